@@ -1,0 +1,1 @@
+"""The command line: parse, run, turn errors into exit codes."""

@@ -1,0 +1,277 @@
+"""What `boldglm` accepts. Imports argparse only, so that `--help` answers at once.
+
+This is the one place where options are defined: `bids_app_spec.json`, the README and
+the docs are compared with it by tests.
+"""
+
+import argparse
+from pathlib import Path
+
+from boldglm._version import __version__
+
+PARTICIPANT_LEVELS = ("participant", "run", "session", "subject")
+GROUP_LEVELS = ("group", "dataset")
+LEVELS = PARTICIPANT_LEVELS + GROUP_LEVELS
+HRF_MODELS = (
+    "spm",
+    "spm + derivative",
+    "spm + derivative + dispersion",
+    "glover",
+    "glover + derivative",
+    "glover + derivative + dispersion",
+    "fir",
+    "textbook",
+)
+NOISE_MODELS = ("ols", "ar1")
+SIGNAL_SCALINGS = ("percent", "none")
+
+DESCRIPTION = """\
+Voxelwise general linear models of task fMRI, from a BIDS dataset to t maps.
+
+  boldglm BIDS_DIR OUTPUT_DIR participant     fit every run, combine runs within subjects
+  boldglm BIDS_DIR OUTPUT_DIR group           one-sample t test over subjects
+  boldglm demo OUTPUT_DIR                     try it on a small generated dataset
+
+Without a model file a default model is built from the data and saved in the output:
+one regressor per trial_type, cosine drift, each condition against baseline, each pair
+of conditions and an F test over all of them.
+"""
+
+EPILOG = """\
+examples:
+  boldglm ds001 out participant --dry-run
+      show every design, its collinearity and its contrasts; fit nothing
+  boldglm ds001 out participant -t faces --contrast 'faces - houses'
+  boldglm ds001 out participant --orthogonalize 'houses ~ faces' --nprocs 4
+  boldglm ds001 out participant --hrf-model 'spm + derivative' --high-pass 100
+  boldglm ds001 out participant --contrast 'any = faces, houses, tools'
+      commas make an F test
+
+exit codes: 0 done; 1 some runs failed, the others are complete; 2 usage; 16 invalid
+dataset; 17 unknown analysis level; 18 nothing selected; 65 bad events, images or model;
+66 missing input; 73 cannot write.
+"""
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Return the parser of `boldglm BIDS_DIR OUTPUT_DIR LEVEL`."""
+    parser = argparse.ArgumentParser(
+        prog="boldglm",
+        description=DESCRIPTION,
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("bids_dir", type=Path, metavar="BIDS_DIR", help="the BIDS dataset")
+    parser.add_argument(
+        "output_dir",
+        type=Path,
+        metavar="OUTPUT_DIR",
+        help="where the derivatives and reports are written",
+    )
+    parser.add_argument(
+        "analysis_level",
+        metavar="LEVEL",
+        help="participant: fit runs and combine them within subjects; group: test over "
+        "subjects from what participant left in OUTPUT_DIR (run, session and subject mean "
+        "participant, dataset means group)",
+    )
+    _add_selection(parser)
+    _add_model(parser)
+    _add_fit(parser)
+    _add_running(parser)
+    return parser
+
+
+def build_demo_parser() -> argparse.ArgumentParser:
+    """Return the parser of `boldglm demo OUTPUT_DIR`."""
+    parser = argparse.ArgumentParser(
+        prog="boldglm demo",
+        description="Write a small BIDS dataset with known activation (2 subjects x 2 runs, two "
+        "correlated conditions), run both levels on it, and say where the report is.",
+    )
+    parser.add_argument(
+        "output_dir", type=Path, metavar="OUTPUT_DIR", help="a new or earlier demo folder"
+    )
+    parser.add_argument(
+        "--data-only", action="store_true", help="write the dataset and stop before fitting"
+    )
+    parser.add_argument(
+        "--nprocs", type=_positive, default=1, metavar="N", help="runs fitted at the same time"
+    )
+    return parser
+
+
+def _add_selection(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("what to analyse")
+    group.add_argument(
+        "--participant-label",
+        "--participant_label",
+        nargs="+",
+        metavar="LABEL",
+        help="only these participants, with or without sub- (default: all)",
+    )
+    group.add_argument(
+        "--session-label",
+        "--session_label",
+        nargs="+",
+        metavar="LABEL",
+        help="only these sessions, with or without ses-",
+    )
+    group.add_argument(
+        "-t", "--task", nargs="+", metavar="TASK", help="only these tasks, with or without task-"
+    )
+    group.add_argument(
+        "--run-label",
+        "--run_label",
+        nargs="+",
+        metavar="LABEL",
+        help="only these runs, with or without run-",
+    )
+    group.add_argument(
+        "--bids-filter-file",
+        "--bids_filter_file",
+        type=Path,
+        metavar="FILE",
+        help='JSON of pybids filters for the query "bold", as in fMRIPrep: '
+        '{"bold": {"acquisition": "mb4", "session": null}}; null means the entity is absent',
+    )
+
+
+def _add_model(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("the model")
+    group.add_argument(
+        "-m",
+        "--model",
+        default="default",
+        metavar="FILE",
+        help="a BIDS Stats Model (*_smdl.json) as a default run saves it, perhaps edited; "
+        "'default' builds one from the data (default: default). The options below shape the "
+        "default model and cannot be combined with a file",
+    )
+    group.add_argument(
+        "--conditions",
+        nargs="+",
+        metavar="NAME",
+        help="trial types that become regressors (default: every trial_type of the events)",
+    )
+    group.add_argument(
+        "--hrf-model",
+        choices=HRF_MODELS,
+        metavar="MODEL",
+        help="hemodynamic response: one of " + ", ".join(HRF_MODELS) + " (default: spm)",
+    )
+    group.add_argument(
+        "--fir-delays",
+        nargs="+",
+        type=float,
+        metavar="SECONDS",
+        help="delays of --hrf-model fir (default: every repetition time up to 20 s)",
+    )
+    group.add_argument(
+        "--orthogonalize",
+        action="append",
+        metavar="'B ~ A'",
+        help="take out of B what A explains of it ('B ~ A1 + A2' for several; repeatable). The "
+        "estimate of A then includes what the two share; that of B does not change",
+    )
+    group.add_argument(
+        "--contrast",
+        action="append",
+        metavar="EXPRESSION",
+        help="'faces - houses', 'name = (a + b)/2 - c', or with commas an F test "
+        "(repeatable; replaces the default contrasts)",
+    )
+    group.add_argument(
+        "--high-pass",
+        type=_high_pass,
+        metavar="SECONDS",
+        help="period of the cosine drift cut-off, or none (default: 128)",
+    )
+
+
+def _add_fit(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("the fit")
+    group.add_argument(
+        "--noise-model",
+        choices=NOISE_MODELS,
+        help="ols: white noise; ar1: exact voxelwise first-order autoregression, "
+        "bias-corrected (default: ar1)",
+    )
+    group.add_argument(
+        "--mask",
+        type=Path,
+        metavar="FILE",
+        help="brain mask on the grid of the BOLD runs (default: computed from each run)",
+    )
+    group.add_argument(
+        "--signal-scaling",
+        choices=SIGNAL_SCALINGS,
+        help="percent of each voxel's mean, or none: the units of the file (default: percent)",
+    )
+
+
+def _add_running(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("running")
+    group.add_argument(
+        "--dry-run",
+        action="store_true",
+        help="check the data and build every design, show rank, collinearity and contrasts, "
+        "and fit nothing",
+    )
+    group.add_argument(
+        "-w",
+        "--work-dir",
+        type=Path,
+        metavar="DIR",
+        help="where nipype keeps its intermediate files (default: a folder inside OUTPUT_DIR "
+        "that is removed when all went well)",
+    )
+    group.add_argument(
+        "--nprocs", type=_positive, default=1, metavar="N", help="runs fitted at the same time"
+    )
+    group.add_argument(
+        "--omp-nthreads",
+        type=_positive,
+        default=1,
+        metavar="N",
+        help="threads of the linear algebra within a run",
+    )
+    group.add_argument(
+        "--fresh", action="store_true", help="fit everything again instead of resuming"
+    )
+    group.add_argument(
+        "--stop-on-first-crash",
+        action="store_true",
+        help="stop when a run fails instead of finishing the others",
+    )
+    group.add_argument("-v", "--verbose", action="store_true", help="show what is decided and why")
+    group.add_argument("--debug", action="store_true", help="show tracebacks and keep the work")
+    group.add_argument("--version", action="version", version=f"boldglm {__version__}")
+    group.add_argument(
+        "--bids-exec-spec",
+        action="store_true",
+        help="print the machine-readable description of this command (bids_app_spec.json)",
+    )
+
+
+def _positive(text: str) -> int:
+    try:
+        number = int(text)
+    except ValueError:
+        number = 0
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of 1 or more")
+    return number
+
+
+def _high_pass(text: str) -> float | str:
+    """Read a period in seconds or the word none."""
+    if text == "none":
+        return text
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
+    if not seconds > 0:
+        raise argparse.ArgumentTypeError(f"{text!r} is neither a period in seconds nor 'none'")
+    return seconds

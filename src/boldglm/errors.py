@@ -1,0 +1,71 @@
+"""Errors that a user can mend, each with the exit code of the command line.
+
+The codes are those of the BIDS execution specification draft. A message names the file,
+what was found, what was expected and what to do; `boldglm.cli.main` is the only place
+that catches these and turns them into text on standard error.
+"""
+
+import difflib
+from collections.abc import Iterable
+
+
+class BoldglmError(Exception):
+    """Anything boldglm refuses; `exit_code` is what the command returns."""
+
+    exit_code = 1
+
+
+class UsageError(BoldglmError):
+    """Options that do not fit together."""
+
+    exit_code = 2
+
+
+class InvalidDatasetError(BoldglmError):
+    """The input folder is not a BIDS dataset."""
+
+    exit_code = 16
+
+
+class UnknownLevelError(BoldglmError):
+    """An analysis level that does not exist."""
+
+    exit_code = 17
+
+
+class NothingSelectedError(BoldglmError):
+    """The filters left no run to analyse."""
+
+    exit_code = 18
+
+
+class BadDataError(BoldglmError):
+    """Events, images, confounds or a model that cannot be analysed as they are."""
+
+    exit_code = 65
+
+
+class MissingInputError(BoldglmError):
+    """A file that is needed is not there or cannot be read."""
+
+    exit_code = 66
+
+
+class CannotWriteError(BoldglmError):
+    """The output or work folder cannot be written."""
+
+    exit_code = 73
+
+
+def nearest(name: str, candidates: Iterable[str]) -> str:
+    """Say which candidate a mistyped name was probably meant to be, or say nothing.
+
+    Examples
+    --------
+    >>> nearest("incongruant", ["congruent", "incongruent"])
+    " Did you mean 'incongruent'?"
+    >>> nearest("zzz", ["congruent"])
+    ''
+    """
+    close = difflib.get_close_matches(name, list(candidates), n=1)
+    return f" Did you mean {close[0]!r}?" if close else ""
