@@ -1,0 +1,55 @@
+"""The numerics: arrays in, arrays out; no files, no state, numpy and scipy only.
+
+Arrays are (time, voxel) everywhere: BOLD is (n_scans, n_voxels), a design is (n_scans,
+n_regressors), estimates are (n_regressors, n_voxels). Times are seconds, float64 throughout.
+"""
+
+from boldglm.glm.collinearity import Collinearity, collinearity
+from boldglm.glm.design import (
+    Design,
+    build_design,
+    orthogonalize_design,
+    parse_orthogonalization,
+    resolve_name,
+)
+from boldglm.glm.drift import cosine_drift, polynomial_drift
+from boldglm.glm.hrf import (
+    HRF_MODELS,
+    HRFBasis,
+    dispersion_derivative,
+    double_gamma_hrf,
+    fir_basis,
+    glover_hrf,
+    hrf_basis,
+    spm_hrf,
+    textbook_hrf,
+    time_derivative,
+)
+from boldglm.glm.kernels import DoubleGamma
+from boldglm.glm.orthogonalize import orthogonalize
+from boldglm.glm.regressors import convolve_events
+
+__all__ = [
+    "HRF_MODELS",
+    "Collinearity",
+    "Design",
+    "DoubleGamma",
+    "HRFBasis",
+    "build_design",
+    "collinearity",
+    "convolve_events",
+    "cosine_drift",
+    "dispersion_derivative",
+    "double_gamma_hrf",
+    "fir_basis",
+    "glover_hrf",
+    "hrf_basis",
+    "orthogonalize",
+    "orthogonalize_design",
+    "parse_orthogonalization",
+    "polynomial_drift",
+    "resolve_name",
+    "spm_hrf",
+    "textbook_hrf",
+    "time_derivative",
+]

@@ -1,0 +1,350 @@
+"""The design of one run: its columns, what they are called and what they are for.
+
+A `Design` is a value: built once, never changed; every step that alters columns returns a
+new one. `build_design` makes it from events, `orthogonalize_design` applies the rules that
+a person wrote.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, DTypeLike
+
+from boldglm.glm.design_parts import (
+    ROLES,
+    Part,
+    Role,
+    checked_event_table,
+    chosen_basis,
+    chosen_conditions,
+    condition_part,
+    confound_part,
+)
+from boldglm.glm.drift import cosine_drift
+from boldglm.glm.hrf import HRFBasis
+from boldglm.glm.kernels import FloatArray
+from boldglm.glm.names import did_you_mean, parse_orthogonalization, resolve_name
+from boldglm.glm.orthogonalize import NOTHING_LEFT, orthogonalize, residualize
+from boldglm.glm.regressors import checked_frame_times
+
+__all__ = [
+    "Design",
+    "build_design",
+    "orthogonalize_design",
+    "parse_orthogonalization",
+    "resolve_name",
+]
+
+
+@dataclass(frozen=True, eq=False)
+class Design:
+    """Design of one run: one row per scan, one named column per regressor.
+
+    Parameters
+    ----------
+    matrix : array_like of shape (n_scans, n_regressors)
+        Regressors sampled at the scan times; copied and made read-only.
+    names : sequence of str
+        One name per column, all different.
+    frame_times : array_like of shape (n_scans,)
+        Time of each scan in seconds.
+    roles : sequence of {"condition", "confound", "drift", "constant"}
+        What each column is for.
+    conditions : sequence of str, optional
+        For each column the condition whose response it models, empty where there is none.
+        By default each condition has one column, of its own name.
+
+    Raises
+    ------
+    ValueError
+        If the parts do not fit together, a name is used twice or a value is not finite.
+
+    Examples
+    --------
+    >>> design = Design([[0.0, 1], [1, 1]], ["go", "constant"], [0, 2], ["condition", "constant"])
+    >>> design.n_scans, design.n_regressors, design.index("constant")
+    (2, 2, 1)
+    >>> np.asarray(design)[:, design.columns("condition")].tolist()
+    [[0.0], [1.0]]
+    """
+
+    matrix: FloatArray
+    names: tuple[str, ...]
+    frame_times: FloatArray
+    roles: tuple[Role, ...]
+    conditions: tuple[str, ...] = field(default=())
+
+    def __post_init__(self) -> None:
+        matrix = np.array(self.matrix, dtype=np.float64)
+        frame_times = checked_frame_times(self.frame_times)
+        matrix.setflags(write=False)
+        frame_times.setflags(write=False)
+        names, roles = tuple(self.names), tuple(self.roles)
+        conditions = tuple(self.conditions) or tuple(
+            name if role == "condition" else "" for name, role in zip(names, roles, strict=False)
+        )
+        checked = (matrix, names, frame_times, roles, conditions)
+        _check_design(*checked)
+        for attribute, value in zip(self.__dataclass_fields__, checked, strict=True):
+            object.__setattr__(self, attribute, value)
+
+    @property
+    def n_scans(self) -> int:
+        """Number of scans, the rows."""
+        return int(self.matrix.shape[0])
+
+    @property
+    def n_regressors(self) -> int:
+        """Number of regressors, the columns."""
+        return int(self.matrix.shape[1])
+
+    def index(self, name: str) -> int:
+        """Return which column has this name, which may be short as in `resolve_name`."""
+        return self.names.index(resolve_name(name, self.names))
+
+    def columns(self, role: Role) -> list[int]:
+        """Return which columns have this role."""
+        if role not in ROLES:
+            raise ValueError(f"there is no role {role!r}.{did_you_mean(role, ROLES)}")
+        return [k for k, column_role in enumerate(self.roles) if column_role == role]
+
+    def condition_columns(self, condition: str) -> list[int]:
+        """Return which columns model the response to a condition, derivatives included."""
+        name = resolve_name(condition, dict.fromkeys(filter(None, self.conditions)))
+        return [
+            k for k, column_condition in enumerate(self.conditions) if column_condition == name
+        ]
+
+    def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> np.ndarray:
+        return np.array(self.matrix, dtype=dtype, copy=copy)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Design):
+            return NotImplemented
+        return (
+            (self.names, self.roles, self.conditions)
+            == (other.names, other.roles, other.conditions)
+            and np.array_equal(self.frame_times, other.frame_times)
+            and np.array_equal(self.matrix, other.matrix)
+        )
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+def build_design(
+    events: Mapping[str, Any],
+    frame_times: ArrayLike,
+    *,
+    hrf_model: str | HRFBasis = "spm",
+    conditions: Sequence[str] | None = None,
+    fir_delays: Sequence[float] | None = None,
+    high_pass: float | None = 128.0,
+    confounds: ArrayLike | None = None,
+    confound_names: Sequence[str] | None = None,
+    oversampling: int | None = None,
+    constant: bool = True,
+) -> Design:
+    """Build the design of one run from its events.
+
+    Parameters
+    ----------
+    events : mapping of str to array_like of shape (n_events,)
+        A dict or a data frame with ``onset`` and ``duration`` (seconds, on the clock of
+        `frame_times`), ``trial_type``, and optionally ``modulation``, the amplitude of each
+        event (1 without it).
+    frame_times : array_like of shape (n_scans,)
+        Time of each scan in seconds.
+    hrf_model : str or HRFBasis
+        One of `boldglm.glm.HRF_MODELS`, or kernels of your own.
+    conditions : sequence of str, optional
+        Trial types to model, in the order wanted. By default all of them, sorted.
+    fir_delays : sequence of float, optional
+        For ``"fir"``: start of each bin in seconds; by default every repetition time (the
+        median distance of scans) up to 20 s. A bin reaches to the next.
+    high_pass : float or None
+        Shortest period in seconds that the cosine drift takes out; None for no drift.
+    confounds : array_like of shape (n_scans, n_confounds), optional
+        Columns to put in as they are.
+    confound_names : sequence of str, optional
+        Their names; by default ``confound_1`` and so on.
+    oversampling : int, optional
+        As in `convolve_events`: None is exact, 50 is nilearn's time grid.
+    constant : bool
+        Whether the last column is a constant.
+
+    Returns
+    -------
+    Design
+        Columns in this order: conditions (with a condition's basis functions together),
+        confounds, ``drift_1`` …, ``constant``.
+
+    Raises
+    ------
+    ValueError
+        If a condition has no event or no response within the run, an event or confound has
+        a missing value, or two columns have the same name.
+
+    Examples
+    --------
+    >>> events = {"onset": [2, 20], "duration": [4, 4], "trial_type": ["go", "stop"]}
+    >>> design = build_design(events, np.arange(0, 40, 2), hrf_model="spm + derivative")
+    >>> design.names
+    ('go', 'go_derivative', 'stop', 'stop_derivative', 'constant')
+    >>> design.matrix[:4, 0].round(4).tolist()
+    [0.0, 0.0, 0.0199, 0.2578]
+    """
+    scans = checked_frame_times(frame_times)
+    table = checked_event_table(events)
+    basis = chosen_basis(hrf_model, fir_delays, scans)
+    parts = [
+        condition_part(table, condition, basis, scans, oversampling)
+        for condition in chosen_conditions(table, conditions)
+    ]
+    if confounds is not None or confound_names is not None:
+        parts.append(confound_part(confounds, confound_names, scans.size))
+    if high_pass is not None:
+        drift = cosine_drift(scans, high_pass)
+        parts.append(Part(drift, [f"drift_{k + 1}" for k in range(drift.shape[1])], "drift"))
+    if constant:
+        parts.append(Part(np.ones((scans.size, 1)), ["constant"], "constant"))
+    if not parts:
+        raise ValueError("the design has no column: no condition, confound, drift or constant.")
+    return Design(
+        np.hstack([part.columns for part in parts]),
+        tuple(name for part in parts for name in part.names),
+        scans,
+        tuple(part.role for part in parts for _ in part.names),
+        tuple(part.condition for part in parts for _ in part.names),
+    )
+
+
+def orthogonalize_design(design: Design, rules: Sequence[tuple[str, Sequence[str]]]) -> Design:
+    """Take out of some columns of a design what others explain of them.
+
+    Beside the columns that are not conditions, so that the constant, drift and confounds keep
+    their part: the estimate of what was orthogonalized against becomes exactly what it would
+    be without the orthogonalized column in the model, and nothing else changes.
+
+    Parameters
+    ----------
+    design : Design
+        Not changed.
+    rules : sequence of (str, sequence of str)
+        Each (B, (A1, A2, …)) takes out of B what A1, A2, … explain together. A condition's
+        name stands for all its columns. Applied in the order given: a later rule sees the
+        columns that an earlier one has left.
+
+    Returns
+    -------
+    Design
+        The same names and roles.
+
+    Raises
+    ------
+    ValueError
+        If a name is not in the design or stands on both sides, if a name has two rules, if
+        rules go in a circle, or if nothing is left of a column.
+
+    Examples
+    --------
+    >>> a, b = [1.0, -1, 1, -1], [3.0, -1, 1, -3]
+    >>> columns = np.column_stack([a, b, np.ones(4)])
+    >>> roles = ("condition", "condition", "constant")
+    >>> design = Design(columns, ("A", "B", "constant"), [0, 2, 4, 6], roles)
+    >>> orthogonalize_design(design, [("B", ["A"])]).matrix[:, 1].tolist()
+    [1.0, 1.0, -1.0, -1.0]
+    """
+    resolved = _checked_rules(design, rules)
+    matrix = np.array(design.matrix)
+    nuisance = [k for k, role in enumerate(design.roles) if role != "condition"]
+    for target, against in resolved:
+        adjust = matrix[:, [k for k in nuisance if k not in (*target, *against)]]
+        before = matrix[:, target]
+        after = orthogonalize(before, matrix[:, against], adjust)
+        remaining = np.linalg.norm(residualize(after, adjust), axis=0)
+        gone = np.flatnonzero(remaining <= NOTHING_LEFT * np.linalg.norm(before, axis=0))
+        if gone.size:
+            raise ValueError(
+                f"nothing is left of {design.names[target[gone[0]]]!r} when what "
+                f"{', '.join(design.names[k] for k in against)} explain is taken out (beside "
+                "confounds, drift and constant): leave out the rule or the column."
+            )
+        matrix[:, target] = after
+    return replace(design, matrix=matrix)
+
+
+def _check_design(
+    matrix: FloatArray,
+    names: tuple[str, ...],
+    frame_times: FloatArray,
+    roles: tuple[Role, ...],
+    conditions: tuple[str, ...],
+) -> None:
+    if matrix.ndim != 2 or matrix.shape[0] != frame_times.size:
+        raise ValueError(
+            f"the matrix has shape {matrix.shape}, but there are {frame_times.size} frame_times: "
+            "one row per scan."
+        )
+    if not len(names) == len(roles) == len(conditions) == matrix.shape[1]:
+        raise ValueError(
+            f"{matrix.shape[1]} columns need as many names, roles and conditions, not "
+            f"{len(names)}, {len(roles)} and {len(conditions)}."
+        )
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise ValueError(
+            f"more than one column is called {', '.join(twice)}: rename or leave out."
+        )
+    unknown = sorted(set(roles) - set(ROLES))
+    if unknown:
+        raise ValueError(f"there is no role {unknown[0]!r}.{did_you_mean(unknown[0], ROLES)}")
+    bad = np.flatnonzero(~np.isfinite(matrix).all(axis=0))
+    if bad.size:
+        raise ValueError(f"column {names[bad[0]]!r} has values that are not finite.")
+
+
+def _checked_rules(
+    design: Design, rules: Sequence[tuple[str, Sequence[str]]]
+) -> list[tuple[list[int], list[int]]]:
+    """Return the columns of each rule's two sides."""
+    resolved: list[tuple[list[int], list[int]]] = []
+    after: dict[int, set[int]] = {}  # column -> columns it is orthogonalized against
+    for name, against in rules:
+        target = _columns_of(design, name)
+        others = sorted({k for other in against for k in _columns_of(design, other)})
+        if not others:
+            raise ValueError(f"{name!r} is orthogonalized against nothing: name a column.")
+        if set(target) & set(others):
+            raise ValueError(f"{name!r} cannot be orthogonalized against itself.")
+        if set(target) & set(after):
+            raise ValueError(
+                f"{name!r} has two orthogonalization rules, of which the second would undo the "
+                "first in part: write one, 'B ~ A1 + A2'."
+            )
+        after.update({k: set(others) for k in target})
+        resolved.append((target, others))
+    _refuse_circles(design, after)
+    return resolved
+
+
+def _refuse_circles(design: Design, after: Mapping[int, set[int]]) -> None:
+    for column in after:
+        reached: set[int] = set()
+        to_visit = set(after[column])
+        while to_visit:
+            reached |= to_visit
+            to_visit = set[int]().union(*(after.get(k, ()) for k in to_visit)) - reached
+        if column in reached:
+            circle = ", ".join(design.names[k] for k in sorted(reached & set(after)))
+            raise ValueError(f"the orthogonalization rules of {circle} go in a circle.")
+
+
+def _columns_of(design: Design, name: str) -> list[int]:
+    """Return the columns that a name in a rule stands for."""
+    conditions = list(dict.fromkeys(filter(None, design.conditions)))
+    full = resolve_name(name, dict.fromkeys([*conditions, *design.names]))
+    if full in conditions:
+        return design.condition_columns(full)
+    return [design.index(full)]
