@@ -1,0 +1,250 @@
+"""One self-contained HTML file from a `Report`.
+
+Pictures, style and the few lines of script are inlined, and the page's content security
+policy forbids loading anything else, so a report can be mailed, archived or printed as it
+is. Every text is escaped by the template engine: names come from event files.
+"""
+
+import base64
+import hashlib
+import os
+import re
+import struct
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+from pathlib import Path
+
+from jinja2 import Environment, PackageLoader, StrictUndefined, Template
+from markupsafe import Markup, escape
+
+from boldglm.reports.content import Figure, Report, Table
+
+_DOI = re.compile(
+    r"(?:doi:\s*|https?://(?:dx\.)?doi\.org/)(10\.\d{4,9}/[^\s\"'<>]+)", re.IGNORECASE
+)
+_NUMBER = re.compile(r"[+\-−±<>≤≥]?\s*(\d[\d,.\s]*(e[+\-−]?\d+)?|∞|inf|n/a|–)\s*%?", re.IGNORECASE)
+_PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+_PNG_PIXELS_PER_CSS_PIXEL = 2  # maps are drawn twice as fine as shown, for print and dense screens
+
+
+@dataclass(frozen=True, slots=True)
+class InlinePicture:
+    """A picture as the value of ``src``, and the size at which it is meant to be seen."""
+
+    uri: str
+    width: int  # CSS pixels
+    height: int  # CSS pixels
+
+
+def render_report(report: Report) -> str:
+    """Set a report as one HTML page.
+
+    Parameters
+    ----------
+    report : Report
+        The pictures it names are read from disk now.
+
+    Returns
+    -------
+    str
+        A complete HTML document without any reference to another file.
+
+    Raises
+    ------
+    FileNotFoundError
+        If a picture is missing.
+    ValueError
+        If a picture is neither PNG nor SVG.
+
+    Examples
+    --------
+    >>> page = render_report(Report(title="sub-01", subtitle="<b>faces</b>"))
+    >>> "Nothing was left out" in page, "&lt;b&gt;faces" in page, "<b>faces" in page
+    (True, True, False)
+    """
+    script = _package_text("report.js")
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    return _template().render(
+        report=report,
+        style=Markup(_package_text("report.css")),
+        script=Markup(script),
+        script_digest=digest,
+        left_out_count=len(report.left_out) + sum(len(s.left_out) for s in report.sections),
+        any_folded=len(report.sections) > 1,
+    )
+
+
+def write_report(report: Report, path: Path) -> Path:
+    """Write a report so that a reader sees the old page or the new one, never half of it.
+
+    Parameters
+    ----------
+    report : Report
+        What to write.
+    path : Path
+        The ``.html`` file; its folder is made if needed.
+
+    Returns
+    -------
+    Path
+        ``path``.
+
+    Raises
+    ------
+    FileNotFoundError, ValueError
+        As `render_report`; an earlier report is then left as it was.
+
+    Notes
+    -----
+    The page is written under a temporary name in the same folder and renamed, which is
+    atomic on one file system.
+    """
+    page = render_report(report)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        temporary.write_text(page, encoding="utf-8", newline="\n")
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+    return path
+
+
+def inline_picture(figure: Figure) -> InlinePicture:
+    """Read a picture into a ``data:`` address.
+
+    An SVG is embedded as an image as well, rather than as markup: the ids of several
+    drawings cannot collide and nothing in a drawing can run.
+
+    Parameters
+    ----------
+    figure : Figure
+        Its file must be PNG or SVG.
+
+    Returns
+    -------
+    InlinePicture
+        The address and the size in CSS pixels.
+
+    Raises
+    ------
+    FileNotFoundError
+        If the file is missing.
+    ValueError
+        If it is neither PNG nor SVG.
+    """
+    path = Path(figure.path)
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"The report needs the picture {path} ({figure.caption!r}), which does not exist; "
+            "draw it before the report is rendered."
+        )
+    content = path.read_bytes()
+    kind, measure = _picture_kind(path, content)
+    width, height = measure(content)
+    return InlinePicture(
+        f"data:{kind};base64,{base64.b64encode(content).decode()}", round(width), round(height)
+    )
+
+
+def numeric_columns(table: Table) -> tuple[bool, ...]:
+    """Tell which columns hold numbers only, and so are set flush right.
+
+    Parameters
+    ----------
+    table : Table
+        Any table; a column of an empty table is text.
+
+    Returns
+    -------
+    tuple of bool
+        One for each column.
+
+    Examples
+    --------
+    >>> numeric_columns(Table(("region", "t"), (("left", "4.20"), ("right", "−3.10")), ""))
+    (False, True)
+    """
+    cells = list(zip(*table.rows, strict=True)) or [()] * len(table.columns)
+    return tuple(
+        bool(column) and all(_NUMBER.fullmatch(cell.strip()) for cell in column)
+        for column in cells
+    )
+
+
+def link_dois(text: str) -> Markup:
+    """Escape a reference and make its DOI a link.
+
+    Parameters
+    ----------
+    text : str
+        A reference, with its DOI as ``doi:10.…``.
+
+    Returns
+    -------
+    Markup
+        Safe to print in a page.
+
+    Examples
+    --------
+    >>> print(link_dois("Friston KJ (1994). doi:10.1002/hbm.460020402."))
+    Friston KJ (1994). <a href="https://doi.org/10.1002/hbm.460020402">doi:10.1002/hbm.460020402</a>.
+    """
+    parts: list[str | Markup] = []
+    position = 0
+    for match in _DOI.finditer(text):
+        doi = match.group(1).rstrip(".,;)")
+        link = Markup('<a href="https://doi.org/{0}">doi:{0}</a>').format(doi)
+        parts += [escape(text[position : match.start()]), link]
+        position = match.start(1) + len(doi)
+    return Markup("").join([*parts, escape(text[position:])])
+
+
+def _picture_kind(
+    path: Path, content: bytes
+) -> tuple[str, Callable[[bytes], tuple[float, float]]]:
+    """Media type and the function that measures it, from the content rather than the name."""
+    if content.startswith(_PNG_SIGNATURE):
+        return "image/png", _png_size
+    if b"<svg" in content[:4096]:
+        return "image/svg+xml", _svg_size
+    raise ValueError(
+        f"The picture {path} is neither PNG nor SVG (it starts with {content[:8]!r}); "
+        "save figures of a report in one of the two."
+    )
+
+
+def _png_size(content: bytes) -> tuple[float, float]:
+    width, height = struct.unpack(">II", content[16:24])
+    return width / _PNG_PIXELS_PER_CSS_PIXEL, height / _PNG_PIXELS_PER_CSS_PIXEL
+
+
+def _svg_size(content: bytes) -> tuple[float, float]:
+    head = content[:4096].decode("utf-8", errors="replace")
+    box = re.search(r'viewBox="\s*\S+\s+\S+\s+([\d.]+)\s+([\d.]+)\s*"', head)
+    if box is None:
+        raise ValueError("An SVG picture has no viewBox, which its size is read from; add one.")
+    # matplotlib's units are points (1/72 inch), those of a page 1/96 inch
+    return float(box[1]) * 96 / 72, float(box[2]) * 96 / 72
+
+
+@cache
+def _package_text(name: str) -> str:
+    return (resources.files("boldglm.reports") / name).read_text(encoding="utf-8")
+
+
+@cache
+def _template() -> Template:
+    environment = Environment(
+        loader=PackageLoader("boldglm.reports", "."),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["picture"] = inline_picture
+    environment.filters["numeric_columns"] = numeric_columns
+    environment.filters["link_dois"] = link_dois
+    return environment.get_template("report.html")
