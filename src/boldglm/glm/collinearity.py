@@ -178,8 +178,11 @@ def _inflation(
     has_constant = bool((constants & columns.any(axis=0)).any())
     alone = columns - columns.mean(axis=0) if has_constant else columns
     variances, _ = space.variances(np.eye(len(names)))
-    inflation = (alone**2).sum(axis=0) * variances
-    return {name: float(inflation[k]) for k, name in enumerate(names) if not constants[k]}
+    return {
+        name: float(alone[:, k] @ alone[:, k] * variances[k])
+        for k, name in enumerate(names)
+        if not constants[k]
+    }
 
 
 def _names_and_columns(design: Design | ArrayLike) -> tuple[tuple[str, ...], FloatArray]:

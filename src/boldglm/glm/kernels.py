@@ -17,7 +17,8 @@ from scipy.special import gammainc, gammaln, xlogy
 FloatArray = NDArray[np.float64]
 HRF = Callable[[FloatArray], FloatArray]
 
-# An event and a scan at "the same" time may differ in the last bits, e.g. 2.3 - 0.3 < 2.
+# A scan "exactly" so long after an event may differ in the last bits, e.g. 2.3 - 0.3 < 2;
+# at the edge of a kernel that must not decide.
 SAME_TIME = 1e-9  # seconds
 
 
@@ -78,7 +79,7 @@ class DoubleGamma:
         t = np.asarray(times, dtype=np.float64)
         density = _gamma_density(t, self.peak, self.peak_dispersion)
         density -= self.ratio * _gamma_density(t, self.undershoot, self.undershoot_dispersion)
-        return np.where(t <= self.support[1], density / self._area, 0.0)
+        return np.where(t <= self.support[1] + SAME_TIME, density / self._area, 0.0)
 
     def integral(self, times: ArrayLike) -> FloatArray:
         """Return G(times), the area of the kernel before each time."""
