@@ -155,6 +155,16 @@ def test_equal_designs_are_equal_and_others_are_not():
     assert design != "design"
 
 
+@pytest.mark.parametrize(
+    "duplicate", [copy.copy, copy.deepcopy, lambda d: pickle.loads(pickle.dumps(d))]
+)
+def test_a_copy_of_a_design_cannot_be_changed_either(duplicate):
+    design = duplicate(build_design(EVENTS, SCANS))
+
+    assert not design.matrix.flags.writeable
+    assert not design.frame_times.flags.writeable
+
+
 def test_a_name_finds_its_column_in_short_too():
     events = {**EVENTS, "trial_type": ["trial_type." + name for name in EVENTS["trial_type"]]}
     design = build_design(events, SCANS, hrf_model="spm + derivative")
@@ -351,5 +361,5 @@ def test_a_column_of_which_nothing_would_be_left_is_refused():
     matrix = np.column_stack([np.sin(SCANS), 3 * np.sin(SCANS) + 2, np.ones(100)])
     design = Design(matrix, ["a", "b", "constant"], SCANS, ["condition", "condition", "constant"])
 
-    with pytest.raises(ValueError, match="nothing is left of 'b' when what a explain"):
+    with pytest.raises(ValueError, match="nothing is left of 'b' once the share of a is taken"):
         orthogonalize_design(design, [("b", ["a"])])

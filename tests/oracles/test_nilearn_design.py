@@ -160,6 +160,18 @@ def test_an_event_of_no_duration_lasts_one_grid_step_in_nilearn():
     np.testing.assert_allclose(theirs, exact, atol=0.02 * exact.max())
 
 
+def test_events_earlier_than_nilearns_grid_go_to_its_start_as_its_warning_does_not_say():
+    scans = np.arange(60) * 2.0
+    event = ([-30.0], [20.0], [1.0])
+
+    with pytest.warns(UserWarning, match="not considered in the model"):
+        theirs = nilearn_column(event, "spm", scans)
+
+    assert theirs[0] != 0.0
+    ours = convolve_events(*event, NILEARN_SPM, scans, 50)
+    np.testing.assert_allclose(ours, theirs, atol=1e-14)
+
+
 def test_a_whole_design_on_the_grid_is_nilearns():
     rng = np.random.default_rng(11)
     scans = 0.4 + np.arange(150) * 1.5

@@ -132,6 +132,10 @@ class Design:
 
     __hash__ = None  # type: ignore[assignment]
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        # a copy made from the attributes alone would have writable arrays
+        return type(self), tuple(getattr(self, name) for name in self.__dataclass_fields__)
+
 
 def build_design(
     events: Mapping[str, Any],
@@ -170,7 +174,8 @@ def build_design(
     confound_names : sequence of str, optional
         Their names; by default ``confound_1`` and so on.
     oversampling : int, optional
-        As in `convolve_events`: None is exact, 50 is nilearn's time grid.
+        As in `convolve_events`: None is exact, 50 is nilearn's time grid. (For nilearn's
+        own columns also give its kernel, ``HRFBasis(("",), (DoubleGamma(ratio=0.167),))``.)
     constant : bool
         Whether the last column is a constant.
 
@@ -267,9 +272,9 @@ def orthogonalize_design(design: Design, rules: Sequence[tuple[str, Sequence[str
         gone = np.flatnonzero(remaining <= NOTHING_LEFT * np.linalg.norm(before, axis=0))
         if gone.size:
             raise ValueError(
-                f"nothing is left of {design.names[target[gone[0]]]!r} when what "
-                f"{', '.join(design.names[k] for k in against)} explain is taken out (beside "
-                "confounds, drift and constant): leave out the rule or the column."
+                f"nothing is left of {design.names[target[gone[0]]]!r} once the share of "
+                f"{', '.join(design.names[k] for k in against)} is taken out (beside confounds, "
+                "drift and constant): leave out the rule or the column."
             )
         matrix[:, target] = after
     return replace(design, matrix=matrix)

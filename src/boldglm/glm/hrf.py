@@ -308,7 +308,8 @@ def hrf_basis(
     hrf_model : str
         One of `HRF_MODELS`.
     fir_delays : sequence of float, optional
-        Start of each bin in seconds; needed by ``"fir"`` and refused with other models.
+        Start of each bin in seconds, in any order (kernels are sorted by it); needed by
+        ``"fir"`` and refused with other models.
     fir_width : float, optional
         Width of the bins in seconds; by default the smallest distance between two delays.
 
