@@ -1,0 +1,284 @@
+"""Drawings of the design: the matrix, its regressors over time, what orthogonalization did."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.collections import PolyCollection
+from numpy.typing import NDArray
+
+from boldglm.reports.drawing import (
+    BLUE,
+    INK,
+    ORANGE,
+    PAGE_WIDTH,
+    RULE,
+    SOFT,
+    check_columns,
+    inch_axes,
+    short_name,
+    svg_figure,
+)
+
+FloatArray = NDArray[np.floating]
+Events = Sequence[tuple[str, Sequence[float], Sequence[float]]]  # (name, onsets, durations)
+
+_STRIP_MARGIN = 2.0  # inches for names left of a strip
+_STRIP_WIDTH = PAGE_WIDTH - _STRIP_MARGIN - 0.4
+
+
+def plot_design_matrix(matrix: FloatArray, names: Sequence[str], path: Path) -> Path:
+    """Draw the design as a grey picture, one column for each regressor, scans downwards.
+
+    Parameters
+    ----------
+    matrix : ndarray of shape (n_scans, n_regressors)
+        The design as it was fitted.
+    names : sequence of str
+        One for each regressor.
+    path : Path
+        The ``.svg`` file to write.
+
+    Returns
+    -------
+    Path
+        ``path``.
+
+    Raises
+    ------
+    ValueError
+        If the matrix has not one column for each name.
+
+    Notes
+    -----
+    Every column is divided by its largest absolute value, so mid grey is zero, white the
+    positive and black the negative extreme of that column.
+    """
+    check_columns(matrix, names, "design matrix")
+    n_scans, n_regressors = matrix.shape
+    column = float(np.clip(5.4 / n_regressors, 0.14, 0.42))
+    # a single scan (a group design of one) is still drawn as a band
+    width, height = column * n_regressors, float(np.clip(0.12 * n_scans, 0.4, 4.2))
+    with svg_figure(path, width=width + 3, height=height + 3) as figure:
+        axes = inch_axes(figure, 1, 2.5, width, height)
+        _grey_picture(axes, _scaled_columns(matrix))
+        axes.vlines(np.arange(1, n_regressors) - 0.5, -0.5, n_scans - 0.5, color="w", lw=0.7)
+        axes.set_xticks(
+            np.arange(n_regressors),
+            [short_name(name) for name in names],
+            rotation=90,
+            fontsize=8 if column > 0.16 else 7,
+        )
+        axes.tick_params(top=True, bottom=False, labeltop=True, labelbottom=False, length=2)
+        axes.set_ylabel("scan")
+        axes.locator_params(axis="y", integer=True)
+        axes.set_ylim(n_scans - 0.5, -0.5)
+        axes.spines[:].set_visible(True)
+    return path
+
+
+def plot_regressors(
+    matrix: FloatArray,
+    names: Sequence[str],
+    frame_times: FloatArray,
+    path: Path,
+    events: Events | None = None,
+) -> Path:
+    """Draw each condition's regressor over time, with its events as bars below the curve.
+
+    Each regressor has a strip of its own, with its own scale: curves on top of each
+    other cannot be told apart from the third on.
+
+    Parameters
+    ----------
+    matrix : ndarray of shape (n_scans, n_conditions)
+        Columns of the design that belong to conditions.
+    names : sequence of str
+        One for each column.
+    frame_times : ndarray of shape (n_scans,)
+        Seconds from the start of the run.
+    path : Path
+        The ``.svg`` file to write.
+    events : sequence of (name, onsets, durations), optional
+        In seconds. Events with the name of a column are drawn in its strip; any
+        others in strips of their own below, so none goes unseen.
+
+    Returns
+    -------
+    Path
+        ``path``.
+
+    Raises
+    ------
+    ValueError
+        If lengths do not agree.
+    """
+    check_columns(matrix, names, "matrix of condition regressors")
+    _check_times(matrix, frame_times)
+    bars = {name: (onsets, durations) for name, onsets, durations in events or ()}
+    others = [name for name in bars if name not in names]
+    n_strips = len(names) + len(others)
+    height = 0.62 if n_strips <= 4 else 0.44 if n_strips <= 16 else 0.26
+    span = _time_span(frame_times, bars)
+    with svg_figure(path, width=PAGE_WIDTH, height=n_strips * (height + 0.08) + 1) as figure:
+        for row, name in enumerate([*names, *others]):
+            axes = inch_axes(
+                figure, _STRIP_MARGIN, 0.2 + row * (height + 0.08), _STRIP_WIDTH, height
+            )
+            if row < len(names):
+                _curve(axes, frame_times, matrix[:, row])
+            else:
+                axes.set(ylim=(0, 1), yticks=[])
+            if name in bars:
+                _event_bars(axes, *bars[name])
+            _strip(axes, name, span, is_last=row == n_strips - 1)
+    return path
+
+
+def plot_orthogonalization(
+    before: FloatArray,
+    after: FloatArray,
+    names_changed: Sequence[str],
+    frame_times: FloatArray,
+    path: Path,
+) -> Path:
+    """Draw each orthogonalized regressor as it was (dashed) and as it was fitted (solid).
+
+    Orthogonalization changes what a parameter means; a reader should see by how much.
+
+    Parameters
+    ----------
+    before, after : ndarray of shape (n_scans, n_changed)
+        The changed columns.
+    names_changed : sequence of str
+        One for each column.
+    frame_times : ndarray of shape (n_scans,)
+        Seconds from the start of the run.
+    path : Path
+        The ``.svg`` file to write.
+
+    Returns
+    -------
+    Path
+        ``path``.
+
+    Raises
+    ------
+    ValueError
+        If shapes do not agree.
+
+    Notes
+    -----
+    Each title gives the Pearson correlation r of the column before with the column after,
+    and the share of the column's variance that is left. A column that was explained
+    entirely has none left, and no correlation.
+    """
+    check_columns(before, names_changed, "matrix before orthogonalization")
+    check_columns(after, names_changed, "matrix after orthogonalization")
+    _check_times(before, frame_times)
+    _check_times(after, frame_times)
+    height, step, n_strips = 0.75, 1.08, len(names_changed)
+    with svg_figure(path, width=PAGE_WIDTH, height=n_strips * step + 1) as figure:
+        for row, name in enumerate(names_changed):
+            axes = inch_axes(figure, 0.6, 0.4 + row * step, PAGE_WIDTH - 1, height)
+            axes.plot(frame_times, before[:, row], "--", color=SOFT, lw=1, label="before")
+            axes.plot(frame_times, after[:, row], color=BLUE, lw=1.3, label="after")
+            axes.axhline(0, color=RULE, lw=0.6, zorder=0)
+            change = _change_text(before[:, row], after[:, row])
+            axes.set_title(f"{short_name(name, 60)}: {change}", color=INK, pad=4)
+            axes.set_xlim(frame_times[0], frame_times[-1])
+            axes.locator_params(axis="y", nbins=3)
+            if row == 0:
+                axes.legend(
+                    loc="lower right", bbox_to_anchor=(1, 1), ncols=2, frameon=False, fontsize=8
+                )
+            _time_axis(axes, is_last=row == n_strips - 1)
+    return path
+
+
+def _scaled_columns(matrix: FloatArray) -> FloatArray:
+    largest = np.abs(matrix).max(axis=0)
+    return matrix / np.where(largest > 0, largest, 1)
+
+
+def _grey_picture(axes: Axes, picture: FloatArray) -> None:
+    # interpolation="none" embeds the matrix itself and leaves scaling to the reader's program
+    axes.imshow(picture, cmap="gray", vmin=-1, vmax=1, aspect="auto", interpolation="none")
+
+
+def _curve(axes: Axes, times: FloatArray, values: FloatArray) -> None:
+    lowest, highest = float(min(values.min(), 0)), float(max(values.max(), 0))
+    extent = (highest - lowest) or 1.0
+    axes.axhline(0, color=RULE, lw=0.6, zorder=0)
+    axes.plot(times, values, color=BLUE)
+    axes.set_ylim(lowest - 0.3 * extent, highest + 0.08 * extent)  # room for bars below
+    ticks = [tick for tick in (lowest, highest) if abs(tick) > 0.25 * extent]
+    axes.set_yticks(ticks, [f"{tick:.2g}".replace("-", "−") for tick in ticks])
+
+
+def _event_bars(axes: Axes, onsets: Sequence[float], durations: Sequence[float]) -> None:
+    """Bars along the lower edge; an event without duration is a thin line."""
+    starts = np.asarray(onsets, dtype=float)
+    ends = starts + np.asarray(durations, dtype=float)
+    edge = axes.get_xaxis_transform()  # seconds across, fraction of the strip upwards
+    boxes = [
+        [(s, 0.02), (s, 0.15), (e, 0.15), (e, 0.02)] for s, e in zip(starts, ends, strict=True)
+    ]
+    axes.add_collection(
+        PolyCollection(boxes, facecolor=ORANGE, edgecolor=ORANGE, lw=0.5, transform=edge),
+        autolim=False,
+    )
+
+
+def _strip(axes: Axes, name: str, span: tuple[float, float], *, is_last: bool) -> None:
+    axes.set_xlim(*span)
+    axes.spines["left"].set_visible(False)
+    axes.tick_params(axis="y", length=0, labelsize=7, labelcolor=SOFT, pad=2)
+    axes.text(
+        -0.3 / _STRIP_WIDTH,
+        0.5,
+        short_name(name, 28),
+        transform=axes.transAxes,
+        ha="right",
+        va="center",
+    )
+    _time_axis(axes, is_last=is_last)
+
+
+def _time_axis(axes: Axes, *, is_last: bool) -> None:
+    if is_last:
+        axes.set_xlabel("time (s)")
+    else:
+        axes.tick_params(axis="x", labelbottom=False, length=0)
+        axes.spines["bottom"].set_color(RULE)
+
+
+def _time_span(
+    frame_times: FloatArray, bars: dict[str, tuple[Sequence[float], Sequence[float]]]
+) -> tuple[float, float]:
+    """From the first to the last scan, and to events that lie outside of them."""
+    first, last = float(frame_times[0]), float(frame_times[-1])
+    for onsets, durations in bars.values():
+        if len(onsets):
+            first = min(first, float(np.min(onsets)))
+            last = max(last, float(np.max(np.add(onsets, durations))))
+    return first, last if last > first else first + 1.0
+
+
+def _change_text(before: FloatArray, after: FloatArray) -> str:
+    """How alike two columns are, in words."""
+    total = float(np.var(before))
+    left = float(np.var(after)) / total if total > 0 else 0.0
+    if left < 1e-12:
+        return "nothing is left of it"
+    correlation = f"{np.corrcoef(before, after)[0, 1]:.2f}".replace("-", "−")
+    return f"r = {correlation} between before and after, {100 * left:.0f}% of its variance left"
+
+
+def _check_times(matrix: FloatArray, frame_times: FloatArray) -> None:
+    if np.shape(frame_times) != (len(matrix),):
+        raise ValueError(
+            f"there are {np.size(frame_times)} frame times but the matrix has {len(matrix)} rows; "
+            "expected one time for each scan."
+        )

@@ -1,0 +1,174 @@
+"""What all drawings of the report share: style, colors and deterministic SVG files.
+
+Figures are made from `matplotlib.figure.Figure` directly. pyplot keeps every figure in a
+global list, which leaks in a long run and is not safe between threads.
+"""
+
+import io
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+INK = "#1b1f24"
+SOFT = "#57606a"
+RULE = "#d8dde3"
+BLUE = "#1f5a96"
+ORANGE = "#c2570c"
+RED = "#b3261e"
+
+PAGE_WIDTH = 9.6  # inches; the widest picture that a page shows unreduced
+LONGEST_NAME = 34  # characters of a label before its middle is cut
+
+_FONTS = "system-ui, Helvetica, Arial, 'Liberation Sans', 'DejaVu Sans', sans-serif"
+
+STYLE: dict[Any, Any] = {
+    "font.family": "sans-serif",
+    # DejaVu Sans comes with matplotlib, so the layout is the same on every machine; it is
+    # also wider than the fonts a browser puts in its place, so nothing can overlap
+    "font.sans-serif": ["DejaVu Sans"],
+    "font.size": 8.0,
+    "axes.titlesize": 8.5,
+    "axes.titlelocation": "left",
+    "axes.labelsize": 8.0,
+    "axes.labelcolor": SOFT,
+    "axes.edgecolor": SOFT,
+    "axes.linewidth": 0.6,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.formatter.useoffset": False,
+    "xtick.labelsize": 8.0,
+    "ytick.labelsize": 8.0,
+    "xtick.color": SOFT,
+    "ytick.color": SOFT,
+    "xtick.labelcolor": INK,
+    "ytick.labelcolor": INK,
+    "xtick.major.width": 0.6,
+    "ytick.major.width": 0.6,
+    "xtick.major.size": 3.0,
+    "ytick.major.size": 3.0,
+    "lines.linewidth": 1.2,
+    "text.color": INK,
+    "text.parse_math": False,  # a condition may be called "$5" or "a_$x$"
+    "svg.fonttype": "none",
+    "svg.hashsalt": "boldglm",
+    "figure.facecolor": "white",
+}
+
+
+@contextmanager
+def svg_figure(path: Path, *, width: float, height: float) -> Iterator[Figure]:
+    """Give an empty figure and write it as SVG when the block ends without an error.
+
+    The same drawing gives the same bytes: ids are salted with a constant and no date is
+    written.
+
+    Parameters
+    ----------
+    path : Path
+        The ``.svg`` file; its folder is made if needed.
+    width, height : float
+        Size in inches before empty margins are cut.
+
+    Yields
+    ------
+    matplotlib.figure.Figure
+        Without axes.
+    """
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(width, height))
+        yield figure
+        buffer = io.StringIO()
+        figure.savefig(
+            buffer, format="svg", bbox_inches="tight", pad_inches=0.03, metadata={"Date": None}
+        )
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(_tidy_svg(buffer.getvalue()), encoding="utf-8", newline="\n")
+
+
+def inch_axes(figure: Figure, left: float, top: float, width: float, height: float) -> Axes:
+    """Add axes at a place given in inches from the upper left corner.
+
+    Drawings here grow with the number of conditions; in fractions of the figure every
+    gap would grow with them.
+
+    Parameters
+    ----------
+    figure : matplotlib.figure.Figure
+        Where to add.
+    left, top, width, height : float
+        Inches; ``top`` counts downwards.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+        The new axes.
+    """
+    total_width, total_height = figure.get_size_inches()
+    bottom = total_height - top - height
+    return figure.add_axes(
+        (left / total_width, bottom / total_height, width / total_width, height / total_height)
+    )
+
+
+def short_name(name: str, longest: int = LONGEST_NAME) -> str:
+    """Cut the middle out of a long label, since names differ at their ends.
+
+    Parameters
+    ----------
+    name : str
+        Any label.
+    longest : int
+        Number of characters that fit.
+
+    Returns
+    -------
+    str
+        At most ``longest`` characters.
+
+    Examples
+    --------
+    >>> short_name("face_unfamiliar_repeated", 12)
+    'face_u…eated'
+    """
+    if len(name) <= longest:
+        return name
+    tail = (longest - 1) // 2
+    return f"{name[: longest - 1 - tail]}…{name[-tail:]}"
+
+
+def check_columns(matrix: NDArray[np.floating], names: Sequence[str], what: str) -> None:
+    """Refuse a matrix that has not one column for each name.
+
+    Parameters
+    ----------
+    matrix : ndarray of shape (n_rows, n_columns)
+        To be drawn.
+    names : sequence of str
+        One for each column.
+    what : str
+        What the matrix is, for the message.
+
+    Raises
+    ------
+    ValueError
+        If the two do not agree, or if there is nothing to draw.
+    """
+    if matrix.ndim != 2 or matrix.shape[1] != len(names) or matrix.size == 0:
+        raise ValueError(
+            f"the {what} has shape {matrix.shape} but there are {len(names)} names; expected "
+            "a non-empty matrix with one column for each name."
+        )
+
+
+def _tidy_svg(svg: str) -> str:
+    """Let the browser choose the font, and keep hundredths of a point in paths."""
+    svg = re.sub(r"'DejaVu Sans'(, sans-serif)?", _FONTS, svg)
+    return re.sub(r' d="[^"]*"', lambda path: re.sub(r"(\.\d\d)\d+", r"\1", path.group()), svg)

@@ -1,0 +1,308 @@
+"""Slices of a volume side by side, as one array of colors: numpy only, no drawing.
+
+Array axes are turned and flipped until they run to the right, front and top (as nearly as
+the affine allows), so left is on the left of the picture whatever the storage order was.
+"""
+
+import math
+from dataclasses import dataclass
+from itertools import permutations
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+FloatArray = NDArray[np.floating]
+BoolArray = NDArray[np.bool_]
+Volume = TypeVar("Volume", bound=np.ndarray[Any, Any])
+
+DIRECTIONS = (("L", "R"), ("P", "A"), ("I", "S"))  # ends of the x, y and z axis
+PLANES = ("sagittal", "coronal", "axial")  # slices across the x, y and z axis
+
+_GREYS = np.repeat(np.linspace(0.0, 1.0, 64)[:, None], 3, axis=1)
+_HOT = ((0.50, 0.02, 0.05), (0.85, 0.08, 0.05), (0.98, 0.48, 0.05), (1.00, 0.93, 0.35))
+_COLD = ((0.03, 0.10, 0.45), (0.05, 0.30, 0.80), (0.10, 0.62, 0.95), (0.62, 0.97, 0.98))
+
+
+@dataclass(frozen=True, slots=True)
+class Orientation:
+    """How array axes lie in the world; index 0 is x (to the right), 1 is y, 2 is z."""
+
+    axes: tuple[int, int, int]  # array axis nearest to x, y and z
+    is_flipped: tuple[bool, bool, bool]  # whether that array axis runs the other way
+    is_oblique: bool  # whether any axis is more than about half a degree off
+
+    def turn(self, volume: Volume) -> Volume:
+        """Give a view of the volume whose axes run to the right, front and top."""
+        flips = tuple(axis for axis, flipped in enumerate(self.is_flipped) if flipped)
+        return np.flip(np.transpose(volume, self.axes), flips)  # type: ignore[return-value]
+
+    def turn_affine(self, affine: FloatArray, shape: tuple[int, ...]) -> FloatArray:
+        """Give the affine of the turned volume; ``shape`` is that of the array as stored."""
+        turned = np.array(affine, dtype=float)
+        for new, (old, flipped) in enumerate(zip(self.axes, self.is_flipped, strict=True)):
+            turned[:3, new] = -affine[:3, old] if flipped else affine[:3, old]
+            if flipped:
+                turned[:3, 3] += affine[:3, old] * (shape[old] - 1)
+        return turned
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """Which slices are shown, and where, in pixels of the mosaic."""
+
+    plane: int  # world axis that the slices cut: 0, 1 or 2
+    slices: NDArray[np.integer]  # (n_slices,), along the turned axis
+    coordinates: FloatArray  # (n_slices,), mm at the center of each slice
+    box: tuple[slice, slice]  # what of a slice is shown: (across, up)
+    cell: tuple[int, int]  # pixels of one slice: (height, width)
+    n_columns: int
+    gap: int  # pixels below each row of slices, for its labels
+
+    @property
+    def n_rows(self) -> int:
+        """Number of rows of slices."""
+        return -(-len(self.slices) // self.n_columns)
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Height and width of the mosaic in pixels."""
+        height, width = self.cell
+        return self.n_rows * (height + self.gap), self.n_columns * width
+
+    def corner(self, position: int) -> tuple[int, int]:
+        """Top and left pixel of a slice."""
+        row, column = divmod(position, self.n_columns)
+        return row * (self.cell[0] + self.gap), column * self.cell[1]
+
+
+def orient(affine: FloatArray) -> Orientation:
+    """Find the array axes nearest to left-right, back-front and bottom-top.
+
+    Parameters
+    ----------
+    affine : ndarray of shape (4, 4)
+        From voxel indices to mm, x to the right, y to the front, z up.
+
+    Returns
+    -------
+    Orientation
+        The assignment with the largest sum of \\|cosine\\| between array and world axes.
+
+    Raises
+    ------
+    ValueError
+        If the affine is not invertible.
+
+    Examples
+    --------
+    Stored from right to left:
+
+    >>> orient(np.diag([-3.0, 3, 3, 1]))
+    Orientation(axes=(0, 1, 2), is_flipped=(True, False, False), is_oblique=False)
+    """
+    matrix = np.asarray(affine, dtype=float)
+    if matrix.shape != (4, 4) or not abs(np.linalg.det(matrix[:3, :3])) > 0:
+        raise ValueError(f"expected an invertible affine of shape (4, 4), found\n{matrix}")
+    cosines = matrix[:3, :3] / np.linalg.norm(matrix[:3, :3], axis=0)
+    best = max(permutations(range(3)), key=lambda p: np.abs(cosines[range(3), p]).sum())
+    along = [float(cosines[world, axis]) for world, axis in enumerate(best)]
+    return Orientation(
+        axes=(best[0], best[1], best[2]),
+        is_flipped=(along[0] < 0, along[1] < 0, along[2] < 0),
+        is_oblique=min(map(abs, along)) < math.cos(math.radians(0.5)),
+    )
+
+
+def lay_out(
+    mask: BoolArray,
+    affine: FloatArray,
+    *,
+    n_slices: int,
+    width: int,
+    gap: int,
+    must_show: tuple[int, int, int] | None = None,
+) -> Layout:
+    """Choose slices over the extent of the mask and their places.
+
+    Parameters
+    ----------
+    mask : ndarray of bool, shape (n_x, n_y, n_z)
+        Turned (see `Orientation.turn`).
+    affine : ndarray of shape (4, 4)
+        Of the turned volume.
+    n_slices : int
+        At most this many.
+    width : int
+        Pixels that a full row may take.
+    gap : int
+        Pixels below each row.
+    must_show : tuple of int, optional
+        A voxel whose slice replaces the nearest one.
+
+    Returns
+    -------
+    Layout
+        Axial slices, or slices across the one axis along which the volume is a single
+        voxel thick.
+    """
+    plane = 2 if mask.shape[2] == 1 or 1 not in mask.shape else mask.shape.index(1)
+    across, up = (axis for axis in range(3) if axis != plane)
+    slices = _choose_slices(mask.any(axis=(across, up)), n_slices)
+    if must_show is not None:
+        slices[np.argmin(np.abs(slices - must_show[plane]))] = must_show[plane]
+    box = (_extent(mask.any(axis=(up, plane))), _extent(mask.any(axis=(across, plane))))
+    sizes = np.linalg.norm(affine[:3, :3], axis=0)
+    extent = [(b.stop - b.start) * sizes[axis] for b, axis in zip(box, (across, up), strict=True)]
+    n_columns = min(len(slices), _columns_for(n_slices))
+    # few or single slices are not blown up to the width of the page
+    cell_width = min(width // n_columns, 2 * width // 7)
+    cell_height = max(1, round(cell_width * extent[1] / extent[0]))
+    if cell_height > width // 3:
+        cell_width = max(1, round(cell_width * (width // 3) / cell_height))
+        cell_height = width // 3
+    center = np.zeros((len(slices), 3))
+    center[:, plane] = slices
+    for b, axis in zip(box, (across, up), strict=True):
+        center[:, axis] = (b.start + b.stop - 1) / 2
+    coordinates = (center @ affine[:3, :3].T + affine[:3, 3])[:, plane]
+    return Layout(plane, slices, coordinates, box, (cell_height, cell_width), n_columns, gap)
+
+
+def compose(
+    layout: Layout,
+    underlay: FloatArray,
+    stat: FloatArray,
+    mask: BoolArray,
+    *,
+    threshold: float,
+    maximum: float,
+) -> FloatArray:
+    """Color the slices and put them in their places on white.
+
+    Parameters
+    ----------
+    layout : Layout
+        As `lay_out` gives it.
+    underlay, stat, mask : ndarray of shape (n_x, n_y, n_z)
+        Turned; finite.
+    threshold, maximum : float
+        \\|statistic\\| at the dark and at the bright end of the colors.
+
+    Returns
+    -------
+    ndarray of shape (height, width, 3)
+        Red, green and blue, 0 to 1.
+
+    Notes
+    -----
+    Grey values are interpolated linearly between voxels; statistics are not, so a colored
+    block is a voxel. Outside of the mask the underlay is nearly white.
+    """
+    picture = np.ones((*layout.shape, 3))
+    low, high = _grey_range(underlay[mask])
+    height, width = layout.cell
+    smooth_up, smooth_across = _linear(layout.box[1], height), _linear(layout.box[0], width)
+    rows = _nearest(layout.box[1], height)[::-1, None]  # pixel rows run downwards
+    columns = _nearest(layout.box[0], width)[None, :]
+    for position, index in enumerate(layout.slices):
+        grey, values, inside = (
+            np.take(volume, index, axis=layout.plane).T for volume in (underlay, stat, mask)
+        )
+        tone = np.clip((grey[layout.box[::-1]] - low) / (high - low), 0, 1)
+        tone = (smooth_up @ tone @ smooth_across.T)[::-1]
+        tone = np.where(inside[rows, columns], 0.12 + 0.74 * tone, 1 - 0.22 * tone)
+        values = np.where(inside, values, 0)[rows, columns]
+        top, left = layout.corner(position)
+        cell = picture[top : top + height, left : left + width]
+        cell[...] = tone[..., None]
+        shown = (np.abs(values) >= threshold) & (values != 0)
+        cell[shown] = overlay_colors(values[shown], threshold=threshold, maximum=maximum)
+    return picture
+
+
+def overlay_colors(values: FloatArray, *, threshold: float, maximum: float) -> FloatArray:
+    """Color statistics: dark red to yellow if positive, dark blue to pale cyan if negative.
+
+    Parameters
+    ----------
+    values : ndarray of shape (n,)
+        Statistics, all at or above the threshold in size.
+    threshold, maximum : float
+        Where the colors begin and where they stay the same.
+
+    Returns
+    -------
+    ndarray of shape (n, 3)
+        Red, green and blue, 0 to 1.
+    """
+    share = np.clip((np.abs(values) - threshold) / (maximum - threshold), 0, 1)
+    levels = np.rint(share * 63).astype(int)
+    return np.where((values > 0)[:, None], _ramp(_HOT)[levels], _ramp(_COLD)[levels])
+
+
+def palette() -> NDArray[np.uint8]:
+    """Give the 192 colors of a mosaic, which make a small PNG.
+
+    Returns
+    -------
+    ndarray of uint8, shape (192, 3)
+        64 greys, 64 hot and 64 cold colors.
+    """
+    return np.rint(np.concatenate([_GREYS, _ramp(_HOT), _ramp(_COLD)]) * 255).astype(np.uint8)
+
+
+def _ramp(stops: tuple[tuple[float, float, float], ...]) -> FloatArray:
+    places = np.linspace(0, 1, len(stops))
+    return np.stack(
+        [
+            np.interp(np.linspace(0, 1, 64), places, channel)
+            for channel in zip(*stops, strict=True)
+        ],
+        axis=1,
+    )
+
+
+def _choose_slices(is_covered: Any, n_slices: int) -> NDArray[np.integer]:
+    """Evenly spaced slices that contain some of the mask."""
+    covered = np.flatnonzero(is_covered)
+    if len(covered) <= n_slices:
+        return covered.copy()
+    # the outermost slices hold the edge of the brain only
+    places = np.linspace(0, len(covered) - 1, n_slices + 2)[1:-1]
+    return covered[np.rint(places).astype(int)]
+
+
+def _columns_for(n_slices: int) -> int:
+    """Slices in one row of a full mosaic: rows about a third as many as columns."""
+    return n_slices if n_slices <= 4 else max(4, round(float(np.sqrt(n_slices * 7 / 3))))
+
+
+def _extent(is_covered: Any) -> slice:
+    """What the mask covers, and a voxel more on each side where there is one."""
+    covered = np.flatnonzero(is_covered)
+    return slice(max(int(covered[0]) - 1, 0), min(int(covered[-1]) + 2, len(is_covered)))
+
+
+def _grey_range(values: FloatArray) -> tuple[float, float]:
+    """Black and white of the underlay: nearly all of its values inside the mask."""
+    low, high = (float(value) for value in np.percentile(values, [1, 99.5]))
+    return (low, high) if high > low else (low - 1, low + 1)
+
+
+def _nearest(box: slice, n_pixels: int) -> NDArray[np.integer]:
+    """Voxel index of each pixel."""
+    n_voxels = box.stop - box.start
+    return box.start + ((np.arange(n_pixels) + 0.5) * n_voxels / n_pixels).astype(int)
+
+
+def _linear(box: slice, n_pixels: int) -> FloatArray:
+    """Weights of linear interpolation, (n_pixels, n_voxels), each row summing to 1."""
+    n_voxels = box.stop - box.start
+    places = np.clip((np.arange(n_pixels) + 0.5) * n_voxels / n_pixels - 0.5, 0, n_voxels - 1)
+    lower = np.minimum(places.astype(int), max(n_voxels - 2, 0))
+    upper = np.minimum(lower + 1, n_voxels - 1)
+    weights = np.zeros((n_pixels, n_voxels))
+    weights[np.arange(n_pixels), upper] = places - lower
+    weights[np.arange(n_pixels), lower] += 1 - (places - lower)
+    return weights
