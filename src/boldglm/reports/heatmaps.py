@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.colors import LinearSegmentedColormap
 from numpy.typing import NDArray
 
 from boldglm.reports.drawing import (
@@ -24,6 +25,7 @@ FloatArray = NDArray[np.floating]
 
 HIGH_VIF = 5.0  # the variance of the estimate is five times that of an uncorrelated regressor
 MOST_NUMBERED = 12  # rows or columns up to which cells carry numbers
+_DIVERGING = LinearSegmentedColormap.from_list("boldglm", [BLUE, "#ffffff", ORANGE])
 _DARK_CELL = 0.6  # share of the color range from which numbers are printed in white
 
 
@@ -65,7 +67,9 @@ def plot_correlation(
     cell = _cell_size(n)
     with svg_figure(path, width=cell * n + 6.5, height=cell * n + 3.5) as figure:
         heat = inch_axes(figure, 2.5, 2.5, cell * n, cell * n)
-        _heat(heat, correlations, 1.0, format_spec=".2f", is_numbered=n <= MOST_NUMBERED)
+        # a condition correlates with itself by 1, which tells nothing and would shout
+        others = np.where(np.eye(n, dtype=bool), 0.0, correlations)
+        _heat(heat, others, 1.0, format_spec="z.2f", is_numbered=n <= MOST_NUMBERED)
         _label(heat, names, names)
         bars = inch_axes(figure, 2.5 + cell * n + 0.3, 2.5, 1.7, cell * n)
         _vif_bars(bars, np.asarray(vif, dtype=float))
@@ -146,10 +150,10 @@ def _cell_size(n: int) -> float:
 def _heat(
     axes: Axes, matrix: FloatArray, largest: float, *, format_spec: str, is_numbered: bool
 ) -> None:
-    """Blue for negative, white for zero, red for positive; undefined cells stay grey."""
+    """Blue for negative, white for zero, orange for positive; undefined cells stay grey."""
     axes.set_facecolor(RULE)
     axes.imshow(
-        matrix, cmap="RdBu_r", vmin=-largest, vmax=largest, aspect="auto", interpolation="none"
+        matrix, cmap=_DIVERGING, vmin=-largest, vmax=largest, aspect="auto", interpolation="none"
     )
     rows, columns = matrix.shape
     axes.set_xticks(np.arange(1, columns) - 0.5, minor=True)
@@ -196,7 +200,7 @@ def _vif_bars(axes: Axes, vif: FloatArray) -> None:
             textcoords="offset points",
             va="center",
             color=color,
-            fontsize=8,
+            fontsize=8 if np.isfinite(value) else 10,
             fontweight="normal" if color == BLUE else "bold",
         )
     axes.axvline(HIGH_VIF, color=SOFT, lw=0.7, ls=":")

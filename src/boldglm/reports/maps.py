@@ -2,17 +2,18 @@
 
 from pathlib import Path
 
-import matplotlib as mpl
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.transforms import IdentityTransform
 from numpy.typing import NDArray
 from PIL import Image
 
-from boldglm.reports.drawing import INK, SOFT, STYLE
 from boldglm.reports.mosaic import (
     DIRECTIONS,
     PLANES,
+    WHITE,
+    Colors,
     Layout,
     Orientation,
     compose,
@@ -25,12 +26,15 @@ from boldglm.reports.mosaic import (
 FloatArray = NDArray[np.floating]
 BoolArray = NDArray[np.bool_]
 
-_MOSAIC_WIDTH = 1680  # pixels of a full row; twice what a page shows
-_BAR_WIDTH = 180  # pixels right of the mosaic for the color bar
-_GAP = 34  # pixels below each row for coordinates
-_FOOTER = 34  # pixels below the mosaic
-_DPI = 192  # so that a point of text is a point on the page at twice the resolution
-_LEAST_WIDTH = 620  # pixels that the footer needs
+# pixels; a page shows two of them as one of its own
+_MOSAIC_WIDTH = 1680
+_BAR_LEFT = 40  # right of the mosaic
+_BAR_WIDTH = 180  # of the color bar with its labels
+_GAP = 36  # below each row, for coordinates
+_FOOTER = 34
+_LEAST_WIDTH = 840  # that the words below need
+_DPI = 192  # so that text of 8 points is as large as that of the drawings beside it
+INK_GREY, SOFT_GREY = "0.1", "0.35"
 
 
 def plot_map(
@@ -113,17 +117,73 @@ def plot_map(
         threshold=threshold,
         maximum=maximum,
     )
-    with mpl.rc_context(STYLE):
-        figure = _figure_of(picture, layout, has_bar=above.size > 0)
-        _mark(figure, layout, orientation)
-        if above.size:
-            _color_bar(
-                figure, threshold, maximum, float(above.max()), statistic, two_sided=two_sided
-            )
-        else:
-            _say_nothing_shown(figure, threshold, statistic, two_sided=two_sided)
-        _save_small_png(figure, path)
+    canvas = _Canvas(picture)
+    _mark(canvas, layout, orientation)
+    if above.size:
+        ends = (-maximum if two_sided else threshold, maximum)
+        _color_bar(canvas, layout, ends, threshold, float(above.max()))
+        canvas.write(layout.shape[1] + _BAR_LEFT, 0, statistic, size=9, style="italic")
+    else:
+        symbol = f"|{statistic}|" if two_sided else statistic
+        words = f"no voxel at\n{symbol} ≥ {_short(threshold)}"
+        canvas.write(layout.shape[1] + _BAR_LEFT, 0, words, size=9, weight="bold")
+    canvas.save(path)
     return path
+
+
+class _Canvas:
+    """A picture of palette colors with text around it, kept apart until it is saved.
+
+    matplotlib draws only the text. Drawing the mosaic as well would cost three times as
+    long, and lose the palette.
+    """
+
+    def __init__(self, mosaic: Colors) -> None:
+        height, width = mosaic.shape
+        self.height, self.width = height + _FOOTER, max(width + _BAR_WIDTH, _LEAST_WIDTH)
+        self.picture = np.full((self.height, self.width), WHITE, dtype=np.uint8)
+        self.picture[:height, :width] = mosaic
+        self._figure = Figure(figsize=(self.width / _DPI, self.height / _DPI), dpi=_DPI)
+        self._canvas = FigureCanvasAgg(self._figure)
+
+    def write(
+        self,
+        left: float,
+        top: float,
+        words: str,
+        *,
+        size: float = 8.0,
+        align: str = "left",
+        vertical: str = "top",
+        color: str = INK_GREY,
+        weight: str = "normal",
+        style: str = "normal",
+    ) -> None:
+        """Put words at pixels from the upper left corner."""
+        self._figure.text(
+            left,
+            self.height - top,
+            words,
+            transform=IdentityTransform(),
+            ha=align,
+            va=vertical,
+            fontsize=size,
+            color=color,
+            fontweight=weight,
+            fontstyle=style,
+            fontfamily="DejaVu Sans",
+            parse_math=False,
+        )
+
+    def save(self, path: Path) -> None:
+        """Write the picture with the text on it as a PNG with a palette."""
+        self._canvas.draw()
+        # text is grey on white, so one channel tells all
+        text = np.rint(np.asarray(self._canvas.buffer_rgba())[..., 0] * (WHITE / 255))
+        image = Image.fromarray(np.where(text < WHITE, text.astype(np.uint8), self.picture))
+        image.putpalette(palette().ravel().tolist())
+        path.parent.mkdir(parents=True, exist_ok=True)
+        image.save(path, format="PNG", compress_level=9 if image.width * image.height < 5e5 else 6)
 
 
 def _check(stat: FloatArray, underlay: FloatArray, mask: BoolArray, threshold: float) -> None:
@@ -145,42 +205,26 @@ def _color_end(above: FloatArray, threshold: float) -> float:
     return max(end, least)
 
 
-def _figure_of(picture: FloatArray, layout: Layout, *, has_bar: bool) -> Figure:
-    """Figure of the mosaic's own pixels, with room for labels."""
-    height, width = layout.shape
-    full_width = max(width + (_BAR_WIDTH if has_bar else 0), _LEAST_WIDTH)
-    full_height = height + _FOOTER
-    figure = Figure(figsize=(full_width / _DPI, full_height / _DPI), dpi=_DPI)
-    FigureCanvasAgg(figure)
-    axes = figure.add_axes((0, _FOOTER / full_height, width / full_width, height / full_height))
-    axes.imshow(picture, interpolation="none", aspect="auto", extent=(0, width, height, 0))
-    axes.set_axis_off()
-    return figure
-
-
-def _mark(figure: Figure, layout: Layout, orientation: Orientation) -> None:
-    """Coordinates below the slices, sides beside the first, and in words what is shown."""
-    axes = figure.axes[0]
+def _mark(canvas: _Canvas, layout: Layout, orientation: Orientation) -> None:
+    """Coordinates below the slices, sides beside the first of a row, and what is shown."""
     height, width = layout.cell
     across = next(axis for axis in range(3) if axis != layout.plane)
     letter = "xyz"[layout.plane]
     for position, text in enumerate(_coordinate_texts(layout.coordinates)):
         top, left = layout.corner(position)
-        text = f"{letter} = {text}" if position == 0 else text
-        axes.text(left + width / 2, top + height + 3, text, ha="center", va="top", fontsize=7.5)
+        words = f"{letter} = {text}" if position == 0 else text
+        canvas.write(left + width / 2, top + height + 4, words, align="center")
         if position % layout.n_columns == 0:
-            for side, x in zip(DIRECTIONS[across], (left + 6, left + width - 6), strict=True):
-                alignment = "left" if x < left + width / 2 else "right"
-                axes.text(x, top + 4, side, ha=alignment, va="top", fontsize=7.5, weight="bold")
-    words = f"{PLANES[layout.plane].capitalize()} slices, {letter} in mm"
-    words += ", at the center of oblique slices" if orientation.is_oblique else ""
-    if across == 0:
-        words += ". Left of the picture is left of the head (neurological)."
-    else:
-        words += ". Left of the picture is the back of the head."
-    figure.text(
-        4 / figure.bbox.width, 4 / figure.bbox.height, words, color=SOFT, fontsize=7.5, va="bottom"
-    )
+            near, far = DIRECTIONS[across]
+            canvas.write(left + 4, top, near, weight="bold")
+            canvas.write(left + width - 4, top, far, weight="bold", align="right")
+    sides = {
+        0: "Left of the picture is left of the head (neurological).",
+        1: "Left of the picture is the back of the head.",
+    }
+    center = ", at the center of oblique slices" if orientation.is_oblique else ""
+    words = f"{PLANES[layout.plane].capitalize()} slices, {letter} in mm{center}. {sides[across]}"
+    canvas.write(4, canvas.height - 4, words, color=SOFT_GREY, vertical="bottom")
 
 
 def _coordinate_texts(coordinates: FloatArray) -> list[str]:
@@ -191,72 +235,33 @@ def _coordinate_texts(coordinates: FloatArray) -> list[str]:
 
 
 def _color_bar(
-    figure: Figure,
+    canvas: _Canvas,
+    layout: Layout,
+    ends: tuple[float, float],
     threshold: float,
-    maximum: float,
     largest: float,
-    statistic: str,
-    *,
-    two_sided: bool,
 ) -> None:
-    """Colors from the negative to the positive extreme, with the part not shown in white."""
-    host = figure.axes[0]
-    page_width, page_height = figure.bbox.width, figure.bbox.height
-    host_height = host.get_position().height * page_height
-    bar_height = min(host_height - _GAP - 50, 420)
-    left = host.get_position().x1 * page_width + 40
-    bottom = page_height - 44 - bar_height
-    axes = figure.add_axes(
-        (left / page_width, bottom / page_height, 22 / page_width, bar_height / page_height)
-    )
-    lowest = -maximum if two_sided else min(threshold, maximum)
-    values = np.linspace(maximum, lowest, 256)
-    colors = np.full((256, 1, 3), 0.9)
+    """Colors from one end to the other, light grey where nothing is colored."""
+    left, top = layout.shape[1] + _BAR_LEFT, 38
+    height = int(np.clip(layout.shape[0] - top - layout.gap, 60, 400))
+    values = np.linspace(ends[1], ends[0], height)
     shown = np.abs(values) >= threshold
-    colors[shown, 0] = overlay_colors(values[shown], threshold=threshold, maximum=maximum)
-    axes.imshow(colors, aspect="auto", extent=(0, 1, lowest, maximum), interpolation="none")
-    axes.yaxis.tick_right()
-    ticks = [threshold, maximum]
-    sign = "≥ " if largest > maximum * 1.005 else ""
-    texts = [_short(threshold), sign + _short(maximum)]
-    if two_sided:
-        ticks += [-threshold, -maximum]
-        texts += [_short(-threshold), sign.replace("≥", "≤") + _short(-maximum)]
-    axes.set_yticks(ticks, texts, fontsize=7.5)
-    axes.tick_params(length=3, pad=2)
-    axes.set_xticks([])
-    axes.spines[:].set_visible(False)
-    axes.set_title(statistic, fontsize=8.5, pad=5, loc="left", style="italic", color=INK)
+    colors = np.full(height, WHITE - 3, dtype=np.uint8)
+    colors[shown] = overlay_colors(values[shown], threshold=threshold, maximum=ends[1])
+    canvas.picture[top : top + height, left : left + 22] = colors[:, None]
+    is_beyond = largest > ends[1] * 1.005
+    labels = {
+        ends[1]: "≥ " * is_beyond + _short(ends[1]),
+        threshold: _short(threshold),
+        -threshold: _short(-threshold),
+        -ends[1]: "≤ " * is_beyond + _short(-ends[1]),
+    }
+    for value, words in labels.items():
+        if value >= ends[0]:
+            share = (ends[1] - value) / (ends[1] - ends[0])
+            place = top + share * (height - 1)
+            canvas.write(left + 30, place, words, vertical="center")
 
 
 def _short(value: float) -> str:
     return f"{value:.3g}".replace("-", "−")
-
-
-def _say_nothing_shown(
-    figure: Figure, threshold: float, statistic: str, *, two_sided: bool
-) -> None:
-    symbol = f"|{statistic}|" if two_sided else statistic
-    figure.text(
-        0.5,
-        0.5,
-        f"no voxel at {symbol} ≥ {_short(threshold)}",
-        ha="center",
-        va="center",
-        fontsize=11,
-        bbox={"facecolor": "white", "edgecolor": SOFT, "linewidth": 0.6, "pad": 6},
-    )
-
-
-def _save_small_png(figure: Figure, path: Path) -> None:
-    """Write the figure with the palette of the mosaic, a quarter of the size of full color."""
-    canvas = figure.canvas
-    assert isinstance(canvas, FigureCanvasAgg)
-    canvas.draw()
-    drawn = Image.fromarray(np.ascontiguousarray(np.asarray(canvas.buffer_rgba())[..., :3]))
-    colors = Image.new("P", (1, 1))
-    colors.putpalette(palette().ravel().tolist())
-    path.parent.mkdir(parents=True, exist_ok=True)
-    drawn.quantize(palette=colors, dither=Image.Dither.NONE).save(
-        path, format="PNG", optimize=False
-    )

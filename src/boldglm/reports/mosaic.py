@@ -14,12 +14,15 @@ from numpy.typing import NDArray
 
 FloatArray = NDArray[np.floating]
 BoolArray = NDArray[np.bool_]
+Colors = NDArray[np.uint8]
 Volume = TypeVar("Volume", bound=np.ndarray[Any, Any])
 
 DIRECTIONS = (("L", "R"), ("P", "A"), ("I", "S"))  # ends of the x, y and z axis
 PLANES = ("sagittal", "coronal", "axial")  # slices across the x, y and z axis
 
-_GREYS = np.repeat(np.linspace(0.0, 1.0, 64)[:, None], 3, axis=1)
+_N_GREYS = 32  # more make larger files and no clearer pictures
+_N_LEVELS = 64  # of each ramp
+WHITE = _N_GREYS - 1  # row of the palette
 _HOT = ((0.50, 0.02, 0.05), (0.85, 0.08, 0.05), (0.98, 0.48, 0.05), (1.00, 0.93, 0.35))
 _COLD = ((0.03, 0.10, 0.45), (0.05, 0.30, 0.80), (0.10, 0.62, 0.95), (0.62, 0.97, 0.98))
 
@@ -177,7 +180,7 @@ def compose(
     *,
     threshold: float,
     maximum: float,
-) -> FloatArray:
+) -> Colors:
     """Color the slices and put them in their places on white.
 
     Parameters
@@ -185,43 +188,38 @@ def compose(
     layout : Layout
         As `lay_out` gives it.
     underlay, stat, mask : ndarray of shape (n_x, n_y, n_z)
-        Turned; finite.
+        Turned. The underlay is finite; statistics may be infinite, not NaN.
     threshold, maximum : float
         \\|statistic\\| at the dark and at the bright end of the colors.
 
     Returns
     -------
-    ndarray of shape (height, width, 3)
-        Red, green and blue, 0 to 1.
+    ndarray of uint8, shape (height, width)
+        Rows of `palette`.
 
     Notes
     -----
-    Grey values are interpolated linearly between voxels; statistics are not, so a colored
-    block is a voxel. Outside of the mask the underlay is nearly white.
+    Nothing is interpolated: a block of one color is a voxel. Outside of the mask all is white.
     """
-    picture = np.ones((*layout.shape, 3))
+    picture = np.full(layout.shape, WHITE, dtype=np.uint8)
     low, high = _grey_range(underlay[mask])
     height, width = layout.cell
-    smooth_up, smooth_across = _linear(layout.box[1], height), _linear(layout.box[0], width)
     rows = _nearest(layout.box[1], height)[::-1, None]  # pixel rows run downwards
     columns = _nearest(layout.box[0], width)[None, :]
     for position, index in enumerate(layout.slices):
         grey, values, inside = (
             np.take(volume, index, axis=layout.plane).T for volume in (underlay, stat, mask)
         )
-        tone = np.clip((grey[layout.box[::-1]] - low) / (high - low), 0, 1)
-        tone = (smooth_up @ tone @ smooth_across.T)[::-1]
-        tone = np.where(inside[rows, columns], 0.12 + 0.74 * tone, 1 - 0.22 * tone)
-        values = np.where(inside, values, 0)[rows, columns]
+        tone = 0.1 + 0.78 * np.clip((grey - low) / (high - low), 0, 1)
+        colors = np.where(inside, np.rint(tone * WHITE), WHITE).astype(np.uint8)
+        shown = inside & (np.abs(values) >= threshold) & (values != 0)
+        colors[shown] = overlay_colors(values[shown], threshold=threshold, maximum=maximum)
         top, left = layout.corner(position)
-        cell = picture[top : top + height, left : left + width]
-        cell[...] = tone[..., None]
-        shown = (np.abs(values) >= threshold) & (values != 0)
-        cell[shown] = overlay_colors(values[shown], threshold=threshold, maximum=maximum)
+        picture[top : top + height, left : left + width] = colors[rows, columns]
     return picture
 
 
-def overlay_colors(values: FloatArray, *, threshold: float, maximum: float) -> FloatArray:
+def overlay_colors(values: FloatArray, *, threshold: float, maximum: float) -> Colors:
     """Color statistics: dark red to yellow if positive, dark blue to pale cyan if negative.
 
     Parameters
@@ -233,30 +231,38 @@ def overlay_colors(values: FloatArray, *, threshold: float, maximum: float) -> F
 
     Returns
     -------
-    ndarray of shape (n, 3)
-        Red, green and blue, 0 to 1.
+    ndarray of uint8, shape (n,)
+        Rows of `palette`.
+
+    Examples
+    --------
+    >>> palette()[overlay_colors(np.array([3.0, 9.0, -9.0]), threshold=3, maximum=9)]
+    array([[128,   5,  13],
+           [255, 237,  89],
+           [158, 247, 250]], dtype=uint8)
     """
     share = np.clip((np.abs(values) - threshold) / (maximum - threshold), 0, 1)
-    levels = np.rint(share * 63).astype(int)
-    return np.where((values > 0)[:, None], _ramp(_HOT)[levels], _ramp(_COLD)[levels])
+    levels = np.rint(share * (_N_LEVELS - 1)).astype(np.uint8)
+    return np.where(values > 0, _N_GREYS + levels, _N_GREYS + _N_LEVELS + levels).astype(np.uint8)
 
 
-def palette() -> NDArray[np.uint8]:
-    """Give the 192 colors of a mosaic, which make a small PNG.
+def palette() -> Colors:
+    """Give the colors of a mosaic: few, which makes a small PNG.
 
     Returns
     -------
-    ndarray of uint8, shape (192, 3)
-        64 greys, 64 hot and 64 cold colors.
+    ndarray of uint8, shape (160, 3)
+        32 greys from black to white, 64 hot and 64 cold colors.
     """
-    return np.rint(np.concatenate([_GREYS, _ramp(_HOT), _ramp(_COLD)]) * 255).astype(np.uint8)
+    greys = np.repeat(np.linspace(0.0, 1.0, _N_GREYS)[:, None], 3, axis=1)
+    return np.rint(np.concatenate([greys, _ramp(_HOT), _ramp(_COLD)]) * 255).astype(np.uint8)
 
 
 def _ramp(stops: tuple[tuple[float, float, float], ...]) -> FloatArray:
     places = np.linspace(0, 1, len(stops))
     return np.stack(
         [
-            np.interp(np.linspace(0, 1, 64), places, channel)
+            np.interp(np.linspace(0, 1, _N_LEVELS), places, channel)
             for channel in zip(*stops, strict=True)
         ],
         axis=1,
@@ -294,15 +300,3 @@ def _nearest(box: slice, n_pixels: int) -> NDArray[np.integer]:
     """Voxel index of each pixel."""
     n_voxels = box.stop - box.start
     return box.start + ((np.arange(n_pixels) + 0.5) * n_voxels / n_pixels).astype(int)
-
-
-def _linear(box: slice, n_pixels: int) -> FloatArray:
-    """Weights of linear interpolation, (n_pixels, n_voxels), each row summing to 1."""
-    n_voxels = box.stop - box.start
-    places = np.clip((np.arange(n_pixels) + 0.5) * n_voxels / n_pixels - 0.5, 0, n_voxels - 1)
-    lower = np.minimum(places.astype(int), max(n_voxels - 2, 0))
-    upper = np.minimum(lower + 1, n_voxels - 1)
-    weights = np.zeros((n_pixels, n_voxels))
-    weights[np.arange(n_pixels), upper] = places - lower
-    weights[np.arange(n_pixels), lower] += 1 - (places - lower)
-    return weights

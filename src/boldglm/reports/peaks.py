@@ -126,7 +126,7 @@ def peaks_table(
     >>> table.rows
     (('4.0', '4.0', '−4.0', '5.00', '2', '16'),)
     >>> print(table.caption)
-    Peaks at z ≥ 3, in mm of the image's world space. Clusters share a face or an edge.
+    Peaks at z ≥ 3, in the image's world space; clusters are connected by faces and edges.
     """
     shown = peaks[:max_rows]
     rows = tuple(
@@ -146,7 +146,7 @@ def peaks_table(
     return Table(
         ("x (mm)", "y (mm)", "z (mm)", statistic, "cluster (voxels)", "cluster (mm³)"),
         rows,
-        f"{count} at {threshold_text}, in mm of {space}. Clusters share a face or an edge.",
+        f"{count} at {threshold_text}, in {space}; clusters are connected by faces and edges.",
     )
 
 
