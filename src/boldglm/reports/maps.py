@@ -27,12 +27,13 @@ FloatArray = NDArray[np.floating]
 BoolArray = NDArray[np.bool_]
 
 # pixels; a page shows two of them as one of its own
-_MOSAIC_WIDTH = 1680
+_MOSAIC_WIDTH = 1640
 _BAR_LEFT = 40  # right of the mosaic
-_BAR_WIDTH = 180  # of the color bar with its labels
+_BAR_WIDTH = 220  # of the color bar with its labels
 _GAP = 36  # below each row, for coordinates
 _FOOTER = 34
-_LEAST_WIDTH = 840  # that the words below need
+_LEAST_WIDTH = 880  # that the words below need
+_ROOM_FOR_LETTER = 150  # width of a slice from which "z = " fits between the side marks
 _DPI = 192  # so that text of 8 points is as large as that of the drawings beside it
 INK_GREY, SOFT_GREY = "0.1", "0.35"
 
@@ -120,13 +121,12 @@ def plot_map(
     canvas = _Canvas(picture)
     _mark(canvas, layout, orientation)
     if above.size:
-        ends = (-maximum if two_sided else threshold, maximum)
-        _color_bar(canvas, layout, ends, threshold, float(above.max()))
-        canvas.write(layout.shape[1] + _BAR_LEFT, 0, statistic, size=9, style="italic")
+        ends = (threshold, maximum, float(above.max()))
+        _color_bar(canvas, layout, statistic, ends, two_sided=two_sided)
     else:
         symbol = f"|{statistic}|" if two_sided else statistic
         words = f"no voxel at\n{symbol} ≥ {_short(threshold)}"
-        canvas.write(layout.shape[1] + _BAR_LEFT, 0, words, size=9, weight="bold")
+        canvas.write(layout.shape[1] + _BAR_LEFT, 0, words, size=8.5, weight="bold")
     canvas.save(path)
     return path
 
@@ -212,18 +212,20 @@ def _mark(canvas: _Canvas, layout: Layout, orientation: Orientation) -> None:
     letter = "xyz"[layout.plane]
     for position, text in enumerate(_coordinate_texts(layout.coordinates)):
         top, left = layout.corner(position)
-        words = f"{letter} = {text}" if position == 0 else text
-        canvas.write(left + width / 2, top + height + 4, words, align="center")
+        words = f"{letter} = {text}" if position == 0 and width >= _ROOM_FOR_LETTER else text
+        line = top + height + 4
+        canvas.write(left + width / 2, line, words, align="center")
         if position % layout.n_columns == 0:
             near, far = DIRECTIONS[across]
-            canvas.write(left + 4, top, near, weight="bold")
-            canvas.write(left + width - 4, top, far, weight="bold", align="right")
+            canvas.write(left + 4, line, near, weight="bold")
+            canvas.write(left + width - 4, line, far, weight="bold", align="right")
     sides = {
         0: "Left of the picture is left of the head (neurological).",
         1: "Left of the picture is the back of the head.",
     }
     center = ", at the center of oblique slices" if orientation.is_oblique else ""
-    words = f"{PLANES[layout.plane].capitalize()} slices, {letter} in mm{center}. {sides[across]}"
+    noun = "slice" if len(layout.slices) == 1 else "slices"
+    words = f"{PLANES[layout.plane].capitalize()} {noun}, {letter} in mm{center}. {sides[across]}"
     canvas.write(4, canvas.height - 4, words, color=SOFT_GREY, vertical="bottom")
 
 
@@ -237,30 +239,30 @@ def _coordinate_texts(coordinates: FloatArray) -> list[str]:
 def _color_bar(
     canvas: _Canvas,
     layout: Layout,
-    ends: tuple[float, float],
-    threshold: float,
-    largest: float,
+    statistic: str,
+    ends: tuple[float, float, float],
+    *,
+    two_sided: bool,
 ) -> None:
-    """Colors from one end to the other, light grey where nothing is colored."""
-    left, top = layout.shape[1] + _BAR_LEFT, 38
-    height = int(np.clip(layout.shape[0] - top - layout.gap, 60, 400))
-    values = np.linspace(ends[1], ends[0], height)
-    shown = np.abs(values) >= threshold
-    colors = np.full(height, WHITE - 3, dtype=np.uint8)
-    colors[shown] = overlay_colors(values[shown], threshold=threshold, maximum=ends[1])
-    canvas.picture[top : top + height, left : left + 22] = colors[:, None]
-    is_beyond = largest > ends[1] * 1.005
-    labels = {
-        ends[1]: "≥ " * is_beyond + _short(ends[1]),
-        threshold: _short(threshold),
-        -threshold: _short(-threshold),
-        -ends[1]: "≤ " * is_beyond + _short(-ends[1]),
-    }
-    for value, words in labels.items():
-        if value >= ends[0]:
-            share = (ends[1] - value) / (ends[1] - ends[0])
-            place = top + share * (height - 1)
-            canvas.write(left + 30, place, words, vertical="center")
+    """Positive colors, and below a gap (what is not colored) the negative ones.
+
+    ``ends`` are the threshold, the value of the brightest color and the largest value.
+    The gap is not to scale, so labels keep their distance.
+    """
+    threshold, maximum, largest = ends
+    left, top = layout.shape[1] + _BAR_LEFT, 40
+    total = int(np.clip(layout.shape[0] - top - layout.gap, 150, 400))
+    height = int(0.45 * total) if two_sided else total
+    canvas.write(left, 0, statistic, size=9, style="italic")
+    is_beyond = largest > maximum * 1.005
+    for sign, start in ((1, top), (-1, top + total - height))[: 2 if two_sided else 1]:
+        values = np.linspace(maximum, threshold, height)[::sign]
+        colors = overlay_colors(sign * values, threshold=threshold, maximum=maximum)
+        canvas.picture[start : start + height, left : left + 22] = colors[:, None]
+        places = (start, start + height - 1)[::sign]
+        beyond = ("≥ " if sign > 0 else "≤ ") if is_beyond else ""
+        canvas.write(left + 30, places[0], beyond + _short(sign * maximum), vertical="center")
+        canvas.write(left + 30, places[1], _short(sign * threshold), vertical="center")
 
 
 def _short(value: float) -> str:

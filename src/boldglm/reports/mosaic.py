@@ -157,7 +157,9 @@ def lay_out(
     box = (_extent(mask.any(axis=(up, plane))), _extent(mask.any(axis=(across, plane))))
     sizes = np.linalg.norm(affine[:3, :3], axis=0)
     extent = [(b.stop - b.start) * sizes[axis] for b, axis in zip(box, (across, up), strict=True)]
-    n_columns = min(len(slices), _columns_for(n_slices))
+    # about three rows for seven columns, and no column more than the rows need
+    n_rows = max(1, round(math.sqrt(len(slices) * 3 / 7)))
+    n_columns = -(-len(slices) // n_rows)
     # few or single slices are not blown up to the width of the page
     cell_width = min(width // n_columns, 2 * width // 7)
     cell_height = max(1, round(cell_width * extent[1] / extent[0]))
@@ -277,11 +279,6 @@ def _choose_slices(is_covered: Any, n_slices: int) -> NDArray[np.integer]:
     # the outermost slices hold the edge of the brain only
     places = np.linspace(0, len(covered) - 1, n_slices + 2)[1:-1]
     return covered[np.rint(places).astype(int)]
-
-
-def _columns_for(n_slices: int) -> int:
-    """Slices in one row of a full mosaic: rows about a third as many as columns."""
-    return n_slices if n_slices <= 4 else max(4, round(float(np.sqrt(n_slices * 7 / 3))))
 
 
 def _extent(is_covered: Any) -> slice:
