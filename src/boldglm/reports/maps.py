@@ -17,6 +17,7 @@ from boldglm.reports.mosaic import (
     Layout,
     Orientation,
     compose,
+    is_colored,
     lay_out,
     orient,
     overlay_colors,
@@ -63,12 +64,14 @@ def plot_map(
     affine : ndarray of shape (4, 4)
         From voxel indices to mm, x to the right, y to the front, z up.
     threshold : float
-        Not negative; voxels with \\|statistic\\| of at least this are colored.
+        Not negative, infinite if nothing survived; voxels with \\|statistic\\| of at
+        least this are colored.
     path : Path
         The ``.png`` file to write.
     n_slices : int
         At most this many slices, evenly spaced over the mask; the nearest one makes
-        way for the slice with the largest value.
+        way for the slice with the largest value. A dozen makes a file a third
+        smaller, which tells in a report with many runs.
     statistic : str
         Its symbol, for the color bar.
     two_sided : bool
@@ -99,7 +102,7 @@ def plot_map(
     if not two_sided:
         values = np.maximum(values, 0)
     sizes = np.abs(values)
-    above = sizes[(sizes >= threshold) & (sizes > 0)]
+    above = sizes[is_colored(sizes, threshold)]
     peak = np.unravel_index(int(sizes.argmax()), sizes.shape) if above.size else None
     layout = lay_out(
         inside,

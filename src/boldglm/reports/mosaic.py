@@ -20,7 +20,7 @@ Volume = TypeVar("Volume", bound=np.ndarray[Any, Any])
 DIRECTIONS = (("L", "R"), ("P", "A"), ("I", "S"))  # ends of the x, y and z axis
 PLANES = ("sagittal", "coronal", "axial")  # slices across the x, y and z axis
 
-_N_GREYS = 32  # more make larger files and no clearer pictures
+_N_GREYS = 24  # more make larger files and no clearer pictures
 _N_LEVELS = 64  # of each ramp
 WHITE = _N_GREYS - 1  # row of the palette
 _HOT = ((0.50, 0.02, 0.05), (0.85, 0.08, 0.05), (0.98, 0.48, 0.05), (1.00, 0.93, 0.35))
@@ -214,11 +214,35 @@ def compose(
         )
         tone = 0.1 + 0.78 * np.clip((grey - low) / (high - low), 0, 1)
         colors = np.where(inside, np.rint(tone * WHITE), WHITE).astype(np.uint8)
-        shown = inside & (np.abs(values) >= threshold) & (values != 0)
+        shown = inside & is_colored(values, threshold)
         colors[shown] = overlay_colors(values[shown], threshold=threshold, maximum=maximum)
         top, left = layout.corner(position)
         picture[top : top + height, left : left + width] = colors[rows, columns]
     return picture
+
+
+def is_colored(values: FloatArray, threshold: float) -> BoolArray:
+    """Tell which values are drawn in color.
+
+    Parameters
+    ----------
+    values : ndarray
+        Statistics.
+    threshold : float
+        Zero colors all that is not zero, infinity (no voxel survives a correction)
+        nothing, not even infinite statistics.
+
+    Returns
+    -------
+    ndarray of bool
+        Of the shape of ``values``.
+
+    Examples
+    --------
+    >>> is_colored(np.array([-3.0, 0, 2, np.inf]), 3)
+    array([ True, False, False,  True])
+    """
+    return (np.abs(values) >= threshold) & (values != 0) & np.isfinite(threshold)
 
 
 def overlay_colors(values: FloatArray, *, threshold: float, maximum: float) -> Colors:
@@ -253,8 +277,8 @@ def palette() -> Colors:
 
     Returns
     -------
-    ndarray of uint8, shape (160, 3)
-        32 greys from black to white, 64 hot and 64 cold colors.
+    ndarray of uint8, shape (152, 3)
+        24 greys from black to white, 64 hot and 64 cold colors.
     """
     greys = np.repeat(np.linspace(0.0, 1.0, _N_GREYS)[:, None], 3, axis=1)
     return np.rint(np.concatenate([greys, _ramp(_HOT), _ramp(_COLD)]) * 255).astype(np.uint8)

@@ -1,0 +1,117 @@
+"""Peaks are found where they were planted, in millimeters."""
+
+import numpy as np
+import pytest
+
+from boldglm.reports.peaks import Peak, find_peaks, peaks_table
+
+# turned, flipped, anisotropic and shifted: the first array axis runs to the back
+AFFINE = np.array([[0, -2.0, 0, 30], [-3, 0, 0, 40], [0, 0, 4, -20], [0, 0, 0, 1]])
+
+
+def planted(shape=(20, 20, 20), **values):
+    stat = np.zeros(shape)
+    for place, value in values.items():
+        stat[tuple(int(i) for i in place[1:].split("_"))] = value
+    return stat
+
+
+def test_a_planted_blob_is_found_at_its_place_in_millimeters():
+    stat = planted()
+    stat[4:7, 9:12, 2:4] = 4.0
+    stat[5, 10, 3] = 6.5
+
+    (peak,) = find_peaks(stat, AFFINE, 3.0)
+
+    # x = -2·10 + 30, y = -3·5 + 40, z = 4·3 - 20; 3·3·2 voxels of 24 mm³
+    assert peak == Peak(10.0, 25.0, -8.0, 6.5, 18, 432.0)
+
+
+def test_positive_and_negative_peaks_are_sorted_by_size():
+    stat = planted(v2_2_2=4.0, v10_10_10=-6.0, v17_17_17=5.0)
+
+    both = find_peaks(stat, AFFINE, 3.0)
+    positive = find_peaks(stat, AFFINE, 3.0, two_sided=False)
+
+    assert [peak.value for peak in both] == [-6.0, 5.0, 4.0]
+    assert [peak.value for peak in positive] == [5.0, 4.0]
+    assert [peak.value for peak in find_peaks(stat, AFFINE, 3.0, max_peaks=1)] == [-6.0]
+
+
+def test_neighbors_of_opposite_sign_are_two_clusters():
+    peaks = find_peaks(planted(v5_5_5=4.0, v5_5_6=-5.0), np.eye(4), 3.0)
+
+    assert [(peak.value, peak.cluster_size) for peak in peaks] == [(-5.0, 1), (4.0, 1)]
+
+
+def test_voxels_that_share_an_edge_are_one_cluster_and_a_corner_is_not_enough():
+    edge = find_peaks(planted(v5_5_5=5.0, v5_6_6=4.0), np.eye(4), 3.0)
+    corner = find_peaks(planted(v5_5_5=5.0, v6_6_6=4.0), np.eye(4), 3.0)
+
+    assert [peak.cluster_size for peak in edge] == [2]
+    assert [peak.cluster_size for peak in corner] == [1, 1]
+
+
+@pytest.mark.parametrize(("distance", "n_peaks"), [(6, 1), (7.9, 1), (8, 2), (12, 2)])
+def test_peaks_of_one_cluster_keep_their_distance(distance, n_peaks):
+    stat = planted((30, 5, 5))
+    stat[:, 2, 2] = 3.5
+    stat[5, 2, 2], stat[15, 2, 2] = 6.0, 5.0
+    affine = np.diag([distance / 10, 3, 3, 1])
+
+    peaks = find_peaks(stat, affine, 3.0, min_distance=8.0)
+
+    assert [peak.value for peak in peaks if peak.value > 4] == [6.0, 5.0][:n_peaks]
+
+
+def test_near_peaks_of_two_clusters_both_stay():
+    peaks = find_peaks(planted(v5_5_5=5.0, v5_5_7=4.0), np.eye(4), 3.0, min_distance=8.0)
+
+    assert [peak.value for peak in peaks] == [5.0, 4.0]
+
+
+def test_every_cluster_of_noise_has_a_peak_that_is_its_maximum():
+    from scipy import ndimage
+
+    stat = np.random.default_rng(0).normal(size=(15, 15, 15))
+    labels, n_clusters = ndimage.label(stat >= 1.5, ndimage.generate_binary_structure(3, 2))
+
+    peaks = find_peaks(stat, np.eye(4), 1.5, two_sided=False, min_distance=100.0)
+
+    expected = sorted(ndimage.maximum(stat, labels, range(1, n_clusters + 1)), reverse=True)
+    np.testing.assert_allclose([peak.value for peak in peaks], expected)
+
+
+def test_a_peak_at_the_edge_of_the_volume_and_the_threshold_itself_count():
+    (peak,) = find_peaks(planted(v0_0_19=3.0), AFFINE, 3.0)
+
+    assert (peak.x, peak.y, peak.z) == (30.0, 40.0, 56.0)
+
+
+def test_a_flat_top_is_one_peak():
+    stat = planted()
+    stat[5:8, 5:8, 5:8] = 5.0
+
+    assert len(find_peaks(stat, np.diag([2.0, 2, 2, 1]), 3.0)) == 1
+
+
+def test_nan_and_empty_maps_have_no_peaks():
+    assert find_peaks(np.full((3, 3, 3), np.nan), np.eye(4), 3.0) == []
+    assert find_peaks(np.zeros((3, 3, 3)), np.eye(4), 3.0) == []
+
+
+@pytest.mark.parametrize("threshold", [0.0, -2.0, np.nan])
+def test_a_threshold_that_keeps_everything_is_refused(threshold):
+    with pytest.raises(ValueError, match="positive threshold"):
+        find_peaks(np.ones((3, 3, 3)), np.eye(4), threshold)
+
+
+def test_the_table_prints_the_largest_and_counts_the_rest():
+    peaks = [Peak(-0.04, 1.25, -8.0, -7.0 + i, 1200, 28800.0) for i in range(5)]
+
+    table = peaks_table(peaks, statistic="z", threshold_text="|z| ≥ 3", max_rows=2, space="MNI")
+
+    assert table.columns[:4] == ("x (mm)", "y (mm)", "z (mm)", "z")
+    assert table.rows[0] == ("0.0", "1.2", "−8.0", "−7.00", "1,200", "28,800")
+    assert len(table.rows) == 2
+    assert table.caption.startswith("The 2 largest of 5 peaks at |z| ≥ 3, in MNI")
