@@ -225,3 +225,16 @@ def test_writing_replaces_the_page_leaves_nothing_beside_it_and_is_readable(repo
 
 def test_a_doi_given_as_an_address_becomes_the_same_link():
     assert link_dois("https://doi.org/10.1002/abc") == link_dois("doi:10.1002/abc")
+
+
+def test_a_disk_that_refuses_leaves_no_half_written_file(report, tmp_path, monkeypatch):
+    def refuse(self, target):
+        raise PermissionError(f"cannot write {target}")
+
+    monkeypatch.setattr("pathlib.Path.replace", refuse)
+    path = tmp_path / "out" / "sub-01.html"
+
+    with pytest.raises(PermissionError, match="cannot write"):
+        write_report(report, path)
+
+    assert list(path.parent.iterdir()) == []
