@@ -5,7 +5,8 @@ from pathlib import Path
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.collections import PolyCollection
+from matplotlib.patches import PathPatch
+from matplotlib.path import Path as Outline
 from numpy.typing import NDArray
 
 from boldglm.reports.drawing import (
@@ -24,6 +25,7 @@ from boldglm.reports.drawing import (
 FloatArray = NDArray[np.floating]
 Events = Sequence[tuple[str, Sequence[float], Sequence[float]]]  # (name, onsets, durations)
 
+_BOX = [Outline.MOVETO, *[Outline.LINETO] * 3, Outline.CLOSEPOLY]
 _STRIP_MARGIN = 2.0  # inches for names left of a strip
 _STRIP_WIDTH = PAGE_WIDTH - _STRIP_MARGIN - 0.4
 
@@ -63,7 +65,9 @@ def plot_design_matrix(matrix: FloatArray, names: Sequence[str], path: Path) -> 
     with svg_figure(path, width=width + 3, height=height + 3) as figure:
         axes = inch_axes(figure, 1, 2.5, width, height)
         _grey_picture(axes, _scaled_columns(matrix))
-        axes.vlines(np.arange(1, n_regressors) - 0.5, -0.5, n_scans - 0.5, color="w", lw=0.7)
+        borders = np.repeat(np.arange(1, n_regressors) - 0.5, 3)
+        ends = np.tile([-0.5, n_scans - 0.5, np.nan], n_regressors - 1)
+        axes.plot(borders, ends, color="w", lw=0.7)
         axes.set_xticks(
             np.arange(n_regressors),
             [short_name(name) for name in names],
@@ -223,12 +227,16 @@ def _event_bars(axes: Axes, onsets: Sequence[float], durations: Sequence[float])
     ends = starts + np.asarray(durations, dtype=float)
     edge = axes.get_xaxis_transform()  # seconds across, fraction of the strip upwards
     boxes = [
-        [(s, 0.02), (s, 0.15), (e, 0.15), (e, 0.02)] for s, e in zip(starts, ends, strict=True)
+        Outline([(start, 0.02), (start, 0.15), (end, 0.15), (end, 0.02), (start, 0.02)], _BOX)
+        for start, end in zip(starts, ends, strict=True)
     ]
-    axes.add_collection(
-        PolyCollection(boxes, facecolor=ORANGE, edgecolor=ORANGE, lw=0.5, transform=edge),
-        autolim=False,
-    )
+    if boxes:
+        # one path of many boxes is a fraction of the file that many paths would be
+        axes.add_artist(
+            PathPatch(
+                Outline.make_compound_path(*boxes), fc=ORANGE, ec=ORANGE, lw=0.5, transform=edge
+            )
+        )
 
 
 def _strip(axes: Axes, name: str, span: tuple[float, float], *, is_last: bool) -> None:

@@ -169,6 +169,8 @@ def check_columns(matrix: NDArray[np.floating], names: Sequence[str], what: str)
 
 
 def _tidy_svg(svg: str) -> str:
-    """Let the browser choose the font, and keep hundredths of a point in paths."""
+    """Let the browser choose the font; drop comments, indents and digits nobody sees."""
+    svg = re.sub(r"\s*<!--.*?-->", "", svg, flags=re.DOTALL)
+    svg = re.sub(r"\n\s+", "\n", svg)
     svg = re.sub(r"'DejaVu Sans'(, sans-serif)?", _FONTS, svg)
     return re.sub(r' d="[^"]*"', lambda path: re.sub(r"(\.\d\d)\d+", r"\1", path.group()), svg)

@@ -162,10 +162,11 @@ def lay_out(
     n_columns = -(-len(slices) // n_rows)
     # few or single slices are not blown up to the width of the page
     cell_width = min(width // n_columns, 2 * width // 7)
+    cell_width = min(cell_width, max(1, round(width / 3 * extent[0] / extent[1])))
+    # a whole number of pixels for each voxel: blocks of one size, and a smaller file
+    n_across = box[0].stop - box[0].start
+    cell_width = cell_width // n_across * n_across or cell_width
     cell_height = max(1, round(cell_width * extent[1] / extent[0]))
-    if cell_height > width // 3:
-        cell_width = max(1, round(cell_width * (width // 3) / cell_height))
-        cell_height = width // 3
     center = np.zeros((len(slices), 3))
     center[:, plane] = slices
     for b, axis in zip(box, (across, up), strict=True):
