@@ -1,0 +1,124 @@
+"""Combine estimates of runs by fixed effects, and test subjects as a random sample.
+
+Notation: e effect, v its variance, w = 1/v precision, W = Σ w, ν degrees of freedom.
+"""
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from boldglm.glm.contrasts import Contrast
+from boldglm.glm.kernels import FloatArray
+
+
+def combine_fixed_effects(
+    effects: ArrayLike,
+    variances: ArrayLike,
+    dofs: ArrayLike,
+    name: str = "fixed effects",
+) -> Contrast:
+    """Combine estimates of the same effect, weighting each by its precision.
+
+    Parameters
+    ----------
+    effects : array_like of shape (n_inputs, n_voxels)
+        Effect of each input, such as a run; all in the same unit.
+    variances : array_like of shape (n_inputs, n_voxels)
+        Variance of each effect. Where it is not positive, or it or the effect is not
+        finite, that input is left out at that voxel.
+    dofs : array_like of shape (n_inputs,) or (n_inputs, n_voxels)
+        Degrees of freedom of each variance.
+    name : str
+        Name of the result.
+
+    Returns
+    -------
+    Contrast
+        A t contrast whose `weights` are one 1 per input. Where all inputs are left out,
+        effect, variance and t are 0, with 1 degree of freedom.
+
+    Raises
+    ------
+    ValueError
+        If shapes do not fit or degrees of freedom are not positive.
+    """
+    e, v, nu = _checked_inputs(effects, variances, dofs)
+    usable = np.isfinite(e) & np.isfinite(v) & (v > 0)
+    precision = np.divide(1.0, v, out=np.zeros_like(v), where=usable)
+    total = precision.sum(axis=0)
+    shares = _quotient(precision, total)
+    effect = (shares * np.where(usable, e, 0.0)).sum(axis=0)
+    variance = _quotient(1 + 4 * (shares * (1 - shares) / nu).sum(axis=0), total)
+    dof = np.where(total > 0, 1 / np.maximum((shares**2 / nu).sum(axis=0), 1e-300), 1.0)
+    t = _quotient(effect, np.sqrt(variance))
+    return Contrast(name, np.ones(len(e)), "t", effect, variance, t, dof)
+
+
+def one_sample_t(effects: ArrayLike, name: str = "mean") -> Contrast:
+    """Test whether the mean over subjects differs from 0.
+
+    Parameters
+    ----------
+    effects : array_like of shape (n_subjects, n_voxels)
+        Effect of each subject.
+    name : str
+        Name of the result.
+
+    Returns
+    -------
+    Contrast
+        A t contrast with ``n_subjects - 1`` degrees of freedom.
+
+    Raises
+    ------
+    ValueError
+        If there are fewer than two subjects or a value is not finite.
+
+    Examples
+    --------
+    >>> tested = one_sample_t([[1.0], [2.0], [3.0]])
+    >>> tested.effect.item(), tested.t.round(4).item(), tested.dof
+    (2.0, 3.4641, 2.0)
+    """
+    e = _two_dimensional(effects, "effects")
+    if len(e) < 2:
+        raise ValueError(f"a test over subjects needs at least 2 of them; there is {len(e)}.")
+    if not np.isfinite(e).all():
+        bad = int((~np.isfinite(e).all(axis=0)).sum())
+        raise ValueError(f"effects are not finite at {bad} voxels; leave those out of the mask.")
+    effect = e.mean(axis=0)
+    variance = e.var(axis=0, ddof=1) / len(e)
+    rounding = (np.finfo(np.float64).eps * np.abs(effect)) ** 2 * len(e)
+    variance[variance <= rounding] = 0.0
+    t = _quotient(effect, np.sqrt(variance))
+    weights = np.full(len(e), 1 / len(e))
+    return Contrast(name, weights, "t", effect, variance, t, float(len(e) - 1))
+
+
+def _checked_inputs(
+    effects: ArrayLike, variances: ArrayLike, dofs: ArrayLike
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    e, v = _two_dimensional(effects, "effects"), _two_dimensional(variances, "variances")
+    if e.shape != v.shape:
+        raise ValueError(f"effects have shape {e.shape}, but variances {v.shape}.")
+    nu = np.asarray(dofs, dtype=np.float64)
+    if nu.ndim == 1:
+        nu = nu[:, np.newaxis]
+    if nu.ndim != 2 or len(nu) != len(e) or nu.shape[1] not in (1, e.shape[1]):
+        raise ValueError(
+            f"dofs have shape {np.shape(dofs)}; give one per input ({len(e)}) or one per input "
+            f"and voxel {e.shape}."
+        )
+    if not (nu > 0).all():
+        raise ValueError(f"degrees of freedom must be positive; the smallest is {nu.min():g}.")
+    return e, v, nu
+
+
+def _two_dimensional(values: ArrayLike, what: str) -> FloatArray:
+    array = np.asarray(values, dtype=np.float64)
+    if array.ndim != 2 or not len(array):
+        raise ValueError(f"{what} have shape {array.shape}; they need (n_inputs, n_voxels).")
+    return array
+
+
+def _quotient(numerator: FloatArray, denominator: FloatArray) -> FloatArray:
+    return np.divide(numerator, denominator, out=np.zeros_like(numerator), where=denominator > 0)

@@ -1,0 +1,318 @@
+"""Fit one design to every voxel, and keep what any contrast needs.
+
+A fit keeps a few numbers times the rank of the design for each voxel, so that contrasts can
+be added later, in another process, without the data.
+
+Arrays are (time, voxel), never (voxel, time).
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, fields
+from functools import cached_property
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from boldglm.glm.contrasts import Contrast, contrast_weights, evaluate_contrast
+from boldglm.glm.design import Design
+from boldglm.glm.kernels import FloatArray
+from boldglm.glm.linear_model import LinearModel, linear_model
+from boldglm.glm.moments import NoiseEstimates
+from boldglm.glm.names import did_you_mean
+from boldglm.glm.ols import OLSEstimates, estimate_ols
+
+Estimator = Callable[[NDArray, LinearModel, int], tuple[LinearModel, NoiseEstimates]]
+
+
+class NoiseModel(NamedTuple):
+    """A way to estimate noise: the function, and the class of what it returns."""
+
+    estimate: Estimator
+    estimates: Callable[..., NoiseEstimates]
+
+
+_NOISE: dict[str, NoiseModel] = {
+    "ols": NoiseModel(estimate_ols, OLSEstimates),
+}
+
+NOISE_MODELS = tuple(_NOISE)
+"""What `fit` accepts as ``noise``."""
+
+
+@dataclass(frozen=True, eq=False)
+class Fit:
+    """Estimates of one design at every voxel; made by `fit`.
+
+    Parameters
+    ----------
+    names : tuple of str
+        Names of the regressors.
+    noise : str
+        Noise model, one of `NOISE_MODELS`.
+    model : LinearModel
+        The design, as it was fitted.
+    estimates : NoiseEstimates
+        What the noise model keeps of each voxel.
+    """
+
+    names: tuple[str, ...]
+    noise: str
+    model: LinearModel
+    estimates: NoiseEstimates
+
+    @cached_property
+    def betas(self) -> FloatArray:
+        """Regression weights, shape (n_regressors, n_voxels), signal per regressor unit.
+
+        One row per regressor, one column per voxel. Of a rank deficient design the shortest
+        solution, as from the pseudo-inverse.
+        """
+        of_mean = np.outer(self.model.constant_weights, self.estimates.means)
+        return np.asarray(self.model.back_projection @ self.estimates.coordinates + of_mean)
+
+    @property
+    def sigma2(self) -> FloatArray:
+        """Noise variance, shape (n_voxels,), signal units squared; of the innovations for AR."""
+        return self.estimates.sigma2
+
+    @property
+    def rho(self) -> FloatArray | None:
+        """Autocorrelation of the noise at lag 1, shape (n_voxels,); None for white noise."""
+        return self.estimates.rho
+
+    @property
+    def dof(self) -> int:
+        """Residual degrees of freedom, scans less rank."""
+        return self.model.dof
+
+    @property
+    def rank(self) -> int:
+        """Number of linearly independent regressors."""
+        return self.model.rank
+
+    @property
+    def n_scans(self) -> int:
+        """Number of scans."""
+        return self.model.n_scans
+
+    @property
+    def n_voxels(self) -> int:
+        """Number of voxels."""
+        return int(self.estimates.means.size)
+
+    def contrast(self, contrast: str | ArrayLike, name: str | None = None) -> Contrast:
+        """Test a contrast at every voxel.
+
+        Parameters
+        ----------
+        contrast : str or array_like of shape (n_regressors,) or (q, n_regressors)
+            Weights of a t contrast, of an F contrast, or an expression such as
+            ``"faces - houses"``; commas separate the rows of F.
+        name : str, optional
+            What to call it; by default the expression.
+
+        Returns
+        -------
+        Contrast
+            Effect, variance, t or F, p, z and degrees of freedom.
+
+        Raises
+        ------
+        NotEstimableError
+            If the design does not determine the contrast.
+        ValueError
+            If weights or expression do not fit the design.
+
+        Examples
+        --------
+        >>> design = np.kron(np.eye(2), np.ones((3, 1)))
+        >>> tested = fit([[1.0], [2], [3], [3], [4], [5]], design).contrast([-1, 1])
+        >>> tested.effect.round(6).item(), tested.t.round(3).item(), tested.dof
+        (2.0, 2.449, 4.0)
+        """
+        named = contrast_weights(contrast, self.names, name)
+        return evaluate_contrast(named, self.names, self.model, self.estimates)
+
+    def to_arrays(self) -> dict[str, NDArray]:
+        """Return everything as arrays, for `numpy.savez` and the like.
+
+        Returns
+        -------
+        dict of str to ndarray
+            From which `from_arrays` makes the same fit.
+        """
+        arrays: dict[str, NDArray] = {
+            "names": np.array(self.names, dtype=np.str_),
+            "noise": np.array(self.noise),
+        }
+        for group, part in (("model", self.model), ("estimates", self.estimates)):
+            for attribute in fields(part):  # type: ignore[arg-type]
+                arrays[f"{group}.{attribute.name}"] = getattr(part, attribute.name)
+        return arrays
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, Any]) -> "Fit":
+        """Return the fit that `to_arrays` took apart.
+
+        Parameters
+        ----------
+        arrays : mapping of str to ndarray
+            A dict or an open npz file.
+
+        Returns
+        -------
+        Fit
+            Equal in every bit.
+
+        Raises
+        ------
+        ValueError
+            If the noise model is not known.
+        """
+        noise = str(arrays["noise"])
+        parts: dict[str, dict[str, NDArray]] = {"model": {}, "estimates": {}}
+        for key in arrays:
+            group, _, attribute = key.partition(".")
+            if attribute:
+                parts[group][attribute] = np.asarray(arrays[key])
+        return cls(
+            tuple(np.asarray(arrays["names"]).tolist()),
+            noise,
+            LinearModel(**parts["model"]),
+            _noise_model(noise).estimates(**parts["estimates"]),
+        )
+
+
+def fit(
+    bold: ArrayLike,
+    design: ArrayLike | Design,
+    noise: str = "ols",
+    block_size: int = 2048,
+) -> Fit:
+    """Fit one design to every voxel at the same time.
+
+    Parameters
+    ----------
+    bold : array_like of shape (n_scans, n_voxels) or (n_scans,)
+        BOLD signal of any real type and unit; columns are independent problems, and one
+        dimension is one voxel. Calculations are in float64.
+    design : Design or array_like of shape (n_scans, n_regressors) or (n_scans,)
+        Regressors sampled at the scan times; may be rank deficient. Columns of a bare array
+        are called ``column_1`` and so on.
+    noise : str
+        One of `NOISE_MODELS`: ``"ols"``, white noise; ``"ar1"``, first order
+        autoregressive with its own coefficient at every voxel.
+    block_size : int
+        Voxels at a time; changes memory and speed, not results.
+
+    Returns
+    -------
+    Fit
+        Betas, noise, and any contrast.
+
+    Raises
+    ------
+    ValueError
+        If the numbers of scans differ, a value is not finite, no residual degree of freedom
+        is left, or there is no such noise model.
+
+    Notes
+    -----
+    ``betas = pinv(X) @ Y``, with ``dof = n_scans - rank(X)`` [1]_; for autoregressive noise
+    the generalized least squares estimate at the estimated coefficient.
+
+    References
+    ----------
+    .. [1] Friston KJ, Holmes AP, Worsley KJ, Poline J-B, Frith CD, Frackowiak RSJ (1994).
+       Statistical parametric maps in functional imaging: a general linear approach. Human
+       Brain Mapping 2:189-210. https://doi.org/10.1002/hbm.460020402
+
+    Examples
+    --------
+    A slope and a mean, at two voxels:
+
+    >>> design = np.column_stack([[-1.0, 0.0, 1.0, 2.0], np.ones(4)])
+    >>> found = fit([[1.0, 9], [2, 8], [3, 7], [4, 7]], design)
+    >>> found.betas.round(6).tolist()
+    [[1.0, -0.7], [2.0, 8.1]]
+    >>> found.dof, found.rank, found.sigma2.round(6).tolist()
+    (2, 2, [0.0, 0.15])
+    """
+    model_of_noise = _noise_model(noise)
+    names, columns = _checked_design(design)
+    signals = _checked_bold(bold, len(columns), block_size)
+    model = linear_model(columns)
+    if model.dof < 1:
+        raise ValueError(
+            f"{len(columns)} scans cannot be fitted by a design of rank {model.rank}: noise needs "
+            f"at least {model.rank + 1} scans. Use fewer regressors or more scans."
+        )
+    model, estimates = model_of_noise.estimate(signals, model, block_size)
+    return Fit(names, noise, model, estimates)
+
+
+def _noise_model(noise: str) -> NoiseModel:
+    if noise not in _NOISE:
+        raise ValueError(f"there is no noise model {noise!r}.{did_you_mean(noise, _NOISE)}")
+    return _NOISE[noise]
+
+
+def _checked_design(design: ArrayLike | Design) -> tuple[tuple[str, ...], FloatArray]:
+    columns = _real(design.matrix if isinstance(design, Design) else design, "the design")
+    columns = columns.astype(np.float64)
+    if columns.ndim == 1:
+        columns = columns[:, np.newaxis]
+    if columns.ndim != 2 or 0 in columns.shape:
+        raise ValueError(
+            f"the design has shape {columns.shape}; it needs scans in rows, regressors in columns."
+        )
+    if isinstance(design, Design):
+        names: Sequence[str] = design.names
+    else:
+        names = [f"column_{k + 1}" for k in range(columns.shape[1])]
+    missing = ~np.isfinite(columns).all(axis=0)
+    if missing.any():
+        listed = ", ".join(repr(names[k]) for k in np.flatnonzero(missing).tolist())
+        raise ValueError(
+            f"the design has values that are not finite, in {listed}. Fill them, or leave the "
+            "columns out."
+        )
+    if not columns.any():
+        raise ValueError("the design is 0 in every scan and column.")
+    return tuple(names), columns
+
+
+def _checked_bold(bold: ArrayLike, n_scans: int, block_size: int) -> NDArray:
+    if block_size < 1:
+        raise ValueError(f"block_size is {block_size}; it is a number of voxels, at least 1.")
+    signals = _real(bold, "bold")
+    if signals.ndim == 1:
+        signals = signals[:, np.newaxis]
+    if signals.ndim != 2:
+        raise ValueError(
+            f"bold has shape {signals.shape}; it needs two axes, (n_scans, n_voxels). Reshape an "
+            "image to (-1, n_scans) and transpose it."
+        )
+    if len(signals) != n_scans:
+        transposed = " It looks transposed." if signals.shape[1] == n_scans else ""
+        raise ValueError(
+            f"bold has {len(signals)} scans but the design has {n_scans} rows; build the design "
+            f"from the same run's number of scans.{transposed}"
+        )
+    bad = 0
+    for start in range(0, signals.shape[1], block_size):
+        bad += int((~np.isfinite(signals[:, start : start + block_size]).all(axis=0)).sum())
+    if bad:
+        raise ValueError(
+            f"bold is not finite at {bad} of {signals.shape[1]} voxels. Leave them out of the "
+            "mask."
+        )
+    return signals
+
+
+def _real(values: ArrayLike, what: str) -> NDArray:
+    array = np.asarray(values)
+    if array.dtype.kind not in "buif":
+        raise ValueError(f"{what} has type {array.dtype}; it needs real numbers.")
+    return array

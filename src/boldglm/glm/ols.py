@@ -1,0 +1,100 @@
+"""Ordinary least squares at every voxel: noise that is white.
+
+One matrix product per block of voxels; residuals are not formed, because their sum of
+squares is that of the signal less that of its projection.
+
+Notation: U orthonormal basis of the design, b = U'y, ν residual degrees of freedom.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from boldglm.glm.kernels import FloatArray
+from boldglm.glm.linear_model import LinearModel, projected_blocks
+from boldglm.glm.moments import ContrastMoments
+
+
+@dataclass(frozen=True, eq=False)
+class OLSEstimates:
+    """What ordinary least squares keeps of each voxel.
+
+    Parameters
+    ----------
+    coordinates : ndarray of shape (rank, n_voxels)
+        Estimates in the orthonormal basis, of centered signals.
+    means : ndarray of shape (n_voxels,)
+        What centering subtracted.
+    sigma2 : ndarray of shape (n_voxels,)
+        Noise variance, signal units squared.
+    """
+
+    coordinates: FloatArray
+    means: FloatArray
+    sigma2: FloatArray
+
+    @property
+    def rho(self) -> None:
+        """White noise has no autocorrelation."""
+        return None
+
+    def contrast_moments(self, rows: FloatArray, voxels: slice) -> ContrastMoments:
+        """Return covariances of estimates; see `boldglm.glm.moments`.
+
+        Parameters
+        ----------
+        rows : ndarray of shape (q, rank)
+            Contrasts in the orthonormal basis.
+        voxels : slice
+            Which voxels.
+
+        Returns
+        -------
+        ContrastMoments
+            ``sigma2`` times one matrix for all voxels.
+        """
+        return ContrastMoments(self.sigma2[voxels], (rows @ rows.T)[np.newaxis])
+
+
+def estimate_ols(
+    bold: NDArray, model: LinearModel, block_size: int
+) -> tuple[LinearModel, OLSEstimates]:
+    """Estimate every voxel by ordinary least squares.
+
+    Parameters
+    ----------
+    bold : ndarray of shape (n_scans, n_voxels)
+        Signals.
+    model : LinearModel
+        The design.
+    block_size : int
+        Voxels per block.
+
+    Returns
+    -------
+    tuple of (LinearModel, OLSEstimates)
+        The model as it was, and the estimates.
+
+    Notes
+    -----
+    σ² = (y'y - b'b) / ν after centering; where the fit explains nearly everything the
+    residuals are formed instead (`projected_blocks`).
+
+    Examples
+    --------
+    >>> from boldglm.glm.linear_model import linear_model
+    >>> groups = np.kron(np.eye(2), np.ones((3, 1)))
+    >>> signal = np.array([[1.0, 2, 3, 3, 4, 5]]).T
+    >>> model, estimates = estimate_ols(signal, linear_model(groups), 2048)
+    >>> estimates.sigma2.round(12).tolist()
+    [1.0]
+    """
+    n_voxels = bold.shape[1]
+    coordinates = np.empty((model.rank, n_voxels))
+    means, sigma2 = np.empty(n_voxels), np.empty(n_voxels)
+    for block in projected_blocks(bold, model, block_size):
+        coordinates[:, block.voxels] = block.coordinates + block.removed
+        means[block.voxels] = block.means
+        sigma2[block.voxels] = block.ssr() / model.dof
+    return model, OLSEstimates(coordinates, means, sigma2)
