@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from boldglm.glm.ar1 import AR1Estimates, estimate_ar1
 from boldglm.glm.contrasts import Contrast, contrast_weights, evaluate_contrast
 from boldglm.glm.design import Design
 from boldglm.glm.kernels import FloatArray
@@ -34,6 +35,7 @@ class NoiseModel(NamedTuple):
 
 _NOISE: dict[str, NoiseModel] = {
     "ols": NoiseModel(estimate_ols, OLSEstimates),
+    "ar1": NoiseModel(estimate_ar1, AR1Estimates),
 }
 
 NOISE_MODELS = tuple(_NOISE)

@@ -1,0 +1,282 @@
+"""First order autoregressive noise with its own coefficient at every voxel, exactly.
+
+Generalized least squares at any coefficient costs hardly more than ordinary least squares:
+in a basis in which the lag-1 matrix of the design is diagonal, its normal equations are a
+diagonal matrix with a correction of rank 2 for the first and the last scan, solved in closed
+form for all voxels at once.
+
+Notation: U orthonormal basis of the design, y signal, e its OLS residual, N ones on both
+first off-diagonals, ρ coefficient, Q(ρ) = (1 + ρ²) - ρ N - ρ² (1 at both end points), the
+inverse of the noise covariance for innovations of variance 1, M = U'QU, F first and last
+row of U, Λ the diagonal of U'NU, D = 1 / (1 + ρ² - ρ Λ), z = atanh ρ, r rank, T scans.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from boldglm.glm.kernels import FloatArray
+from boldglm.glm.lag_one import LagOne, LagOneStatistics
+from boldglm.glm.linear_model import Block, LinearModel, projected_blocks
+from boldglm.glm.moments import ContrastMoments
+
+# Where ρ is looked for, and on how many nodes, equally spaced in atanh ρ. Drift that a
+# design leaves in brings ρ close to 1; beyond .99 a run is too short to tell.
+LOWEST, HIGHEST, N_NODES = -0.95, 0.99, 31
+
+# A Newton step shorter than this leaves an error of about its square.
+SHORT_STEP = 1e-5
+MAX_STEPS = 12
+
+
+@dataclass(frozen=True, eq=False)
+class AR1Estimates:
+    """What first order autoregressive noise keeps of each voxel.
+
+    Parameters
+    ----------
+    coordinates : ndarray of shape (rank, n_voxels)
+        Generalized least squares estimates in the orthonormal basis, of centered signals.
+    means : ndarray of shape (n_voxels,)
+        What centering subtracted.
+    sigma2 : ndarray of shape (n_voxels,)
+        Variance of the innovations, signal units squared. The noise itself has the variance
+        ``sigma2 / (1 - rho**2)``.
+    rho : ndarray of shape (n_voxels,)
+        Coefficient, estimated by restricted maximum likelihood.
+    slope : ndarray of shape (n_voxels,)
+        Derivative of ``log sigma2`` by z.
+    z_variance : ndarray of shape (n_voxels,)
+        Sampling variance of z.
+    eigenvalues : ndarray of shape (rank,)
+        Λ.
+    ends : ndarray of shape (2, rank)
+        F.
+    """
+
+    coordinates: FloatArray
+    means: FloatArray
+    sigma2: FloatArray
+    rho: FloatArray
+    slope: FloatArray
+    z_variance: FloatArray
+    eigenvalues: FloatArray
+    ends: FloatArray
+
+    def contrast_moments(self, rows: FloatArray, voxels: slice) -> ContrastMoments:
+        """Return covariances of estimates; see `boldglm.glm.moments`.
+
+        Parameters
+        ----------
+        rows : ndarray of shape (q, rank)
+            Contrasts in the orthonormal basis.
+        voxels : slice
+            Which voxels.
+
+        Returns
+        -------
+        ContrastMoments
+            With one noise parameter, z.
+
+        Notes
+        -----
+        Covariance σ² C M⁻¹ C', of derivative
+        σ² (C M⁻¹ C' d log σ²/dz - (1 - ρ²) C M⁻¹ (dM/dρ) M⁻¹ C').
+        """
+        rho = self.rho[voxels]
+        at = LagOne(self.eigenvalues, self.ends).at(rho)
+        solved = [at.solve(np.broadcast_to(row[:, np.newaxis], at.D.shape)) for row in rows]
+        at_ends = [self.ends @ column for column in solved]
+        q = len(rows)
+        shape, gradient = np.empty((rho.size, q, q)), np.empty((rho.size, 1, q, q))
+        for i in range(q):
+            turned = at.slope * solved[i]
+            for j in range(i, q):
+                shape[:, i, j] = shape[:, j, i] = rows[j] @ solved[i]
+                change = 2 * rho * (at_ends[i] * at_ends[j]).sum(axis=0)
+                change -= np.einsum("rv,rv->v", turned, solved[j])
+                gradient[:, 0, i, j] = gradient[:, 0, j, i] = change * (1 - rho**2)
+        gradient += shape[:, np.newaxis] * self.slope[voxels].reshape(-1, 1, 1, 1)
+        spread = self.z_variance[voxels][:, np.newaxis, np.newaxis]
+        return ContrastMoments(self.sigma2[voxels], shape, gradient, spread)
+
+
+def estimate_ar1(
+    bold: NDArray, model: LinearModel, block_size: int
+) -> tuple[LinearModel, AR1Estimates]:
+    """Estimate every voxel by generalized least squares with its own coefficient.
+
+    Parameters
+    ----------
+    bold : ndarray of shape (n_scans, n_voxels)
+        Signals, of consecutive scans.
+    model : LinearModel
+        The design.
+    block_size : int
+        Voxels per block.
+
+    Returns
+    -------
+    tuple of (LinearModel, AR1Estimates)
+        The model in the basis that diagonalizes the lag-1 matrix, and the estimates. Voxels
+        without any residual have ``rho`` and ``sigma2`` 0.
+
+    Notes
+    -----
+    ρ minimizes the restricted likelihood [1]_, (T - r) log SSR(ρ) + log |M(ρ)| - log(1 - ρ²),
+    on nodes, then by a polynomial of degree 4 and Newton's method. Given ρ the estimate is
+    b + M⁻¹ g with g = U'Qe, and SSR = e'Qe - g'M⁻¹g; the variance of z is 2 over the curvature
+    of the criterion. The estimate of ρ is not biased by the removal of the design, other than
+    that from the residuals' own autocorrelation, which for true .4 is near .24 with 30
+    regressors in 200 scans.
+
+    References
+    ----------
+    .. [1] Patterson HD, Thompson R (1971). Recovery of inter-block information when block
+       sizes are unequal. Biometrika 58:545-554. https://doi.org/10.1093/biomet/58.3.545
+
+    Examples
+    --------
+    Noise that changes sign at every scan:
+
+    >>> from boldglm.glm.linear_model import linear_model
+    >>> signal = np.array([[1.0, -1.2, 0.9, -1.1, 1.0, -0.8, 1.1, -1.0]]).T
+    >>> model, estimates = estimate_ar1(signal, linear_model(np.ones((8, 1))), 2048)
+    >>> bool(estimates.rho[0] < -0.7)
+    True
+    """
+    lag, rotation = LagOne.of(model.basis)
+    model = model.rotated(rotation)
+    n_voxels = bold.shape[1]
+    out = {name: np.empty(n_voxels) for name in ("means", "sigma2", "rho", "slope", "z_variance")}
+    coordinates = np.empty((model.rank, n_voxels))
+    shifted = _neighbors(model.basis)
+    search = _Search(lag, model.dof)
+    for block in projected_blocks(bold, model, block_size):
+        statistics = _statistics(block, lag, shifted)
+        found = search.optimum(statistics)
+        coordinates[:, block.voxels] = block.coordinates + block.removed + found.delta
+        out["means"][block.voxels] = block.means
+        out["sigma2"][block.voxels] = np.where(block.silent, 0.0, found.ssr / model.dof)
+        out["rho"][block.voxels] = np.where(block.silent, 0.0, found.rho)
+        out["slope"][block.voxels] = np.where(block.silent, 0.0, found.slope)
+        out["z_variance"][block.voxels] = found.z_variance
+    return model, AR1Estimates(coordinates, **out, eigenvalues=lag.eigenvalues, ends=lag.ends)
+
+
+def _neighbors(columns: FloatArray) -> FloatArray:
+    """Return N times columns: at each scan the sum of the one before and the one after."""
+    result = np.zeros_like(columns)
+    result[1:] = columns[:-1]
+    result[:-1] += columns[1:]
+    return result
+
+
+def _statistics(block: Block, lag: LagOne, shifted: FloatArray) -> LagOneStatistics:
+    """Return what the criterion needs of each voxel, without forming residuals."""
+    b, y = block.coordinates, block.signal
+    w = shifted.T @ y - lag.eigenvalues[:, np.newaxis] * b
+    g0 = np.where(block.silent, 1.0, block.ssr())
+    products = 2 * np.einsum("tv,tv->v", y[:-1], y[1:])
+    explained = np.einsum("rv,rv->v", b, 2 * w + lag.eigenvalues[:, np.newaxis] * b)
+    return LagOneStatistics(w, g0, products - explained, y[[0, -1]] - lag.ends @ b)
+
+
+@dataclass(frozen=True, eq=False)
+class _Optimum:
+    """ρ, and everything at it."""
+
+    rho: FloatArray
+    delta: FloatArray
+    ssr: FloatArray
+    slope: FloatArray
+    z_variance: FloatArray
+
+
+class _Search:
+    """Minimizes the restricted likelihood criterion over ρ, for a block of voxels."""
+
+    def __init__(self, lag: LagOne, dof: int) -> None:
+        self.lag = lag
+        self.dof = dof
+        self.nodes = np.linspace(np.arctanh(LOWEST), np.arctanh(HIGHEST), N_NODES)
+        self.step = float(self.nodes[1] - self.nodes[0])
+        at = lag.at(np.tanh(self.nodes))
+        self.at_nodes = at
+        self.penalty = at.log_determinant()[0] - np.log(1 - at.rho**2)
+
+    def optimum(self, statistics: LagOneStatistics) -> _Optimum:
+        """Return ρ where the criterion is smallest, and what follows from it."""
+        criterion = self.dof * np.log(statistics.ssr_at_nodes(self.at_nodes))
+        criterion += self.penalty[:, np.newaxis]
+        best = criterion.argmin(axis=0)
+        z = self.polished(self.quartic_minimum(criterion, best), best, statistics)
+        rho = np.tanh(z)
+        at = self.lag.at(rho)
+        delta, ssr, first, second = statistics.ssr_at(at)
+        curvature = self.derivatives(at.log_determinant(), rho, ssr, first, second)[1]
+        # In large samples the variance of z is 1 / (T (1 - ρ²)). It stands in where ρ is at
+        # the end of its range, and it keeps a flat criterion from giving no information.
+        expected = 2 * self.dof * (1 - rho**2)
+        inside = (z > self.nodes[0]) & (z < self.nodes[-1])
+        curvature = np.where(inside, np.maximum(curvature, 0.1 * expected), expected)
+        return _Optimum(rho, delta, ssr, first / ssr * (1 - rho**2), 2 / curvature)
+
+    def derivatives(
+        self,
+        log_determinant: tuple[FloatArray, FloatArray, FloatArray],
+        rho: FloatArray,
+        ssr: FloatArray,
+        first: FloatArray,
+        second: FloatArray,
+    ) -> tuple[FloatArray, FloatArray]:
+        """Return the first and second derivative of the criterion by z."""
+        room = 1 - rho**2
+        ratio = first / ssr
+        by_rho = self.dof * ratio + log_determinant[1] + 2 * rho / room
+        twice = self.dof * (second / ssr - ratio**2) + log_determinant[2]
+        twice += 2 * (1 + rho**2) / room**2
+        return by_rho * room, twice * room**2 - 2 * rho * room * by_rho
+
+    def quartic_minimum(self, criterion: FloatArray, best: NDArray[np.intp]) -> FloatArray:
+        """Return z at the minimum of the polynomial through the five nodes around the best."""
+        middle = np.clip(best, 2, N_NODES - 3)
+        window = np.take_along_axis(criterion, middle + np.arange(-2, 3)[:, np.newaxis], axis=0)
+        window = window - window[2]
+        offsets = np.arange(-2.0, 3.0)
+        coefficients = np.linalg.inv(np.vander(offsets, increasing=True)) @ window
+        start = (best - middle).astype(np.float64)
+        x = start
+        for _ in range(4):
+            slope = coefficients[1] + x * (
+                2 * coefficients[2] + x * (3 * coefficients[3] + x * 4 * coefficients[4])
+            )
+            curvature = 2 * coefficients[2] + x * (6 * coefficients[3] + x * 12 * coefficients[4])
+            move = np.divide(slope, curvature, out=np.zeros_like(x), where=curvature > 0)
+            x = np.clip(x - move, np.maximum(start - 1, -2), np.minimum(start + 1, 2))
+        return self.nodes[middle] + self.step * x
+
+    def polished(
+        self, z: FloatArray, best: NDArray[np.intp], statistics: LagOneStatistics
+    ) -> FloatArray:
+        """Return z after Newton steps, of voxels that still move, between the nodes around it."""
+        low = self.nodes[np.maximum(best - 1, 0)]
+        high = self.nodes[np.minimum(best + 1, N_NODES - 1)]
+        z = z.copy()
+        moving = np.arange(z.size)
+        for _ in range(MAX_STEPS):
+            here = z[moving]
+            at = self.lag.at(np.tanh(here))
+            some = statistics if moving.size == z.size else statistics.subset(moving)
+            _, *ssr = some.ssr_at(at)
+            slope, curvature = self.derivatives(at.log_determinant(), at.rho, *ssr)
+            newton = here - slope / np.where(curvature > 0, curvature, 1.0)
+            downhill = np.where(slope > 0, (here + low[moving]) / 2, (here + high[moving]) / 2)
+            z[moving] = np.clip(
+                np.where(curvature > 0, newton, downhill), low[moving], high[moving]
+            )
+            moving = moving[np.abs(z[moving] - here) > SHORT_STEP]
+            if not moving.size:
+                break
+        return z
