@@ -1,0 +1,21 @@
+"""nipype interfaces: traits in, one call, paths out.
+
+They take and give plain files and work in any nipype workflow, with or without a BIDS dataset.
+"""
+
+from boldglm.interfaces.combine import CombineRuns, TestSubjects
+from boldglm.interfaces.design import BuildDesign, OrthogonalizeDesign
+from boldglm.interfaces.fit import EstimateContrasts, FitGLM
+from boldglm.interfaces.outputs import PlotResults, WriteDerivatives, WriteReport
+
+__all__ = [
+    "BuildDesign",
+    "CombineRuns",
+    "EstimateContrasts",
+    "FitGLM",
+    "OrthogonalizeDesign",
+    "PlotResults",
+    "TestSubjects",
+    "WriteDerivatives",
+    "WriteReport",
+]

@@ -1,0 +1,98 @@
+"""Designs: built from events, and orthogonalized."""
+
+from pathlib import Path
+
+from nipype.interfaces.base import BaseInterfaceInputSpec, File, SimpleInterface, TraitedSpec, traits
+from nipype.interfaces.base import isdefined
+
+from boldglm.glm import parse_orthogonalization
+from boldglm.io.designs import (
+    DesignChoices,
+    RunTiming,
+    apply_orthogonalization,
+    design_from_events,
+    read_design,
+    write_design,
+)
+from boldglm.io.events import PREFIX, read_events
+from boldglm.io.images import read_bold_header
+
+
+class _BuildDesignInput(BaseInterfaceInputSpec):
+    events_file = File(exists=True, mandatory=True, desc="BIDS events: onset, duration, trial_type")
+    bold_file = File(exists=True, desc="BOLD series: number of volumes and repetition time")
+    n_scans = traits.Range(low=2, desc="number of volumes, if not from bold_file")
+    repetition_time = traits.Float(desc="seconds between volumes, if not from bold_file")
+    start_time = traits.Float(0.0, usedefault=True, desc="time of the first volume, in seconds")
+    conditions = traits.List(traits.Str, desc="trial types to model (default: all)")
+    hrf_model = traits.Str("spm", usedefault=True, desc="hemodynamic response function")
+    fir_delays = traits.List(traits.Float, desc="delays of hrf_model fir, in seconds")
+    high_pass = traits.Either(
+        None, traits.Float, default=128.0, usedefault=True, desc="drift cut-off period, seconds"
+    )
+    prefix = traits.Str(PREFIX, usedefault=True, desc="put before each trial type in the columns")
+
+
+class _DesignOutput(TraitedSpec):
+    design_file = File(exists=True, desc="design matrix, TSV with JSON sidecar")
+    left_out = traits.List(traits.Str, desc="what was left out and why")
+
+
+class BuildDesign(SimpleInterface):
+    """Convolve the events of a run with an HRF and add cosine drift and a constant."""
+
+    input_spec = _BuildDesignInput
+    output_spec = _DesignOutput
+
+    def _run_interface(self, runtime):
+        inputs = self.inputs
+        choices = DesignChoices(
+            conditions=tuple(inputs.conditions) if isdefined(inputs.conditions) else None,
+            hrf_model=inputs.hrf_model,
+            fir_delays=tuple(inputs.fir_delays) if isdefined(inputs.fir_delays) else None,
+            high_pass=inputs.high_pass,
+            prefix=inputs.prefix,
+        )
+        events = Path(inputs.events_file)
+        design, left_out = design_from_events(
+            read_events(events), self._timing(), choices, events.name
+        )
+        path = Path(runtime.cwd) / "design.tsv"
+        write_design(design, path, {"LeftOut": list(left_out)})
+        self._results = {"design_file": str(path), "left_out": list(left_out)}
+        return runtime
+
+    def _timing(self) -> RunTiming:
+        n_scans, repetition_time = self.inputs.n_scans, self.inputs.repetition_time
+        if isdefined(self.inputs.bold_file):
+            header = read_bold_header(Path(self.inputs.bold_file))
+            n_scans = n_scans if isdefined(n_scans) else header.n_scans
+            if not isdefined(repetition_time):
+                repetition_time = header.repetition_time
+        if not isdefined(n_scans) or not isdefined(repetition_time) or repetition_time is None:
+            raise ValueError(
+                "BuildDesign needs bold_file, or n_scans and repetition_time (in seconds)."
+            )
+        return RunTiming(int(n_scans), float(repetition_time), self.inputs.start_time)
+
+
+class _OrthogonalizeDesignInput(BaseInterfaceInputSpec):
+    design_file = File(exists=True, mandatory=True, desc="design matrix as BuildDesign writes it")
+    rules = traits.List(traits.Str, mandatory=True, desc="such as 'B ~ A' or 'B ~ A1 + A2'")
+
+
+class OrthogonalizeDesign(SimpleInterface):
+    """Take out of some regressors what others explain of them, by named rules."""
+
+    input_spec = _OrthogonalizeDesignInput
+    output_spec = _DesignOutput
+
+    def _run_interface(self, runtime):
+        design = read_design(Path(self.inputs.design_file))
+        rules = [parse_orthogonalization(rule, design.names) for rule in self.inputs.rules]
+        changed, left_out = apply_orthogonalization(design, rules)
+        path = Path(runtime.cwd) / "design.tsv"
+        details = {"LeftOut": list(left_out), "Orthogonalized": list(self.inputs.rules)}
+        write_design(changed, path, details)
+        self._results = {"design_file": str(path), "left_out": list(left_out)}
+        return runtime

@@ -1,0 +1,212 @@
+"""The model that is built when the user gives none, as a valid BIDS Stats Model."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+
+from boldglm.errors import BadDataError, nearest
+from boldglm.glm import hrf_basis, parse_contrast, parse_orthogonalization
+from boldglm.glm.contrasts import split_named_contrast
+from boldglm.io.events import PREFIX
+from boldglm.io.model import MODEL_VERSION
+
+MOST_PAIRED = 5  # conditions up to which every pair gets a contrast
+FIR_SPAN = 20.0  # seconds after the onset that default FIR delays cover
+
+
+@dataclass(frozen=True)
+class DefaultModelOptions:
+    """What the command line may say about the default model; None means the default."""
+
+    conditions: tuple[str, ...] | None = None
+    hrf_model: str = "spm"
+    fir_delays: tuple[float, ...] | None = None
+    orthogonalize: tuple[str, ...] = ()
+    contrasts: tuple[str, ...] | None = None
+    high_pass: float | None = 128.0
+    noise_model: str = "ar1"
+    signal_scaling: str = "percent"
+
+
+def default_model(
+    task: str,
+    found_conditions: Sequence[str],
+    repetition_time: float,
+    options: DefaultModelOptions,
+    *,
+    name: str = "default",
+) -> dict[str, Any]:
+    """Build the default model of one task.
+
+    Parameters
+    ----------
+    task : str
+        Label of the task.
+    found_conditions : sequence of str
+        Trial types that occur in any selected run.
+    repetition_time : float
+        In seconds; default FIR delays are multiples of it.
+    options : DefaultModelOptions
+        What the user chose.
+    name : str
+        Name of the model, and of its file.
+
+    Returns
+    -------
+    dict
+        Content of a BIDS Stats Model file.
+
+    Raises
+    ------
+    BadDataError
+        If a condition, contrast or orthogonalization names what the events do not have.
+    """
+    conditions = _chosen(found_conditions, options.conditions, task)
+    variables = [PREFIX + condition for condition in conditions]
+    delays = _delays(options, repetition_time)
+    suffixes = hrf_basis(options.hrf_model, delays).suffixes
+    columns = [variable + suffix for variable in variables for suffix in suffixes]
+    contrasts = _contrasts(variables, suffixes, columns, options)
+    own: dict[str, Any] = {
+        "NoiseModel": options.noise_model,
+        "SignalScaling": options.signal_scaling,
+    }
+    if options.orthogonalize:
+        own["Orthogonalize"] = [_rule(text, columns) for text in options.orthogonalize]
+    filters = {"HighPassFilterCutoffHz": 1 / options.high_pass} if options.high_pass else {}
+    run = {
+        "Level": "Run",
+        "Name": "run",
+        "GroupBy": ["run", "session", "subject"],
+        "Transformations": {
+            "Transformer": "pybids-transforms-v1",
+            "Instructions": [
+                {"Name": "Factor", "Input": ["trial_type"]},
+                _convolve(variables, options.hrf_model, delays),
+            ],
+        },
+        "Model": {
+            "Type": "glm",
+            "X": [*columns, 1],
+            "Options": filters,
+            "Software": {"boldglm": own},
+        },
+        "Contrasts": contrasts,
+    }
+    return {
+        "Name": name,
+        "BIDSModelVersion": MODEL_VERSION,
+        "Description": f"Default model of boldglm for task {task}: one regressor per trial_type, "
+        "fixed effects over runs, one-sample t over subjects.",
+        "Input": {"task": [task]},
+        "Nodes": [run, _upper("Subject", ["subject", "contrast"], "meta"), _dataset()],
+    }
+
+
+def _upper(level: str, group_by: list[str], kind: str) -> dict[str, Any]:
+    return {
+        "Level": level,
+        "Name": level.lower(),
+        "GroupBy": group_by,
+        "Model": {"Type": kind, "X": [1]},
+        "DummyContrasts": {"Test": "t"},
+    }
+
+
+def _dataset() -> dict[str, Any]:
+    return _upper("Dataset", ["contrast"], "glm")
+
+
+def _chosen(
+    found: Sequence[str], asked: tuple[str, ...] | None, task: str
+) -> list[str]:
+    if asked is None:
+        return sorted(found)
+    for condition in asked:
+        if condition.removeprefix(PREFIX) not in found:
+            raise BadDataError(
+                f"--conditions {condition}: no run of task {task} has that trial_type."
+                f"{nearest(condition, found)} Found: {', '.join(sorted(found))}."
+            )
+    return list(dict.fromkeys(condition.removeprefix(PREFIX) for condition in asked))
+
+
+def _delays(options: DefaultModelOptions, repetition_time: float) -> tuple[float, ...] | None:
+    if options.hrf_model != "fir":
+        return None
+    if options.fir_delays:
+        return tuple(sorted(options.fir_delays))
+    count = max(1, int(np.floor(FIR_SPAN / repetition_time)))
+    return tuple(round(index * repetition_time, 6) for index in range(count))
+
+
+def _convolve(
+    variables: list[str], hrf_model: str, delays: tuple[float, ...] | None
+) -> dict[str, Any]:
+    kind, *extras = hrf_model.split(" + ")
+    instruction: dict[str, Any] = {"Name": "Convolve", "Input": variables, "Model": kind}
+    for extra in extras:
+        instruction[extra.capitalize()] = True
+    if delays:
+        instruction["FirDelays"] = list(delays)
+    return instruction
+
+
+def _rule(text: str, columns: list[str]) -> dict[str, Any]:
+    try:
+        regressor, against = parse_orthogonalization(text, columns)
+    except ValueError as error:
+        raise BadDataError(f"--orthogonalize '{text}': {error}") from error
+    return {"Regressor": regressor, "Against": list(against), "Stage": "design"}
+
+
+def _contrasts(
+    variables: list[str],
+    suffixes: Sequence[str],
+    columns: list[str],
+    options: DefaultModelOptions,
+) -> list[dict[str, Any]]:
+    if options.contrasts is not None:
+        return [_asked(text, columns) for text in options.contrasts]
+    short = {variable: variable.removeprefix(PREFIX) for variable in variables}
+    main = [suffix for suffix in suffixes if suffix == ""] or list(suffixes)
+    test = "t" if len(main) == 1 else "F"
+    each = {variable: [variable + suffix for suffix in main] for variable in variables}
+    contrasts = [
+        _contrast(short[variable], own, np.eye(len(own)), test) for variable, own in each.items()
+    ]
+    if len(variables) <= MOST_PAIRED:
+        for first, second in combinations(variables, 2):
+            weights = np.hstack([np.eye(len(main)), -np.eye(len(main))])
+            name = f"{short[first]} - {short[second]}"
+            contrasts.append(_contrast(name, each[first] + each[second], weights, test))
+    if len(variables) > 1:
+        every = [column for own in each.values() for column in own]
+        contrasts.append(_contrast("any condition", every, np.eye(len(every)), "F"))
+    return contrasts
+
+
+def _asked(text: str, columns: list[str]) -> dict[str, Any]:
+    name, expression = split_named_contrast(text)
+    try:
+        weights = np.atleast_2d(parse_contrast(expression, columns))
+    except ValueError as error:
+        raise BadDataError(f"--contrast '{text}': {error}") from error
+    used = [index for index in range(len(columns)) if np.any(weights[:, index] != 0)]
+    test = "F" if "," in expression else "t"
+    return _contrast(
+        name or expression.strip(), [columns[index] for index in used], weights[:, used], test
+    )
+
+
+def _contrast(name: str, columns: list[str], weights: np.ndarray, test: str) -> dict[str, Any]:
+    rows = [[float(value) for value in row] for row in np.atleast_2d(weights)]
+    return {
+        "Name": name,
+        "ConditionList": columns,
+        "Weights": rows[0] if test == "t" else rows,
+        "Test": test,
+    }

@@ -1,0 +1,188 @@
+"""Names, sidecars and descriptions of everything boldglm writes.
+
+`STATISTICS` and `FILES` are the one table of outputs: the writer, the report, `docs/outputs.md`
+and the tests read it. No other module puts a BIDS name together.
+"""
+
+import json
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from boldglm._version import __version__
+from boldglm.errors import CannotWriteError
+from boldglm.io.images import write_bytes
+from boldglm.io.runs import entities_stem
+
+BIDS_VERSION = "1.10.0"
+CODE_URL = "https://github.com/boldglm/boldglm"
+BIDSIGNORE = (
+    "*.html\nlogs\nlogs/\nmodels\nmodels/\nnode-*\nnode-*/\nsub-*/figures\nsub-*/figures/\n"
+    "figures\nfigures/\n"
+)
+
+
+@dataclass(frozen=True)
+class Statistic:
+    """One kind of map: the label of its `stat` entity, its unit, what it is."""
+
+    label: str
+    unit: str
+    description: str
+
+
+STATISTICS = {
+    statistic.label: statistic
+    for statistic in (
+        Statistic("effect", "signal", "Contrast of the regression weights"),
+        Statistic("variance", "signal squared", "Estimated variance of the effect"),
+        Statistic("t", "1", "Student's t of the contrast"),
+        Statistic("F", "1", "F statistic of the contrast"),
+        Statistic("z", "1", "Standard normal deviate with the same one-sided p value"),
+        Statistic("p", "1", "One-sided p value: upper tail of t, or of F"),
+        Statistic("dof", "1", "Satterthwaite degrees of freedom, where they differ by voxel"),
+    )
+}
+
+FILES = {
+    "design.tsv": "Design matrix: one row per volume, one column per regressor",
+    "design.json": "What the columns are, how the design was built, what was left out",
+    "desc-correlation_matrix.tsv": "Pearson correlations of the regressors",
+    "desc-brain_mask.nii.gz": "Voxels that were analysed",
+    "desc-mean_boldref.nii.gz": "Mean over time of the BOLD signal, as the file stores it",
+}
+
+
+def camel_case(name: str) -> str:
+    """Turn any name into the camelCase alphanumerics that a BIDS label allows.
+
+    Operators are spelt out, so that two contrasts do not end up with one name.
+
+    Examples
+    --------
+    >>> camel_case("faces - houses"), camel_case("trial_type.go"), camel_case("A>B")
+    ('facesMinusHouses', 'trialTypeGo', 'AGtB')
+    """
+    for symbol, word in (("-", "minus"), ("+", "plus"), (">", "gt"), ("<", "lt"), ("/", "over")):
+        pattern = rf"(?<=\w){symbol}(?=\w)" if symbol == "-" else re.escape(symbol)
+        name = re.sub(rf"\s{re.escape(symbol)}\s|{pattern}|^{re.escape(symbol)}", f" {word} ", name)
+    words = [word for word in re.split(r"[^0-9a-zA-Z]+", name) if word]
+    if not words:
+        return "contrast"
+    return words[0] + "".join(word[0].upper() + word[1:] for word in words[1:])
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where the files of one node's result go: `node-<node>/sub-X/[ses-Y/]func/`."""
+
+    output_dir: Path
+    node: str
+    entities: tuple[tuple[str, str], ...]
+
+    @classmethod
+    def of(cls, output_dir: Path, node: str, entities: dict[str, str]) -> "Place":
+        """Make a place from a dictionary of entities."""
+        return cls(Path(output_dir), node, tuple(entities.items()))
+
+    @property
+    def folder(self) -> Path:
+        """Folder of the files."""
+        entities = dict(self.entities)
+        folder = self.output_dir / f"node-{self.node}"
+        if "sub" not in entities:
+            return folder
+        folder /= f"sub-{entities['sub']}"
+        if "ses" in entities:
+            folder /= f"ses-{entities['ses']}"
+        return folder / "func"
+
+    @property
+    def stem(self) -> str:
+        """Entities of the files, joined."""
+        return entities_stem(dict(self.entities))
+
+    def file(self, ending: str) -> Path:
+        """Return the path of a file of the table `FILES`."""
+        if ending not in FILES:
+            raise KeyError(ending)
+        return self.folder / _joined(self.stem, ending)
+
+    def statmap(self, contrast: str, statistic: str) -> Path:
+        """Return the path of a map of a contrast, given by its exact name."""
+        label = STATISTICS[statistic].label
+        ending = f"contrast-{camel_case(contrast)}_stat-{label}_statmap.nii.gz"
+        return self.folder / _joined(self.stem, ending)
+
+    def figure(self, label: str, extension: str) -> Path:
+        """Return the path of a picture for the report."""
+        entities = dict(self.entities)
+        top = self.output_dir / (f"sub-{entities['sub']}" if "sub" in entities else "group")
+        name = _joined(self.stem, f"desc-{camel_case(self.node + ' ' + label)}_figure{extension}")
+        return top / "figures" / name
+
+    def record(self) -> Path:
+        """Return the path of the record of what was done, which resuming relies on."""
+        return self.output_dir / "logs" / "records" / f"node-{self.node}_{self.stem}.json"
+
+
+def _joined(stem: str, ending: str) -> str:
+    return f"{stem}_{ending}" if stem else ending
+
+
+def sidecar(path: Path) -> Path:
+    """Return the JSON file beside a map or table.
+
+    Examples
+    --------
+    >>> sidecar(Path("sub-01_stat-t_statmap.nii.gz")).name
+    'sub-01_stat-t_statmap.json'
+    """
+    return path.with_name(path.name.removesuffix(".nii.gz").removesuffix(".tsv") + ".json")
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Write JSON that a person can read, whole or not at all."""
+    text = json.dumps(content, indent=2, ensure_ascii=False, default=str)
+    write_bytes(path, (text + "\n").encode())
+
+
+def read_json(path: Path) -> Any:
+    """Read a JSON file that boldglm wrote."""
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def prepare_output(output_dir: Path, bids_dir: Path, dataset_name: str, command: str) -> None:
+    """Create the derivative dataset: description, .bidsignore, logs.
+
+    Raises
+    ------
+    CannotWriteError
+        If the folder cannot be created or written.
+    """
+    description = {
+        "Name": f"boldglm: voxelwise GLM of {dataset_name}",
+        "BIDSVersion": BIDS_VERSION,
+        "DatasetType": "derivative",
+        "GeneratedBy": [
+            {
+                "Name": "boldglm",
+                "Version": __version__,
+                "CodeURL": CODE_URL,
+                "Description": command,
+            }
+        ],
+        "SourceDatasets": [{"URL": bids_dir.resolve().as_uri()}],
+        "DatasetLinks": {"raw": bids_dir.resolve().as_uri()},
+    }
+    try:
+        output_dir.mkdir(parents=True, exist_ok=True)
+        write_json(output_dir / "dataset_description.json", description)
+        write_bytes(output_dir / ".bidsignore", BIDSIGNORE.encode())
+        (output_dir / "logs").mkdir(exist_ok=True)
+    except OSError as error:
+        raise CannotWriteError(
+            f"The output folder {output_dir} cannot be written: {error.strerror or error}. Choose "
+            "another folder or change its permissions."
+        ) from error

@@ -1,0 +1,195 @@
+"""From the events of a run to its design, and designs to and from TSV files."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from boldglm.errors import BadDataError
+from boldglm.glm import Design, build_design, orthogonalize_design
+from boldglm.io.derivatives import read_json, sidecar, write_json
+from boldglm.io.events import PREFIX, Events
+from boldglm.io.images import write_bytes
+from boldglm.io.model import ContrastSpec
+
+
+@dataclass(frozen=True)
+class RunTiming:
+    """When the volumes of a run were taken; seconds."""
+
+    n_scans: int
+    repetition_time: float
+    start_time: float
+
+    @property
+    def frame_times(self) -> np.ndarray:
+        """Time of each volume, (n_scans,): start time plus multiples of the repetition time."""
+        return self.start_time + np.arange(self.n_scans) * self.repetition_time
+
+    @property
+    def end(self) -> float:
+        """End of the last volume."""
+        return self.n_scans * self.repetition_time
+
+
+@dataclass(frozen=True)
+class DesignChoices:
+    """The parts of a model that shape a design."""
+
+    conditions: tuple[str, ...] | None = None  # trial types; None takes all of the run's
+    hrf_model: str = "spm"
+    fir_delays: tuple[float, ...] | None = None
+    high_pass: float | None = 128.0
+    prefix: str = PREFIX
+
+
+def design_from_events(
+    events: Events, timing: RunTiming, choices: DesignChoices, file_name: str
+) -> tuple[Design, tuple[str, ...]]:
+    """Build the design of one run.
+
+    A condition that has no event in the run gets no column, and that is said in words; events
+    after the end of the run are counted.
+
+    Returns
+    -------
+    design : Design
+        Conditions, cosine drift, constant.
+    left_out : tuple of str
+        What was left out and why, one sentence each.
+
+    Raises
+    ------
+    BadDataError
+        If no condition has an event, or a condition has all its events outside the run.
+    """
+    wanted = choices.conditions if choices.conditions is not None else events.conditions
+    present = tuple(name for name in wanted if name in events.conditions)
+    missing = [name for name in wanted if name not in present]
+    if not present:
+        raise BadDataError(
+            f"{file_name} has no event of the conditions {', '.join(wanted)} (found: "
+            f"{', '.join(events.conditions)}). Leave the run out or change --conditions."
+        )
+    left_out = [*events.left_out]
+    left_out += [
+        f"condition {name!r} has no event in {file_name}: it gets no regressor in this run"
+        for name in missing
+    ]
+    left_out += _outside(events, present, timing, file_name)
+    design = build_design(
+        events.as_columns(present, choices.prefix),
+        timing.frame_times,
+        conditions=[choices.prefix + name for name in present],
+        hrf_model=choices.hrf_model,
+        fir_delays=choices.fir_delays,
+        high_pass=choices.high_pass,
+    )
+    return design, tuple(left_out)
+
+
+def _outside(
+    events: Events, conditions: Sequence[str], timing: RunTiming, file_name: str
+) -> list[str]:
+    """Refuse conditions whose events all miss the run; count single events that do."""
+    memory = 32.0  # seconds for which an event is felt: the length of the HRF
+    late = events.onset >= timing.end
+    early = events.onset + events.duration + memory <= timing.start_time
+    for name in conditions:
+        own = events.trial_type == name
+        if (late | early)[own].all():
+            onsets = events.onset[own]
+            where = "after the end" if late[own].all() else "outside"
+            raise BadDataError(
+                f"{file_name}: all {int(own.sum())} events of {name!r} (onsets {onsets.min():g} to "
+                f"{onsets.max():g}) lie {where} of the run, which lasts from 0 to {timing.end:g} s "
+                f"({timing.n_scans} volumes of {timing.repetition_time:g} s). Onsets are seconds "
+                "from the first volume: are they in milliseconds or scans, or is it another run's "
+                "file?"
+            )
+    used = np.isin(events.trial_type, conditions)
+    notes = []
+    for outside, where in ((late, "start after the end of"), (early, "end long before")):
+        count = int((outside & used).sum())
+        if count:
+            notes.append(
+                f"{count} of {int(used.sum())} events in {file_name} {where} the run (0 to "
+                f"{timing.end:g} s) and have no effect on the design"
+            )
+    return notes
+
+
+def apply_orthogonalization(
+    design: Design, rules: Sequence[tuple[str, Sequence[str]]]
+) -> tuple[Design, tuple[str, ...]]:
+    """Orthogonalize regressors; rules about a condition that the run lacks are left out."""
+    usable, left_out = [], []
+    for regressor, against in rules:
+        present = [name for name in against if _has(design, name)]
+        gone = [name for name in (regressor, *against) if not _has(design, name)]
+        if _has(design, regressor) and present:
+            usable.append((regressor, tuple(present)))
+        if gone:
+            left_out.append(
+                f"orthogonalization of {regressor!r} against {', '.join(against)}: this run has no "
+                f"{', '.join(gone)}"
+            )
+    if not usable:
+        return design, tuple(left_out)
+    return orthogonalize_design(design, usable), tuple(left_out)
+
+
+def _has(design: Design, name: str) -> bool:
+    return any(column == name or column.startswith(f"{name}_") for column in design.names)
+
+
+def contrast_weights(spec: ContrastSpec, names: Sequence[str]) -> np.ndarray | None:
+    """Lay a contrast out over the columns of a design; None if one is missing.
+
+    Returns
+    -------
+    ndarray of shape (n_regressors,) for t or (n_rows, n_regressors) for F
+    """
+    if any(column not in names for column in spec.columns):
+        return None
+    weights = np.zeros((len(spec.weights), len(names)))
+    for row, values in zip(weights, spec.weights, strict=True):
+        for column, value in zip(spec.columns, values, strict=True):
+            row[list(names).index(column)] += value
+    return weights[0] if spec.test == "t" else weights
+
+
+def write_design(design: Design, path: Path, details: dict) -> None:
+    """Write a design as TSV (17 significant digits) with a JSON sidecar."""
+    lines = ["\t".join(design.names)]
+    lines += ["\t".join(f"{value:.17g}" for value in row) for row in design.matrix]
+    write_bytes(path, ("\n".join(lines) + "\n").encode())
+    content = {
+        "Regressors": dict(zip(design.names, design.roles, strict=True)),
+        "FrameTimes": [float(time) for time in design.frame_times],
+        **details,
+    }
+    write_json(sidecar(path), content)
+
+
+def read_design(path: Path) -> Design:
+    """Read a design that `write_design` wrote, to the last digit."""
+    table = pd.read_csv(path, sep="\t", float_precision="round_trip")
+    details = read_json(sidecar(path))
+    names = tuple(str(name) for name in table.columns)
+    return Design(
+        matrix=table.to_numpy(dtype=float),
+        names=names,
+        frame_times=np.asarray(details["FrameTimes"]),
+        roles=tuple(details["Regressors"][name] for name in names),
+    )
+
+
+def write_correlations(correlations: np.ndarray, names: Sequence[str], path: Path) -> None:
+    """Write a correlation matrix as TSV with the names in its first row and column."""
+    lines = ["\t".join(["regressor", *names])]
+    for name, row in zip(names, correlations, strict=True):
+        lines.append("\t".join([name, *(f"{value:.6g}" for value in row)]))
+    write_bytes(path, ("\n".join(lines) + "\n").encode())

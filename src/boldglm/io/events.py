@@ -1,0 +1,140 @@
+"""Events tables: read, checked row by row, ready for a design."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from boldglm.errors import BadDataError, MissingInputError
+
+PREFIX = "trial_type."  # of the variables that the transformation Factor makes
+
+
+@dataclass(frozen=True)
+class Events:
+    """The events of one run; times in seconds from the start of the first volume.
+
+    `left_out` says in words which rows are not used and why.
+    """
+
+    onset: np.ndarray  # (n_events,)
+    duration: np.ndarray  # (n_events,)
+    trial_type: np.ndarray  # (n_events,), text
+    left_out: tuple[str, ...]
+
+    @property
+    def conditions(self) -> tuple[str, ...]:
+        """Trial types that occur, sorted."""
+        return tuple(sorted(set(self.trial_type.tolist())))
+
+    def as_columns(self, conditions: tuple[str, ...], prefix: str = PREFIX) -> dict:
+        """Return the events of some conditions under their variable names.
+
+        The result is what `boldglm.glm.build_design` takes.
+        """
+        keep = np.isin(self.trial_type, conditions)
+        return {
+            "onset": self.onset[keep],
+            "duration": self.duration[keep],
+            "trial_type": [prefix + name for name in self.trial_type[keep]],
+        }
+
+
+def read_events(path: Path) -> Events:
+    """Read a BIDS events file and check the rows that will be used.
+
+    Rows whose `trial_type` is n/a (responses, say) are not used, and are counted.
+
+    Parameters
+    ----------
+    path : Path
+        Tab-separated, with the columns onset and duration (seconds) and trial_type.
+
+    Returns
+    -------
+    Events
+
+    Raises
+    ------
+    MissingInputError
+        If the file cannot be read.
+    BadDataError
+        If a column is missing, no row has a trial type, or a row that has one lacks a usable
+        onset or duration; the message names file, column and rows.
+    """
+    table = _read_table(path)
+    for column in ("onset", "duration", "trial_type"):
+        if column not in table.columns:
+            raise BadDataError(_missing_column(path, column, list(table.columns)))
+    named = table["trial_type"].notna().to_numpy()
+    if not named.any():
+        raise BadDataError(
+            f"{path.name} has no usable row: trial_type is n/a in all {len(table)} rows. Name the "
+            "condition of each event in that column."
+        )
+    used = table[named]
+    onset = _numbers(path, used, "onset")
+    duration = _numbers(path, used, "duration")
+    if (duration < 0).any():
+        rows = _rows(used.index[duration < 0])
+        raise BadDataError(f"{path.name} has negative durations in {rows}: mend the column.")
+    left_out: tuple[str, ...] = ()
+    if not named.all():
+        left_out = (
+            f"{int((~named).sum())} of {len(named)} rows of {path.name} have no trial_type and "
+            "are not modelled",
+        )
+    names = used["trial_type"].str.strip().to_numpy(dtype=object).astype(str)
+    return Events(onset, duration, names, left_out)
+
+
+def _read_table(path: Path) -> pd.DataFrame:
+    try:
+        table = pd.read_csv(
+            path,
+            sep="\t",
+            dtype=str,
+            na_values=["n/a", "N/A", "NA", "NaN", "nan", ""],
+            keep_default_na=False,
+            encoding="utf-8-sig",
+            skipinitialspace=True,
+        )
+    except OSError as error:
+        raise MissingInputError(f"{path} cannot be read: {error.strerror or error}.") from error
+    except (ValueError, UnicodeDecodeError) as error:
+        raise BadDataError(
+            f"{path.name} is not a tab-separated table with a header line: {error}."
+        ) from error
+    table.columns = [str(column).strip() for column in table.columns]
+    return table
+
+
+def _missing_column(path: Path, column: str, found: list[str]) -> str:
+    text = f"{path.name} has no column {column!r} (found: {', '.join(found)})."
+    if len(found) == 1 and ("," in found[0] or " " in found[0]):
+        return text + " The file must be separated by tabs."
+    if column == "trial_type":
+        return text + " Add one that names the condition of each event."
+    return text + " Add it, in seconds."
+
+
+def _numbers(path: Path, table: pd.DataFrame, column: str) -> np.ndarray:
+    numbers = pd.to_numeric(table[column], errors="coerce").to_numpy(dtype=float)
+    bad = ~np.isfinite(numbers)
+    if bad.any():
+        found = table[column][bad].iloc[0]
+        shown = "n/a" if pd.isna(found) else repr(found)
+        raise BadDataError(
+            f"{path.name} has {column} {shown} in {_rows(table.index[bad])}, where a number of "
+            f"seconds is needed. Give the {column}, or set trial_type to n/a in rows that are not "
+            "to be modelled."
+        )
+    return numbers
+
+
+def _rows(index: pd.Index, most: int = 5) -> str:
+    """Name data rows as an editor counts lines (the header is line 1)."""
+    lines = [str(int(row) + 2) for row in index]
+    more = f" and {len(lines) - most} more" if len(lines) > most else ""
+    return ("line " if len(lines) == 1 else "lines ") + ", ".join(lines[:most]) + more

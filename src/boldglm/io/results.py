@@ -1,0 +1,173 @@
+"""The maps of one node, and the record that is kept of them.
+
+A record is written last: where it exists and its fingerprint fits, the maps beside it are
+complete, and nothing is fitted again.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from boldglm.errors import MissingInputError
+from boldglm.io.derivatives import read_json, write_json
+
+
+@dataclass(frozen=True)
+class ContrastMaps:
+    """The maps of one contrast; `maps` goes from statistic label to file."""
+
+    name: str
+    test: str  # "t" or "F"
+    weights: dict[str, list[float]]  # regressor -> its weight in each row
+    dof: float  # median over voxels where they differ
+    dof_numerator: int
+    maps: dict[str, Path]
+
+    @property
+    def statistic(self) -> str:
+        """Label of the test statistic's map."""
+        return self.test
+
+
+@dataclass(frozen=True)
+class NodeResult:
+    """What one node produced: mask, mean image (an underlay) and the maps of its contrasts."""
+
+    mask: Path
+    mean: Path
+    contrasts: tuple[ContrastMaps, ...]
+    left_out: tuple[str, ...] = ()
+
+    def to_dict(self, root: Path | None = None) -> dict[str, Any]:
+        """Return what JSON can hold, with paths relative to `root` if it is given."""
+
+        def shown(path: Path) -> str:
+            return path.relative_to(root).as_posix() if root else str(path)
+
+        return {
+            "Mask": shown(self.mask),
+            "Mean": shown(self.mean),
+            "LeftOut": list(self.left_out),
+            "Contrasts": [
+                {
+                    "Name": one.name,
+                    "Test": one.test,
+                    "Weights": one.weights,
+                    "DegreesOfFreedom": one.dof,
+                    "NumeratorDegreesOfFreedom": one.dof_numerator,
+                    "Maps": {label: shown(path) for label, path in one.maps.items()},
+                }
+                for one in self.contrasts
+            ],
+        }
+
+    @classmethod
+    def from_dict(cls, content: Mapping[str, Any], root: Path | None = None) -> "NodeResult":
+        """Read what `to_dict` returned; `root` is what relative paths start from."""
+        base = root or Path()
+        return cls(
+            mask=base / content["Mask"],
+            mean=base / content["Mean"],
+            left_out=tuple(content["LeftOut"]),
+            contrasts=tuple(
+                ContrastMaps(
+                    one["Name"],
+                    one["Test"],
+                    one["Weights"],
+                    one["DegreesOfFreedom"],
+                    one["NumeratorDegreesOfFreedom"],
+                    {label: base / path for label, path in one["Maps"].items()},
+                )
+                for one in content["Contrasts"]
+            ),
+        )
+
+    def contrast(self, name: str) -> ContrastMaps | None:
+        """Return the maps of a contrast, or None."""
+        return next((one for one in self.contrasts if one.name == name), None)
+
+    def moved(self, mask: Path, mean: Path, maps: dict[tuple[str, str], Path]) -> "NodeResult":
+        """Return the same result at other paths; maps are keyed by (contrast, statistic)."""
+        contrasts = tuple(
+            replace(one, maps={label: maps[one.name, label] for label in one.maps})
+            for one in self.contrasts
+        )
+        return replace(self, mask=mask, mean=mean, contrasts=contrasts)
+
+
+@dataclass(frozen=True)
+class Record:
+    """A finished node: its result, what it was made from, and what its report section says."""
+
+    fingerprint: str
+    node: str
+    level: str  # run, subject or dataset
+    entities: dict[str, str]
+    result: NodeResult
+    section: dict[str, Any]  # facts, figures and tables, for the report
+    files: tuple[Path, ...]  # everything that was written
+
+    def write(self, path: Path, root: Path) -> None:
+        """Write the record, with paths relative to the output folder."""
+        write_json(
+            path,
+            {
+                "Fingerprint": self.fingerprint,
+                "Node": self.node,
+                "Level": self.level,
+                "Entities": self.entities,
+                "Result": self.result.to_dict(root),
+                "Section": self.section,
+                "Files": [file.relative_to(root).as_posix() for file in self.files],
+            },
+        )
+
+    @classmethod
+    def read(cls, path: Path, root: Path) -> "Record":
+        """Read a record below the output folder `root`."""
+        try:
+            content = read_json(path)
+        except FileNotFoundError as error:
+            raise MissingInputError(f"There is no record {path}.") from error
+        return cls(
+            content["Fingerprint"],
+            content["Node"],
+            content["Level"],
+            content["Entities"],
+            NodeResult.from_dict(content["Result"], root),
+            content["Section"],
+            tuple(root / file for file in content["Files"]),
+        )
+
+
+def is_finished(path: Path, root: Path, fingerprint: str) -> bool:
+    """Tell whether a record of these very inputs exists and all its files are there."""
+    if not path.is_file():
+        return False
+    try:
+        record = Record.read(path, root)
+    except (ValueError, KeyError):
+        return False  # an interrupted or older record: make it anew
+    return record.fingerprint == fingerprint and all(file.is_file() for file in record.files)
+
+
+def fingerprint(*parts: Any) -> str:
+    """Return a digest of everything a result depends on.
+
+    Paths stand for their size and time of change, arrays for their bytes.
+    """
+    digest = hashlib.sha256()
+    for part in parts:
+        if isinstance(part, Path):
+            status = part.stat()
+            part = [str(part), status.st_size, status.st_mtime_ns]
+        if isinstance(part, np.ndarray):
+            digest.update(np.ascontiguousarray(part).tobytes())
+            continue
+        digest.update(json.dumps(part, sort_keys=True, default=str).encode())
+    return digest.hexdigest()[:32]
