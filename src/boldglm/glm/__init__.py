@@ -5,6 +5,8 @@ n_regressors), estimates are (n_regressors, n_voxels). Times are seconds, float6
 """
 
 from boldglm.glm.collinearity import Collinearity, collinearity
+from boldglm.glm.combine import combine_fixed_effects, one_sample_t
+from boldglm.glm.contrasts import Contrast, NotEstimableError, parse_contrast
 from boldglm.glm.design import (
     Design,
     build_design,
@@ -13,6 +15,7 @@ from boldglm.glm.design import (
     resolve_name,
 )
 from boldglm.glm.drift import cosine_drift, polynomial_drift
+from boldglm.glm.fit import NOISE_MODELS, Fit, fit
 from boldglm.glm.hrf import (
     HRF_MODELS,
     HRFBasis,
@@ -31,21 +34,29 @@ from boldglm.glm.regressors import convolve_events
 
 __all__ = [
     "HRF_MODELS",
+    "NOISE_MODELS",
     "Collinearity",
+    "Contrast",
     "Design",
     "DoubleGamma",
+    "Fit",
     "HRFBasis",
+    "NotEstimableError",
     "build_design",
     "collinearity",
+    "combine_fixed_effects",
     "convolve_events",
     "cosine_drift",
     "dispersion_derivative",
     "double_gamma_hrf",
     "fir_basis",
+    "fit",
     "glover_hrf",
     "hrf_basis",
+    "one_sample_t",
     "orthogonalize",
     "orthogonalize_design",
+    "parse_contrast",
     "parse_orthogonalization",
     "polynomial_drift",
     "resolve_name",

@@ -8,7 +8,7 @@ import os
 import struct
 import tempfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -182,14 +182,18 @@ def _open_read(path: Path) -> IO[bytes]:
     return igzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb")
 
 
-def read_masked(header: BoldHeader, mask: np.ndarray) -> np.ndarray:
+def read_masked(
+    header: BoldHeader, mask: np.ndarray, volumes: Iterable[np.ndarray] | None = None
+) -> np.ndarray:
     """Read a series inside a mask: float32 of shape (n_scans, n_voxels).
 
     Voxels come in the order of `mask[mask]`, that is of `numpy.flatnonzero` in C order.
+    `volumes` are those of `stream_volumes`, where they were kept from a first reading.
     """
     positions = file_positions(mask)
     bold = np.empty((header.n_scans, positions.size), dtype=np.float32)
-    for scan, volume in zip(bold, stream_volumes(header), strict=True):
+    stream = stream_volumes(header) if volumes is None else volumes
+    for scan, volume in zip(bold, stream, strict=True):
         scan[:] = volume[positions]
     if header.slope != 1.0 or header.intercept != 0.0:
         bold *= np.float32(header.slope)
@@ -211,13 +215,15 @@ class SeriesSummary:
     has_signal: np.ndarray  # bool: finite throughout, and not constant
 
 
-def summarize_series(header: BoldHeader) -> SeriesSummary:
+def summarize_series(
+    header: BoldHeader, volumes: Iterable[np.ndarray] | None = None
+) -> SeriesSummary:
     """Go through a series once for its temporal mean and the voxels that vary."""
     total = np.zeros(int(np.prod(header.shape)))
     low = high = None
     finite = np.ones(total.size, dtype=bool)
     floating = header.dtype.kind == "f"
-    for volume in stream_volumes(header):
+    for volume in stream_volumes(header) if volumes is None else volumes:
         if floating:
             ok = np.isfinite(volume)
             finite &= ok

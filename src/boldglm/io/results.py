@@ -171,3 +171,11 @@ def fingerprint(*parts: Any) -> str:
             continue
         digest.update(json.dumps(part, sort_keys=True, default=str).encode())
     return digest.hexdigest()[:32]
+
+
+def read_result(path: Path) -> NodeResult:
+    """Read the result in a `result.json` or in the record of a finished node."""
+    content = read_json(path)
+    if "Result" in content:
+        return NodeResult.from_dict(content["Result"], path.parents[2])
+    return NodeResult.from_dict(content)

@@ -1,0 +1,121 @@
+"""The fit of a run at all voxels at once, and the maps of its contrasts."""
+
+from pathlib import Path
+
+import numpy as np
+from nipype.interfaces.base import (
+    BaseInterfaceInputSpec,
+    File,
+    OutputMultiPath,
+    SimpleInterface,
+    TraitedSpec,
+    isdefined,
+    traits,
+)
+
+from boldglm.glm import Fit, fit
+from boldglm.io.contrast_maps import estimate_contrasts
+from boldglm.io.derivatives import write_json
+from boldglm.io.designs import read_design
+from boldglm.io.images import write_map
+from boldglm.io.series import load_run
+
+
+class _FitGLMInput(BaseInterfaceInputSpec):
+    bold_file = File(exists=True, mandatory=True, desc="4-D BOLD series")
+    design_file = File(exists=True, mandatory=True, desc="design matrix as BuildDesign writes it")
+    mask_file = File(exists=True, desc="brain mask (default: computed from the series)")
+    noise_model = traits.Str("ar1", usedefault=True, desc="ols or ar1")
+    signal_scaling = traits.Enum("percent", "none", usedefault=True, desc="unit of the effects")
+
+
+class _FitGLMOutput(TraitedSpec):
+    fit_file = File(exists=True, desc="sufficient statistics of the fit, npz")
+    mask_file = File(exists=True, desc="voxels that were fitted")
+    mean_file = File(exists=True, desc="mean of the series over time")
+    n_voxels = traits.Int(desc="number of voxels fitted")
+    left_out = traits.List(traits.Str, desc="what was left out and why")
+
+
+class FitGLM(SimpleInterface):
+    """Fit one design to all voxels of a run: one pseudo-inverse, one matrix product."""
+
+    input_spec = _FitGLMInput
+    output_spec = _FitGLMOutput
+
+    def _run_interface(self, runtime):
+        mask_file = Path(self.inputs.mask_file) if isdefined(self.inputs.mask_file) else None
+        run = load_run(Path(self.inputs.bold_file), mask_file, self.inputs.signal_scaling)
+        design = read_design(Path(self.inputs.design_file))
+        found = fit(run.bold, design, noise=self.inputs.noise_model)
+        here = Path(runtime.cwd)
+        np.savez(here / "fit.npz", scale=run.scale, **found.to_arrays())
+        like, everywhere = run.header.nifti, np.ones_like(run.mask)
+        write_map(here / "mask.nii.gz", run.mask[run.mask], run.mask, like, dtype=np.uint8)
+        write_map(here / "mean.nii.gz", run.mean[everywhere], everywhere, like)
+        self._results = {
+            "fit_file": str(here / "fit.npz"),
+            "mask_file": str(here / "mask.nii.gz"),
+            "mean_file": str(here / "mean.nii.gz"),
+            "n_voxels": int(run.mask.sum()),
+            "left_out": list(run.left_out),
+        }
+        return runtime
+
+
+class _EstimateContrastsInput(BaseInterfaceInputSpec):
+    fit_file = File(exists=True, mandatory=True, desc="as FitGLM writes it")
+    mask_file = File(exists=True, mandatory=True, desc="voxels that were fitted")
+    mean_file = File(exists=True, mandatory=True, desc="mean image, kept with the result")
+    contrasts = traits.List(
+        traits.Any,
+        mandatory=True,
+        desc="expressions ('faces - houses', 'name = a, b') or, as a model has them, dictionaries "
+        "of Name, ConditionList, Weights and Test",
+    )
+    left_out = traits.List(traits.Str, desc="what was left out before, kept with the result")
+
+
+class _ResultOutput(TraitedSpec):
+    result_file = File(exists=True, desc="JSON that lists the contrasts and their maps")
+    effect_files = OutputMultiPath(File(exists=True), desc="effect of each t contrast")
+    variance_files = OutputMultiPath(File(exists=True), desc="variance of each effect")
+    stat_files = OutputMultiPath(File(exists=True), desc="t or F of each contrast")
+    z_files = OutputMultiPath(File(exists=True), desc="z of each contrast")
+
+
+class EstimateContrasts(SimpleInterface):
+    """Compute the maps of all contrasts from a fit, without the data."""
+
+    input_spec = _EstimateContrastsInput
+    output_spec = _ResultOutput
+
+    def _run_interface(self, runtime):
+        with np.load(self.inputs.fit_file) as arrays:
+            found, scale = Fit.from_arrays(arrays), arrays["scale"]
+        result = estimate_contrasts(
+            found,
+            scale,
+            self.inputs.contrasts,
+            Path(self.inputs.mask_file),
+            Path(self.inputs.mean_file),
+            Path(runtime.cwd),
+            tuple(self.inputs.left_out) if isdefined(self.inputs.left_out) else (),
+        )
+        self._results = result_files(result, Path(runtime.cwd))
+        return runtime
+
+
+def result_files(result, folder: Path) -> dict:
+    """Write a result as JSON and list its maps by kind, as the outputs of an interface."""
+    path = folder / "result.json"
+    write_json(path, result.to_dict())
+    kinds = {"effect": "effect_files", "variance": "variance_files", "z": "z_files"}
+    files = {
+        output: [str(one.maps[kind]) for one in result.contrasts if kind in one.maps]
+        for kind, output in kinds.items()
+    }
+    stats = [str(one.maps[one.statistic]) for one in result.contrasts]
+    return {"result_file": str(path), "stat_files": stats, **files}
+
+

@@ -1,0 +1,217 @@
+"""From results to pictures, BIDS derivatives and reports."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from nipype.interfaces.base import (
+    BaseInterfaceInputSpec,
+    File,
+    InputMultiPath,
+    SimpleInterface,
+    TraitedSpec,
+    isdefined,
+    traits,
+)
+
+from boldglm.glm import collinearity
+from boldglm.io.contrast_maps import weights_text
+from boldglm.io.derivatives import read_json, write_json
+from boldglm.io.designs import read_design
+from boldglm.io.events import PREFIX, read_events
+from boldglm.io.images import load_map
+from boldglm.io.results import NodeResult, Record, read_result
+from boldglm.io.writing import NodeDetails, NodeFiles, write_derivatives
+from boldglm.reports.content import Report
+from boldglm.reports.html import write_report
+from boldglm.reports.sections import (
+    ShownContrast,
+    ShownDesign,
+    draw_contrasts,
+    draw_design,
+    make_section,
+)
+from boldglm.reports.storage import section_from_dict, section_to_dict
+
+
+class _PlotResultsInput(BaseInterfaceInputSpec):
+    result_file = File(exists=True, mandatory=True, desc="as EstimateContrasts or CombineRuns")
+    title = traits.Str(mandatory=True, desc="heading of the section")
+    facts = traits.List(traits.Tuple(traits.Str, traits.Str), desc="labels and values")
+    design_file = File(exists=True, desc="design that was fitted")
+    before_file = File(exists=True, desc="design before orthogonalization")
+    events_file = File(exists=True, desc="events that the design was made from")
+    n_slices = traits.Int(21, usedefault=True, desc="slices of each map")
+    is_open = traits.Bool(False, usedefault=True, desc="whether the section starts unfolded")
+
+
+class _PlotResultsOutput(TraitedSpec):
+    section_file = File(exists=True, desc="section of the report, JSON; pictures beside it")
+
+
+class PlotResults(SimpleInterface):
+    """Draw design, collinearity and thresholded maps of one node for the report."""
+
+    input_spec = _PlotResultsInput
+    output_spec = _PlotResultsOutput
+
+    def _run_interface(self, runtime):
+        here = Path(runtime.cwd)
+        result = read_result(Path(self.inputs.result_file))
+        underlay = load_map(result.mean)
+        design = draw_design(self._design(result), here) if self._has("design_file") else ((), ())
+        contrasts = draw_contrasts(
+            [_shown(one) for one in result.contrasts],
+            np.asarray(load_map(result.mask).dataobj) > 0,
+            np.asarray(underlay.dataobj, dtype=float),
+            underlay.affine,
+            here,
+            n_slices=self.inputs.n_slices,
+        )
+        facts = self.inputs.facts if isdefined(self.inputs.facts) else []
+        section = make_section(
+            self.inputs.title,
+            facts,
+            result.left_out,
+            contrasts,
+            design,
+            is_open=self.inputs.is_open,
+        )
+        write_json(here / "section.json", section_to_dict(section))
+        self._results = {"section_file": str(here / "section.json")}
+        return runtime
+
+    def _has(self, name: str) -> bool:
+        return bool(isdefined(getattr(self.inputs, name)))
+
+    def _design(self, result: NodeResult) -> ShownDesign:
+        design = read_design(Path(self.inputs.design_file))
+        rows = _contrast_rows(result, design.names)
+        weights = {name: np.stack([row for key, row in rows if key == name]) for name, _ in rows}
+        events = []
+        if self._has("events_file"):
+            table = read_events(Path(self.inputs.events_file))
+            for name in table.conditions:
+                own = table.trial_type == name
+                events.append((PREFIX + name, table.onset[own], table.duration[own]))
+        before = read_design(Path(self.inputs.before_file)) if self._has("before_file") else None
+        if before is not None and before == design:
+            before = None
+        return ShownDesign(
+            design, before, collinearity(design, weights), tuple(events), tuple(rows)
+        )
+
+
+def _shown(one) -> ShownContrast:
+    dof = f"{one.dof:.4g}" + (" (median over voxels)" if "dof" in one.maps else "")
+    text = f"{one.dof_numerator}, {dof}" if one.test == "F" else dof
+    z = np.asarray(load_map(one.maps["z"]).dataobj, dtype=float)
+    return ShownContrast(one.name, one.test, weights_text(one), text, z)
+
+
+def _contrast_rows(result: NodeResult, names) -> list[tuple[str, np.ndarray]]:
+    rows = []
+    for one in result.contrasts:
+        count = len(next(iter(one.weights.values())))
+        for number in range(count):
+            row = np.zeros(len(names))
+            for name, values in one.weights.items():
+                row[list(names).index(name)] = values[number]
+            rows.append((one.name, row))
+    return rows
+
+
+class _WriteDerivativesInput(BaseInterfaceInputSpec):
+    output_dir = traits.Directory(mandatory=True, desc="root of the derivative dataset")
+    node = traits.Str(mandatory=True, desc="name of the model's node")
+    level = traits.Enum("run", "subject", "dataset", mandatory=True, desc="level of the node")
+    entities = traits.Dict(mandatory=True, desc="BIDS entities of the files")
+    result_file = File(exists=True, mandatory=True, desc="maps to write")
+    section_file = File(exists=True, mandatory=True, desc="as PlotResults writes it")
+    design_file = File(exists=True, desc="design that was fitted")
+    fingerprint = traits.Str(mandatory=True, desc="digest of what the result was made from")
+    details = traits.Dict(desc="what every sidecar says")
+
+
+class _WriteDerivativesOutput(TraitedSpec):
+    record_file = File(exists=True, desc="record of the finished node")
+
+
+class WriteDerivatives(SimpleInterface):
+    """Write maps, sidecars, design, pictures and, last, the record of a node."""
+
+    input_spec = _WriteDerivativesInput
+    output_spec = _WriteDerivativesOutput
+
+    def _run_interface(self, runtime):
+        design = correlations = None
+        if isdefined(self.inputs.design_file):
+            design = Path(self.inputs.design_file)
+            correlations = collinearity(read_design(design)).correlations
+        files = NodeFiles(
+            read_result(Path(self.inputs.result_file)),
+            read_json(Path(self.inputs.section_file)),
+            design,
+            correlations,
+        )
+        details = NodeDetails(
+            self.inputs.node,
+            self.inputs.level,
+            dict(self.inputs.entities),
+            self.inputs.fingerprint,
+            dict(self.inputs.details) if isdefined(self.inputs.details) else {},
+        )
+        record = write_derivatives(Path(self.inputs.output_dir), files, details)
+        self._results = {"record_file": str(record)}
+        return runtime
+
+
+class _WriteReportInput(BaseInterfaceInputSpec):
+    record_files = InputMultiPath(
+        File(exists=True), mandatory=True, desc="records in the order of the sections"
+    )
+    output_dir = traits.Directory(mandatory=True, desc="root of the derivative dataset")
+    report_name = traits.Str(mandatory=True, desc="file name, such as sub-01.html")
+    title = traits.Str(mandatory=True, desc="heading")
+    subtitle = traits.Str("", usedefault=True, desc="line below the heading")
+    facts = traits.List(traits.Tuple(traits.Str, traits.Str), desc="labels and values")
+    left_out = traits.List(traits.Str, desc="what the analysis left out as a whole")
+    methods = traits.List(traits.Str, desc="paragraphs")
+    references = traits.List(traits.Str, desc="one string each")
+    command = traits.Str("", usedefault=True, desc="the exact command line")
+    versions = traits.List(traits.Tuple(traits.Str, traits.Str), desc="software and version")
+
+
+class _WriteReportOutput(TraitedSpec):
+    report_file = File(exists=True, desc="self-contained HTML")
+
+
+class WriteReport(SimpleInterface):
+    """Set the sections of some records as one HTML file."""
+
+    input_spec = _WriteReportInput
+    output_spec = _WriteReportOutput
+
+    def _run_interface(self, runtime):
+        inputs = self.inputs
+        root = Path(inputs.output_dir)
+        sections = [
+            section_from_dict(Record.read(Path(path), root).section, root)
+            for path in inputs.record_files
+        ]
+        if len(sections) > 1:
+            sections = [replace(sections[0], is_open=True), *sections[1:]]
+        report = Report(
+            title=inputs.title,
+            subtitle=inputs.subtitle,
+            facts=tuple(inputs.facts or ()),
+            left_out=tuple(inputs.left_out or ()),
+            sections=tuple(sections),
+            methods=tuple(inputs.methods or ()),
+            references=tuple(inputs.references or ()),
+            command=inputs.command,
+            versions=tuple(inputs.versions or ()),
+        )
+        path = write_report(report, root / inputs.report_name)
+        self._results = {"report_file": str(path)}
+        return runtime

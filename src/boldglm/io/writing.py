@@ -1,0 +1,179 @@
+"""Give the files of a finished node their BIDS names and sidecars, all or nothing."""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from boldglm._version import __version__
+from boldglm.errors import CannotWriteError
+from boldglm.io.derivatives import STATISTICS, Place, camel_case, read_json, sidecar, write_json
+from boldglm.io.designs import read_design, write_correlations, write_design
+from boldglm.io.results import ContrastMaps, NodeResult, Record
+
+
+@dataclass(frozen=True)
+class NodeFiles:
+    """What a node made, under the names that its workflow gave."""
+
+    result: NodeResult
+    section: Mapping[str, Any]  # report section, with the pictures' paths
+    design: Path | None
+    correlations: np.ndarray | None
+
+
+@dataclass(frozen=True)
+class NodeDetails:
+    """What the sidecars of a node say, beside the numbers of each map."""
+
+    node: str
+    level: str
+    entities: dict[str, str]
+    fingerprint: str
+    common: Mapping[str, Any]  # Sources, NoiseModel, HRF, SignalScaling, ...
+
+
+def write_derivatives(output_dir: Path, files: NodeFiles, details: NodeDetails) -> Path:
+    """Copy everything to its place in the derivative dataset, and write the record last.
+
+    Returns
+    -------
+    Path
+        The record, whose existence says that the node is complete.
+
+    Raises
+    ------
+    CannotWriteError
+        If the output folder cannot be written.
+    """
+    place = Place.of(output_dir, details.node, details.entities)
+    try:
+        return _write(output_dir, place, files, details)
+    except OSError as error:
+        raise CannotWriteError(
+            f"{place.folder} cannot be written: {error.strerror or error}. Free space, or choose "
+            "another output folder."
+        ) from error
+
+
+def _write(output_dir: Path, place: Place, files: NodeFiles, details: NodeDetails) -> Path:
+    result = files.result
+    record = place.record()
+    record.unlink(missing_ok=True)  # until the new one is complete, there is none
+    mask = _copy(result.mask, place.file("desc-brain_mask.nii.gz"))
+    write_json(sidecar(mask), {"Type": "Brain", **_sources(details)})
+    mean = _copy(result.mean, place.file("desc-mean_boldref.nii.gz"))
+    write_json(sidecar(mean), {"SkullStripped": False, **_sources(details)})
+    written = [mask, sidecar(mask), mean, sidecar(mean)]
+    if files.design is not None:
+        written += _write_design(place, files, details)
+    maps: dict[tuple[str, str], Path] = {}
+    for one in result.contrasts:
+        for label, source in one.maps.items():
+            path = _copy(source, place.statmap(one.name, label))
+            write_json(sidecar(path), _map_sidecar(one, label, mask, place, details))
+            maps[one.name, label] = path
+            written += [path, sidecar(path)]
+    section, pictures = _place_pictures(files.section, place)
+    Record(
+        fingerprint=details.fingerprint,
+        node=details.node,
+        level=details.level,
+        entities=details.entities,
+        result=result.moved(mask, mean, maps),
+        section=section,
+        files=tuple(written + pictures),
+    ).write(record, output_dir)
+    return record
+
+
+def _copy(source: Path, target: Path) -> Path:
+    """Copy under a temporary name, then rename: a reader sees the whole file or none."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
+    os.close(handle)
+    try:
+        shutil.copyfile(source, temporary)
+        shutil.copymode(source, temporary)
+        os.replace(temporary, target)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+    return target
+
+
+def _sources(details: NodeDetails) -> dict[str, Any]:
+    return {"Sources": list(details.common.get("Sources", []))}
+
+
+def _write_design(place: Place, files: NodeFiles, details: NodeDetails) -> list[Path]:
+    assert files.design is not None
+    design = read_design(files.design)
+    path = place.file("design.tsv")
+    made = read_json(sidecar(files.design))
+    extra = {key: value for key, value in made.items() if key not in ("Regressors", "FrameTimes")}
+    extra["LeftOut"] = list(files.result.left_out)
+    write_design(design, path, {**details.common, **extra})
+    written = [path, sidecar(path)]
+    if files.correlations is not None:
+        correlations = place.file("desc-correlation_matrix.tsv")
+        write_correlations(files.correlations, design.names, correlations)
+        written.append(correlations)
+    return written
+
+
+def _map_sidecar(
+    one: ContrastMaps, label: str, mask: Path, place: Place, details: NodeDetails
+) -> dict[str, Any]:
+    """Everything a reader needs to know about one map."""
+    statistic = STATISTICS[label]
+    units = {"signal": "%", "signal squared": "%^2"}
+    percent = details.common.get("SignalScaling", "percent") == "percent"
+    arbitrary = {"signal": "arbitrary", "signal squared": "arbitrary^2"}
+    content: dict[str, Any] = {
+        "Description": f"{statistic.description}: {one.name}",
+        "Contrast": one.name,
+        "Level": details.level,
+        "Test": one.test,
+        "Weights": one.weights,
+        "Units": (units if percent else arbitrary).get(statistic.unit, "arbitrary"),
+        "DegreesOfFreedom": one.dof,
+        "Mask": f"bids::{mask.relative_to(place.output_dir).as_posix()}",
+        "SoftwareVersion": f"boldglm {__version__}",
+        **details.common,
+    }
+    if statistic.unit == "1":
+        content["Units"] = "1"
+    if "dof" in one.maps:
+        content["DegreesOfFreedomMap"] = place.statmap(one.name, "dof").name
+        content["DegreesOfFreedomNote"] = "DegreesOfFreedom is the median over voxels"
+    if one.test == "F":
+        content["NumeratorDegreesOfFreedom"] = one.dof_numerator
+    if details.level == "run":
+        content["Design"] = f"bids::{place.file('design.tsv').relative_to(place.output_dir)}"
+    return content
+
+
+def _place_pictures(
+    section: Mapping[str, Any], place: Place
+) -> tuple[dict[str, Any], list[Path]]:
+    """Copy the pictures of a report section and point the section to the copies."""
+    pictures = []
+
+    def placed(figure: dict[str, Any], label: str) -> dict[str, Any]:
+        source = Path(figure["path"])
+        target = _copy(source, place.figure(label, source.suffix))
+        pictures.append(target)
+        return {**figure, "path": target.relative_to(place.output_dir).as_posix()}
+
+    figures = [placed(one, Path(one["path"]).stem) for one in section["figures"]]
+    contrasts = [
+        {**one, "map": placed(one["map"], f"contrast {camel_case(one['name'])}")}
+        for one in section["contrasts"]
+    ]
+    return {**section, "figures": figures, "contrasts": contrasts}, pictures

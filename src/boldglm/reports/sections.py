@@ -1,0 +1,199 @@
+"""The section of one node: its figures drawn, its facts and tables gathered.
+
+Arrays in, a `Section` and picture files out; the workflow decides what they mean.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from boldglm.glm import Collinearity, Design
+from boldglm.reports.content import ContrastResult, Fact, Figure, Section, Table, make_anchor
+
+Z_SHOWN = 3.09  # p < .001, one-sided, uncorrected
+PREFIX = "trial_type."
+
+
+@dataclass(frozen=True)
+class ShownContrast:
+    """A contrast as the report shows it; `z` has the volume's shape, 0 outside the mask."""
+
+    name: str
+    test: str
+    weights_text: str
+    dof_text: str
+    z: np.ndarray
+
+
+@dataclass(frozen=True)
+class ShownDesign:
+    """A design as the report shows it, before and after orthogonalization."""
+
+    design: Design
+    before: Design | None
+    numbers: Collinearity  # of the design with its contrasts
+    events: tuple[tuple[str, np.ndarray, np.ndarray], ...]  # (condition, onsets, durations)
+    contrast_rows: tuple[tuple[str, np.ndarray], ...]  # (name, weights), one per row of F
+
+
+def draw_design(shown: ShownDesign, folder: Path) -> tuple[tuple[Figure, ...], tuple[Table, ...]]:
+    """Draw everything about a design, and tabulate its collinearity."""
+    from boldglm.reports import figures as draw
+
+    design = shown.design
+    names = [_short(name) for name in design.names]
+    chosen = design.columns("condition")
+    of_interest = [names[column] for column in chosen]
+    drawn = [
+        Figure(
+            draw.plot_design_matrix(design.matrix, names, folder / "design.svg"),
+            f"Design matrix: {design.n_scans} volumes, {design.n_regressors} regressors.",
+            "Design matrix as a gray image, one column per regressor.",
+        ),
+        Figure(
+            draw.plot_regressors(
+                design.matrix[:, chosen],
+                of_interest,
+                design.frame_times,
+                folder / "regressors.svg",
+                events=[(_short(name), on, off) for name, on, off in shown.events],
+            ),
+            "Regressors over time with the events they come from (bars).",
+            "Curves of the condition regressors over the run.",
+        ),
+        Figure(
+            draw.plot_correlation(
+                shown.numbers.correlations[np.ix_(chosen, chosen)],
+                of_interest,
+                np.array([shown.numbers.vif[design.names[column]] for column in chosen]),
+                folder / "correlation.svg",
+            ),
+            "Correlations between regressors, and variance inflation factors (VIF) given all "
+            "other columns of the design.",
+            "Heat map of correlations beside bars of variance inflation factors.",
+        ),
+    ]
+    if shown.before is not None:
+        drawn.append(_draw_orthogonalization(shown.before, design, names, folder))
+    if shown.contrast_rows:
+        drawn.append(
+            Figure(
+                draw.plot_contrasts(
+                    np.stack([weights[chosen] for _, weights in shown.contrast_rows]),
+                    [name for name, _ in shown.contrast_rows],
+                    of_interest,
+                    folder / "contrasts.svg",
+                ),
+                "Contrast weights over the condition regressors.",
+                "Heat map of contrast weights.",
+            )
+        )
+    return tuple(drawn), (_efficiency_table(shown.numbers),)
+
+
+def _draw_orthogonalization(
+    before: Design, after: Design, names: Sequence[str], folder: Path
+) -> Figure:
+    from boldglm.reports import figures as draw
+
+    changed = [
+        column
+        for column in range(after.n_regressors)
+        if not np.array_equal(before.matrix[:, column], after.matrix[:, column])
+    ]
+    return Figure(
+        draw.plot_orthogonalization(
+            before.matrix[:, changed],
+            after.matrix[:, changed],
+            [names[column] for column in changed],
+            after.frame_times,
+            folder / "orthogonalization.svg",
+        ),
+        "What orthogonalization changed: each regressor before (dashed) and after (solid). The "
+        "estimate of the regressor that was left as it is now includes what the two share.",
+        "Curves of the changed regressors before and after.",
+    )
+
+
+def _efficiency_table(numbers: Collinearity) -> Table:
+    rows = []
+    for name, error in numbers.predicted_standard_error.items():
+        errors = ", ".join(f"{value:.3g}" for value in np.atleast_1d(error))
+        if not numbers.estimable[name]:
+            errors = "not estimable"
+        rows.append((_short(name), errors, f"{numbers.efficiency[name]:.3g}"))
+    return Table(
+        ("Contrast", "Predicted standard error", "Efficiency"),
+        tuple(rows),
+        "What the design promises for noise of standard deviation 1, before any data are seen.",
+    )
+
+
+def draw_contrasts(
+    contrasts: Sequence[ShownContrast],
+    mask: np.ndarray,
+    underlay: np.ndarray,
+    affine: np.ndarray,
+    folder: Path,
+    *,
+    n_slices: int,
+) -> tuple[ContrastResult, ...]:
+    """Draw the thresholded z map of every contrast and list its peaks."""
+    from boldglm.reports import figures as draw
+    from boldglm.reports.peaks import find_peaks, peaks_table
+
+    results = []
+    for number, shown in enumerate(contrasts, start=1):
+        two_sided = shown.test == "t"
+        threshold_text = ("|z|" if two_sided else "z") + f" ≥ {Z_SHOWN}, uncorrected"
+        path = draw.plot_map(
+            shown.z,
+            underlay,
+            mask,
+            affine,
+            Z_SHOWN,
+            folder / f"map{number:02d}.png",
+            n_slices=n_slices,
+            two_sided=two_sided,
+        )
+        peaks = find_peaks(shown.z, affine, Z_SHOWN, two_sided=two_sided)
+        results.append(
+            ContrastResult(
+                shown.name,
+                shown.test,
+                shown.weights_text,
+                threshold_text,
+                shown.dof_text,
+                Figure(path, f"z map of {shown.name}.", f"Slices with the z map of {shown.name}."),
+                peaks_table(peaks, statistic="z", threshold_text=threshold_text),
+            )
+        )
+    return tuple(results)
+
+
+def make_section(
+    title: str,
+    facts: Sequence[Fact],
+    left_out: Sequence[str],
+    contrasts: tuple[ContrastResult, ...],
+    design: tuple[tuple[Figure, ...], tuple[Table, ...]] = ((), ()),
+    *,
+    is_open: bool,
+) -> Section:
+    """Put a section together."""
+    return Section(
+        title=title,
+        anchor=make_anchor(title),
+        facts=tuple(facts),
+        left_out=tuple(left_out),
+        figures=design[0],
+        tables=design[1],
+        contrasts=contrasts,
+        is_open=is_open,
+    )
+
+
+def _short(name: str) -> str:
+    return name.removeprefix(PREFIX)
