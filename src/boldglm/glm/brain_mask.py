@@ -8,8 +8,6 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import ndimage
 
-from boldglm.glm.kernels import FloatArray
-
 BoolArray = NDArray[np.bool_]
 
 # Fraction of the median of the brighter voxels that separates them from the darker ones.
@@ -136,9 +134,5 @@ def _without_holes(mask: BoolArray) -> BoolArray:
     if not short:
         return np.asarray(ndimage.binary_fill_holes(mask))
     # Along an axis of one or two slices every hole is open, so it is closed within slices.
-    slices = [_without_holes_in_plane(part) for part in np.moveaxis(mask, short[0], 0)]
+    slices = [ndimage.binary_fill_holes(part) for part in np.moveaxis(mask, short[0], 0)]
     return np.stack(slices, axis=short[0])
-
-
-def _without_holes_in_plane(plane: BoolArray) -> BoolArray:
-    return np.asarray(ndimage.binary_fill_holes(plane))

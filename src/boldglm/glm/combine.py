@@ -40,6 +40,46 @@ def combine_fixed_effects(
     ------
     ValueError
         If shapes do not fit or degrees of freedom are not positive.
+
+    Notes
+    -----
+    Effect Σ w e / W, of nominal variance 1 / W. Because weights are estimated, that is too
+    small; Meier [1]_ multiplies it by 1 + 4 Σ (w/W) (1 - w/W) / ν. Degrees of freedom are
+    1 / Σ (w/W)² / ν (Satterthwaite).
+
+    Rates of false positives in null data at .05 and .001 (one-sided; 2 million simulated
+    voxels, 1 million for 12 inputs; inputs of equal variance; standard errors .0002 and
+    .00003):
+
+    ======  ===  ==============  ==============
+    inputs  ν    without Meier   with Meier
+    ======  ===  ==============  ==============
+    2       20   .0585 / .00170  .0506 / .00120
+    2       50   .0532 / .00125  .0500 / .00102
+    2       200  .0507 / .00105  .0499 / .00099
+    3       20   .0622 / .00207  .0517 / .00127
+    3       50   .0548 / .00134  .0503 / .00106
+    3       200  .0510 / .00106  .0499 / .00100
+    12      20   .0687 / .00253  .0534 / .00120
+    12      50   .0565 / .00146  .0504 / .00102
+    12      200  .0514 / .00103  .0498 / .00093
+    ======  ===  ==============  ==============
+
+    With standard deviations that differ threefold the rates with Meier are within .0015 and
+    .0002 of these.
+
+    References
+    ----------
+    .. [1] Meier P (1953). Variance of a weighted mean. Biometrics 9:59-73.
+       https://doi.org/10.2307/3001633
+
+    Examples
+    --------
+    Effects 1 and 4, the second with a quarter of the precision of the first:
+
+    >>> found = combine_fixed_effects([[1.0], [4.0]], [[1.0], [4.0]], [1e6, 1e6])
+    >>> found.effect.round(6).item(), found.variance.round(4).item()
+    (1.6, 0.8)
     """
     e, v, nu = _checked_inputs(effects, variances, dofs)
     usable = np.isfinite(e) & np.isfinite(v) & (v > 0)
@@ -72,6 +112,11 @@ def one_sample_t(effects: ArrayLike, name: str = "mean") -> Contrast:
     ------
     ValueError
         If there are fewer than two subjects or a value is not finite.
+
+    Notes
+    -----
+    t = mean / (s / sqrt(n)), with the standard deviation s of divisor n - 1: a random effects
+    analysis that weights all subjects alike. Where all effects are equal, t is 0.
 
     Examples
     --------
