@@ -1,0 +1,98 @@
+"""The methods paragraph and what the report says of a model."""
+
+import platform
+from importlib.metadata import version
+
+from boldglm._version import __version__
+from boldglm.io.model import Model
+
+HRF_WORDS = {
+    "spm": "the SPM double-gamma hemodynamic response function",
+    "glover": "the Glover double-gamma hemodynamic response function",
+    "textbook": "a double-gamma hemodynamic response function (peak 6, undershoot 12, ratio 0.35)",
+    "fir": "finite impulse response",
+}
+REFERENCES = {
+    "glm": "Friston KJ et al. (1994). Statistical parametric maps in functional imaging: a "
+    "general linear approach. Human Brain Mapping 2:189-210. doi:10.1002/hbm.460020402",
+    "glover": "Glover GH (1999). Deconvolution of impulse response in event-related BOLD fMRI. "
+    "NeuroImage 9:416-429. doi:10.1006/nimg.1998.0419",
+    "ar1": "Worsley KJ et al. (2002). A general statistical analysis for fMRI data. NeuroImage "
+    "15:1-15. doi:10.1006/nimg.2001.0933",
+    "satterthwaite": "Satterthwaite FE (1946). An approximate distribution of estimates of "
+    "variance components. Biometrics Bulletin 2:110-114. doi:10.2307/3002019",
+    "meier": "Meier P (1953). Variance of a weighted mean. Biometrics 9:59-73. "
+    "doi:10.2307/3001633",
+    "nipype": "Gorgolewski K et al. (2011). Nipype: a flexible, lightweight and extensible "
+    "neuroimaging data processing framework in Python. Frontiers in Neuroinformatics 5:13. "
+    "doi:10.3389/fninf.2011.00013",
+    "pybids": "Yarkoni T et al. (2019). PyBIDS: Python tools for BIDS datasets. Journal of Open "
+    "Source Software 4(40):1294. doi:10.21105/joss.01294",
+    "bids": "Gorgolewski KJ et al. (2016). The brain imaging data structure, a format for "
+    "organizing and describing outputs of neuroimaging experiments. Scientific Data 3:160044. "
+    "doi:10.1038/sdata.2016.44",
+}
+
+
+def methods_paragraphs(model: Model, level: str) -> list[str]:
+    """Describe an analysis as a methods section would; every clause comes from the model."""
+    kind, *extras = model.hrf_model.split(" + ")
+    response = HRF_WORDS[kind]
+    if extras:
+        response += " with its " + " and ".join(f"{extra} derivative" for extra in extras).replace(
+            "derivative derivative", "time derivative"
+        )
+    first = (
+        f"Task fMRI data were analyzed with boldglm {__version__}. For each run, a general linear "
+        f"model was fitted to all voxels at the same time, with one regressor for each of "
+        f"{len(model.conditions)} trial types ({', '.join(model.conditions)}). Events were "
+        f"convolved with {response} in continuous time and sampled at the acquisition time of "
+        "each volume."
+    )
+    if model.high_pass:
+        first += f" Slow drift was modeled by cosines with periods above {model.high_pass:g} s."
+    for regressor, against in model.orthogonalize:
+        first += (
+            f" The regressor {_short(regressor)} was orthogonalized with respect to "
+            f"{', '.join(map(_short, against))}, so that what they share is attributed to the "
+            "latter."
+        )
+    first += (
+        " Signals are expressed in percent of each voxel's mean."
+        if model.signal_scaling == "percent"
+        else " Signals were not scaled."
+    )
+    first += (
+        " Noise was taken to be white."
+        if model.noise_model == "ols"
+        else " Noise was modeled as a first-order autoregressive process, with a coefficient "
+        "estimated at each voxel by restricted maximum likelihood, and exact generalized least "
+        "squares; degrees of freedom are Satterthwaite's."
+    )
+    second = (
+        "Runs were combined within participants by inverse-variance weighted fixed effects. The "
+        "variance is corrected for the weights being estimated (Meier 1953)."
+    )
+    third = "The mean over participants was tested against zero by a one-sample t test."
+    return [first, second, third] if level == "dataset" else [first, second]
+
+
+def references(model: Model) -> list[str]:
+    """List the references of the methods paragraph."""
+    keys = ["glm"]
+    if model.hrf_model.startswith("glover"):
+        keys.append("glover")
+    if model.noise_model == "ar1":
+        keys += ["ar1", "satterthwaite"]
+    return [REFERENCES[key] for key in [*keys, "meier", "bids", "pybids", "nipype"]]
+
+
+def versions() -> list[tuple[str, str]]:
+    """Versions of the software that computed the results."""
+    names = ("numpy", "scipy", "nibabel", "nipype", "pybids", "pandas", "matplotlib")
+    found = [(name, version(name)) for name in names]
+    return [("boldglm", __version__), ("Python", platform.python_version()), *found]
+
+
+def _short(name: str) -> str:
+    return name.removeprefix("trial_type.")

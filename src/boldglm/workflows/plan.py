@@ -1,0 +1,313 @@
+"""What will be done, decided and checked before any image is read beyond its header."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from boldglm._version import __version__
+from boldglm.errors import BadDataError
+from boldglm.glm import Collinearity, Design, collinearity
+from boldglm.io.default_model import DefaultModelOptions, default_model
+from boldglm.io.designs import (
+    DesignChoices,
+    RunTiming,
+    apply_orthogonalization,
+    contrast_weights,
+    design_from_events,
+)
+from boldglm.io.events import Events, read_events
+from boldglm.io.images import BoldHeader, read_bold_header, read_mask
+from boldglm.io.model import Model, parse_model, read_model
+from boldglm.io.query import RunFiles
+from boldglm.io.results import fingerprint
+from boldglm.io.runs import RunInputs
+
+TIME_TOLERANCE = 1e-3  # seconds by which header and sidecar may differ
+
+
+@dataclass(frozen=True)
+class RunPlan:
+    """One run, its design and what it cannot do."""
+
+    inputs: RunInputs
+    header: BoldHeader
+    design: Design
+    numbers: Collinearity
+    contrasts: tuple[dict[str, Any], ...]  # as the model writes them
+    left_out: tuple[str, ...]
+    fingerprint: str
+
+
+@dataclass(frozen=True)
+class Analysis:
+    """A model and the runs of its task."""
+
+    model: Model
+    runs: tuple[RunPlan, ...]
+
+    @property
+    def subjects(self) -> tuple[str, ...]:
+        """Labels of the participants, in order."""
+        return tuple(dict.fromkeys(run.inputs.subject for run in self.runs))
+
+    def of_subject(self, subject: str) -> tuple[RunPlan, ...]:
+        """Runs of one participant."""
+        return tuple(run for run in self.runs if run.inputs.subject == subject)
+
+
+@dataclass(frozen=True)
+class ModelChoice:
+    """A model file, or how to build the default model."""
+
+    file: Path | None
+    options: DefaultModelOptions
+    mask: Path | None = None
+
+
+def make_plan(files: Sequence[RunFiles], choice: ModelChoice) -> tuple[Analysis, ...]:
+    """Read every header and events file, build every design, and refuse what cannot work.
+
+    Parameters
+    ----------
+    files : sequence of RunFiles
+        Runs that have events.
+    choice : ModelChoice
+        The model, or how to build it; one default model for each task.
+
+    Returns
+    -------
+    tuple of Analysis
+
+    Raises
+    ------
+    BadDataError
+        With file, finding and remedy, for the first thing that cannot be analysed.
+    """
+    runs = [(inspect_run(one), read_events(_events(one))) for one in files]
+    tasks = list(dict.fromkeys(inputs.task for (inputs, _), _ in runs))
+    if choice.file is not None:
+        model = read_model(choice.file)
+        tasks = _task_of(model, tasks, choice.file)
+    analyses = []
+    for task in tasks:
+        own = [run for run in runs if run[0][0].task == task]
+        if choice.file is None:
+            model = _default(task, own, choice.options, several=len(tasks) > 1)
+        planned = [_plan_run(header, inputs, events, model, choice.mask)
+                   for (inputs, header), events in own]  # fmt: skip
+        analysis = Analysis(model, tuple(planned))
+        _check_contrasts(analysis)
+        _check_grids(analysis)
+        analyses.append(analysis)
+    return tuple(analyses)
+
+
+def inspect_run(files: RunFiles) -> tuple[RunInputs, BoldHeader]:
+    """Check the header of a run against its metadata.
+
+    Raises
+    ------
+    BadDataError
+        If RepetitionTime is missing, or the sidecar and the header disagree.
+    """
+    header = read_bold_header(files.bold)
+    inputs = RunInputs(
+        bold=files.bold,
+        events=_events(files),
+        entities=files.entities,
+        repetition_time=_repetition_time(files, header),
+        start_time=_start_time(files),
+        n_scans=header.n_scans,
+        sources=files.sources,
+    )
+    return inputs, header
+
+
+def _events(files: RunFiles) -> Path:
+    assert files.events is not None  # runs without events were left out by the query
+    return files.events
+
+
+def _repetition_time(files: RunFiles, header: BoldHeader) -> float:
+    name = files.bold.name
+    sidecar = name.split(".", 1)[0] + ".json"
+    stated = files.metadata.get("RepetitionTime")
+    if stated is None:
+        hint = f" (the image header says {header.repetition_time:g})" if header.repetition_time else ""
+        raise BadDataError(
+            f"{name} has no RepetitionTime in {sidecar} or any sidecar that it inherits{hint}. Add "
+            "it, in seconds."
+        )
+    if not isinstance(stated, int | float) or isinstance(stated, bool) or not stated > 0:
+        raise BadDataError(
+            f"{name} has RepetitionTime {stated!r} in its sidecar; it must be a positive number of "
+            "seconds."
+        )
+    if stated > 100:
+        raise BadDataError(
+            f"{name} has RepetitionTime {stated:g} in its sidecar, which must be in seconds: write "
+            f"{stated / 1000:g}."
+        )
+    found = header.repetition_time
+    if found is not None and abs(found - stated) > TIME_TOLERANCE:
+        raise BadDataError(
+            f"{name}: its sidecar says RepetitionTime {stated:g} s, the image header {found:g} s. "
+            "One of them is wrong, and every regressor depends on it: find out which from the "
+            "protocol and correct the other (BIDS requires them to agree)."
+        )
+    return float(stated)
+
+
+def _start_time(files: RunFiles) -> float:
+    value = files.metadata.get("StartTime", 0.0)
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        raise BadDataError(
+            f"{files.bold.name} has StartTime {value!r} in its sidecar; it must be in seconds."
+        )
+    return float(value)
+
+
+def _task_of(model: Model, tasks: list[str], file: Path) -> list[str]:
+    if model.task is None:
+        if len(tasks) > 1:
+            raise BadDataError(
+                f"{file.name} names no task (Input.task) and the runs have several: "
+                f"{', '.join(tasks)}. Choose one with --task."
+            )
+        return tasks
+    if model.task not in tasks:
+        raise BadDataError(
+            f"{file.name} is a model for task {model.task!r}; the selected runs have: "
+            f"{', '.join(tasks)}."
+        )
+    return [model.task]
+
+
+def _default(
+    task: str,
+    runs: list[tuple[tuple[RunInputs, BoldHeader], Events]],
+    options: DefaultModelOptions,
+    *,
+    several: bool,
+) -> Model:
+    found = sorted({name for _, events in runs for name in events.conditions})
+    name = "default" + (task[0].upper() + task[1:] if several else "")
+    content = default_model(task, found, runs[0][0][0].repetition_time, options, name=name)
+    return parse_model(content, f"model-{name}_smdl.json")
+
+
+def _plan_run(
+    header: BoldHeader, inputs: RunInputs, events: Events, model: Model, mask: Path | None
+) -> RunPlan:
+    timing = RunTiming(inputs.n_scans, inputs.repetition_time, inputs.start_time)
+    choices = DesignChoices(
+        model.conditions, model.hrf_model, model.fir_delays, model.high_pass
+    )
+    try:
+        design, left_out = design_from_events(events, timing, choices, inputs.events.name)
+        design, notes = apply_orthogonalization(design, model.orthogonalize)
+    except ValueError as error:
+        raise BadDataError(f"{inputs.events.name}: {error}") from error
+    left_out = left_out + notes
+    if mask is not None:
+        read_mask(mask, header)
+    weights = {
+        spec.name: laid
+        for spec in model.contrasts
+        if (laid := contrast_weights(spec, design.names)) is not None
+    }
+    numbers = collinearity(design, weights)
+    if inputs.n_scans <= numbers.rank:
+        raise BadDataError(
+            f"{inputs.bold.name} has {inputs.n_scans} volumes and its design {design.n_regressors} "
+            f"regressors (rank {numbers.rank}), which leaves no degree of freedom for noise. Model "
+            "fewer conditions (--conditions), use a longer --high-pass period, or leave the run "
+            "out."
+        )
+    if numbers.rank < design.n_regressors:
+        left_out = (
+            *left_out,
+            f"the design has {design.n_regressors} columns but rank {numbers.rank}: "
+            f"{_collinear(numbers)} are exactly collinear and share their estimate",
+        )
+    contrasts = tuple(_as_written(model))
+    return RunPlan(
+        inputs=inputs,
+        header=header,
+        design=design,
+        numbers=numbers,
+        contrasts=contrasts,
+        left_out=left_out,
+        fingerprint=fingerprint(
+            __version__,
+            inputs.bold,
+            mask,
+            design.matrix,
+            list(design.names),
+            list(contrasts),
+            [model.noise_model, model.signal_scaling, list(model.orthogonalize)],
+        ),
+    )
+
+
+def _collinear(numbers: Collinearity) -> str:
+    return ", ".join(name for name, value in numbers.vif.items() if not np.isfinite(value))
+
+
+def _as_written(model: Model) -> list[dict[str, Any]]:
+    return [
+        {
+            "Name": spec.name,
+            "ConditionList": list(spec.columns),
+            "Weights": [list(row) for row in spec.weights],
+            "Test": spec.test,
+        }
+        for spec in model.contrasts
+    ]
+
+
+def _check_contrasts(analysis: Analysis) -> None:
+    """Refuse a contrast that no run can estimate."""
+    for spec in analysis.model.contrasts:
+        able = [run for run in analysis.runs if run.numbers.estimable.get(spec.name, False)]
+        if able:
+            continue
+        first = analysis.runs[0]
+        collinear = _collinear(first.numbers)
+        reason = (
+            f"its regressors are exactly collinear in {first.inputs.name} ({collinear})"
+            if collinear
+            else f"{first.inputs.name} lacks one of {', '.join(spec.columns)}"
+        )
+        raise BadDataError(
+            f"The contrast {spec.name!r} cannot be estimated in any run: {reason}. Change or drop "
+            "the contrast, or the regressors."
+        )
+
+
+def _check_grids(analysis: Analysis) -> None:
+    """Refuse to combine runs of one subject that lie on different grids."""
+    if analysis.model.subject_node is None:
+        return
+    for subject in analysis.subjects:
+        first, *others = analysis.of_subject(subject)
+        for run in others:
+            same = run.header.shape == first.header.shape and (
+                np.abs(run.header.affine - first.header.affine).max() <= 1e-3
+            )
+            if not same:
+                raise BadDataError(
+                    f"{run.inputs.bold.name} and {first.inputs.bold.name} lie on different grids "
+                    f"({run.header.shape} against {first.header.shape} voxels, or another affine), "
+                    f"so the runs of sub-{subject} cannot be combined voxel by voxel. Resample "
+                    "them to one grid, or choose with --session-label or --run-label."
+                )
+
+
+def with_fresh_fingerprints(analysis: Analysis, stamp: str) -> Analysis:
+    """Return the same analysis under fingerprints that no finished record has."""
+    runs = tuple(replace(run, fingerprint=f"{run.fingerprint}-{stamp}") for run in analysis.runs)
+    return replace(analysis, runs=runs)

@@ -1,0 +1,132 @@
+"""The workflow of one run: events to design to fit to contrast maps."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from nipype.interfaces.utility import IdentityInterface, Merge
+from nipype.pipeline.engine import Node, Workflow
+
+from boldglm.interfaces import BuildDesign, EstimateContrasts, FitGLM, OrthogonalizeDesign
+
+RUN_FIELDS = (
+    "bold_file",
+    "events_file",
+    "mask_file",
+    "n_scans",
+    "repetition_time",
+    "start_time",
+)
+RESULT_FIELDS = (
+    "result_file",
+    "design_file",
+    "before_file",
+    "fit_file",
+    "mask_file",
+    "effect_files",
+    "variance_files",
+    "stat_files",
+    "z_files",
+)
+
+
+def init_run_wf(
+    *,
+    contrasts: Sequence[Any],
+    conditions: Sequence[str] | None = None,
+    hrf_model: str = "spm",
+    fir_delays: Sequence[float] | None = None,
+    high_pass: float | None = 128.0,
+    orthogonalize: Sequence[str] = (),
+    noise_model: str = "ar1",
+    signal_scaling: str = "percent",
+    mem_gb: float = 1.0,
+    name: str = "run_wf",
+) -> Workflow:
+    """Build the workflow that fits one BOLD run and tests contrasts.
+
+    Parameters
+    ----------
+    contrasts : sequence of str or dict
+        Expressions such as ``"faces - houses"`` or ``"any = faces, houses"`` (F), or contrasts
+        as a BIDS Stats Model writes them.
+    conditions : sequence of str, optional
+        Trial types to model; by default all that occur.
+    hrf_model : str
+        One of `boldglm.glm.HRF_MODELS`.
+    fir_delays : sequence of float, optional
+        In seconds, for ``"fir"``.
+    high_pass : float or None
+        Cut-off period of the cosine drift in seconds; None for no drift.
+    orthogonalize : sequence of str
+        Rules such as ``"houses ~ faces"``.
+    noise_model, signal_scaling : str
+        ``"ols"`` or ``"ar1"``; ``"percent"`` or ``"none"``.
+    mem_gb : float
+        What the fit may need, for the scheduler.
+    name : str
+        Name of the workflow.
+
+    Returns
+    -------
+    Workflow
+        With ``inputnode`` and ``outputnode``.
+
+    Inputs
+    ------
+    bold_file, events_file
+        4-D series and its BIDS events.
+    mask_file
+        Optional brain mask on the grid of the series.
+    n_scans, repetition_time, start_time
+        Optional; by default from the header of the series, and 0.
+
+    Outputs
+    -------
+    result_file
+        JSON that lists every contrast and its maps.
+    design_file, before_file
+        Design that was fitted, and before orthogonalization.
+    fit_file, mask_file
+        Sufficient statistics, and the voxels they are of.
+    effect_files, variance_files, stat_files, z_files
+        Maps in the order of the contrasts.
+    """
+    workflow = Workflow(name=name)
+    inputnode = Node(IdentityInterface(fields=list(RUN_FIELDS)), name="inputnode")
+    outputnode = Node(IdentityInterface(fields=list(RESULT_FIELDS)), name="outputnode")
+    build = Node(BuildDesign(hrf_model=hrf_model, high_pass=high_pass), name="build_design")
+    if conditions is not None:
+        build.inputs.conditions = list(conditions)
+    if fir_delays is not None:
+        build.inputs.fir_delays = list(fir_delays)
+    orthogonalized = Node(OrthogonalizeDesign(rules=list(orthogonalize)), name="orthogonalize")
+    fitted = Node(
+        FitGLM(noise_model=noise_model, signal_scaling=signal_scaling),
+        name="fit_glm",
+        mem_gb=mem_gb,
+    )
+    notes = Node(Merge(3), name="left_out")
+    tested = Node(EstimateContrasts(contrasts=list(contrasts)), name="estimate_contrasts")
+    from_inputs = [
+        (field, field)
+        for field in ("bold_file", "events_file", "n_scans", "repetition_time", "start_time")
+    ]
+    workflow.connect([
+        (inputnode, build, from_inputs),
+        (inputnode, fitted, [("bold_file", "bold_file"), ("mask_file", "mask_file")]),
+        (build, orthogonalized, [("design_file", "design_file")]),
+        (orthogonalized, fitted, [("design_file", "design_file")]),
+        (build, notes, [("left_out", "in1")]),
+        (orthogonalized, notes, [("left_out", "in2")]),
+        (fitted, notes, [("left_out", "in3")]),
+        (notes, tested, [("out", "left_out")]),
+        (fitted, tested, [(field, field) for field in ("fit_file", "mask_file", "mean_file")]),
+        (build, outputnode, [("design_file", "before_file")]),
+        (orthogonalized, outputnode, [("design_file", "design_file")]),
+        (fitted, outputnode, [("fit_file", "fit_file"), ("mask_file", "mask_file")]),
+        (tested, outputnode, [
+            (field, field)
+            for field in ("result_file", "effect_files", "variance_files", "stat_files", "z_files")
+        ]),
+    ])  # fmt: skip
+    return workflow

@@ -1,0 +1,306 @@
+"""The workflow of one subject: its runs, their combination, its report; and of all subjects."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from nipype.interfaces.utility import Merge
+from nipype.pipeline.engine import Node, Workflow
+
+from boldglm._version import __version__
+from boldglm.interfaces import CombineRuns, WriteReport
+from boldglm.io.model import Model
+from boldglm.io.results import fingerprint, is_finished
+from boldglm.io.runs import ENTITY_ORDER
+from boldglm.workflows.methods import methods_paragraphs, references, versions
+from boldglm.workflows.outputs import NodeOutput, init_outputs_wf
+from boldglm.workflows.plan import Analysis, RunPlan
+from boldglm.workflows.run import init_run_wf
+
+MEMORY_FACTOR = 3.0  # of the float32 series: stored volumes, masked series, one block
+
+
+@dataclass(frozen=True)
+class AppContext:
+    """What all workflows of one call share."""
+
+    output_dir: Path
+    command: str
+    left_out: tuple[str, ...] = ()
+    mask: Path | None = None
+    stamp: str = ""  # makes fingerprints new when everything is to be fitted again
+
+
+def init_boldglm_wf(
+    analyses: Sequence[Analysis], context: AppContext, *, name: str = "boldglm_wf"
+) -> tuple[Workflow | None, int]:
+    """Build the workflow of the participant level.
+
+    Parameters
+    ----------
+    analyses : sequence of Analysis
+        As `make_plan` made them.
+    context : AppContext
+        Output folder and what reports say.
+    name : str
+        Name of the workflow.
+
+    Returns
+    -------
+    workflow : Workflow or None
+        None when everything is finished already.
+    n_runs : int
+        Number of runs that will be fitted.
+    """
+    workflow = Workflow(name=name)
+    subjects = list(dict.fromkeys(one for analysis in analyses for one in analysis.subjects))
+    n_runs = 0
+    for subject in subjects:
+        subject_wf, to_fit = init_subject_wf(subject, analyses, context)
+        n_runs += to_fit
+        if subject_wf is not None:
+            workflow.add_nodes([subject_wf])
+    return (workflow if workflow.list_node_names() else None), n_runs
+
+
+def init_subject_wf(
+    subject: str, analyses: Sequence[Analysis], context: AppContext
+) -> tuple[Workflow | None, int]:
+    """Build the workflow of one subject, without what is finished already.
+
+    Every analysis (task) gives a combined section and one of each run; all of them end in one
+    report.
+
+    Returns
+    -------
+    workflow : Workflow or None
+        None when nothing is left to do.
+    n_runs : int
+        Number of runs that will be fitted.
+    """
+    workflow = Workflow(name=f"sub_{_plain(subject)}_wf")
+    own = [analysis for analysis in analyses if analysis.of_subject(subject)]
+    n_records = sum(1 + len(analysis.of_subject(subject)) for analysis in own)
+    records = Node(Merge(n_records), name="records")
+    slot = n_runs = 0
+    for number, analysis in enumerate(own):
+        slot += 1
+        runs = analysis.of_subject(subject)
+        outputs = [run_output(run, analysis.model, context) for run in runs]
+        merged = Node(Merge(len(runs)), name=f"run_records_{number}")
+        for index, (run, output) in enumerate(zip(runs, outputs, strict=True), start=1):
+            n_runs += _add_run(workflow, run, analysis.model, output, context, merged, index)
+            _link(workflow, merged, index, records, slot + index)
+        combined = subject_output(subject, analysis, context)
+        _add_subject(workflow, runs, combined, merged, records, slot, number)
+        slot += len(runs)
+    report = context.output_dir / f"sub-{subject}.html"
+    if not workflow.list_node_names() and report.is_file():
+        return None, 0
+    _add_report(workflow, subject, own, context, records)
+    return workflow, n_runs
+
+
+def run_output(run: RunPlan, model: Model, context: AppContext) -> NodeOutput:
+    """Say what the outputs of a run are called and tell."""
+    inputs = run.inputs
+    facts = [
+        ("Volumes", f"{inputs.n_scans}, every {inputs.repetition_time:g} s"),
+        ("First volume at", f"{inputs.start_time:g} s"),
+        ("Regressors", f"{run.design.n_regressors} (rank {run.numbers.rank})"),
+        ("Noise model", model.noise_model),
+        ("HRF", model.hrf_model),
+        ("BOLD", inputs.bold.name),
+        ("Events", inputs.events.name),
+    ]
+    return NodeOutput(
+        output_dir=context.output_dir,
+        node=model.run_node,
+        level="run",
+        entities=inputs.entities,
+        fingerprint=run.fingerprint + context.stamp,
+        title=_title(inputs.entities, "task", "ses", "run", "acq", "dir"),
+        facts=facts,
+        details={**_details(model), "Sources": list(inputs.sources)},
+        n_slices=12,
+    )
+
+
+def subject_output(subject: str, analysis: Analysis, context: AppContext) -> NodeOutput:
+    """Say what the combined outputs of a subject are called and tell."""
+    runs = analysis.of_subject(subject)
+    model = analysis.model
+    entities = common_entities([run.inputs.entities for run in runs])
+    return NodeOutput(
+        output_dir=context.output_dir,
+        node=model.subject_node or "subject",
+        level="subject",
+        entities=entities,
+        fingerprint=fingerprint(
+            __version__, model.subject_node, [run.fingerprint for run in runs]
+        )
+        + context.stamp,
+        title=f"Task {runs[0].inputs.task}: "
+        + (f"{len(runs)} runs combined" if len(runs) > 1 else "the subject's one run"),
+        facts=[
+            ("Runs", str(len(runs))),
+            ("Combination", "fixed effects, weighted by inverse variance"),
+        ],
+        details={
+            **_details(model),
+            "Sources": [source for run in runs for source in run.inputs.sources],
+        },
+        is_open=True,
+    )
+
+
+def common_entities(each: Sequence[dict[str, str]]) -> dict[str, str]:
+    """Entities that all inputs share; those that differ are what was combined.
+
+    Examples
+    --------
+    >>> common_entities([{"sub": "01", "run": "1"}, {"sub": "01", "run": "2"}])
+    {'sub': '01'}
+    """
+    shared = set.intersection(*(set(one.items()) for one in each))
+    return {
+        key: label
+        for key, label in each[0].items()
+        if (key, label) in shared and key in ENTITY_ORDER and key != "run"
+    }
+
+
+def _add_run(
+    workflow: Workflow,
+    run: RunPlan,
+    model: Model,
+    output: NodeOutput,
+    context: AppContext,
+    merged: Node,
+    index: int,
+) -> int:
+    """Add one run, or its record where it is finished; return how many will be fitted."""
+    if is_finished(output.record, context.output_dir, output.fingerprint):
+        setattr(merged.inputs, f"in{index}", str(output.record))
+        return 0
+    inputs = run.inputs
+    label = _plain(inputs.name)
+    series_gb = run.header.volume_bytes / run.header.dtype.itemsize * 4 * inputs.n_scans / 2**30
+    fitting = init_run_wf(
+        contrasts=run.contrasts,
+        conditions=model.conditions,
+        hrf_model=model.hrf_model,
+        fir_delays=model.fir_delays,
+        high_pass=model.high_pass,
+        orthogonalize=[f"{one} ~ {' + '.join(many)}" for one, many in model.orthogonalize],
+        noise_model=model.noise_model,
+        signal_scaling=model.signal_scaling,
+        mem_gb=round(max(0.2, MEMORY_FACTOR * series_gb), 3),
+        name=f"{label}_wf",
+    )
+    node = fitting.get_node("inputnode")
+    node.inputs.trait_set(
+        bold_file=str(inputs.bold),
+        events_file=str(inputs.events),
+        n_scans=inputs.n_scans,
+        repetition_time=inputs.repetition_time,
+        start_time=inputs.start_time,
+    )
+    if context.mask is not None:
+        node.inputs.mask_file = str(context.mask)
+    writing = init_outputs_wf(output, events_file=inputs.events, name=f"{label}_outputs_wf")
+    fields = ("result_file", "design_file", "before_file")
+    pairs = [(f"outputnode.{field}", f"inputnode.{field}") for field in fields]
+    workflow.connect([
+        (fitting, writing, pairs),
+        (writing, merged, [("outputnode.record_file", f"in{index}")]),
+    ])  # fmt: skip
+    return 1
+
+
+def _link(workflow: Workflow, merged: Node, index: int, records: Node, slot: int) -> None:
+    """Hand the record of a run on to the report as well."""
+    value = getattr(merged.inputs, f"in{index}")
+    if isinstance(value, str):
+        setattr(records.inputs, f"in{slot}", value)
+        return
+    for source, _, edge in workflow._graph.in_edges(merged, data=True):
+        for output, target in edge["connect"]:
+            if target == f"in{index}":
+                workflow.connect(source, output, records, f"in{slot}")
+                return
+
+
+def _add_subject(
+    workflow: Workflow,
+    runs: Sequence[RunPlan],
+    output: NodeOutput,
+    merged: Node,
+    records: Node,
+    slot: int,
+    number: int,
+) -> None:
+    """Add the combination of the runs, or its record where it is finished."""
+    fitted = workflow.list_node_names()
+    if not fitted and is_finished(output.record, output.output_dir, output.fingerprint):
+        setattr(records.inputs, f"in{slot}", str(output.record))
+        return
+    labels = [run.inputs.name for run in runs]
+    combine = Node(CombineRuns(labels=labels), name=f"combine_runs_{number}")
+    writing = init_outputs_wf(output, name=f"subject_{number}_outputs_wf")
+    workflow.connect([
+        (merged, combine, [("out", "result_files")]),
+        (combine, writing, [("result_file", "inputnode.result_file")]),
+        (writing, records, [("outputnode.record_file", f"in{slot}")]),
+    ])  # fmt: skip
+
+
+def _add_report(
+    workflow: Workflow,
+    subject: str,
+    analyses: Sequence[Analysis],
+    context: AppContext,
+    records: Node,
+) -> None:
+    methods, cited = [], []
+    for analysis in analyses:
+        methods += methods_paragraphs(analysis.model, "subject")
+        cited += references(analysis.model)
+    tasks = ", ".join(analysis.runs[0].inputs.task for analysis in analyses)
+    report = Node(
+        WriteReport(
+            output_dir=str(context.output_dir),
+            report_name=f"sub-{subject}.html",
+            title=f"sub-{subject}",
+            subtitle=f"Voxelwise general linear model, task {tasks}",
+            left_out=list(context.left_out),
+            methods=methods,
+            references=list(dict.fromkeys(cited)),
+            command=context.command,
+            versions=versions(),
+        ),
+        name="write_report",
+    )
+    workflow.connect(records, "out", report, "record_files")
+
+
+def _details(model: Model) -> dict:
+    return {
+        "Model": f"bids::models/model-{model.name}_smdl.json",
+        "NoiseModel": model.noise_model,
+        "HRF": model.hrf_model,
+        "HighPassPeriod": model.high_pass,
+        "SignalScaling": model.signal_scaling,
+    }
+
+
+def _title(entities: dict[str, str], *keys: str) -> str:
+    words = {"task": "task", "ses": "session", "run": "run", "acq": "acquisition", "dir": "dir"}
+    found = [f"{words[key]} {entities[key]}" for key in keys if key in entities]
+    text = ", ".join(found)
+    return text[0].upper() + text[1:]
+
+
+def _plain(text: str) -> str:
+    return re.sub(r"\W", "_", text)
