@@ -54,8 +54,9 @@ def compute_brain_mask(mean_image: ArrayLike, has_signal: ArrayLike) -> BoolArra
     >>> image = np.full((12, 12, 12), 5.0)
     >>> image[2:10, 2:10, 2:10] = 100.0
     >>> image[6, 6, 6] = 1.0
-    >>> int(compute_brain_mask(image, image > 0).sum())
-    512
+    >>> mask = compute_brain_mask(image, image > 0)
+    >>> mask[6, 6, [0, 3, 6, 9]].tolist()
+    [False, True, True, True]
     """
     mean = np.asarray(mean_image, dtype=np.float64)
     signal = np.asarray(has_signal, dtype=bool)
