@@ -51,11 +51,11 @@ def compute_brain_mask(mean_image: ArrayLike, has_signal: ArrayLike) -> BoolArra
     --------
     A bright block with a hole in a dim surround:
 
-    >>> image = np.full((12, 12, 12), 5.0)
-    >>> image[2:10, 2:10, 2:10] = 100.0
-    >>> image[6, 6, 6] = 1.0
+    >>> image = np.full((16, 16, 16), 5.0)
+    >>> image[2:14, 2:14, 2:14] = 100.0
+    >>> image[8, 8, 8] = 1.0
     >>> mask = compute_brain_mask(image, image > 0)
-    >>> mask[6, 6, [0, 3, 6, 9]].tolist()
+    >>> mask[8, 8, [0, 2, 8, 13]].tolist()
     [False, True, True, True]
     """
     mean = np.asarray(mean_image, dtype=np.float64)
