@@ -90,8 +90,10 @@ def init_subject_wf(
         outputs = [run_output(run, analysis.model, context) for run in runs]
         merged = Node(Merge(len(runs)), name=f"run_records_{number}")
         for index, (run, output) in enumerate(zip(runs, outputs, strict=True), start=1):
-            n_runs += _add_run(workflow, run, analysis.model, output, context, merged, index)
-            _link(workflow, merged, index, records, slot + index)
+            record = _run_record(run, analysis.model, output, context)
+            _feed(workflow, record, merged, f"in{index}")
+            _feed(workflow, record, records, f"in{slot + index}")
+            n_runs += isinstance(record, Workflow)
         combined = subject_output(subject, analysis, context)
         _add_subject(workflow, runs, combined, merged, records, slot, number)
         slot += len(runs)
@@ -171,19 +173,12 @@ def common_entities(each: Sequence[dict[str, str]]) -> dict[str, str]:
     }
 
 
-def _add_run(
-    workflow: Workflow,
-    run: RunPlan,
-    model: Model,
-    output: NodeOutput,
-    context: AppContext,
-    merged: Node,
-    index: int,
-) -> int:
-    """Add one run, or its record where it is finished; return how many will be fitted."""
+def _run_record(
+    run: RunPlan, model: Model, output: NodeOutput, context: AppContext
+) -> Workflow | Path:
+    """Return the record of a finished run, or the workflow that will make it."""
     if is_finished(output.record, context.output_dir, output.fingerprint):
-        setattr(merged.inputs, f"in{index}", str(output.record))
-        return 0
+        return output.record
     inputs = run.inputs
     label = _plain(inputs.name)
     series_gb = run.header.volume_bytes / run.header.dtype.itemsize * 4 * inputs.n_scans / 2**30
@@ -197,7 +192,7 @@ def _add_run(
         noise_model=model.noise_model,
         signal_scaling=model.signal_scaling,
         mem_gb=round(max(0.2, MEMORY_FACTOR * series_gb), 3),
-        name=f"{label}_wf",
+        name="fit_wf",
     )
     node = fitting.get_node("inputnode")
     node.inputs.trait_set(
@@ -209,27 +204,20 @@ def _add_run(
     )
     if context.mask is not None:
         node.inputs.mask_file = str(context.mask)
-    writing = init_outputs_wf(output, events_file=inputs.events, name=f"{label}_outputs_wf")
+    writing = init_outputs_wf(output, events_file=inputs.events, name="outputs_wf")
+    whole = Workflow(name=f"{label}_wf")
     fields = ("result_file", "design_file", "before_file")
     pairs = [(f"outputnode.{field}", f"inputnode.{field}") for field in fields]
-    workflow.connect([
-        (fitting, writing, pairs),
-        (writing, merged, [("outputnode.record_file", f"in{index}")]),
-    ])  # fmt: skip
-    return 1
+    whole.connect([(fitting, writing, pairs)])
+    return whole
 
 
-def _link(workflow: Workflow, merged: Node, index: int, records: Node, slot: int) -> None:
-    """Hand the record of a run on to the report as well."""
-    value = getattr(merged.inputs, f"in{index}")
-    if isinstance(value, str):
-        setattr(records.inputs, f"in{slot}", value)
-        return
-    for source, _, edge in workflow._graph.in_edges(merged, data=True):
-        for output, target in edge["connect"]:
-            if target == f"in{index}":
-                workflow.connect(source, output, records, f"in{slot}")
-                return
+def _feed(workflow: Workflow, record: Workflow | Path, node: Node, field: str) -> None:
+    """Give a record to an input, now or once its workflow has made it."""
+    if isinstance(record, Workflow):
+        workflow.connect(record, "outputs_wf.outputnode.record_file", node, field)
+    else:
+        setattr(node.inputs, field, str(record))
 
 
 def _add_subject(

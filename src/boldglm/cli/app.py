@@ -1,0 +1,188 @@
+"""What `participant` and `group` do, from options to the last line on the terminal."""
+
+import argparse
+import logging
+import shutil
+import sys
+import time
+import uuid
+from collections.abc import Sequence
+from pathlib import Path
+
+from boldglm.cli.dry_run import show_plan
+from boldglm.errors import CannotWriteError
+from boldglm.io.default_model import DefaultModelOptions
+from boldglm.io.derivatives import prepare_output, write_json
+from boldglm.io.query import Selection, find_runs
+from boldglm.workflows.execution import Execution, execute
+from boldglm.workflows.group import init_group_wf, plan_group
+from boldglm.workflows.plan import Analysis, ModelChoice, make_plan
+from boldglm.workflows.subject import AppContext, init_boldglm_wf
+
+OWN_WORK = ".boldglm-work"
+logger = logging.getLogger(__name__)
+
+
+def run_participant(options: argparse.Namespace, command: str) -> int:
+    """Fit the runs of the chosen participants and combine them; return the exit code."""
+    _start_logging(verbose=options.verbose)
+    started = time.monotonic()
+    selection = Selection.of(
+        options.participant_label,
+        options.session_label,
+        options.task,
+        options.run_label,
+        options.bids_filter_file,
+    )
+    found = find_runs(options.bids_dir, selection)
+    plan = make_plan(found.runs, _model_choice(options))
+    if options.dry_run:
+        show_plan(plan, found.left_out, sys.stdout)
+        return 0
+    prepare_output(options.output_dir, options.bids_dir, found.dataset_name, command)
+    for analysis in plan:
+        name = f"model-{analysis.model.name}_smdl.json"
+        write_json(options.output_dir / "models" / name, analysis.model.source)
+    for note in found.left_out:
+        logger.info("%s", note)
+    _write_settings(options, command)
+    context = _context(options, command, found.left_out)
+    workflow, n_runs = init_boldglm_wf(plan, context)
+    failures: list[str] = []
+    if workflow is not None:
+        failures = _execute(options, workflow, n_runs)
+    _summarize(options.output_dir, plan, n_runs, failures, time.monotonic() - started)
+    return 1 if failures else 0
+
+
+def run_group(options: argparse.Namespace, command: str) -> int:
+    """Test over subjects what `participant` left in the output folder; return the exit code."""
+    _start_logging(verbose=options.verbose)
+    subjects = Selection.of(options.participant_label).subjects
+    plans = plan_group(options.output_dir, subjects)
+    if options.dry_run:
+        for plan in plans:
+            print(f"{plan.model.name}: {len(plan.labels)} participants: {', '.join(plan.labels)}")
+        return 0
+    context = _context(options, command, ())
+    workflow = init_group_wf(plans, context)
+    if workflow is not None:
+        failures = _execute(options, workflow, 0)
+        if failures:
+            for failure in failures:
+                print(f"boldglm: {failure}", file=sys.stderr)
+            return 65 if all("different grids" in failure for failure in failures) else 1
+    else:
+        print("Nothing to do: the group is finished and its inputs have not changed.")
+    for plan in plans:
+        print(f"Tested {len(plan.labels)} participants ({', '.join(plan.labels)}).")
+    print(f"Report: {options.output_dir / 'group.html'}")
+    return 0
+
+
+def _model_choice(options: argparse.Namespace) -> ModelChoice:
+    high_pass = 128.0 if options.high_pass is None else options.high_pass
+    defaults = DefaultModelOptions(
+        conditions=_tuple(options.conditions),
+        hrf_model=options.hrf_model or "spm",
+        fir_delays=_tuple(options.fir_delays),
+        orthogonalize=tuple(options.orthogonalize or ()),
+        contrasts=_tuple(options.contrast),
+        high_pass=None if high_pass == "none" else high_pass,
+        noise_model=options.noise_model or "ar1",
+        signal_scaling=options.signal_scaling or "percent",
+    )
+    file = None if options.model == "default" else Path(options.model)
+    return ModelChoice(file, defaults, options.mask)
+
+
+def _tuple(values: Sequence | None) -> tuple | None:
+    return None if values is None else tuple(values)
+
+
+def _context(
+    options: argparse.Namespace, command: str, left_out: tuple[str, ...]
+) -> AppContext:
+    return AppContext(
+        output_dir=options.output_dir.resolve(),
+        command=command,
+        left_out=left_out,
+        mask=options.mask.resolve() if options.mask else None,
+        stamp=f"-{uuid.uuid4().hex[:8]}" if options.fresh else "",
+    )
+
+
+def _execute(options: argparse.Namespace, workflow, n_runs: int) -> list[str]:
+    output = options.output_dir.resolve()
+    work = options.work_dir.resolve() if options.work_dir else output / OWN_WORK
+    own = work / uuid.uuid4().hex[:12]  # two calls may share a work folder
+    try:
+        own.mkdir(parents=True)
+    except OSError as error:
+        raise CannotWriteError(
+            f"The work folder {work} cannot be written: {error.strerror}. Give another one with "
+            "-w."
+        ) from error
+    how = Execution(
+        work_dir=own,
+        log_dir=output / "logs",
+        nprocs=options.nprocs,
+        stop_on_first_crash=options.stop_on_first_crash,
+        verbose=options.verbose,
+    )
+    failures = execute(workflow, how, n_runs)
+    if not options.debug:
+        shutil.rmtree(own, ignore_errors=True)
+        if options.work_dir is None and not any(work.iterdir()):
+            work.rmdir()
+    return failures
+
+
+def _write_settings(options: argparse.Namespace, command: str) -> None:
+    settings = {key: value for key, value in vars(options).items() if value is not None}
+    write_json(options.output_dir / "logs" / "settings.json", {"Command": command, **settings})
+
+
+def _summarize(
+    output_dir: Path,
+    plan: Sequence[Analysis],
+    n_runs: int,
+    failures: list[str],
+    seconds: float,
+) -> None:
+    total = sum(len(analysis.runs) for analysis in plan)
+    subjects = list(dict.fromkeys(one for analysis in plan for one in analysis.subjects))
+    for failure in failures:
+        print(f"boldglm: {failure}", file=sys.stderr)
+    notes = [
+        f"{run.inputs.name}: {note}"
+        for analysis in plan
+        for run in analysis.runs
+        for note in run.left_out
+    ]
+    if n_runs < total:
+        print(f"{total - n_runs} of {total} runs were finished already and not fitted again.")
+    if failures:
+        print(
+            f"{len(failures)} failed (see above); the other runs are complete. Mend the cause and "
+            "give the same command again: only what is missing will be fitted."
+        )
+    print(f"{total} runs of {len(subjects)} participants, {seconds:.1f} s.")
+    if notes:
+        print(f"Left out ({len(notes)}):")
+        for note in notes[:20]:
+            print(f"  {note}")
+        if len(notes) > 20:
+            print(f"  and {len(notes) - 20} more: see the reports")
+    else:
+        print("Nothing was left out.")
+    for subject in subjects:
+        report = output_dir / f"sub-{subject}.html"
+        if report.is_file():
+            print(f"Report: {report}")
+
+
+def _start_logging(*, verbose: bool) -> None:
+    logging.basicConfig(
+        level=logging.INFO if verbose else logging.WARNING, format="%(message)s", force=True
+    )

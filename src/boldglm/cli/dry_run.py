@@ -1,0 +1,67 @@
+"""`--dry-run`: the plan on the terminal, before anything is fitted."""
+
+from collections.abc import Sequence
+from typing import TextIO
+
+import numpy as np
+
+from boldglm.workflows.plan import Analysis, RunPlan
+
+VIF_HIGH = 5.0
+
+
+def show_plan(plan: Sequence[Analysis], left_out: Sequence[str], stream: TextIO) -> None:
+    """Print runs, designs, collinearity and contrasts of every analysis."""
+
+    def say(text: str = "") -> None:
+        print(text, file=stream)
+
+    for analysis in plan:
+        model = analysis.model
+        say(f"Model {model.name}: {len(analysis.runs)} runs of {len(analysis.subjects)} participants")
+        say(f"  HRF {model.hrf_model}; high-pass {_seconds(model.high_pass)}; noise "
+            f"{model.noise_model}; signal in {_unit(model.signal_scaling)}")  # fmt: skip
+        for one, many in model.orthogonalize:
+            say(f"  orthogonalized: {one} against {', '.join(many)}")
+        for run in analysis.runs:
+            say()
+            _show_run(run, say)
+    if left_out:
+        say("\nLeft out:")
+        for note in left_out:
+            say(f"  {note}")
+    say("\nNothing was fitted (--dry-run).")
+
+
+def _show_run(run: RunPlan, say) -> None:
+    inputs, numbers = run.inputs, run.numbers
+    say(
+        f"{inputs.name}: {inputs.n_scans} volumes every {inputs.repetition_time:g} s from "
+        f"{inputs.start_time:g} s, {run.design.n_regressors} regressors, rank {numbers.rank}, "
+        f"condition number {numbers.condition_number:.3g}"
+    )
+    for column in run.design.columns("condition"):
+        name = run.design.names[column]
+        vif = numbers.vif[name]
+        warning = "  <- hard to tell apart from the others" if vif > VIF_HIGH else ""
+        say(f"    {name:<32} VIF {vif:8.2f}{warning}")
+    say(f"    {'contrast':<32} efficiency   predicted standard error (noise sd 1)")
+    for contrast in run.contrasts:
+        name = contrast["Name"]
+        if not numbers.estimable.get(name, False):
+            say(f"    {name:<32} cannot be estimated in this run")
+            continue
+        errors = np.atleast_1d(numbers.predicted_standard_error[name])
+        shown = ", ".join(f"{error:.3g}" for error in errors[:6])
+        shown += ", ..." if errors.size > 6 else ""
+        say(f"    {name:<32} {numbers.efficiency[name]:10.3g}   {shown}")
+    for note in run.left_out:
+        say(f"    left out: {note}")
+
+
+def _seconds(period: float | None) -> str:
+    return "none" if period is None else f"{period:g} s"
+
+
+def _unit(scaling: str) -> str:
+    return "percent of the mean" if scaling == "percent" else "the file's units"

@@ -1,0 +1,145 @@
+"""The command `boldglm`: parse, prepare the process, run, and turn errors into exit codes.
+
+Only this module catches boldglm's errors. Everything heavy is imported after parsing.
+"""
+
+import argparse
+import os
+import sys
+import tempfile
+import traceback
+from collections.abc import Sequence
+from importlib import resources
+from pathlib import Path
+
+from boldglm.cli.parser import (
+    GROUP_LEVELS,
+    LEVELS,
+    PARTICIPANT_LEVELS,
+    build_demo_parser,
+    build_parser,
+)
+from boldglm.errors import BoldglmError, UnknownLevelError, UsageError, nearest
+
+MODEL_OPTIONS = (
+    "conditions",
+    "hrf_model",
+    "fir_delays",
+    "orthogonalize",
+    "contrast",
+    "high_pass",
+    "noise_model",
+    "signal_scaling",
+)
+
+
+def run() -> None:
+    """Entry point of the console script."""
+    sys.exit(main(sys.argv[1:]))
+
+
+def main(argv: Sequence[str]) -> int:
+    """Run the command line and return its exit code.
+
+    Parameters
+    ----------
+    argv : sequence of str
+        Arguments without the program's name.
+
+    Returns
+    -------
+    int
+        0, or the code of what went wrong; messages go to standard error.
+    """
+    arguments = list(argv)
+    if "--bids-exec-spec" in arguments:
+        print(_spec_text(), end="")
+        return 0
+    debug = "--debug" in arguments
+    try:
+        if arguments[:1] == ["demo"] and not set(arguments[1:]) & set(LEVELS):
+            return _demo(build_demo_parser().parse_args(arguments[1:]))
+        return _app(build_parser().parse_args(arguments), arguments)
+    except SystemExit as stop:  # argparse: 0 after --help, 2 after a usage error
+        return stop.code if isinstance(stop.code, int) else 2
+    except BoldglmError as error:
+        if debug:
+            traceback.print_exc()
+        print(f"boldglm: {error}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print("boldglm: interrupted; finished runs are kept and will be resumed", file=sys.stderr)
+        return 130
+
+
+def _app(options: argparse.Namespace, arguments: list[str]) -> int:
+    level = options.analysis_level
+    if level not in LEVELS:
+        raise UnknownLevelError(
+            f"unknown analysis level {level!r}: use participant or group."
+            f"{nearest(level, LEVELS)}"
+        )
+    _check_usage(options)
+    _prepare_process(options.omp_nthreads)
+    from boldglm.cli import app
+
+    command = "boldglm " + " ".join(_quoted(argument) for argument in arguments)
+    if level in PARTICIPANT_LEVELS:
+        return app.run_participant(options, command)
+    assert level in GROUP_LEVELS
+    return app.run_group(options, command)
+
+
+def _check_usage(options: argparse.Namespace) -> None:
+    given = [name for name in MODEL_OPTIONS if getattr(options, name) is not None]
+    if options.model != "default" and given:
+        flag = "--" + given[0].replace("_", "-")
+        raise UsageError(
+            f"{flag} shapes the default model and cannot be combined with the model file "
+            f"{options.model}: write it into the file, or leave --model out."
+        )
+    if options.fir_delays and options.hrf_model != "fir":
+        raise UsageError("--fir-delays needs --hrf-model fir.")
+    output, data = options.output_dir.resolve(), options.bids_dir.resolve()
+    if output == data:
+        raise UsageError(
+            f"OUTPUT_DIR and BIDS_DIR are the same folder ({output}); input is never written to. "
+            f"Use for example {options.bids_dir / 'derivatives' / 'boldglm'}."
+        )
+
+
+def _demo(options: argparse.Namespace) -> int:
+    _prepare_process(1)
+    from boldglm.cli.demo import run_demo
+
+    return run_demo(options.output_dir, nprocs=options.nprocs, data_only=options.data_only)
+
+
+def _prepare_process(n_threads: int) -> None:
+    """Set what libraries read at import: threads, no network, writable folders.
+
+    In a container the root file system may be read-only and the home folder absent.
+    """
+    for name in ("OMP", "OPENBLAS", "MKL"):
+        os.environ[f"{name}_NUM_THREADS"] = str(n_threads)
+    os.environ.setdefault("NO_ET", "1")
+    os.environ.setdefault("NIPYPE_NO_ET", "1")
+    os.environ.setdefault("MPLBACKEND", "Agg")
+    os.environ.setdefault("LOGNAME", "boldglm")  # nipype's SLURM plugin needs one
+    if not os.access(Path("~").expanduser(), os.W_OK):
+        scratch = tempfile.mkdtemp(prefix="boldglm-home-")
+        for name in ("MPLCONFIGDIR", "XDG_CACHE_HOME", "XDG_CONFIG_HOME", "NIPYPE_CONFIG_DIR"):
+            os.environ.setdefault(name, scratch)
+
+
+def _spec_text() -> str:
+    packaged = resources.files("boldglm") / "data" / "bids_app_spec.json"
+    if packaged.is_file():
+        return packaged.read_text(encoding="utf-8")
+    checkout = Path(__file__).parents[3] / "bids_app_spec.json"  # an editable installation
+    return checkout.read_text(encoding="utf-8")
+
+
+def _quoted(argument: str) -> str:
+    plain = argument and all(char.isalnum() or char in "-_./=:@," for char in argument)
+    return argument if plain else "'" + argument.replace("'", "'\\''") + "'"
