@@ -100,9 +100,7 @@ def _tuple(values: Sequence | None) -> tuple | None:
     return None if values is None else tuple(values)
 
 
-def _context(
-    options: argparse.Namespace, command: str, left_out: tuple[str, ...]
-) -> AppContext:
+def _context(options: argparse.Namespace, command: str, left_out: tuple[str, ...]) -> AppContext:
     return AppContext(
         output_dir=options.output_dir.resolve(),
         command=command,

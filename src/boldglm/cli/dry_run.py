@@ -18,7 +18,9 @@ def show_plan(plan: Sequence[Analysis], left_out: Sequence[str], stream: TextIO)
 
     for analysis in plan:
         model = analysis.model
-        say(f"Model {model.name}: {len(analysis.runs)} runs of {len(analysis.subjects)} participants")
+        say(
+            f"Model {model.name}: {len(analysis.runs)} runs of {len(analysis.subjects)} participants"
+        )
         say(f"  HRF {model.hrf_model}; high-pass {_seconds(model.high_pass)}; noise "
             f"{model.noise_model}; signal in {_unit(model.signal_scaling)}")  # fmt: skip
         for one, many in model.orthogonalize:

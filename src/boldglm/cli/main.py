@@ -76,8 +76,7 @@ def _app(options: argparse.Namespace, arguments: list[str]) -> int:
     level = options.analysis_level
     if level not in LEVELS:
         raise UnknownLevelError(
-            f"unknown analysis level {level!r}: use participant or group."
-            f"{nearest(level, LEVELS)}"
+            f"unknown analysis level {level!r}: use participant or group.{nearest(level, LEVELS)}"
         )
     _check_usage(options)
     _prepare_process(options.omp_nthreads)

@@ -78,7 +78,7 @@ def t_to_z(t: ArrayLike, dof: ArrayLike) -> FloatArray:
     z = np.asarray(-special.ndtri(p))
     far = (p < SMALLEST_P) & np.isfinite(dofs) & np.isfinite(size)
     if far.any():
-        nu, square = dofs[far], size[far] ** 2
+        nu, square = dofs[far], np.minimum(size[far], 1e150) ** 2  # 1e300 is far enough
         inside, outside = nu / (nu + square), square / (nu + square)
         log_p = _log_beta_tail(nu / 2, np.full_like(nu, 0.5), inside, outside) - np.log(2)
         z[far] = -special.ndtri_exp(log_p)

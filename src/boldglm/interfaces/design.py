@@ -1,11 +1,19 @@
 """Designs: built from events, and orthogonalized."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
-from nipype.interfaces.base import BaseInterfaceInputSpec, File, SimpleInterface, TraitedSpec, traits
-from nipype.interfaces.base import isdefined
+from nipype.interfaces.base import (
+    BaseInterfaceInputSpec,
+    File,
+    SimpleInterface,
+    TraitedSpec,
+    isdefined,
+    traits,
+)
 
 from boldglm.glm import parse_orthogonalization
+from boldglm.io.derivatives import sidecar
 from boldglm.io.designs import (
     DesignChoices,
     RunTiming,
@@ -19,7 +27,9 @@ from boldglm.io.images import read_bold_header
 
 
 class _BuildDesignInput(BaseInterfaceInputSpec):
-    events_file = File(exists=True, mandatory=True, desc="BIDS events: onset, duration, trial_type")
+    events_file = File(
+        exists=True, mandatory=True, desc="BIDS events: onset, duration, trial_type"
+    )
     bold_file = File(exists=True, desc="BOLD series: number of volumes and repetition time")
     n_scans = traits.Range(low=2, desc="number of volumes, if not from bold_file")
     repetition_time = traits.Float(desc="seconds between volumes, if not from bold_file")
@@ -35,7 +45,17 @@ class _BuildDesignInput(BaseInterfaceInputSpec):
 
 class _DesignOutput(TraitedSpec):
     design_file = File(exists=True, desc="design matrix, TSV with JSON sidecar")
+    sidecar_file = File(exists=True, desc="its JSON sidecar, which must stay beside it")
     left_out = traits.List(traits.Str, desc="what was left out and why")
+
+
+def _results(path: Path, left_out: Sequence[str]) -> dict:
+    # nipype removes files that no output names
+    return {
+        "design_file": str(path),
+        "sidecar_file": str(sidecar(path)),
+        "left_out": list(left_out),
+    }
 
 
 class BuildDesign(SimpleInterface):
@@ -59,7 +79,7 @@ class BuildDesign(SimpleInterface):
         )
         path = Path(runtime.cwd) / "design.tsv"
         write_design(design, path, {"LeftOut": list(left_out)})
-        self._results = {"design_file": str(path), "left_out": list(left_out)}
+        self._results = _results(path, left_out)
         return runtime
 
     def _timing(self) -> RunTiming:
@@ -94,5 +114,5 @@ class OrthogonalizeDesign(SimpleInterface):
         path = Path(runtime.cwd) / "design.tsv"
         details = {"LeftOut": list(left_out), "Orthogonalized": list(self.inputs.rules)}
         write_design(changed, path, details)
-        self._results = {"design_file": str(path), "left_out": list(left_out)}
+        self._results = _results(path, left_out)
         return runtime

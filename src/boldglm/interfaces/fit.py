@@ -78,6 +78,7 @@ class _EstimateContrastsInput(BaseInterfaceInputSpec):
 
 class _ResultOutput(TraitedSpec):
     result_file = File(exists=True, desc="JSON that lists the contrasts and their maps")
+    map_files = OutputMultiPath(File(exists=True), desc="every map and image of the result")
     effect_files = OutputMultiPath(File(exists=True), desc="effect of each t contrast")
     variance_files = OutputMultiPath(File(exists=True), desc="variance of each effect")
     stat_files = OutputMultiPath(File(exists=True), desc="t or F of each contrast")
@@ -116,6 +117,6 @@ def result_files(result, folder: Path) -> dict:
         for kind, output in kinds.items()
     }
     stats = [str(one.maps[one.statistic]) for one in result.contrasts]
-    return {"result_file": str(path), "stat_files": stats, **files}
-
-
+    every = [str(one) for contrast in result.contrasts for one in contrast.maps.values()]
+    every += [str(one) for one in (result.mask, result.mean) if one.parent == folder]
+    return {"result_file": str(path), "map_files": every, "stat_files": stats, **files}

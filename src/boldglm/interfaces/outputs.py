@@ -8,6 +8,7 @@ from nipype.interfaces.base import (
     BaseInterfaceInputSpec,
     File,
     InputMultiPath,
+    OutputMultiPath,
     SimpleInterface,
     TraitedSpec,
     isdefined,
@@ -31,7 +32,7 @@ from boldglm.reports.sections import (
     draw_design,
     make_section,
 )
-from boldglm.reports.storage import section_from_dict, section_to_dict
+from boldglm.reports.storage import section_figures, section_from_dict, section_to_dict
 
 
 class _PlotResultsInput(BaseInterfaceInputSpec):
@@ -46,7 +47,8 @@ class _PlotResultsInput(BaseInterfaceInputSpec):
 
 
 class _PlotResultsOutput(TraitedSpec):
-    section_file = File(exists=True, desc="section of the report, JSON; pictures beside it")
+    section_file = File(exists=True, desc="section of the report, JSON")
+    figure_files = OutputMultiPath(File(exists=True), desc="its pictures")
 
 
 class PlotResults(SimpleInterface):
@@ -78,7 +80,10 @@ class PlotResults(SimpleInterface):
             is_open=self.inputs.is_open,
         )
         write_json(here / "section.json", section_to_dict(section))
-        self._results = {"section_file": str(here / "section.json")}
+        self._results = {
+            "section_file": str(here / "section.json"),
+            "figure_files": [str(figure.path) for figure in section_figures(section)],
+        }
         return runtime
 
     def _has(self, name: str) -> bool:

@@ -116,9 +116,7 @@ def _scaled(tested: Contrast, scale: np.ndarray | float = 1.0) -> _Scaled:
     return _Scaled(tested, tested.effect * scale, tested.variance * scale**2)
 
 
-def _write_maps(
-    scaled: _Scaled, names: Sequence[str], grid: _Grid, folder: Path
-) -> ContrastMaps:
+def _write_maps(scaled: _Scaled, names: Sequence[str], grid: _Grid, folder: Path) -> ContrastMaps:
     tested = scaled.contrast
     values: dict[str, np.ndarray] = {tested.test: tested.statistic}
     if scaled.effect is not None and scaled.variance is not None:
@@ -251,7 +249,9 @@ def _common_mask(masks: Sequence[Path], what: str, folder: Path) -> tuple[_Grid,
     inside = (each > 0).reshape(len(masks), *image.shape)
     common = inside.all(axis=0)
     if not common.any():
-        raise BadDataError(f"The masks of the {what} have no voxel in common: {masks[0].name}, ...")
+        raise BadDataError(
+            f"The masks of the {what} have no voxel in common: {masks[0].name}, ..."
+        )
     write_map(folder / "mask.nii.gz", common[common], common, image.header, dtype=np.uint8)
     lost = int(inside.any(axis=0).sum() - common.sum())
     notes = (

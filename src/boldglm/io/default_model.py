@@ -120,9 +120,7 @@ def _dataset() -> dict[str, Any]:
     return _upper("Dataset", ["contrast"], "glm")
 
 
-def _chosen(
-    found: Sequence[str], asked: tuple[str, ...] | None, task: str
-) -> list[str]:
+def _chosen(found: Sequence[str], asked: tuple[str, ...] | None, task: str) -> list[str]:
     if asked is None:
         return sorted(found)
     for condition in asked:

@@ -66,7 +66,9 @@ def camel_case(name: str) -> str:
     """
     for symbol, word in (("-", "minus"), ("+", "plus"), (">", "gt"), ("<", "lt"), ("/", "over")):
         pattern = rf"(?<=\w){symbol}(?=\w)" if symbol == "-" else re.escape(symbol)
-        name = re.sub(rf"\s{re.escape(symbol)}\s|{pattern}|^{re.escape(symbol)}", f" {word} ", name)
+        name = re.sub(
+            rf"\s{re.escape(symbol)}\s|{pattern}|^{re.escape(symbol)}", f" {word} ", name
+        )
     words = [word for word in re.split(r"[^0-9a-zA-Z]+", name) if word]
     if not words:
         return "contrast"

@@ -167,7 +167,8 @@ class _Reader:
             fir_delays=delays,
             high_pass=1 / cutoff if cutoff else None,
             orthogonalize=tuple(
-                (rule["Regressor"], tuple(rule["Against"])) for rule in own.get("Orthogonalize", [])
+                (rule["Regressor"], tuple(rule["Against"]))
+                for rule in own.get("Orthogonalize", [])
             ),
             contrasts=self._contrasts(node, model),
             noise_model=own.get("NoiseModel", "ar1"),
@@ -182,7 +183,9 @@ class _Reader:
         allowed = ("NoiseModel", "SignalScaling", "Orthogonalize")
         for key in own:
             if key not in allowed:
-                self.refuse(f"{path}.{key}", "unknown", f"Known: {allowed}.{nearest(key, allowed)}")
+                self.refuse(
+                    f"{path}.{key}", "unknown", f"Known: {allowed}.{nearest(key, allowed)}"
+                )
         choices = (("NoiseModel", NOISE_MODELS), ("SignalScaling", SIGNAL_SCALINGS))
         for key, known in choices:
             if own.get(key, known[0]) not in known:
@@ -204,7 +207,10 @@ class _Reader:
                 )
         if sorted(names) != ["Convolve", "Factor"]:
             self.refuse(path, f"found {names}", "One Factor and one Convolve are needed.")
-        factor, convolve = instructions[names.index("Factor")], instructions[names.index("Convolve")]
+        factor, convolve = (
+            instructions[names.index("Factor")],
+            instructions[names.index("Convolve")],
+        )
         if factor.get("Input") != ["trial_type"]:
             self.refuse(path, f"Factor of {factor.get('Input')}", "Only trial_type is supported.")
         inputs = convolve.get("Input", [])
@@ -215,9 +221,7 @@ class _Reader:
             )
         kind = convolve.get("Model", "spm")
         if kind not in CONVOLVE_MODELS:
-            self.refuse(
-                path, f"Convolve with {kind!r}", f"Known: {', '.join(CONVOLVE_MODELS)}."
-            )
+            self.refuse(path, f"Convolve with {kind!r}", f"Known: {', '.join(CONVOLVE_MODELS)}.")
         for suffix in ("Derivative", "Dispersion"):
             if convolve.get(suffix):
                 kind += f" + {suffix.lower()}"

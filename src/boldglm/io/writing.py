@@ -159,9 +159,7 @@ def _map_sidecar(
     return content
 
 
-def _place_pictures(
-    section: Mapping[str, Any], place: Place
-) -> tuple[dict[str, Any], list[Path]]:
+def _place_pictures(section: Mapping[str, Any], place: Place) -> tuple[dict[str, Any], list[Path]]:
     """Copy the pictures of a report section and point the section to the copies."""
     pictures = []
 

@@ -4,6 +4,7 @@ import logging
 import re
 import sys
 import time
+from copy import deepcopy
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TextIO
@@ -12,7 +13,7 @@ from nipype import config
 from nipype.pipeline.engine import Workflow
 
 POLL_SECONDS = 0.02  # nipype's default of 2 s costs two seconds a node
-RUN_NODE = "estimate_contrasts"
+RUN_NODE = "estimate_contrasts"  # the last step of a fit
 
 
 @dataclass
@@ -23,13 +24,15 @@ class Progress:
     stream: TextIO = field(default_factory=lambda: sys.stderr)
     started: float = field(default_factory=time.monotonic)
     done: int = 0
-    failed: list[str] = field(default_factory=list)
+    running: set[str] = field(default_factory=set)
 
     def __call__(self, node: Any, status: str) -> None:
         """Take a report of nipype on a node."""
-        if status == "exception":
-            self.failed.append(str(node.fullname))
-        elif status == "end" and node.name == RUN_NODE:
+        name = str(node.fullname)
+        if status == "start":
+            self.running.add(name)
+        elif status == "end" and node.name == RUN_NODE and name in self.running:
+            # nipype also reports the end of nodes that it passes over after a failure
             self.done += 1
             self._say(node.fullname.split(".")[-3])
 
@@ -58,7 +61,7 @@ def execute(workflow: Workflow, how: Execution, n_runs: int) -> list[str]:
     Independent runs go on when one fails. Nodes are run one by one in this process, or with
     several processes by nipype's MultiProc plugin.
     """
-    _configure(how)
+    _configure(workflow, how)
     workflow.base_dir = str(how.work_dir)
     progress = Progress(n_runs)
     before = set(how.log_dir.glob("crash-*"))
@@ -76,19 +79,20 @@ def execute(workflow: Workflow, how: Execution, n_runs: int) -> list[str]:
     return []
 
 
-def _configure(how: Execution) -> None:
-    config.update_config({
+def _configure(workflow: Workflow, how: Execution) -> None:
+    settings = {
         "execution": {
             "poll_sleep_duration": POLL_SECONDS,
             "crashfile_format": "txt",
             "crashdump_dir": str(how.log_dir),
             "stop_on_first_crash": str(how.stop_on_first_crash).lower(),
             "check_version": "false",
-            "remove_unnecessary_outputs": "false",
             "hash_method": "timestamp",
         },
         "monitoring": {"enabled": "false"},
-    })  # fmt: skip
+    }
+    config.update_config(settings)
+    workflow.config = deepcopy(config._sections)  # a workflow copies the settings when it is made
     level = logging.INFO if how.verbose else logging.CRITICAL
     for name in ("nipype", "nipype.workflow", "nipype.interface", "nipype.utils"):
         logging.getLogger(name).setLevel(level)
@@ -101,7 +105,9 @@ def _message(crash_file: Path) -> str:
     if own:
         return own[-1].strip()
     lines = [line.strip() for line in text.splitlines() if line.strip()]
-    last = next((line for line in reversed(lines) if re.match(r"[\w.]+(Error|Exception)", line)), "")
+    last = next(
+        (line for line in reversed(lines) if re.match(r"[\w.]+(Error|Exception)", line)), ""
+    )
     return f"{last or 'unknown failure'} (details in {crash_file})"
 
 

@@ -14,6 +14,7 @@ from boldglm.io.derivatives import read_json
 from boldglm.io.model import Model, read_model
 from boldglm.io.results import Record, fingerprint, is_finished
 from boldglm.workflows.methods import methods_paragraphs, references, versions
+from boldglm.workflows.nodes import make_node
 from boldglm.workflows.outputs import NodeOutput, init_outputs_wf
 from boldglm.workflows.subject import AppContext, common_entities
 
@@ -74,7 +75,9 @@ def _plan_model(output_dir: Path, file: Path, subjects: Sequence[str]) -> GroupP
         return None
     wanted = f"bids::models/{file.name}"
     chosen: dict[str, tuple[Path, Record]] = {}
-    for path in sorted((output_dir / "logs" / "records").glob(f"node-{model.subject_node}_*.json")):
+    for path in sorted(
+        (output_dir / "logs" / "records").glob(f"node-{model.subject_node}_*.json")
+    ):
         record = Record.read(path, output_dir)
         label = record.entities["sub"]
         if (subjects and label not in subjects) or not record.files or not _is_of(record, wanted):
@@ -126,7 +129,7 @@ def init_group_wf(
         if is_finished(output.record, context.output_dir, output.fingerprint):
             setattr(records.inputs, f"in{number}", str(output.record))
             continue
-        test = Node(
+        test = make_node(
             TestSubjects(
                 result_files=[str(path) for path in plan.records], labels=list(plan.labels)
             ),
@@ -176,7 +179,7 @@ def _add_report(
     for plan in plans:
         methods += methods_paragraphs(plan.model, "dataset")
         cited += references(plan.model)
-    report = Node(
+    report = make_node(
         WriteReport(
             output_dir=str(context.output_dir),
             report_name="group.html",

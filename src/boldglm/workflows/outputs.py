@@ -10,6 +10,7 @@ from nipype.pipeline.engine import Node, Workflow
 
 from boldglm.interfaces import PlotResults, WriteDerivatives
 from boldglm.io.derivatives import Place
+from boldglm.workflows.nodes import make_node
 
 
 @dataclass(frozen=True)
@@ -66,7 +67,7 @@ def init_outputs_wf(output: NodeOutput, *, events_file: Path | None = None, name
         IdentityInterface(fields=["result_file", "design_file", "before_file"]), name="inputnode"
     )
     outputnode = Node(IdentityInterface(fields=["record_file"]), name="outputnode")
-    plot = Node(
+    plot = make_node(
         PlotResults(
             title=output.title,
             facts=list(output.facts),
@@ -77,7 +78,7 @@ def init_outputs_wf(output: NodeOutput, *, events_file: Path | None = None, name
     )
     if events_file is not None:
         plot.inputs.events_file = str(events_file)
-    write = Node(
+    write = make_node(
         WriteDerivatives(
             output_dir=str(output.output_dir),
             node=output.node,

@@ -136,7 +136,11 @@ def _repetition_time(files: RunFiles, header: BoldHeader) -> float:
     sidecar = name.split(".", 1)[0] + ".json"
     stated = files.metadata.get("RepetitionTime")
     if stated is None:
-        hint = f" (the image header says {header.repetition_time:g})" if header.repetition_time else ""
+        hint = (
+            f" (the image header says {header.repetition_time:g})"
+            if header.repetition_time
+            else ""
+        )
         raise BadDataError(
             f"{name} has no RepetitionTime in {sidecar} or any sidecar that it inherits{hint}. Add "
             "it, in seconds."
@@ -203,9 +207,7 @@ def _plan_run(
     header: BoldHeader, inputs: RunInputs, events: Events, model: Model, mask: Path | None
 ) -> RunPlan:
     timing = RunTiming(inputs.n_scans, inputs.repetition_time, inputs.start_time)
-    choices = DesignChoices(
-        model.conditions, model.hrf_model, model.fir_delays, model.high_pass
-    )
+    choices = DesignChoices(model.conditions, model.hrf_model, model.fir_delays, model.high_pass)
     try:
         design, left_out = design_from_events(events, timing, choices, inputs.events.name)
         design, notes = apply_orthogonalization(design, model.orthogonalize)

@@ -7,6 +7,7 @@ from nipype.interfaces.utility import IdentityInterface, Merge
 from nipype.pipeline.engine import Node, Workflow
 
 from boldglm.interfaces import BuildDesign, EstimateContrasts, FitGLM, OrthogonalizeDesign
+from boldglm.workflows.nodes import make_node
 
 RUN_FIELDS = (
     "bold_file",
@@ -94,19 +95,21 @@ def init_run_wf(
     workflow = Workflow(name=name)
     inputnode = Node(IdentityInterface(fields=list(RUN_FIELDS)), name="inputnode")
     outputnode = Node(IdentityInterface(fields=list(RESULT_FIELDS)), name="outputnode")
-    build = Node(BuildDesign(hrf_model=hrf_model, high_pass=high_pass), name="build_design")
+    build = make_node(BuildDesign(hrf_model=hrf_model, high_pass=high_pass), name="build_design")
     if conditions is not None:
         build.inputs.conditions = list(conditions)
     if fir_delays is not None:
         build.inputs.fir_delays = list(fir_delays)
-    orthogonalized = Node(OrthogonalizeDesign(rules=list(orthogonalize)), name="orthogonalize")
-    fitted = Node(
+    orthogonalized = make_node(
+        OrthogonalizeDesign(rules=list(orthogonalize)), name="orthogonalize"
+    )
+    fitted = make_node(
         FitGLM(noise_model=noise_model, signal_scaling=signal_scaling),
         name="fit_glm",
         mem_gb=mem_gb,
     )
     notes = Node(Merge(3), name="left_out")
-    tested = Node(EstimateContrasts(contrasts=list(contrasts)), name="estimate_contrasts")
+    tested = make_node(EstimateContrasts(contrasts=list(contrasts)), name="estimate_contrasts")
     from_inputs = [
         (field, field)
         for field in ("bold_file", "events_file", "n_scans", "repetition_time", "start_time")

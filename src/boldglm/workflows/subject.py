@@ -14,6 +14,7 @@ from boldglm.io.model import Model
 from boldglm.io.results import fingerprint, is_finished
 from boldglm.io.runs import ENTITY_ORDER
 from boldglm.workflows.methods import methods_paragraphs, references, versions
+from boldglm.workflows.nodes import make_node
 from boldglm.workflows.outputs import NodeOutput, init_outputs_wf
 from boldglm.workflows.plan import Analysis, RunPlan
 from boldglm.workflows.run import init_run_wf
@@ -139,9 +140,7 @@ def subject_output(subject: str, analysis: Analysis, context: AppContext) -> Nod
         node=model.subject_node or "subject",
         level="subject",
         entities=entities,
-        fingerprint=fingerprint(
-            __version__, model.subject_node, [run.fingerprint for run in runs]
-        )
+        fingerprint=fingerprint(__version__, model.subject_node, [run.fingerprint for run in runs])
         + context.stamp,
         title=f"Task {runs[0].inputs.task}: "
         + (f"{len(runs)} runs combined" if len(runs) > 1 else "the subject's one run"),
@@ -235,7 +234,7 @@ def _add_subject(
         setattr(records.inputs, f"in{slot}", str(output.record))
         return
     labels = [run.inputs.name for run in runs]
-    combine = Node(CombineRuns(labels=labels), name=f"combine_runs_{number}")
+    combine = make_node(CombineRuns(labels=labels), name=f"combine_runs_{number}")
     writing = init_outputs_wf(output, name=f"subject_{number}_outputs_wf")
     workflow.connect([
         (merged, combine, [("out", "result_files")]),
@@ -256,7 +255,7 @@ def _add_report(
         methods += methods_paragraphs(analysis.model, "subject")
         cited += references(analysis.model)
     tasks = ", ".join(analysis.runs[0].inputs.task for analysis in analyses)
-    report = Node(
+    report = make_node(
         WriteReport(
             output_dir=str(context.output_dir),
             report_name=f"sub-{subject}.html",
