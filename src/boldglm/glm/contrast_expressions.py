@@ -170,8 +170,11 @@ class _Reader:
 
     def row(self) -> FloatArray:
         start = self.place
-        found = self.sum()
+        with np.errstate(over="ignore", invalid="ignore"):  # what is not finite is refused
+            found = self.sum()
         written = self.text[start : self.place].strip()
+        if not np.isfinite(found).all():
+            raise self.error(f"the weights of {written!r} are not finite")
         if found[-1] != 0:
             raise self.error(
                 f"{written!r} adds the number {found[-1]:g}, which belongs to no regressor; "
@@ -179,8 +182,6 @@ class _Reader:
             )
         if not found.any():
             raise self.error(f"all weights of {written!r} are 0")
-        if not np.isfinite(found).all():
-            raise self.error(f"the weights of {written!r} are not finite")
         return found[:-1]
 
     def sum(self) -> _Combination:
