@@ -59,7 +59,7 @@ def run_group(options: argparse.Namespace, command: str) -> int:
     """Test over subjects what `participant` left in the output folder; return the exit code."""
     _start_logging(verbose=options.verbose)
     subjects = Selection.of(options.participant_label).subjects
-    plans = plan_group(options.output_dir, subjects)
+    plans = plan_group(options.output_dir.resolve(), subjects)
     if options.dry_run:
         for plan in plans:
             print(f"{plan.model.name}: {len(plan.labels)} participants: {', '.join(plan.labels)}")

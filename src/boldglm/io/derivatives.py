@@ -19,7 +19,7 @@ BIDS_VERSION = "1.10.0"
 CODE_URL = "https://github.com/boldglm/boldglm"
 BIDSIGNORE = (
     "*.html\nlogs\nlogs/\nmodels\nmodels/\nnode-*\nnode-*/\nsub-*/figures\nsub-*/figures/\n"
-    "figures\nfigures/\n"
+    "group\ngroup/\n"
 )
 
 
