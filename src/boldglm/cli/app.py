@@ -9,6 +9,8 @@ import uuid
 from collections.abc import Sequence
 from pathlib import Path
 
+from nipype.pipeline.engine import Workflow
+
 from boldglm.cli.dry_run import show_plan
 from boldglm.errors import CannotWriteError
 from boldglm.io.default_model import DefaultModelOptions
@@ -110,7 +112,7 @@ def _context(options: argparse.Namespace, command: str, left_out: tuple[str, ...
     )
 
 
-def _execute(options: argparse.Namespace, workflow, n_runs: int) -> list[str]:
+def _execute(options: argparse.Namespace, workflow: Workflow, n_runs: int) -> list[str]:
     output = options.output_dir.resolve()
     work = options.work_dir.resolve() if options.work_dir else output / OWN_WORK
     own = work / uuid.uuid4().hex[:12]  # two calls may share a work folder

@@ -1,6 +1,6 @@
 """`--dry-run`: the plan on the terminal, before anything is fitted."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TextIO
 
 import numpy as np
@@ -18,9 +18,8 @@ def show_plan(plan: Sequence[Analysis], left_out: Sequence[str], stream: TextIO)
 
     for analysis in plan:
         model = analysis.model
-        say(
-            f"Model {model.name}: {len(analysis.runs)} runs of {len(analysis.subjects)} participants"
-        )
+        n_runs, n_subjects = len(analysis.runs), len(analysis.subjects)
+        say(f"Model {model.name}: {n_runs} runs of {n_subjects} participants")
         say(f"  HRF {model.hrf_model}; high-pass {_seconds(model.high_pass)}; noise "
             f"{model.noise_model}; signal in {_unit(model.signal_scaling)}")  # fmt: skip
         for one, many in model.orthogonalize:
@@ -35,7 +34,7 @@ def show_plan(plan: Sequence[Analysis], left_out: Sequence[str], stream: TextIO)
     say("\nNothing was fitted (--dry-run).")
 
 
-def _show_run(run: RunPlan, say) -> None:
+def _show_run(run: RunPlan, say: Callable[[str], None]) -> None:
     inputs, numbers = run.inputs, run.numbers
     say(
         f"{inputs.name}: {inputs.n_scans} volumes every {inputs.repetition_time:g} s from "

@@ -1,6 +1,7 @@
 """The fit of a run at all voxels at once, and the maps of its contrasts."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from nipype.interfaces.base import (
@@ -49,7 +50,8 @@ class FitGLM(SimpleInterface):
         design = read_design(Path(self.inputs.design_file))
         found = fit(run.bold, design, noise=self.inputs.noise_model)
         here = Path(runtime.cwd)
-        np.savez(here / "fit.npz", scale=run.scale, **found.to_arrays())
+        arrays: dict[str, Any] = {"scale": run.scale, **found.to_arrays()}
+        np.savez(here / "fit.npz", **arrays)
         like, everywhere = run.header.nifti, np.ones_like(run.mask)
         write_map(here / "mask.nii.gz", run.mask[run.mask], run.mask, like, dtype=np.uint8)
         write_map(here / "mean.nii.gz", run.mean[everywhere], everywhere, like)

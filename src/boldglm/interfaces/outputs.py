@@ -98,7 +98,9 @@ class PlotResults(SimpleInterface):
             table = read_events(Path(self.inputs.events_file))
             for name in table.conditions:
                 own = table.trial_type == name
-                events.append((PREFIX + name, table.onset[own], table.duration[own]))
+                events.append(
+                    (PREFIX + name, table.onset[own].tolist(), table.duration[own].tolist())
+                )
         before = read_design(Path(self.inputs.before_file)) if self._has("before_file") else None
         if before is not None and before == design:
             before = None

@@ -68,8 +68,8 @@ def estimate_contrasts(
         if tested is None:
             missing = [name for name in wanted["ConditionList"] if name not in found.names]
             notes.append(
-                f"contrast {wanted['Name']!r} needs {', '.join(missing)}, which this run lacks: it "
-                "is not estimated here"
+                f"contrast {wanted['Name']!r} needs {', '.join(missing)}, which this run lacks: "
+                "it is not estimated here"
             )
             continue
         done.append(_write_maps(_scaled(tested, scale), found.names, grid, folder))
@@ -174,7 +174,7 @@ def combine_runs(results: Sequence[NodeResult], labels: Sequence[str], folder: P
         notes.append(f"F contrasts end at the run level: {', '.join(map(repr, dropped))}")
     return NodeResult(
         folder / "mask.nii.gz",
-        _mean_image([result.mean for result in results], grid, folder),
+        _mean_image([result.mean for result in results], folder),
         tuple(done),
         tuple(notes),
     )
@@ -216,7 +216,7 @@ def one_sample_over_subjects(
         effects, _ = read_maps([one.maps["effect"] for one in having.values()], grid.mask)
         tested = one_sample_t(effects, name=name)
         done.append(_write_maps(_scaled(tested), list(having), grid, folder))
-    means = _mean_image([result.mean for result in results], grid, folder)
+    means = _mean_image([result.mean for result in results], folder)
     return NodeResult(folder / "mask.nii.gz", means, tuple(done), tuple(notes))
 
 
@@ -247,7 +247,7 @@ def _common_mask(masks: Sequence[Path], what: str, folder: Path) -> tuple[_Grid,
     """Voxels that all inputs have, written as mask.nii.gz."""
     each, image = read_maps(list(masks))
     inside = (each > 0).reshape(len(masks), *image.shape)
-    common = inside.all(axis=0)
+    common = np.asarray(inside.all(axis=0))
     if not common.any():
         raise BadDataError(
             f"The masks of the {what} have no voxel in common: {masks[0].name}, ..."
@@ -262,7 +262,7 @@ def _common_mask(masks: Sequence[Path], what: str, folder: Path) -> tuple[_Grid,
     return _Grid(common, image.header), notes
 
 
-def _mean_image(means: Sequence[Path], grid: _Grid, folder: Path) -> Path:
+def _mean_image(means: Sequence[Path], folder: Path) -> Path:
     values, image = read_maps(list(means))
     everywhere = np.ones(image.shape, dtype=bool)
     write_map(folder / "mean.nii.gz", values.mean(axis=0), everywhere, image.header)

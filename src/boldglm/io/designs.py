@@ -103,10 +103,10 @@ def _outside(
             onsets = events.onset[own]
             where = "after the end" if late[own].all() else "outside"
             raise BadDataError(
-                f"{file_name}: all {int(own.sum())} events of {name!r} (onsets {onsets.min():g} to "
-                f"{onsets.max():g}) lie {where} of the run, which lasts from 0 to {timing.end:g} s "
-                f"({timing.n_scans} volumes of {timing.repetition_time:g} s). Onsets are seconds "
-                "from the first volume: are they in milliseconds or scans, or is it another run's "
+                f"{file_name}: all {int(own.sum())} events of {name!r} (onsets {onsets.min():g} "
+                f"to {onsets.max():g}) lie {where} of the run, which lasts from 0 to "
+                f"{timing.end:g} s ({timing.n_scans} volumes of {timing.repetition_time:g} s). Onsets "
+                "are seconds from the first volume: are they in milliseconds or scans, or is it another run's "
                 "file?"
             )
     used = np.isin(events.trial_type, conditions)
@@ -133,8 +133,8 @@ def apply_orthogonalization(
             usable.append((regressor, tuple(present)))
         if gone:
             left_out.append(
-                f"orthogonalization of {regressor!r} against {', '.join(against)}: this run has no "
-                f"{', '.join(gone)}"
+                f"orthogonalization of {regressor!r} against {', '.join(against)}: this run has "
+                f"no {', '.join(gone)}"
             )
     if not usable:
         return design, tuple(left_out)

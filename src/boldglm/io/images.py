@@ -22,7 +22,14 @@ from boldglm.errors import BadDataError, MissingInputError
 
 MILLISECONDS, MICROSECONDS = 16, 24  # xyzt_units codes of NIfTI for time
 COMPRESSION = 2  # of isal (0 to 3): smaller than 1 at nearly its speed
-_READ_ERRORS = (EOFError, zlib.error, igzip.BadGzipFile, isal_zlib.error, OSError)
+_READ_ERRORS: tuple[type[Exception], ...] = (
+    EOFError,
+    zlib.error,
+    igzip.BadGzipFile,
+    isal_zlib.error,
+    OSError,
+)
+_IMAGE_ERRORS = (*_READ_ERRORS, nib.filebasedimages.ImageFileError, HeaderDataError)
 
 
 @dataclass(frozen=True)
@@ -62,10 +69,10 @@ def read_bold_header(path: Path) -> BoldHeader:
     """
     _check_magic(path)
     try:
-        image = nib.load(path)
+        image: Any = nib.load(path)
         header: Any = image.header
         slope, intercept = image.dataobj.slope, image.dataobj.inter
-    except _READ_ERRORS + (nib.filebasedimages.ImageFileError, HeaderDataError) as error:
+    except _IMAGE_ERRORS as error:
         raise BadDataError(
             f"{path.name} is not a readable NIfTI file ({error}). Convert or copy it again."
         ) from error
@@ -98,8 +105,8 @@ def _check_magic(path: Path) -> None:
         raise MissingInputError(f"{path} cannot be read: {error.strerror}.") from error
     if not start:
         raise BadDataError(
-            f"{path.name} is empty (0 bytes). Fetch the file: is the dataset a DataLad or git-annex "
-            "clone whose content was not downloaded?"
+            f"{path.name} is empty (0 bytes). Fetch the file: is the dataset a DataLad or "
+            "git-annex clone whose content was not downloaded?"
         )
     if path.suffix == ".gz" and start != b"\x1f\x8b":
         raise BadDataError(
@@ -232,7 +239,7 @@ def summarize_series(
         low = volume if low is None else np.minimum(low, volume)
         high = volume if high is None else np.maximum(high, volume)
     mean = total / header.n_scans * header.slope + header.intercept
-    varies = (high > low) & finite
+    varies = (np.asarray(high) > np.asarray(low)) & finite
     return SeriesSummary(
         mean.reshape(header.shape, order="F"), varies.reshape(header.shape, order="F")
     )
@@ -260,7 +267,7 @@ def load_map(path: Path) -> Any:
         return nib.load(path)
     except FileNotFoundError as error:
         raise MissingInputError(f"There is no file {path}.") from error
-    except _READ_ERRORS + (nib.filebasedimages.ImageFileError,) as error:
+    except _IMAGE_ERRORS as error:
         raise BadDataError(f"{path.name} is not a readable image ({error}).") from error
 
 
@@ -306,8 +313,8 @@ def _same_grid(
     else:
         return
     raise BadDataError(
-        f"{path.name} and {other.name} lie on different grids ({detail}). Images that are compared "
-        "voxel by voxel must share one space and grid: use data resampled to a common template "
+        f"{path.name} and {other.name} lie on different grids ({detail}). Images that are "
+        "compared voxel by voxel must share one space and grid: use data resampled to a common template "
         "(fMRIPrep's --output-spaces), or analyse the subjects one by one."
     )
 
@@ -326,7 +333,7 @@ def write_map(
     The grid, affine and sform/qform codes are those of `like` (a nibabel header). The file
     appears under its name only when it is complete.
     """
-    volume = np.zeros(mask.shape, dtype=dtype)
+    volume: np.ndarray = np.zeros(mask.shape, dtype=dtype)
     volume[mask] = np.nan_to_num(values, nan=0.0, posinf=0.0, neginf=0.0)
     header = nib.Nifti1Header()
     header.set_data_shape(mask.shape)
@@ -349,8 +356,8 @@ def write_bytes(path: Path, content: bytes) -> None:
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(content)
-        os.chmod(temporary, 0o666 & ~_umask())
-        os.replace(temporary, path)
+        Path(temporary).chmod(0o666 & ~_umask())
+        Path(temporary).replace(path)
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
         raise

@@ -246,8 +246,8 @@ class _Reader:
         for index, one in enumerate(node.get("Contrasts", [])):
             specs.append(self._contrast(one, f"$.Nodes[0].Contrasts[{index}]", columns))
         dummy = node.get("DummyContrasts")
-        for name in (dummy or {}).get("Contrasts", columns if dummy else []):
-            specs.append(ContrastSpec(name, (name,), ((1.0,),), "t"))
+        one_hot = (dummy or {}).get("Contrasts", columns if dummy else [])
+        specs += [ContrastSpec(name, (name,), ((1.0,),), "t") for name in one_hot]
         names = [spec.name for spec in specs]
         repeated = sorted({name for name in names if names.count(name) > 1})
         if repeated:

@@ -66,4 +66,4 @@ def entities_of(file_name: str) -> dict[str, str]:
     """
     stem = file_name.split(".", 1)[0]
     pairs = (part.split("-", 1) for part in stem.split("_")[:-1] if "-" in part)
-    return {key: label for key, label in pairs}
+    return dict(pairs)

@@ -85,8 +85,8 @@ def _usable(
         mask &= summary.mean > 0
         if dark:
             left_out.append(
-                f"{dark} mask voxels of {file_name} have a mean that is not positive, so no percent "
-                "signal change, and were left out"
+                f"{dark} mask voxels of {file_name} have a mean that is not positive, so no "
+                "percent signal change, and were left out"
             )
     if not mask.any():
         raise BadDataError(

@@ -98,7 +98,7 @@ def write_dataset(folder: Path, plan: DatasetPlan | None = None) -> Path:
 def brain(shape: tuple[int, int, int]) -> np.ndarray:
     """Return the ellipsoid that holds signal, boolean of the given shape."""
     grids = np.meshgrid(*(np.linspace(-1, 1, n) for n in shape), indexing="ij")
-    return sum((grid / 0.85) ** 2 for grid in grids) <= 1
+    return np.asarray(sum((grid / 0.85) ** 2 for grid in grids) <= 1)
 
 
 def sphere_mask(sphere: Sphere, shape: tuple[int, int, int], radius: float = 2.0) -> np.ndarray:
@@ -106,7 +106,7 @@ def sphere_mask(sphere: Sphere, shape: tuple[int, int, int], radius: float = 2.0
     index = np.indices(shape)
     center = [fraction * (n - 1) for fraction, n in zip(sphere.center, shape, strict=True)]
     squared = sum((axis - c) ** 2 for axis, c in zip(index, center, strict=True))
-    return squared <= radius**2
+    return np.asarray(squared <= radius**2)
 
 
 def _events(plan: DatasetPlan, rng: np.random.Generator) -> dict[str, np.ndarray]:

@@ -100,7 +100,7 @@ def _copy(source: Path, target: Path) -> Path:
     try:
         shutil.copyfile(source, temporary)
         shutil.copymode(source, temporary)
-        os.replace(temporary, target)
+        Path(temporary).replace(target)
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
         raise

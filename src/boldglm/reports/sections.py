@@ -34,7 +34,7 @@ class ShownDesign:
     design: Design
     before: Design | None
     numbers: Collinearity  # of the design with its contrasts
-    events: tuple[tuple[str, np.ndarray, np.ndarray], ...]  # (condition, onsets, durations)
+    events: tuple[tuple[str, list[float], list[float]], ...]  # (condition, onsets, durations)
     contrast_rows: tuple[tuple[str, np.ndarray], ...]  # (name, weights), one per row of F
 
 

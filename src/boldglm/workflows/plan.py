@@ -142,18 +142,18 @@ def _repetition_time(files: RunFiles, header: BoldHeader) -> float:
             else ""
         )
         raise BadDataError(
-            f"{name} has no RepetitionTime in {sidecar} or any sidecar that it inherits{hint}. Add "
-            "it, in seconds."
+            f"{name} has no RepetitionTime in {sidecar} or any sidecar that it inherits{hint}. "
+            "Add it, in seconds."
         )
     if not isinstance(stated, int | float) or isinstance(stated, bool) or not stated > 0:
         raise BadDataError(
-            f"{name} has RepetitionTime {stated!r} in its sidecar; it must be a positive number of "
-            "seconds."
+            f"{name} has RepetitionTime {stated!r} in its sidecar; it must be a positive "
+            "number of seconds."
         )
     if stated > 100:
         raise BadDataError(
-            f"{name} has RepetitionTime {stated:g} in its sidecar, which must be in seconds: write "
-            f"{stated / 1000:g}."
+            f"{name} has RepetitionTime {stated:g} in its sidecar, which must be in seconds: "
+            f"write {stated / 1000:g}."
         )
     found = header.repetition_time
     if found is not None and abs(found - stated) > TIME_TOLERANCE:
@@ -224,9 +224,9 @@ def _plan_run(
     numbers = collinearity(design, weights)
     if inputs.n_scans <= numbers.rank:
         raise BadDataError(
-            f"{inputs.bold.name} has {inputs.n_scans} volumes and its design {design.n_regressors} "
-            f"regressors (rank {numbers.rank}), which leaves no degree of freedom for noise. Model "
-            "fewer conditions (--conditions), use a longer --high-pass period, or leave the run "
+            f"{inputs.bold.name} has {inputs.n_scans} volumes and its design "
+            f"{design.n_regressors} regressors (rank {numbers.rank}), which leaves no degree of "
+            "freedom for noise. Model fewer conditions (--conditions), use a longer --high-pass period, or leave the run "
             "out."
         )
     if numbers.rank < design.n_regressors:
@@ -303,8 +303,8 @@ def _check_grids(analysis: Analysis) -> None:
             if not same:
                 raise BadDataError(
                     f"{run.inputs.bold.name} and {first.inputs.bold.name} lie on different grids "
-                    f"({run.header.shape} against {first.header.shape} voxels, or another affine), "
-                    f"so the runs of sub-{subject} cannot be combined voxel by voxel. Resample "
+                    f"({run.header.shape} against {first.header.shape} voxels, or another "
+                    f"affine), so the runs of sub-{subject} cannot be combined voxel by voxel. Resample "
                     "them to one grid, or choose with --session-label or --run-label."
                 )
 
