@@ -1,47 +1,65 @@
 # `make demo` and `make test` do all of their own set-up; they need git, make and Python 3.11+.
+# Every step of it leaves a stamp in .venv, so it is done once, and again when pyproject.toml changes.
 
+# The first interpreter that really runs: a version manager may have shims of Pythons it lacks, and
+# some systems have a Python that cannot make a virtual environment (no ensurepip).
 PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3 python; do \
-	"$$p" -c 'import sys; assert sys.version_info >= (3, 11)' >/dev/null 2>&1 && { echo "$$p"; break; }; done)
+	"$$p" -c 'import sys, ensurepip, venv; assert sys.version_info >= (3, 11)' >/dev/null 2>&1 \
+	&& { echo "$$p"; break; }; done)
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+IMAGE ?= boldglm:test
+# Container tool scripts, used where no Docker engine or no Apptainer is at hand.
+CTR_TOOLS ?= $(wildcard ../shared/tools/ctr)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all lint image image-test clean
+.PHONY: help demo lint test test-all image image-test clean
 
 help:  ## show this list
-	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1	/' | expand -t 20
+	@grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## /  make \1	/' | expand -t 20
 
-$(BIN)/python:
-	@test -n "$(PYTHON)" || { echo "make: no Python 3.11 or newer found; give one: make PYTHON=/path/to/python3" >&2; exit 1; }
-	@echo "Creating $(VENV) with $(PYTHON)"
-	@"$(PYTHON)" -m venv $(VENV)
-
-$(VENV)/.installed: pyproject.toml | $(BIN)/python
-	@echo "Installing boldglm (once, a minute or so)"
+# An interrupted set-up may have left a Python without pip: such an environment is made again.
+$(VENV)/.created:
+	@$(BIN)/python -m pip --version >/dev/null 2>&1 || { \
+	test -n "$(PYTHON)" || { echo "make: no Python 3.11 or newer with venv and ensurepip found (on Debian and Ubuntu: apt install python3-venv); name one: make PYTHON=/path/to/python3" >&2; exit 1; }; \
+	echo "Creating $(VENV) with $(PYTHON)"; \
+	"$(PYTHON)" -m venv --clear $(VENV); }
+	@echo "Updating pip"
 	@$(PIP) install --upgrade 'pip>=25.1'
+	@touch $@
+
+$(VENV)/.installed: pyproject.toml $(VENV)/.created
+	@echo "Installing boldglm and what it needs (once, about a minute)"
 	@$(PIP) install --editable .
 	@touch $@
 
 $(VENV)/.test-installed: pyproject.toml $(VENV)/.installed
-	@echo "Installing what the tests need (once, a minute or two)"
+	@echo "Installing what the tests need (once, about a minute)"
 	@$(PIP) install --group test
 	@touch $@
 
 demo: $(VENV)/.installed  ## run both levels on a small generated dataset; says where the report is
-	@$(BIN)/boldglm demo demo
+	@$(BIN)/python -m boldglm demo demo
 
 lint: $(VENV)/.test-installed  ## style, types and the direction of imports
-	@$(BIN)/ruff check src tests
-	@$(BIN)/ruff format --check src tests
-	@$(BIN)/mypy
+	@echo "Style, types, imports"
+	@$(BIN)/python -m ruff check src tests
+	@$(BIN)/python -m ruff format --check src tests
+	@$(BIN)/python -m mypy
 	@$(BIN)/lint-imports
 
 test: lint  ## the whole test suite
-	@$(BIN)/python -m pytest -m "not slow and not container" -q
+	@$(BIN)/python -m pytest -q -m "not slow and not container"
 
 test-all: lint  ## the test suite with its slow batteries
-	@$(BIN)/python -m pytest -m "not container" -q
+	@$(BIN)/python -m pytest -q -m "not container"
+
+image:  ## build the container image
+	@CTR_TOOLS="$(CTR_TOOLS)" bash tests/container/image.sh build $(IMAGE)
+
+image-test: $(VENV)/.installed  ## run the image read-only, as another user, in Apptainer; compare the maps
+	@CTR_TOOLS="$(CTR_TOOLS)" bash tests/container/image.sh test $(IMAGE)
 
 clean:  ## remove what make created
-	rm -rf $(VENV) demo .pytest_cache .ruff_cache .mypy_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) .image demo .pytest_cache .ruff_cache .mypy_cache .hypothesis .import_linter_cache

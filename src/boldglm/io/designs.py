@@ -105,9 +105,9 @@ def _outside(
             raise BadDataError(
                 f"{file_name}: all {int(own.sum())} events of {name!r} (onsets {onsets.min():g} "
                 f"to {onsets.max():g}) lie {where} of the run, which lasts from 0 to "
-                f"{timing.end:g} s ({timing.n_scans} volumes of {timing.repetition_time:g} s). Onsets "
-                "are seconds from the first volume: are they in milliseconds or scans, or is it another run's "
-                "file?"
+                f"{timing.end:g} s ({timing.n_scans} volumes of {timing.repetition_time:g} s). "
+                "Onsets are seconds from the first volume: are they in milliseconds "
+                "or scans, or is it another run's file?"
             )
     used = np.isin(events.trial_type, conditions)
     notes = []

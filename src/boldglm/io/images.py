@@ -15,21 +15,26 @@ from typing import IO, Any
 
 import nibabel as nib
 import numpy as np
-from isal import igzip, isal_zlib
+from isal import igzip, igzip_lib
 from nibabel.spatialimages import HeaderDataError
 
 from boldglm.errors import BadDataError, MissingInputError
 
 MILLISECONDS, MICROSECONDS = 16, 24  # xyzt_units codes of NIfTI for time
 COMPRESSION = 2  # of isal (0 to 3): smaller than 1 at nearly its speed
+_ISAL_ERROR: type[Exception] = igzip_lib.IsalError  # type: ignore[assignment]
 _READ_ERRORS: tuple[type[Exception], ...] = (
     EOFError,
     zlib.error,
     igzip.BadGzipFile,
-    isal_zlib.error,
+    _ISAL_ERROR,
     OSError,
 )
-_IMAGE_ERRORS = (*_READ_ERRORS, nib.filebasedimages.ImageFileError, HeaderDataError)
+_IMAGE_ERRORS: tuple[type[Exception], ...] = (
+    *_READ_ERRORS,
+    nib.filebasedimages.ImageFileError,
+    HeaderDataError,
+)
 
 
 @dataclass(frozen=True)
@@ -314,8 +319,8 @@ def _same_grid(
         return
     raise BadDataError(
         f"{path.name} and {other.name} lie on different grids ({detail}). Images that are "
-        "compared voxel by voxel must share one space and grid: use data resampled to a common template "
-        "(fMRIPrep's --output-spaces), or analyse the subjects one by one."
+        "compared voxel by voxel must share one space and grid: use data resampled to "
+        "a common template (fMRIPrep's --output-spaces), or analyse the subjects one by one."
     )
 
 

@@ -226,8 +226,8 @@ def _plan_run(
         raise BadDataError(
             f"{inputs.bold.name} has {inputs.n_scans} volumes and its design "
             f"{design.n_regressors} regressors (rank {numbers.rank}), which leaves no degree of "
-            "freedom for noise. Model fewer conditions (--conditions), use a longer --high-pass period, or leave the run "
-            "out."
+            "freedom for noise. Model fewer conditions (--conditions), use a longer "
+            "--high-pass period, or leave the run out."
         )
     if numbers.rank < design.n_regressors:
         left_out = (
@@ -304,8 +304,8 @@ def _check_grids(analysis: Analysis) -> None:
                 raise BadDataError(
                     f"{run.inputs.bold.name} and {first.inputs.bold.name} lie on different grids "
                     f"({run.header.shape} against {first.header.shape} voxels, or another "
-                    f"affine), so the runs of sub-{subject} cannot be combined voxel by voxel. Resample "
-                    "them to one grid, or choose with --session-label or --run-label."
+                    f"affine), so the runs of sub-{subject} cannot be combined voxel by voxel. "
+                    "Resample them to one grid, or choose with --session-label or --run-label."
                 )
 
 
