@@ -158,6 +158,8 @@ def _rule(text: str, columns: list[str]) -> dict[str, Any]:
         regressor, against = parse_orthogonalization(text, columns)
     except ValueError as error:
         raise BadDataError(f"--orthogonalize '{text}': {error}") from error
+    if regressor in against:
+        raise BadDataError(f"--orthogonalize '{text}': a regressor cannot be its own reference.")
     return {"Regressor": regressor, "Against": list(against), "Stage": "design"}
 
 

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 
 from boldglm.errors import BadDataError
 from boldglm.glm import Design, build_design, orthogonalize_design
@@ -176,11 +175,12 @@ def write_design(design: Design, path: Path, details: dict) -> None:
 
 def read_design(path: Path) -> Design:
     """Read a design that `write_design` wrote, to the last digit."""
-    table = pd.read_csv(path, sep="\t", float_precision="round_trip")
+    with path.open(encoding="utf-8") as file:
+        names = tuple(file.readline().rstrip("\n").split("\t"))
+        matrix = np.loadtxt(file, delimiter="\t", ndmin=2)
     details = read_json(sidecar(path))
-    names = tuple(str(name) for name in table.columns)
     return Design(
-        matrix=table.to_numpy(dtype=float),
+        matrix=matrix,
         names=names,
         frame_times=np.asarray(details["FrameTimes"]),
         roles=tuple(details["Regressors"][name] for name in names),

@@ -19,6 +19,11 @@ from boldglm.io.images import (
 
 KEEP_BYTES = 2**30  # runs up to this size are held as stored, so that they are read only once
 
+_NO_VOXEL = (
+    "{} has no voxel to analyse: inside the mask every voxel is constant, not finite or without a "
+    "positive mean. If the data were standardized or detrended, use --signal-scaling none."
+)
+
 
 @dataclass(frozen=True)
 class MaskedRun:
@@ -58,6 +63,8 @@ def load_run(bold_file: Path, mask_file: Path | None, signal_scaling: str) -> Ma
     small = header.volume_bytes * header.n_scans <= KEEP_BYTES
     volumes = list(stream_volumes(header)) if small else None
     summary = summarize_series(header, volumes)
+    if mask_file is None and not summary.has_signal.any():
+        raise BadDataError(_NO_VOXEL.format(bold_file.name))
     if mask_file is None:
         wanted = compute_brain_mask(summary.mean, summary.has_signal)
     else:
@@ -89,9 +96,5 @@ def _usable(
                 "percent signal change, and were left out"
             )
     if not mask.any():
-        raise BadDataError(
-            f"{file_name} has no voxel to analyse: inside the mask every voxel is constant, not "
-            "finite or without a positive mean. If the data were standardized or detrended, use "
-            "--signal-scaling none."
-        )
+        raise BadDataError(_NO_VOXEL.format(file_name))
     return mask, tuple(left_out)

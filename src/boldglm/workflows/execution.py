@@ -101,12 +101,13 @@ def _configure(workflow: Workflow, how: Execution) -> None:
 def _message(crash_file: Path) -> str:
     """Take the last message of a crash file; what boldglm raises itself explains itself."""
     text = crash_file.read_text(encoding="utf-8", errors="replace")
-    own = re.findall(r"^boldglm\.errors\.\w+: (.+)$", text, flags=re.MULTILINE)
+    own = re.findall(r"^\s*boldglm\.errors\.\w+: (.+)$", text, flags=re.MULTILINE)
     if own:
         return own[-1].strip()
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     last = next(
-        (line for line in reversed(lines) if re.match(r"[\w.]+(Error|Exception)", line)), ""
+        (line for line in reversed(lines) if re.match(r"[\w.]+(Error|Exception|Warning)", line)),
+        "",
     )
     return f"{last or 'unknown failure'} (details in {crash_file})"
 

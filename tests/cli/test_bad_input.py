@@ -1,0 +1,269 @@
+"""Every kind of bad input: one clear message with the remedy, the right exit code, no output."""
+
+import gzip
+import json
+import os
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pytest
+
+from boldglm.cli.main import main
+
+RUN = "sub-01_task-cuetarget_run-1"
+
+
+def func(dataset: Path) -> Path:
+    return dataset / "sub-01" / "func"
+
+
+def events(dataset: Path) -> Path:
+    return func(dataset) / f"{RUN}_events.tsv"
+
+
+def bold(dataset: Path) -> Path:
+    return func(dataset) / f"{RUN}_bold.nii.gz"
+
+
+def no_events(dataset):
+    for path in dataset.rglob("*_events.tsv"):
+        path.unlink()
+
+
+def no_trial_type(dataset):
+    text = events(dataset).read_text()
+    events(dataset).write_text(text.replace("trial_type", "stim_type"))
+
+
+def onset_not_available(dataset):
+    lines = events(dataset).read_text().splitlines()
+    lines[3] = "n/a\t1\tcue"
+    events(dataset).write_text("\n".join(lines) + "\n")
+
+
+def onsets_in_milliseconds(dataset):
+    header, *rows = events(dataset).read_text().splitlines()
+    cells = [row.split("\t") for row in rows]
+    rows = [f"{float(on) * 1000 + 160000}\t{lasts}\t{name}" for on, lasts, name in cells]
+    events(dataset).write_text("\n".join([header, *rows]) + "\n")
+
+
+def onsets_before_the_run(dataset):
+    header, *rows = events(dataset).read_text().splitlines()
+    cells = [row.split("\t") for row in rows]
+    rows = [f"{float(on) - 9000}\t{lasts}\t{name}" for on, lasts, name in cells]
+    events(dataset).write_text("\n".join([header, *rows]) + "\n")
+
+
+def commas_instead_of_tabs(dataset):
+    events(dataset).write_text(events(dataset).read_text().replace("\t", ","))
+
+
+def negative_duration(dataset):
+    lines = events(dataset).read_text().splitlines()
+    lines[1] = "4.0\t-1\tcue"
+    events(dataset).write_text("\n".join(lines) + "\n")
+
+
+def three_dimensional(dataset):
+    image = nib.load(bold(dataset))
+    nib.save(image.slicer[..., 0], bold(dataset))
+
+
+def truncated(dataset):
+    content = bold(dataset).read_bytes()
+    bold(dataset).write_bytes(content[: len(content) // 2])
+
+
+def not_gzip(dataset):
+    bold(dataset).write_bytes(gzip.decompress(bold(dataset).read_bytes()))
+
+
+def empty_file(dataset):
+    bold(dataset).write_bytes(b"")
+
+
+def damaged_header(dataset):
+    bold(dataset).write_bytes(gzip.compress(b"no image at all" * 100))
+
+
+def no_repetition_time(dataset):
+    sidecar = dataset / "task-cuetarget_bold.json"
+    sidecar.write_text(json.dumps({"TaskName": "cuetarget"}))
+
+
+def another_repetition_time(dataset):
+    sidecar = dataset / "task-cuetarget_bold.json"
+    sidecar.write_text(json.dumps({"TaskName": "cuetarget", "RepetitionTime": 1.79355}))
+
+
+def repetition_time_in_milliseconds(dataset):
+    sidecar = dataset / "task-cuetarget_bold.json"
+    sidecar.write_text(json.dumps({"TaskName": "cuetarget", "RepetitionTime": 2000}))
+
+
+def few_scans(dataset):
+    image = nib.load(bold(dataset))
+    nib.save(image.slicer[..., :3], bold(dataset))
+    events(dataset).write_text("onset\tduration\ttrial_type\n0\t1\tcue\n1\t1\ttarget\n")
+
+
+def constant_everywhere(dataset):
+    image = nib.load(bold(dataset))
+    constant = np.full(image.shape, 7, dtype=np.int16)
+    nib.save(nib.Nifti1Image(constant, image.affine, image.header), bold(dataset))
+
+
+def another_grid(dataset):
+    image = nib.load(bold(dataset))
+    nib.save(image.slicer[:-1], bold(dataset))
+
+
+def no_description(dataset):
+    (dataset / "dataset_description.json").unlink()
+
+
+def nothing(dataset):
+    pass
+
+
+TABLE = [
+    (no_events, [], 66, ["None of the 4", "events", "_events.tsv"]),
+    (no_trial_type, [], 65, [f"{RUN}_events.tsv", "trial_type", "stim_type", "Add"]),
+    (onset_not_available, [], 65, [f"{RUN}_events.tsv", "onset n/a", "line 4"]),
+    (onsets_in_milliseconds, [], 65, [f"{RUN}_events.tsv", "after the end", "milliseconds"]),
+    (onsets_before_the_run, [], 65, [f"{RUN}_events.tsv", "outside of the run"]),
+    (commas_instead_of_tabs, [], 65, [f"{RUN}_events.tsv", "separated by tabs"]),
+    (negative_duration, [], 65, [f"{RUN}_events.tsv", "negative durations", "line 2"]),
+    (three_dimensional, [], 65, [f"{RUN}_bold.nii.gz", "14 x 16 x 10", "4-D"]),
+    (truncated, [], 65, [f"{RUN}_bold.nii.gz", "cut off", "80 volumes"]),
+    (not_gzip, [], 65, [f"{RUN}_bold.nii.gz", "not gzip"]),
+    (empty_file, [], 65, [f"{RUN}_bold.nii.gz", "empty"]),
+    (damaged_header, [], 65, [f"{RUN}_bold.nii.gz", "not a readable NIfTI"]),
+    (no_repetition_time, [], 65, [f"{RUN}_bold.nii.gz", "RepetitionTime", "header says 2"]),
+    (another_repetition_time, [], 65, [f"{RUN}_bold.nii.gz", "1.79355 s", "header 2 s"]),
+    (repetition_time_in_milliseconds, [], 65, [f"{RUN}_bold.nii.gz", "write 2"]),
+    (few_scans, [], 65, [f"{RUN}_bold.nii.gz", "3 volumes", "degree of freedom"]),
+    (another_grid, [], 65, [f"{RUN}_bold.nii.gz", "different grids", "--run-label"]),
+    (no_description, [], 16, ["dataset_description.json"]),
+    (nothing, ["--participant-label", "1"], 18, ["no participant '1'", "01, 02"]),
+    (nothing, ["--task", "cuetargt"], 18, ["cuetargt", "Did you mean 'cuetarget'?"]),
+    (nothing, ["--run-label", "7"], 18, ["run '7'", "1, 2"]),
+    (nothing, ["--conditions", "targe"], 65, ["targe", "Did you mean 'target'?"]),
+    (nothing, ["--contrast", "cue - tarqet"], 65, ["tarqet", "target"]),
+    (nothing, ["--orthogonalize", "cue ~ cue"], 65, ["--orthogonalize", "cue"]),
+    (nothing, ["--orthogonalize", "cue ~ tarqet"], 65, ["--orthogonalize", "tarqet"]),
+    (nothing, ["--model", "absent_smdl.json"], 66, ["absent_smdl.json"]),
+    (nothing, ["--model", "x.json", "--high-pass", "60"], 2, ["--high-pass", "x.json"]),
+    (nothing, ["--fir-delays", "0", "2"], 2, ["--hrf-model fir"]),
+    (nothing, ["--bids-filter-file", "absent.json"], 66, ["absent.json"]),
+]
+
+
+@pytest.mark.parametrize(
+    ("spoil", "options", "code", "words"),
+    TABLE,
+    ids=[f"{spoil.__name__}{'-'.join(options)}" for spoil, options, _, _ in TABLE],
+)
+def test_bad_input_is_refused_before_fitting(
+    spoil, options, code, words, dataset, tmp_path, capsys
+):
+    spoil(dataset)
+
+    found = main([str(dataset), str(tmp_path / "out"), "participant", *options])
+
+    message = capsys.readouterr().err
+    assert found == code, message
+    for word in words:
+        assert word in message
+    assert "Traceback" not in message
+    assert not list(tmp_path.glob("out/**/*.nii.gz"))
+
+
+def test_an_unknown_level_is_named_with_its_code(dataset, tmp_path, capsys):
+    assert main([str(dataset), str(tmp_path / "out"), "particpant"]) == 17
+    assert "Did you mean 'participant'?" in capsys.readouterr().err
+
+
+def test_the_dataset_itself_is_never_the_output(dataset, capsys):
+    assert main([str(dataset), str(dataset), "participant"]) == 2
+    assert "never written to" in capsys.readouterr().err
+
+
+def test_a_folder_that_is_not_there_is_missing_input(tmp_path, capsys):
+    assert main([str(tmp_path / "nowhere"), str(tmp_path / "out"), "participant"]) == 66
+    assert "nowhere" in capsys.readouterr().err
+
+
+def test_an_output_that_cannot_be_written_is_said(dataset, tmp_path, capsys):
+    (tmp_path / "file").write_text("in the way")
+
+    assert main([str(dataset), str(tmp_path / "file" / "out"), "participant"]) == 73
+    assert "cannot be written" in capsys.readouterr().err
+
+
+def test_a_run_that_fails_while_it_is_read_leaves_the_others_whole(dataset, tmp_path, capsys):
+    constant_everywhere(dataset)
+    out = tmp_path / "out"
+
+    code = main([str(dataset), str(out), "participant"])
+
+    said = capsys.readouterr()
+    assert code == 1
+    assert f"{RUN}_bold.nii.gz has no voxel to analyse" in said.err
+    assert (out / "sub-02.html").is_file()
+    assert list((out / "node-run" / "sub-01" / "func").glob("*_run-2_*stat-t_statmap.nii.gz"))
+    assert not list(out.rglob("*_run-1_contrast*_statmap.nii.gz")) or not list(
+        (out / "node-run" / "sub-01").rglob("*_run-1_*")
+    )
+    assert not list(out.rglob(".*.nii.gz.*"))  # nothing half-written
+
+
+def test_constant_and_missing_voxels_are_left_out_and_counted(dataset, tmp_path):
+    image = nib.load(bold(dataset))
+    data = np.asarray(image.dataobj).astype(np.float32)
+    data[7, 8, 5] = 500
+    data[8, 8, 5, 3] = np.nan
+    nib.save(nib.Nifti1Image(data, image.affine), bold(dataset))
+    header = nib.load(bold(dataset)).header
+    header.set_zooms((4, 4, 4, 2))
+    nib.save(nib.Nifti1Image(data, image.affine, header), bold(dataset))
+    whole = nib.Nifti1Image(np.ones(image.shape[:3], dtype=np.uint8), image.affine)
+    nib.save(whole, tmp_path / "mask.nii.gz")
+    out = tmp_path / "out"
+
+    code = main([str(dataset), str(out), "participant", "--mask", str(tmp_path / "mask.nii.gz")])
+
+    design = json.loads((out / "node-run" / "sub-01" / "func" / f"{RUN}_design.json").read_text())
+    mask = nib.load(out / "node-run" / "sub-01" / "func" / f"{RUN}_desc-brain_mask.nii.gz")
+    assert code == 0
+    assert any("constant or not finite" in note for note in design["LeftOut"])
+    assert mask.get_fdata()[7, 8, 5] == mask.get_fdata()[8, 8, 5] == 0
+    assert np.isfinite(
+        nib.load(
+            out / "node-run" / "sub-01" / "func" / f"{RUN}_contrast-cue_stat-t_statmap.nii.gz"
+        )
+        .get_fdata()
+        .sum()
+    )
+
+
+def test_the_group_needs_two_subjects(dataset, tmp_path, capsys):
+    out = tmp_path / "out"
+    assert main([str(dataset), str(out), "participant", "--participant-label", "sub-01"]) == 0
+
+    assert main([str(dataset), str(out), "group"]) == 65
+    assert "at least two subjects" in capsys.readouterr().err
+
+
+def test_the_group_needs_the_participant_level(dataset, tmp_path, capsys):
+    assert main([str(dataset), str(tmp_path / "out"), "group"]) == 66
+    assert "participant level" in capsys.readouterr().err
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_a_read_only_output_is_said(dataset, tmp_path, capsys):
+    (tmp_path / "out").mkdir(mode=0o500)
+
+    assert main([str(dataset), str(tmp_path / "out"), "participant"]) == 73
