@@ -88,8 +88,7 @@ def t_statistics(
         Variance of the effect, t, and degrees of freedom, which are one number when the
         noise model has no parameter to estimate. Where the variance is 0, t is 0.
     """
-    variance, t = np.empty_like(effects), np.empty_like(effects)
-    dofs = np.empty_like(effects)
+    variance, dofs = np.empty_like(effects), np.empty_like(effects)
     constant = True
     for voxels in _blocks(effects.size):
         moments = estimates.contrast_moments(row[np.newaxis], voxels)
@@ -101,7 +100,7 @@ def t_statistics(
             dof,
         )
         constant = moments.gradients.shape[1] == 0
-    t[:] = _ratio(effects, np.sqrt(variance))
+    t = _ratio(effects, np.sqrt(variance))
     return variance, t, float(dof) if constant else dofs
 
 
@@ -130,7 +129,9 @@ def f_statistics(
     -----
     F = e' V⁻¹ e / q. With noise parameters, V = P diag(v) P' splits F into q squared t values
     with Satterthwaite degrees of freedom νₘ, and F has 2E / (E - q) with
-    E = Σ νₘ / (νₘ - 2) [1]_.
+    E = Σ νₘ / (νₘ - 2) [1]_. P, and with it the result, depends on which rows span the
+    contrast; rows that are uncorrelated in white noise, as `evaluate_contrast` gives them,
+    make it the same for all ways to write a contrast.
 
     References
     ----------

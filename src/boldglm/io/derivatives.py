@@ -54,6 +54,42 @@ FILES = {
 }
 
 
+_PAGE = """\
+# Outputs
+
+Made from the tables in `io/derivatives.py`; a test compares them.
+
+Files of a node lie in `node-<node>/sub-<label>/[ses-<label>/]func/`, those of the group in
+`node-<node>/`. Names start with the entities of the run, less those that were combined.
+
+| file | what it is |
+|---|---|
+{files}
+
+Maps are `..._contrast-<contrast>_stat-<label>_statmap.nii.gz`, float32, zero outside the mask,
+each with a JSON sidecar: exact contrast name and weights, test, degrees of freedom, unit, model,
+noise model, HRF, sources, mask, design and software version.
+
+| stat | unit | what it is |
+|---|---|---|
+{statistics}
+
+Beside them: `dataset_description.json`, `models/model-<name>_smdl.json` (the model as run),
+`sub-<label>.html` and `group.html` (reports), pictures under `sub-<label>/figures/`, and `logs/`
+(settings, crash files, and the records that resuming relies on).
+"""
+
+
+def outputs_page() -> str:
+    """Return docs/outputs.md: every kind of file, from the tables above."""
+    return _PAGE.format(
+        files="\n".join(f"| `..._{ending}` | {text} |" for ending, text in FILES.items()),
+        statistics="\n".join(
+            f"| {one.label} | {one.unit} | {one.description} |" for one in STATISTICS.values()
+        ),
+    )
+
+
 def camel_case(name: str) -> str:
     """Turn any name into the camelCase alphanumerics that a BIDS label allows.
 
