@@ -126,6 +126,28 @@ def test_degrees_of_freedom_count_the_uncertainty_of_rho(problem, found):
     assert (tested.dof < found.dof).all()
 
 
+def test_degrees_of_freedom_of_f_are_those_of_fai_and_cornelius(problem, found):
+    bold, X = problem
+    C, h = np.eye(8)[[2, 3, 4]], 1e-3
+    tested = found.contrast(C)
+    # the method depends on which rows span the contrast: those uncorrelated in white noise
+    C = np.linalg.solve(np.linalg.cholesky(C @ np.linalg.pinv(X.T @ X) @ C.T), C)
+
+    expected = []
+    for y, z in zip((bold - bold.mean(axis=0)).T, np.arctanh(found.rho), strict=True):
+        low, middle, high = (FullCovariance(y, X, np.tanh(z + d)) for d in (-h, 0, h))
+        of_z = 2 * h**2 / (low.criterion - 2 * middle.criterion + high.criterion)
+        covariances = [one.ssr / one.dof * (C @ one.unscaled @ C.T) for one in (low, middle, high)]
+        values, vectors = np.linalg.eigh(covariances[1])
+        change = (covariances[2] - covariances[0]) / (2 * h)
+        slopes = np.diag(vectors.T @ change @ vectors) / values
+        each = 2 / (2 / found.dof + slopes**2 * of_z)
+        total = (each / (each - 2)).sum()
+        expected.append(2 * total / (total - 3))
+
+    np.testing.assert_allclose(tested.dof, expected, rtol=1e-3)
+
+
 def test_f_matches_the_full_covariance(problem, found):
     bold, X = problem
     C = np.eye(8)[[2, 3, 4]]

@@ -98,6 +98,19 @@ def test_one_or_two_slices_are_masked_like_a_plane(axis, n_slices):
     assert np.moveaxis(mask, axis, 0)[0, 20, 24]
 
 
+def test_an_eye_on_a_stalk_is_left_out_of_a_single_slice_too():
+    image, brain = head()
+    image[20, 41:44, 15] = 1000.0
+    eye = ellipsoid(image.shape, (20, 45, 15), (2, 2, 2)) & ~brain
+    image[eye] = 1500.0
+    plane = slice(15, 16)
+
+    mask = compute_brain_mask(image[:, :, plane], np.ones((40, 48, 1), bool))
+
+    assert not mask[eye[:, :, plane]].any()
+    assert overlap(mask, brain[:, :, plane]) > 0.98
+
+
 def test_a_slab_is_not_worn_away_at_its_faces():
     image, brain = head()
     slab = slice(13, 17)

@@ -83,6 +83,13 @@ def test_degrees_of_freedom_may_differ_by_voxel():
         np.testing.assert_allclose(found.z[voxel], alone.z[0], rtol=1e-13)
 
 
+def test_known_variances_give_a_normal_deviate():
+    found = combine_fixed_effects([[50.0], [70.0]], [[1.0], [1.0]], [np.inf, np.inf])
+
+    np.testing.assert_allclose(found.dof, np.inf)
+    np.testing.assert_allclose(found.z, 120 / np.sqrt(2), rtol=1e-14)
+
+
 def test_fixed_effects_of_two_long_runs_are_near_one_fit_of_both():
     rng = np.random.default_rng(0)
     X, bold = rng.normal(size=(2, 4000, 2)), rng.normal(size=(2, 4000, 40))

@@ -114,6 +114,14 @@ def test_degrees_of_freedom_may_differ_by_voxel_and_be_infinite():
     np.testing.assert_allclose(t_to_p(2.0, np.inf), 0.0227501319481792, rtol=1e-12)
 
 
+@pytest.mark.parametrize("dof", [1e9, 1e12, 1e14, 1e300])
+def test_very_many_degrees_of_freedom_are_nearly_normal(dof):
+    t = np.array([0.5, 5.0, 39.0])
+
+    # Cornish and Fisher: z = t - (t³ + t) / 4ν + ...
+    np.testing.assert_allclose(t_to_z(t, dof), t - (t**3 + t) / (4 * dof), rtol=1e-7)
+
+
 def test_the_two_tails_of_t_sum_to_one():
     t = np.linspace(-40, 40, 81)
 

@@ -88,7 +88,10 @@ def combine_fixed_effects(
     shares = _quotient(precision, total)
     effect = (shares * np.where(usable, e, 0.0)).sum(axis=0)
     variance = _quotient(1 + 4 * (shares * (1 - shares) / nu).sum(axis=0), total)
-    dof = np.where(total > 0, 1 / np.maximum((shares**2 / nu).sum(axis=0), 1e-300), 1.0)
+    uncertainty = (shares**2 / nu).sum(axis=0)
+    dof = np.full(total.shape, np.inf)
+    np.divide(1.0, uncertainty, out=dof, where=uncertainty > 0)
+    dof[total == 0] = 1.0
     t = _quotient(effect, np.sqrt(variance))
     return Contrast(name, np.ones(len(e)), "t", effect, variance, t, dof)
 

@@ -15,6 +15,10 @@ from boldglm.glm.kernels import FloatArray
 # Below this p the logarithm is used; float64 ends at 1e-308.
 SMALLEST_P = 1e-200
 
+# Above this the t distribution is the normal one, to more digits than float64 has for any
+# t that matters, and the beta function has lost its own.
+AS_GOOD_AS_INFINITE = 1e13
+
 MAX_TERMS = 500
 
 
@@ -39,7 +43,8 @@ def t_to_p(t: ArrayLike, dof: ArrayLike) -> FloatArray:
     [0.5, 0.02275, 0.97725]
     """
     values, dofs = _float(t, dof)
-    return np.where(np.isinf(dofs), special.ndtr(-values), special.stdtr(dofs, -values))
+    normal = dofs > AS_GOOD_AS_INFINITE
+    return np.where(normal, special.ndtr(-values), special.stdtr(dofs, -values))
 
 
 def t_to_z(t: ArrayLike, dof: ArrayLike) -> FloatArray:
@@ -76,13 +81,14 @@ def t_to_z(t: ArrayLike, dof: ArrayLike) -> FloatArray:
     size = np.abs(values)
     p = t_to_p(size, dofs)
     z = np.asarray(-special.ndtri(p))
-    far = (p < SMALLEST_P) & np.isfinite(dofs) & np.isfinite(size)
+    normal = dofs > AS_GOOD_AS_INFINITE
+    far = (p < SMALLEST_P) & ~normal & np.isfinite(size)
     if far.any():
         nu, square = dofs[far], np.minimum(size[far], 1e150) ** 2  # 1e300 is far enough
         inside, outside = nu / (nu + square), square / (nu + square)
         log_p = _log_beta_tail(nu / 2, np.full_like(nu, 0.5), inside, outside) - np.log(2)
         z[far] = -special.ndtri_exp(log_p)
-    z = np.where(np.isinf(dofs), size, z)
+    z = np.where(normal, size, z)
     return np.copysign(z, values)
 
 
