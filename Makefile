@@ -9,7 +9,7 @@ PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3 python; do \
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
-IMAGE ?= boldglm:test
+IMAGE ?= boldglm
 # Container tool scripts, used where no Docker engine or no Apptainer is at hand.
 CTR_TOOLS ?= $(wildcard ../shared/tools/ctr)
 
@@ -62,4 +62,4 @@ image-test: $(VENV)/.installed  ## run the image read-only, as another user, in 
 	@CTR_TOOLS="$(CTR_TOOLS)" bash tests/container/image.sh test $(IMAGE)
 
 clean:  ## remove what make created
-	rm -rf $(VENV) .image demo .pytest_cache .ruff_cache .mypy_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) demo .pytest_cache .ruff_cache .mypy_cache .hypothesis .import_linter_cache
