@@ -2,7 +2,7 @@
 
     python compare_outputs.py REFERENCE OTHER [OTHER ...]
 
-Exits with 1 and says what differs. Used by `image.sh` to hold the container to a plain installation.
+Exits with 1 and says what differs. `image.sh` holds the container to a plain installation by it.
 """
 
 import sys
@@ -20,7 +20,7 @@ ATOL = (
 
 
 def files_in(folder: Path) -> set[str]:
-    """Return the files below a folder, but for logs/, which tell of the call and not of the data."""
+    """Return the files below a folder, but for logs/: they tell of the call, not of the data."""
     found = (path.relative_to(folder) for path in folder.rglob("*") if path.is_file())
     return {path.as_posix() for path in found if path.parts[0] != "logs"}
 

@@ -3,6 +3,7 @@
 import nibabel as nib
 import numpy as np
 import pytest
+
 from container.compare_outputs import differences, main
 
 MAP = "node-run/sub-01_stat-t_statmap.nii.gz"

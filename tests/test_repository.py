@@ -1,0 +1,304 @@
+"""What the repository says about itself is true: sizes, imports, documents, versions, image."""
+
+import ast
+import contextlib
+import io
+import os
+import re
+import shlex
+import subprocess
+import sysconfig
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from boldglm._version import __version__
+from boldglm.cli.parser import build_demo_parser, build_parser
+
+ROOT = Path(__file__).parents[1]
+SOURCES = sorted((ROOT / "src").rglob("*.py"))
+TESTS = sorted((ROOT / "tests").rglob("*.py"))
+DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+SCRIPTS = Path(sysconfig.get_path("scripts"))
+
+MODULE_LINES = 400
+BODY_LINES = 50
+BUILDER_LINES = 120  # init_*: a graph is one list of nodes and connections
+UNTELLING_NAMES = {"utils", "misc", "helpers", "common", "base"}
+
+
+def in_repository(path):
+    return path.relative_to(ROOT).as_posix()
+
+
+def body_lines(function):
+    """Return how many lines a function has below its signature and docstring."""
+    body = function.body[1:] if ast.get_docstring(function) is not None else function.body
+    return function.end_lineno - body[0].lineno + 1 if body else 0
+
+
+def options_of(parser):
+    return {option for action in parser._actions for option in action.option_strings}
+
+
+def preferred_options(parser):
+    """Return one spelling of each option: the long one with hyphens."""
+    long = (
+        next(option for option in action.option_strings if option.startswith("--"))
+        for action in parser._actions
+        if action.option_strings
+    )
+    return sorted(long)
+
+
+def shell_lines(path):
+    """Return the commands of a document's shell blocks, with continued lines joined."""
+    text = path.read_text(encoding="utf-8")
+    blocks = re.findall(r"^```(?:sh|bash|console)\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+    joined = "\n".join(blocks).replace("\\\n", " ")
+    return [line.removeprefix("$ ") for line in joined.splitlines() if line.strip()]
+
+
+def boldglm_calls(path):
+    """Return the arguments of every call of boldglm in shell blocks, in a container or not."""
+    calls = []
+    for line in shell_lines(path):
+        words = shlex.split(line, comments=True)
+        # the program itself, the name of the image or of the SIF file: what follows is ours
+        starts = [i for i, word in enumerate(words) if re.fullmatch(r"boldglm(\.sif|:\S+)?", word)]
+        building = "build" in words
+        if starts and not building:
+            calls.append(words[starts[-1] + 1 :])
+    return calls
+
+
+def make_targets():
+    text = (ROOT / "Makefile").read_text(encoding="utf-8")
+    return set(re.findall(r"^([a-z-]+):", text, re.MULTILINE))
+
+
+def stages():
+    """Return the instructions of each stage of the Dockerfile, one string per instruction."""
+    text = (ROOT / "Dockerfile").read_text(encoding="utf-8")
+    lines = [line for line in text.splitlines() if not line.lstrip().startswith("#")]
+    instructions = [one for one in "\n".join(lines).replace("\\\n", " ").splitlines() if one]
+    found = []
+    for instruction in instructions:
+        if instruction.startswith("FROM "):
+            found.append([])
+        if found:
+            found[-1].append(" ".join(instruction.split()))
+    return found
+
+
+def test_the_code_is_where_these_tests_look():
+    assert len(SOURCES) > 40
+    assert len(TESTS) > 20
+
+
+def test_no_module_is_too_long_to_read():
+    lengths = {path: len(path.read_text("utf-8").splitlines()) for path in SOURCES + TESTS}
+
+    assert {in_repository(path): n for path, n in lengths.items() if n > MODULE_LINES} == {}
+
+
+def test_no_function_is_too_long_to_read():
+    too_long = {}
+    for path in SOURCES:
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                limit = BUILDER_LINES if node.name.startswith("init_") else BODY_LINES
+                if body_lines(node) > limit:
+                    too_long[f"{in_repository(path)}: {node.name}"] = body_lines(node)
+
+    assert too_long == {}
+
+
+def test_nothing_in_the_sources_is_left_for_later():
+    left = {}
+    for path in SOURCES:
+        words = re.findall(
+            r"\b(TODO|FIXME|XXX|HACK|NotImplementedError)\b", path.read_text(encoding="utf-8")
+        )
+        if words:
+            left[in_repository(path)] = words
+
+    assert left == {}
+
+
+def test_module_names_tell_what_is_in_them():
+    untelling = [path for path in SOURCES if path.stem.lstrip("_") in UNTELLING_NAMES]
+
+    assert untelling == []
+
+
+def test_imports_keep_their_directions(tmp_path):
+    result = subprocess.run(
+        [SCRIPTS / "lint-imports", "--no-cache"],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": ""},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert result.returncode == 0, result.stdout
+    assert re.search(r"Contracts: [1-9]\d* kept, 0 broken", result.stdout)
+
+
+def test_the_picture_of_the_layers_is_the_rule_that_is_enforced():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    contracts = project["tool"]["importlinter"]["contracts"]
+    (layers,) = [one["layers"] for one in contracts if one["type"] == "layers"]
+
+    picture = " -> ".join(layers).replace("boldglm.", "")
+
+    assert picture in (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+
+
+def test_the_version_is_the_same_everywhere():
+    citation = (ROOT / "CITATION.cff").read_text(encoding="utf-8")
+    changes = (ROOT / "CHANGES.md").read_text(encoding="utf-8")
+
+    assert re.findall(r"^version: (\S+)$", citation, re.MULTILINE) == [__version__]
+    assert re.findall(r"^## (\S+)", changes, re.MULTILINE)[0] == __version__
+
+
+def test_the_licence_is_the_same_everywhere():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    citation = (ROOT / "CITATION.cff").read_text(encoding="utf-8")
+    licence = (ROOT / "LICENSE").read_text(encoding="utf-8")
+
+    assert project["license"] in re.findall(r"^license: (\S+)$", citation, re.MULTILINE)
+    assert "Apache License\n                           Version 2.0" in licence
+    assert "END OF TERMS AND CONDITIONS" in licence
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=in_repository)
+def test_links_between_documents_lead_somewhere(path):
+    text = path.read_text(encoding="utf-8")
+
+    for target in re.findall(r"\]\(([^)#\s]+)[^)]*\)", text):
+        if not target.startswith(("http://", "https://", "mailto:")):
+            assert (path.parent / target).exists(), target
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=in_repository)
+def test_documents_name_only_what_make_can_do(path):
+    text = path.read_text(encoding="utf-8")
+    named = re.findall(r"^(?: {4})?make ([a-z-]+)", text, re.MULTILINE)
+    named += re.findall(r"`make ([a-z-]+)`", text)
+
+    assert set(named) <= make_targets()
+
+
+def test_the_readme_names_the_commands_that_a_newcomer_needs():
+    commands = [line for line in shell_lines(ROOT / "README.md") if line.startswith("make ")]
+
+    assert {"make demo", "make test"} <= {" ".join(line.split()[:2]) for line in commands}
+
+
+def test_the_readme_calls_the_program_by_hand_and_in_containers():
+    commands = " ".join(shell_lines(ROOT / "README.md"))
+
+    assert len(boldglm_calls(ROOT / "README.md")) >= 4
+    assert "docker run" in commands
+    assert "apptainer run" in commands
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=in_repository)
+def test_calls_in_documents_are_understood_by_the_parser(path):
+    for arguments in boldglm_calls(path):
+        said = io.StringIO()
+        parser = build_demo_parser() if arguments[:1] == ["demo"] else build_parser()
+        try:
+            with contextlib.redirect_stderr(said):
+                parser.parse_args(arguments[1:] if arguments[:1] == ["demo"] else arguments)
+        except SystemExit:
+            pytest.fail(f"boldglm {shlex.join(arguments)}: {said.getvalue()}")
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=in_repository)
+def test_options_in_running_text_exist(path):
+    text = re.sub(r"^```.*?^```", "", path.read_text("utf-8"), flags=re.MULTILINE | re.DOTALL)
+    code = " ".join(re.findall(r"`([^`]+)`", text))
+    named = set(re.findall(r"(?<![\w-])--[a-z][a-z-]*", code))
+
+    assert named <= options_of(build_parser()) | options_of(build_demo_parser())
+
+
+@pytest.mark.parametrize(
+    "option", preferred_options(build_parser()) + preferred_options(build_demo_parser())
+)
+def test_every_option_is_in_the_readme_or_the_docs(option):
+    text = " ".join(path.read_text(encoding="utf-8") for path in DOCUMENTS)
+
+    assert re.search(rf"(?<![\w-]){option}(?![\w-])", text)
+
+
+def test_continuous_integration_types_what_a_person_types():
+    script = ROOT / ".ci" / "run"
+
+    assert os.access(script, os.X_OK)
+    assert "make test" in script.read_text(encoding="utf-8").splitlines()
+
+
+def test_the_image_has_two_stages_on_one_base_and_the_last_installs_nothing():
+    builder, final = stages()
+
+    assert builder[0] == "FROM ${PYTHON_IMAGE} AS builder"
+    assert final[0] == "FROM ${PYTHON_IMAGE}"
+    assert not re.search(r"\b(pip|apt|apt-get|gcc|conda)\b", " ".join(final))
+    assert "COPY --from=builder /opt/venv /opt/venv" in final
+
+
+def test_the_image_starts_the_program_itself_for_any_user():
+    _, final = stages()
+
+    assert 'ENTRYPOINT ["/opt/venv/bin/boldglm"]' in final
+    assert not [one for one in final if one.startswith(("USER", "CMD", "VOLUME"))]
+    assert "RUN mkdir -p /data /out /work /home/boldglm && chmod 1777 /home/boldglm" in final
+
+
+@pytest.mark.parametrize(
+    "setting",
+    [
+        "HOME=/home/boldglm",
+        "LC_ALL=C.UTF-8",
+        "MKL_NUM_THREADS=1",
+        "MPLBACKEND=Agg",
+        "NO_ET=1",
+        "OMP_NUM_THREADS=1",
+        "OPENBLAS_NUM_THREADS=1",
+        "PYTHONDONTWRITEBYTECODE=1",
+        "PYTHONNOUSERSITE=1",
+    ],
+)
+def test_the_image_keeps_to_itself(setting):
+    (environment,) = [one for one in stages()[1] if one.startswith("ENV")]
+
+    assert setting in environment.split()
+
+
+def test_a_change_of_the_code_leaves_the_layer_of_dependencies_alone():
+    builder, _ = stages()
+    copies = [i for i, one in enumerate(builder) if one.startswith("COPY")]
+    installs = [i for i, one in enumerate(builder) if "pip install" in one]
+
+    assert builder[copies[0]] == "COPY pyproject.toml ./"
+    assert copies[0] < installs[0] < copies[1] < installs[1]
+    assert "--only-binary :all:" in builder[installs[0]]
+    assert "/usr/local/lib" not in " ".join(builder)
+
+
+def test_what_the_wheel_is_made_of_reaches_the_image_and_nothing_else():
+    text = (ROOT / ".dockerignore").read_text(encoding="utf-8")
+    rules = [line for line in text.splitlines() if line and not line.startswith("#")]
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    included = project["tool"]["hatch"]["build"]["targets"]["wheel"]["force-include"]
+    needed = {"pyproject.toml", "src", project["project"]["readme"], *included}
+    needed |= set(project["project"]["license-files"])
+
+    assert rules[0] == "*"
+    assert {rule[1:] for rule in rules if rule.startswith("!")} == needed
