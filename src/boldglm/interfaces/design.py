@@ -93,7 +93,8 @@ class BuildDesign(SimpleInterface):
             raise ValueError(
                 "BuildDesign needs bold_file, or n_scans and repetition_time (in seconds)."
             )
-        return RunTiming(int(n_scans), float(repetition_time), self.inputs.start_time)
+        start_time = self.inputs.start_time if isdefined(self.inputs.start_time) else 0.0
+        return RunTiming(int(n_scans), float(repetition_time), start_time)
 
 
 class _OrthogonalizeDesignInput(BaseInterfaceInputSpec):

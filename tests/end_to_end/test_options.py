@@ -1,0 +1,176 @@
+"""What single options change, seen in the files that they change."""
+
+import json
+import subprocess
+import sys
+import time
+
+import nibabel as nib
+import numpy as np
+import pandas as pd
+import pytest
+from bsmschema.models import BIDSStatsModel
+
+from boldglm.cli.main import main
+from boldglm.cli.parser import HRF_MODELS as OFFERED_HRFS
+from boldglm.cli.parser import NOISE_MODELS as OFFERED_NOISE
+from boldglm.glm import HRF_MODELS, NOISE_MODELS, fit
+from boldglm.io.designs import read_design
+
+RUN = "node-run/sub-01/func/sub-01_task-cuetarget_run-1"
+
+
+def participant(dataset, out, *options):
+    code = main([str(dataset), str(out), "participant", "--participant-label", "01", *options])
+    assert code == 0
+
+
+def load(path):
+    return np.asarray(nib.load(path).dataobj, dtype=float)
+
+
+def test_orthogonalizing_moves_the_shared_part_to_the_reference(dataset, tmp_path):
+    participant(dataset, tmp_path / "plain", "--noise-model", "ols")
+    participant(
+        dataset, tmp_path / "orth", "--noise-model", "ols", "--orthogonalize", "target ~ cue"
+    )
+    participant(dataset, tmp_path / "alone", "--noise-model", "ols", "--conditions", "cue")
+
+    def effect(out, condition):
+        return load(tmp_path / out / f"{RUN}_contrast-{condition}_stat-effect_statmap.nii.gz")
+
+    np.testing.assert_allclose(effect("orth", "target"), effect("plain", "target"), atol=1e-4)
+    np.testing.assert_allclose(effect("orth", "cue"), effect("alone", "cue"), atol=1e-4)
+    assert np.abs(effect("orth", "cue") - effect("plain", "cue")).max() > 0.1
+    assert "what orthogonalization changed" in (tmp_path / "orth/sub-01.html").read_text().lower()
+    assert "what orthogonalization changed" not in (
+        (tmp_path / "plain/sub-01.html").read_text().lower()
+    )
+
+
+def test_a_run_without_a_condition_goes_on_and_says_so(dataset, tmp_path):
+    events = dataset / "sub-01/func/sub-01_task-cuetarget_run-1_events.tsv"
+    lines = [line for line in events.read_text().splitlines() if "target" not in line]
+    events.write_text("\n".join(lines) + "\n")
+    out = tmp_path / "out"
+
+    participant(dataset, out)
+
+    said = json.loads((out / f"{RUN}_design.json").read_text())
+    assert any("'target' has no event" in note for note in said["LeftOut"])
+    assert not (out / f"{RUN}_contrast-target_stat-t_statmap.nii.gz").exists()
+    assert (
+        (out / "node-subject/sub-01/func")
+        .joinpath("sub-01_task-cuetarget_contrast-target_stat-t_statmap.nii.gz")
+        .is_file()
+    )
+    assert "did not estimate it" in (out / "sub-01.html").read_text()
+
+
+def test_start_time_of_the_sidecar_shifts_the_design(dataset, tmp_path):
+    sidecar = dataset / "task-cuetarget_bold.json"
+    sidecar.write_text(
+        json.dumps({"TaskName": "cuetarget", "RepetitionTime": 2.0, "StartTime": 1.0})
+    )
+
+    participant(dataset, tmp_path / "out")
+
+    times = read_design(tmp_path / "out" / f"{RUN}_design.tsv").frame_times
+    np.testing.assert_array_equal(times[:3], [1.0, 3.0, 5.0])
+
+
+def test_events_of_the_whole_task_are_inherited(dataset, tmp_path):
+    for path in list(dataset.rglob("*_events.tsv")):
+        content = path.read_bytes()
+        path.unlink()
+    (dataset / "task-cuetarget_events.tsv").write_bytes(content)
+
+    participant(dataset, tmp_path / "out")
+
+    assert (tmp_path / "out" / f"{RUN}_design.tsv").is_file()
+
+
+def test_the_design_file_is_a_table_that_others_can_read(dataset, tmp_path):
+    participant(dataset, tmp_path / "out", "--high-pass", "none")
+
+    table = pd.read_csv(tmp_path / "out" / f"{RUN}_design.tsv", sep="\t")
+    assert list(table.columns) == ["trial_type.cue", "trial_type.target", "constant"]
+    assert len(table) == 80
+
+
+def test_percent_is_the_signal_divided_by_its_mean(dataset, tmp_path):
+    participant(dataset, tmp_path / "percent")
+    participant(dataset, tmp_path / "raw", "--signal-scaling", "none")
+    name = f"{RUN}_contrast-cue_stat-effect_statmap.nii.gz"
+    mean = load(tmp_path / "raw" / f"{RUN}_desc-mean_boldref.nii.gz")
+    mask = load(tmp_path / "raw" / f"{RUN}_desc-brain_mask.nii.gz") > 0
+
+    percent, raw = load(tmp_path / "percent" / name), load(tmp_path / "raw" / name)
+
+    np.testing.assert_allclose(percent[mask], 100 * raw[mask] / mean[mask], rtol=1e-4, atol=1e-6)
+
+
+def test_the_maps_are_those_of_the_array_functions(dataset, tmp_path):
+    participant(dataset, tmp_path / "out", "--signal-scaling", "none")
+    mask = load(tmp_path / "out" / f"{RUN}_desc-brain_mask.nii.gz") > 0
+    source = dataset / "sub-01/func/sub-01_task-cuetarget_run-1_bold.nii.gz"
+    bold = np.asarray(nib.load(source).dataobj)[mask].T
+
+    design = read_design(tmp_path / "out" / f"{RUN}_design.tsv")
+    expected = fit(bold, design, noise="ar1").contrast("cue - target")
+
+    got = load(tmp_path / "out" / f"{RUN}_contrast-cueMinusTarget_stat-t_statmap.nii.gz")[mask]
+    np.testing.assert_allclose(got, expected.t, rtol=1e-5, atol=1e-6)
+
+
+def test_a_filter_file_selects_as_fmriprep_does(dataset, tmp_path):
+    filters = tmp_path / "filters.json"
+    filters.write_text(json.dumps({"bold": {"run": 2, "session": None}}))
+
+    participant(dataset, tmp_path / "out", "--bids-filter-file", str(filters))
+
+    names = {path.name for path in (tmp_path / "out/node-run").rglob("*_design.tsv")}
+    assert names == {"sub-01_task-cuetarget_run-2_design.tsv"}
+
+
+def test_a_dry_run_writes_nothing(dataset, tmp_path, capsys):
+    participant(dataset, tmp_path / "out", "--dry-run")
+
+    said = capsys.readouterr().out
+    assert not (tmp_path / "out").exists()
+    for words in ("80 volumes every 2 s", "VIF", "cue - target", "Nothing was fitted"):
+        assert words in said
+
+
+def test_the_saved_model_is_a_valid_bids_stats_model(dataset, tmp_path):
+    participant(dataset, tmp_path / "out", "--orthogonalize", "target ~ cue")
+
+    model = BIDSStatsModel.model_validate_json(
+        (tmp_path / "out/models/model-default_smdl.json").read_text()
+    )
+
+    assert [node.Level for node in model.Nodes] == ["Run", "Subject", "Dataset"]
+
+
+def test_the_parser_offers_what_the_numerics_have():
+    assert tuple(OFFERED_HRFS) == tuple(HRF_MODELS)
+    assert tuple(OFFERED_NOISE) == tuple(NOISE_MODELS)
+
+
+@pytest.mark.parametrize("option", ["--help", "--version", "--bids-exec-spec"])
+def test_questions_are_answered_without_heavy_imports(option):
+    code = (
+        "import sys; from boldglm.cli.main import main\n"
+        f"main([{option!r}])\n"
+        "heavy = {'numpy', 'scipy', 'pandas', 'nibabel', 'nipype', 'bids', 'matplotlib'}\n"
+        "sys.exit(len(heavy & set(sys.modules)))"
+    )
+    started = time.monotonic()
+
+    done = subprocess.run(
+        [sys.executable, "-c", code], check=False, capture_output=True, text=True, timeout=60
+    )
+
+    assert done.returncode == 0
+    assert done.stdout
+    assert time.monotonic() - started < 30  # a hang, not a measurement
