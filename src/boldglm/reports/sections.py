@@ -40,57 +40,78 @@ class ShownDesign:
 
 def draw_design(shown: ShownDesign, folder: Path) -> tuple[tuple[Figure, ...], tuple[Table, ...]]:
     """Draw everything about a design, and tabulate its collinearity."""
-    from boldglm.reports import figures as draw
-
-    design = shown.design
-    names = [_short(name) for name in design.names]
-    chosen = design.columns("condition")
-    of_interest = [names[column] for column in chosen]
+    names = [_short(name) for name in shown.design.names]
     drawn = [
-        Figure(
-            draw.plot_design_matrix(design.matrix, names, folder / "design.svg"),
-            f"Design matrix: {design.n_scans} volumes, {design.n_regressors} regressors.",
-            "Design matrix as a gray image, one column per regressor.",
-        ),
-        Figure(
-            draw.plot_regressors(
-                design.matrix[:, chosen],
-                of_interest,
-                design.frame_times,
-                folder / "regressors.svg",
-                events=[(_short(name), on, off) for name, on, off in shown.events],
-            ),
-            "Regressors over time with the events they come from (bars).",
-            "Curves of the condition regressors over the run.",
-        ),
-        Figure(
-            draw.plot_correlation(
-                shown.numbers.correlations[np.ix_(chosen, chosen)],
-                of_interest,
-                np.array([shown.numbers.vif[design.names[column]] for column in chosen]),
-                folder / "correlation.svg",
-            ),
-            "Correlations between regressors, and variance inflation factors (VIF) given all "
-            "other columns of the design.",
-            "Heat map of correlations beside bars of variance inflation factors.",
-        ),
+        _draw_matrix(shown.design, names, folder),
+        _draw_regressors(shown, names, folder),
+        _draw_correlation(shown, names, folder),
     ]
     if shown.before is not None:
-        drawn.append(_draw_orthogonalization(shown.before, design, names, folder))
+        drawn.append(_draw_orthogonalization(shown.before, shown.design, names, folder))
     if shown.contrast_rows:
-        drawn.append(
-            Figure(
-                draw.plot_contrasts(
-                    np.stack([weights[chosen] for _, weights in shown.contrast_rows]),
-                    [name for name, _ in shown.contrast_rows],
-                    of_interest,
-                    folder / "contrasts.svg",
-                ),
-                "Contrast weights over the condition regressors.",
-                "Heat map of contrast weights.",
-            )
-        )
+        drawn.append(_draw_weights(shown, names, folder))
     return tuple(drawn), (_efficiency_table(shown.numbers),)
+
+
+def _draw_matrix(design: Design, names: Sequence[str], folder: Path) -> Figure:
+    from boldglm.reports import figures as draw
+
+    return Figure(
+        draw.plot_design_matrix(design.matrix, names, folder / "design.svg"),
+        f"Design matrix: {design.n_scans} volumes, {design.n_regressors} regressors.",
+        "Design matrix as a gray image, one column per regressor.",
+    )
+
+
+def _draw_regressors(shown: ShownDesign, names: Sequence[str], folder: Path) -> Figure:
+    from boldglm.reports import figures as draw
+
+    chosen = shown.design.columns("condition")
+    return Figure(
+        draw.plot_regressors(
+            shown.design.matrix[:, chosen],
+            [names[column] for column in chosen],
+            shown.design.frame_times,
+            folder / "regressors.svg",
+            events=[(_short(name), on, off) for name, on, off in shown.events],
+        ),
+        "Regressors over time with the events they come from (bars).",
+        "Curves of the condition regressors over the run.",
+    )
+
+
+def _draw_correlation(shown: ShownDesign, names: Sequence[str], folder: Path) -> Figure:
+    from boldglm.reports import figures as draw
+
+    chosen = shown.design.columns("condition")
+    vif = [shown.numbers.vif[shown.design.names[column]] for column in chosen]
+    return Figure(
+        draw.plot_correlation(
+            shown.numbers.correlations[np.ix_(chosen, chosen)],
+            [names[column] for column in chosen],
+            np.array(vif),
+            folder / "correlation.svg",
+        ),
+        "Correlations between regressors, and variance inflation factors (VIF) given all other "
+        "columns of the design.",
+        "Heat map of correlations beside bars of variance inflation factors.",
+    )
+
+
+def _draw_weights(shown: ShownDesign, names: Sequence[str], folder: Path) -> Figure:
+    from boldglm.reports import figures as draw
+
+    chosen = shown.design.columns("condition")
+    return Figure(
+        draw.plot_contrasts(
+            np.stack([weights[chosen] for _, weights in shown.contrast_rows]),
+            [name for name, _ in shown.contrast_rows],
+            [names[column] for column in chosen],
+            folder / "contrasts.svg",
+        ),
+        "Contrast weights over the condition regressors.",
+        "Heat map of contrast weights.",
+    )
 
 
 def _draw_orthogonalization(
