@@ -13,8 +13,13 @@ from pathlib import Path
 
 import pytest
 
+from boldglm import glm
 from boldglm._version import __version__
+from boldglm.cli import parser as command_line
 from boldglm.cli.parser import build_demo_parser, build_parser
+from boldglm.glm import hrf
+from boldglm.io import model as model_file
+from boldglm.workflows import methods
 
 ROOT = Path(__file__).parents[1]
 SOURCES = sorted((ROOT / "src").rglob("*.py"))
@@ -145,6 +150,36 @@ def test_imports_keep_their_directions(tmp_path):
 
     assert result.returncode == 0, result.stdout
     assert re.search(r"Contracts: [1-9]\d* kept, 0 broken", result.stdout)
+
+
+def importers_of(package):
+    """Return the modules of the app that name a package in an import, as paths below boldglm."""
+    pattern = re.compile(rf"^\s*(?:import|from) {package}\b", re.MULTILINE)
+    found = [path for path in SOURCES if pattern.search(path.read_text(encoding="utf-8"))]
+    return {path.relative_to(ROOT / "src" / "boldglm").as_posix() for path in found}
+
+
+def test_pybids_is_asked_in_one_place_and_images_are_opened_in_one_layer():
+    assert importers_of("bids") == {"io/query.py"}
+    assert {module.split("/")[0] for module in importers_of("nibabel")} == {"io"}
+
+
+def test_the_choices_of_the_command_line_are_those_of_the_numerics_and_of_model_files():
+    families = {name.split(" + ")[0] for name in hrf.HRF_MODELS}
+
+    assert command_line.HRF_MODELS == hrf.HRF_MODELS
+    assert set(model_file.CONVOLVE_MODELS) == set(methods.HRF_WORDS) == families
+    assert command_line.NOISE_MODELS == model_file.NOISE_MODELS == glm.NOISE_MODELS
+    assert command_line.SIGNAL_SCALINGS == model_file.SIGNAL_SCALINGS
+
+
+def test_every_option_of_the_command_line_is_read():
+    sources = [path.read_text("utf-8") for path in SOURCES if path.parent.name == "cli"]
+    read = set(re.findall(r"\boptions\.([a-z_]+)", " ".join(sources)))
+    actions = [*build_parser()._actions, *build_demo_parser()._actions]
+
+    # what only prints something is answered before or during parsing
+    assert {action.dest for action in actions} - read == {"help", "version", "bids_exec_spec"}
 
 
 def test_the_picture_of_the_layers_is_the_rule_that_is_enforced():

@@ -118,14 +118,15 @@ def demo_data(tmp_path_factory):
 @pytest.mark.parametrize("action", actions, ids=lambda action: action.dest)
 def test_every_argument_of_the_parser_is_described_as_it_is(action):
     found = [entry for entry in SPEC["inputs"] if entry["id"] == identifier(action)]
-    assert len(found) == 1, f"bids_app_spec.json needs {json.dumps(expected_input(action))}"
+    wanted = f"bids_app_spec.json needs {json.dumps(expected_input(action), indent=2)}"
+    assert len(found) == 1, wanted
     described = {key: value for key, value in found[0].items() if key != "name"}
     if action.dest == "analysis_level":  # the parser leaves unknown levels to exit code 17
         choices = described.pop("value-choices")
         assert choices == ["participant", "group"]
         assert set(choices) <= set(LEVELS)
 
-    assert described == expected_input(action)
+    assert described == expected_input(action), wanted
 
 
 def test_nothing_is_described_that_the_parser_lacks():
