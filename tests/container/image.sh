@@ -117,6 +117,14 @@ both_levels() { # NAME: run_NAME into $scratch/NAME
   echo "Ran both levels ($1) in $((SECONDS - started)) s"
 }
 
+spec_in_image() { # the description as the wheel carries it
+  if [ "$engine" = docker ]; then
+    docker run --rm --network none "$image" --bids-exec-spec
+  else
+    CTR_NETWORK=none "$tools/run-image.sh" "$image" --bids-exec-spec
+  fi
+}
+
 input_sums() { (cd "$scratch/bids" && find . -type f -exec cksum {} + | sort); }
 
 run_tests() {
@@ -129,6 +137,7 @@ run_tests() {
   mv "$scratch/demo/bids" "$scratch/bids"
   chmod -R a+rX "$scratch/bids"
   input_sums >"$scratch/sums-before"
+  spec_in_image 2>/dev/null | cmp -s - bids_app_spec.json || fail "--bids-exec-spec in the image is not bids_app_spec.json"
   modes=(strict)
   if [ "${SKIP_APPTAINER:-0}" = 1 ]; then
     echo "Apptainer left out (SKIP_APPTAINER=1)"
