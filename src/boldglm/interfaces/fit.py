@@ -19,7 +19,7 @@ from boldglm.io.contrast_maps import estimate_contrasts
 from boldglm.io.derivatives import write_json
 from boldglm.io.designs import read_design
 from boldglm.io.images import write_map
-from boldglm.io.series import load_run
+from boldglm.io.series import Reading, load_run
 
 
 class _FitGLMInput(BaseInterfaceInputSpec):
@@ -28,6 +28,12 @@ class _FitGLMInput(BaseInterfaceInputSpec):
     mask_file = File(exists=True, desc="brain mask (default: computed from the series)")
     noise_model = traits.Str("ar1", usedefault=True, desc="ols or ar1")
     signal_scaling = traits.Enum("percent", "none", usedefault=True, desc="unit of the effects")
+    smoothing = traits.Range(
+        low=0.0, exclude_low=True, desc="FWHM in mm of a Gaussian within the mask (default: none)"
+    )
+    num_threads = traits.Int(
+        1, usedefault=True, nohash=True, desc="with more than one, files are decompressed ahead"
+    )
 
 
 class _FitGLMOutput(TraitedSpec):
@@ -46,10 +52,16 @@ class FitGLM(SimpleInterface):
 
     def _run_interface(self, runtime):
         mask_file = Path(self.inputs.mask_file) if isdefined(self.inputs.mask_file) else None
-        run = load_run(Path(self.inputs.bold_file), mask_file, self.inputs.signal_scaling)
+        here = Path(runtime.cwd)
+        reading = Reading(
+            signal_scaling=self.inputs.signal_scaling,
+            smoothing=self.inputs.smoothing if isdefined(self.inputs.smoothing) else None,
+            n_threads=self.inputs.num_threads,
+            spool_folder=here,
+        )
+        run = load_run(Path(self.inputs.bold_file), mask_file, reading)
         design = read_design(Path(self.inputs.design_file))
         found = fit(run.bold, design, noise=self.inputs.noise_model)
-        here = Path(runtime.cwd)
         arrays: dict[str, Any] = {"scale": run.scale, **found.to_arrays()}
         np.savez(here / "fit.npz", **arrays)
         like, everywhere = run.header.nifti, np.ones_like(run.mask)

@@ -1,17 +1,15 @@
 """NIfTI images to masked (time, voxel) arrays, and maps back to NIfTI.
 
-The only module that imports nibabel. Series are read as a stream, one volume at a time, and
-decompressed once; nothing 4-D in floating point is ever held.
+The only module that imports nibabel. Series themselves are read by `boldglm.io.volumes`.
 """
 
 import os
 import struct
 import tempfile
 import zlib
-from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import nibabel as nib
 import numpy as np
@@ -23,7 +21,7 @@ from boldglm.errors import BadDataError, MissingInputError
 MILLISECONDS, MICROSECONDS = 16, 24  # xyzt_units codes of NIfTI for time
 COMPRESSION = 2  # of isal (0 to 3): smaller than 1 at nearly its speed
 _ISAL_ERROR: type[Exception] = igzip_lib.IsalError  # type: ignore[assignment]
-_READ_ERRORS: tuple[type[Exception], ...] = (
+READ_ERRORS: tuple[type[Exception], ...] = (
     EOFError,
     zlib.error,
     igzip.BadGzipFile,
@@ -31,7 +29,7 @@ _READ_ERRORS: tuple[type[Exception], ...] = (
     OSError,
 )
 _IMAGE_ERRORS: tuple[type[Exception], ...] = (
-    *_READ_ERRORS,
+    *READ_ERRORS,
     nib.filebasedimages.ImageFileError,
     HeaderDataError,
 )
@@ -61,6 +59,12 @@ class BoldHeader:
         """Voxel indices to millimetres, (4, 4)."""
         return self.nifti.get_best_affine()
 
+    @property
+    def voxel_sizes(self) -> tuple[float, float, float]:
+        """Millimetres between voxels along each axis, however the grid is turned."""
+        x, y, z = np.linalg.norm(self.affine[:3, :3], axis=0)
+        return float(x), float(y), float(z)
+
 
 def read_bold_header(path: Path) -> BoldHeader:
     """Read the header of a 4-D NIfTI file and check that it describes a usable series.
@@ -81,6 +85,11 @@ def read_bold_header(path: Path) -> BoldHeader:
         raise BadDataError(
             f"{path.name} is not a readable NIfTI file ({error}). Convert or copy it again."
         ) from error
+    if header.get_data_dtype().kind not in "iuf":
+        raise BadDataError(
+            f"{path.name} holds values of type {header.get_data_dtype()}; a BOLD run holds real "
+            "numbers. Is it a complex or color image?"
+        )
     shape = tuple(int(n) for n in image.shape)
     if len(shape) != 4 or shape[3] < 2:
         raise BadDataError(
@@ -159,95 +168,9 @@ def _uncompressed_length(path: Path, enough: int) -> int:
         with igzip.open(path, "rb") as stream:
             while length < enough and (block := stream.read(2**24)):
                 length += len(block)
-    except _READ_ERRORS:
+    except READ_ERRORS:
         return length
     return length
-
-
-def stream_volumes(header: BoldHeader) -> Iterator[np.ndarray]:
-    """Yield each volume as stored (native type, unscaled), flat in the order of the file.
-
-    Raises
-    ------
-    BadDataError
-        If the file ends early or is damaged, with the number of the volume.
-    """
-    with _open_read(header.path) as file:
-        file.read(header.data_offset)
-        for number in range(header.n_scans):
-            try:
-                block = file.read(header.volume_bytes)
-            except _READ_ERRORS as error:
-                raise BadDataError(
-                    f"{header.path.name} is damaged at volume {number + 1} of {header.n_scans}: "
-                    f"{error}. Copy or convert it again."
-                ) from error
-            if len(block) < header.volume_bytes:
-                raise BadDataError(
-                    f"{header.path.name} ends at volume {number + 1} of the {header.n_scans} that "
-                    "its header announces. Copy or convert it again."
-                )
-            yield np.frombuffer(block, dtype=header.dtype)
-
-
-def _open_read(path: Path) -> IO[bytes]:
-    return igzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb")
-
-
-def read_masked(
-    header: BoldHeader, mask: np.ndarray, volumes: Iterable[np.ndarray] | None = None
-) -> np.ndarray:
-    """Read a series inside a mask: float32 of shape (n_scans, n_voxels).
-
-    Voxels come in the order of `mask[mask]`, that is of `numpy.flatnonzero` in C order.
-    `volumes` are those of `stream_volumes`, where they were kept from a first reading.
-    """
-    positions = file_positions(mask)
-    bold = np.empty((header.n_scans, positions.size), dtype=np.float32)
-    stream = stream_volumes(header) if volumes is None else volumes
-    for scan, volume in zip(bold, stream, strict=True):
-        scan[:] = volume[positions]
-    if header.slope != 1.0 or header.intercept != 0.0:
-        bold *= np.float32(header.slope)
-        bold += np.float32(header.intercept)
-    return bold
-
-
-def file_positions(mask: np.ndarray) -> np.ndarray:
-    """Return where the voxels of a mask lie in a flat volume of the file (Fortran order)."""
-    coordinates = np.nonzero(mask)
-    return np.ravel_multi_index(coordinates, mask.shape, order="F")
-
-
-@dataclass(frozen=True)
-class SeriesSummary:
-    """Mean over time and where the signal varies, each of the volume's shape."""
-
-    mean: np.ndarray  # float64
-    has_signal: np.ndarray  # bool: finite throughout, and not constant
-
-
-def summarize_series(
-    header: BoldHeader, volumes: Iterable[np.ndarray] | None = None
-) -> SeriesSummary:
-    """Go through a series once for its temporal mean and the voxels that vary."""
-    total = np.zeros(int(np.prod(header.shape)))
-    low = high = None
-    finite = np.ones(total.size, dtype=bool)
-    floating = header.dtype.kind == "f"
-    for volume in stream_volumes(header) if volumes is None else volumes:
-        if floating:
-            ok = np.isfinite(volume)
-            finite &= ok
-            volume = np.where(ok, volume, 0)
-        total += volume
-        low = volume if low is None else np.minimum(low, volume)
-        high = volume if high is None else np.maximum(high, volume)
-    mean = total / header.n_scans * header.slope + header.intercept
-    varies = (np.asarray(high) > np.asarray(low)) & finite
-    return SeriesSummary(
-        mean.reshape(header.shape, order="F"), varies.reshape(header.shape, order="F")
-    )
 
 
 def read_mask(path: Path, header: BoldHeader) -> np.ndarray:

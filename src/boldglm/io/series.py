@@ -1,23 +1,24 @@
-"""One BOLD run as a masked array: which voxels, and what they hold."""
+"""One BOLD run as a masked array: which voxels, and what they hold.
 
+The file is decompressed once. What a fit reads lies in memory as the file stores it, or, where
+that is much, in an unnamed temporary file in the order in which it is read.
+"""
+
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Protocol
 
 import numpy as np
 
 from boldglm.errors import BadDataError
 from boldglm.glm.brain_mask import compute_brain_mask
-from boldglm.io.images import (
-    BoldHeader,
-    SeriesSummary,
-    read_bold_header,
-    read_mask,
-    read_masked,
-    stream_volumes,
-    summarize_series,
-)
+from boldglm.glm.smoothing import MaskSmoother
+from boldglm.io.images import BoldHeader, read_bold_header, read_mask
+from boldglm.io.spool import BlockSpool, HeldSeries, VolumeSpool
+from boldglm.io.volumes import RunningSummary, file_positions, stream_volumes
 
-KEEP_BYTES = 2**30  # runs up to this size are held as stored, so that they are read only once
+HELD_BYTES = 2**27  # of a series that may lie in memory; longer ones go to a temporary file
 
 _NO_VOXEL = (
     "{} has no voxel to analyse: inside the mask every voxel is constant, not finite or without a "
@@ -25,71 +26,246 @@ _NO_VOXEL = (
 )
 
 
+class Series(Protocol):
+    """What a fit reads: (n_scans, n_voxels), in blocks of voxels."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Number of volumes and of voxels."""
+
+    @property
+    def dtype(self) -> np.dtype:
+        """Type of the values."""
+
+    def __getitem__(self, index: Any, /) -> np.ndarray:
+        """Read ``[:, start:stop]``."""
+
+    def __array__(self, dtype: Any = None, /) -> np.ndarray:
+        """Read everything."""
+
+
+class ScaledSeries:
+    """A series with slope and intercept applied to each block that is read.
+
+    Only for files with an intercept, or a slope below zero: a positive slope is applied to the
+    estimates, which is cheaper.
+
+    Parameters
+    ----------
+    stored : Series
+        Values as stored.
+    slope, intercept : float
+        ``value = slope * stored + intercept``.
+    """
+
+    ndim = 2
+    dtype = np.dtype(np.float64)
+
+    def __init__(self, stored: Series, slope: float, intercept: float) -> None:
+        self._stored, self._slope, self._intercept = stored, slope, intercept
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Number of volumes and of voxels."""
+        return self._stored.shape
+
+    def __len__(self) -> int:
+        """Return the number of volumes."""
+        return self._stored.shape[0]
+
+    def __getitem__(self, index: Any, /) -> np.ndarray:
+        """Read ``[:, start:stop]``, scaled."""
+        return self._stored[index] * self._slope + self._intercept
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        """Read everything."""
+        if copy is False:
+            raise ValueError("a scaled series can be read only into a new array")
+        return self[:, :].astype(self.dtype if dtype is None else dtype, copy=False)
+
+
 @dataclass(frozen=True)
 class MaskedRun:
     """A run inside its mask.
 
-    `bold` is (n_scans, n_voxels) float32 in the units of the file; `mean` and `mask` have the
-    volume's shape; `scale` (n_voxels,) turns estimates into the unit that was asked for.
+    `bold` is (n_scans, n_voxels), voxels in the order of ``mask[mask]``, in the unit that the
+    file stores; `scale` (n_voxels,) turns estimates into the unit that was asked for. `mean` and
+    `mask` have the volume's shape; the mean is in the unit of the file, before smoothing.
     """
 
     header: BoldHeader
-    bold: np.ndarray
+    bold: Series
     mask: np.ndarray
     mean: np.ndarray
     scale: np.ndarray
     left_out: tuple[str, ...]
 
 
-def load_run(bold_file: Path, mask_file: Path | None, signal_scaling: str) -> MaskedRun:
+@dataclass(frozen=True)
+class Reading:
+    """How a run is read.
+
+    Parameters
+    ----------
+    signal_scaling : str
+        ``"percent"`` of the voxel's mean over time, or ``"none"``.
+    smoothing : float, optional
+        Full width at half maximum of a Gaussian in the mask, in mm.
+    n_threads : int
+        With more than one, decompression has a thread of its own.
+    spool_folder : Path, optional
+        Where temporary files lie; by default the system's folder for them.
+    held_bytes : int
+        Largest series that lies in memory.
+    """
+
+    signal_scaling: str = "percent"
+    smoothing: float | None = None
+    n_threads: int = 1
+    spool_folder: Path | None = None
+    held_bytes: int = HELD_BYTES
+
+    @property
+    def folder(self) -> Path:
+        """Where temporary files lie."""
+        return self.spool_folder or Path(tempfile.gettempdir())
+
+    def series(self, dtype: np.dtype, shape: tuple[int, int]) -> HeldSeries | BlockSpool:
+        """Return where to write a masked series."""
+        if dtype.itemsize * shape[0] * shape[1] <= self.held_bytes:
+            return HeldSeries(dtype, shape)
+        return BlockSpool(self.folder, dtype, shape)
+
+    def volumes(self, dtype: np.dtype, shape: tuple[int, int]) -> "list | VolumeSpool":
+        """Return where to keep volumes until the mask is known."""
+        if dtype.itemsize * shape[0] * shape[1] <= self.held_bytes:
+            return []
+        return VolumeSpool(self.folder, dtype, shape[1])
+
+
+def load_run(bold_file: Path, mask_file: Path | None, reading: Reading) -> MaskedRun:
     """Read a run inside the given mask, or inside one computed from its mean image.
 
     Voxels that are constant or not finite at any time, and with percent scaling those whose
-    mean is not positive, are left out of the mask and counted.
+    mean is not positive, are left out of the mask and counted. Smoothing happens among the
+    voxels that are left; a computed mask is that of the series before it.
 
     Parameters
     ----------
     bold_file, mask_file : Path
         4-D series; 3-D mask on its grid, or None to compute one.
-    signal_scaling : str
-        ``"percent"`` of the voxel's mean over time, or ``"none"``.
+    reading : Reading
+        Scaling, smoothing, and how.
+
+    Returns
+    -------
+    MaskedRun
 
     Raises
     ------
     BadDataError
-        If no voxel is left.
+        If the file is damaged, or no voxel is left.
     """
     header = read_bold_header(bold_file)
-    small = header.volume_bytes * header.n_scans <= KEEP_BYTES
-    volumes = list(stream_volumes(header)) if small else None
-    summary = summarize_series(header, volumes)
-    if mask_file is None and not summary.has_signal.any():
-        raise BadDataError(_NO_VOXEL.format(bold_file.name))
-    if mask_file is None:
-        wanted = compute_brain_mask(summary.mean, summary.has_signal)
+    wanted = None if mask_file is None else read_mask(mask_file, header)
+    if wanted is not None and reading.smoothing is None:
+        return _gathered(header, wanted, reading)
+    return _gathered_later(header, wanted, reading)
+
+
+def _gathered(header: BoldHeader, wanted: np.ndarray, reading: Reading) -> MaskedRun:
+    """Put the voxels of the mask where the fit will read them, as the volumes come."""
+    positions = file_positions(wanted)
+    dtype = header.dtype.newbyteorder("=")
+    series = reading.series(dtype, (header.n_scans, positions.size))
+    summary = RunningSummary(dtype, header.n_scans)
+    for volume in stream_volumes(header, n_threads=reading.n_threads):
+        summary.add(volume)
+        np.take(volume, positions, out=series.next_row(), mode="clip")
+    mean, has_signal = _whole(header, summary)
+    mask, left_out = _usable(wanted, mean, has_signal, reading, header.path.name)
+    bold = series.finish(np.flatnonzero(mask[wanted]))
+    return _masked_run(header, bold, (mask, mean, mean[mask]), reading, left_out)
+
+
+def _gathered_later(header: BoldHeader, wanted: np.ndarray | None, reading: Reading) -> MaskedRun:
+    """Keep the volumes until it is known which voxels are used; then gather, or smooth, them."""
+    positions = None if wanted is None else file_positions(wanted)
+    size = int(np.prod(header.shape)) if positions is None else positions.size
+    dtype = header.dtype.newbyteorder("=")
+    kept = reading.volumes(dtype, (header.n_scans, size))
+    summary = RunningSummary(dtype, header.n_scans)
+    for volume in stream_volumes(header, n_threads=reading.n_threads):
+        summary.add(volume)
+        kept.append(volume if positions is None else volume[positions])
+    mean, has_signal = _whole(header, summary)
+    if wanted is None:
+        if not has_signal.any():
+            raise BadDataError(_NO_VOXEL.format(header.path.name))
+        wanted = compute_brain_mask(mean, has_signal)
+    mask, left_out = _usable(wanted, mean, has_signal, reading, header.path.name)
+    taken = file_positions(mask) if positions is None else np.flatnonzero(mask[wanted])
+    if reading.smoothing is None:
+        series = reading.series(dtype, (header.n_scans, taken.size))
+        for volume in kept:
+            np.take(volume, taken, out=series.next_row(), mode="clip")
+        mean_inside = mean[mask]
     else:
-        wanted = read_mask(mask_file, header)
-    mask, left_out = _usable(wanted, summary, signal_scaling, bold_file.name)
-    bold = read_masked(header, mask, volumes)
-    mean = summary.mean[mask]
-    scale = 100.0 / mean if signal_scaling == "percent" else np.ones(mean.size)
-    return MaskedRun(header, bold, mask, summary.mean, scale, left_out)
+        smoother = MaskSmoother(mask, reading.smoothing, header.voxel_sizes)
+        series = reading.series(np.dtype(np.float32), (header.n_scans, taken.size))
+        for volume in kept:
+            smoother.smooth(volume[taken], out=series.next_row())
+        mean_inside = smoother.smooth(mean[mask]).astype(np.float64)
+    bold = series.finish(np.arange(taken.size))
+    return _masked_run(header, bold, (mask, mean, mean_inside), reading, left_out)
+
+
+def _whole(header: BoldHeader, summary: RunningSummary) -> tuple[np.ndarray, np.ndarray]:
+    """Return the mean in the unit of the file, and where there is signal, as volumes."""
+    mean = summary.mean() * header.slope + header.intercept
+    return (
+        mean.reshape(header.shape, order="F"),
+        summary.has_signal().reshape(header.shape, order="F"),
+    )
+
+
+def _masked_run(
+    header: BoldHeader,
+    bold: Series,
+    images: tuple[np.ndarray, np.ndarray, np.ndarray],
+    reading: Reading,
+    left_out: tuple[str, ...],
+) -> MaskedRun:
+    """Put slope, intercept and percent where they cost least."""
+    mask, mean, mean_inside = images
+    factor = header.slope
+    if header.intercept != 0 or header.slope < 0:
+        bold, factor = ScaledSeries(bold, header.slope, header.intercept), 1.0
+    scale = np.full(mean_inside.size, factor)
+    if reading.signal_scaling == "percent":
+        scale = 100.0 * factor / mean_inside
+    return MaskedRun(header, bold, mask, mean, scale, left_out)
 
 
 def _usable(
-    wanted: np.ndarray, summary: SeriesSummary, signal_scaling: str, file_name: str
+    wanted: np.ndarray,
+    mean: np.ndarray,
+    has_signal: np.ndarray,
+    reading: Reading,
+    file_name: str,
 ) -> tuple[np.ndarray, tuple[str, ...]]:
-    mask = wanted & summary.has_signal
-    flat = int((wanted & ~summary.has_signal).sum())
+    mask = wanted & has_signal
+    flat = int((wanted & ~has_signal).sum())
     left_out = []
     if flat:
         left_out.append(
             f"{flat} of {int(wanted.sum())} mask voxels of {file_name} are constant or not finite "
             "and were left out"
         )
-    if signal_scaling == "percent":
-        dark = int((mask & (summary.mean <= 0)).sum())
-        mask &= summary.mean > 0
+    if reading.signal_scaling == "percent":
+        bright = np.nan_to_num(mean) > 0
+        dark = int((mask & ~bright).sum())
+        mask &= bright
         if dark:
             left_out.append(
                 f"{dark} mask voxels of {file_name} have a mean that is not positive, so no "

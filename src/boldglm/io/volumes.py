@@ -1,0 +1,168 @@
+"""The volumes of a BOLD file as a stream: decompressed once, in order, as they are stored.
+
+With a thread of its own the stream runs ahead of its reader: decompression holds no lock of
+the interpreter, so it costs no time while the reader works.
+"""
+
+import queue
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO
+
+import numpy as np
+from isal import igzip
+
+from boldglm.errors import BadDataError
+from boldglm.io.images import READ_ERRORS, BoldHeader
+
+AHEAD_BYTES = 2**24  # decompressed ahead of the reader, at least two volumes
+WAIT = 0.1  # seconds after which a thread looks whether its reader has gone
+
+
+def stream_volumes(header: BoldHeader, *, n_threads: int = 1) -> Iterator[np.ndarray]:
+    """Yield each volume as stored (unscaled, in native byte order), flat in the file's order.
+
+    Parameters
+    ----------
+    header : BoldHeader
+        Of the file.
+    n_threads : int
+        With more than one the file is decompressed ahead, in a thread of its own.
+
+    Yields
+    ------
+    ndarray of shape (n_voxels,)
+        The first axis of the image varies fastest. Not to be written to.
+
+    Raises
+    ------
+    BadDataError
+        If the file ends early or is damaged, with the number of the volume.
+    """
+    read = _ahead if n_threads > 1 and header.path.suffix == ".gz" else _blocks
+    native = header.dtype.newbyteorder("=")
+    for block in read(header):
+        yield np.frombuffer(block, dtype=header.dtype).astype(native, copy=False)
+
+
+def _blocks(header: BoldHeader) -> Iterator[bytes]:
+    with _open_read(header.path) as file:
+        file.read(header.data_offset)
+        for number in range(1, header.n_scans + 1):
+            try:
+                block = file.read(header.volume_bytes)
+            except READ_ERRORS as error:
+                raise BadDataError(
+                    f"{header.path.name} is damaged at volume {number} of {header.n_scans}: "
+                    f"{error}. Copy or convert it again."
+                ) from error
+            if len(block) < header.volume_bytes:
+                raise BadDataError(
+                    f"{header.path.name} ends at volume {number} of the {header.n_scans} that "
+                    "its header announces. Copy or convert it again."
+                )
+            yield block
+
+
+def _open_read(path: Path) -> IO[bytes]:
+    return igzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb")
+
+
+def _ahead(header: BoldHeader) -> Iterator[bytes]:
+    """Yield what `_blocks` does, read by another thread; its error is raised here."""
+    depth = max(2, AHEAD_BYTES // header.volume_bytes)
+    ready: queue.Queue[bytes | BaseException | None] = queue.Queue(maxsize=depth)
+    gone = threading.Event()
+
+    def put(item: bytes | BaseException | None) -> bool:
+        while not gone.is_set():
+            try:
+                ready.put(item, timeout=WAIT)
+            except queue.Full:
+                continue
+            return True
+        return False
+
+    def read() -> None:
+        try:
+            for block in _blocks(header):
+                if not put(block):
+                    return
+            put(None)
+        except BaseException as error:  # the reader raises it in its own thread
+            put(error)
+
+    thread = threading.Thread(target=read, name="decompress", daemon=True)
+    thread.start()
+    try:
+        while (item := ready.get()) is not None:
+            if isinstance(item, BaseException):
+                raise item
+            yield item
+    finally:
+        gone.set()
+        thread.join()
+
+
+def file_positions(mask: np.ndarray) -> np.ndarray:
+    """Return where the voxels of a mask lie in a flat volume of the file (Fortran order).
+
+    Parameters
+    ----------
+    mask : ndarray of bool, of shape (x, y, z)
+        Voxels, which are listed in the order of ``mask[mask]``.
+
+    Returns
+    -------
+    ndarray of int, of shape (n_voxels,)
+        Indices into a volume of `stream_volumes`.
+
+    Examples
+    --------
+    >>> mask = np.zeros((2, 2, 1), dtype=bool)
+    >>> mask[0, 1], mask[1, 0] = True, True
+    >>> file_positions(mask).tolist()
+    [2, 1]
+    """
+    coordinates = np.nonzero(mask)
+    return np.ravel_multi_index(coordinates, mask.shape, order="F")
+
+
+class RunningSummary:
+    """Sums of a series and where it varies, while its volumes pass by.
+
+    Parameters
+    ----------
+    dtype : numpy.dtype
+        Of the volumes.
+    n_scans : int
+        Number of volumes that will come.
+    """
+
+    def __init__(self, dtype: np.dtype, n_scans: int) -> None:
+        self._n_scans = n_scans
+        exact = dtype.kind in "iu" and np.iinfo(dtype).bits <= 16 and n_scans < 2**15
+        self._sum_type = np.dtype(np.int32 if exact else np.float64)
+        self._first: np.ndarray | None = None
+
+    def add(self, volume: np.ndarray) -> None:
+        """Take the next volume into account."""
+        if self._first is None:
+            self._first = volume
+            self._total = volume.astype(self._sum_type)
+            self._varies = np.zeros(volume.size, dtype=bool)
+            self._differs = np.empty(volume.size, dtype=bool)
+            return
+        with np.errstate(invalid="ignore", over="ignore"):  # seen in the total, and left out
+            self._total += volume
+        np.not_equal(volume, self._first, out=self._differs)
+        self._varies |= self._differs
+
+    def mean(self) -> np.ndarray:
+        """Mean over the volumes, (n_voxels,), as stored; not finite where any value is not."""
+        return self._total / self._n_scans
+
+    def has_signal(self) -> np.ndarray:
+        """Whether the values are finite throughout and not all the same, (n_voxels,)."""
+        return self._varies & np.isfinite(self._total)
