@@ -85,14 +85,14 @@ def test_rho_maximizes_the_restricted_likelihood(problem, found):
         best.append(np.tanh(at.x))
 
     # the optimizer itself knows its minimum to about the square root of rounding
-    np.testing.assert_allclose(found.rho, best, atol=1e-6)
+    np.testing.assert_allclose(found.ar[0], best, atol=1e-6)
 
 
 def test_estimates_are_those_of_the_full_covariance(problem, found):
     bold, X = problem
     c = np.array([0.0, 0, 1, -1, 0, 0, 0, 0])
     tested = found.contrast(c)
-    full = [FullCovariance(y, X, rho) for y, rho in zip(bold.T, found.rho, strict=True)]
+    full = [FullCovariance(y, X, rho) for y, rho in zip(bold.T, found.ar[0], strict=True)]
 
     np.testing.assert_allclose(found.sigma2, [one.ssr / one.dof for one in full], rtol=1e-10)
     np.testing.assert_allclose(tested.effect, [c @ one.betas for one in full], rtol=1e-9)
@@ -115,7 +115,7 @@ def test_degrees_of_freedom_count_the_uncertainty_of_rho(problem, found):
     tested, h = found.contrast(c), 1e-3
 
     expected = []
-    for y, z in zip((bold - bold.mean(axis=0)).T, np.arctanh(found.rho), strict=True):
+    for y, z in zip((bold - bold.mean(axis=0)).T, np.arctanh(found.ar[0]), strict=True):
         low, middle, high = (FullCovariance(y, X, np.tanh(z + d)) for d in (-h, 0, h))
         curvature = (low.criterion - 2 * middle.criterion + high.criterion) / h**2
         slope = (high.log_variance(c) - low.log_variance(c)) / (2 * h)
@@ -134,7 +134,7 @@ def test_degrees_of_freedom_of_f_are_those_of_fai_and_cornelius(problem, found):
     C = np.linalg.solve(np.linalg.cholesky(C @ np.linalg.pinv(X.T @ X) @ C.T), C)
 
     expected = []
-    for y, z in zip((bold - bold.mean(axis=0)).T, np.arctanh(found.rho), strict=True):
+    for y, z in zip((bold - bold.mean(axis=0)).T, np.arctanh(found.ar[0]), strict=True):
         low, middle, high = (FullCovariance(y, X, np.tanh(z + d)) for d in (-h, 0, h))
         of_z = 2 * h**2 / (low.criterion - 2 * middle.criterion + high.criterion)
         covariances = [one.ssr / one.dof * (C @ one.unscaled @ C.T) for one in (low, middle, high)]
@@ -154,7 +154,7 @@ def test_f_matches_the_full_covariance(problem, found):
     tested = found.contrast(C)
 
     expected = []
-    for y, rho in zip(bold.T, found.rho, strict=True):
+    for y, rho in zip(bold.T, found.ar[0], strict=True):
         full = FullCovariance(y, X, rho)
         effects = C @ full.betas
         covariance = full.ssr / full.dof * (C @ full.unscaled @ C.T)
@@ -168,7 +168,7 @@ def test_the_estimate_of_rho_is_nearly_unbiased_in_a_short_run_with_many_regress
     true = np.repeat([0.0, 0.2, 0.4, 0.6], 1000)
     X = np.column_stack([np.random.default_rng(3).normal(size=(150, 25)), np.ones(150)])
 
-    rho = fit(autoregressive(true, 150), X, noise="ar1").rho.reshape(4, 1000).mean(axis=1)
+    rho = fit(autoregressive(true, 150), X, noise="ar1").ar[0].reshape(4, 1000).mean(axis=1)
 
     # 1000 voxels with standard deviation .09: standard error .003
     np.testing.assert_allclose(rho, [0, 0.2, 0.4, 0.6], atol=0.015)
@@ -180,7 +180,7 @@ def test_white_noise_gives_nearly_the_estimates_of_ordinary_least_squares():
 
     white, autoregression = fit(bold, X), fit(bold, X, noise="ar1")
 
-    assert np.abs(autoregression.rho).max() < 0.2
+    assert np.abs(autoregression.ar).max() < 0.2
     np.testing.assert_allclose(autoregression.betas, white.betas, atol=0.05)
 
 
@@ -192,8 +192,8 @@ def test_noise_beyond_the_range_of_rho_stays_finite(rho):
     found = fit(bold, X, noise="ar1")
     t, F = found.contrast([1, 0]), found.contrast(np.eye(2))
 
-    assert (found.rho >= -0.95 - 1e-12).all()
-    assert (found.rho <= 0.99 + 1e-12).all()
+    assert (found.ar >= -0.95 - 1e-12).all()
+    assert (found.ar <= 0.99 + 1e-12).all()
     for values in (t.z, t.dof, F.z, F.dof, found.betas, found.sigma2):
         assert np.isfinite(values).all()
     assert (t.dof > 0).all()

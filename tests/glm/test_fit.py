@@ -48,7 +48,7 @@ def test_betas_have_a_row_per_regressor_and_a_column_per_voxel(problem, noise):
     assert found.rank == np.linalg.matrix_rank(X)
     assert found.dof == len(X) - found.rank
     assert (found.n_scans, found.n_voxels) == bold.shape
-    assert (found.rho is None) == (noise == "ols")
+    assert (found.ar is None) == (noise == "ols")
 
 
 @given(problems())

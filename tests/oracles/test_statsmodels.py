@@ -72,7 +72,7 @@ def assert_same_statistics(bold, X, noise, rtol=RTOL, p_rtol=RTOL):
     row, rows = estimable_contrasts(X)
     t, F = found.contrast(row), found.contrast(rows)
     for voxel, y in enumerate(bold.T):
-        theirs = reference(y, X, None if noise == "ols" else found.rho[voxel])
+        theirs = reference(y, X, None if noise == "ols" else found.ar[0, voxel])
         tested, joint = theirs.t_test(row), theirs.f_test(rows)
         size = np.abs(theirs.params).max()
         ours = found.betas[:, voxel]
@@ -115,5 +115,5 @@ def test_redundant_rows_do_not_count_where_statsmodels_counts_them_by_rank(noise
 
     assert redundant.dof_numerator == 2
     np.testing.assert_allclose(redundant.F, plain.F, rtol=RTOL)
-    theirs = reference(bold[:, 0], X, None if noise == "ols" else found.rho[0]).f_test(rows[:2])
+    theirs = reference(bold[:, 0], X, None if noise == "ols" else found.ar[0, 0]).f_test(rows[:2])
     np.testing.assert_allclose(redundant.F[0], theirs.fvalue, rtol=RTOL)

@@ -18,8 +18,9 @@ from numpy.typing import NDArray
 
 from boldglm.glm.kernels import FloatArray
 from boldglm.glm.lag_one import LagOne, LagOneStatistics
-from boldglm.glm.linear_model import Block, LinearModel, projected_blocks
-from boldglm.glm.moments import ContrastMoments
+from boldglm.glm.lagged_basis import neighbors
+from boldglm.glm.linear_model import Block, LinearModel, Series, projected_blocks
+from boldglm.glm.moments import ContrastMoments, blocks_of, satterthwaite
 
 # Where ρ is looked for, and on how many nodes, equally spaced in atanh ρ. Drift that a
 # design leaves in brings ρ close to 1; beyond .99 a run is too short to tell.
@@ -53,6 +54,8 @@ class AR1Estimates:
         Λ.
     ends : ndarray of shape (2, rank)
         F.
+    dof : int
+        Residual degrees of freedom.
     """
 
     coordinates: FloatArray
@@ -63,27 +66,40 @@ class AR1Estimates:
     z_variance: FloatArray
     eigenvalues: FloatArray
     ends: FloatArray
+    dof: int
 
-    def contrast_moments(self, rows: FloatArray, voxels: slice) -> ContrastMoments:
+    @property
+    def ar(self) -> FloatArray:
+        """Autoregressive coefficients, (1, n_voxels)."""
+        return self.rho[np.newaxis]
+
+    def contrast_moments(self, rows: FloatArray) -> ContrastMoments:
         """Return covariances of estimates; see `boldglm.glm.moments`.
 
         Parameters
         ----------
         rows : ndarray of shape (q, rank)
             Contrasts in the orthonormal basis.
-        voxels : slice
-            Which voxels.
 
         Returns
         -------
         ContrastMoments
-            With one noise parameter, z.
+            Of its own kind at every voxel, with one noise parameter, z.
 
         Notes
         -----
         Covariance σ² C M⁻¹ C', of derivative
         σ² (C M⁻¹ C' d log σ²/dz - (1 - ρ²) C M⁻¹ (dM/dρ) M⁻¹ C').
         """
+        q = len(rows)
+        shape, dofs = np.empty((self.rho.size, q, q)), np.empty((self.rho.size, q))
+        for voxels in blocks_of(self.rho.size):
+            shape[voxels], gradient = self._covariance(rows, voxels)
+            spread = self.z_variance[voxels, np.newaxis, np.newaxis]
+            dofs[voxels] = satterthwaite(shape[voxels], gradient, spread, self.dof)
+        return ContrastMoments(self.sigma2, shape, dofs)
+
+    def _covariance(self, rows: FloatArray, voxels: slice) -> tuple[FloatArray, FloatArray]:
         rho = self.rho[voxels]
         at = LagOne(self.eigenvalues, self.ends).at(rho)
         solved = [at.solve(np.broadcast_to(row[:, np.newaxis], at.D.shape)) for row in rows]
@@ -98,18 +114,17 @@ class AR1Estimates:
                 change -= np.einsum("rv,rv->v", turned, solved[j])
                 gradient[:, 0, i, j] = gradient[:, 0, j, i] = change * (1 - rho**2)
         gradient += shape[:, np.newaxis] * self.slope[voxels].reshape(-1, 1, 1, 1)
-        spread = self.z_variance[voxels][:, np.newaxis, np.newaxis]
-        return ContrastMoments(self.sigma2[voxels], shape, gradient, spread)
+        return shape, gradient
 
 
 def estimate_ar1(
-    bold: NDArray, model: LinearModel, block_size: int
+    bold: Series, model: LinearModel, block_size: int
 ) -> tuple[LinearModel, AR1Estimates]:
     """Estimate every voxel by generalized least squares with its own coefficient.
 
     Parameters
     ----------
-    bold : ndarray of shape (n_scans, n_voxels)
+    bold : Series of shape (n_scans, n_voxels)
         Signals, of consecutive scans.
     model : LinearModel
         The design.
@@ -151,7 +166,7 @@ def estimate_ar1(
     n_voxels = bold.shape[1]
     out = {name: np.empty(n_voxels) for name in ("means", "sigma2", "rho", "slope", "z_variance")}
     coordinates = np.empty((model.rank, n_voxels))
-    shifted = _neighbors(model.basis)
+    shifted = neighbors(model.basis, 1)
     search = _Search(lag, model.dof)
     for block in projected_blocks(bold, model, block_size):
         statistics = _statistics(block, lag, shifted)
@@ -162,15 +177,9 @@ def estimate_ar1(
         out["rho"][block.voxels] = np.where(block.silent, 0.0, found.rho)
         out["slope"][block.voxels] = np.where(block.silent, 0.0, found.slope)
         out["z_variance"][block.voxels] = found.z_variance
-    return model, AR1Estimates(coordinates, **out, eigenvalues=lag.eigenvalues, ends=lag.ends)
-
-
-def _neighbors(columns: FloatArray) -> FloatArray:
-    """Return N times columns: at each scan the sum of the one before and the one after."""
-    result = np.zeros_like(columns)
-    result[1:] = columns[:-1]
-    result[:-1] += columns[1:]
-    return result
+    return model, AR1Estimates(
+        coordinates, **out, eigenvalues=lag.eigenvalues, ends=lag.ends, dof=model.dof
+    )
 
 
 def _statistics(block: Block, lag: LagOne, shifted: FloatArray) -> LagOneStatistics:

@@ -186,12 +186,12 @@ def evaluate_contrast(
     if weights.ndim == 1:
         row = rows @ model.back_projection
         effect = _effects(rows, row, model, estimates)[0]
-        variance, t, dof = t_statistics(effect, row[0], estimates, model.dof)
+        variance, t, dof = t_statistics(effect, row[0], estimates)
         return Contrast(name, weights, "t", effect, variance, t, dof)
     independent = _independent_rows(rows, model)
     projected = independent @ model.back_projection
     effects = _effects(independent, projected, model, estimates)
-    F, dof = f_statistics(effects, projected, estimates, model.dof)
+    F, dof = f_statistics(effects, projected, estimates)
     return Contrast(name, weights, "F", None, None, F, dof, len(independent))
 
 

@@ -18,12 +18,12 @@ from boldglm.glm.ar1 import AR1Estimates, estimate_ar1
 from boldglm.glm.contrasts import Contrast, contrast_weights, evaluate_contrast
 from boldglm.glm.design import Design
 from boldglm.glm.kernels import FloatArray
-from boldglm.glm.linear_model import LinearModel, linear_model
+from boldglm.glm.linear_model import LinearModel, Series, linear_model
 from boldglm.glm.moments import NoiseEstimates
 from boldglm.glm.names import did_you_mean
 from boldglm.glm.ols import OLSEstimates, estimate_ols
 
-Estimator = Callable[[NDArray, LinearModel, int], tuple[LinearModel, NoiseEstimates]]
+Estimator = Callable[[Series, LinearModel, int], tuple[LinearModel, NoiseEstimates]]
 
 
 class NoiseModel(NamedTuple):
@@ -79,9 +79,9 @@ class Fit:
         return self.estimates.sigma2
 
     @property
-    def rho(self) -> FloatArray | None:
-        """Autocorrelation of the noise at lag 1, shape (n_voxels,); None for white noise."""
-        return self.estimates.rho
+    def ar(self) -> FloatArray | None:
+        """Autoregressive coefficients, shape (order, n_voxels); None for white noise."""
+        return self.estimates.ar
 
     @property
     def dof(self) -> int:
@@ -150,7 +150,7 @@ class Fit:
         }
         for group, part in (("model", self.model), ("estimates", self.estimates)):
             for attribute in fields(part):  # type: ignore[arg-type]
-                arrays[f"{group}.{attribute.name}"] = getattr(part, attribute.name)
+                arrays[f"{group}.{attribute.name}"] = np.asarray(getattr(part, attribute.name))
         return arrays
 
     @classmethod
@@ -173,11 +173,12 @@ class Fit:
             If the noise model is not known.
         """
         noise = str(arrays["noise"])
-        parts: dict[str, dict[str, NDArray]] = {"model": {}, "estimates": {}}
+        parts: dict[str, dict[str, Any]] = {"model": {}, "estimates": {}}
         for key in arrays:
             group, _, attribute = key.partition(".")
             if attribute:
-                parts[group][attribute] = np.asarray(arrays[key])
+                value = np.asarray(arrays[key])
+                parts[group][attribute] = value if value.ndim else value.item()
         return cls(
             tuple(np.asarray(arrays["names"]).tolist()),
             noise,
@@ -187,7 +188,7 @@ class Fit:
 
 
 def fit(
-    bold: ArrayLike,
+    bold: ArrayLike | Series,
     design: ArrayLike | Design,
     noise: str = "ols",
     block_size: int = 2048,
@@ -198,7 +199,9 @@ def fit(
     ----------
     bold : array_like of shape (n_scans, n_voxels) or (n_scans,)
         BOLD signal of any real type and unit; columns are independent problems, and one
-        dimension is one voxel. Calculations are in float64.
+        dimension is one voxel. Calculations are in float64, a block of voxels at a time, so
+        anything with a shape and ``bold[:, start:stop]`` will do: a memory map, an HDF5
+        dataset.
     design : Design or array_like of shape (n_scans, n_regressors) or (n_scans,)
         Regressors sampled at the scan times; may be rank deficient. Columns of a bare array
         are called ``column_1`` and so on.
@@ -285,30 +288,24 @@ def _checked_design(design: ArrayLike | Design) -> tuple[tuple[str, ...], FloatA
     return tuple(names), columns
 
 
-def _checked_bold(bold: ArrayLike, n_scans: int, block_size: int) -> NDArray:
+def _checked_bold(bold: ArrayLike | Series, n_scans: int, block_size: int) -> Series:
     if block_size < 1:
         raise ValueError(f"block_size is {block_size}; it is a number of voxels, at least 1.")
-    signals = _real(bold, "bold")
-    if signals.ndim == 1:
+    signals: Series = bold if isinstance(bold, Series) else np.asarray(bold)
+    if np.dtype(signals.dtype).kind not in "buif":
+        raise ValueError(f"bold has type {signals.dtype}; it needs real numbers.")
+    if isinstance(signals, np.ndarray) and signals.ndim == 1:
         signals = signals[:, np.newaxis]
-    if signals.ndim != 2:
+    if len(signals.shape) != 2:
         raise ValueError(
             f"bold has shape {signals.shape}; it needs two axes, (n_scans, n_voxels). Reshape an "
             "image to (-1, n_scans) and transpose it."
         )
-    if len(signals) != n_scans:
+    if signals.shape[0] != n_scans:
         transposed = " It looks transposed." if signals.shape[1] == n_scans else ""
         raise ValueError(
-            f"bold has {len(signals)} scans but the design has {n_scans} rows; build the design "
-            f"from the same run's number of scans.{transposed}"
-        )
-    bad = 0
-    for start in range(0, signals.shape[1], block_size):
-        bad += int((~np.isfinite(signals[:, start : start + block_size]).all(axis=0)).sum())
-    if bad:
-        raise ValueError(
-            f"bold is not finite at {bad} of {signals.shape[1]} voxels. Leave them out of the "
-            "mask."
+            f"bold has {signals.shape[0]} scans but the design has {n_scans} rows; build the "
+            f"design from the same run's number of scans.{transposed}"
         )
     return signals
 

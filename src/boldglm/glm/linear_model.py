@@ -9,6 +9,7 @@ signal y, X⁺ pseudo-inverse, D lengths of the columns, eps the spacing of floa
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -22,6 +23,22 @@ EPS = float(np.finfo(np.float64).eps)
 # Where the fit leaves less of the signal's energy than this, y'y - b'b has lost more digits
 # than it may, and residuals are formed.
 NEARLY_ALL_EXPLAINED = 1e-4
+
+
+@runtime_checkable
+class Series(Protocol):
+    """Signals that can be read a block of voxels at a time: an array, or something like it."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(n_scans, n_voxels)."""
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Type of the values."""
+
+    def __getitem__(self, key: Any) -> Any:
+        """Return all scans of some voxels, for ``[:, start:stop]``."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -210,12 +227,55 @@ class Block:
         return np.maximum(self.energy - explained, 0.0)
 
 
-def projected_blocks(bold: NDArray, model: LinearModel, block_size: int) -> Iterator[Block]:
+def read_blocks(bold: Series, block_size: int) -> Iterator[tuple[slice, FloatArray]]:
     """Walk through the voxels in blocks that fit the processor's cache.
 
     Parameters
     ----------
-    bold : ndarray of shape (n_scans, n_voxels)
+    bold : Series of shape (n_scans, n_voxels)
+        Signals of any real type.
+    block_size : int
+        Voxels per block.
+
+    Yields
+    ------
+    tuple of (slice, ndarray of shape (n_scans, n))
+        Which voxels, and their signals as float64, in memory that the next block uses again.
+
+    Raises
+    ------
+    ValueError
+        If a value is not finite.
+    """
+    n_scans, n_voxels = bold.shape
+    buffer = np.empty(n_scans * min(block_size, n_voxels))
+    for start in range(0, n_voxels, block_size):
+        voxels = slice(start, min(start + block_size, n_voxels))
+        signal = buffer[: n_scans * (voxels.stop - start)].reshape(n_scans, -1)
+        np.copyto(signal, bold[:, voxels])
+        if not np.isfinite(np.einsum("tv->", signal)):
+            _refuse_missing(bold, block_size)
+        yield voxels, signal
+
+
+def _refuse_missing(bold: Series, block_size: int) -> None:
+    n_voxels = bold.shape[1]
+    bad = 0
+    for start in range(0, n_voxels, block_size):
+        some = np.asarray(bold[:, start : start + block_size])
+        bad += int((~np.isfinite(some).all(axis=0)).sum())
+    if bad:
+        raise ValueError(
+            f"bold is not finite at {bad} of {n_voxels} voxels. Leave them out of the mask."
+        )
+
+
+def projected_blocks(bold: Series, model: LinearModel, block_size: int) -> Iterator[Block]:
+    """Walk through the voxels, projecting each block of them on the design.
+
+    Parameters
+    ----------
+    bold : Series of shape (n_scans, n_voxels)
         Signals of any real type; each block is converted to float64.
     model : LinearModel
         Its basis is projected on.
@@ -226,11 +286,10 @@ def projected_blocks(bold: NDArray, model: LinearModel, block_size: int) -> Iter
     ------
     Block
         With enough digits left in ``energy - coordinates²`` whatever the fit: voxels which
-        the design explains nearly entirely have their fit subtracted first.
+        the design explains nearly entirely have their fit subtracted first. Its signal is in
+        memory that the next block uses again.
     """
-    for start in range(0, bold.shape[1], block_size):
-        voxels = slice(start, min(start + block_size, bold.shape[1]))
-        signal = np.array(bold[:, voxels], dtype=np.float64, order="C")
+    for voxels, signal in read_blocks(bold, block_size):
         means = np.zeros(signal.shape[1])
         if model.spans_constant:
             means = signal.mean(axis=0)

@@ -2,18 +2,19 @@
 
 A noise model is a module with two things: a function that estimates it, and a frozen
 dataclass of arrays with what it keeps of each voxel (`NoiseEstimates`). All that tests need
-of it is the covariance of some estimates and how that varies with the noise parameters, so
-that a further noise model changes nothing here.
+of it is the covariance of some estimates and with how many degrees of freedom it is known,
+so that a further noise model changes nothing here.
 
 Notation: V covariance of q estimates, θ noise parameters other than the scale, A their
 sampling covariance, ν residual degrees of freedom.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from boldglm.glm.kernels import FloatArray
 
@@ -22,25 +23,32 @@ VOXELS_AT_ONCE = 4096
 
 @dataclass(frozen=True, eq=False)
 class ContrastMoments:
-    """Covariance of the estimates of q contrasts at n voxels.
+    """Covariance of the estimates of q contrasts at n voxels, of m kinds of noise.
 
     Parameters
     ----------
     scale : ndarray of shape (n,)
         Noise variance, of which ``scale`` times `shape` is the covariance.
-    shape : ndarray of shape (n, q, q) or (1, q, q)
-        Covariance for unit scale; one for all voxels if it does not depend on the data.
-    gradients : ndarray of shape (n, p, q, q)
-        Derivative of the covariance by each of the p noise parameters, divided by scale.
-        Without parameters p is 0.
-    parameter_covariance : ndarray of shape (n, p, p)
-        Sampling covariance of the noise parameters.
+    shape : ndarray of shape (m, q, q)
+        Covariance for unit scale. m is 1 if it does not depend on the data, n if it differs
+        at every voxel, or the number of kinds of noise that `which` names.
+    dofs : ndarray of shape (m, q)
+        Degrees of freedom of t tests in q directions in which the estimates are not
+        correlated.
+    which : ndarray of int, of shape (n,), optional
+        Which of the m kinds each voxel has; not needed where m is 1 or n.
     """
 
     scale: FloatArray
     shape: FloatArray
-    gradients: FloatArray = field(default_factory=lambda: np.zeros((1, 0, 1, 1)))
-    parameter_covariance: FloatArray = field(default_factory=lambda: np.zeros((1, 0, 0)))
+    dofs: FloatArray
+    which: NDArray[np.integer] | None = None
+
+    def at_voxels(self, values: FloatArray, voxels: slice = slice(None)) -> FloatArray:
+        """Return what belongs to each voxel, of an array with one entry for each kind."""
+        if self.which is not None:
+            return np.asarray(values[self.which[voxels]])
+        return values if len(values) == 1 else values[voxels]
 
 
 class NoiseEstimates(Protocol):
@@ -59,15 +67,15 @@ class NoiseEstimates(Protocol):
         """Noise variance; (n_voxels,)."""
 
     @property
-    def rho(self) -> FloatArray | None:
-        """First order autoregressive coefficient, if the model has one; (n_voxels,)."""
+    def ar(self) -> FloatArray | None:
+        """Autoregressive coefficients, if the model has any; (order, n_voxels)."""
 
-    def contrast_moments(self, rows: FloatArray, voxels: slice) -> ContrastMoments:
+    def contrast_moments(self, rows: FloatArray) -> ContrastMoments:
         """Return the covariance of the estimates of some contrasts, of shape (q, rank)."""
 
 
 def t_statistics(
-    effects: FloatArray, row: FloatArray, estimates: NoiseEstimates, dof: int
+    effects: FloatArray, row: FloatArray, estimates: NoiseEstimates
 ) -> tuple[FloatArray, FloatArray, float | FloatArray]:
     """Return the variance, t and degrees of freedom of one contrast.
 
@@ -79,8 +87,6 @@ def t_statistics(
         The contrast in the orthonormal basis.
     estimates : NoiseEstimates
         Of the noise.
-    dof : int
-        Residual degrees of freedom.
 
     Returns
     -------
@@ -88,24 +94,15 @@ def t_statistics(
         Variance of the effect, t, and degrees of freedom, which are one number when the
         noise model has no parameter to estimate. Where the variance is 0, t is 0.
     """
-    variance, dofs = np.empty_like(effects), np.empty_like(effects)
-    constant = True
-    for voxels in _blocks(effects.size):
-        moments = estimates.contrast_moments(row[np.newaxis], voxels)
-        variance[voxels] = moments.scale * moments.shape[:, 0, 0]
-        dofs[voxels] = _satterthwaite(
-            moments.shape[:, 0, 0],
-            moments.gradients[:, :, 0, 0],
-            moments.parameter_covariance,
-            dof,
-        )
-        constant = moments.gradients.shape[1] == 0
+    moments = estimates.contrast_moments(row[np.newaxis])
+    variance = moments.scale * moments.at_voxels(moments.shape[:, 0, 0])
+    dofs = moments.dofs[:, 0]
     t = _ratio(effects, np.sqrt(variance))
-    return variance, t, float(dof) if constant else dofs
+    return variance, t, float(dofs[0]) if len(dofs) == 1 else moments.at_voxels(dofs)
 
 
 def f_statistics(
-    effects: FloatArray, rows: FloatArray, estimates: NoiseEstimates, dof: int
+    effects: FloatArray, rows: FloatArray, estimates: NoiseEstimates
 ) -> tuple[FloatArray, float | FloatArray]:
     """Return F and its denominator degrees of freedom.
 
@@ -117,8 +114,6 @@ def f_statistics(
         The contrasts in the orthonormal basis; linearly independent.
     estimates : NoiseEstimates
         Of the noise.
-    dof : int
-        Residual degrees of freedom.
 
     Returns
     -------
@@ -127,11 +122,11 @@ def f_statistics(
 
     Notes
     -----
-    F = e' V⁻¹ e / q. With noise parameters, V = P diag(v) P' splits F into q squared t values
-    with Satterthwaite degrees of freedom νₘ, and F has 2E / (E - q) with
-    E = Σ νₘ / (νₘ - 2) [1]_. P, and with it the result, depends on which rows span the
-    contrast; rows that are uncorrelated in white noise, as `evaluate_contrast` gives them,
-    make it the same for all ways to write a contrast.
+    F = e' V⁻¹ e / q. With noise parameters, F is split into q squared t values with
+    degrees of freedom νₘ in directions in which the estimates are not correlated, and has
+    2E / (E - q) with E = Σ νₘ / (νₘ - 2) [1]_. The directions, and with them the result,
+    depend on which rows span the contrast; rows that are uncorrelated in white noise, as
+    `evaluate_contrast` gives them, make it the same for all ways to write a contrast.
 
     References
     ----------
@@ -141,29 +136,64 @@ def f_statistics(
        https://doi.org/10.1080/00949659608811740
     """
     q, n_voxels = effects.shape
-    F, dofs = np.empty(n_voxels), np.empty(n_voxels)
-    constant = True
-    for voxels in _blocks(n_voxels):
-        moments = estimates.contrast_moments(rows, voxels)
-        values, vectors = np.linalg.eigh(moments.shape)
-        turned = np.einsum("...km,k...->...m", vectors, effects[:, voxels])
-        F[voxels] = _ratio((turned**2 / values).sum(axis=-1), q * moments.scale)
-        gradients = np.einsum(
-            "...km,...pkl,...lm->...mp", vectors, moments.gradients, vectors, optimize=True
-        )
-        each = _satterthwaite(values, gradients, moments.parameter_covariance[:, np.newaxis], dof)
-        dofs[voxels] = _fai_cornelius(each)
-        constant = moments.gradients.shape[1] == 0
-    return F, float(dof) if constant else dofs
+    moments = estimates.contrast_moments(rows)
+    precision: FloatArray = np.asarray(np.linalg.inv(moments.shape), dtype=np.float64)
+    F = np.empty(n_voxels)
+    for voxels in blocks_of(n_voxels):
+        some = effects[:, voxels]
+        weighted = moments.at_voxels(precision, voxels) @ some.T[..., np.newaxis]
+        squares = np.einsum("iv,vi->v", some, weighted[..., 0])
+        F[voxels] = _ratio(squares, q * moments.scale[voxels])
+    if len(moments.dofs) == 1:
+        return F, float(moments.dofs[0, 0])
+    return F, moments.at_voxels(_fai_cornelius(moments.dofs))
 
 
-def _satterthwaite(
-    variance: FloatArray, gradients: FloatArray, parameter_covariance: FloatArray, dof: int
+def satterthwaite(
+    shape: FloatArray, gradients: FloatArray, parameter_covariance: FloatArray, dof: int
 ) -> FloatArray:
-    """Return 2 / (2/ν + d'A d), d the derivative of log variance; (…,), (…, p), (…, p, p)."""
-    slopes = gradients / variance[..., np.newaxis]
-    spread = np.einsum("...p,...pr,...r->...", slopes, parameter_covariance, slopes)
+    """Return degrees of freedom in the directions in which estimates are not correlated.
+
+    Parameters
+    ----------
+    shape : ndarray of shape (m, q, q)
+        Covariance of the estimates for unit scale.
+    gradients : ndarray of shape (m, p, q, q)
+        Derivative of the covariance by each of the p noise parameters, divided by scale.
+    parameter_covariance : ndarray of shape (m, p, p)
+        Sampling covariance of the noise parameters.
+    dof : int
+        Residual degrees of freedom.
+
+    Returns
+    -------
+    ndarray of shape (m, q)
+        2 / (2/ν + d'A d), d the derivative of the logarithm of the variance [1]_.
+
+    References
+    ----------
+    .. [1] Satterthwaite FE (1946). An approximate distribution of estimates of variance
+       components. Biometrics Bulletin 2:110-114. https://doi.org/10.2307/3002019
+
+    Examples
+    --------
+    A parameter with variance .02, on which the variance depends in proportion:
+
+    >>> one = np.ones((1, 1, 1))
+    >>> satterthwaite(one, one[np.newaxis], 0.02 * one, 100).tolist()
+    [[50.0]]
+    """
+    values, vectors = np.linalg.eigh(shape)
+    along = np.einsum("mka,mpkl,mla->map", vectors, gradients, vectors, optimize=True)
+    slopes = along / values[..., np.newaxis]
+    spread = np.einsum("map,mpr,mar->ma", slopes, parameter_covariance, slopes, optimize=True)
     return np.asarray(2.0 / (2.0 / dof + spread))
+
+
+def blocks_of(n_voxels: int) -> Iterator[slice]:
+    """Yield slices of voxels, few enough for arrays of several numbers for each."""
+    for start in range(0, n_voxels, VOXELS_AT_ONCE):
+        yield slice(start, min(start + VOXELS_AT_ONCE, n_voxels))
 
 
 def _fai_cornelius(dofs: FloatArray) -> FloatArray:
@@ -180,8 +210,3 @@ def _fai_cornelius(dofs: FloatArray) -> FloatArray:
 
 def _ratio(numerator: FloatArray, denominator: FloatArray) -> FloatArray:
     return np.divide(numerator, denominator, out=np.zeros_like(numerator), where=denominator > 0)
-
-
-def _blocks(n_voxels: int) -> Iterator[slice]:
-    for start in range(0, n_voxels, VOXELS_AT_ONCE):
-        yield slice(start, min(start + VOXELS_AT_ONCE, n_voxels))

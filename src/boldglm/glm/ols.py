@@ -9,10 +9,9 @@ Notation: U orthonormal basis of the design, b = U'y, ν residual degrees of fre
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from boldglm.glm.kernels import FloatArray
-from boldglm.glm.linear_model import LinearModel, projected_blocks
+from boldglm.glm.linear_model import LinearModel, Series, projected_blocks
 from boldglm.glm.moments import ContrastMoments
 
 
@@ -28,43 +27,45 @@ class OLSEstimates:
         What centering subtracted.
     sigma2 : ndarray of shape (n_voxels,)
         Noise variance, signal units squared.
+    dof : int
+        Residual degrees of freedom.
     """
 
     coordinates: FloatArray
     means: FloatArray
     sigma2: FloatArray
+    dof: int
 
     @property
-    def rho(self) -> None:
-        """White noise has no autocorrelation."""
+    def ar(self) -> None:
+        """White noise has no autoregressive coefficients."""
         return None
 
-    def contrast_moments(self, rows: FloatArray, voxels: slice) -> ContrastMoments:
+    def contrast_moments(self, rows: FloatArray) -> ContrastMoments:
         """Return covariances of estimates; see `boldglm.glm.moments`.
 
         Parameters
         ----------
         rows : ndarray of shape (q, rank)
             Contrasts in the orthonormal basis.
-        voxels : slice
-            Which voxels.
 
         Returns
         -------
         ContrastMoments
             ``sigma2`` times one matrix for all voxels.
         """
-        return ContrastMoments(self.sigma2[voxels], (rows @ rows.T)[np.newaxis])
+        dofs = np.full((1, len(rows)), float(self.dof))
+        return ContrastMoments(self.sigma2, (rows @ rows.T)[np.newaxis], dofs)
 
 
 def estimate_ols(
-    bold: NDArray, model: LinearModel, block_size: int
+    bold: Series, model: LinearModel, block_size: int
 ) -> tuple[LinearModel, OLSEstimates]:
     """Estimate every voxel by ordinary least squares.
 
     Parameters
     ----------
-    bold : ndarray of shape (n_scans, n_voxels)
+    bold : Series of shape (n_scans, n_voxels)
         Signals.
     model : LinearModel
         The design.
@@ -97,4 +98,4 @@ def estimate_ols(
         coordinates[:, block.voxels] = block.coordinates + block.removed
         means[block.voxels] = block.means
         sigma2[block.voxels] = block.ssr() / model.dof
-    return model, OLSEstimates(coordinates, means, sigma2)
+    return model, OLSEstimates(coordinates, means, sigma2, model.dof)
