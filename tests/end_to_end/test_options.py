@@ -15,6 +15,7 @@ from boldglm.cli.main import main
 from boldglm.cli.parser import HRF_MODELS as OFFERED_HRFS
 from boldglm.cli.parser import NOISE_MODELS as OFFERED_NOISE
 from boldglm.glm import HRF_MODELS, NOISE_MODELS, fit
+from boldglm.glm.smoothing import MaskSmoother
 from boldglm.io.designs import read_design
 
 RUN = "node-run/sub-01/func/sub-01_task-cuetarget_run-1"
@@ -174,3 +175,72 @@ def test_questions_are_answered_without_heavy_imports(option):
     assert done.returncode == 0
     assert done.stdout
     assert time.monotonic() - started < 30  # a hang, not a measurement
+
+
+def test_smoothing_is_that_of_the_arrays_and_is_said_everywhere(dataset, tmp_path):
+    participant(dataset, tmp_path / "out", "--smoothing", "8:run:iso", "--noise-model", "ols")
+    source = dataset / "sub-01/func/sub-01_task-cuetarget_run-1_bold.nii.gz"
+    mask = load(tmp_path / "out" / f"{RUN}_desc-brain_mask.nii.gz") > 0
+    smoother = MaskSmoother(mask, 8.0, nib.load(source).header.get_zooms()[:3])
+    series = np.moveaxis(load(source), -1, 0)
+    bold = np.stack([smoother.smooth(volume[mask]) for volume in series])
+    design = read_design(tmp_path / "out" / f"{RUN}_design.tsv")
+    expected = fit(100 * bold / bold.mean(axis=0), design, noise="ols").contrast("cue")
+
+    effect = tmp_path / "out" / f"{RUN}_contrast-cue_stat-effect_statmap.nii.gz"
+
+    np.testing.assert_allclose(load(effect)[mask], expected.effect, rtol=1e-4, atol=1e-4)
+    said = json.loads(effect.with_name(effect.name.replace(".nii.gz", ".json")).read_text())
+    assert said["SmoothingFWHM"] == 8.0
+    assert "Gaussian of 8 mm full width" in (tmp_path / "out/sub-01.html").read_text()
+
+
+def test_the_saved_model_with_smoothing_gives_the_same_maps(dataset, tmp_path):
+    participant(dataset, tmp_path / "first", "--smoothing", "6")
+
+    participant(
+        dataset, tmp_path / "again", "-m", str(tmp_path / "first/models/model-default_smdl.json")
+    )
+
+    name = f"{RUN}_contrast-cueMinusTarget_stat-t_statmap.nii.gz"
+    np.testing.assert_array_equal(load(tmp_path / "again" / name), load(tmp_path / "first" / name))
+
+
+def test_a_thread_that_reads_ahead_changes_no_map(dataset, tmp_path):
+    participant(dataset, tmp_path / "one")
+    participant(dataset, tmp_path / "two", "--omp-nthreads", "2")
+
+    name = f"{RUN}_contrast-cue_stat-effect_statmap.nii.gz"
+    np.testing.assert_allclose(
+        load(tmp_path / "two" / name), load(tmp_path / "one" / name), rtol=1e-6, atol=1e-7
+    )
+
+
+@pytest.mark.parametrize(
+    ("given", "reason"),
+    [
+        ("0", "above 0"),
+        ("-4", "above 0"),
+        ("wide", "above 0"),
+        ("5:subject", "level 'subject' is not supported yet"),
+        ("5:run:isoblurto", "type 'isoblurto' is not supported yet"),
+        ("5:", "write 5:run:iso"),
+    ],
+)
+def test_smoothing_that_cannot_be_done_is_refused(dataset, tmp_path, capsys, given, reason):
+    code = main([str(dataset), str(tmp_path / "out"), "participant", f"--smoothing={given}"])
+
+    assert code == 2
+    assert reason in capsys.readouterr().err
+
+
+def test_a_model_with_an_impossible_smoothing_is_refused(dataset, tmp_path, capsys):
+    participant(dataset, tmp_path / "out", "--smoothing", "6")
+    text = (tmp_path / "out/models/model-default_smdl.json").read_text()
+    changed = tmp_path / "changed_smdl.json"
+    changed.write_text(text.replace('"SmoothingFWHM": 6.0', '"SmoothingFWHM": "6 mm"'))
+
+    code = main([str(dataset), str(tmp_path / "new"), "participant", "-m", str(changed)])
+
+    assert code == 65
+    assert "Software.boldglm.SmoothingFWHM: '6 mm'" in capsys.readouterr().err

@@ -93,6 +93,7 @@ def _model_choice(options: argparse.Namespace) -> ModelChoice:
         high_pass=None if high_pass == "none" else high_pass,
         noise_model=options.noise_model or "ar1",
         signal_scaling=options.signal_scaling or "percent",
+        smoothing=options.smoothing,
     )
     file = None if options.model == "default" else Path(options.model)
     return ModelChoice(file, defaults, options.mask)
@@ -108,6 +109,7 @@ def _context(options: argparse.Namespace, command: str, left_out: tuple[str, ...
         command=command,
         left_out=left_out,
         mask=options.mask.resolve() if options.mask else None,
+        n_threads=options.omp_nthreads,
         stamp=f"-{uuid.uuid4().hex[:8]}" if options.fresh else "",
     )
 

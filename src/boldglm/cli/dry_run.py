@@ -21,7 +21,8 @@ def show_plan(plan: Sequence[Analysis], left_out: Sequence[str], stream: TextIO)
         n_runs, n_subjects = len(analysis.runs), len(analysis.subjects)
         say(f"Model {model.name}: {n_runs} runs of {n_subjects} participants")
         say(f"  HRF {model.hrf_model}; high-pass {_seconds(model.high_pass)}; noise "
-            f"{model.noise_model}; signal in {_unit(model.signal_scaling)}")  # fmt: skip
+            f"{model.noise_model}; signal in {_unit(model.signal_scaling)}; smoothing "
+            f"{model.smoothing or 0:g} mm")  # fmt: skip
         for one, many in model.orthogonalize:
             say(f"  orthogonalized: {one} against {', '.join(many)}")
         for run in analysis.runs:

@@ -30,6 +30,7 @@ MODEL_OPTIONS = (
     "high_pass",
     "noise_model",
     "signal_scaling",
+    "smoothing",
 )
 
 

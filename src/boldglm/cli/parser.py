@@ -198,6 +198,13 @@ def _add_fit(parser: argparse.ArgumentParser) -> None:
         "bias-corrected (default: ar1)",
     )
     group.add_argument(
+        "--smoothing",
+        type=_smoothing,
+        metavar="FWHM[:LEVEL[:TYPE]]",
+        help="smooth each run by a Gaussian of this full width at half maximum in mm, among the "
+        "voxels of its mask; LEVEL is run and TYPE is iso (default: no smoothing)",
+    )
+    group.add_argument(
         "--mask",
         type=Path,
         metavar="FILE",
@@ -275,3 +282,26 @@ def _high_pass(text: str) -> float | str:
     if not seconds > 0:
         raise argparse.ArgumentTypeError(f"{text!r} is neither a period in seconds nor 'none'")
     return seconds
+
+
+def _smoothing(text: str) -> float:
+    """Read FWHM[:LEVEL[:TYPE]], as FitLins writes it; return the width in mm."""
+    width, _, rest = text.partition(":")
+    level, _, kind = rest.partition(":")
+    if level not in ("", "run"):
+        raise argparse.ArgumentTypeError(
+            f"{text!r}: smoothing at level {level!r} is not supported yet; write {width}:run"
+        )
+    if kind not in ("", "iso") or text.endswith(":"):
+        raise argparse.ArgumentTypeError(
+            f"{text!r}: smoothing of type {kind!r} is not supported yet; write {width}:run:iso"
+        )
+    try:
+        fwhm = float(width)
+    except ValueError:
+        fwhm = 0.0
+    if not 0 < fwhm < float("inf"):
+        raise argparse.ArgumentTypeError(
+            f"{text!r} does not start with a width in mm above 0; leave the option out for none"
+        )
+    return fwhm

@@ -29,6 +29,7 @@ class DefaultModelOptions:
     high_pass: float | None = 128.0
     noise_model: str = "ar1"
     signal_scaling: str = "percent"
+    smoothing: float | None = None  # FWHM in mm
 
 
 def default_model(
@@ -74,6 +75,8 @@ def default_model(
         "NoiseModel": options.noise_model,
         "SignalScaling": options.signal_scaling,
     }
+    if options.smoothing is not None:
+        own["SmoothingFWHM"] = options.smoothing
     if options.orthogonalize:
         own["Orthogonalize"] = [_rule(text, columns) for text in options.orthogonalize]
     filters = {"HighPassFilterCutoffHz": 1 / options.high_pass} if options.high_pass else {}

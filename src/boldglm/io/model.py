@@ -46,6 +46,7 @@ class Model:
     contrasts: tuple[ContrastSpec, ...] = ()
     noise_model: str = "ar1"
     signal_scaling: str = "percent"
+    smoothing: float | None = None  # FWHM in mm
     run_node: str = "run"
     subject_node: str | None = "subject"
     dataset_node: str | None = "dataset"
@@ -173,6 +174,7 @@ class _Reader:
             contrasts=self._contrasts(node, model),
             noise_model=own.get("NoiseModel", "ar1"),
             signal_scaling=own.get("SignalScaling", "percent"),
+            smoothing=own.get("SmoothingFWHM"),
             run_node=names[0],
             subject_node=names[1],
             dataset_node=names[2],
@@ -180,7 +182,7 @@ class _Reader:
         )
 
     def _check_own(self, own: dict, path: str) -> None:
-        allowed = ("NoiseModel", "SignalScaling", "Orthogonalize")
+        allowed = ("NoiseModel", "SignalScaling", "SmoothingFWHM", "Orthogonalize")
         for key in own:
             if key not in allowed:
                 self.refuse(
@@ -190,6 +192,12 @@ class _Reader:
         for key, known in choices:
             if own.get(key, known[0]) not in known:
                 self.refuse(f"{path}.{key}", f"{own[key]!r}", f"Known: {', '.join(known)}.")
+        width = own.get("SmoothingFWHM")
+        number = isinstance(width, int | float) and not isinstance(width, bool)
+        if width is not None and not (number and 0 < width < float("inf")):
+            self.refuse(
+                f"{path}.SmoothingFWHM", f"{width!r}", "It is a width in mm above 0, or null."
+            )
 
     def _transformations(
         self, node: dict, model: dict

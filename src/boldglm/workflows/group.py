@@ -164,6 +164,7 @@ def group_output(plan: GroupPlan, context: AppContext) -> NodeOutput:
         details={
             "Model": f"bids::models/model-{model.name}_smdl.json",
             "SignalScaling": model.signal_scaling,
+            "SmoothingFWHM": model.smoothing or 0.0,
             "Sources": [
                 f"bids::{path.relative_to(context.output_dir).as_posix()}" for path in plan.records
             ],

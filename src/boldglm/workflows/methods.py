@@ -57,6 +57,11 @@ def methods_paragraphs(model: Model, level: str) -> list[str]:
             f"{', '.join(map(_short, against))}, so that what they share is attributed to the "
             "latter."
         )
+    if model.smoothing:
+        first += (
+            f" The series was smoothed by a Gaussian of {model.smoothing:g} mm full width at half "
+            "maximum, among the voxels of the brain mask only."
+        )
     first += (
         " Signals are expressed in percent of each voxel's mean."
         if model.signal_scaling == "percent"

@@ -250,7 +250,8 @@ def _plan_run(
             design.matrix,
             list(design.names),
             list(contrasts),
-            [model.noise_model, model.signal_scaling, list(model.orthogonalize)],
+            [model.noise_model, model.signal_scaling, model.smoothing],
+            list(model.orthogonalize),
         ),
     )
 

@@ -40,6 +40,8 @@ def init_run_wf(
     orthogonalize: Sequence[str] = (),
     noise_model: str = "ar1",
     signal_scaling: str = "percent",
+    smoothing: float | None = None,
+    n_threads: int = 1,
     mem_gb: float = 1.0,
     name: str = "run_wf",
 ) -> Workflow:
@@ -62,6 +64,10 @@ def init_run_wf(
         Rules such as ``"houses ~ faces"``.
     noise_model, signal_scaling : str
         ``"ols"`` or ``"ar1"``; ``"percent"`` or ``"none"``.
+    smoothing : float, optional
+        Full width at half maximum in mm of a Gaussian among the voxels of the mask.
+    n_threads : int
+        With more than one, the series is decompressed ahead of the rest.
     mem_gb : float
         What the fit may need, for the scheduler.
     name : str
@@ -104,10 +110,12 @@ def init_run_wf(
         OrthogonalizeDesign(rules=list(orthogonalize)), name="orthogonalize"
     )
     fitted = make_node(
-        FitGLM(noise_model=noise_model, signal_scaling=signal_scaling),
+        FitGLM(noise_model=noise_model, signal_scaling=signal_scaling, num_threads=n_threads),
         name="fit_glm",
         mem_gb=mem_gb,
     )
+    if smoothing is not None:
+        fitted.inputs.smoothing = smoothing
     notes = Node(Merge(3), name="left_out")
     tested = make_node(EstimateContrasts(contrasts=list(contrasts)), name="estimate_contrasts")
     from_inputs = [

@@ -30,6 +30,7 @@ class AppContext:
     command: str
     left_out: tuple[str, ...] = ()
     mask: Path | None = None
+    n_threads: int = 1
     stamp: str = ""  # makes fingerprints new when everything is to be fitted again
 
 
@@ -114,6 +115,7 @@ def run_output(run: RunPlan, model: Model, context: AppContext) -> NodeOutput:
         ("Regressors", f"{run.design.n_regressors} (rank {run.numbers.rank})"),
         ("Noise model", model.noise_model),
         ("HRF", model.hrf_model),
+        ("Smoothing", f"{model.smoothing:g} mm FWHM" if model.smoothing else "none"),
         ("BOLD", inputs.bold.name),
         ("Events", inputs.events.name),
     ]
@@ -190,6 +192,8 @@ def _run_record(
         orthogonalize=[f"{one} ~ {' + '.join(many)}" for one, many in model.orthogonalize],
         noise_model=model.noise_model,
         signal_scaling=model.signal_scaling,
+        smoothing=model.smoothing,
+        n_threads=context.n_threads,
         mem_gb=round(max(0.2, MEMORY_FACTOR * series_gb), 3),
         name="fit_wf",
     )
@@ -279,6 +283,7 @@ def _details(model: Model) -> dict:
         "HRF": model.hrf_model,
         "HighPassPeriod": model.high_pass,
         "SignalScaling": model.signal_scaling,
+        "SmoothingFWHM": model.smoothing or 0.0,
     }
 
 
