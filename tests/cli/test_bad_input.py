@@ -10,6 +10,9 @@ import numpy as np
 import pytest
 
 from boldglm.cli.main import main
+from boldglm.io.confounds import ConfoundChoices
+from boldglm.io.default_model import DefaultModelOptions, default_model
+from fake_fmriprep import MNI, Layout, write_fmriprep
 
 RUN = "sub-01_task-cuetarget_run-1"
 
@@ -128,6 +131,87 @@ def nothing(dataset):
     pass
 
 
+def fmriprep(dataset):
+    write_fmriprep(dataset)
+
+
+def table(dataset: Path) -> Path:
+    return dataset / "derivatives/fmriprep/sub-01/func" / f"{RUN}_desc-confounds_timeseries.tsv"
+
+
+def fmriprep_without_a_table(dataset):
+    write_fmriprep(dataset)
+    table(dataset).unlink()
+
+
+def fmriprep_without_tables(dataset):
+    for path in write_fmriprep(dataset).rglob("*_timeseries.tsv"):
+        path.unlink()
+
+
+def fmriprep_of_two_spaces(dataset):
+    write_fmriprep(dataset, layout=Layout(spaces=("_space-T1w", f"_space-{MNI}_res-2")))
+
+
+def fmriprep_of_level_minimal(dataset):
+    for path in write_fmriprep(dataset).rglob("*_desc-preproc_bold.*"):
+        path.unlink()
+
+
+def fmriprep_of_surfaces_only(dataset):
+    for path in write_fmriprep(dataset).rglob("*_desc-preproc_bold.nii.gz"):
+        name = path.name.split("_space")[0] + "_hemi-L_space-fsaverage5_bold.func.gii"
+        path.rename(path.with_name(name))
+
+
+def fmriprep_table_cut(dataset):
+    write_fmriprep(dataset)
+    lines = table(dataset).read_text().splitlines()
+    table(dataset).write_text("\n".join(lines[:-5]) + "\n")
+
+
+def fmriprep_table_with_a_gap(dataset):
+    write_fmriprep(dataset)
+    lines = table(dataset).read_text().splitlines()
+    cells = lines[7].split("\t")
+    cells[lines[0].split("\t").index("rot_x")] = "n/a"
+    table(dataset).write_text("\n".join([*lines[:7], "\t".join(cells), *lines[8:]]) + "\n")
+
+
+def fmriprep_table_of_words(dataset):
+    write_fmriprep(dataset)
+    lines = table(dataset).read_text().splitlines()
+    cells = lines[7].split("\t")
+    cells[lines[0].split("\t").index("rot_x")] = "moved"
+    table(dataset).write_text("\n".join([*lines[:7], "\t".join(cells), *lines[8:]]) + "\n")
+
+
+def model_that_wants_confounds(dataset):
+    write_model(dataset, ["rot_x"], {})
+
+
+def model_of_an_unknown_column(dataset):
+    write_fmriprep(dataset)
+    write_model(dataset, ["rot_xx"], {})
+
+
+def model_of_an_unknown_pattern(dataset):
+    write_fmriprep(dataset)
+    write_model(dataset, ["rotate_*"], {})
+
+
+def model_of_two_high_passes(dataset):
+    write_fmriprep(dataset)
+    write_model(dataset, ["cosine*"], {"HighPassFilterCutoffHz": 0.01})
+
+
+def write_model(dataset, confounds, options):
+    choices = DefaultModelOptions(confounds=ConfoundChoices(tuple(confounds)), high_pass=None)
+    content = default_model("cuetarget", ["cue", "target"], 2.0, choices)
+    content["Nodes"][0]["Model"]["Options"] = options
+    Path("model_smdl.json").write_text(json.dumps(content))
+
+
 TABLE = [
     (no_events, [], 66, ["None of the 4", "events", "_events.tsv"]),
     (no_trial_type, [], 65, [f"{RUN}_events.tsv", "trial_type", "stim_type", "Add"]),
@@ -158,6 +242,40 @@ TABLE = [
     (nothing, ["--model", "x.json", "--high-pass", "60"], 2, ["--high-pass", "x.json"]),
     (nothing, ["--fir-delays", "0", "2"], 2, ["--hrf-model fir"]),
     (nothing, ["--bids-filter-file", "absent.json"], 66, ["absent.json"]),
+    (nothing, ["-d", "nowhere"], 66, ["-d nowhere", "no folder"]),
+    (nothing, ["-d", "."], 16, ["no derivative dataset", "sub-*"]),
+    (nothing, ["--space", MNI], 18, [MNI, "-d"]),
+    (nothing, ["--confounds", "motion6"], 66, ["--confounds motion6", "fMRIPrep", "-d"]),
+    (nothing, ["--fd-threshold", "0.5"], 66, [RUN, "framewise_displacement", "-d"]),
+    (nothing, ["--fd-threshold", "-1"], 2, ["--fd-threshold -1"]),
+    (nothing, ["--dummy-scans", "all"], 2, ["'all'", "auto"]),
+    (nothing, ["--dummy-scans", "80"], 65, ["80 volumes", "--dummy-scans 80"]),
+    (fmriprep, ["--participant-label", "3"], 18, ["no participant '3'", "01, 02"]),
+    (fmriprep, ["--space", "MNI"], 18, ["--space MNI", f"{MNI}:res-2"]),
+    (fmriprep, ["--confounds", "motion23"], 65, ["motion23", "Did you mean 'motion24'?"]),
+    (fmriprep, ["--confounds", "rot_xx"], 65, ["rot_xx", "Did you mean 'rot_x'?"]),
+    (fmriprep, ["--confounds", "ro_x*"], 65, ["ro_x*", "Did you mean 'rot_x'"]),
+    (fmriprep, ["--confounds", "compcor:4"], 65, ["compcor:4", "has 3"]),
+    (fmriprep, ["--confounds", "aroma"], 65, ["aroma_motion_*"]),
+    (
+        fmriprep,
+        ["--confounds", "motion6", "high_pass", "--high-pass", "100"],
+        2,
+        ["--high-pass 100", "second"],
+    ),
+    (fmriprep, ["--fd-threshold", "0.01"], 65, ["degree of freedom", "80 of 80 (100 %)"]),
+    (fmriprep_without_a_table, [], 66, [RUN, "no confounds table", "trans_x"]),
+    (fmriprep_without_tables, ["--confounds", "motion6"], 66, ["no run has a confounds table"]),
+    (fmriprep_of_two_spaces, [], 18, ["--space", "T1w", f"{MNI}:res-2"]),
+    (fmriprep_of_level_minimal, [], 66, ["--level minimal", "-d none"]),
+    (fmriprep_of_surfaces_only, [], 66, ["only surfaces", "fsaverage5", "-d none"]),
+    (fmriprep_table_cut, [], 65, ["75 rows", "80 volumes"]),
+    (fmriprep_table_with_a_gap, [], 65, ["timeseries.tsv", "'rot_x'", "scan 6"]),
+    (fmriprep_table_of_words, [], 65, ["'rot_x'", "line 8", "'moved'"]),
+    (model_that_wants_confounds, ["-m", "model_smdl.json"], 66, ["rot_x", RUN]),
+    (model_of_an_unknown_column, ["-m", "model_smdl.json"], 65, ["Did you mean 'rot_x'?"]),
+    (model_of_an_unknown_pattern, ["-m", "model_smdl.json"], 65, ["rotate_*", "rot_"]),
+    (model_of_two_high_passes, ["-m", "model_smdl.json"], 65, ["HighPass", "one of the two"]),
 ]
 
 
@@ -167,8 +285,9 @@ TABLE = [
     ids=[f"{spoil.__name__}{'-'.join(options)}" for spoil, options, _, _ in TABLE],
 )
 def test_bad_input_is_refused_before_fitting(
-    spoil, options, code, words, dataset, tmp_path, capsys
+    spoil, options, code, words, dataset, tmp_path, capsys, monkeypatch
 ):
+    monkeypatch.chdir(tmp_path)
     spoil(dataset)
 
     found = main([str(dataset), str(tmp_path / "out"), "participant", *options])

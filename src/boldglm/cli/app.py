@@ -13,9 +13,11 @@ from nipype.pipeline.engine import Workflow
 
 from boldglm.cli.dry_run import show_plan
 from boldglm.errors import CannotWriteError
+from boldglm.io.confounds import ConfoundWishes
 from boldglm.io.default_model import DefaultModelOptions
 from boldglm.io.derivatives import prepare_output, write_json
-from boldglm.io.query import Selection, find_runs
+from boldglm.io.query import find_runs
+from boldglm.io.selection import Selection
 from boldglm.workflows.execution import Execution, execute
 from boldglm.workflows.group import init_group_wf, plan_group
 from boldglm.workflows.plan import Analysis, ModelChoice, make_plan
@@ -36,12 +38,13 @@ def run_participant(options: argparse.Namespace, command: str) -> int:
         options.run_label,
         options.bids_filter_file,
     )
-    found = find_runs(options.bids_dir, selection)
+    found = find_runs(options.bids_dir, selection, options.derivatives, options.space)
     plan = make_plan(found.runs, _model_choice(options))
     if options.dry_run:
         show_plan(plan, found.left_out, sys.stdout)
         return 0
-    prepare_output(options.output_dir, options.bids_dir, found.dataset_name, command)
+    preprocessed = {one.name: one.path for one in found.derivatives}
+    prepare_output(options.output_dir, options.bids_dir, found.dataset_name, command, preprocessed)
     for analysis in plan:
         name = f"model-{analysis.model.name}_smdl.json"
         write_json(options.output_dir / "models" / name, analysis.model.source)
@@ -96,7 +99,14 @@ def _model_choice(options: argparse.Namespace) -> ModelChoice:
         smoothing=options.smoothing,
     )
     file = None if options.model == "default" else Path(options.model)
-    return ModelChoice(file, defaults, options.mask)
+    dummy_scans = options.dummy_scans
+    confounds = ConfoundWishes(
+        words=_tuple(options.confounds),
+        fd_threshold=options.fd_threshold,
+        dummy_scans=None if dummy_scans in (None, "auto") else dummy_scans,
+        high_pass_is_asked=options.high_pass is not None,
+    )
+    return ModelChoice(file, defaults, options.mask, confounds)
 
 
 def _tuple(values: Sequence | None) -> tuple | None:
@@ -108,7 +118,6 @@ def _context(options: argparse.Namespace, command: str, left_out: tuple[str, ...
         output_dir=options.output_dir.resolve(),
         command=command,
         left_out=left_out,
-        mask=options.mask.resolve() if options.mask else None,
         n_threads=options.omp_nthreads,
         stamp=f"-{uuid.uuid4().hex[:8]}" if options.fresh else "",
     )

@@ -5,6 +5,9 @@ from typing import TextIO
 
 import numpy as np
 
+from boldglm.glm.confound_names import has_cosines
+from boldglm.glm.confounds import describe_scans
+from boldglm.io.model import Model
 from boldglm.workflows.plan import Analysis, RunPlan
 
 VIF_HIGH = 5.0
@@ -20,7 +23,7 @@ def show_plan(plan: Sequence[Analysis], left_out: Sequence[str], stream: TextIO)
         model = analysis.model
         n_runs, n_subjects = len(analysis.runs), len(analysis.subjects)
         say(f"Model {model.name}: {n_runs} runs of {n_subjects} participants")
-        say(f"  HRF {model.hrf_model}; high-pass {_seconds(model.high_pass)}; noise "
+        say(f"  HRF {model.hrf_model}; high-pass {_high_pass(model)}; noise "
             f"{model.noise_model}; signal in {_unit(model.signal_scaling)}; smoothing "
             f"{model.smoothing or 0:g} mm")  # fmt: skip
         for one, many in model.orthogonalize:
@@ -47,6 +50,11 @@ def _show_run(run: RunPlan, say: Callable[[str], None]) -> None:
         vif = numbers.vif[name]
         warning = "  <- hard to tell apart from the others" if vif > VIF_HIGH else ""
         say(f"    {name:<32} VIF {vif:8.2f}{warning}")
+    names = run.confounds.names
+    if inputs.confounds is not None:
+        say(f"    confounds ({len(names)}): {', '.join(names) or 'none'}")
+    if run.design.censored:
+        say(f"    censored volumes: {describe_scans(run.design.censored, inputs.n_scans)}")
     say(f"    {'contrast':<32} efficiency   predicted standard error (noise sd 1)")
     for contrast in run.contrasts:
         name = contrast["Name"]
@@ -61,8 +69,10 @@ def _show_run(run: RunPlan, say: Callable[[str], None]) -> None:
         say(f"    left out: {note}")
 
 
-def _seconds(period: float | None) -> str:
-    return "none" if period is None else f"{period:g} s"
+def _high_pass(model: Model) -> str:
+    if has_cosines(model.confounds.columns):
+        return "by the confounds' cosines"
+    return "none" if model.high_pass is None else f"{model.high_pass:g} s"
 
 
 def _unit(scaling: str) -> str:

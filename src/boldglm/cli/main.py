@@ -27,6 +27,9 @@ MODEL_OPTIONS = (
     "fir_delays",
     "orthogonalize",
     "contrast",
+    "confounds",
+    "fd_threshold",
+    "dummy_scans",
     "high_pass",
     "noise_model",
     "signal_scaling",
@@ -100,6 +103,8 @@ def _check_usage(options: argparse.Namespace) -> None:
         )
     if options.fir_delays and options.hrf_model != "fir":
         raise UsageError("--fir-delays needs --hrf-model fir.")
+    if options.fd_threshold is not None and not options.fd_threshold > 0:
+        raise UsageError(f"--fd-threshold {options.fd_threshold:g} must be more than 0 mm.")
     output, data = options.output_dir.resolve(), options.bids_dir.resolve()
     if output == data:
         raise UsageError(

@@ -77,6 +77,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     _add_selection(parser)
     _add_model(parser)
+    _add_confounds(parser)
     _add_fit(parser)
     _add_running(parser)
     return parser
@@ -126,6 +127,21 @@ def _add_selection(parser: argparse.ArgumentParser) -> None:
         nargs="+",
         metavar="LABEL",
         help="only these runs, with or without run-",
+    )
+    group.add_argument(
+        "-d",
+        "--derivatives",
+        nargs="+",
+        metavar="PATH",
+        help="preprocessed data of fMRIPrep, each as PATH or NAME=PATH, or none to fit the raw "
+        "series (default: fMRIPrep's folder in BIDS_DIR/derivatives, if there is one)",
+    )
+    group.add_argument(
+        "--space",
+        metavar="SPACE",
+        help="space of the preprocessed series, such as MNI152NLin2009cAsym, "
+        "MNI152NLin2009cAsym:res-2, or func for the grid of the run (needed where there are "
+        "several)",
     )
     group.add_argument(
         "--bids-filter-file",
@@ -185,7 +201,35 @@ def _add_model(parser: argparse.ArgumentParser) -> None:
         "--high-pass",
         type=_high_pass,
         metavar="SECONDS",
-        help="period of the cosine drift cut-off, or none (default: 128)",
+        help="period of the cosine drift cut-off, or none (default: 128, or the cosines of the "
+        "confounds in its place)",
+    )
+
+
+def _add_confounds(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("confounds and volumes to leave out")
+    group.add_argument(
+        "--confounds",
+        nargs="+",
+        metavar="NAME",
+        help="confounds of the table beside preprocessed data that join the design: strategies "
+        "(motion6, motion12, motion24, wm_csf, wm_csf8, global_signal, global_signal4, compcor, "
+        "compcor_separated and compcor_temporal, each perhaps with :n for the first n, high_pass, "
+        "scrub, non_steady_state, aroma), columns, patterns such as 'cosine*', or none (default: "
+        "motion6 and high_pass)",
+    )
+    group.add_argument(
+        "--fd-threshold",
+        type=float,
+        metavar="MM",
+        help="censor volumes whose framewise displacement is above this many millimeters",
+    )
+    group.add_argument(
+        "--dummy-scans",
+        type=_dummy_scans,
+        metavar="N",
+        help="censor the first N volumes; auto: those that fMRIPrep found not to be in steady "
+        "state (default: auto)",
     )
 
 
@@ -269,6 +313,15 @@ def _positive(text: str) -> int:
     if number < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of 1 or more")
     return number
+
+
+def _dummy_scans(text: str) -> int | str:
+    """Read a number of scans or the word auto."""
+    if text == "auto":
+        return text
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r} is neither a number of scans nor 'auto'")
+    return int(text)
 
 
 def _high_pass(text: str) -> float | str:

@@ -6,6 +6,8 @@ n_regressors), estimates are (n_regressors, n_voxels). Times are seconds, float6
 
 from boldglm.glm.collinearity import Collinearity, collinearity
 from boldglm.glm.combine import combine_fixed_effects, one_sample_t
+from boldglm.glm.confound_names import expand_strategies, match_columns
+from boldglm.glm.confounds import Confounds, censored_columns, prepare_confounds
 from boldglm.glm.contrasts import Contrast, NotEstimableError, parse_contrast
 from boldglm.glm.design import (
     Design,
@@ -36,6 +38,7 @@ __all__ = [
     "HRF_MODELS",
     "NOISE_MODELS",
     "Collinearity",
+    "Confounds",
     "Contrast",
     "Design",
     "DoubleGamma",
@@ -43,22 +46,26 @@ __all__ = [
     "HRFBasis",
     "NotEstimableError",
     "build_design",
+    "censored_columns",
     "collinearity",
     "combine_fixed_effects",
     "convolve_events",
     "cosine_drift",
     "dispersion_derivative",
     "double_gamma_hrf",
+    "expand_strategies",
     "fir_basis",
     "fit",
     "glover_hrf",
     "hrf_basis",
+    "match_columns",
     "one_sample_t",
     "orthogonalize",
     "orthogonalize_design",
     "parse_contrast",
     "parse_orthogonalization",
     "polynomial_drift",
+    "prepare_confounds",
     "resolve_name",
     "spm_hrf",
     "textbook_hrf",

@@ -16,6 +16,7 @@ from boldglm.glm.design_parts import (
     ROLES,
     Part,
     Role,
+    censored_part,
     checked_event_table,
     chosen_basis,
     chosen_conditions,
@@ -50,8 +51,8 @@ class Design:
         One name per column, all different.
     frame_times : array_like of shape (n_scans,)
         Time of each scan in seconds.
-    roles : sequence of {"condition", "confound", "drift", "constant"}
-        What each column is for.
+    roles : sequence of {"condition", "confound", "censored", "drift", "constant"}
+        What each column is for; a censored column is 1 at one scan and 0 elsewhere.
     conditions : sequence of str, optional
         For each column the condition whose response it models, empty where there is none.
         By default each condition has one column, of its own name.
@@ -100,6 +101,11 @@ class Design:
         """Number of regressors, the columns."""
         return int(self.matrix.shape[1])
 
+    @property
+    def censored(self) -> tuple[int, ...]:
+        """Scans, counted from 0, that a column of their own keeps from counting."""
+        return tuple(sorted(int(self.matrix[:, k].argmax()) for k in self.columns("censored")))
+
     def index(self, name: str) -> int:
         """Return which column has this name, which may be short as in `resolve_name`."""
         return self.names.index(resolve_name(name, self.names))
@@ -147,6 +153,7 @@ def build_design(
     high_pass: float | None = 128.0,
     confounds: ArrayLike | None = None,
     confound_names: Sequence[str] | None = None,
+    censored: Sequence[int] = (),
     oversampling: int | None = None,
     constant: bool = True,
 ) -> Design:
@@ -173,6 +180,8 @@ def build_design(
         Columns to put in as they are.
     confound_names : sequence of str, optional
         Their names; by default ``confound_1`` and so on.
+    censored : sequence of int
+        Scans, counted from 0, that must not count; see `boldglm.glm.censored_columns`.
     oversampling : int, optional
         As in `convolve_events`: None is exact, 50 is nilearn's time grid. (For nilearn's
         own columns also give its kernel, ``HRFBasis(("",), (DoubleGamma(ratio=0.167),))``.)
@@ -183,7 +192,7 @@ def build_design(
     -------
     Design
         Columns in this order: conditions (with a condition's basis functions together),
-        confounds, ``drift_1`` …, ``constant``.
+        confounds, ``censored_scan_0000`` …, ``drift_1`` …, ``constant``.
 
     Raises
     ------
@@ -209,6 +218,8 @@ def build_design(
     ]
     if confounds is not None or confound_names is not None:
         parts.append(confound_part(confounds, confound_names, scans.size))
+    if len(censored):
+        parts.append(censored_part(censored, scans.size))
     if high_pass is not None:
         drift = cosine_drift(scans, high_pass)
         parts.append(Part(drift, [f"drift_{k + 1}" for k in range(drift.shape[1])], "drift"))
@@ -308,6 +319,9 @@ def _check_design(
     bad = np.flatnonzero(~np.isfinite(matrix).all(axis=0))
     if bad.size:
         raise ValueError(f"column {names[bad[0]]!r} has values that are not finite.")
+    for name, role, column in zip(names, roles, matrix.T, strict=True):
+        if role == "censored" and not (column.max() == 1 and np.count_nonzero(column) == 1):
+            raise ValueError(f"column {name!r} must be 1 at the scan it censors and 0 elsewhere.")
 
 
 def _checked_rules(

@@ -10,13 +10,14 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike
 
+from boldglm.glm.confounds import censored_columns, censored_name
 from boldglm.glm.hrf import HRFBasis, hrf_basis
 from boldglm.glm.kernels import FloatArray
 from boldglm.glm.names import did_you_mean
 from boldglm.glm.regressors import convolve_events
 
-Role = Literal["condition", "confound", "drift", "constant"]
-ROLES: tuple[Role, ...] = ("condition", "confound", "drift", "constant")
+Role = Literal["condition", "confound", "censored", "drift", "constant"]
+ROLES: tuple[Role, ...] = ("condition", "confound", "censored", "drift", "constant")
 FIR_SPAN = 20.0  # seconds after an event that an FIR model covers unless delays are given
 # Below this part of the largest amplitude a response has not begun, or is rounding.
 NO_RESPONSE = 1e-9
@@ -165,3 +166,11 @@ def confound_part(
                 "fill them in (0 for a derivative's first) or leave the column out."
             )
     return Part(columns, names, "confound")
+
+
+def censored_part(scans: Sequence[int], n_scans: int) -> Part:
+    """Return an indicator column for each scan that must not count."""
+    ordered = sorted(scans)
+    return Part(
+        censored_columns(ordered, n_scans), [censored_name(scan) for scan in ordered], "censored"
+    )

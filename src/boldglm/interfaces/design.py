@@ -12,7 +12,8 @@ from nipype.interfaces.base import (
     traits,
 )
 
-from boldglm.glm import parse_orthogonalization
+from boldglm.glm import Confounds, parse_orthogonalization
+from boldglm.io.confounds import ConfoundChoices, confounds_of_run, read_confounds
 from boldglm.io.derivatives import sidecar
 from boldglm.io.designs import (
     DesignChoices,
@@ -40,6 +41,10 @@ class _BuildDesignInput(BaseInterfaceInputSpec):
     high_pass = traits.Either(
         None, traits.Float, default=128.0, usedefault=True, desc="drift cut-off period, seconds"
     )
+    confounds_file = File(exists=True, desc="confounds table: one row for each volume")
+    confounds = traits.List(traits.Str, desc="its columns to take: names and patterns")
+    fd_threshold = traits.Float(desc="censor volumes of more framewise displacement, in mm")
+    dummy_scans = traits.Range(low=0, value=0, usedefault=True, desc="censor the first volumes")
     prefix = traits.Str(PREFIX, usedefault=True, desc="put before each trial type in the columns")
 
 
@@ -74,13 +79,26 @@ class BuildDesign(SimpleInterface):
             prefix=inputs.prefix,
         )
         events = Path(inputs.events_file)
+        timing = self._timing()
         design, left_out = design_from_events(
-            read_events(events), self._timing(), choices, events.name
+            read_events(events), timing, choices, events.name, self._confounds(timing.n_scans)
         )
         path = Path(runtime.cwd) / "design.tsv"
         write_design(design, path, {"LeftOut": list(left_out)})
         self._results = _results(path, left_out)
         return runtime
+
+    def _confounds(self, n_scans: int) -> Confounds:
+        inputs = self.inputs
+        table = None
+        if isdefined(inputs.confounds_file):
+            table = read_confounds(Path(inputs.confounds_file))
+        choices = ConfoundChoices(
+            columns=tuple(inputs.confounds) if isdefined(inputs.confounds) else (),
+            fd_threshold=inputs.fd_threshold if isdefined(inputs.fd_threshold) else None,
+            dummy_scans=inputs.dummy_scans,
+        )
+        return confounds_of_run(table, choices, n_scans, Path(inputs.events_file).name)
 
     def _timing(self) -> RunTiming:
         n_scans, repetition_time = self.inputs.n_scans, self.inputs.repetition_time

@@ -1,7 +1,7 @@
 """The model that is built when the user gives none, as a valid BIDS Stats Model."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import combinations
 from typing import Any
 
@@ -10,8 +10,9 @@ import numpy as np
 from boldglm.errors import BadDataError, nearest
 from boldglm.glm import hrf_basis, parse_contrast, parse_orthogonalization
 from boldglm.glm.contrasts import split_named_contrast
+from boldglm.io.confounds import ConfoundChoices
 from boldglm.io.events import PREFIX
-from boldglm.io.model import MODEL_VERSION
+from boldglm.io.model import DUMMY_SCANS, FD_THRESHOLD, MODEL_VERSION
 
 MOST_PAIRED = 5  # conditions up to which every pair gets a contrast
 FIR_SPAN = 20.0  # seconds after the onset that default FIR delays cover
@@ -26,6 +27,8 @@ class DefaultModelOptions:
     fir_delays: tuple[float, ...] | None = None
     orthogonalize: tuple[str, ...] = ()
     contrasts: tuple[str, ...] | None = None
+    # columns as `choose_confounds` found them
+    confounds: ConfoundChoices = field(default_factory=ConfoundChoices)
     high_pass: float | None = 128.0
     noise_model: str = "ar1"
     signal_scaling: str = "percent"
@@ -79,6 +82,10 @@ def default_model(
         own["SmoothingFWHM"] = options.smoothing
     if options.orthogonalize:
         own["Orthogonalize"] = [_rule(text, columns) for text in options.orthogonalize]
+    if options.confounds.fd_threshold is not None:
+        own[FD_THRESHOLD] = options.confounds.fd_threshold
+    if options.confounds.dummy_scans:
+        own[DUMMY_SCANS] = options.confounds.dummy_scans
     filters = {"HighPassFilterCutoffHz": 1 / options.high_pass} if options.high_pass else {}
     run = {
         "Level": "Run",
@@ -93,7 +100,7 @@ def default_model(
         },
         "Model": {
             "Type": "glm",
-            "X": [*columns, 1],
+            "X": [*columns, *options.confounds.columns, 1],
             "Options": filters,
             "Software": {"boldglm": own},
         },

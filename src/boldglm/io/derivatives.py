@@ -6,6 +6,7 @@ and the tests read it. No other module puts a BIDS name together.
 
 import json
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -191,14 +192,24 @@ def read_json(path: Path) -> Any:
     return json.loads(path.read_text(encoding="utf-8"))
 
 
-def prepare_output(output_dir: Path, bids_dir: Path, dataset_name: str, command: str) -> None:
+def prepare_output(
+    output_dir: Path,
+    bids_dir: Path,
+    dataset_name: str,
+    command: str,
+    derivatives: Mapping[str, Path] | None = None,
+) -> None:
     """Create the derivative dataset: description, .bidsignore, logs.
+
+    `derivatives` are the preprocessed inputs by the names that BIDS URIs use.
 
     Raises
     ------
     CannotWriteError
         If the folder cannot be created or written.
     """
+    sources = {"raw": bids_dir, **(derivatives or {})}
+    links = {name: path.resolve().as_uri() for name, path in sources.items()}
     description = {
         "Name": f"boldglm: voxelwise GLM of {dataset_name}",
         "BIDSVersion": BIDS_VERSION,
@@ -211,8 +222,8 @@ def prepare_output(output_dir: Path, bids_dir: Path, dataset_name: str, command:
                 "Description": command,
             }
         ],
-        "SourceDatasets": [{"URL": bids_dir.resolve().as_uri()}],
-        "DatasetLinks": {"raw": bids_dir.resolve().as_uri()},
+        "SourceDatasets": [{"URL": uri} for uri in links.values()],
+        "DatasetLinks": links,
     }
     try:
         output_dir.mkdir(parents=True, exist_ok=True)

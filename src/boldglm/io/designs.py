@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from boldglm.errors import BadDataError
-from boldglm.glm import Design, build_design, orthogonalize_design
+from boldglm.glm import Confounds, Design, build_design, orthogonalize_design
 from boldglm.io.derivatives import read_json, sidecar, write_json
 from boldglm.io.events import PREFIX, Events
 from boldglm.io.images import write_bytes
@@ -45,7 +45,11 @@ class DesignChoices:
 
 
 def design_from_events(
-    events: Events, timing: RunTiming, choices: DesignChoices, file_name: str
+    events: Events,
+    timing: RunTiming,
+    choices: DesignChoices,
+    file_name: str,
+    confounds: Confounds | None = None,
 ) -> tuple[Design, tuple[str, ...]]:
     """Build the design of one run.
 
@@ -55,7 +59,7 @@ def design_from_events(
     Returns
     -------
     design : Design
-        Conditions, cosine drift, constant.
+        Conditions, confounds, censored scans, cosine drift, constant.
     left_out : tuple of str
         What was left out and why, one sentence each.
 
@@ -72,7 +76,8 @@ def design_from_events(
             f"{file_name} has no event of the conditions {', '.join(wanted)} (found: "
             f"{', '.join(events.conditions)}). Leave the run out or change --conditions."
         )
-    left_out = [*events.left_out]
+    confounds = confounds or Confounds(columns=np.zeros((timing.n_scans, 0)))
+    left_out = [*events.left_out, *confounds.notes]
     left_out += [
         f"condition {name!r} has no event in {file_name}: it gets no regressor in this run"
         for name in missing
@@ -85,6 +90,9 @@ def design_from_events(
         hrf_model=choices.hrf_model,
         fir_delays=choices.fir_delays,
         high_pass=choices.high_pass,
+        confounds=confounds.columns,
+        confound_names=confounds.names,
+        censored=list(confounds.censored),
     )
     return design, tuple(left_out)
 

@@ -63,7 +63,7 @@ def read_events(path: Path) -> Events:
         If a column is missing, no row has a trial type, or a row that has one lacks a usable
         onset or duration; the message names file, column and rows.
     """
-    table = _read_table(path)
+    table = read_table(path)
     for column in ("onset", "duration", "trial_type"):
         if column not in table.columns:
             raise BadDataError(_missing_column(path, column, list(table.columns)))
@@ -89,7 +89,16 @@ def read_events(path: Path) -> Events:
     return Events(onset, duration, names, left_out)
 
 
-def _read_table(path: Path) -> pd.DataFrame:
+def read_table(path: Path) -> pd.DataFrame:
+    """Read a BIDS table as text; n/a is missing, names of columns are stripped.
+
+    Raises
+    ------
+    MissingInputError
+        If the file cannot be read.
+    BadDataError
+        If it is not a table.
+    """
     try:
         table = pd.read_csv(
             path,

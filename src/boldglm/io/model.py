@@ -11,11 +11,15 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from boldglm.errors import BadDataError, MissingInputError, nearest
+from boldglm.glm.confound_names import has_cosines, is_pattern
+from boldglm.io.confounds import ConfoundChoices
 from boldglm.io.events import PREFIX
 
 MODEL_VERSION = "1.0.0"
 NOISE_MODELS = ("ols", "ar1")
 SIGNAL_SCALINGS = ("percent", "none")
+FD_THRESHOLD = "FramewiseDisplacementThreshold"  # keys of Software.boldglm
+DUMMY_SCANS = "DummyScans"
 CONVOLVE_MODELS = ("spm", "glover", "fir", "textbook")
 
 
@@ -34,6 +38,7 @@ class Model:
     """What one analysis of one task does at each level.
 
     `conditions` are trial types; their design columns carry the prefix `trial_type.`.
+    `confounds` says which columns of the confounds tables join them, and what is censored.
     """
 
     name: str
@@ -42,6 +47,7 @@ class Model:
     hrf_model: str = "spm"
     fir_delays: tuple[float, ...] | None = None
     high_pass: float | None = 128.0  # period in seconds
+    confounds: ConfoundChoices = field(default_factory=ConfoundChoices)
     orthogonalize: tuple[tuple[str, tuple[str, ...]], ...] = ()
     contrasts: tuple[ContrastSpec, ...] = ()
     noise_model: str = "ar1"
@@ -159,6 +165,13 @@ class _Reader:
         cutoff = options.get("HighPassFilterCutoffHz")
         own = model.get("Software", {}).get("boldglm", {})
         self._check_own(own, f"{path}.Model.Software.boldglm")
+        confounds = self._confounds(model, conditions, own)
+        if has_cosines(confounds.columns) and cutoff:
+            self.refuse(
+                f"{path}.Model.Options.HighPassFilterCutoffHz",
+                "X has cosine columns of the confounds, which are a high-pass filter already",
+                "Leave out one of the two.",
+            )
         task = self.content.get("Input", {}).get("task")
         return Model(
             name=str(self.content["Name"]),
@@ -167,6 +180,7 @@ class _Reader:
             hrf_model=hrf_model,
             fir_delays=delays,
             high_pass=1 / cutoff if cutoff else None,
+            confounds=confounds,
             orthogonalize=tuple(
                 (rule["Regressor"], tuple(rule["Against"]))
                 for rule in own.get("Orthogonalize", [])
@@ -182,7 +196,10 @@ class _Reader:
         )
 
     def _check_own(self, own: dict, path: str) -> None:
-        allowed = ("NoiseModel", "SignalScaling", "SmoothingFWHM", "Orthogonalize")
+        allowed = (
+            *("NoiseModel", "SignalScaling", "SmoothingFWHM", "Orthogonalize"),
+            *(FD_THRESHOLD, DUMMY_SCANS),
+        )
         for key in own:
             if key not in allowed:
                 self.refuse(
@@ -198,6 +215,11 @@ class _Reader:
             self.refuse(
                 f"{path}.SmoothingFWHM", f"{width!r}", "It is a width in mm above 0, or null."
             )
+        threshold, dummies = own.get(FD_THRESHOLD), own.get(DUMMY_SCANS, 0)
+        if threshold is not None and not (isinstance(threshold, int | float) and threshold > 0):
+            self.refuse(f"{path}.{FD_THRESHOLD}", f"{threshold!r}", "Give millimeters above 0.")
+        if not isinstance(dummies, int) or dummies < 0:
+            self.refuse(f"{path}.{DUMMY_SCANS}", f"{dummies!r}", "Give a number of scans.")
 
     def _transformations(
         self, node: dict, model: dict
@@ -234,27 +256,34 @@ class _Reader:
             if convolve.get(suffix):
                 kind += f" + {suffix.lower()}"
         delays = tuple(convolve["FirDelays"]) if convolve.get("FirDelays") else None
-        self._check_x(model.get("X", []), inputs)
+        if 1 not in model.get("X", []):
+            self.refuse("$.Nodes[0].Model.X", "there is no constant", "Add 1 to X.")
         return tuple(name.removeprefix(PREFIX) for name in inputs), kind, delays
 
-    def _check_x(self, x: list, inputs: list[str]) -> None:
-        if 1 not in x:
-            self.refuse("$.Nodes[0].Model.X", "there is no constant", "Add 1 to X.")
-        for name in x:
-            if name != 1 and not any(str(name).startswith(one) for one in inputs):
+    def _confounds(self, model: dict, conditions: tuple[str, ...], own: dict) -> ConfoundChoices:
+        """Read what X lists beside the conditions: columns and patterns of confounds tables."""
+        inputs = [PREFIX + name for name in conditions]
+        confounds = []
+        for name in model.get("X", []):
+            if name == 1 or any(str(name).startswith(one) for one in inputs):
+                continue
+            if not isinstance(name, str) or name.startswith(PREFIX):
                 self.refuse(
                     "$.Nodes[0].Model.X",
                     f"{name!r} is none of the convolved conditions",
                     f"There are {', '.join(inputs)}.{nearest(str(name), inputs)}",
                 )
+            confounds.append(name)
+        return ConfoundChoices(tuple(confounds), own.get(FD_THRESHOLD), own.get(DUMMY_SCANS, 0))
 
     def _contrasts(self, node: dict, model: dict) -> tuple[ContrastSpec, ...]:
-        columns = [name for name in model.get("X", []) if name != 1]
+        columns = [name for name in model.get("X", []) if name != 1 and not is_pattern(name)]
+        conditions = [name for name in columns if name.startswith(PREFIX)]
         specs = []
         for index, one in enumerate(node.get("Contrasts", [])):
             specs.append(self._contrast(one, f"$.Nodes[0].Contrasts[{index}]", columns))
         dummy = node.get("DummyContrasts")
-        one_hot = (dummy or {}).get("Contrasts", columns if dummy else [])
+        one_hot = (dummy or {}).get("Contrasts", conditions if dummy else [])
         specs += [ContrastSpec(name, (name,), ((1.0,),), "t") for name in one_hot]
         names = [spec.name for spec in specs]
         repeated = sorted({name for name in names if names.count(name) > 1})

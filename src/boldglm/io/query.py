@@ -19,39 +19,20 @@ from boldglm.errors import (
     NothingSelectedError,
     nearest,
 )
-from boldglm.io.runs import entities_of
+from boldglm.io.preprocessed import (
+    RUN_KEYS,
+    Derivative,
+    PreprocessedImage,
+    choose_space,
+    find_derivatives,
+    find_images,
+    refuse_repeated,
+)
+from boldglm.io.runs import entities_of, entities_stem
+from boldglm.io.selection import Selection, passes_filter, same_label
 
 OTHER_DATATYPES = ("anat", "dwi", "fmap", "perf", "eeg", "meg", "ieeg", "beh", "pet", "micr")
 TOP_LEVEL_ASIDE = ("derivatives", "sourcedata", "code", "stimuli", "models")
-
-
-@dataclass(frozen=True)
-class Selection:
-    """Labels to analyse, with or without their prefixes; empty means all."""
-
-    subjects: tuple[str, ...] = ()
-    sessions: tuple[str, ...] = ()
-    tasks: tuple[str, ...] = ()
-    runs: tuple[str, ...] = ()
-    filters: tuple[tuple[str, Any], ...] = ()
-
-    @classmethod
-    def of(
-        cls,
-        subjects: Sequence[str] | None = None,
-        sessions: Sequence[str] | None = None,
-        tasks: Sequence[str] | None = None,
-        runs: Sequence[str] | None = None,
-        filter_file: Path | None = None,
-    ) -> "Selection":
-        """Take what the command line gave: prefixes stripped, the filter file read."""
-        return cls(
-            _labels(subjects, "sub"),
-            _labels(sessions, "ses"),
-            _labels(tasks, "task"),
-            _labels(runs, "run"),
-            _read_filters(filter_file),
-        )
 
 
 @dataclass(frozen=True)
@@ -63,18 +44,40 @@ class RunFiles:
     metadata: dict[str, Any]
     entities: dict[str, str]
     sources: tuple[str, ...]
+    mask: Path | None = None
+    confounds: Path | None = None
+    derivatives: str = ""  # the pipeline that preprocessed the run, and its folder
 
 
 @dataclass(frozen=True)
 class QueryResult:
-    """The runs found, and in words what was left out."""
+    """The runs found, in words what was left out, and the derivatives that they are from."""
 
     runs: tuple[RunFiles, ...]
     left_out: tuple[str, ...]
     dataset_name: str
+    derivatives: tuple[Derivative, ...] = ()
 
 
-def find_runs(bids_dir: Path, selection: Selection) -> QueryResult:
+@dataclass(frozen=True)
+class _Image:
+    """A series that may be a run: raw, or preprocessed with what belongs to it."""
+
+    path: Path
+    preprocessed: PreprocessedImage | None = None
+
+    @property
+    def entities(self) -> dict[str, str]:
+        """Entities as outputs keep them."""
+        return self.preprocessed.entities if self.preprocessed else entities_of(self.path.name)
+
+
+def find_runs(
+    bids_dir: Path,
+    selection: Selection,
+    derivatives: Sequence[str] | None = None,
+    space: str | None = None,
+) -> QueryResult:
     """Find every BOLD run that the selection asks for, with its events.
 
     Parameters
@@ -83,6 +86,11 @@ def find_runs(bids_dir: Path, selection: Selection) -> QueryResult:
         Root of a raw BIDS dataset.
     selection : Selection
         Which participants, sessions, tasks and runs.
+    derivatives : sequence of str, optional
+        Where preprocessed series are, as `find_derivatives` takes it; by default fMRIPrep's in
+        the dataset, and the raw series if there are none. Events are always the dataset's.
+    space : str, optional
+        Space of the preprocessed series, such as ``MNI152NLin2009cAsym:res-2``.
 
     Returns
     -------
@@ -96,30 +104,28 @@ def find_runs(bids_dir: Path, selection: Selection) -> QueryResult:
     MissingInputError
         If there is no such folder, or no run has events.
     NothingSelectedError
-        If the dataset has no such participant, session, task or run.
+        If the dataset has no such participant, session, task or run, or several spaces fit.
     """
     layout = _index(bids_dir, selection)
-    images = layout.get(suffix="bold", extension=[".nii", ".nii.gz"])
-    found = sorted(images, key=lambda image: image.path)
-    _check_labels(bids_dir, selection, found)
+    used = find_derivatives(bids_dir, derivatives)
+    found = _preprocessed(used, selection) if used else _raw(layout)
+    roots = [one.path for one in used] or [bids_dir]
+    _check_labels(roots, selection, found)
     chosen = [image for image in found if _is_chosen(image, selection)]
     if not chosen:
-        raise NothingSelectedError(_nothing_left(bids_dir, selection, found))
+        raise NothingSelectedError(_nothing_left(roots[0], selection, found))
     chosen, left_out = _without_partial_images(chosen)
-    events = _Events(layout)
-    runs = []
-    for image in chosen:
-        path = Path(image.path)
-        runs.append(
-            RunFiles(
-                bold=path,
-                events=events.for_bold(path),
-                metadata=layout.get_metadata(image.path),
-                entities=entities_of(path.name),
-                sources=(),
-            )
+    if used:
+        chosen, elsewhere = _in_one_space(chosen, space)
+        left_out += [*elsewhere, *_without_series(bids_dir, used, selection, found)]
+    elif space is not None:
+        raise NothingSelectedError(
+            f"--space {space} needs preprocessed series, and {bids_dir} has none in derivatives/. "
+            "Say where they are with -d."
         )
-    with_events = [_with_sources(run, bids_dir) for run in runs if run.events is not None]
+    events = _Events(layout)
+    runs = [_run_files(image, events, layout, bids_dir) for image in chosen]
+    with_events = [run for run in runs if run.events is not None]
     left_out += [
         f"{run.bold.name} has no events file and was left out" for run in runs if not run.events
     ]
@@ -129,7 +135,77 @@ def find_runs(bids_dir: Path, selection: Selection) -> QueryResult:
             f"{runs[0].bold.name.rsplit('_bold', 1)[0]}_events.tsv (columns onset, duration, "
             "trial_type) beside the run, or one for the whole task higher up in the dataset."
         )
-    return QueryResult(tuple(with_events), tuple(left_out), _dataset_name(bids_dir))
+    return QueryResult(tuple(with_events), tuple(left_out), _dataset_name(bids_dir), used)
+
+
+def _raw(layout: Any) -> list[_Image]:
+    images = layout.get(suffix="bold", extension=[".nii", ".nii.gz"])
+    return [_Image(Path(path)) for path in sorted(image.path for image in images)]
+
+
+def _preprocessed(used: Sequence[Derivative], selection: Selection) -> list[_Image]:
+    have = sorted({label for one in used for label in one.subjects})
+    for label in selection.subjects:
+        if label not in have:
+            raise NothingSelectedError(_no_participant(label, [one.path for one in used], have))
+    return [_Image(image.path, image) for image in find_images(used, selection.subjects)]
+
+
+def _in_one_space(images: Sequence[_Image], space: str | None) -> tuple[list[_Image], list[str]]:
+    series = [image.preprocessed for image in images if image.preprocessed]
+    kept, left_out = choose_space(series, space)
+    refuse_repeated(kept)
+    return [_Image(one.path, one) for one in kept], left_out
+
+
+def _without_series(
+    bids_dir: Path, used: Sequence[Derivative], selection: Selection, found: Sequence[_Image]
+) -> list[str]:
+    """Say which participants of the dataset have no preprocessed series."""
+    if selection.subjects:
+        return []  # those asked for have one
+    have = {image.entities["sub"] for image in found}
+    every = {path.name[4:] for path in bids_dir.glob("sub-*") if path.is_dir()}
+    return [
+        f"sub-{label} has no preprocessed series in {used[0].path.name} and was left out"
+        for label in sorted(every - have)
+    ]
+
+
+def _run_files(image: _Image, events: "_Events", layout: Any, bids_dir: Path) -> RunFiles:
+    found = events.for_bold(image.entities, bids_dir)
+    series = image.preprocessed
+    root = bids_dir.resolve()
+    if series is None:
+        metadata = layout.get_metadata(str(image.path))
+        uris = [f"bids:raw:{image.path.relative_to(root).as_posix()}"]
+        extra: dict[str, Any] = {}
+    else:
+        metadata = series.metadata()
+        if "RepetitionTime" not in metadata:  # fMRIPrep has not always written it
+            metadata |= _raw_repetition_time(layout, image.entities)
+        parts = (series.path, series.mask, series.confounds)
+        uris = [
+            # a table may be from another of the derivatives
+            series.derivative.uri(path)
+            for path in parts
+            if path is not None and path.is_relative_to(series.derivative.path)
+        ]
+        pipeline = f"{series.derivative.pipeline} ({series.derivative.path})"
+        extra = {"mask": series.mask, "confounds": series.confounds, "derivatives": pipeline}
+    if found is not None:
+        uris.append(f"bids:raw:{found.relative_to(root).as_posix()}")
+    return RunFiles(image.path, found, metadata, image.entities, tuple(uris), **extra)
+
+
+def _raw_repetition_time(layout: Any, entities: dict[str, str]) -> dict[str, Any]:
+    run = {key: label for key, label in entities.items() if key in RUN_KEYS}
+    for image in _raw(layout):
+        own = {key: label for key, label in image.entities.items() if key in RUN_KEYS}
+        if own == run:
+            metadata = layout.get_metadata(str(image.path))
+            return {key: metadata[key] for key in ("RepetitionTime",) if key in metadata}
+    return {}
 
 
 def _index(bids_dir: Path, selection: Selection) -> Any:
@@ -178,10 +254,11 @@ class _Events:
             entities = entities_of(path.name)
             self._by_folder.setdefault(path.parent, []).append((entities, path))
 
-    def for_bold(self, bold: Path) -> Path | None:
-        """Return the events file that applies to a BOLD file, or None."""
-        wanted = entities_of(bold.name)
-        for folder in bold.parents:
+    def for_bold(self, wanted: dict[str, str], root: Path) -> Path | None:
+        """Return the events file that applies to a run of these entities, or None."""
+        func = root.resolve() / f"sub-{wanted['sub']}"
+        func /= f"ses-{wanted['ses']}/func" if "ses" in wanted else "func"
+        for folder in (func, *func.parents):
             fitting = [
                 (len(entities), path)
                 for entities, path in self._by_folder.get(folder, [])
@@ -192,27 +269,17 @@ class _Events:
                 best = sorted(path for count, path in fitting if count == most)
                 if len(best) > 1:
                     names = ", ".join(path.name for path in best)
-                    raise BadDataError(f"{bold.name} has more than one events file: {names}.")
+                    run = entities_stem(wanted)
+                    raise BadDataError(f"{run} has more than one events file: {names}.")
                 return best[0]
         return None
 
 
-def _with_sources(run: RunFiles, bids_dir: Path) -> RunFiles:
-    root = bids_dir.resolve()
-    uris = tuple(
-        f"bids:raw:{path.relative_to(root).as_posix()}"
-        for path in (run.bold, run.events)
-        if path is not None
-    )
-    return RunFiles(run.bold, run.events, run.metadata, run.entities, uris)
-
-
-def _without_partial_images(images: list) -> tuple[list, list[str]]:
+def _without_partial_images(images: Sequence[_Image]) -> tuple[list[_Image], list[str]]:
     """Leave out single echoes and phase images: a run is its (combined) magnitude image."""
     kept, left_out = [], []
     for image in images:
-        name = Path(image.path).name
-        entities = entities_of(name)
+        name, entities = image.path.name, image.entities
         if "echo" in entities:
             left_out.append(f"{name} is a single echo and was left out: combine the echoes first")
         elif entities.get("part", "mag") != "mag":
@@ -224,40 +291,35 @@ def _without_partial_images(images: list) -> tuple[list, list[str]]:
     return kept, left_out
 
 
-def _is_chosen(image: Any, selection: Selection) -> bool:
-    entities = entities_of(Path(image.path).name)
+def _is_chosen(image: _Image, selection: Selection) -> bool:
+    entities = image.entities
     asked = {"ses": selection.sessions, "task": selection.tasks, "run": selection.runs}
     for key, labels in asked.items():
-        if labels and not any(_same_label(entities.get(key), label) for label in labels):
+        if labels and not any(same_label(entities.get(key), label) for label in labels):
             return False
-    return all(_passes(image.entities, key, value) for key, value in selection.filters)
+    if not selection.filters:
+        return True
+    from bids.layout import parse_file_entities
+
+    long = parse_file_entities(str(image.path), config=["bids", "derivatives"])
+    return all(passes_filter(long, key, value) for key, value in selection.filters)
 
 
-def _same_label(found: str | None, asked: str) -> bool:
-    """Compare labels; run-1 and run-01 are the same run to a person."""
-    if found is None:
-        return False
-    return found == asked or (found.isdigit() and asked.isdigit() and int(found) == int(asked))
+def _no_participant(label: str, roots: Sequence[Path], have: Sequence[str]) -> str:
+    places = " and ".join(str(root) for root in roots)
+    return (
+        f"{places} has no participant {label!r}.{nearest(label, have)} It has: {_shortened(have)}."
+    )
 
 
-def _passes(entities: dict, key: str, value: Any) -> bool:
-    found = entities.get(key)
-    if value is None:
-        return found is None
-    allowed = value if isinstance(value, list) else [value]
-    return found is not None and any(_same_label(str(found), str(item)) for item in allowed)
-
-
-def _check_labels(bids_dir: Path, selection: Selection, images: list) -> None:
+def _check_labels(roots: Sequence[Path], selection: Selection, images: list[_Image]) -> None:
     """Refuse a label that the dataset does not have, with the nearest one it has."""
-    all_entities = [entities_of(Path(image.path).name) for image in images]
-    on_disk = sorted(path.name[4:] for path in bids_dir.glob("sub-*") if path.is_dir())
+    all_entities = [image.entities for image in images]
+    folders = [path for root in roots for path in root.glob("sub-*") if path.is_dir()]
+    on_disk = sorted({path.name[4:] for path in folders})
     for label in selection.subjects:
         if label not in on_disk:
-            raise NothingSelectedError(
-                f"{bids_dir} has no participant {label!r}.{nearest(label, on_disk)} It has: "
-                f"{_shortened(on_disk)}."
-            )
+            raise NothingSelectedError(_no_participant(label, roots, on_disk))
     asked = (
         ("session", "ses", selection.sessions),
         ("task", "task", selection.tasks),
@@ -266,14 +328,14 @@ def _check_labels(bids_dir: Path, selection: Selection, images: list) -> None:
     for word, key, labels in asked:
         have = sorted({entities[key] for entities in all_entities if key in entities})
         for label in labels:
-            if not any(_same_label(one, label) for one in have):
+            if not any(same_label(one, label) for one in have):
                 raise NothingSelectedError(
-                    f"No BOLD run in {bids_dir} has {word} {label!r}.{nearest(label, have)} "
+                    f"No BOLD run in {roots[0]} has {word} {label!r}.{nearest(label, have)} "
                     f"Found: {_shortened(have)}."
                 )
 
 
-def _nothing_left(bids_dir: Path, selection: Selection, images: list) -> str:
+def _nothing_left(bids_dir: Path, selection: Selection, images: Sequence[_Image]) -> str:
     if not images:
         return (
             f"{bids_dir} has no BOLD run (sub-*/func/*_bold.nii.gz) for the participants asked "
@@ -282,34 +344,8 @@ def _nothing_left(bids_dir: Path, selection: Selection, images: list) -> str:
     filters = {key: value for key, value in vars(selection).items() if value}
     return (
         f"The filters select none of the {len(images)} BOLD runs in {bids_dir}: {filters}. Found "
-        f"for example {Path(images[0].path).name}. Drop or change a filter."
+        f"for example {images[0].path.name}. Drop or change a filter."
     )
-
-
-def _labels(given: Sequence[str] | None, prefix: str) -> tuple[str, ...]:
-    return tuple(label.removeprefix(f"{prefix}-") for label in given or ())
-
-
-def _read_filters(path: Path | None) -> tuple[tuple[str, Any], ...]:
-    if path is None:
-        return ()
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise MissingInputError(f"--bids-filter-file {path} cannot be read: {error}.") from error
-    except ValueError as error:
-        raise BadDataError(f"--bids-filter-file {path} is not JSON: {error}.") from error
-    if not isinstance(content, dict) or not isinstance(content.get("bold", {}), dict):
-        raise BadDataError(
-            f'--bids-filter-file {path} must be an object like {{"bold": {{"task": "faces"}}}}.'
-        )
-    unknown = [name for name in content if name != "bold"]
-    if unknown:
-        raise BadDataError(
-            f"--bids-filter-file {path} has the query {unknown[0]!r}; boldglm asks only for "
-            f"'bold'.{nearest(unknown[0], ['bold'])}"
-        )
-    return tuple(content.get("bold", {}).items())
 
 
 def _dataset_name(bids_dir: Path) -> str:

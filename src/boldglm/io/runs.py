@@ -4,7 +4,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 # The order in which BIDS writes entities in file names.
-ENTITY_ORDER = ("sub", "ses", "task", "acq", "ce", "rec", "dir", "run", "echo", "space", "res")
+ENTITY_ORDER = (
+    *("sub", "ses", "task", "acq", "ce", "rec", "dir", "run", "echo", "space", "cohort", "res"),
+)
 
 
 @dataclass(frozen=True)
@@ -22,6 +24,9 @@ class RunInputs:
     start_time: float
     n_scans: int
     sources: tuple[str, ...]  # BIDS URIs of what the run was made from
+    mask: Path | None = None  # None: computed from the series
+    confounds: Path | None = None
+    derivatives: str = ""  # the pipeline that preprocessed the run, and its folder
 
     @property
     def name(self) -> str:
@@ -40,7 +45,12 @@ class RunInputs:
 
     def to_dict(self) -> dict:
         """Return what JSON can hold."""
-        return {**asdict(self), "bold": str(self.bold), "events": str(self.events)}
+        paths = {"bold": self.bold, "events": self.events, "mask": self.mask}
+        paths["confounds"] = self.confounds
+        return {
+            **asdict(self),
+            **{key: None if path is None else str(path) for key, path in paths.items()},
+        }
 
 
 def entities_stem(entities: dict[str, str]) -> str:

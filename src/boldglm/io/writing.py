@@ -122,7 +122,11 @@ def _write_design(place: Place, files: NodeFiles, details: NodeDetails) -> list[
     written = [path, sidecar(path)]
     if files.correlations is not None:
         correlations = place.file("desc-correlation_matrix.tsv")
-        write_correlations(files.correlations, design.names, correlations)
+        # an indicator of a single scan correlates with nothing, and there may be dozens
+        kept = [k for k, role in enumerate(design.roles) if role != "censored"]
+        write_correlations(
+            files.correlations[np.ix_(kept, kept)], [design.names[k] for k in kept], correlations
+        )
         written.append(correlations)
     return written
 

@@ -10,6 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from boldglm.glm import Collinearity, Design
+from boldglm.glm.confound_names import confound_kind
+from boldglm.glm.confounds import describe_scans
 from boldglm.reports.content import ContrastResult, Fact, Figure, Section, Table, make_anchor
 
 Z_SHOWN = 3.09  # p < .001, one-sided, uncorrected
@@ -50,17 +52,50 @@ def draw_design(shown: ShownDesign, folder: Path) -> tuple[tuple[Figure, ...], t
         drawn.append(_draw_orthogonalization(shown.before, shown.design, names, folder))
     if shown.contrast_rows:
         drawn.append(_draw_weights(shown, names, folder))
-    return tuple(drawn), (_efficiency_table(shown.numbers),)
+    tables = [_efficiency_table(shown.numbers)]
+    if shown.design.columns("confound"):
+        tables.append(_confounds_table(shown.design))
+    return tuple(drawn), tuple(tables)
 
 
 def _draw_matrix(design: Design, names: Sequence[str], folder: Path) -> Figure:
     from boldglm.reports import figures as draw
 
+    matrix, shown = _with_censored_as_one(design, names)
+    caption = f"Design matrix: {design.n_scans} volumes, {design.n_regressors} regressors."
+    if design.censored:
+        caption += (
+            " One column stands for those of all censored volumes: "
+            f"{describe_scans(design.censored, design.n_scans)} (counted from 0)."
+        )
     return Figure(
-        draw.plot_design_matrix(design.matrix, names, folder / "design.svg"),
-        f"Design matrix: {design.n_scans} volumes, {design.n_regressors} regressors.",
+        draw.plot_design_matrix(matrix, shown, folder / "design.svg"),
+        caption,
         "Design matrix as a gray image, one column per regressor.",
     )
+
+
+def _with_censored_as_one(design: Design, names: Sequence[str]) -> tuple[np.ndarray, list[str]]:
+    """Put the columns of all censored scans together: dozens of single dots say nothing."""
+    censored = design.columns("censored")
+    if not censored:
+        return design.matrix, list(names)
+    kept = [column for column in range(design.n_regressors) if column not in censored]
+    place = sum(column < censored[0] for column in kept)
+    together = design.matrix[:, censored].sum(axis=1)
+    shown = [names[column] for column in kept]
+    shown.insert(place, f"{len(censored)} censored")
+    return np.insert(design.matrix[:, kept], place, together, axis=1), shown
+
+
+def _confounds_table(design: Design) -> Table:
+    """List the confounds of a design by kind."""
+    kinds: dict[str, list[str]] = {}
+    for column in design.columns("confound"):
+        name = design.names[column]
+        kinds.setdefault(confound_kind(name), []).append(name)
+    rows = tuple((kind, str(len(names)), ", ".join(names)) for kind, names in kinds.items())
+    return Table(("Confounds", "Number", "Columns"), rows, "Confounds in the design.")
 
 
 def _draw_regressors(shown: ShownDesign, names: Sequence[str], folder: Path) -> Figure:

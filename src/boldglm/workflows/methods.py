@@ -4,6 +4,13 @@ import platform
 from importlib.metadata import version
 
 from boldglm._version import __version__
+from boldglm.glm.confound_names import (
+    COSINES,
+    MOTION_OUTLIERS,
+    NON_STEADY_STATE,
+    confound_kind,
+)
+from boldglm.io.confounds import ConfoundChoices
 from boldglm.io.model import Model
 
 HRF_WORDS = {
@@ -51,6 +58,7 @@ def methods_paragraphs(model: Model, level: str) -> list[str]:
     )
     if model.high_pass:
         first += f" Slow drift was modeled by cosines with periods above {model.high_pass:g} s."
+    first += _confound_sentences(model.confounds)
     for regressor, against in model.orthogonalize:
         first += (
             f" The regressor {_short(regressor)} was orthogonalized with respect to "
@@ -80,6 +88,36 @@ def methods_paragraphs(model: Model, level: str) -> list[str]:
     )
     third = "The mean over participants was tested against zero by a one-sample t test."
     return [first, second, third] if level == "dataset" else [first, second]
+
+
+def _confound_sentences(confounds: ConfoundChoices) -> str:
+    """Say which confounds join the design and which volumes are censored."""
+    kinds = dict.fromkeys(
+        confound_kind(name.rstrip("*"))
+        for name in confounds.columns
+        if name not in (COSINES, MOTION_OUTLIERS, NON_STEADY_STATE)
+    )
+    text = ""
+    if kinds:
+        columns = [name for name in confounds.columns if confound_kind(name.rstrip("*")) in kinds]
+        text += (
+            f" Confounds of the preprocessing joined the design: {', '.join(kinds)} "
+            f"({', '.join(columns)})."
+        )
+    if COSINES in confounds.columns:
+        text += " Slow drift was modeled by the discrete cosines of the preprocessing."
+    censored = []
+    if NON_STEADY_STATE in confounds.columns:
+        censored.append("before steady state")
+    if confounds.dummy_scans:
+        censored.append(f"among the first {confounds.dummy_scans}")
+    if MOTION_OUTLIERS in confounds.columns:
+        censored.append("marked as motion outliers by the preprocessing")
+    if confounds.fd_threshold is not None:
+        censored.append(f"with a framewise displacement above {confounds.fd_threshold:g} mm")
+    if censored:
+        text += f" Volumes {' or '.join(censored)} were censored by a regressor each."
+    return text
 
 
 def references(model: Model) -> list[str]:

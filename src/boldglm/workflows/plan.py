@@ -1,7 +1,8 @@
 """What will be done, decided and checked before any image is read beyond its header."""
 
+import logging
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,16 @@ import numpy as np
 
 from boldglm._version import __version__
 from boldglm.errors import BadDataError
-from boldglm.glm import Collinearity, Design, collinearity
+from boldglm.glm import Collinearity, Confounds, Design, collinearity
+from boldglm.glm.confounds import describe_scans
+from boldglm.io.confounds import (
+    ConfoundsTable,
+    ConfoundWishes,
+    check_patterns,
+    confounds_of_run,
+    high_pass_beside,
+    read_confounds,
+)
 from boldglm.io.default_model import DefaultModelOptions, default_model
 from boldglm.io.designs import (
     DesignChoices,
@@ -25,6 +35,7 @@ from boldglm.io.query import RunFiles
 from boldglm.io.results import fingerprint
 from boldglm.io.runs import RunInputs
 
+logger = logging.getLogger(__name__)
 TIME_TOLERANCE = 1e-3  # seconds by which header and sidecar may differ
 
 
@@ -35,6 +46,7 @@ class RunPlan:
     inputs: RunInputs
     header: BoldHeader
     design: Design
+    confounds: Confounds
     numbers: Collinearity
     contrasts: tuple[dict[str, Any], ...]  # as the model writes them
     left_out: tuple[str, ...]
@@ -65,6 +77,17 @@ class ModelChoice:
     file: Path | None
     options: DefaultModelOptions
     mask: Path | None = None
+    confounds: ConfoundWishes = field(default_factory=ConfoundWishes)
+
+
+@dataclass(frozen=True)
+class _RunRead:
+    """What was read of one run before there is a model."""
+
+    inputs: RunInputs
+    header: BoldHeader
+    events: Events
+    table: ConfoundsTable | None
 
 
 def make_plan(files: Sequence[RunFiles], choice: ModelChoice) -> tuple[Analysis, ...]:
@@ -86,23 +109,30 @@ def make_plan(files: Sequence[RunFiles], choice: ModelChoice) -> tuple[Analysis,
     BadDataError
         With file, finding and remedy, for the first thing that cannot be analysed.
     """
-    runs = [(inspect_run(one), read_events(_events(one))) for one in files]
-    tasks = list(dict.fromkeys(inputs.task for (inputs, _), _ in runs))
+    runs = [_read_run(one, choice.mask) for one in files]
+    tasks = list(dict.fromkeys(run.inputs.task for run in runs))
     if choice.file is not None:
         model = read_model(choice.file)
         tasks = _task_of(model, tasks, choice.file)
     analyses = []
     for task in tasks:
-        own = [run for run in runs if run[0][0].task == task]
+        own = [run for run in runs if run.inputs.task == task]
         if choice.file is None:
-            model = _default(task, own, choice.options, several=len(tasks) > 1)
-        planned = [_plan_run(header, inputs, events, model, choice.mask)
-                   for (inputs, header), events in own]  # fmt: skip
-        analysis = Analysis(model, tuple(planned))
+            model = _default(task, own, choice, several=len(tasks) > 1)
+        check_patterns(model.confounds.columns, [run.table for run in own if run.table])
+        analysis = Analysis(model, tuple(_plan_run(run, model) for run in own))
         _check_contrasts(analysis)
         _check_grids(analysis)
         analyses.append(analysis)
     return tuple(analyses)
+
+
+def _read_run(files: RunFiles, mask: Path | None) -> _RunRead:
+    inputs, header = inspect_run(files)
+    if mask is not None:
+        inputs = replace(inputs, mask=mask.resolve())
+    table = read_confounds(inputs.confounds) if inputs.confounds else None
+    return _RunRead(inputs, header, read_events(inputs.events), table)
 
 
 def inspect_run(files: RunFiles) -> tuple[RunInputs, BoldHeader]:
@@ -122,6 +152,15 @@ def inspect_run(files: RunFiles) -> tuple[RunInputs, BoldHeader]:
         start_time=_start_time(files),
         n_scans=header.n_scans,
         sources=files.sources,
+        mask=files.mask,
+        confounds=files.confounds,
+        derivatives=files.derivatives,
+    )
+    logger.info(
+        "%s: first volume at %g s (%s)",
+        inputs.name,
+        inputs.start_time,
+        "StartTime" if "StartTime" in files.metadata else "no StartTime in its metadata",
     )
     return inputs, header
 
@@ -190,32 +229,34 @@ def _task_of(model: Model, tasks: list[str], file: Path) -> list[str]:
     return [model.task]
 
 
-def _default(
-    task: str,
-    runs: list[tuple[tuple[RunInputs, BoldHeader], Events]],
-    options: DefaultModelOptions,
-    *,
-    several: bool,
-) -> Model:
-    found = sorted({name for _, events in runs for name in events.conditions})
+def _default(task: str, runs: Sequence[_RunRead], choice: ModelChoice, *, several: bool) -> Model:
+    found = sorted({name for run in runs for name in run.events.conditions})
     name = "default" + (task[0].upper() + task[1:] if several else "")
-    content = default_model(task, found, runs[0][0][0].repetition_time, options, name=name)
+    wishes, options = choice.confounds, choice.options
+    confounds = wishes.choices([run.table for run in runs if run.table])
+    high_pass = high_pass_beside(
+        confounds.columns, options.high_pass, is_asked=wishes.high_pass_is_asked
+    )
+    options = replace(options, confounds=confounds, high_pass=high_pass)
+    content = default_model(task, found, runs[0].inputs.repetition_time, options, name=name)
     return parse_model(content, f"model-{name}_smdl.json")
 
 
-def _plan_run(
-    header: BoldHeader, inputs: RunInputs, events: Events, model: Model, mask: Path | None
-) -> RunPlan:
+def _plan_run(run: _RunRead, model: Model) -> RunPlan:
+    inputs, header = run.inputs, run.header
     timing = RunTiming(inputs.n_scans, inputs.repetition_time, inputs.start_time)
     choices = DesignChoices(model.conditions, model.hrf_model, model.fir_delays, model.high_pass)
+    confounds = confounds_of_run(run.table, model.confounds, inputs.n_scans, inputs.bold.name)
     try:
-        design, left_out = design_from_events(events, timing, choices, inputs.events.name)
+        design, left_out = design_from_events(
+            run.events, timing, choices, inputs.events.name, confounds
+        )
         design, notes = apply_orthogonalization(design, model.orthogonalize)
     except ValueError as error:
         raise BadDataError(f"{inputs.events.name}: {error}") from error
     left_out = left_out + notes
-    if mask is not None:
-        read_mask(mask, header)
+    if inputs.mask is not None:
+        read_mask(inputs.mask, header)
     weights = {
         spec.name: laid
         for spec in model.contrasts
@@ -223,12 +264,7 @@ def _plan_run(
     }
     numbers = collinearity(design, weights)
     if inputs.n_scans <= numbers.rank:
-        raise BadDataError(
-            f"{inputs.bold.name} has {inputs.n_scans} volumes and its design "
-            f"{design.n_regressors} regressors (rank {numbers.rank}), which leaves no degree of "
-            "freedom for noise. Model fewer conditions (--conditions), use a longer "
-            "--high-pass period, or leave the run out."
-        )
+        raise BadDataError(_no_freedom(inputs, design, numbers))
     if numbers.rank < design.n_regressors:
         left_out = (
             *left_out,
@@ -240,19 +276,33 @@ def _plan_run(
         inputs=inputs,
         header=header,
         design=design,
+        confounds=confounds,
         numbers=numbers,
         contrasts=contrasts,
         left_out=left_out,
         fingerprint=fingerprint(
             __version__,
             inputs.bold,
-            mask,
+            inputs.mask,
             design.matrix,
             list(design.names),
             list(contrasts),
             [model.noise_model, model.signal_scaling, model.smoothing],
             list(model.orthogonalize),
         ),
+    )
+
+
+def _no_freedom(inputs: RunInputs, design: Design, numbers: Collinearity) -> str:
+    text = (
+        f"{inputs.bold.name} has {inputs.n_scans} volumes and its design {design.n_regressors} "
+        f"regressors (rank {numbers.rank}), which leaves no degree of freedom for noise. "
+    )
+    if design.censored:
+        text += f"Censored scans: {describe_scans(design.censored, inputs.n_scans)}. "
+    return text + (
+        "Model fewer conditions (--conditions) or confounds (--confounds), censor less "
+        "(--fd-threshold), use a longer --high-pass period, or leave the run out."
     )
 
 

@@ -13,6 +13,7 @@ RUN_FIELDS = (
     "bold_file",
     "events_file",
     "mask_file",
+    "confounds_file",
     "n_scans",
     "repetition_time",
     "start_time",
@@ -37,6 +38,9 @@ def init_run_wf(
     hrf_model: str = "spm",
     fir_delays: Sequence[float] | None = None,
     high_pass: float | None = 128.0,
+    confounds: Sequence[str] = (),
+    fd_threshold: float | None = None,
+    dummy_scans: int = 0,
     orthogonalize: Sequence[str] = (),
     noise_model: str = "ar1",
     signal_scaling: str = "percent",
@@ -60,6 +64,12 @@ def init_run_wf(
         In seconds, for ``"fir"``.
     high_pass : float or None
         Cut-off period of the cosine drift in seconds; None for no drift.
+    confounds : sequence of str
+        Columns of the confounds table that join the design: names and patterns.
+    fd_threshold : float or None
+        Framewise displacement in mm above which a volume is censored.
+    dummy_scans : int
+        How many of the first volumes are censored.
     orthogonalize : sequence of str
         Rules such as ``"houses ~ faces"``.
     noise_model, signal_scaling : str
@@ -84,6 +94,8 @@ def init_run_wf(
         4-D series and its BIDS events.
     mask_file
         Optional brain mask on the grid of the series.
+    confounds_file
+        Optional table of confounds, one row for each volume.
     n_scans, repetition_time, start_time
         Optional; by default from the header of the series, and 0.
 
@@ -101,7 +113,17 @@ def init_run_wf(
     workflow = Workflow(name=name)
     inputnode = Node(IdentityInterface(fields=list(RUN_FIELDS)), name="inputnode")
     outputnode = Node(IdentityInterface(fields=list(RESULT_FIELDS)), name="outputnode")
-    build = make_node(BuildDesign(hrf_model=hrf_model, high_pass=high_pass), name="build_design")
+    build = make_node(
+        BuildDesign(
+            hrf_model=hrf_model,
+            high_pass=high_pass,
+            confounds=list(confounds),
+            dummy_scans=dummy_scans,
+        ),
+        name="build_design",
+    )
+    if fd_threshold is not None:
+        build.inputs.fd_threshold = fd_threshold
     if conditions is not None:
         build.inputs.conditions = list(conditions)
     if fir_delays is not None:
@@ -118,10 +140,7 @@ def init_run_wf(
         fitted.inputs.smoothing = smoothing
     notes = Node(Merge(3), name="left_out")
     tested = make_node(EstimateContrasts(contrasts=list(contrasts)), name="estimate_contrasts")
-    from_inputs = [
-        (field, field)
-        for field in ("bold_file", "events_file", "n_scans", "repetition_time", "start_time")
-    ]
+    from_inputs = [(field, field) for field in RUN_FIELDS if field != "mask_file"]
     workflow.connect([
         (inputnode, build, from_inputs),
         (inputnode, fitted, [("bold_file", "bold_file"), ("mask_file", "mask_file")]),

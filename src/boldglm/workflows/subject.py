@@ -1,6 +1,7 @@
 """The workflow of one subject: its runs, their combination, its report; and of all subjects."""
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +10,8 @@ from nipype.interfaces.utility import Merge
 from nipype.pipeline.engine import Node, Workflow
 
 from boldglm._version import __version__
+from boldglm.glm.confound_names import confound_kind
+from boldglm.glm.confounds import describe_scans
 from boldglm.interfaces import CombineRuns, WriteReport
 from boldglm.io.model import Model
 from boldglm.io.results import fingerprint, is_finished
@@ -29,7 +32,6 @@ class AppContext:
     output_dir: Path
     command: str
     left_out: tuple[str, ...] = ()
-    mask: Path | None = None
     n_threads: int = 1
     stamp: str = ""  # makes fingerprints new when everything is to be fitted again
 
@@ -118,6 +120,8 @@ def run_output(run: RunPlan, model: Model, context: AppContext) -> NodeOutput:
         ("Smoothing", f"{model.smoothing:g} mm FWHM" if model.smoothing else "none"),
         ("BOLD", inputs.bold.name),
         ("Events", inputs.events.name),
+        ("Mask", inputs.mask.name if inputs.mask else "computed from the series"),
+        *_confound_facts(run),
     ]
     return NodeOutput(
         output_dir=context.output_dir,
@@ -127,9 +131,42 @@ def run_output(run: RunPlan, model: Model, context: AppContext) -> NodeOutput:
         fingerprint=run.fingerprint + context.stamp,
         title=_title(inputs.entities, "task", "ses", "run", "acq", "dir"),
         facts=facts,
-        details={**_details(model), "Sources": list(inputs.sources)},
+        details={
+            **_details(model),
+            "Sources": list(inputs.sources),
+            **_confound_details(run),
+        },
         n_slices=12,
     )
+
+
+def _confound_facts(run: RunPlan) -> list[tuple[str, str]]:
+    """Say which confounds and which scans to leave out the design of a run has."""
+    inputs, found = run.inputs, run.confounds
+    kinds = Counter(confound_kind(name) for name in found.names)
+    words = ", ".join(f"{count} {kind}" for kind, count in kinds.items())
+    facts = [("Derivatives", inputs.derivatives)] if inputs.derivatives else []
+    if inputs.confounds is not None:
+        facts.append(("Confounds", f"{words or 'none'} (of {inputs.confounds.name})"))
+    if found.filled:
+        facts.append(
+            ("First row", f"n/a in {len(found.filled)} confounds (derivatives), set to 0")
+        )
+    if found.censored or inputs.confounds is not None:
+        text = describe_scans(list(found.censored), inputs.n_scans)
+        facts.append(("Censored scans", text + " (counted from 0)" * bool(found.censored)))
+    return facts
+
+
+def _confound_details(run: RunPlan) -> dict:
+    """Return what the sidecars of a run say of confounds and censored scans."""
+    found = run.confounds
+    return {
+        "Confounds": list(found.names),
+        "ConfoundsFirstRowSetToZero": list(found.filled),
+        "CensoredVolumes": list(found.censored),  # counted from 0
+        "CensoredVolumesReasons": {str(scan): list(why) for scan, why in found.censored.items()},
+    }
 
 
 def subject_output(subject: str, analysis: Analysis, context: AppContext) -> NodeOutput:
@@ -189,6 +226,9 @@ def _run_record(
         hrf_model=model.hrf_model,
         fir_delays=model.fir_delays,
         high_pass=model.high_pass,
+        confounds=model.confounds.columns,
+        fd_threshold=model.confounds.fd_threshold,
+        dummy_scans=model.confounds.dummy_scans,
         orthogonalize=[f"{one} ~ {' + '.join(many)}" for one, many in model.orthogonalize],
         noise_model=model.noise_model,
         signal_scaling=model.signal_scaling,
@@ -205,8 +245,10 @@ def _run_record(
         repetition_time=inputs.repetition_time,
         start_time=inputs.start_time,
     )
-    if context.mask is not None:
-        node.inputs.mask_file = str(context.mask)
+    if inputs.mask is not None:
+        node.inputs.mask_file = str(inputs.mask)
+    if inputs.confounds is not None:
+        node.inputs.confounds_file = str(inputs.confounds)
     writing = init_outputs_wf(output, events_file=inputs.events, name="outputs_wf")
     whole = Workflow(name=f"{label}_wf")
     fields = ("result_file", "design_file", "before_file")
