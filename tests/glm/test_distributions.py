@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from boldglm.glm.distributions import f_to_p, f_to_z, t_to_p, t_to_z
+from boldglm.glm.distributions import f_to_p, f_to_z, t_to_p, t_to_p_and_z, t_to_z
 
 # t, dof, p (None where float64 has no such small number), z
 T_REFERENCE = [
@@ -138,3 +138,11 @@ def test_missing_values_stay_missing_and_infinite_ones_infinite():
     np.testing.assert_array_equal(t_to_z([np.nan, np.inf, -np.inf], 10), [np.nan, np.inf, -np.inf])
     np.testing.assert_array_equal(f_to_z([np.nan, np.inf, 0.0], 2, 10), [np.nan, np.inf, -np.inf])
     assert np.isfinite(t_to_z(1e300, 10))
+
+
+@given(st.floats(-60, 60), st.floats(1, 1e14))
+def test_p_and_z_together_are_p_and_z(t, dof):
+    p, z = t_to_p_and_z(t, dof)
+
+    np.testing.assert_allclose(p, t_to_p(t, dof), rtol=1e-12)
+    np.testing.assert_array_equal(z, t_to_z(t, dof))

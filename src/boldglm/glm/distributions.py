@@ -47,6 +47,32 @@ def t_to_p(t: ArrayLike, dof: ArrayLike) -> FloatArray:
     return np.where(normal, special.ndtr(-values), special.stdtr(dofs, -values))
 
 
+def t_to_p_and_z(t: ArrayLike, dof: ArrayLike) -> tuple[FloatArray, FloatArray]:
+    """Return what `t_to_p` and `t_to_z` do, at little more than the price of one.
+
+    Parameters
+    ----------
+    t : array_like
+        t values.
+    dof : array_like
+        Degrees of freedom, one or one per value; need not be whole; may be infinite.
+
+    Returns
+    -------
+    tuple of (ndarray, ndarray), each of the shape that t and dof broadcast to
+        One-sided p, upper tail, and z.
+
+    Examples
+    --------
+    >>> p, z = t_to_p_and_z([-2.0, 0.0, 2.0], 10)
+    >>> p.round(4).tolist(), z.round(4).tolist()
+    ([0.9633, 0.5, 0.0367], [-1.7904, 0.0, 1.7904])
+    """
+    values, dofs = _float(t, dof)
+    tail = t_to_p(np.abs(values), dofs)
+    return np.where(values < 0, 1.0 - tail, tail), _z_of_tail(tail, values, dofs)
+
+
 def t_to_z(t: ArrayLike, dof: ArrayLike) -> FloatArray:
     """Return the standard normal value with the same tail probability as t.
 
@@ -78,8 +104,12 @@ def t_to_z(t: ArrayLike, dof: ArrayLike) -> FloatArray:
     [-1.7904, 0.0, 1.7904, 42.8854]
     """
     values, dofs = _float(t, dof)
+    return _z_of_tail(t_to_p(np.abs(values), dofs), values, dofs)
+
+
+def _z_of_tail(p: FloatArray, values: FloatArray, dofs: FloatArray) -> FloatArray:
+    """Return z of t values whose sizes have the upper tails p."""
     size = np.abs(values)
-    p = t_to_p(size, dofs)
     z = np.asarray(-special.ndtri(p))
     normal = dofs > AS_GOOD_AS_INFINITE
     far = (p < SMALLEST_P) & ~normal & np.isfinite(size)

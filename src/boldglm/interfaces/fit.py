@@ -15,6 +15,7 @@ from nipype.interfaces.base import (
 )
 
 from boldglm.glm import Fit, fit
+from boldglm.io.arrays import write_arrays
 from boldglm.io.contrast_maps import estimate_contrasts
 from boldglm.io.derivatives import write_json
 from boldglm.io.designs import read_design
@@ -63,7 +64,7 @@ class FitGLM(SimpleInterface):
         design = read_design(Path(self.inputs.design_file))
         found = fit(run.bold, design, noise=self.inputs.noise_model)
         arrays: dict[str, Any] = {"scale": run.scale, **found.to_arrays()}
-        np.savez(here / "fit.npz", **arrays)
+        write_arrays(here / "fit.npz", arrays)
         like, everywhere = run.header.nifti, np.ones_like(run.mask)
         write_map(here / "mask.nii.gz", run.mask[run.mask], run.mask, like, dtype=np.uint8)
         write_map(here / "mean.nii.gz", run.mean[everywhere], everywhere, like)

@@ -210,9 +210,9 @@ def compose(
     rows = _nearest(layout.box[1], height)[::-1, None]  # pixel rows run downwards
     columns = _nearest(layout.box[0], width)[None, :]
     for position, index in enumerate(layout.slices):
-        grey, values, inside = (
-            np.take(volume, index, axis=layout.plane).T for volume in (underlay, stat, mask)
-        )
+        # not np.take, which would copy a volume that is not contiguous, for every slice
+        cut = (slice(None),) * layout.plane + (int(index),)
+        grey, values, inside = underlay[cut].T, stat[cut].T, mask[cut].T
         tone = 0.1 + 0.78 * np.clip((grey - low) / (high - low), 0, 1)
         colors = np.where(inside, np.rint(tone * WHITE), WHITE).astype(np.uint8)
         shown = inside & is_colored(values, threshold)

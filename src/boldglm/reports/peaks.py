@@ -184,17 +184,17 @@ def _spread_out(
     positions: FloatArray, clusters: NDArray[np.integer], min_distance: float
 ) -> list[int]:
     """Indices that stay when each, in order, removes later ones near it in its cluster."""
-    tree = cKDTree(positions)
+    # a hair less, so that peaks exactly min_distance apart both stay
+    reach = min_distance * (1 - 1e-9)
+    pairs = np.sort(cKDTree(positions).query_pairs(reach, output_type="ndarray"), axis=1)
+    pairs = pairs[clusters[pairs[:, 0]] == clusters[pairs[:, 1]]]
+    pairs = pairs[np.argsort(pairs[:, 0], kind="stable")]
+    starts = np.searchsorted(pairs[:, 0], np.arange(len(positions) + 1)).tolist()
     is_kept = np.ones(len(positions), dtype=bool)
-    kept: list[int] = []
-    for index, position in enumerate(positions):
-        if not is_kept[index]:
-            continue
-        kept.append(index)
-        # a hair less, so that peaks exactly min_distance apart both stay
-        near = np.asarray(tree.query_ball_point(position, min_distance * (1 - 1e-9)))
-        is_kept[near[clusters[near] == clusters[index]]] = False
-    return kept
+    for index in np.unique(pairs[:, 0]).tolist():
+        if is_kept[index]:
+            is_kept[pairs[starts[index] : starts[index + 1], 1]] = False
+    return np.flatnonzero(is_kept).tolist()
 
 
 def _number(value: float, decimals: int) -> str:

@@ -1,0 +1,45 @@
+"""Maps as NIfTI files."""
+
+import gzip
+
+import nibabel as nib
+import numpy as np
+import pytest
+
+from boldglm.io.images import write_map
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.uint8])
+def test_a_map_is_the_file_that_nibabel_would_write(tmp_path, dtype):
+    rng = np.random.default_rng(0)
+    affine = np.array([[-2.0, 0.3, 0, 90], [0.3, 2, 0, -120], [0, 0, 3, -70], [0, 0, 0, 1]])
+    like = nib.Nifti1Image(np.zeros((5, 4, 3, 2), np.int16), affine).header
+    like.set_zooms((2.02, 2.02, 3.0, 1.5))
+    like.set_xyzt_units("mm", "sec")
+    like.set_sform(affine, 4)
+    like.set_qform(affine, 1)
+    mask = rng.random((5, 4, 3)) < 0.5
+    values = rng.integers(1, 9, mask.sum()).astype(float)
+
+    write_map(tmp_path / "map.nii.gz", values, mask, like, intent=("t test", (12.0,)), dtype=dtype)
+
+    content = gzip.decompress((tmp_path / "map.nii.gz").read_bytes())
+    found = nib.Nifti1Image.from_bytes(content)
+    expected = np.zeros(mask.shape, dtype)
+    expected[mask] = values
+    np.testing.assert_array_equal(np.asarray(found.dataobj), expected)
+    again = nib.Nifti1Image(expected, None, found.header)
+    assert again.to_bytes() == content
+    assert found.header.get_intent() == ("t test", (12.0,), "")
+    assert [int(found.header[key]) for key in ("sform_code", "qform_code")] == [4, 1]
+
+
+def test_values_that_are_not_finite_become_zero(tmp_path):
+    like = nib.Nifti1Image(np.zeros((2, 2, 2, 2), np.int16), np.eye(4)).header
+    mask = np.ones((2, 2, 2), dtype=bool)
+    values = np.array([1.0, np.nan, np.inf, -np.inf, 2.0, 3.0, 4.0, 5.0])
+
+    write_map(tmp_path / "map.nii.gz", values, mask, like)
+
+    found = np.asarray(nib.load(tmp_path / "map.nii.gz").dataobj)
+    np.testing.assert_array_equal(found[mask], [1, 0, 0, 0, 2, 3, 4, 5])
