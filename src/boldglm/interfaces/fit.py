@@ -32,7 +32,7 @@ class _FitGLMInput(BaseInterfaceInputSpec):
     smoothing = traits.Range(
         low=0.0, exclude_low=True, desc="FWHM in mm of a Gaussian within the mask (default: none)"
     )
-    num_threads = traits.Int(
+    n_threads = traits.Int(
         1, usedefault=True, nohash=True, desc="with more than one, files are decompressed ahead"
     )
 
@@ -57,7 +57,7 @@ class FitGLM(SimpleInterface):
         reading = Reading(
             signal_scaling=self.inputs.signal_scaling,
             smoothing=self.inputs.smoothing if isdefined(self.inputs.smoothing) else None,
-            n_threads=self.inputs.num_threads,
+            n_threads=self.inputs.n_threads,
             spool_folder=here,
         )
         run = load_run(Path(self.inputs.bold_file), mask_file, reading)

@@ -132,7 +132,7 @@ def init_run_wf(
         OrthogonalizeDesign(rules=list(orthogonalize)), name="orthogonalize"
     )
     fitted = make_node(
-        FitGLM(noise_model=noise_model, signal_scaling=signal_scaling, num_threads=n_threads),
+        FitGLM(noise_model=noise_model, signal_scaling=signal_scaling, n_threads=n_threads),
         name="fit_glm",
         mem_gb=mem_gb,
     )

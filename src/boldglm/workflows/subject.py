@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 from nipype.interfaces.utility import Merge
 from nipype.pipeline.engine import Node, Workflow
 
@@ -22,7 +23,9 @@ from boldglm.workflows.outputs import NodeOutput, init_outputs_wf
 from boldglm.workflows.plan import Analysis, RunPlan
 from boldglm.workflows.run import init_run_wf
 
-MEMORY_FACTOR = 3.0  # of the float32 series: stored volumes, masked series, one block
+# A fit holds libraries, at most 64 MiB of the series, and a few blocks, whatever the length of a
+# run; its estimates are about as many float64 a voxel as the design has columns, and some more.
+FIT_GB, OTHER_ESTIMATES = 0.4, 30
 
 
 @dataclass(frozen=True)
@@ -219,7 +222,6 @@ def _run_record(
         return output.record
     inputs = run.inputs
     label = _plain(inputs.name)
-    series_gb = run.header.volume_bytes / run.header.dtype.itemsize * 4 * inputs.n_scans / 2**30
     fitting = init_run_wf(
         contrasts=run.contrasts,
         conditions=model.conditions,
@@ -234,7 +236,7 @@ def _run_record(
         signal_scaling=model.signal_scaling,
         smoothing=model.smoothing,
         n_threads=context.n_threads,
-        mem_gb=round(max(0.2, MEMORY_FACTOR * series_gb), 3),
+        mem_gb=_memory_gb(run),
         name="fit_wf",
     )
     node = fitting.get_node("inputnode")
@@ -255,6 +257,13 @@ def _run_record(
     pairs = [(f"outputnode.{field}", f"inputnode.{field}") for field in fields]
     whole.connect([(fitting, writing, pairs)])
     return whole
+
+
+def _memory_gb(run: RunPlan) -> float:
+    """Bound what a fit needs, were every voxel in the mask; for nipype's scheduler."""
+    n_voxels = float(np.prod(run.header.shape))
+    of_estimates = n_voxels * (run.design.n_regressors + OTHER_ESTIMATES) * 8 / 2**30
+    return round(FIT_GB + of_estimates, 3)
 
 
 def _feed(workflow: Workflow, record: Workflow | Path, node: Node, field: str) -> None:
