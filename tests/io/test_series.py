@@ -205,22 +205,6 @@ def test_voxels_without_signal_do_not_spread_when_smoothed(tmp_path):
     np.testing.assert_array_equal(found.bold, without.bold)
 
 
-def test_an_oblique_grid_is_smoothed_by_the_distances_between_its_voxels(tmp_path):
-    data, block = brain()
-    turn = np.array([[0.8, -0.6, 0], [0.6, 0.8, 0], [0, 0, 1]])
-    affine = np.eye(4)
-    affine[:3, :3] = turn @ np.diag([2.0, 3.0, 4.0])
-    image = nib.Nifti1Image(data, affine)
-    image.header.set_zooms((2.0, 3.0, 4.0, 2.0))
-    nib.save(image, tmp_path / "bold.nii.gz")
-    nib.save(nib.Nifti1Image(block.astype(np.uint8), affine), tmp_path / "mask.nii.gz")
-    expected = MaskSmoother(block, 5.0, (2.0, 3.0, 4.0)).smooth(data[block, 7])
-
-    found = load_run(tmp_path / "bold.nii.gz", tmp_path / "mask.nii.gz", Reading(smoothing=5.0))
-
-    np.testing.assert_allclose(found.bold[7], expected, rtol=1e-6)
-
-
 def test_a_mask_without_a_usable_voxel_is_refused(tmp_path):
     data, block = brain()
     data[block] = 5
