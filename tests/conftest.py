@@ -6,10 +6,13 @@ from pathlib import Path
 
 import matplotlib as mpl
 import pytest
+from hypothesis import settings
 
 from boldglm.io.synthetic import DatasetPlan, write_dataset
 
 mpl.use("Agg")
+settings.register_profile("steady", deadline=None)  # how long an example takes is not a property
+settings.load_profile("steady")
 DATA = Path(os.environ.get("BOLDGLM_TEST_DATA", Path(__file__).parents[2] / "shared" / "data"))
 
 

@@ -54,7 +54,7 @@ def rates(p):
 def test_t_of_white_noise_follows_its_distribution(design, contrast):
     bold = np.random.default_rng(2).normal(size=(N_SCANS, N_VOXELS))
 
-    tested = fit(bold, design).contrast(contrast)
+    tested = fit(bold, design, noise="ols").contrast(contrast)
 
     assert stats.kstest(tested.t, stats.t(tested.dof).cdf).pvalue > 0.01
     assert stats.kstest(tested.z, stats.norm.cdf).pvalue > 0.01
@@ -63,7 +63,7 @@ def test_t_of_white_noise_follows_its_distribution(design, contrast):
 def test_f_of_white_noise_follows_its_distribution(design):
     bold = np.random.default_rng(3).normal(size=(N_SCANS, N_VOXELS))
 
-    tested = fit(bold, design).contrast("a, b, c, a - b")
+    tested = fit(bold, design, noise="ols").contrast("a, b, c, a - b")
 
     assert tested.dof_numerator == 3
     assert stats.kstest(tested.F, stats.f(3, tested.dof).cdf).pvalue > 0.01
@@ -95,4 +95,4 @@ def test_ordinary_least_squares_is_far_too_liberal_for_such_noise(design):
     # the reason for the effort; a test that the bands above can fail
     bold = autoregressive(N_VOXELS, 0.4, np.random.default_rng(4))
 
-    assert rates(fit(bold, design).contrast("block").p)[0] > 0.12
+    assert rates(fit(bold, design, noise="ols").contrast("block").p)[0] > 0.12

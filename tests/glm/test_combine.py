@@ -93,12 +93,12 @@ def test_known_variances_give_a_normal_deviate():
 def test_fixed_effects_of_two_long_runs_are_near_one_fit_of_both():
     rng = np.random.default_rng(0)
     X, bold = rng.normal(size=(2, 4000, 2)), rng.normal(size=(2, 4000, 40))
-    runs = [fit(bold[run], X[run]).contrast([1, -1]) for run in range(2)]
+    runs = [fit(bold[run], X[run], noise="ols").contrast([1, -1]) for run in range(2)]
 
     found = combine_fixed_effects(
         [run.effect for run in runs], [run.variance for run in runs], [run.dof for run in runs]
     )
-    together = fit(np.concatenate(bold), np.concatenate(X)).contrast([1, -1])
+    together = fit(np.concatenate(bold), np.concatenate(X), noise="ols").contrast([1, -1])
 
     # weights are estimated in one and known in the other, which shows at runs of 4000 as .1
     np.testing.assert_allclose(found.z, together.z, atol=0.15)
@@ -148,7 +148,7 @@ def test_the_test_over_subjects_is_that_of_scipy():
 def test_the_test_over_subjects_is_a_fit_of_a_constant():
     effects = np.random.default_rng(0).normal(size=(7, 5)) + 1
 
-    found, fitted = one_sample_t(effects), fit(effects, np.ones(7)).contrast([1.0])
+    found, fitted = one_sample_t(effects), fit(effects, np.ones(7), noise="ols").contrast([1.0])
 
     np.testing.assert_allclose(found.t, fitted.t, rtol=1e-12)
     np.testing.assert_allclose(found.variance, fitted.variance, rtol=1e-12)

@@ -188,7 +188,7 @@ def test_t_is_the_effect_over_its_standard_error():
     bold, X = noise((30, 5)), noise((30, 3), 1)
     c = np.array([1.0, -2.0, 0.5])
 
-    found = fit(bold, X)
+    found = fit(bold, X, noise="ols")
     tested = found.contrast(c)
 
     variance = found.sigma2 * (c @ np.linalg.inv(X.T @ X) @ c)
@@ -203,7 +203,7 @@ def test_t_is_the_effect_over_its_standard_error():
 def test_f_is_the_extra_sum_of_squares():
     bold, X = noise((30, 5)), noise((30, 4), 1)
 
-    full, reduced = fit(bold, X), fit(bold, X[:, :2])
+    full, reduced = fit(bold, X, noise="ols"), fit(bold, X[:, :2], noise="ols")
     tested = full.contrast(np.eye(4)[2:])
 
     extra = reduced.sigma2 * reduced.dof - full.sigma2 * full.dof
@@ -282,8 +282,8 @@ def test_a_contrast_of_an_empty_regressor_is_refused():
 
 def test_a_sum_that_the_dependence_does_not_touch_is_estimated():
     X, bold = dependent_design(), noise((25, 4), 1)
-    found = fit(bold, X)
-    independent = fit(bold, X[:, [0, 1, 2, 4]])
+    found = fit(bold, X, noise="ols")
+    independent = fit(bold, X[:, [0, 1, 2, 4]], noise="ols")
 
     # betas of columns 1 and 6 are shared, column_1 + column_6 goes with the first alone
     np.testing.assert_allclose(
@@ -298,11 +298,13 @@ def test_whether_a_contrast_can_be_estimated_does_not_depend_on_units():
     X, bold = dependent_design(), noise((25, 2), 1)
     units = np.array([1e-8, 1.0, 1e9, 1.0, 1e4, 1.0])
 
-    found = fit(bold, X * units)
+    found = fit(bold, X * units, noise="ols")
 
     assert found.rank == 4
     np.testing.assert_allclose(
-        found.contrast([0, 0, 1, 0, 0, 0]).t, fit(bold, X).contrast("column_3").t, rtol=1e-9
+        found.contrast([0, 0, 1, 0, 0, 0]).t,
+        fit(bold, X, noise="ols").contrast("column_3").t,
+        rtol=1e-9,
     )
     with pytest.raises(NotEstimableError):
         found.contrast([1, 0, 0, 0, 0, 0])

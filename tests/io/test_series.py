@@ -63,7 +63,7 @@ def design(n_scans=N_SCANS):
 
 def betas(found):
     """Estimates in the unit that was asked for."""
-    return fit(found.bold, design(found.bold.shape[0])).betas * found.scale
+    return fit(found.bold, design(found.bold.shape[0]), noise="ols").betas * found.scale
 
 
 @pytest.mark.parametrize("masked", [True, False], ids=["mask given", "mask computed"])
@@ -136,7 +136,7 @@ def test_slope_intercept_and_percent_reach_the_estimates(
     if smoothing:
         smoother = MaskSmoother(block, smoothing, (3.0, 3.0, 3.0))
         values = np.stack([smoother.smooth(one) for one in values]).astype(float)
-    expected = fit(values, design()).betas
+    expected = fit(values, design(), noise="ols").betas
     if scaling == "percent":
         expected = expected * 100 / values.mean(axis=0)
 

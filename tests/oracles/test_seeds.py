@@ -66,7 +66,7 @@ def trend():
 
 def test_the_pseudo_inverse_is_the_printed_one(trend):
     # the betas of unit signals, one per scan, are the columns of the pseudo-inverse
-    pinv = fit(np.eye(12), trend).betas
+    pinv = fit(np.eye(12), trend, noise="ols").betas
 
     assert pinv.shape == (2, 12)
     np.testing.assert_allclose(pinv, PRINTED_PINV, atol=0.005 + 1e-12)
@@ -79,7 +79,7 @@ def test_betas_of_the_printed_data_are_the_printed_betas(trend, run):
     # both the data and the betas are rounded to within .005
     rounding = 0.005 * np.abs(np.linalg.pinv(trend)).sum(axis=1, keepdims=True) + 0.005
 
-    betas = fit(Y, trend).betas
+    betas = fit(Y, trend, noise="ols").betas
 
     assert betas.shape == (2, 3)
     assert (np.abs(betas - printed) <= rounding).all()
@@ -90,10 +90,12 @@ def test_betas_of_the_printed_data_are_the_printed_betas(trend, run):
 def test_one_voxel_at_a_time_gives_the_same_as_all_at_once(trend, run):
     Y = np.array(PRINTED_RUNS[run][0])
 
-    together = fit(Y, trend).betas
+    together = fit(Y, trend, noise="ols").betas
 
     for voxel in range(3):
-        np.testing.assert_allclose(fit(Y[:, voxel], trend).betas[:, 0], together[:, voxel])
+        np.testing.assert_allclose(
+            fit(Y[:, voxel], trend, noise="ols").betas[:, 0], together[:, voxel]
+        )
 
 
 # --- Correlated regressors
@@ -115,9 +117,9 @@ class Simulation:
         self.X_one = np.column_stack([self.hrf1, ones])
         self.X_both = np.column_stack([self.hrf1, self.hrf2, ones])
         self.X_both_o = np.column_stack([self.hrf1, self.unique_hrf2, ones])
-        self.B_ones = fit(self.Ys, self.X_one).betas
-        self.B_boths = fit(self.Ys, self.X_both).betas
-        self.B_boths_o = fit(self.Ys, self.X_both_o).betas
+        self.B_ones = fit(self.Ys, self.X_one, noise="ols").betas
+        self.B_boths = fit(self.Ys, self.X_both, noise="ols").betas
+        self.B_boths_o = fit(self.Ys, self.X_both_o, noise="ols").betas
 
 
 @pytest.fixture(scope="module")
@@ -168,7 +170,7 @@ def test_predicted_standard_errors_are_as_printed(simulation, design, weights, p
 
     np.testing.assert_allclose(predicted, printed, atol=5e-5)
     # and the fit uses the same: variance of the effect over that of the noise
-    found = fit(simulation.Ys[:, :5], X)
+    found = fit(simulation.Ys[:, :5], X, noise="ols")
     ratio = np.sqrt(found.contrast(weights).variance / found.sigma2)
     np.testing.assert_allclose(ratio, predicted, rtol=1e-12)
 
@@ -188,7 +190,7 @@ def test_estimates_correlate_as_printed(simulation, one, other, printed):
 
 
 def test_the_share_of_the_first_response_in_the_second_is_as_printed(simulation):
-    share = fit(simulation.hrf2, simulation.hrf1).betas.item()
+    share = fit(simulation.hrf2, simulation.hrf1, noise="ols").betas.item()
 
     np.testing.assert_allclose(share, 0.7022, atol=5e-5)
     np.testing.assert_allclose(simulation.B_boths[0].mean() + share, 1.6711, atol=5e-5)

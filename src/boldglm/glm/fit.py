@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from boldglm.glm.ar1 import AR1Estimates, estimate_ar1
+from boldglm.glm.auto_ar import AutoEstimates, estimate_auto
 from boldglm.glm.contrasts import Contrast, contrast_weights, evaluate_contrast
 from boldglm.glm.design import Design
 from boldglm.glm.kernels import FloatArray
@@ -34,6 +35,7 @@ class NoiseModel(NamedTuple):
 
 
 _NOISE: dict[str, NoiseModel] = {
+    "auto": NoiseModel(estimate_auto, AutoEstimates),
     "ols": NoiseModel(estimate_ols, OLSEstimates),
     "ar1": NoiseModel(estimate_ar1, AR1Estimates),
 }
@@ -129,7 +131,8 @@ class Fit:
         Examples
         --------
         >>> design = np.kron(np.eye(2), np.ones((3, 1)))
-        >>> tested = fit([[1.0], [2], [3], [3], [4], [5]], design).contrast([-1, 1])
+        >>> found = fit([[1.0], [2], [3], [3], [4], [5]], design, noise="ols")
+        >>> tested = found.contrast([-1, 1])
         >>> tested.effect.round(6).item(), tested.t.round(3).item(), tested.dof
         (2.0, 2.449, 4.0)
         """
@@ -190,7 +193,7 @@ class Fit:
 def fit(
     bold: ArrayLike | Series,
     design: ArrayLike | Design,
-    noise: str = "ols",
+    noise: str = "auto",
     block_size: int = 2048,
 ) -> Fit:
     """Fit one design to every voxel at the same time.
@@ -206,8 +209,10 @@ def fit(
         Regressors sampled at the scan times; may be rank deficient. Columns of a bare array
         are called ``column_1`` and so on.
     noise : str
-        One of `NOISE_MODELS`: ``"ols"``, white noise; ``"ar1"``, first order
-        autoregressive with its own coefficient at every voxel.
+        One of `NOISE_MODELS`: ``"auto"``, autoregressive of an order that suits the length
+        of the run, with coefficients that voxels share as far as the run justifies it;
+        ``"ols"``, white noise; ``"ar1"``, first order autoregressive with its own coefficient
+        at every voxel.
     block_size : int
         Voxels at a time; changes memory and speed, not results.
 
@@ -238,7 +243,7 @@ def fit(
     A slope and a mean, at two voxels:
 
     >>> design = np.column_stack([[-1.0, 0.0, 1.0, 2.0], np.ones(4)])
-    >>> found = fit([[1.0, 9], [2, 8], [3, 7], [4, 7]], design)
+    >>> found = fit([[1.0, 9], [2, 8], [3, 7], [4, 7]], design, noise="ols")
     >>> found.betas.round(6).tolist()
     [[1.0, -0.7], [2.0, 8.1]]
     >>> found.dof, found.rank, found.sigma2.round(6).tolist()

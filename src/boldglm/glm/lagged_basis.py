@@ -72,6 +72,35 @@ def neighbors(columns: FloatArray, lag: int) -> FloatArray:
     return result
 
 
+def precision_times(series: FloatArray, ar: FloatArray) -> FloatArray:
+    """Return Q times each of n series, with its own noise model.
+
+    Parameters
+    ----------
+    series : ndarray of shape (n_scans, n)
+        One series a column.
+    ar : ndarray of shape (order, n)
+        Coefficients.
+
+    Returns
+    -------
+    ndarray of shape (n_scans, n)
+
+    Examples
+    --------
+    >>> precision_times(np.array([[1.0], [0.0], [2.0]]), np.array([[0.5]])).ravel().tolist()
+    [1.0, -1.5, 2.0]
+    """
+    order = len(ar)
+    band, corner = precision_terms(ar)
+    result = band[0] * series
+    for lag in range(1, order + 1):
+        result += band[lag] * neighbors(series, lag)
+    result[:order] -= np.einsum("nsu,un->sn", corner, series[:order])
+    result[::-1][:order] -= np.einsum("nsu,un->sn", corner, series[::-1][:order])
+    return np.asarray(result)
+
+
 def lag_sums(series: FloatArray, order: int) -> FloatArray:
     """Return sums of products of each series with itself, at lags 0 to `order`.
 

@@ -1,0 +1,313 @@
+"""What a run as a whole says about the autocorrelation of its voxels (empirical Bayes).
+
+A single voxel's autoregressive coefficients are poorly known: with 200 scans and 30
+regressors each partial autocorrelation has a standard error near .1, which for a block design
+is a factor of 1.5 in the variance of an effect. Thousands of voxels together tell which
+combinations of coefficients differ over the brain and by how much, and which are everywhere
+the same; only the former need be taken from the voxel itself.
+
+Notation: z = atanh of the partial autocorrelations (order p), s a statistic that estimates z
+with noise, μ(z) its expectation and N its covariance, m and S mean and covariance of z over
+voxels, λ eigenvalues of S in units of the sampling covariance of z.
+"""
+
+from dataclasses import dataclass
+from itertools import combinations_with_replacement
+
+import numpy as np
+
+from boldglm.glm.autoregression import (
+    autocorrelations,
+    autocovariances_to_partial,
+    partial_to_ar,
+    simulate,
+)
+from boldglm.glm.kernels import FloatArray
+from boldglm.glm.lagged_basis import lag_sums
+from boldglm.glm.residual_autocovariance import expected_lag_sums
+
+N_SIMULATED = 4000
+LARGEST_Z = 2.3  # partial autocorrelations of .98; beyond, a run is too short to tell
+
+# Differences between voxels are given this many times their variance before a voxel's own
+# statistic is weighed against the mean of all: with the variance itself (1), averages over
+# the brain would be right, but p values too small where autocorrelation is highest and too
+# large where it is lowest.
+INFLATION = 6.0
+
+# Squared slope of the statistic under which it says nothing: where a short run's noise looks
+# like a drift, it no longer depends on z.
+FLAT = 1e-3
+
+# Before any data: variance of z at lag 1 over voxels, and how many voxels that is worth.
+# It matters only where there are few voxels.
+USUAL_VARIANCE, USUAL_VOXELS = 0.06, 100
+
+
+class PartialStatistic:
+    """Partial autocorrelations of residuals, corrected for what the design took.
+
+    Parameters
+    ----------
+    basis : ndarray of shape (n_scans, rank)
+        Orthonormal basis of the design.
+    order : int
+        p.
+    """
+
+    def __init__(self, basis: FloatArray, order: int) -> None:
+        self.basis = basis
+        self.order = order
+        self.expected = expected_lag_sums(basis, order)
+        self.correction = np.linalg.inv(self.expected[:, : order + 1])
+
+    def tune(self, mean_sums: FloatArray) -> None:
+        """Assume beyond lag p, for all voxels, the autocorrelation of an average one.
+
+        Parameters
+        ----------
+        mean_sums : ndarray of shape (order + 1,)
+            Lag sums of residuals, averaged over voxels after division by that at lag 0.
+
+        Notes
+        -----
+        The correction matrix of `expected_lag_sums` up to lag p takes noise to have no
+        autocorrelation beyond. What the model fitted to the average has there is added to
+        its column of lag 0, until both agree.
+        """
+        short, tail = self.expected[:, : self.order + 1], self.expected[:, self.order + 1 :]
+        for _ in range(8):
+            autocovariances = self.correction @ mean_sums
+            ar = partial_to_ar(autocovariances_to_partial(autocovariances[:, np.newaxis], 0.97))
+            beyond = autocorrelations(ar, len(self.basis))[self.order + 1 :, 0]
+            matrix = short.copy()
+            matrix[:, 0] += tail @ beyond
+            self.correction = np.linalg.inv(matrix)
+
+    def __call__(self, sums: FloatArray) -> FloatArray:
+        """Return s of n voxels, from lag sums of shape (order + 1, n); (order, n)."""
+        corrected = self.correction @ sums
+        corrected[0] = np.maximum(corrected[0], 1e-3 * abs(corrected).max(axis=0))
+        return np.arctanh(autocovariances_to_partial(corrected))
+
+    def simulated(self, z: FloatArray, rng: np.random.Generator) -> FloatArray:
+        """Return s of simulated series, one for each column of z; (order, n)."""
+        series = simulate(partial_to_ar(np.tanh(z)), len(self.basis), rng)
+        series -= self.basis @ (self.basis.T @ series)
+        return self(lag_sums(series, self.order))
+
+    def expectation(self, z: FloatArray) -> FloatArray:
+        """Return s of expected lag sums; the expectation of s in long series."""
+        ar = partial_to_ar(np.tanh(z))
+        return self(self.expected @ autocorrelations(ar, len(self.basis)))
+
+
+def polynomial(x: FloatArray, degree: int) -> FloatArray:
+    """Return all products of up to `degree` rows of x; (n_terms, n).
+
+    Examples
+    --------
+    >>> polynomial(np.array([[2.0], [3.0]]), 2).ravel().tolist()
+    [1.0, 2.0, 3.0, 4.0, 6.0, 9.0]
+    """
+    terms: dict[tuple[int, ...], FloatArray] = {(): np.ones(x.shape[1])}
+    for length in range(1, degree + 1):
+        for which in combinations_with_replacement(range(len(x)), length):
+            terms[which] = terms[which[:-1]] * x[which[-1]]
+    return np.stack(list(terms.values()))
+
+
+class ForwardMap:
+    """μ(z) and N near given mean and covariance, from simulation on this design.
+
+    Parameters
+    ----------
+    statistic : PartialStatistic
+        What is mapped to.
+    mean : ndarray of shape (order,)
+        Center of the region.
+    covariance : ndarray of shape (order, order)
+        Its extent.
+    rng : numpy.random.Generator
+        For the simulation.
+
+    Notes
+    -----
+    A polynomial of degree 3 through `PartialStatistic.expectation`, which is free of noise,
+    plus one of degree 2 through what short series add to it in simulation.
+    """
+
+    def __init__(
+        self,
+        statistic: PartialStatistic,
+        mean: FloatArray,
+        covariance: FloatArray,
+        rng: np.random.Generator,
+    ) -> None:
+        self.center = mean[:, np.newaxis]
+        self.spread = np.sqrt(np.diag(covariance))[:, np.newaxis]
+        z = draw(mean, covariance, rng.standard_normal((len(mean), N_SIMULATED)))
+        expected = statistic.expectation(z)
+        x = (z - self.center) / self.spread
+        self.smooth = _regression(polynomial(x, 3), expected)
+        excess = statistic.simulated(z, rng) - expected
+        terms = polynomial(x, 2)
+        self.shift = _regression(terms, excess)
+        self.noise = np.cov(excess - self.shift @ terms).reshape(len(mean), -1)
+
+    def __call__(self, z: FloatArray) -> FloatArray:
+        """Return μ(z); (order, n) -> (order, n)."""
+        x = np.clip((z - self.center) / self.spread, -4, 4)
+        terms = polynomial(x, 3)
+        return np.asarray(self.smooth @ terms + self.shift @ terms[: self.shift.shape[1]])
+
+    def jacobian(self, z: FloatArray) -> FloatArray:
+        """Return derivatives of μ by z; (order, n) -> (n, order, order)."""
+        here, step = self(z), 1e-4
+        columns = []
+        for row in range(len(z)):
+            moved = z.copy()
+            moved[row] += step
+            columns.append((self(moved) - here) / step)
+        return np.asarray(np.stack(columns, axis=-1).transpose(1, 0, 2), dtype=np.float64)
+
+    def back(self, mean: FloatArray) -> FloatArray:
+        """Return the inverse of the jacobian at one z, damped where μ does not depend on z."""
+        slope = self.jacobian(mean[:, np.newaxis])[0]
+        return np.asarray(np.linalg.solve(slope.T @ slope + FLAT * np.eye(len(mean)), slope.T))
+
+
+@dataclass(frozen=True, eq=False)
+class ARPrior:
+    """How z varies over the voxels of a run, and what a voxel's s then says; see `learn_prior`.
+
+    Parameters
+    ----------
+    forward : ForwardMap
+        μ and N.
+    mean : ndarray of shape (order,)
+        m.
+    axes : ndarray of shape (order, order)
+        Columns in which S is diag(λ) and the sampling covariance of z the identity.
+    differences : ndarray of shape (order,)
+        λ, 0 where voxels do not differ by more than chance.
+    """
+
+    forward: ForwardMap
+    mean: FloatArray
+    axes: FloatArray
+    differences: FloatArray
+
+    def coordinates(self, z: FloatArray) -> FloatArray:
+        """Return z along the axes, 0 at the mean, in standard errors of a voxel's z."""
+        return np.asarray(np.linalg.solve(self.axes, z - self.mean[:, np.newaxis]))
+
+    def linear(self, s: FloatArray) -> FloatArray:
+        """Return approximate coordinates of the estimates that belong to s, (order, n)."""
+        center = self.mean[:, np.newaxis]
+        weight = INFLATION * self.differences / (1 + INFLATION * self.differences)
+        z = self.forward.back(self.mean) @ (s - self.forward(center))
+        unshrunk = np.linalg.solve(self.axes, z)
+        return np.asarray(weight[:, np.newaxis] * unshrunk)
+
+    def estimate(self, s: FloatArray) -> FloatArray:
+        """Return the z that is most probable given s, (order, n) -> (order, n).
+
+        Notes
+        -----
+        Gauss-Newton steps for (s - μ(z))' N⁻¹ (s - μ(z)) + (z - m)' P⁻¹ (z - m), where P is
+        S times `INFLATION`, in coordinates along the axes that differ.
+        """
+        differing = np.flatnonzero(self.differences)
+        z = np.repeat(self.mean[:, np.newaxis], s.shape[1], axis=1)
+        if differing.size == 0:
+            return z
+        axes = self.axes[:, differing]
+        precision = np.linalg.inv(self.forward.noise)
+        along = np.zeros((differing.size, s.shape[1]))
+        own = 1 / (INFLATION * self.differences[differing])
+        for _ in range(5):
+            slope = self.forward.jacobian(z) @ axes
+            weighted = slope.transpose(0, 2, 1) @ precision
+            gradient = weighted @ (s - self.forward(z)).T[..., np.newaxis]
+            gradient[..., 0] -= (own[:, np.newaxis] * along).T
+            step = np.linalg.solve(weighted @ slope + np.diag(own), gradient)[..., 0].T
+            along += np.clip(step, -5, 5)
+            z = np.clip(self.mean[:, np.newaxis] + axes @ along, -LARGEST_Z, LARGEST_Z)
+        return z
+
+
+def learn_prior(statistic: PartialStatistic, s: FloatArray, rng: np.random.Generator) -> ARPrior:
+    """Estimate how the autocorrelation of noise varies over the voxels of a run.
+
+    Parameters
+    ----------
+    statistic : PartialStatistic
+        Tuned to the run.
+    s : ndarray of shape (order, n_voxels)
+        Its values.
+    rng : numpy.random.Generator
+        For simulations.
+
+    Returns
+    -------
+    ARPrior
+
+    Notes
+    -----
+    m and S such that z with this mean and covariance would give statistics with the mean and
+    covariance that are seen: Cov s = Cov μ(z) + N [1]_. Directions in which S exceeds
+    sampling noise by no more than the largest eigenvalue of pure noise would, of as many
+    simulations and voxels (Marchenko and Pastur), count as equal in all voxels.
+
+    References
+    ----------
+    .. [1] Morris CN (1983). Parametric empirical Bayes inference: theory and applications.
+       Journal of the American Statistical Association 78:47-55.
+       https://doi.org/10.1080/01621459.1983.10477920
+    """
+    order, n_voxels = s.shape
+    seen_mean = s.mean(axis=1)
+    usual = np.diag(USUAL_VARIANCE / np.arange(1, order + 1) ** 2)
+    share = n_voxels / (n_voxels + USUAL_VOXELS)
+    seen = np.cov(s).reshape(order, order) if n_voxels > 1 else np.zeros((order, order))
+    mean, covariance, noise = seen_mean, seen + (1 - share) * usual, 0.0 * usual
+    normal = rng.standard_normal((order, N_SIMULATED))
+    for _ in range(3):
+        forward = ForwardMap(statistic, mean, covariance + 0.3 * noise, rng)
+        noise = forward.noise
+        covariance = (1 - share) * usual + share * _positive(seen - noise)
+        for _ in range(4):
+            z = draw(mean, covariance, normal)
+            expected = forward(z)
+            back = forward.back(mean)
+            missing = seen - noise - np.cov(expected).reshape(order, order)
+            covariance = _positive(covariance + share * back @ missing @ back.T)
+            mean = np.clip(mean + back @ (seen_mean - expected.mean(axis=1)), -2, 2)
+        noise = back @ noise @ back.T + FLAT**2 * np.eye(order)
+    covariance = covariance + noise / n_voxels  # the mean is as uncertain as this
+    lower = np.linalg.cholesky(noise)
+    whitened = np.linalg.solve(lower, np.linalg.solve(lower, covariance).T)
+    differences, rotation = np.linalg.eigh((whitened + whitened.T) / 2)
+    edge = (1 + np.sqrt(order / N_SIMULATED + order / (n_voxels + USUAL_VOXELS))) ** 2 - 1
+    chance = edge if n_voxels > USUAL_VOXELS else 0.0
+    differences = np.where(differences > chance, differences, 0.0)
+    return ARPrior(forward, mean, lower @ rotation, differences)
+
+
+def draw(mean: FloatArray, covariance: FloatArray, normal: FloatArray) -> FloatArray:
+    """Return draws of z from standard normal ones, within `LARGEST_Z`; (order, n)."""
+    values, vectors = np.linalg.eigh(covariance)
+    root = vectors * np.sqrt(np.maximum(values, 0.0))
+    return np.clip(mean[:, np.newaxis] + root @ normal, -LARGEST_Z, LARGEST_Z)
+
+
+def _positive(matrix: FloatArray) -> FloatArray:
+    values, vectors = np.linalg.eigh((matrix + matrix.T) / 2)
+    return np.asarray((vectors * np.maximum(values, 1e-6)) @ vectors.T)
+
+
+def _regression(terms: FloatArray, values: FloatArray) -> FloatArray:
+    """Return coefficients of values on terms, (order, n_terms), hardly penalized."""
+    penalty = 1e-6 * terms.shape[1] * np.eye(len(terms))
+    return np.asarray(np.linalg.solve(terms @ terms.T + penalty, terms @ values.T).T)

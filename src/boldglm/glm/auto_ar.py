@@ -1,0 +1,358 @@
+"""Autoregressive noise whose coefficients each voxel shares, as far as the run justifies it.
+
+The model to use when there is no reason for another. Each voxel's coefficients are its own
+where voxels differ and the run's where they do not (`boldglm.glm.ar_prior`). Voxels whose
+coefficients are the same within a fraction of their uncertainty then form a kind of noise,
+for which generalized least squares is one matrix product; p values carry what is not known of
+the coefficients (`boldglm.glm.small_sample`).
+
+Notation: U orthonormal basis of the design, y signal, e its OLS residual, Q inverse of the
+noise covariance for innovations of variance 1, M = U'QU, z as in `boldglm.glm.ar_prior`.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from boldglm.glm.ar_prior import ARPrior, PartialStatistic, draw, learn_prior, polynomial
+from boldglm.glm.autoregression import partial_to_ar
+from boldglm.glm.kernels import FloatArray
+from boldglm.glm.lagged_basis import LaggedBasis, lag_sums, quadratic_forms
+from boldglm.glm.linear_model import LinearModel, Series, projected_blocks
+from boldglm.glm.moments import ContrastMoments, blocks_of
+from boldglm.glm.small_sample import Pairs, corrections, spectra, stated_variances, variance_ratios
+
+SEED = 20021  # of the simulations on the design, so that a run always gives the same result
+N_PAIRS = 1000
+MOST_KINDS = 2000
+FINEST_STEP = 0.25  # between kinds, in standard errors of a voxel's z
+BYTES_AT_ONCE = 2**26
+VOXELS_AT_ONCE = 2048
+PIECES_AT_ONCE = 64
+
+
+@dataclass(frozen=True, eq=False)
+class AutoEstimates:
+    """What shared autoregressive noise keeps of each voxel and of each kind of noise.
+
+    Parameters
+    ----------
+    coordinates : ndarray of shape (rank, n_voxels)
+        Generalized least squares estimates in the orthonormal basis, of centered signals.
+    means : ndarray of shape (n_voxels,)
+        What centering subtracted.
+    sigma2 : ndarray of shape (n_voxels,)
+        Variance of the innovations, signal units squared.
+    which : ndarray of int, of shape (n_voxels,)
+        Kind of noise of each voxel.
+    kinds : ndarray of shape (order, n_kinds)
+        Autoregressive coefficients of each kind.
+    kind_terms : ndarray of shape (n_terms, n_kinds)
+        What corrections depend on, of each kind.
+    pairs_true, pairs_estimated, pairs_stated, pairs_terms : ndarray of shape (…, n_pairs)
+        As in `boldglm.glm.small_sample.Pairs`.
+    basis : ndarray of shape (n_scans, rank)
+        U.
+    """
+
+    coordinates: FloatArray
+    means: FloatArray
+    sigma2: FloatArray
+    which: NDArray[np.integer]
+    kinds: FloatArray
+    kind_terms: FloatArray
+    pairs_true: FloatArray
+    pairs_estimated: FloatArray
+    pairs_stated: FloatArray
+    pairs_terms: FloatArray
+    basis: FloatArray
+
+    @property
+    def ar(self) -> FloatArray:
+        """Autoregressive coefficients, (order, n_voxels)."""
+        return self.kinds[:, self.which]
+
+    @cached_property
+    def lagged(self) -> LaggedBasis:
+        """Products of the basis with its shifts."""
+        return LaggedBasis(self.basis, len(self.kinds))
+
+    @cached_property
+    def inverses(self) -> FloatArray:
+        """M⁻¹ of each kind, (n_kinds, rank, rank)."""
+        return np.asarray(np.linalg.inv(self.lagged.normal_matrices(self.kinds)))
+
+    @cached_property
+    def pair_inverses(self) -> FloatArray:
+        """M⁻¹ of the estimates of each pair, (n_pairs, rank, rank)."""
+        return np.asarray(np.linalg.inv(self.lagged.normal_matrices(self.pairs_estimated)))
+
+    @cached_property
+    def pair_spectra(self) -> FloatArray:
+        """Spectra of the true noise of each pair, (n_pairs, n_frequencies)."""
+        return spectra(self.pairs_true, len(self.basis))
+
+    def covariance(self, rows: FloatArray) -> FloatArray:
+        """Return the GLS covariance of contrasts for innovations of variance 1, of each kind.
+
+        Parameters
+        ----------
+        rows : ndarray of shape (q, rank)
+            Contrasts in the orthonormal basis.
+
+        Returns
+        -------
+        ndarray of shape (n_kinds, q, q)
+            C M⁻¹ C', of coefficients that are taken for known.
+        """
+        return np.asarray(rows @ self.inverses @ rows.T)
+
+    def contrast_moments(self, rows: FloatArray) -> ContrastMoments:
+        """Return covariances of estimates; see `boldglm.glm.moments`.
+
+        Parameters
+        ----------
+        rows : ndarray of shape (q, rank)
+            Contrasts in the orthonormal basis.
+
+        Returns
+        -------
+        ContrastMoments
+            Of each kind of noise: `covariance`, corrected by `small_sample.corrections`.
+        """
+        dof = self.basis.shape[0] - self.basis.shape[1]
+        pairs = Pairs(self.pairs_true, self.pairs_estimated, self.pairs_stated, self.pairs_terms)
+        known = (self.basis, self.pair_inverses, self.pair_spectra)
+        ratios = [variance_ratios(*known, pairs, row) for row in rows]
+        found = [corrections(one, pairs.terms, self.kind_terms, dof) for one in ratios]
+        factors, dofs = (np.stack(values, axis=1) for values in zip(*found, strict=True))
+        root = np.sqrt(factors)
+        shape = self.covariance(rows) * root[:, :, np.newaxis] * root[:, np.newaxis, :]
+        return ContrastMoments(self.sigma2, shape, dofs, self.which)
+
+
+def order_for(n_scans: int, dof: int) -> int:
+    """Return the order of the autoregression for a run, 8 at most and 0 for the shortest.
+
+    Examples
+    --------
+    >>> order_for(200, 170), order_for(600, 570), order_for(30, 20), order_for(10, 5)
+    (6, 8, 1, 0)
+    """
+    most = 6 if n_scans < 400 else 8
+    return min(most, dof // 12 if dof >= 12 else int(dof >= 8))
+
+
+def estimate_auto(
+    bold: Series, model: LinearModel, block_size: int
+) -> tuple[LinearModel, AutoEstimates]:
+    """Estimate every voxel by generalized least squares with partly shared coefficients.
+
+    Parameters
+    ----------
+    bold : Series of shape (n_scans, n_voxels)
+        Signals, of consecutive scans.
+    model : LinearModel
+        The design.
+    block_size : int
+        Voxels per block.
+
+    Returns
+    -------
+    tuple of (LinearModel, AutoEstimates)
+        The model as it was, and the estimates. Voxels without any residual have ``sigma2`` 0.
+
+    Notes
+    -----
+    The signals are read twice: for the autocovariances of OLS residuals, and for GLS. Given
+    the kinds the estimate is b + M⁻¹ g with g = U'Qe, and SSR = e'Qe - g'M⁻¹g, exactly.
+    """
+    order = order_for(model.n_scans, model.dof)
+    found = _first_pass(bold, model, block_size, max(order, 1))
+    learnt = _learn(found, model, order) if order and not found.silent.all() else _white(found)
+    sigma2 = _second_pass(bold, model, found, learnt.which, learnt.kinds)
+    pairs = learnt.pairs
+    return model, AutoEstimates(
+        found.coordinates, found.means, sigma2, learnt.which, learnt.kinds, learnt.terms,
+        pairs.true, pairs.estimated, pairs.stated, pairs.terms, model.basis,
+    )  # fmt: skip
+
+
+@dataclass(frozen=True, eq=False)
+class _Learnt:
+    """Kinds of noise, who has which, and pairs to correct by."""
+
+    which: NDArray[np.integer]
+    kinds: FloatArray
+    terms: FloatArray
+    pairs: Pairs
+
+
+def _learn(found: "_FirstPass", model: LinearModel, order: int) -> _Learnt:
+    rng = np.random.default_rng(SEED)
+    statistic = PartialStatistic(model.basis, order)
+    heard = ~found.silent
+    statistic.tune((found.sums[:, heard] / found.sums[0, heard]).mean(axis=1))
+    s = statistic(np.where(heard, found.sums, np.eye(order + 1)[:, :1]))
+    prior = learn_prior(statistic, s[:, heard], rng)
+    which, z = _kinds(prior, s)
+    pairs = simulate_pairs(statistic, prior, rng)
+    return _Learnt(which, partial_to_ar(np.tanh(z)), _terms(prior, z), pairs)
+
+
+def _white(found: "_FirstPass") -> _Learnt:
+    """Return white noise for all, where there are too few scans to tell, or no noise at all."""
+    none, one = np.zeros((1, 1)), np.ones((1, 1))
+    which = np.zeros(found.means.size, dtype=np.int32)
+    return _Learnt(which, none, one, Pairs(none, none, one[0], one))
+
+
+@dataclass(frozen=True, eq=False)
+class _FirstPass:
+    """OLS coordinates (overwritten by GLS later), means, and what residuals show."""
+
+    coordinates: FloatArray
+    means: FloatArray
+    sums: FloatArray
+    ends: FloatArray  # first scans of the residuals, and last ones beginning with the last
+    silent: NDArray[np.bool_]
+
+
+def _first_pass(bold: Series, model: LinearModel, block_size: int, order: int) -> _FirstPass:
+    n_voxels = bold.shape[1]
+    found = _FirstPass(
+        np.empty((model.rank, n_voxels)),
+        np.empty(n_voxels),
+        np.empty((order + 1, n_voxels)),
+        np.empty((2, order, n_voxels)),
+        np.empty(n_voxels, dtype=bool),
+    )
+    buffer = np.empty(model.n_scans * min(block_size, n_voxels))
+    for block in projected_blocks(bold, model, block_size):
+        residuals = buffer[: block.signal.size].reshape(block.signal.shape)
+        np.matmul(model.basis, block.coordinates, out=residuals)
+        np.subtract(block.signal, residuals, out=residuals)
+        found.coordinates[:, block.voxels] = block.coordinates + block.removed
+        found.means[block.voxels] = block.means
+        found.sums[:, block.voxels] = lag_sums(residuals, order)
+        found.ends[0, :, block.voxels] = residuals[:order]
+        found.ends[1, :, block.voxels] = residuals[::-1][:order]
+        found.silent[block.voxels] = block.silent
+    return found
+
+
+def _kinds(prior: ARPrior, s: FloatArray) -> tuple[NDArray[np.integer], FloatArray]:
+    """Return the kind of noise of each voxel, and z of each kind."""
+    along = prior.linear(s)[prior.differences > 0]
+    if len(along) == 0:
+        return np.zeros(s.shape[1], dtype=np.int32), prior.mean[:, np.newaxis]
+    if s.shape[1] <= MOST_KINDS:
+        return np.arange(s.shape[1], dtype=np.int32), prior.estimate(s)
+    step = FINEST_STEP
+    while True:
+        cells = np.round(np.clip(along, -30, 30) / step).astype(np.int64)
+        keys = np.zeros(s.shape[1], dtype=np.int64)
+        for row in cells:
+            keys = keys * 512 + row + 256
+        found, which = np.unique(keys, return_inverse=True)
+        if len(found) <= MOST_KINDS:
+            break
+        step *= 1.3
+    counts = np.bincount(which)
+    centers = np.stack([np.bincount(which, weights=row) for row in s]) / counts
+    return which.astype(np.int32), prior.estimate(centers)
+
+
+def _second_pass(
+    bold: Series, model: LinearModel, found: _FirstPass, which: NDArray, ar: FloatArray
+) -> FloatArray:
+    """Turn OLS into GLS coordinates in place, and return the variances of the innovations."""
+    n_scans, n_voxels = bold.shape
+    sigma2 = np.empty(n_voxels)
+    lagged = LaggedBasis(model.basis, len(ar))
+    matrices = lagged.normal_matrices(ar)
+    inverses = np.linalg.inv(matrices)
+    buffer = np.empty(n_scans * VOXELS_AT_ONCE)
+    for voxels, signals in _sorted_by_kind(bold, which):
+        edges = _pieces(which[voxels])
+        for first in range(0, len(edges) - 1, PIECES_AT_ONCE):
+            some = edges[first : first + PIECES_AT_ONCE + 1]
+            kinds = which[voxels[some[:-1]]]
+            weighted = lagged.weighted_basis(ar[:, kinds])
+            for k, kind in enumerate(kinds):
+                here = voxels[some[k] : some[k + 1]]
+                centered = buffer[: n_scans * here.size].reshape(n_scans, -1)
+                np.subtract(signals[:, some[k] : some[k + 1]], found.means[here], out=centered)
+                b = found.coordinates[:, here]
+                g = weighted[k].T @ centered - matrices[kind] @ b
+                delta = inverses[kind] @ g
+                found.coordinates[:, here] = b + delta
+                sigma2[here] = -np.einsum("rv,rv->v", g, delta)
+    for piece in blocks_of(n_voxels):
+        first_scans, last_scans = found.ends[:, :, piece]
+        sigma2[piece] += quadratic_forms(
+            found.sums[:, piece], first_scans, last_scans, ar[:, which[piece]]
+        )
+    sigma2 = np.maximum(sigma2, 0.0) / model.dof
+    sigma2[found.silent] = 0.0
+    return sigma2
+
+
+def _sorted_by_kind(bold: Series, which: NDArray) -> Iterator[tuple[NDArray, NDArray]]:
+    """Yield voxels ordered by their kind of noise, and their signals in this order."""
+    n_scans, n_voxels = bold.shape
+    step = max(1, BYTES_AT_ONCE // (n_scans * np.dtype(bold.dtype).itemsize))
+    buffer = np.empty(0, dtype=bold.dtype)
+    for start in range(0, n_voxels, step):
+        order = np.argsort(which[start : start + step], kind="stable")
+        signals = np.asarray(bold[:, start : start + step])
+        if buffer.dtype != signals.dtype or len(buffer) < signals.size:
+            buffer = np.empty(signals.size, dtype=signals.dtype)
+        arranged = buffer[: signals.size].reshape(signals.shape)
+        # "clip" spares take a copy that it makes in case an index is out of range
+        np.take(signals, order, axis=1, out=arranged, mode="clip")
+        yield start + order, arranged
+
+
+def _pieces(kinds: NDArray) -> NDArray[np.intp]:
+    """Return where runs of the same kind begin and end, none longer than `VOXELS_AT_ONCE`."""
+    edges = np.flatnonzero(np.diff(kinds, prepend=-1, append=-1))
+    pieces = [np.arange(a, b, VOXELS_AT_ONCE) for a, b in zip(edges[:-1], edges[1:], strict=True)]
+    return np.concatenate([*pieces, edges[-1:]])
+
+
+def simulate_pairs(statistic: PartialStatistic, prior: ARPrior, rng: np.random.Generator) -> Pairs:
+    """Simulate runs on the design with noise as varied as the run's, and estimate it.
+
+    Parameters
+    ----------
+    statistic : PartialStatistic
+        Tuned to the run.
+    prior : ARPrior
+        Learnt from the run.
+    rng : numpy.random.Generator
+        Source of the draws.
+
+    Returns
+    -------
+    Pairs
+    """
+    covariance = (prior.axes * prior.differences) @ prior.axes.T
+    normal = rng.standard_normal((statistic.order, N_PAIRS))
+    z = draw(prior.mean, covariance, normal)
+    true = partial_to_ar(np.tanh(z))
+    estimated = partial_to_ar(np.tanh(prior.estimate(statistic.simulated(z, rng))))
+    stated = stated_variances(LaggedBasis(statistic.basis, statistic.order), true, estimated)
+    return Pairs(true, estimated, stated, _terms(prior, z))
+
+
+def _terms(prior: ARPrior, z: FloatArray) -> FloatArray:
+    """Return polynomial terms of z along the two axes in which voxels differ most."""
+    most = np.argsort(prior.differences)[::-1][:2]
+    most = most[prior.differences[most] > 0]
+    spread = np.sqrt(prior.differences[most])[:, np.newaxis]
+    along = prior.coordinates(z)[most] / spread
+    return polynomial(np.clip(along, -3, 3), 2)

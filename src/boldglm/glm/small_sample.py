@@ -1,0 +1,226 @@
+"""How far variances from estimated autoregressive noise can be trusted, by simulation.
+
+Generalized least squares takes the noise's coefficients for known. Because they are estimated,
+the variance it states is wrong by a factor that differs from run to run of the same experiment:
+on average a little, and it scatters. What is needed of that factor are its mean, which corrects
+the variance, and its scatter, which lowers the degrees of freedom. Both follow from pairs of
+true and estimated coefficients on the design itself.
+
+Notation: V and Q covariance and precision of noise with the true and the estimated
+coefficients, U basis of the design, M = U'QU, x = QU M⁻¹ c weights of the scans in the estimate
+of contrast c, ν residual degrees of freedom.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.fft import rfft
+
+from boldglm.glm.autoregression import autocorrelations, precision_terms, variance_ratio
+from boldglm.glm.kernels import FloatArray
+from boldglm.glm.lagged_basis import LaggedBasis, precision_times
+
+PAIRS_AT_ONCE = 100
+
+
+@dataclass(frozen=True, eq=False)
+class Pairs:
+    """Noise as it is and as it is estimated, n times.
+
+    Parameters
+    ----------
+    true, estimated : ndarray of shape (order, n)
+        Autoregressive coefficients.
+    stated : ndarray of shape (n,)
+        Expected estimate of the variance of the innovations, which truly is 1; see
+        `stated_variances`.
+    terms : ndarray of shape (n_terms, n)
+        Functions of the true coefficients, on which the ratio of variances depends.
+    """
+
+    true: FloatArray
+    estimated: FloatArray
+    stated: FloatArray
+    terms: FloatArray
+
+
+def spectra(ar: FloatArray, n_scans: int) -> FloatArray:
+    """Return Fourier transforms of autocovariances, of innovations of variance 1.
+
+    Parameters
+    ----------
+    ar : ndarray of shape (order, n)
+        Coefficients.
+    n_scans : int
+        T.
+
+    Returns
+    -------
+    ndarray of shape (n, n_frequencies)
+        Such that x'Vx is the sum over frequencies of this times |FFT of x|².
+    """
+    length = _length(n_scans)
+    autocovariances = (autocorrelations(ar, n_scans) * variance_ratio(ar)).T
+    circular = np.zeros((ar.shape[1], length))
+    circular[:, :n_scans] = autocovariances
+    circular[:, length - n_scans + 1 :] = autocovariances[:, :0:-1]
+    weights = np.full(length // 2 + 1, 2.0 / length)
+    weights[[0, -1]] = 1.0 / length
+    return np.asarray(np.fft.rfft(circular, axis=1).real * weights)
+
+
+def stated_variances(lagged: LaggedBasis, true: FloatArray, estimated: FloatArray) -> FloatArray:
+    """Return what the estimate of the variance of the innovations is expected to be.
+
+    Parameters
+    ----------
+    lagged : LaggedBasis
+        Of the design.
+    true, estimated : ndarray of shape (order, n)
+        Coefficients that the noise has, with innovations of variance 1, and those of the
+        weights.
+
+    Returns
+    -------
+    ndarray of shape (n,)
+        tr(QV - M⁻¹ U'QVQU) / ν, which is 1 where both are equal.
+
+    Examples
+    --------
+    >>> lagged = LaggedBasis(np.full((9, 1), 1 / 3), 1)
+    >>> stated_variances(lagged, np.array([[0.3]]), np.array([[0.3]])).round(6).tolist()
+    [1.0]
+    """
+    n_scans, rank = lagged.basis.shape
+    stated = _noise_trace(n_scans, true, estimated)
+    for start in range(0, true.shape[1], PAIRS_AT_ONCE):
+        some = slice(start, start + PAIRS_AT_ONCE)
+        root = np.linalg.cholesky(np.linalg.inv(lagged.normal_matrices(estimated[:, some])))
+        weighted = lagged.weighted_basis(estimated[:, some])
+        # Single precision is enough for an average over pairs.
+        scaled = (root.transpose(0, 2, 1) @ weighted.transpose(0, 2, 1)).astype(np.float32)
+        transform = rfft(scaled, _length(n_scans), axis=2)
+        powers = (transform.real**2 + transform.imag**2).sum(axis=1)
+        stated[some] -= np.einsum("nf,nf->n", powers, spectra(true[:, some], n_scans))
+    return stated / (n_scans - rank)
+
+
+def variance_ratios(
+    basis: FloatArray,
+    inverses: FloatArray,
+    spectrum: FloatArray,
+    pairs: Pairs,
+    row: FloatArray,
+) -> FloatArray:
+    """Return true over stated variances of the estimates of a contrast.
+
+    Parameters
+    ----------
+    basis : ndarray of shape (n_scans, rank)
+        U.
+    inverses : ndarray of shape (n, rank, rank)
+        M⁻¹ of the estimated coefficients.
+    spectrum : ndarray of shape (n, n_frequencies)
+        `spectra` of the true coefficients.
+    pairs : Pairs
+        Noise, n times.
+    row : ndarray of shape (rank,)
+        c, the contrast in the orthonormal basis.
+
+    Returns
+    -------
+    ndarray of shape (n,)
+        x'Vx over c'M⁻¹c times the stated noise variance: the covariance sandwich of an
+        estimate with wrong weights [1]_.
+
+    References
+    ----------
+    .. [1] Huber PJ (1967). The behavior of maximum likelihood estimates under nonstandard
+       conditions. Proceedings of the Fifth Berkeley Symposium on Mathematical Statistics and
+       Probability 1:221-233.
+
+    Examples
+    --------
+    Estimates that are true need no correction:
+
+    >>> ar, one = np.array([[0.3]]), np.ones((1, 1))
+    >>> lagged = LaggedBasis(np.full((9, 1), 1 / 3), 1)
+    >>> inverse = np.linalg.inv(lagged.normal_matrices(ar))
+    >>> same = Pairs(ar, ar, one[0], one)
+    >>> variance_ratios(lagged.basis, inverse, spectra(ar, 9), same, one[0]).round(12).tolist()
+    [1.0]
+    """
+    n_scans = len(basis)
+    solved = inverses @ row
+    weights = precision_times(basis @ solved.T, pairs.estimated)
+    powers = abs(np.fft.rfft(weights.T, _length(n_scans), axis=1)) ** 2
+    actual = np.einsum("nf,nf->n", powers, spectrum)
+    return np.asarray(actual / (pairs.stated * (solved @ row)))
+
+
+def _noise_trace(n_scans: int, true: FloatArray, estimated: FloatArray) -> FloatArray:
+    """Return tr(QV), what the weighted sum of squares of the noise itself is expected to be."""
+    order = len(true)
+    autocovariances = autocorrelations(true, order + 1) * variance_ratio(true)
+    band, corner = precision_terms(estimated)
+    counts = (n_scans - np.arange(order + 1.0)) * np.where(np.arange(order + 1) == 0, 1, 2)
+    lags = abs(np.subtract.outer(np.arange(order), np.arange(order)))
+    at_ends = 2 * np.einsum("nsu,sun->n", corner, autocovariances[lags])
+    return np.asarray(np.einsum("k,kn,kn->n", counts, band, autocovariances) - at_ends)
+
+
+def corrections(
+    ratios: FloatArray, terms: FloatArray, at: FloatArray, dof: int
+) -> tuple[FloatArray, FloatArray]:
+    """Return what ratios of variances say of variances and degrees of freedom.
+
+    Parameters
+    ----------
+    ratios : ndarray of shape (n,)
+        As from `variance_ratios`.
+    terms : ndarray of shape (n_terms, n)
+        What their logarithm is regressed on.
+    at : ndarray of shape (n_terms, m)
+        Where it is asked for.
+    dof : int
+        ν.
+
+    Returns
+    -------
+    tuple of (ndarray, ndarray), each of shape (m,)
+        Factor of the variance, and degrees of freedom.
+
+    Notes
+    -----
+    The stated variance is W = χ²_ν / (ν R), R the ratio, of which log R has mean μ and variance
+    s². The t statistic has as many degrees of freedom d, and its variance is the factor κ, for
+    which κ W has the mean and the variance of χ²_d / d, as Satterthwaite [1]_: κ = exp(μ - s²/2)
+    and 2/d = (1 + 2/ν) exp(s²) - 1.
+
+    References
+    ----------
+    .. [1] Satterthwaite FE (1946). An approximate distribution of estimates of variance
+       components. Biometrics Bulletin 2:110-114. https://doi.org/10.2307/3002019
+
+    Examples
+    --------
+    No scatter, no loss of degrees of freedom:
+
+    >>> ones = np.ones((1, 4))
+    >>> factor, dofs = corrections(np.full(4, 1.1), ones, ones[:, :1], 50)
+    >>> factor.round(6).tolist(), dofs.round(6).tolist()
+    ([1.1], [50.0])
+    """
+    logarithms = np.log(ratios)
+    coefficients = np.linalg.lstsq(terms.T, logarithms, rcond=None)[0]
+    mean = coefficients @ at
+    squares = (logarithms - coefficients @ terms) ** 2
+    average = squares.mean()
+    scatter = np.linalg.lstsq(terms.T, squares, rcond=None)[0] @ at
+    scatter = np.clip(scatter, 0.2 * average, 5 * average)
+    dofs = 2 / ((1 + 2 / dof) * np.exp(scatter) - 1)
+    return np.exp(mean - scatter / 2), dofs
+
+
+def _length(n_scans: int) -> int:
+    return 1 << int(np.ceil(np.log2(2 * n_scans)))

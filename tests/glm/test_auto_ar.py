@@ -1,0 +1,186 @@
+"""Autoregressive noise with partly shared coefficients: exact given them, calibrated with them."""
+
+import numpy as np
+import pytest
+from scipy.linalg import toeplitz
+
+from boldglm.glm import fit
+from boldglm.glm.ar_prior import PartialStatistic, learn_prior
+from boldglm.glm.auto_ar import order_for
+from boldglm.glm.autoregression import (
+    autocorrelations,
+    autocovariances_to_partial,
+    partial_to_ar,
+    simulate,
+    variance_ratio,
+)
+from boldglm.glm.lagged_basis import LaggedBasis, lag_sums, precision_times
+from boldglm.glm.linear_model import linear_model
+from boldglm.glm.small_sample import Pairs, spectra, stated_variances, variance_ratios
+
+
+def a_design(n_scans=160, seed=0):
+    """Return blocks of ten scans, random events, slow and motion-like regressors, a constant."""
+    rng = np.random.default_rng(seed)
+    time = np.arange(n_scans)
+    blocks = np.convolve(time % 20 >= 10, np.hanning(9), mode="same")
+    events = np.convolve(rng.uniform(size=n_scans) < 0.1, np.hanning(7), mode="same")
+    slow = [np.cos(np.pi * k * (time + 0.5) / n_scans) for k in range(1, 6)]
+    motion = np.cumsum(rng.normal(size=(n_scans, 6)), axis=0)
+    return np.column_stack([blocks, events, *slow, motion, np.ones(n_scans)])
+
+
+def noise_of(partial, n_scans, seed=0):
+    """Return series with these partial autocorrelations, a column for each voxel."""
+    return simulate(partial_to_ar(np.asarray(partial)), n_scans, np.random.default_rng(seed))
+
+
+def full_covariance(ar, n_scans):
+    column = autocorrelations(ar[:, np.newaxis], n_scans)[:, 0]
+    return toeplitz(column) * variance_ratio(ar[:, np.newaxis])[0]
+
+
+# --- autoregressions
+
+
+def test_the_precision_of_an_autoregression_is_the_inverse_of_its_covariance():
+    ar = partial_to_ar(np.array([[0.6, -0.3], [0.2, 0.5], [-0.4, 0.1]]))
+
+    for k in range(2):
+        found = precision_times(np.eye(12), np.repeat(ar[:, [k]], 12, axis=1))
+        np.testing.assert_allclose(found, np.linalg.inv(full_covariance(ar[:, k], 12)), atol=1e-12)
+
+
+def test_simulated_noise_has_the_covariance_that_is_asked_for():
+    ar = partial_to_ar(np.array([[0.6], [-0.3]]))
+
+    drawn = simulate(np.repeat(ar, 200_000, axis=1), 6, np.random.default_rng(0))
+
+    np.testing.assert_allclose(np.cov(drawn), full_covariance(ar[:, 0], 6), atol=0.02)
+
+
+# --- the fit is generalized least squares
+
+
+@pytest.mark.parametrize("mean", [0.0, 1e4])
+def test_given_its_coefficients_the_fit_is_generalized_least_squares(mean):
+    X = a_design()
+    X = np.column_stack([X, X[:, 0] - X[:, 1]])  # rank deficient
+    varied = np.random.default_rng(1).uniform(0, 0.7, size=(1, 400))
+    bold = noise_of(varied, len(X)) + mean
+    found = fit(bold, X, noise="auto")
+    rows = np.array([np.eye(len(X[0]))[2], X[3] / np.linalg.norm(X[3])])
+
+    basis, rank = found.model.basis, found.rank
+    covariance = found.estimates.covariance(rows @ found.model.back_projection)
+    for voxel in range(0, 400, 80):
+        precision = np.linalg.inv(full_covariance(found.ar[:, voxel], len(X)))
+        normal = basis.T @ precision @ basis
+        coordinates = np.linalg.solve(normal, basis.T @ precision @ bold[:, voxel])
+        residuals = bold[:, voxel] - basis @ coordinates
+        projected = rows @ np.linalg.pinv(X) @ basis
+        np.testing.assert_allclose(
+            rows @ found.betas[:, voxel], projected @ coordinates, rtol=1e-9
+        )
+        np.testing.assert_allclose(
+            found.sigma2[voxel], residuals @ precision @ residuals / (len(X) - rank), rtol=1e-9
+        )
+        np.testing.assert_allclose(
+            covariance[found.estimates.which[voxel]],
+            projected @ np.linalg.inv(normal) @ projected.T,
+            rtol=1e-9,
+            atol=1e-14,
+        )
+
+
+# --- what it learns
+
+
+def test_voxels_of_the_same_noise_are_of_one_kind_and_of_its_coefficients():
+    found = fit(noise_of(np.full((1, 4000), 0.5), 160), a_design(), noise="auto")
+
+    np.testing.assert_allclose(found.ar[0].mean(), 0.5, atol=0.03)
+    assert found.ar[0].std() < 0.03
+
+
+def test_voxels_of_different_noise_keep_their_own():
+    true = np.random.default_rng(2).uniform(0, 0.7, size=(1, 4000))
+
+    found = fit(noise_of(true, 160), a_design(), noise="auto")
+
+    partial = autocovariances_to_partial(autocorrelations(found.ar, len(found.ar) + 1))[0]
+    assert np.corrcoef(partial, true[0])[0, 1] > 0.8
+    slope = np.polyfit(true[0], partial, 1)[0]
+    assert 0.8 < slope < 1.1
+
+
+def test_differences_between_voxels_are_told_from_sampling_error():
+    X = a_design()
+    statistic = PartialStatistic(linear_model(X).basis, 3)
+    known = {}
+    for name, spread in (("same", 0.0), ("different", 0.3)):
+        z = 0.4 + spread * np.random.default_rng(3).normal(size=8000)
+        partial = np.stack([np.tanh(z), np.zeros(8000), np.zeros(8000)])
+        bold = noise_of(partial, len(X))
+        residuals = bold - statistic.basis @ (statistic.basis.T @ bold)
+        sums = lag_sums(residuals, 3)
+        statistic.tune((sums / sums[0]).mean(axis=1))
+        known[name] = learn_prior(statistic, statistic(sums), np.random.default_rng(0))
+
+    assert not known["same"].differences.any()
+    different = known["different"]
+    assert (different.differences > 0).sum() == 1
+    covariance = (different.axes * different.differences) @ different.axes.T
+    np.testing.assert_allclose(np.sqrt(covariance[0, 0]), 0.3, atol=0.04)
+    np.testing.assert_allclose(different.mean, [0.4, 0, 0], atol=0.03)
+
+
+# --- what it cannot know
+
+
+def test_a_variance_ratio_is_the_true_over_the_stated_variance():
+    rng = np.random.default_rng(4)
+    basis = np.linalg.qr(a_design(60)[:, [0, 1, 2, -1]])[0]
+    true, used = np.array([[0.5], [0.1]]), np.array([[0.2], [0.0]])
+    lagged = LaggedBasis(basis, 2)
+    inverse = np.linalg.inv(lagged.normal_matrices(used))
+    row = rng.normal(size=4)
+    pairs = Pairs(true, used, stated_variances(lagged, true, used), np.ones((1, 1)))
+
+    V = full_covariance(true[:, 0], 60)
+    Q = np.linalg.inv(full_covariance(used[:, 0], 60))
+    weights = Q @ basis @ inverse[0] @ row
+    maker = Q - Q @ basis @ inverse[0] @ basis.T @ Q
+    stated = np.trace(maker @ V) / 56
+    expected = (weights @ V @ weights) / (stated * row @ inverse[0] @ row)
+
+    found = variance_ratios(basis, inverse, spectra(true, 60), pairs, row)
+
+    np.testing.assert_allclose(pairs.stated, stated, rtol=1e-5)
+    np.testing.assert_allclose(found, expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("low", "high"), [(0.0, 0.0), (0.5, 0.5), (0.0, 0.6)], ids=["white", "ar1", "mixed"]
+)
+def test_p_values_are_calibrated_whatever_the_noise(low, high):
+    X = a_design()
+    true = np.random.default_rng(5).uniform(low, high, size=(1, 20_000))
+
+    found = fit(noise_of(true, len(X), seed=6), X, noise="auto")
+
+    for column in range(2):
+        p = found.contrast(np.eye(X.shape[1])[column]).p
+        assert abs(((p < 0.025) | (p > 0.975)).mean() - 0.05) < 0.006
+        assert ((p < 0.0005) | (p > 0.9995)).mean() < 0.002
+
+
+def test_short_runs_get_short_models_and_the_shortest_none():
+    rng = np.random.default_rng(7)
+    assert [order_for(n, n - 10) for n in (15, 20, 40, 100, 500)] == [0, 1, 2, 6, 8]
+
+    found = fit(rng.normal(size=(8, 5)), np.ones(8), noise="auto")
+    plain = fit(rng.normal(size=(8, 5)), np.ones(8), noise="ols")
+
+    np.testing.assert_array_equal(found.ar, 0.0)
+    np.testing.assert_allclose(found.contrast([1.0]).dof, plain.dof)
