@@ -118,7 +118,7 @@ def test_the_maps_are_those_of_the_array_functions(dataset, tmp_path):
     bold = np.asarray(nib.load(source).dataobj)[mask].T
 
     design = read_design(tmp_path / "out" / f"{RUN}_design.tsv")
-    expected = fit(bold, design, noise="ar1").contrast("cue - target")
+    expected = fit(bold, design, noise="auto").contrast("cue - target")
 
     got = load(tmp_path / "out" / f"{RUN}_contrast-cueMinusTarget_stat-t_statmap.nii.gz")[mask]
     np.testing.assert_allclose(got, expected.t, rtol=1e-5, atol=1e-6)

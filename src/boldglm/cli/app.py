@@ -94,7 +94,7 @@ def _model_choice(options: argparse.Namespace) -> ModelChoice:
         orthogonalize=tuple(options.orthogonalize or ()),
         contrasts=_tuple(options.contrast),
         high_pass=None if high_pass == "none" else high_pass,
-        noise_model=options.noise_model or "ar1",
+        noise_model=options.noise_model or "auto",
         signal_scaling=options.signal_scaling or "percent",
         smoothing=options.smoothing,
     )

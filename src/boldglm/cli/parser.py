@@ -22,7 +22,7 @@ HRF_MODELS = (
     "fir",
     "textbook",
 )
-NOISE_MODELS = ("ols", "ar1")
+NOISE_MODELS = ("auto", "ols", "ar1")
 SIGNAL_SCALINGS = ("percent", "none")
 
 DESCRIPTION = """\
@@ -238,8 +238,9 @@ def _add_fit(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--noise-model",
         choices=NOISE_MODELS,
-        help="ols: white noise; ar1: exact voxelwise first-order autoregression, "
-        "bias-corrected (default: ar1)",
+        help="auto: autoregression, its coefficients shared by voxels as far as the run "
+        "justifies it, with calibrated p values; ols: white noise; ar1: exact voxelwise "
+        "first-order autoregression, bias-corrected (default: auto)",
     )
     group.add_argument(
         "--smoothing",

@@ -13,6 +13,7 @@ noise covariance for innovations of variance 1, M = U'QU, z as in `boldglm.glm.a
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -320,7 +321,7 @@ def _sorted_by_kind(bold: Series, which: NDArray) -> Iterator[tuple[NDArray, NDA
 def _pieces(kinds: NDArray) -> NDArray[np.intp]:
     """Return where runs of the same kind begin and end, none longer than `VOXELS_AT_ONCE`."""
     edges = np.flatnonzero(np.diff(kinds, prepend=-1, append=-1))
-    pieces = [np.arange(a, b, VOXELS_AT_ONCE) for a, b in zip(edges[:-1], edges[1:], strict=True)]
+    pieces = [np.arange(a, b, VOXELS_AT_ONCE) for a, b in pairwise(edges.tolist())]
     return np.concatenate([*pieces, edges[-1:]])
 
 

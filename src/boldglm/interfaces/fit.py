@@ -27,7 +27,7 @@ class _FitGLMInput(BaseInterfaceInputSpec):
     bold_file = File(exists=True, mandatory=True, desc="4-D BOLD series")
     design_file = File(exists=True, mandatory=True, desc="design matrix as BuildDesign writes it")
     mask_file = File(exists=True, desc="brain mask (default: computed from the series)")
-    noise_model = traits.Str("ar1", usedefault=True, desc="ols or ar1")
+    noise_model = traits.Str("auto", usedefault=True, desc="as for boldglm.glm.fit")
     signal_scaling = traits.Enum("percent", "none", usedefault=True, desc="unit of the effects")
     smoothing = traits.Range(
         low=0.0, exclude_low=True, desc="FWHM in mm of a Gaussian within the mask (default: none)"

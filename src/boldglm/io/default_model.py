@@ -30,7 +30,7 @@ class DefaultModelOptions:
     # columns as `choose_confounds` found them
     confounds: ConfoundChoices = field(default_factory=ConfoundChoices)
     high_pass: float | None = 128.0
-    noise_model: str = "ar1"
+    noise_model: str = "auto"
     signal_scaling: str = "percent"
     smoothing: float | None = None  # FWHM in mm
 

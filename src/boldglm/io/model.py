@@ -16,7 +16,7 @@ from boldglm.io.confounds import ConfoundChoices
 from boldglm.io.events import PREFIX
 
 MODEL_VERSION = "1.0.0"
-NOISE_MODELS = ("ols", "ar1")
+NOISE_MODELS = ("auto", "ols", "ar1")
 SIGNAL_SCALINGS = ("percent", "none")
 FD_THRESHOLD = "FramewiseDisplacementThreshold"  # keys of Software.boldglm
 DUMMY_SCANS = "DummyScans"
@@ -50,7 +50,7 @@ class Model:
     confounds: ConfoundChoices = field(default_factory=ConfoundChoices)
     orthogonalize: tuple[tuple[str, tuple[str, ...]], ...] = ()
     contrasts: tuple[ContrastSpec, ...] = ()
-    noise_model: str = "ar1"
+    noise_model: str = "auto"
     signal_scaling: str = "percent"
     smoothing: float | None = None  # FWHM in mm
     run_node: str = "run"
@@ -186,7 +186,7 @@ class _Reader:
                 for rule in own.get("Orthogonalize", [])
             ),
             contrasts=self._contrasts(node, model),
-            noise_model=own.get("NoiseModel", "ar1"),
+            noise_model=own.get("NoiseModel", "auto"),
             signal_scaling=own.get("SignalScaling", "percent"),
             smoothing=own.get("SmoothingFWHM"),
             run_node=names[0],

@@ -19,15 +19,28 @@ HRF_WORDS = {
     "textbook": "a double-gamma hemodynamic response function (peak 6, undershoot 12, ratio 0.35)",
     "fir": "finite impulse response",
 }
+NOISE_WORDS = {
+    "ols": "taken to be white",
+    "auto": "modeled as autoregressive, with coefficients estimated at each voxel as far as the "
+    "voxels of the run differ and shared by them otherwise (empirical Bayes), by exact "
+    "generalized least squares; variances and degrees of freedom of each contrast were corrected "
+    "for the estimation of these coefficients, by simulation on the design of the run",
+    "ar1": "modeled as a first-order autoregressive process, with a coefficient estimated at each "
+    "voxel by restricted maximum likelihood, and exact generalized least squares; degrees of "
+    "freedom are Satterthwaite's",
+}
 REFERENCES = {
     "glm": "Friston KJ et al. (1994). Statistical parametric maps in functional imaging: a "
     "general linear approach. Human Brain Mapping 2:189-210. doi:10.1002/hbm.460020402",
     "glover": "Glover GH (1999). Deconvolution of impulse response in event-related BOLD fMRI. "
     "NeuroImage 9:416-429. doi:10.1006/nimg.1998.0419",
-    "ar1": "Worsley KJ et al. (2002). A general statistical analysis for fMRI data. NeuroImage "
-    "15:1-15. doi:10.1006/nimg.2001.0933",
+    "autocorrelation": "Worsley KJ et al. (2002). A general statistical analysis for fMRI "
+    "data. NeuroImage 15:1-15. doi:10.1006/nimg.2001.0933",
     "satterthwaite": "Satterthwaite FE (1946). An approximate distribution of estimates of "
     "variance components. Biometrics Bulletin 2:110-114. doi:10.2307/3002019",
+    "empirical bayes": "Morris CN (1983). Parametric empirical Bayes inference: theory and "
+    "applications. Journal of the American Statistical Association 78:47-55. "
+    "doi:10.1080/01621459.1983.10477920",
     "meier": "Meier P (1953). Variance of a weighted mean. Biometrics 9:59-73. "
     "doi:10.2307/3001633",
     "nipype": "Gorgolewski K et al. (2011). Nipype: a flexible, lightweight and extensible "
@@ -75,13 +88,7 @@ def methods_paragraphs(model: Model, level: str) -> list[str]:
         if model.signal_scaling == "percent"
         else " Signals were not scaled."
     )
-    first += (
-        " Noise was taken to be white."
-        if model.noise_model == "ols"
-        else " Noise was modeled as a first-order autoregressive process, with a coefficient "
-        "estimated at each voxel by restricted maximum likelihood, and exact generalized least "
-        "squares; degrees of freedom are Satterthwaite's."
-    )
+    first += f" Noise was {NOISE_WORDS[model.noise_model]}."
     second = (
         "Runs were combined within participants by inverse-variance weighted fixed effects. The "
         "variance is corrected for the weights being estimated (Meier 1953)."
@@ -125,8 +132,10 @@ def references(model: Model) -> list[str]:
     keys = ["glm"]
     if model.hrf_model.startswith("glover"):
         keys.append("glover")
-    if model.noise_model == "ar1":
-        keys += ["ar1", "satterthwaite"]
+    if model.noise_model != "ols":
+        keys += ["autocorrelation", "satterthwaite"]
+    if model.noise_model == "auto":
+        keys.append("empirical bayes")
     return [REFERENCES[key] for key in [*keys, "meier", "bids", "pybids", "nipype"]]
 
 

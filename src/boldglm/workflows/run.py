@@ -42,7 +42,7 @@ def init_run_wf(
     fd_threshold: float | None = None,
     dummy_scans: int = 0,
     orthogonalize: Sequence[str] = (),
-    noise_model: str = "ar1",
+    noise_model: str = "auto",
     signal_scaling: str = "percent",
     smoothing: float | None = None,
     n_threads: int = 1,
@@ -73,7 +73,7 @@ def init_run_wf(
     orthogonalize : sequence of str
         Rules such as ``"houses ~ faces"``.
     noise_model, signal_scaling : str
-        ``"ols"`` or ``"ar1"``; ``"percent"`` or ``"none"``.
+        as for `boldglm.glm.fit`; ``"percent"`` or ``"none"``.
     smoothing : float, optional
         Full width at half maximum in mm of a Gaussian among the voxels of the mask.
     n_threads : int
