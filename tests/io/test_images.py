@@ -6,7 +6,8 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from boldglm.io.images import write_map
+from boldglm.errors import BadDataError, MissingInputError
+from boldglm.io.images import load_map, write_map
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.uint8])
@@ -43,3 +44,41 @@ def test_values_that_are_not_finite_become_zero(tmp_path):
 
     found = np.asarray(nib.load(tmp_path / "map.nii.gz").dataobj)
     np.testing.assert_array_equal(found[mask], [1, 0, 0, 0, 2, 3, 4, 5])
+
+
+@pytest.mark.parametrize("image_class", [nib.Nifti1Image, nib.Nifti2Image])
+@pytest.mark.parametrize("name", ["map.nii.gz", "map.nii"])
+def test_maps_of_either_nifti_are_read(tmp_path, image_class, name):
+    values = np.arange(24, dtype=np.float32).reshape(2, 3, 4)
+    nib.save(image_class(values, np.diag([2.0, 3, 4, 1])), tmp_path / name)
+
+    found = load_map(tmp_path / name)
+
+    np.testing.assert_array_equal(np.asarray(found.dataobj), values)
+    np.testing.assert_array_equal(found.affine, np.diag([2.0, 3, 4, 1]))
+    assert isinstance(found, image_class)
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda content: content[: len(content) // 2],
+        lambda _: b"",
+        lambda _: b"no gzip",
+        lambda _: gzip.compress(b"no image"),
+        lambda _: gzip.compress(bytes(1000)),
+    ],
+    ids=["cut off", "empty", "not gzip", "not an image", "zeros"],
+)
+def test_a_map_that_cannot_be_read_is_named(tmp_path, spoil):
+    path = tmp_path / "map.nii.gz"
+    nib.save(nib.Nifti1Image(np.random.default_rng(0).random((9, 9, 9)), np.eye(4)), path)
+    path.write_bytes(spoil(path.read_bytes()))
+
+    with pytest.raises(BadDataError, match=r"map\.nii\.gz is not a readable image"):
+        load_map(path)
+
+
+def test_a_map_that_is_not_there_is_named(tmp_path):
+    with pytest.raises(MissingInputError, match=r"no file .*map\.nii\.gz"):
+        load_map(tmp_path / "map.nii.gz")

@@ -17,10 +17,12 @@ import nibabel as nib
 import numpy as np
 from isal import igzip, igzip_lib
 from nibabel.spatialimages import HeaderDataError
+from nibabel.wrapstruct import WrapStructError
 
 from boldglm.errors import BadDataError, MissingInputError
 
 MILLISECONDS, MICROSECONDS = 16, 24  # xyzt_units codes of NIfTI for time
+SIZE_OF_NIFTI2_HEADER = 540  # the first number of such a file
 COMPRESSION = 2  # of isal (0 to 3): smaller than 1 at nearly its speed
 _ISAL_ERROR: type[Exception] = igzip_lib.IsalError  # type: ignore[assignment]
 READ_ERRORS: tuple[type[Exception], ...] = (
@@ -34,6 +36,7 @@ _IMAGE_ERRORS: tuple[type[Exception], ...] = (
     *READ_ERRORS,
     nib.filebasedimages.ImageFileError,
     HeaderDataError,
+    WrapStructError,
 )
 
 
@@ -192,13 +195,21 @@ def read_mask(path: Path, header: BoldHeader) -> np.ndarray:
 
 
 def load_map(path: Path) -> Any:
-    """Load an image with nibabel, or say why it cannot be."""
+    """Load an image of one volume with nibabel, or say why it cannot be."""
     try:
+        if path.name.endswith(".nii.gz"):
+            return _from_bytes(igzip.decompress(path.read_bytes()))  # at thrice nibabel's speed
         return nib.load(path)
     except FileNotFoundError as error:
         raise MissingInputError(f"There is no file {path}.") from error
     except _IMAGE_ERRORS as error:
         raise BadDataError(f"{path.name} is not a readable image ({error}).") from error
+
+
+def _from_bytes(content: bytes) -> Any:
+    either_order = {int.from_bytes(content[:4], order) for order in ("little", "big")}
+    image_class = nib.Nifti2Image if SIZE_OF_NIFTI2_HEADER in either_order else nib.Nifti1Image
+    return image_class.from_bytes(content)
 
 
 def read_maps(paths: list[Path], mask: np.ndarray | None = None) -> tuple[np.ndarray, Any]:

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
-from scipy.spatial import cKDTree
 
 from boldglm.reports.content import Table
 
@@ -171,30 +170,60 @@ def _peaks_of_sign(
     positions = voxels @ affine[:3, :3].T + affine[:3, 3]
     clusters = labels[tuple(voxels.T)]
     voxel_volume = abs(float(np.dot(np.cross(*affine[:3, :2].T), affine[:3, 2])))
-    kept = _spread_out(positions, clusters, min_distance)
+    kept = _spread_out(voxels, clusters, affine[:3, :3], min_distance)
+    cluster_sizes = sizes[clusters[kept]]
     return [
-        Peak(x, y, z, float(sign * height), int(size), float(size * voxel_volume))
-        for (x, y, z), height, size in zip(
-            positions[kept].tolist(), heights[kept], sizes[clusters[kept]], strict=True
+        Peak(x, y, z, height, size, volume)
+        for (x, y, z), height, size, volume in zip(
+            positions[kept].tolist(),
+            (sign * heights[kept]).tolist(),
+            cluster_sizes.tolist(),
+            (cluster_sizes * voxel_volume).tolist(),
+            strict=True,
         )
     ]
 
 
 def _spread_out(
-    positions: FloatArray, clusters: NDArray[np.integer], min_distance: float
+    voxels: NDArray[np.integer],
+    clusters: NDArray[np.integer],
+    axes: FloatArray,
+    min_distance: float,
 ) -> list[int]:
-    """Indices that stay when each, in order, removes later ones near it in its cluster."""
-    # a hair less, so that peaks exactly min_distance apart both stay
-    reach = min_distance * (1 - 1e-9)
-    pairs = np.sort(cKDTree(positions).query_pairs(reach, output_type="ndarray"), axis=1)
+    """Indices that stay when each, in order, removes later ones near it in its cluster.
+
+    ``axes`` (3, 3) are the steps between voxels in mm. Neighbors are looked up in the grid, one
+    offset at a time, which needs no tree.
+    """
+    offsets = _near_offsets(axes, min_distance)
+    margin = abs(offsets).max(axis=0, initial=0)
+    places = voxels - voxels.min(axis=0) + margin
+    order = np.full(places.max(axis=0) + margin + 1, -1)
+    order[tuple(places.T)] = np.arange(len(voxels))
+    found = [np.empty((0, 2), dtype=int)]
+    for offset in offsets:
+        other = order[tuple((places + offset).T)]
+        both = np.flatnonzero(other >= 0)
+        found.append(np.column_stack([both, other[both]]))
+    pairs = np.sort(np.concatenate(found), axis=1)
     pairs = pairs[clusters[pairs[:, 0]] == clusters[pairs[:, 1]]]
     pairs = pairs[np.argsort(pairs[:, 0], kind="stable")]
-    starts = np.searchsorted(pairs[:, 0], np.arange(len(positions) + 1)).tolist()
-    is_kept = np.ones(len(positions), dtype=bool)
+    starts = np.searchsorted(pairs[:, 0], np.arange(len(voxels) + 1)).tolist()
+    is_kept = np.ones(len(voxels), dtype=bool)
     for index in np.unique(pairs[:, 0]).tolist():
         if is_kept[index]:
             is_kept[pairs[starts[index] : starts[index + 1], 1]] = False
     return np.flatnonzero(is_kept).tolist()
+
+
+def _near_offsets(axes: FloatArray, min_distance: float) -> NDArray[np.integer]:
+    """Steps in the grid that are shorter than a distance; of each and its opposite, one."""
+    # a step of n voxels along an axis is at least n / (length of that row of the inverse) long
+    reach = np.floor(min_distance * np.linalg.norm(np.linalg.inv(axes), axis=1)).astype(int)
+    grid = np.indices(2 * reach + 1).reshape(3, -1).T - reach
+    half = grid[len(grid) // 2 + 1 :]
+    # a hair less, so that peaks exactly min_distance apart both stay
+    return half[np.linalg.norm(half @ axes.T, axis=1) < min_distance * (1 - 1e-9)]
 
 
 def _number(value: float, decimals: int) -> str:
