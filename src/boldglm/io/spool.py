@@ -13,6 +13,8 @@ from typing import Any
 
 import numpy as np
 
+from boldglm.errors import CannotWriteError
+
 BLOCK_VOXELS = 2048  # voxels that lie together: what a fit reads at a time
 BATCH_BYTES = 2**24  # volumes that are turned to the order of the voxels at a time
 
@@ -21,7 +23,11 @@ class _Scratch:
     """A file without a name, which is closed when nobody refers to it any more."""
 
     def __init__(self, folder: Path) -> None:
-        file = tempfile.TemporaryFile(dir=folder, buffering=0)  # noqa: SIM115 - finalize closes it
+        self._folder = folder
+        try:
+            file = tempfile.TemporaryFile(dir=folder, buffering=0)  # noqa: SIM115 - see finalize
+        except OSError as error:
+            raise self._failed(error) from error
         self._descriptor = file.fileno()
         weakref.finalize(self, file.close)
 
@@ -29,8 +35,18 @@ class _Scratch:
         """Write all of an array, in however many calls the system wants."""
         left = np.ascontiguousarray(values).reshape(-1).view(np.uint8).data
         while left:
-            done = os.pwrite(self._descriptor, left, offset)
+            try:
+                done = os.pwrite(self._descriptor, left, offset)
+            except OSError as error:
+                raise self._failed(error) from error
             left, offset = left[done:], offset + done
+
+    def _failed(self, error: OSError) -> CannotWriteError:
+        return CannotWriteError(
+            f"A run that is too long for memory is kept in a temporary file in {self._folder}, "
+            f"which cannot be written: {error.strerror}. Free space there, or give another work "
+            "folder with -w."
+        )
 
     def read(self, into: np.ndarray, offset: int) -> None:
         """Fill an array."""
