@@ -93,7 +93,7 @@ def test_a_sidecar_says_what_the_map_is(done):
     assert said["Contrast"] == "cue - target"
     assert said["Weights"] == {"trial_type.cue": [1.0], "trial_type.target": [-1.0]}
     assert said["Test"] == "t"
-    assert said["NoiseModel"] == "ar1"
+    assert said["NoiseModel"] == "auto"
     assert said["Sources"][0] == ("bids:raw:sub-01/func/sub-01_task-cuetarget_run-1_bold.nii.gz")
     assert 0 < said["DegreesOfFreedom"] < 120
 

@@ -33,6 +33,7 @@ from boldglm.glm.hrf import (
 from boldglm.glm.kernels import DoubleGamma
 from boldglm.glm.orthogonalize import orthogonalize
 from boldglm.glm.regressors import convolve_events
+from boldglm.glm.whiteness import whiteness
 
 __all__ = [
     "HRF_MODELS",
@@ -70,4 +71,5 @@ __all__ = [
     "spm_hrf",
     "textbook_hrf",
     "time_derivative",
+    "whiteness",
 ]

@@ -45,7 +45,10 @@ USUAL_VARIANCE, USUAL_VOXELS = 0.06, 100
 
 
 class PartialStatistic:
-    """Partial autocorrelations of residuals, corrected for what the design took.
+    """Partial autocorrelations of residuals, and what a design makes of those of the noise.
+
+    Residuals are less autocorrelated than the noise; nothing is corrected here, because what
+    is expected of s given z (`expectation`) has all of it.
 
     Parameters
     ----------
@@ -59,36 +62,10 @@ class PartialStatistic:
         self.basis = basis
         self.order = order
         self.expected = expected_lag_sums(basis, order)
-        self.correction = np.linalg.inv(self.expected[:, : order + 1])
-
-    def tune(self, mean_sums: FloatArray) -> None:
-        """Assume beyond lag p, for all voxels, the autocorrelation of an average one.
-
-        Parameters
-        ----------
-        mean_sums : ndarray of shape (order + 1,)
-            Lag sums of residuals, averaged over voxels after division by that at lag 0.
-
-        Notes
-        -----
-        The correction matrix of `expected_lag_sums` up to lag p takes noise to have no
-        autocorrelation beyond. What the model fitted to the average has there is added to
-        its column of lag 0, until both agree.
-        """
-        short, tail = self.expected[:, : self.order + 1], self.expected[:, self.order + 1 :]
-        for _ in range(8):
-            autocovariances = self.correction @ mean_sums
-            ar = partial_to_ar(autocovariances_to_partial(autocovariances[:, np.newaxis], 0.97))
-            beyond = autocorrelations(ar, len(self.basis))[self.order + 1 :, 0]
-            matrix = short.copy()
-            matrix[:, 0] += tail @ beyond
-            self.correction = np.linalg.inv(matrix)
 
     def __call__(self, sums: FloatArray) -> FloatArray:
         """Return s of n voxels, from lag sums of shape (order + 1, n); (order, n)."""
-        corrected = self.correction @ sums
-        corrected[0] = np.maximum(corrected[0], 1e-3 * abs(corrected).max(axis=0))
-        return np.arctanh(autocovariances_to_partial(corrected))
+        return np.arctanh(autocovariances_to_partial(sums))
 
     def simulated(self, z: FloatArray, rng: np.random.Generator) -> FloatArray:
         """Return s of simulated series, one for each column of z; (order, n)."""

@@ -29,6 +29,7 @@ from boldglm.glm.small_sample import Pairs, corrections, spectra, stated_varianc
 SEED = 20021  # of the simulations on the design, so that a run always gives the same result
 N_PAIRS = 1000
 MOST_KINDS = 2000
+FEW_VOXELS = 200  # as many have each a kind of their own
 FINEST_STEP = 0.25  # between kinds, in standard errors of a voxel's z
 BYTES_AT_ONCE = 2**26
 VOXELS_AT_ONCE = 2048
@@ -196,7 +197,6 @@ def _learn(found: "_FirstPass", model: LinearModel, order: int) -> _Learnt:
     rng = np.random.default_rng(SEED)
     statistic = PartialStatistic(model.basis, order)
     heard = ~found.silent
-    statistic.tune((found.sums[:, heard] / found.sums[0, heard]).mean(axis=1))
     s = statistic(np.where(heard, found.sums, np.eye(order + 1)[:, :1]))
     prior = learn_prior(statistic, s[:, heard], rng)
     which, z = _kinds(prior, s)
@@ -250,7 +250,7 @@ def _kinds(prior: ARPrior, s: FloatArray) -> tuple[NDArray[np.integer], FloatArr
     along = prior.linear(s)[prior.differences > 0]
     if len(along) == 0:
         return np.zeros(s.shape[1], dtype=np.int32), prior.mean[:, np.newaxis]
-    if s.shape[1] <= MOST_KINDS:
+    if s.shape[1] <= FEW_VOXELS:
         return np.arange(s.shape[1], dtype=np.int32), prior.estimate(s)
     step = FINEST_STEP
     while True:

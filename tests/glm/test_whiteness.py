@@ -1,0 +1,51 @@
+"""What a noise model leaves: white where the model is true, not white where it is not."""
+
+import numpy as np
+import pytest
+
+from boldglm.glm import fit, whiteness
+from boldglm.glm.autoregression import simulate
+
+
+def a_design(n_scans=200):
+    time = np.arange(n_scans)
+    slow = [np.cos(np.pi * k * (time + 0.5) / n_scans) for k in range(1, 6)]
+    return np.column_stack([time % 20 >= 10, *slow, np.ones(n_scans)])
+
+
+def autoregressive(first, second, n_voxels=4000):
+    ar = np.repeat([[first], [second]], n_voxels, axis=1)
+    return simulate(ar, 200, np.random.default_rng(0))
+
+
+@pytest.mark.parametrize("noise", ["ols", "ar1", "auto"])
+def test_a_true_model_leaves_standard_normal_values(noise):
+    bold = autoregressive(0.0 if noise == "ols" else 0.5, 0.0)
+
+    left = whiteness(bold, fit(bold, a_design(), noise=noise))
+
+    assert abs(left.mean()) < 0.1
+    # less than 1 where every voxel has its own estimate, whose scatter looks like variety
+    assert 0.8 < left.std() < 1.1
+    assert 0.002 < (left > 2.33).mean() < 0.018
+
+
+def test_a_model_that_is_too_simple_is_seen():
+    bold = autoregressive(0.6, -0.5)
+
+    left = {
+        noise: whiteness(bold, fit(bold, a_design(), noise=noise)) for noise in ("ar1", "auto")
+    }
+
+    assert np.median(left["ar1"]) > 4
+    assert abs(np.median(left["auto"])) < 0.2
+
+
+def test_voxels_without_noise_are_0():
+    bold = autoregressive(0.5, 0.0, n_voxels=20)
+    bold[:, 3] = 7.0
+
+    left = whiteness(bold, fit(bold, a_design(), noise="ar1"))
+
+    assert left[3] == 0
+    assert np.isfinite(left).all()
