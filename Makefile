@@ -10,11 +10,13 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 IMAGE ?= boldglm
+# Data that the benchmarks generate, about 5 GB.
+BENCHMARK_CACHE ?= .benchmark-cache
 # Container tool scripts, used where no Docker engine or no Apptainer is at hand.
 CTR_TOOLS ?= $(wildcard ../shared/tools/ctr)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo lint test test-all image image-test clean
+.PHONY: help demo lint test test-all benchmarks image image-test clean
 
 help:  ## show this list
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## /  make \1	/' | expand -t 20
@@ -44,8 +46,8 @@ demo: $(VENV)/.installed  ## run both levels on a small generated dataset; says 
 
 lint: $(VENV)/.test-installed  ## style, types and the direction of imports
 	@echo "Style, types, imports"
-	@$(BIN)/python -m ruff check src tests
-	@$(BIN)/python -m ruff format --check src tests
+	@$(BIN)/python -m ruff check src tests benchmarks
+	@$(BIN)/python -m ruff format --check src tests benchmarks
 	@$(BIN)/python -m mypy
 	@$(BIN)/lint-imports
 
@@ -55,6 +57,14 @@ test: lint  ## the whole test suite
 test-all: lint  ## the test suite with its slow batteries
 	@$(BIN)/python -m pytest -q -m "not container"
 
+benchmarks: $(VENV)/.test-installed  ## speed and memory against nilearn and FitLins; renews docs/benchmarks.md
+	@$(BIN)/python benchmarks/arrays.py --cache $(BENCHMARK_CACHE)
+	@$(BIN)/python benchmarks/run.py --cache $(BENCHMARK_CACHE)
+	@$(BIN)/python benchmarks/run.py --cache $(BENCHMARK_CACHE) --background --memory-scans
+	@$(BIN)/python benchmarks/command.py --cache $(BENCHMARK_CACHE)
+	@$(BIN)/python benchmarks/scaling.py --cache $(BENCHMARK_CACHE)
+	@$(BIN)/python benchmarks/report.py
+
 image:  ## build the container image
 	@CTR_TOOLS="$(CTR_TOOLS)" bash tests/container/image.sh build $(IMAGE)
 
@@ -62,4 +72,4 @@ image-test: $(VENV)/.installed  ## run the image read-only, as another user, in 
 	@CTR_TOOLS="$(CTR_TOOLS)" bash tests/container/image.sh test $(IMAGE)
 
 clean:  ## remove what make created
-	rm -rf $(VENV) demo .pytest_cache .ruff_cache .mypy_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) $(BENCHMARK_CACHE) demo .pytest_cache .ruff_cache .mypy_cache .hypothesis .import_linter_cache

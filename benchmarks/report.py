@@ -1,0 +1,310 @@
+"""Write docs/benchmarks.md from the result files: every number in it comes from a file.
+
+The goals beside the ratios were set before anything was measured.
+"""
+
+import argparse
+import json
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from measure import HERE, RESULTS
+
+PAGE = HERE.parent / "docs" / "benchmarks.md"
+INTRODUCTION = """\
+# Benchmarks
+
+Written by `make benchmarks`, or from the files in `benchmarks/results` by
+
+```sh
+python benchmarks/report.py
+```
+
+Do not edit: a test compares this page with those files. Every job runs in a fresh process pinned
+to as many cores as it has threads; the programs take turns, round by round, in turned order every
+other round. Seconds are medians with the smallest and the largest. A ratio is how many times as
+long the other program takes: of the medians, and in brackets its fastest round to our slowest;
+to the floor, our slowest to its fastest. What is counted and what is left out stands at the
+head of each script.
+"""
+GOALS_OF_ARRAYS = {"nilearn-ar1": 15, "ar1": 10, "auto": 3, "ols": 3}
+GOALS_OF_RUNS = {"ols": 10, "auto": 8, "ols, 5 mm": 5, "auto, 5 mm": 5}
+GOALS_OF_OVERHEAD = {"ols": 1.5, "auto": 2}
+GOAL_OF_COMMAND = 15
+AXES = {
+    "n_scans": "scans",
+    "n_voxels": "voxels",
+    "n_regressors": "regressors",
+    "n_contrasts": "contrasts",
+}
+
+Result = Mapping[str, Any]
+
+
+def page(results: Path) -> str:
+    """Return the page made of all result files in a folder."""
+    parts = [INTRODUCTION]
+    for name, section in SECTIONS.items():
+        path = results / f"{name}.json"
+        if path.is_file():
+            parts.append(section(json.loads(path.read_text(encoding="utf-8"))))
+    return "\n".join(parts)
+
+
+def arrays(result: Result) -> str:
+    """Return the section on arrays in memory."""
+    header = [
+        "scans",
+        "threads",
+        "noise model",
+        "seconds",
+        "nilearn",
+        "seconds",
+        "ratio",
+        "goal",
+        "peak GB, ours / nilearn",
+        "difference of t",
+    ]
+    rows = [
+        [
+            str(row["n_scans"]),
+            str(row["threads"]),
+            f"`{row['noise']}`",
+            seconds(row["ours"]["seconds"]),
+            f"`{row['rival']}`",
+            seconds(row["nilearn"]["seconds"]),
+            times(row["ratio"]),
+            goal(GOALS_OF_ARRAYS.get(row["noise"])),
+            f"{row['ours']['peak_gb']:.2f} / {row['nilearn']['peak_gb']:.2f}",
+            f"{row['largest_t_difference']:.1g} at most"
+            if row["same_model"]
+            else f"{row['median_t_difference']:.1g} in the median",
+        ]
+        for row in result["rows"]
+    ]
+    first = result["rows"][0]
+    title = (
+        f"An array in memory: {first['n_voxels']:,} voxels, {first['n_regressors']} regressors, "
+        "4 contrasts"
+    )
+    note = (
+        "From the array to effect, variance, t, p and z. Where the noise models are not the same, "
+        "t values are not meant to be."
+    )
+    return section(title, result, note, table(header, rows))
+
+
+def run(result: Result) -> str:
+    """Return the section on one compressed run."""
+    header = [
+        "threads",
+        "job",
+        "seconds",
+        "with imports",
+        "nilearn",
+        "with imports",
+        "ratio",
+        "with imports",
+        "goal",
+        "to the floor",
+        "goal",
+        "peak GB, ours / nilearn",
+    ]
+    rows = [_run_row(row) for row in result["rows"]]
+    memory = table(
+        ["volumes", "job", "seconds", "peak GB", "GB on disk", "GB of integers"],
+        [
+            [
+                str(row["n_scans"]),
+                row["job"],
+                f"{row['seconds']:.1f}",
+                f"{row['peak_gb']:.2f}",
+                f"{row['file_gb']:.2f}",
+                f"{row['series_gb']:.2f}",
+            ]
+            for row in result["memory"]
+        ],
+    )
+    size = " x ".join(map(str, (*result["shape"], result["n_scans"])))
+    air = "noise in the air" if result["background"] else "zeros in the air"
+    note = (
+        f"int16 .nii.gz of {size}, {air}, to 20 maps on disk. The floor reads, decompresses, "
+        "masks, fits by one matrix product and writes, and does nothing else."
+    )
+    longer = (
+        f"\nLonger runs, ours, one thread, single runs:\n\n{memory}" if result["memory"] else ""
+    )
+    where = " with noise in the air" if result["background"] else ""
+    return section(
+        f"One compressed run{where}: from its file to 4 contrasts x 5 maps",
+        result,
+        note,
+        table(header, rows) + longer,
+    )
+
+
+def _run_row(row: Result) -> list[str]:
+    if row["job"] == "floor":
+        floor = row["floor"]
+        times_of_floor = [seconds(floor["seconds"]), f"{floor['with_imports']:.2f}"]
+        last = f"{floor['peak_gb']:.2f}"
+        return [str(row["threads"]), "the floor", *times_of_floor, *[""] * 7, last]
+    ours, theirs = row["ours"], row["nilearn"]
+    return [
+        str(row["threads"]),
+        row["job"],
+        seconds(ours["seconds"]),
+        f"{ours['with_imports']:.2f}",
+        seconds(theirs["seconds"]),
+        f"{theirs['with_imports']:.2f}",
+        times(row["ratio"]),
+        times(row["ratio_with_imports"]),
+        goal(GOALS_OF_RUNS.get(row["job"])),
+        times(row["to_floor"]) if "to_floor" in row else "",
+        goal(GOALS_OF_OVERHEAD.get(row["job"]), "at most"),
+        f"{ours['peak_gb']:.2f} / {theirs['peak_gb']:.2f}",
+    ]
+
+
+def command(result: Result) -> str:
+    """Return the section on the whole command."""
+    fitlins = result["fitlins"]
+    header = ["program", "seconds", "ratio", "goal", "largest process, GB", "maps", "files"]
+    rows = []
+    for row in result["rows"]:
+        against = ["", ""]
+        if fitlins:
+            slow, fast = fitlins["seconds"], row["seconds"]
+            ratio = {
+                "median": slow["median"] / fast["median"],
+                "pessimistic": slow["min"] / fast["max"],
+            }
+            against = [times(ratio), goal(GOAL_OF_COMMAND)]
+        name = f"boldglm, noise model {row['noise']}"
+        rows.append([name, seconds(row["seconds"]), *against, *_written(row)])
+    if fitlins:
+        name = f"FitLins {fitlins['version']}"
+        rows.append([name, seconds(fitlins["seconds"]), "", "", *_written(fitlins)])
+    note = (
+        "participant and group, with interpreter, imports, design checks, figures and reports. "
+        "FitLins fits its AR(1)."
+    )
+    if fitlins:
+        n = fitlins["seconds"]["n"]
+        note += f" FitLins: {n} round{'s' if n > 1 else ''}, {setting(fitlins)}."
+    title = f"The whole command: {result['n_subjects']} subjects x {result['n_runs']} runs"
+    return section(title, result, note, table(header, rows))
+
+
+def _written(row: Result) -> list[str]:
+    return [f"{row['peak_gb']:.2f}", str(row["maps"]), str(row["files"])]
+
+
+def scaling(result: Result) -> str:
+    """Return the section on how time grows."""
+    rows = []
+    for row in result["rows"]:
+        base = row["base"]
+        start = next(one for one in row["fits"]["n_voxels"] if one["n_voxels"] == base["n_voxels"])
+        exponents = (row["exponents"][axis] for axis in AXES)
+        rows.append(
+            [
+                f"`{row['noise']}`",
+                f"{base['n_scans']} x {base['n_voxels']:,} x {base['n_regressors']}",
+                f"{start['seconds']:.3f}",
+                *(f"{one['exponent']:.2f} ± {one['error']:.2f}" for one in exponents),
+            ]
+        )
+    header = ["noise model", "scans x voxels x regressors", "seconds", *AXES.values()]
+    note = (
+        "Exponents of a power law in each direction, with standard errors: at 1, twice the size "
+        "takes twice the time; below, passes over memory and fixed costs weigh more than "
+        "arithmetic. Contrasts are timed apart from the fit."
+    )
+    return section("How time grows", result, note, table(header, rows))
+
+
+SECTIONS: dict[str, Callable[[Result], str]] = {
+    "arrays": arrays,
+    "run": run,
+    "run-background": run,
+    "command": command,
+    "scaling": scaling,
+}
+
+
+def section(title: str, result: Result, note: str, body: str) -> str:
+    """Return a section: what, by which command, when and where, the numbers."""
+    return f"## {title}\n\n```sh\n{result['command']}\n```\n\n{setting(result)}.\n{note}\n\n{body}"
+
+
+def setting(result: Result) -> str:
+    """Return when and on what a result was measured."""
+    on = result["machine"]
+    versions = ", ".join(f"{name} {on[name]}" for name in ("numpy", "scipy", "nilearn", "nipype"))
+    return (
+        f"{result['date']}, {on['processor']}, {on['cores']} cores, {on['memory_gb']} GB, "
+        f"{on['system']}, Python {on['python']}, {versions}, {on['blas']}"
+    )
+
+
+def seconds(spread: Result) -> str:
+    """Return a median with its range.
+
+    Examples
+    --------
+    >>> seconds({"median": 0.5, "min": 0.25, "max": 12.0, "n": 3})
+    '0.50 (0.25-12.0)'
+    """
+    middle, low, high = (_three_digits(spread[key]) for key in ("median", "min", "max"))
+    return f"{middle} ({low}-{high})" if spread["n"] > 1 else middle
+
+
+def _three_digits(value: float) -> str:
+    return f"{value:.2f}" if value < 10 else f"{value:.1f}" if value < 100 else f"{value:.0f}"
+
+
+def times(ratio: Result) -> str:
+    """Return a ratio with its pessimistic bound.
+
+    Examples
+    --------
+    >>> times({"median": 24.31, "pessimistic": 9.46})
+    '24.3 (9.5)'
+    """
+    return f"{ratio['median']:.1f} ({ratio['pessimistic']:.1f})"
+
+
+def goal(value: float | None, word: str = "at least") -> str:
+    """Return a goal in words, or nothing where there is none."""
+    return "" if value is None else f"{word} {value:g}"
+
+
+def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Return a Markdown table.
+
+    Examples
+    --------
+    >>> print(table(["a", "b"], [["1", "2"]]), end="")
+    | a | b |
+    |---|---|
+    | 1 | 2 |
+    """
+    lines = [f"| {' | '.join(line)} |" for line in (header, *rows)]
+    lines.insert(1, "|" + "---|" * len(header))
+    return "\n".join(lines) + "\n"
+
+
+def main(arguments: list[str]) -> None:
+    """Write the page."""
+    parser = argparse.ArgumentParser(description="Write docs/benchmarks.md from the results.")
+    parser.add_argument("--results", type=Path, default=RESULTS)
+    parser.add_argument("--page", type=Path, default=PAGE)
+    options = parser.parse_args(arguments)
+    options.page.write_text(page(options.results), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

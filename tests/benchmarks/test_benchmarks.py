@@ -1,0 +1,138 @@
+"""Every benchmark runs, on data of no size, and writes what the page is made of."""
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from measure import overhead, ratio, spread
+from report import page
+from scaling import exponent
+
+ROOT = Path(__file__).parents[2]
+FOLDER = ROOT / "benchmarks"
+CALLS = {
+    "arrays": ["--scans", "60", "--threads", "1", "--noise-models", "ols"],
+    "run": ["--memory-scans", "60", "--jobs", "ols"],
+    "command": ["--noise-models", "ols", "--skip-fitlins"],
+    "scaling": ["--noise-models", "ols"],
+}
+
+
+def run_script(name, *arguments):
+    return subprocess.run(
+        [sys.executable, FOLDER / f"{name}.py", *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory):
+    """Return a folder with the results of all benchmarks, on tiny data."""
+    folder = tmp_path_factory.mktemp("results")
+    for name, options in CALLS.items():
+        done = run_script(name, "--tiny", "--rounds", "1", "--results", str(folder), *options)
+        assert done.returncode == 0, done.stderr
+    return folder
+
+
+def result(folder, name):
+    return json.loads((folder / f"{name}.json").read_text(encoding="utf-8"))
+
+
+def test_least_squares_of_an_array_are_those_of_nilearn(results):
+    (row,) = result(results, "arrays")["rows"]
+
+    assert row["same_model"]
+    assert row["largest_t_difference"] < 1e-9
+    assert row["ours"]["seconds"]["n"] == row["nilearn"]["seconds"]["n"] == 1
+    assert set(row["ours"]["parts"]) == {"import", "prepare", "fit", "contrasts"}
+
+
+def test_a_run_gives_the_t_maps_of_nilearn_and_of_the_floor(results):
+    floor, ols = result(results, "run")["rows"]
+
+    assert ols["largest_t_difference"] < 1e-4  # maps are float32
+    assert ols["largest_t_difference_to_floor"] < 1e-3  # which calculates in float32
+    assert floor["floor"]["seconds"]["median"] < ols["ours"]["seconds"]["median"]
+    assert ols["ours"]["with_imports"] > ols["ours"]["seconds"]["median"]
+    assert [row["n_scans"] for row in result(results, "run")["memory"]] == [60]
+
+
+def test_the_command_writes_the_five_maps_of_four_contrasts_of_the_group(results):
+    (row,) = result(results, "command")["rows"]
+
+    assert row["group_maps"] == 20
+    assert row["maps"] > 5 * row["group_maps"]
+    assert len(row["fastest_levels"]) == 2
+    assert row["peak_gb"] > 0.05
+
+
+def test_growth_is_measured_in_every_direction(results):
+    (row,) = result(results, "scaling")["rows"]
+
+    assert set(row["exponents"]) == {"n_scans", "n_voxels", "n_regressors", "n_contrasts"}
+    assert all(np.isfinite(list(one.values())).all() for one in row["exponents"].values())
+
+
+def test_a_result_says_how_it_was_made_but_not_where(results):
+    for name in CALLS:
+        found = result(results, name)
+
+        assert found["command"].startswith(f"python benchmarks/{name}.py --tiny --rounds 1 --")
+        assert str(results) not in json.dumps(found)
+        assert found["machine"]["cores"] >= 1
+
+
+def test_the_page_shows_every_result(results, tmp_path):
+    done = run_script("report", "--results", str(results), "--page", str(tmp_path / "page.md"))
+
+    assert done.returncode == 0, done.stderr
+    written = (tmp_path / "page.md").read_text(encoding="utf-8")
+    assert all(result(results, name)["command"] in written for name in CALLS)
+    tables = re.findall(r"(?:^\|.*\n)+", written, re.MULTILINE)
+    widths = [{line.count("|") for line in one.splitlines()} for one in tables]
+    assert [len(one) for one in widths] == [1] * (len(CALLS) + 1)  # of a run there are two
+
+
+def test_the_committed_page_is_that_of_the_committed_results():
+    written = (ROOT / "docs" / "benchmarks.md").read_text(encoding="utf-8")
+
+    assert written == page(FOLDER / "results")
+
+
+def test_a_tiny_measurement_cannot_replace_a_real_one():
+    done = run_script("scaling", "--tiny")
+
+    assert done.returncode == 2
+    assert "--tiny measures nothing worth keeping" in done.stderr
+
+
+def test_bounds_of_a_ratio_are_the_worst_for_us():
+    ours = [{"seconds": value} for value in (1.0, 2.0, 4.0)]
+    theirs = [{"seconds": value} for value in (10.0, 12.0, 20.0)]
+
+    assert ratio(theirs, ours) == {"median": 6.0, "pessimistic": 2.5}
+    assert overhead(ours, [{"seconds": 0.5}, {"seconds": 1.0}]) == {
+        "median": 2.67,
+        "pessimistic": 8.0,
+    }
+    assert spread([3.0, 1.0, 2.0]) == {"median": 2.0, "min": 1.0, "max": 3.0, "n": 3}
+
+
+def test_an_exponent_is_the_slope_of_logarithms():
+    points = [{"n": size, "seconds": 0.1 * size**1.5} for size in (10, 20, 40, 80)]
+
+    assert exponent(points, "n") == {"exponent": 1.5, "error": 0.0}
+
+
+def test_the_package_does_not_know_the_benchmarks():
+    sources = [path.read_text(encoding="utf-8") for path in (ROOT / "src").rglob("*.py")]
+
+    assert not [text for text in sources if "benchmarks" in text]
