@@ -22,7 +22,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from boldglm.glm import NOISE_MODELS
+from boldglm.cli.parser import NOISE_MODELS
 from data import CONTRASTS, RunPlan
 from dataset import SPACE, DatasetPlan, contrast_names, dataset_folder
 from measure import (

@@ -30,7 +30,7 @@ def ours(folder: str, out: str, noise: str, smoothing: float | None, n_threads: 
     design = Design(matrix, tuple(names), frame_times, tuple(roles))
     write_design(design, Path(out) / "design.tsv", {})
     watch.lap("prepare")
-    choices: dict[str, Any] = {"noise_model": noise, "num_threads": n_threads}
+    choices: dict[str, Any] = {"noise_model": noise, "n_threads": n_threads}
     if smoothing is not None:
         choices["smoothing"] = smoothing
     fitting = FitGLM(
