@@ -6,6 +6,7 @@ where a file is complete as soon as it has its name.
 
 import gzip
 import json
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,6 +33,7 @@ def kept(path: Path, make: Callable[[Path], None]) -> Path:
         unfinished = path.with_name("unfinished-" + path.name)
         make(unfinished)
         unfinished.rename(path)
+        os.sync()  # or the first measurement would share the disk with what is still to be written
     return path
 
 

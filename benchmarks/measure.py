@@ -236,7 +236,7 @@ def machine() -> dict[str, Any]:
         "blas": f"{blas['name']} {blas['version']}",
         **{
             package: importlib.metadata.version(package)
-            for package in ("numpy", "scipy", "nibabel", "nilearn", "nipype", "isal", "deflate")
+            for package in ("numpy", "scipy", "nibabel", "nilearn", "nipype", "isal")
         },
     }
 

@@ -3,8 +3,8 @@
 Measured: read and decompress a series (97 x 115 x 97 x 200, int16 .nii.gz), fit a given design of
 28 columns inside a mask of 230,000 voxels, and write effect, variance, t, p and z of four
 contrasts. Ours by the interfaces that the command runs; nilearn's FirstLevelModel by a script;
-the floor is what no program can leave out (libdeflate, gather, one matrix product, isal), and
-always ordinary least squares. Seconds with and without imports are given; left out from both are
+the floor is what no program can leave out (isal, gather, one matrix product, isal), and always
+ordinary least squares. Seconds with and without imports are given; left out from both are
 making the design, reports, and the copying of maps into a BIDS tree (`command.py` has them).
 Files are in the page cache. The head, 37 % of the grid, has signal and noise; air is 0, which
 decompresses faster than the noise that `--background` puts there. nilearn smooths the whole volume
