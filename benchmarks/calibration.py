@@ -322,10 +322,10 @@ def table(found):
         "# False positive rates",
         "",
         "Made by `make calibration` (`python benchmarks/calibration.py`). Data without effect, "
-        "two-sided t tests; each cell has the rates at .05 and at .001, which have standard errors "
-        f"of .0013 and .0002 for {N_VOXELS} voxels, .0028 and .0004 for a fifth of them. Real runs "
-        f"have made-up events beside their own, drawn {REAL_DRAWS} times; their voxels are not "
-        "independent. "
+        "two-sided t tests; each cell has the rates at .05 and at .001, which have standard "
+        f"errors of .0013 and .0002 for {N_VOXELS} voxels, .0028 and .0004 for a fifth of them. "
+        f"Real runs have made-up events beside their own, drawn {REAL_DRAWS} times; their "
+        "voxels are not independent. "
         f"Seeds {', '.join(map(str, SEEDS))}, none of them used while the models were made. "
         "`nilearn ar1` is that of nilearn 0.14.",
         "",
