@@ -137,14 +137,14 @@ class AutoEstimates:
 
 
 def order_for(n_scans: int, dof: int) -> int:
-    """Return the order of the autoregression for a run, 8 at most and 0 for the shortest.
+    """Return the order of the autoregression for a run, 10 at most and 0 for the shortest.
 
     Examples
     --------
     >>> order_for(200, 170), order_for(600, 570), order_for(30, 20), order_for(10, 5)
-    (6, 8, 1, 0)
+    (6, 10, 1, 0)
     """
-    most = 6 if n_scans < 400 else 8
+    most = 6 if n_scans < 400 else 10
     return min(most, dof // 12 if dof >= 12 else int(dof >= 8))
 
 
@@ -253,18 +253,25 @@ def _kinds(prior: ARPrior, s: FloatArray) -> tuple[NDArray[np.integer], FloatArr
     if s.shape[1] <= FEW_VOXELS:
         return np.arange(s.shape[1], dtype=np.int32), prior.estimate(s)
     step = FINEST_STEP
-    while True:
-        cells = np.round(np.clip(along, -30, 30) / step).astype(np.int64)
-        keys = np.zeros(s.shape[1], dtype=np.int64)
-        for row in cells:
-            keys = keys * 512 + row + 256
-        found, which = np.unique(keys, return_inverse=True)
-        if len(found) <= MOST_KINDS:
-            break
+    found, which = _cells(along, step)
+    while len(found) > MOST_KINDS:
         step *= 1.3
+        found, which = _cells(along, step)
     counts = np.bincount(which)
     centers = np.stack([np.bincount(which, weights=row) for row in s]) / counts
     return which.astype(np.int32), prior.estimate(centers)
+
+
+def _cells(along: FloatArray, step: float) -> tuple[NDArray, NDArray[np.integer]]:
+    """Return the occupied cells of a grid, as numbers, and the cell of each column."""
+    cells = np.round(along / step)
+    cells -= cells.min(axis=1, keepdims=True)
+    sizes = cells.max(axis=1) + 1
+    if np.prod(sizes) > 2**52:  # more than a float64 can number
+        return np.arange(MOST_KINDS + 1), np.empty(0, dtype=np.intp)
+    strides = np.concatenate([[1.0], np.cumprod(sizes[:-1])])
+    found, which = np.unique(strides @ cells, return_inverse=True)
+    return found, which
 
 
 def _second_pass(
