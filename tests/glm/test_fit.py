@@ -317,7 +317,7 @@ def test_a_fit_survives_a_file_in_every_bit(noise, tmp_path):
 
 @BOTH
 def test_a_fit_keeps_a_few_numbers_per_voxel_not_the_scans(noise):
-    bold = np.random.default_rng(0).normal(size=(200, 300))
+    bold = np.random.default_rng(0).normal(size=(200, 600))
 
     def kept(n_voxels):
         arrays = fit(bold[:, :n_voxels], np.ones(200), noise=noise).estimates.__dict__.values()
@@ -327,7 +327,7 @@ def test_a_fit_keeps_a_few_numbers_per_voxel_not_the_scans(noise):
             if a.ndim and a.shape[-1] == n_voxels
         )
 
-    assert kept(300) / 300 == kept(150) / 150 < 10
+    assert kept(600) / 600 == kept(300) / 300 < 10
 
 
 # --- what is refused

@@ -35,13 +35,17 @@ LARGEST_Z = 2.3  # partial autocorrelations of .98; beyond, a run is too short t
 # large where it is lowest.
 INFLATION = 6.0
 
-# Squared slope of the statistic under which it says nothing: where a short run's noise looks
-# like a drift, it no longer depends on z.
-FLAT = 1e-3
+# Standard deviation of z at lag 1, in all data there are; at lag j it is j times smaller. It
+# counts where a run says nothing: with few scans and many regressors, noise may look like drift.
+PLAUSIBLE = 1.0
 
-# Before any data: variance of z at lag 1 over voxels, and how many voxels that is worth.
-# It matters only where there are few voxels.
-USUAL_VARIANCE, USUAL_VOXELS = 0.06, 100
+# The mean over voxels is weighed against what is plausible as if it were of so many of them:
+# they are not independent, and no simulation is exact.
+TRUSTED_VOXELS = 100
+
+# Before any data: variance of z at lag 1 over voxels, and how few voxels must be for that to
+# count as much as what they say.
+USUAL_VARIANCE, USUAL_VOXELS = 0.06, 20
 
 
 class PartialStatistic:
@@ -148,10 +152,26 @@ class ForwardMap:
             columns.append((self(moved) - here) / step)
         return np.asarray(np.stack(columns, axis=-1).transpose(1, 0, 2), dtype=np.float64)
 
-    def back(self, mean: FloatArray) -> FloatArray:
-        """Return the inverse of the jacobian at one z, damped where μ does not depend on z."""
+    def inverse(self, mean: FloatArray, n_voxels: float = 1.0) -> tuple[FloatArray, FloatArray]:
+        """Return how z follows from s near `mean`, and with what error.
+
+        Parameters
+        ----------
+        mean : ndarray of shape (order,)
+            z about which μ is taken for linear.
+        n_voxels : float
+            Of how many voxels s is the average.
+
+        Returns
+        -------
+        tuple of (ndarray, ndarray), each of shape (order, order)
+            Matrix from a difference in s to one in z, and covariance of z; neither grows
+            without bound in directions of which s says nothing (`PLAUSIBLE`).
+        """
         slope = self.jacobian(mean[:, np.newaxis])[0]
-        return np.asarray(np.linalg.solve(slope.T @ slope + FLAT * np.eye(len(mean)), slope.T))
+        weighted = n_voxels * np.linalg.solve(self.noise, slope).T
+        error = np.linalg.inv(weighted @ slope + plausible_precision(len(mean)))
+        return error @ weighted, error
 
 
 @dataclass(frozen=True, eq=False)
@@ -175,6 +195,10 @@ class ARPrior:
     axes: FloatArray
     differences: FloatArray
 
+    def mean_ar(self) -> FloatArray:
+        """Return the autoregressive coefficients of the mean; (order, 1)."""
+        return partial_to_ar(np.tanh(self.mean[:, np.newaxis]))
+
     def coordinates(self, z: FloatArray) -> FloatArray:
         """Return z along the axes, 0 at the mean, in standard errors of a voxel's z."""
         return np.asarray(np.linalg.solve(self.axes, z - self.mean[:, np.newaxis]))
@@ -183,7 +207,7 @@ class ARPrior:
         """Return approximate coordinates of the estimates that belong to s, (order, n)."""
         center = self.mean[:, np.newaxis]
         weight = INFLATION * self.differences / (1 + INFLATION * self.differences)
-        z = self.forward.back(self.mean) @ (s - self.forward(center))
+        z = self.forward.inverse(self.mean)[0] @ (s - self.forward(center))
         unshrunk = np.linalg.solve(self.axes, z)
         return np.asarray(weight[:, np.newaxis] * unshrunk)
 
@@ -244,32 +268,39 @@ def learn_prior(statistic: PartialStatistic, s: FloatArray, rng: np.random.Gener
        https://doi.org/10.1080/01621459.1983.10477920
     """
     order, n_voxels = s.shape
-    seen_mean = s.mean(axis=1)
     usual = np.diag(USUAL_VARIANCE / np.arange(1, order + 1) ** 2)
-    share = n_voxels / (n_voxels + USUAL_VOXELS)
+    share = 1 / (1 + (USUAL_VOXELS / n_voxels) ** 2)
     seen = np.cov(s).reshape(order, order) if n_voxels > 1 else np.zeros((order, order))
-    mean, covariance, noise = seen_mean, seen + (1 - share) * usual, 0.0 * usual
+    mean, covariance, error = s.mean(axis=1), usual, 0.1 * usual
     normal = rng.standard_normal((order, N_SIMULATED))
-    for _ in range(3):
-        forward = ForwardMap(statistic, mean, covariance + 0.3 * noise, rng)
-        noise = forward.noise
-        covariance = (1 - share) * usual + share * _positive(seen - noise)
-        for _ in range(4):
-            z = draw(mean, covariance, normal)
-            expected = forward(z)
-            back = forward.back(mean)
-            missing = seen - noise - np.cov(expected).reshape(order, order)
-            covariance = _positive(covariance + share * back @ missing @ back.T)
-            mean = np.clip(mean + back @ (seen_mean - expected.mean(axis=1)), -2, 2)
-        noise = back @ noise @ back.T + FLAT**2 * np.eye(order)
-    covariance = covariance + noise / n_voxels  # the mean is as uncertain as this
-    lower = np.linalg.cholesky(noise)
+    for _ in range(4):
+        forward = ForwardMap(statistic, mean, covariance + 0.3 * error, rng)
+        for _ in range(3):
+            expected = forward(draw(mean, covariance, normal))
+            back, error = forward.inverse(mean)
+            missing = seen - forward.noise - np.cov(expected).reshape(order, order)
+            covariance = _between(covariance + share * back @ missing @ back.T, 1e-6, PLAUSIBLE)
+            mean = _closer(forward, mean, s.mean(axis=1) - expected.mean(axis=1))
+        covariance = share * covariance + (1 - share) * usual
+    lower = np.linalg.cholesky(error)
     whitened = np.linalg.solve(lower, np.linalg.solve(lower, covariance).T)
     differences, rotation = np.linalg.eigh((whitened + whitened.T) / 2)
     edge = (1 + np.sqrt(order / N_SIMULATED + order / (n_voxels + USUAL_VOXELS))) ** 2 - 1
     chance = edge if n_voxels > USUAL_VOXELS else 0.0
     differences = np.where(differences > chance, differences, 0.0)
     return ARPrior(forward, mean, lower @ rotation, differences)
+
+
+def plausible_precision(order: int) -> FloatArray:
+    """Return the inverse covariance of z in all data there are; (order, order)."""
+    return np.diag((np.arange(1, order + 1) / PLAUSIBLE) ** 2)
+
+
+def _closer(forward: ForwardMap, mean: FloatArray, missing: FloatArray) -> FloatArray:
+    """Return a mean whose statistic is nearer, by what is missing; plausible where in doubt."""
+    back, error = forward.inverse(mean, TRUSTED_VOXELS)
+    step = back @ missing - error @ plausible_precision(len(mean)) @ mean
+    return np.asarray(mean + np.clip(step, -0.3, 0.3))
 
 
 def draw(mean: FloatArray, covariance: FloatArray, normal: FloatArray) -> FloatArray:
@@ -279,9 +310,10 @@ def draw(mean: FloatArray, covariance: FloatArray, normal: FloatArray) -> FloatA
     return np.clip(mean[:, np.newaxis] + root @ normal, -LARGEST_Z, LARGEST_Z)
 
 
-def _positive(matrix: FloatArray) -> FloatArray:
+def _between(matrix: FloatArray, low: float, high: float) -> FloatArray:
+    """Return the matrix with its eigenvalues kept within bounds."""
     values, vectors = np.linalg.eigh((matrix + matrix.T) / 2)
-    return np.asarray((vectors * np.maximum(values, 1e-6)) @ vectors.T)
+    return np.asarray((vectors * np.clip(values, low, high)) @ vectors.T)
 
 
 def _regression(terms: FloatArray, values: FloatArray) -> FloatArray:

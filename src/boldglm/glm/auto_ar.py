@@ -11,7 +11,7 @@ noise covariance for innovations of variance 1, M = U'QU, z as in `boldglm.glm.a
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import pairwise
 
@@ -24,11 +24,13 @@ from boldglm.glm.kernels import FloatArray
 from boldglm.glm.lagged_basis import LaggedBasis, lag_sums, quadratic_forms
 from boldglm.glm.linear_model import LinearModel, Series, projected_blocks
 from boldglm.glm.moments import ContrastMoments, blocks_of
+from boldglm.glm.residual_autocovariance import effective_voxels
 from boldglm.glm.small_sample import Pairs, corrections, spectra, stated_variances, variance_ratios
 
 SEED = 20021  # of the simulations on the design, so that a run always gives the same result
 N_PAIRS = 1000
 MOST_KINDS = 2000
+SAMPLE = 2000  # voxels, to tell how much all have in common
 FEW_VOXELS = 200  # as many have each a kind of their own
 FINEST_STEP = 0.25  # between kinds, in standard errors of a voxel's z
 BYTES_AT_ONCE = 2**26
@@ -200,7 +202,10 @@ def _learn(found: "_FirstPass", model: LinearModel, order: int) -> _Learnt:
     s = statistic(np.where(heard, found.sums, np.eye(order + 1)[:, :1]))
     prior = learn_prior(statistic, s[:, heard], rng)
     which, z = _kinds(prior, s)
-    pairs = simulate_pairs(statistic, prior, rng)
+    n_effective = min(
+        effective_voxels(found.sample, model.basis, prior.mean_ar()), float(heard.sum())
+    )
+    pairs = simulate_pairs(statistic, prior, n_effective, rng)
     return _Learnt(which, partial_to_ar(np.tanh(z)), _terms(prior, z), pairs)
 
 
@@ -220,6 +225,7 @@ class _FirstPass:
     sums: FloatArray
     ends: FloatArray  # first scans of the residuals, and last ones beginning with the last
     silent: NDArray[np.bool_]
+    sample: FloatArray  # residuals of some voxels, none of them silent
 
 
 def _first_pass(bold: Series, model: LinearModel, block_size: int, order: int) -> _FirstPass:
@@ -230,7 +236,10 @@ def _first_pass(bold: Series, model: LinearModel, block_size: int, order: int) -
         np.empty((order + 1, n_voxels)),
         np.empty((2, order, n_voxels)),
         np.empty(n_voxels, dtype=bool),
+        np.empty((model.n_scans, 0)),
     )
+    every = max(-(-n_voxels // SAMPLE), 1)
+    samples = []
     buffer = np.empty(model.n_scans * min(block_size, n_voxels))
     for block in projected_blocks(bold, model, block_size):
         residuals = buffer[: block.signal.size].reshape(block.signal.shape)
@@ -242,7 +251,9 @@ def _first_pass(bold: Series, model: LinearModel, block_size: int, order: int) -
         found.ends[0, :, block.voxels] = residuals[:order]
         found.ends[1, :, block.voxels] = residuals[::-1][:order]
         found.silent[block.voxels] = block.silent
-    return found
+        picked = np.arange(-block.voxels.start % every, block.means.size, every)
+        samples.append(residuals[:, picked[~block.silent[picked]]])
+    return replace(found, sample=np.concatenate([found.sample, *samples], axis=1))
 
 
 def _kinds(prior: ARPrior, s: FloatArray) -> tuple[NDArray[np.integer], FloatArray]:
@@ -332,7 +343,9 @@ def _pieces(kinds: NDArray) -> NDArray[np.intp]:
     return np.concatenate([*pieces, edges[-1:]])
 
 
-def simulate_pairs(statistic: PartialStatistic, prior: ARPrior, rng: np.random.Generator) -> Pairs:
+def simulate_pairs(
+    statistic: PartialStatistic, prior: ARPrior, n_effective: float, rng: np.random.Generator
+) -> Pairs:
     """Simulate runs on the design with noise as varied as the run's, and estimate it.
 
     Parameters
@@ -341,6 +354,9 @@ def simulate_pairs(statistic: PartialStatistic, prior: ARPrior, rng: np.random.G
         Tuned to the run.
     prior : ARPrior
         Learnt from the run.
+    n_effective : float
+        How many independent voxels it was learnt from: the mean of all voxels is not known
+        better than that.
     rng : numpy.random.Generator
         Source of the draws.
 
@@ -348,7 +364,7 @@ def simulate_pairs(statistic: PartialStatistic, prior: ARPrior, rng: np.random.G
     -------
     Pairs
     """
-    covariance = (prior.axes * prior.differences) @ prior.axes.T
+    covariance = (prior.axes * (prior.differences + 1 / n_effective)) @ prior.axes.T
     normal = rng.standard_normal((statistic.order, N_PAIRS))
     z = draw(prior.mean, covariance, normal)
     true = partial_to_ar(np.tanh(z))

@@ -9,7 +9,9 @@ residuals, J_k ones at lag k above the diagonal, v_j autocovariance of the noise
 """
 
 import numpy as np
+from scipy.linalg import toeplitz
 
+from boldglm.glm.autoregression import autocorrelations
 from boldglm.glm.kernels import FloatArray
 
 
@@ -64,3 +66,49 @@ def expected_lag_sums(basis: FloatArray, order: int) -> FloatArray:
         result[lag, 1:] = diagonals[1:n_scans] + diagonals[: length - n_scans : -1]
         result[lag, lag] += n_scans - lag
     return result
+
+
+def effective_voxels(residuals: FloatArray, basis: FloatArray, ar: FloatArray) -> float:
+    """Return how many independent voxels a set of voxels is worth, for averages over it.
+
+    Neighbors share noise, and all voxels share breathing and motion, so that an average over
+    50000 voxels may be no better than one over 50.
+
+    Parameters
+    ----------
+    residuals : ndarray of shape (n_scans, n)
+        OLS residuals of n voxels, none of them 0.
+    basis : ndarray of shape (n_scans, rank)
+        Orthonormal basis of the design.
+    ar : ndarray of shape (order, 1)
+        Coefficients of an average voxel's noise.
+
+    Returns
+    -------
+    float
+        Between 1 and infinity.
+
+    Notes
+    -----
+    Second moments of two voxels that correlate by r correlate by r² (Isserlis), so an average
+    of n has the variance of one times the mean of r² over pairs. The mean of the squared
+    correlations that are seen, |G|² with G = EE'/n and E residuals of length 1, is more than
+    that by what independent voxels show by chance in few scans: |C|², C = RVR over its trace.
+
+    Examples
+    --------
+    Two hundred voxels, of which every twenty are copies, are worth ten:
+
+    >>> rng = np.random.default_rng(0)
+    >>> copies = np.repeat(rng.normal(size=(400, 10)), 20, axis=1)
+    >>> bool(9 < effective_voxels(copies, np.full((400, 1), 0.05), np.zeros((1, 1))) < 11)
+    True
+    """
+    n_scans = len(basis)
+    unit = residuals / np.linalg.norm(residuals, axis=0)
+    seen = np.linalg.norm(unit @ unit.T / residuals.shape[1]) ** 2
+    V = toeplitz(autocorrelations(ar, n_scans)[:, 0])
+    left = V - basis @ (basis.T @ V)
+    left -= (left @ basis) @ basis.T
+    chance = (np.linalg.norm(left) / np.trace(left)) ** 2
+    return float(min(1 / max(seen - chance, 1e-6), 1e6))

@@ -16,7 +16,7 @@ from boldglm.glm.lagged_basis import lag_sums
 from boldglm.glm.linear_model import Series, read_blocks
 
 N_LAGS = 8
-N_SIMULATED = 1000
+N_SIMULATED = 3000
 SEED = 1978
 
 
@@ -41,7 +41,7 @@ def whiteness(bold: Series, found: Fit, block_size: int = 2048) -> FloatArray:
     Notes
     -----
     Q = (r - m)' S⁻¹ (r - m) over lags 1 to 8, as the portmanteau test of Ljung and Box [1]_,
-    except that m and S are not those of an infinite series: a thousand series are simulated
+    except that m and S are not those of an infinite series: three thousand series are simulated
     with the coefficients of the run's voxels, fitted in the same way on the same design, and
     give m, S and the scale and degrees of freedom of Q, whose cube root is nearly normal [2]_.
 
