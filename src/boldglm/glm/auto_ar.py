@@ -10,10 +10,8 @@ Notation: U orthonormal basis of the design, y signal, e its OLS residual, Q inv
 noise covariance for innovations of variance 1, M = U'QU, z as in `boldglm.glm.ar_prior`.
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
-from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,9 +19,10 @@ from numpy.typing import NDArray
 from boldglm.glm.ar_prior import ARPrior, PartialStatistic, draw, learn_prior, polynomial
 from boldglm.glm.autoregression import partial_to_ar
 from boldglm.glm.kernels import FloatArray
-from boldglm.glm.lagged_basis import LaggedBasis, lag_sums, quadratic_forms
-from boldglm.glm.linear_model import LinearModel, Series, projected_blocks
-from boldglm.glm.moments import ContrastMoments, blocks_of
+from boldglm.glm.kinds import Residuals, cells, gls_by_kinds, ols_residuals
+from boldglm.glm.lagged_basis import LaggedBasis
+from boldglm.glm.linear_model import LinearModel, Series
+from boldglm.glm.moments import ContrastMoments
 from boldglm.glm.residual_autocovariance import effective_voxels
 from boldglm.glm.small_sample import Pairs, corrections, spectra, stated_variances, variance_ratios
 
@@ -33,9 +32,6 @@ MOST_KINDS = 2000
 SAMPLE = 2000  # voxels, to tell how much all have in common
 FEW_VOXELS = 200  # as many have each a kind of their own
 FINEST_STEP = 0.25  # between kinds, in standard errors of a voxel's z
-BYTES_AT_ONCE = 2**26
-VOXELS_AT_ONCE = 2048
-PIECES_AT_ONCE = 64
 
 
 @dataclass(frozen=True, eq=False)
@@ -175,9 +171,9 @@ def estimate_auto(
     the kinds the estimate is b + M⁻¹ g with g = U'Qe, and SSR = e'Qe - g'M⁻¹g, exactly.
     """
     order = order_for(model.n_scans, model.dof)
-    found = _first_pass(bold, model, block_size, max(order, 1))
+    found = ols_residuals(bold, model, block_size, order=max(order, 1), n_sample=SAMPLE)
     learnt = _learn(found, model, order) if order and not found.silent.all() else _white(found)
-    sigma2 = _second_pass(bold, model, found, learnt.which, learnt.kinds)
+    sigma2 = gls_by_kinds(bold, model, found, learnt.which, learnt.kinds)
     pairs = learnt.pairs
     return model, AutoEstimates(
         found.coordinates, found.means, sigma2, learnt.which, learnt.kinds, learnt.terms,
@@ -195,7 +191,7 @@ class _Learnt:
     pairs: Pairs
 
 
-def _learn(found: "_FirstPass", model: LinearModel, order: int) -> _Learnt:
+def _learn(found: Residuals, model: LinearModel, order: int) -> _Learnt:
     rng = np.random.default_rng(SEED)
     statistic = PartialStatistic(model.basis, order)
     heard = ~found.silent
@@ -209,51 +205,11 @@ def _learn(found: "_FirstPass", model: LinearModel, order: int) -> _Learnt:
     return _Learnt(which, partial_to_ar(np.tanh(z)), _terms(prior, z), pairs)
 
 
-def _white(found: "_FirstPass") -> _Learnt:
+def _white(found: Residuals) -> _Learnt:
     """Return white noise for all, where there are too few scans to tell, or no noise at all."""
     none, one = np.zeros((1, 1)), np.ones((1, 1))
     which = np.zeros(found.means.size, dtype=np.int32)
     return _Learnt(which, none, one, Pairs(none, none, one[0], one))
-
-
-@dataclass(frozen=True, eq=False)
-class _FirstPass:
-    """OLS coordinates (overwritten by GLS later), means, and what residuals show."""
-
-    coordinates: FloatArray
-    means: FloatArray
-    sums: FloatArray
-    ends: FloatArray  # first scans of the residuals, and last ones beginning with the last
-    silent: NDArray[np.bool_]
-    sample: FloatArray  # residuals of some voxels, none of them silent
-
-
-def _first_pass(bold: Series, model: LinearModel, block_size: int, order: int) -> _FirstPass:
-    n_voxels = bold.shape[1]
-    found = _FirstPass(
-        np.empty((model.rank, n_voxels)),
-        np.empty(n_voxels),
-        np.empty((order + 1, n_voxels)),
-        np.empty((2, order, n_voxels)),
-        np.empty(n_voxels, dtype=bool),
-        np.empty((model.n_scans, 0)),
-    )
-    every = max(-(-n_voxels // SAMPLE), 1)
-    samples = []
-    buffer = np.empty(model.n_scans * min(block_size, n_voxels))
-    for block in projected_blocks(bold, model, block_size):
-        residuals = buffer[: block.signal.size].reshape(block.signal.shape)
-        np.matmul(model.basis, block.coordinates, out=residuals)
-        np.subtract(block.signal, residuals, out=residuals)
-        found.coordinates[:, block.voxels] = block.coordinates + block.removed
-        found.means[block.voxels] = block.means
-        found.sums[:, block.voxels] = lag_sums(residuals, order)
-        found.ends[0, :, block.voxels] = residuals[:order]
-        found.ends[1, :, block.voxels] = residuals[::-1][:order]
-        found.silent[block.voxels] = block.silent
-        picked = np.arange(-block.voxels.start % every, block.means.size, every)
-        samples.append(residuals[:, picked[~block.silent[picked]]])
-    return replace(found, sample=np.concatenate([found.sample, *samples], axis=1))
 
 
 def _kinds(prior: ARPrior, s: FloatArray) -> tuple[NDArray[np.integer], FloatArray]:
@@ -263,84 +219,10 @@ def _kinds(prior: ARPrior, s: FloatArray) -> tuple[NDArray[np.integer], FloatArr
         return np.zeros(s.shape[1], dtype=np.int32), prior.mean[:, np.newaxis]
     if s.shape[1] <= FEW_VOXELS:
         return np.arange(s.shape[1], dtype=np.int32), prior.estimate(s)
-    step = FINEST_STEP
-    found, which = _cells(along, step)
-    while len(found) > MOST_KINDS:
-        step *= 1.3
-        found, which = _cells(along, step)
+    which = cells(along, MOST_KINDS, FINEST_STEP)
     counts = np.bincount(which)
     centers = np.stack([np.bincount(which, weights=row) for row in s]) / counts
-    return which.astype(np.int32), prior.estimate(centers)
-
-
-def _cells(along: FloatArray, step: float) -> tuple[NDArray, NDArray[np.integer]]:
-    """Return the occupied cells of a grid, as numbers, and the cell of each column."""
-    cells = np.round(along / step)
-    cells -= cells.min(axis=1, keepdims=True)
-    sizes = cells.max(axis=1) + 1
-    if np.prod(sizes) > 2**52:  # more than a float64 can number
-        return np.arange(MOST_KINDS + 1), np.empty(0, dtype=np.intp)
-    strides = np.concatenate([[1.0], np.cumprod(sizes[:-1])])
-    found, which = np.unique(strides @ cells, return_inverse=True)
-    return found, which
-
-
-def _second_pass(
-    bold: Series, model: LinearModel, found: _FirstPass, which: NDArray, ar: FloatArray
-) -> FloatArray:
-    """Turn OLS into GLS coordinates in place, and return the variances of the innovations."""
-    n_scans, n_voxels = bold.shape
-    sigma2 = np.empty(n_voxels)
-    lagged = LaggedBasis(model.basis, len(ar))
-    matrices = lagged.normal_matrices(ar)
-    inverses = np.linalg.inv(matrices)
-    buffer = np.empty(n_scans * VOXELS_AT_ONCE)
-    for voxels, signals in _sorted_by_kind(bold, which):
-        edges = _pieces(which[voxels])
-        for first in range(0, len(edges) - 1, PIECES_AT_ONCE):
-            some = edges[first : first + PIECES_AT_ONCE + 1]
-            kinds = which[voxels[some[:-1]]]
-            weighted = lagged.weighted_basis(ar[:, kinds])
-            for k, kind in enumerate(kinds):
-                here = voxels[some[k] : some[k + 1]]
-                centered = buffer[: n_scans * here.size].reshape(n_scans, -1)
-                np.subtract(signals[:, some[k] : some[k + 1]], found.means[here], out=centered)
-                b = found.coordinates[:, here]
-                g = weighted[k].T @ centered - matrices[kind] @ b
-                delta = inverses[kind] @ g
-                found.coordinates[:, here] = b + delta
-                sigma2[here] = -np.einsum("rv,rv->v", g, delta)
-    for piece in blocks_of(n_voxels):
-        first_scans, last_scans = found.ends[:, :, piece]
-        sigma2[piece] += quadratic_forms(
-            found.sums[:, piece], first_scans, last_scans, ar[:, which[piece]]
-        )
-    sigma2 = np.maximum(sigma2, 0.0) / model.dof
-    sigma2[found.silent] = 0.0
-    return sigma2
-
-
-def _sorted_by_kind(bold: Series, which: NDArray) -> Iterator[tuple[NDArray, NDArray]]:
-    """Yield voxels ordered by their kind of noise, and their signals in this order."""
-    n_scans, n_voxels = bold.shape
-    step = max(1, BYTES_AT_ONCE // (n_scans * np.dtype(bold.dtype).itemsize))
-    buffer = np.empty(0, dtype=bold.dtype)
-    for start in range(0, n_voxels, step):
-        order = np.argsort(which[start : start + step], kind="stable")
-        signals = np.asarray(bold[:, start : start + step])
-        if buffer.dtype != signals.dtype or len(buffer) < signals.size:
-            buffer = np.empty(signals.size, dtype=signals.dtype)
-        arranged = buffer[: signals.size].reshape(signals.shape)
-        # "clip" spares take a copy that it makes in case an index is out of range
-        np.take(signals, order, axis=1, out=arranged, mode="clip")
-        yield start + order, arranged
-
-
-def _pieces(kinds: NDArray) -> NDArray[np.intp]:
-    """Return where runs of the same kind begin and end, none longer than `VOXELS_AT_ONCE`."""
-    edges = np.flatnonzero(np.diff(kinds, prepend=-1, append=-1))
-    pieces = [np.arange(a, b, VOXELS_AT_ONCE) for a, b in pairwise(edges.tolist())]
-    return np.concatenate([*pieces, edges[-1:]])
+    return which, prior.estimate(centers)
 
 
 def simulate_pairs(
