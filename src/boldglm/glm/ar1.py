@@ -20,14 +20,18 @@ from boldglm.glm.kernels import FloatArray
 from boldglm.glm.lag_one import LagOne, LagOneStatistics
 from boldglm.glm.lagged_basis import neighbors
 from boldglm.glm.linear_model import Block, LinearModel, Series, projected_blocks
-from boldglm.glm.moments import ContrastMoments, blocks_of, satterthwaite
+from boldglm.glm.moments import ContrastMoments, satterthwaite
 
 # Where ρ is looked for, and on how many nodes, equally spaced in atanh ρ. Drift that a
 # design leaves in brings ρ close to 1; beyond .99 a run is too short to tell.
 LOWEST, HIGHEST, N_NODES = -0.95, 0.99, 31
 
 # A Newton step shorter than this leaves an error of about its square.
-SHORT_STEP = 1e-5
+SHORT_STEP = 3e-4
+
+# Contrast variances are functions of ρ alone: tabulated on so many points, and interpolated by
+# cubic polynomials with the right slopes, they are exact to rounding.
+N_TABLE = 4096
 MAX_STEPS = 12
 
 
@@ -91,30 +95,41 @@ class AR1Estimates:
         Covariance σ² C M⁻¹ C', of derivative
         σ² (C M⁻¹ C' d log σ²/dz - (1 - ρ²) C M⁻¹ (dM/dρ) M⁻¹ C').
         """
-        q = len(rows)
-        shape, dofs = np.empty((self.rho.size, q, q)), np.empty((self.rho.size, q))
-        for voxels in blocks_of(self.rho.size):
-            shape[voxels], gradient = self._covariance(rows, voxels)
-            spread = self.z_variance[voxels, np.newaxis, np.newaxis]
-            dofs[voxels] = satterthwaite(shape[voxels], gradient, spread, self.dof)
+        shape, gradient = self._interpolated(rows)
+        gradient += shape * self.slope[:, np.newaxis, np.newaxis]
+        spread = self.z_variance[:, np.newaxis, np.newaxis]
+        dofs = satterthwaite(shape, gradient[:, np.newaxis], spread, self.dof)
         return ContrastMoments(self.sigma2, shape, dofs)
 
-    def _covariance(self, rows: FloatArray, voxels: slice) -> tuple[FloatArray, FloatArray]:
-        rho = self.rho[voxels]
+    def _interpolated(self, rows: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Return C M⁻¹ C' at every voxel, and its derivative by z; each (n_voxels, q, q)."""
+        z = np.linspace(np.arctanh(LOWEST), np.arctanh(HIGHEST), N_TABLE)
+        width = z[1] - z[0]
+        values, slopes = self._covariance(rows, np.tanh(z))
+        where = (np.arctanh(self.rho) - z[0]) / width
+        cell = np.clip(where.astype(np.intp), 0, N_TABLE - 2)
+        x = (where - cell)[:, np.newaxis, np.newaxis]
+        # a polynomial of degree 3 in each cell, from values and slopes at both of its ends
+        rise, start, stop = np.diff(values, axis=0), slopes[:-1] * width, slopes[1:] * width
+        curve, twist = 3 * rise - 2 * start - stop, start + stop - 2 * rise
+        a, b, c, d = (table[cell] for table in (values, start, curve, twist))
+        return a + x * (b + x * (c + x * d)), (b + x * (2 * c + x * 3 * d)) / width
+
+    def _covariance(self, rows: FloatArray, rho: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Return C M⁻¹ C' at n values of ρ, and its derivative by z; each (n, q, q)."""
         at = LagOne(self.eigenvalues, self.ends).at(rho)
         solved = [at.solve(np.broadcast_to(row[:, np.newaxis], at.D.shape)) for row in rows]
         at_ends = [self.ends @ column for column in solved]
         q = len(rows)
-        shape, gradient = np.empty((rho.size, q, q)), np.empty((rho.size, 1, q, q))
+        shape, slope = np.empty((rho.size, q, q)), np.empty((rho.size, q, q))
         for i in range(q):
             turned = at.slope * solved[i]
             for j in range(i, q):
                 shape[:, i, j] = shape[:, j, i] = rows[j] @ solved[i]
                 change = 2 * rho * (at_ends[i] * at_ends[j]).sum(axis=0)
                 change -= np.einsum("rv,rv->v", turned, solved[j])
-                gradient[:, 0, i, j] = gradient[:, 0, j, i] = change * (1 - rho**2)
-        gradient += shape[:, np.newaxis] * self.slope[voxels].reshape(-1, 1, 1, 1)
-        return shape, gradient
+                slope[:, i, j] = slope[:, j, i] = change * (1 - rho**2)
+        return shape, slope
 
 
 def estimate_ar1(
@@ -220,11 +235,9 @@ class _Search:
         criterion = self.dof * np.log(statistics.ssr_at_nodes(self.at_nodes))
         criterion += self.penalty[:, np.newaxis]
         best = criterion.argmin(axis=0)
-        z = self.polished(self.quartic_minimum(criterion, best), best, statistics)
+        z, curvature = self.polished(self.quartic_minimum(criterion, best), best, statistics)
         rho = np.tanh(z)
-        at = self.lag.at(rho)
-        delta, ssr, first, second = statistics.ssr_at(at)
-        curvature = self.derivatives(at.log_determinant(), rho, ssr, first, second)[1]
+        delta, ssr, first = statistics.ssr_at(self.lag.at(rho))
         # In large samples the variance of z is 1 / (T (1 - ρ²)). It stands in where ρ is at
         # the end of its range, and it keeps a flat criterion from giving no information.
         expected = 2 * self.dof * (1 - rho**2)
@@ -268,24 +281,26 @@ class _Search:
 
     def polished(
         self, z: FloatArray, best: NDArray[np.intp], statistics: LagOneStatistics
-    ) -> FloatArray:
-        """Return z after Newton steps, of voxels that still move, between the nodes around it."""
+    ) -> tuple[FloatArray, FloatArray]:
+        """Return z after Newton steps, between the nodes around it, and the last curvatures."""
         low = self.nodes[np.maximum(best - 1, 0)]
         high = self.nodes[np.minimum(best + 1, N_NODES - 1)]
-        z = z.copy()
+        z, curvatures = z.copy(), np.empty_like(z)
         moving = np.arange(z.size)
         for _ in range(MAX_STEPS):
             here = z[moving]
             at = self.lag.at(np.tanh(here))
             some = statistics if moving.size == z.size else statistics.subset(moving)
-            _, *ssr = some.ssr_at(at)
-            slope, curvature = self.derivatives(at.log_determinant(), at.rho, *ssr)
+            delta, ssr, first = some.ssr_at(at)
+            second = some.second_derivative(at, delta)
+            slope, curvature = self.derivatives(at.log_determinant(), at.rho, ssr, first, second)
             newton = here - slope / np.where(curvature > 0, curvature, 1.0)
             downhill = np.where(slope > 0, (here + low[moving]) / 2, (here + high[moving]) / 2)
             z[moving] = np.clip(
                 np.where(curvature > 0, newton, downhill), low[moving], high[moving]
             )
+            curvatures[moving] = curvature
             moving = moving[np.abs(z[moving] - here) > SHORT_STEP]
             if not moving.size:
                 break
-        return z
+        return z, curvatures

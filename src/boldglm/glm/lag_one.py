@@ -165,26 +165,31 @@ class LagOneStatistics:
         Returns
         -------
         ndarray of shape (n_nodes, n)
-            e'Qe - g'M⁻¹g.
+            e'Qe - g'M⁻¹g, in single precision: it is to find where to look closer.
         """
-        rho, q = nodes.rho[:, np.newaxis], nodes.q[:, np.newaxis]
-        k00, k01, k11 = nodes.K[:, :, np.newaxis]
-        first, last = self.ends
+        single = np.float32
+        rho, q = (values[:, np.newaxis].astype(single) for values in (nodes.rho, nodes.q))
+        k00, k01, k11 = nodes.K[:, :, np.newaxis].astype(single)
+        scale = (nodes.q / nodes.determinant)[:, np.newaxis].astype(single)
+        unit = np.sqrt(self.g0)
+        w, (first, last) = (self.w / unit).astype(single), (self.ends / unit).astype(single)
+        g1 = (self.g1 / self.g0).astype(single)
         # F D g and g'D g, from F D w and w'D w, because g = -ρ w - q F'(first, last)
-        toward_first = (nodes.D * nodes.lag.ends[0][:, np.newaxis]).T @ self.w
-        toward_last = (nodes.D * nodes.lag.ends[1][:, np.newaxis]).T @ self.w
-        squares = nodes.D.T @ self.w**2
-        from_ends = k00 * first**2 + 2 * k01 * first * last + k11 * last**2
-        g_D_g = q * (squares + q * from_ends)
-        g_D_g += 2 * q * rho * (toward_first * first + toward_last * last)
-        p = -rho * toward_first - q * (k00 * first + k01 * last)
-        s = -rho * toward_last - q * (k01 * first + k11 * last)
-        scale = (nodes.q / nodes.determinant)[:, np.newaxis]
-        corrected = (1 - q * k11) * p**2 + 2 * q * k01 * p * s + (1 - q * k00) * s**2
-        white = (1 + q) * self.g0 - rho * self.g1 - q * (first**2 + last**2)
-        return np.asarray(white - g_D_g - scale * corrected)
+        weights = np.concatenate([nodes.D * ends[:, np.newaxis] for ends in nodes.lag.ends], 1)
+        toward_first, toward_last = np.split(weights.T.astype(single) @ w, 2)
+        squares = nodes.D.T.astype(single) @ (w * w)
+        at_first, at_last = k00 * first + k01 * last, k01 * first + k11 * last
+        p = rho * toward_first
+        s = rho * toward_last
+        g_D_g = q * (squares + q * (at_first * first + at_last * last))
+        g_D_g += 2 * q * (p * first + s * last)
+        p += q * at_first
+        s += q * at_last
+        corrected = (1 - q * k11) * p * p + 2 * q * k01 * p * s + (1 - q * k00) * s * s
+        white = (1 + q) - rho * g1 - q * (first * first + last * last)
+        return np.asarray((white - g_D_g - scale * corrected) * self.g0)
 
-    def ssr_at(self, at: LagOneAt) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
+    def ssr_at(self, at: LagOneAt) -> tuple[FloatArray, FloatArray, FloatArray]:
         """Return the GLS solution and sum of squares at one ρ per voxel.
 
         Parameters
@@ -194,24 +199,39 @@ class LagOneStatistics:
 
         Returns
         -------
-        tuple of ndarray, of shapes (rank, n), (n,), (n,) and (n,)
-            What GLS adds to the OLS estimate; SSR; its first and second derivative by ρ.
+        tuple of ndarray, of shapes (rank, n), (n,) and (n,)
+            What GLS adds to the OLS estimate; SSR; its derivative by ρ.
 
         Notes
         -----
-        With ε = e - Uδ the GLS residual, SSR = ε'Qε, SSR' = ε'Q'ε and
-        SSR'' = ε'Q''ε - 2 u'M⁻¹u, u = U'Q'ε, since U'Qε = 0.
+        With ε = e - Uδ the GLS residual, SSR = ε'Qε and SSR' = ε'Q'ε, since U'Qε = 0.
         """
         rho, q, F = at.rho, at.q, at.lag.ends
-        eigenvalues = at.lag.eigenvalues[:, np.newaxis]
         g = -rho * self.w - q * (F.T @ self.ends)
         delta = at.solve(g)
         white = (1 + q) * self.g0 - rho * self.g1 - q * (self.ends**2).sum(axis=0)
         ssr = white - np.einsum("rv,rv->v", g, delta)
-        ends = self.ends - F @ delta
-        turned = eigenvalues * delta
+        inner, lagged, _ = self._products(at, delta)
+        return delta, ssr, 2 * rho * inner - lagged
+
+    def second_derivative(self, at: LagOneAt, delta: FloatArray) -> FloatArray:
+        """Return the second derivative of SSR by ρ, where `delta` solves; (n,).
+
+        Notes
+        -----
+        ε'Q''ε - 2 u'M⁻¹u, u = U'Q'ε.
+        """
+        inner, _, ends = self._products(at, delta)
+        turned = at.lag.eigenvalues[:, np.newaxis] * delta
+        u = turned - self.w - 2 * at.rho * (delta + at.lag.ends.T @ ends)
+        return np.asarray(2 * inner - 2 * np.einsum("rv,rv->v", u, at.solve(u)))
+
+    def _products(
+        self, at: LagOneAt, delta: FloatArray
+    ) -> tuple[FloatArray, FloatArray, FloatArray]:
+        """Return ε'ε less its ends, ε'Nε, and the ends of ε."""
+        ends = self.ends - at.lag.ends @ delta
         inner = self.g0 + np.einsum("rv,rv->v", delta, delta) - (ends**2).sum(axis=0)
-        lagged = self.g1 + np.einsum("rv,rv->v", delta, turned - 2 * self.w)
-        u = turned - self.w - 2 * rho * (delta + F.T @ ends)
-        second = 2 * inner - 2 * np.einsum("rv,rv->v", u, at.solve(u))
-        return delta, ssr, 2 * rho * inner - lagged, second
+        twice = at.lag.eigenvalues[:, np.newaxis] * delta
+        twice -= 2 * self.w
+        return inner, self.g1 + np.einsum("rv,rv->v", delta, twice), ends
