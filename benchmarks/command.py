@@ -30,7 +30,7 @@ from measure import (
     Sample,
     Settings,
     argument_parser,
-    machine,
+    hardware,
     settings,
     spread,
     today,
@@ -40,6 +40,7 @@ from process_tree import run_command
 
 DEFAULT = "default"
 N_THREADS = 1
+FITLINS_REQUIREMENTS = HERE / "fitlins-requirements.txt"
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -119,22 +120,22 @@ def measure_fitlins(how: Settings, data: Path) -> Sample:
 
 def fitlins_environment(cache: Path) -> Path:
     """Return a virtual environment with the pinned FitLins, made when there is none."""
-
-    def make(folder: Path) -> None:
+    folder = cache / "fitlins"
+    complete = folder / "complete"  # its programs name the folder: it cannot be renamed when done
+    if not complete.exists():
         print("installing FitLins", flush=True)
         venv.create(folder, with_pip=True, clear=True)
-        requirements = HERE / "fitlins-requirements.txt"
-        install = ["pip", "install", "-qq", "--requirement", str(requirements)]
+        install = ["pip", "install", "-qq", "--requirement", str(FITLINS_REQUIREMENTS)]
         python = str(folder / "bin" / "python")
-        environment = {**os.environ, "PYTHONPATH": ""}
-        subprocess.run([python, "-m", *install], check=True, env=environment)
-        (folder / "complete").touch()
-
-    # programs in it name its folder: it cannot be renamed when it is complete
-    folder = cache / "fitlins"
-    if not (folder / "complete").exists():
-        make(folder)
+        subprocess.run([python, "-m", *install], check=True, env={**os.environ, "PYTHONPATH": ""})
+        complete.touch()
     return folder
+
+
+def pinned_versions() -> dict[str, str]:
+    """Return what the environment of FitLins is made of, package by package."""
+    lines = FITLINS_REQUIREMENTS.read_text(encoding="utf-8").splitlines()
+    return dict(line.split("==") for line in lines if not line.startswith("#"))
 
 
 def contents(out: Path) -> dict[str, int]:
@@ -187,7 +188,12 @@ def main(arguments: list[str]) -> None:
                 theirs.append(measure_fitlins(how, data))
         fitlins = last_fitlins(how.results)
         if theirs:
-            described = {"date": today(), "machine": machine(), "version": "0.11.0"}
+            pins = pinned_versions()
+            described = {
+                "date": today(),
+                "machine": {**hardware(), **pins},
+                "version": pins["fitlins"],
+            }
             fitlins = {**summarized(theirs), **described}
         rows = [{"noise": noise, **summarized(samples)} for noise, samples in ours.items()]
         size = {"n_subjects": plan.n_subjects, "n_runs": plan.n_runs}

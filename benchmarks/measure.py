@@ -29,6 +29,8 @@ RESULTS = HERE / "results"
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 UNTIMED = ("import", "prepare", "check")  # parts of a side that are no part of the job
 
+PACKAGES = ("numpy", "scipy", "nibabel", "nilearn", "nipype", "isal")
+
 Sample = dict[str, Any]
 
 
@@ -222,23 +224,24 @@ def overhead(ours: Sequence[Sample], floor: Sequence[Sample]) -> dict[str, float
     }
 
 
-def machine() -> dict[str, Any]:
-    """Describe processor, memory and versions; nothing that identifies the machine."""
-    import numpy as np  # not at the top: sides time their imports
-
-    blas = np.show_config(mode="dicts")["Build Dependencies"]["blas"]
+def hardware() -> dict[str, Any]:
+    """Describe processor, memory and interpreter; nothing that identifies the machine."""
     return {
         "processor": _first_value("/proc/cpuinfo", "model name"),
         "cores": len(os.sched_getaffinity(0)),
         "memory_gb": round(int(_first_value("/proc/meminfo", "MemTotal").split()[0]) / 1e6),
         "system": platform.system(),
         "python": platform.python_version(),
-        "blas": f"{blas['name']} {blas['version']}",
-        **{
-            package: importlib.metadata.version(package)
-            for package in ("numpy", "scipy", "nibabel", "nilearn", "nipype", "isal")
-        },
     }
+
+
+def machine() -> dict[str, Any]:
+    """Describe the hardware and the versions in this environment."""
+    import numpy as np  # not at the top: sides time their imports
+
+    blas = np.show_config(mode="dicts")["Build Dependencies"]["blas"]
+    versions = {package: importlib.metadata.version(package) for package in PACKAGES}
+    return {**hardware(), **versions, "blas": f"{blas['name']} {blas['version']}"}
 
 
 def _first_value(path: str, key: str) -> str:

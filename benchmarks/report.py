@@ -243,11 +243,16 @@ def section(title: str, result: Result, note: str, body: str) -> str:
 def setting(result: Result) -> str:
     """Return when and on what a result was measured."""
     on = result["machine"]
-    versions = ", ".join(f"{name} {on[name]}" for name in ("numpy", "scipy", "nilearn", "nipype"))
-    return (
-        f"{result['date']}, {on['processor']}, {on['cores']} cores, {on['memory_gb']} GB, "
-        f"{on['system']}, Python {on['python']}, {versions}, {on['blas']}"
-    )
+    parts = [
+        result["date"],
+        on["processor"],
+        f"{on['cores']} core{'s' if on['cores'] > 1 else ''}",
+        f"{on['memory_gb']} GB",
+        f"{on['system']}, Python {on['python']}",
+        *(f"{name} {on[name]}" for name in ("numpy", "scipy", "nilearn", "nipype")),
+        *([on["blas"]] if "blas" in on else []),
+    ]
+    return ", ".join(parts)
 
 
 def seconds(spread: Result) -> str:
