@@ -11,7 +11,8 @@ from boldglm.glm import Fit, fit
 from data import make_design, volumes
 from measure import Sample, be_a_side
 
-PILOT_VOXELS, LEAST_VOXELS, MOST_VOXELS = 2048, 1024, 65_536
+PILOT_VOXELS = (2048, 8192)
+LEAST_VOXELS, MOST_VOXELS = 1024, 65_536
 BASE_SECONDS = 0.2
 
 
@@ -44,11 +45,14 @@ def grow(
 
 
 def _voxels_for(noise: str, base: dict[str, int]) -> int:
-    """Return a number of voxels whose fit takes about `BASE_SECONDS`, a multiple of 1024."""
-    pilot = {**base, "n_voxels": PILOT_VOXELS}
-    series = _series(base["n_scans"], PILOT_VOXELS)
-    seconds = _best(_fit(series, pilot, noise), repeats=2)
-    wanted = PILOT_VOXELS * BASE_SECONDS / seconds
+    """Return a number of voxels that add about `BASE_SECONDS` to what a fit costs anyway."""
+    series = _series(base["n_scans"], PILOT_VOXELS[-1])
+    fewer, more = (
+        _best(_fit(series, {**base, "n_voxels": n_voxels}, noise), repeats=2)
+        for n_voxels in PILOT_VOXELS
+    )
+    step = PILOT_VOXELS[1] - PILOT_VOXELS[0]
+    wanted = BASE_SECONDS * step / max(more - fewer, 1e-6)
     return int(np.clip(round(wanted / 1024) * 1024, LEAST_VOXELS, MOST_VOXELS))
 
 
