@@ -11,6 +11,7 @@ from boldglm.glm.autoregression import (
     autocorrelations,
     autocovariances_to_partial,
     partial_to_ar,
+    precision_of,
     simulate,
     variance_ratio,
 )
@@ -47,7 +48,7 @@ def test_the_precision_of_an_autoregression_is_the_inverse_of_its_covariance():
     ar = partial_to_ar(np.array([[0.6, -0.3], [0.2, 0.5], [-0.4, 0.1]]))
 
     for k in range(2):
-        found = precision_times(np.eye(12), np.repeat(ar[:, [k]], 12, axis=1))
+        found = precision_times(np.eye(12), precision_of(np.repeat(ar[:, [k]], 12, axis=1)))
         np.testing.assert_allclose(found, np.linalg.inv(full_covariance(ar[:, k], 12)), atol=1e-12)
 
 
@@ -143,7 +144,7 @@ def test_a_variance_ratio_is_the_true_over_the_stated_variance():
     basis = np.linalg.qr(a_design(60)[:, [0, 1, 2, -1]])[0]
     true, used = np.array([[0.5], [0.1]]), np.array([[0.2], [0.0]])
     lagged = LaggedBasis(basis, 2)
-    inverse = np.linalg.inv(lagged.normal_matrices(used))
+    inverse = np.linalg.inv(lagged.normal_matrices(precision_of(used)))
     row = rng.normal(size=4)
     pairs = Pairs(true, used, stated_variances(lagged, true, used), np.ones((1, 1)))
 

@@ -345,7 +345,7 @@ def test_a_fit_keeps_a_few_numbers_per_voxel_not_the_scans(noise):
         (np.ones((6, 2)) * 1j, np.ones((6, 1)), {}, "needs real numbers"),
         (np.array([["a"]] * 6), np.ones((6, 1)), {}, "needs real numbers"),
         (np.ones((3, 2)), np.eye(3), {}, "3 scans cannot be fitted by a design of rank 3"),
-        (np.ones((6, 2)), np.ones((6, 1)), {"noise": "arl"}, "Known: auto, ols, ar1.*mean 'ar1'"),
+        (np.ones((6, 2)), np.ones((6, 1)), {"noise": "arl"}, "Known: auto, ols, ar1, .*mean 'ar1'"),
         (np.ones((6, 2)), np.ones((6, 1)), {"block_size": 0}, "block_size is 0"),
     ],
 )

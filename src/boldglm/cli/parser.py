@@ -22,7 +22,7 @@ HRF_MODELS = (
     "fir",
     "textbook",
 )
-NOISE_MODELS = ("auto", "ols", "ar1")
+NOISE_MODELS = ("auto", "ols", "ar1", "nilearn-ar1")
 SIGNAL_SCALINGS = ("percent", "none")
 
 DESCRIPTION = """\
@@ -240,7 +240,8 @@ def _add_fit(parser: argparse.ArgumentParser) -> None:
         choices=NOISE_MODELS,
         help="auto: autoregression, its coefficients shared by voxels as far as the run "
         "justifies it, with calibrated p values; ols: white noise; ar1: exact voxelwise "
-        "first-order autoregression, bias-corrected (default: auto)",
+        "first-order autoregression, bias-corrected; nilearn-ar1: that of nilearn, for "
+        "comparison only (default: auto)",
     )
     group.add_argument(
         "--smoothing",

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from boldglm.glm.ar_prior import ARPrior, PartialStatistic, draw, learn_prior, polynomial
-from boldglm.glm.autoregression import partial_to_ar
+from boldglm.glm.autoregression import partial_to_ar, precision_of
 from boldglm.glm.kernels import FloatArray
 from boldglm.glm.kinds import Residuals, cells, gls_by_kinds, ols_residuals
 from boldglm.glm.lagged_basis import LaggedBasis
@@ -83,12 +83,14 @@ class AutoEstimates:
     @cached_property
     def inverses(self) -> FloatArray:
         """M⁻¹ of each kind, (n_kinds, rank, rank)."""
-        return np.asarray(np.linalg.inv(self.lagged.normal_matrices(self.kinds)))
+        return np.asarray(np.linalg.inv(self.lagged.normal_matrices(precision_of(self.kinds))))
 
     @cached_property
     def pair_inverses(self) -> FloatArray:
         """M⁻¹ of the estimates of each pair, (n_pairs, rank, rank)."""
-        return np.asarray(np.linalg.inv(self.lagged.normal_matrices(self.pairs_estimated)))
+        return np.asarray(
+            np.linalg.inv(self.lagged.normal_matrices(precision_of(self.pairs_estimated)))
+        )
 
     @cached_property
     def pair_spectra(self) -> FloatArray:
@@ -173,7 +175,7 @@ def estimate_auto(
     order = order_for(model.n_scans, model.dof)
     found = ols_residuals(bold, model, block_size, order=max(order, 1), n_sample=SAMPLE)
     learnt = _learn(found, model, order) if order and not found.silent.all() else _white(found)
-    sigma2 = gls_by_kinds(bold, model, found, learnt.which, learnt.kinds)
+    sigma2 = gls_by_kinds(bold, model, found, learnt.which, precision_of(learnt.kinds))
     pairs = learnt.pairs
     return model, AutoEstimates(
         found.coordinates, found.means, sigma2, learnt.which, learnt.kinds, learnt.terms,

@@ -8,7 +8,10 @@ Notation: φ coefficients, a = (1, -φ₁, …, -φₚ), k partial autocorrelati
 noise covariance for innovations of variance 1, T scans.
 """
 
+from typing import NamedTuple
+
 import numpy as np
+from numpy.typing import NDArray
 
 from boldglm.glm.kernels import FloatArray
 
@@ -183,8 +186,35 @@ def simulate(ar: FloatArray, n_scans: int, rng: np.random.Generator) -> FloatArr
     return series
 
 
-def precision_terms(ar: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Return what the inverse covariance of an autoregression is made of.
+class Precision(NamedTuple):
+    """What the inverse covariances of n noise models are made of; see `precision_of`.
+
+    Parameters
+    ----------
+    band : ndarray of shape (order + 1, n)
+        Weights of the matrices N_k, which have ones at lag k on both sides of the diagonal
+        (N₀ the identity).
+    first, last : ndarray of shape (n, order, order)
+        What is subtracted at the first scans, and at the last ones, mirrored: its first row
+        is that of the last scan.
+    """
+
+    band: FloatArray
+    first: FloatArray
+    last: FloatArray
+
+    @property
+    def order(self) -> int:
+        """Largest lag."""
+        return len(self.band) - 1
+
+    def of(self, which: NDArray[np.integer] | slice) -> "Precision":
+        """Return those of some of the noise models."""
+        return Precision(self.band[:, which], self.first[which], self.last[which])
+
+
+def precision_of(ar: FloatArray) -> Precision:
+    """Return the inverse covariances of autoregressions, for innovations of variance 1.
 
     Parameters
     ----------
@@ -193,10 +223,8 @@ def precision_terms(ar: FloatArray) -> tuple[FloatArray, FloatArray]:
 
     Returns
     -------
-    tuple of (ndarray of shape (order + 1, n), ndarray of shape (n, order, order))
-        Weights c of the matrices N_k, which have ones at lag k on both sides of the diagonal
-        (N₀ the identity), and the corner that is subtracted at the first scans and, mirrored,
-        at the last.
+    Precision
+        With the same corner at the first scans as, mirrored, at the last.
 
     Notes
     -----
@@ -213,8 +241,8 @@ def precision_terms(ar: FloatArray) -> tuple[FloatArray, FloatArray]:
     --------
     Order 1: 1 + φ² on the diagonal, -φ beside it, and φ² less at both ends.
 
-    >>> band, corner = precision_terms(np.array([[0.5]]))
-    >>> band.ravel().tolist(), corner.ravel().tolist()
+    >>> found = precision_of(np.array([[0.5]]))
+    >>> found.band.ravel().tolist(), found.first.ravel().tolist()
     ([1.25, -0.5], [0.25])
     """
     order = len(ar)
@@ -225,4 +253,4 @@ def precision_terms(ar: FloatArray) -> tuple[FloatArray, FloatArray]:
         for u in range(s, order):
             both = (a[s + 1 : order + 1 - (u - s)] * a[u + 1 :]).sum(axis=0)
             corner[:, s, u] = corner[:, u, s] = both
-    return band, corner
+    return Precision(band, corner, corner)

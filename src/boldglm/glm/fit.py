@@ -22,6 +22,7 @@ from boldglm.glm.kernels import FloatArray
 from boldglm.glm.linear_model import LinearModel, Series, linear_model
 from boldglm.glm.moments import NoiseEstimates
 from boldglm.glm.names import did_you_mean
+from boldglm.glm.nilearn_ar1 import NilearnAR1Estimates, estimate_nilearn_ar1
 from boldglm.glm.ols import OLSEstimates, estimate_ols
 
 Estimator = Callable[[Series, LinearModel, int], tuple[LinearModel, NoiseEstimates]]
@@ -38,6 +39,7 @@ _NOISE: dict[str, NoiseModel] = {
     "auto": NoiseModel(estimate_auto, AutoEstimates),
     "ols": NoiseModel(estimate_ols, OLSEstimates),
     "ar1": NoiseModel(estimate_ar1, AR1Estimates),
+    "nilearn-ar1": NoiseModel(estimate_nilearn_ar1, NilearnAR1Estimates),
 }
 
 NOISE_MODELS = tuple(_NOISE)
@@ -212,7 +214,7 @@ def fit(
         One of `NOISE_MODELS`: ``"auto"``, autoregressive of an order that suits the length
         of the run, with coefficients that voxels share as far as the run justifies it;
         ``"ols"``, white noise; ``"ar1"``, first order autoregressive with its own coefficient
-        at every voxel.
+        at every voxel; ``"nilearn-ar1"``, as nilearn does it, for comparison only.
     block_size : int
         Voxels at a time; changes memory and speed, not results.
 

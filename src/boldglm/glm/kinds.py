@@ -15,7 +15,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from boldglm.glm.autoregression import precision_terms
+from boldglm.glm.autoregression import Precision
 from boldglm.glm.kernels import FloatArray
 from boldglm.glm.lagged_basis import LaggedBasis, lag_sums
 from boldglm.glm.linear_model import LinearModel, Series, projected_blocks
@@ -98,7 +98,7 @@ def ols_residuals(
 
 
 def gls_by_kinds(
-    bold: Series, model: LinearModel, found: Residuals, which: NDArray, ar: FloatArray
+    bold: Series, model: LinearModel, found: Residuals, which: NDArray, noise: Precision
 ) -> FloatArray:
     """Turn OLS into GLS coordinates, in place, and return the variances of the innovations.
 
@@ -112,8 +112,8 @@ def gls_by_kinds(
         Of OLS; its coordinates become those of GLS.
     which : ndarray of int, of shape (n_voxels,)
         Kind of each voxel.
-    ar : ndarray of shape (order, n_kinds)
-        Autoregressive coefficients of each kind.
+    noise : Precision
+        Of each kind.
 
     Returns
     -------
@@ -125,20 +125,19 @@ def gls_by_kinds(
     b + M⁻¹g with g = U'Qe, and SSR = e'Qe - g'M⁻¹g, where e'Qe is a weighted sum of what
     `found` has.
     """
-    lagged = LaggedBasis(model.basis, len(ar))
-    matrices = lagged.normal_matrices(ar)
+    lagged, order = LaggedBasis(model.basis, noise.order), noise.order
+    matrices = lagged.normal_matrices(noise)
     inverses = np.linalg.inv(matrices)
-    band, corner = precision_terms(ar)
-    band[1:] *= 2
+    twice = noise.band * np.where(np.arange(order + 1) == 0, 1.0, 2.0)[:, np.newaxis]
     sigma2 = np.empty(bold.shape[1])
     buffer = np.empty(bold.shape[0] * VOXELS_AT_ONCE)
-    for voxels, order, signals in _sorted_by_kind(bold, which):
+    for voxels, arrangement, signals in _sorted_by_kind(bold, which):
         b, sums, ends = (
-            np.take(values[:, voxels], order, axis=1)
+            np.take(values[:, voxels], arrangement, axis=1)
             for values in (found.coordinates, found.sums, found.ends)
         )
-        means, squares = found.means[voxels][order], np.empty(order.size)
-        for kind, weighted, piece in _pieces(which[voxels][order], lagged, ar):
+        means, squares = found.means[voxels][arrangement], np.empty(arrangement.size)
+        for kind, weighted, piece in _pieces(which[voxels][arrangement], lagged, noise):
             centered = buffer[: len(signals) * (piece.stop - piece.start)]
             centered = centered.reshape(len(signals), -1)
             np.subtract(signals[:, piece], means[piece], out=centered)
@@ -146,12 +145,13 @@ def gls_by_kinds(
             g -= matrices[kind] @ b[:, piece]
             delta = inverses[kind] @ g
             b[:, piece] += delta
-            squares[piece] = band[:, kind] @ sums[:, piece]
+            squares[piece] = twice[:, kind] @ sums[:, piece]
             squares[piece] -= np.einsum("rv,rv->v", g, delta)
-            for some in (ends[: len(ar), piece], ends[len(ar) :, piece]):
-                squares[piece] -= np.einsum("sv,sv->v", some, corner[kind] @ some)
-        back = np.empty_like(order)
-        back[order] = np.arange(order.size)
+            start, stop = ends[:order, piece], ends[order:, piece]
+            squares[piece] -= np.einsum("sv,sv->v", start, noise.first[kind] @ start)
+            squares[piece] -= np.einsum("sv,sv->v", stop, noise.last[kind] @ stop)
+        back = np.empty_like(arrangement)
+        back[arrangement] = np.arange(arrangement.size)
         found.coordinates[:, voxels] = np.take(b, back, axis=1)
         sigma2[voxels] = squares[back]
     sigma2 = np.maximum(sigma2, 0.0) / model.dof
@@ -177,7 +177,7 @@ def _sorted_by_kind(bold: Series, which: NDArray) -> Iterator[tuple[slice, NDArr
 
 
 def _pieces(
-    kinds: NDArray, lagged: LaggedBasis, ar: FloatArray
+    kinds: NDArray, lagged: LaggedBasis, noise: Precision
 ) -> Iterator[tuple[int, FloatArray, slice]]:
     """Yield kind, QU and voxels, of runs of the same kind that are not too long."""
     edges = np.flatnonzero(np.diff(kinds, prepend=-1, append=-1))
@@ -186,7 +186,7 @@ def _pieces(
     for first in range(0, len(bounds) - 1, PIECES_AT_ONCE):
         some = bounds[first : first + PIECES_AT_ONCE + 1]
         here = kinds[some[:-1]]
-        weighted = lagged.weighted_basis(ar[:, here])
+        weighted = lagged.weighted_basis(noise.of(here))
         for k, (start, stop) in enumerate(pairwise(some.tolist())):
             yield int(here[k]), weighted[k], slice(start, stop)
 

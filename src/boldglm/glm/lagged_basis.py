@@ -4,13 +4,13 @@ Everything that generalized least squares needs of the design is linear in a few
 its basis with itself at short lags, computed once for all voxels.
 
 Notation: U orthonormal basis of the design (T scans, r columns), N_k ones at lag k on both
-sides of the diagonal, Q inverse of the noise covariance, M = U'QU; band and corner as in
-`boldglm.glm.autoregression.precision_terms`.
+sides of the diagonal, Q inverse of the noise covariance (`boldglm.glm.autoregression.Precision`),
+M = U'QU.
 """
 
 import numpy as np
 
-from boldglm.glm.autoregression import precision_terms
+from boldglm.glm.autoregression import Precision
 from boldglm.glm.kernels import FloatArray
 
 
@@ -29,8 +29,9 @@ class LaggedBasis:
     A constant over four scans, noise of coefficient 1/2: the sum of all elements of Q is
     4 · 1.25 - 6 · 0.5 - 2 · 0.25.
 
+    >>> from boldglm.glm.autoregression import precision_of
     >>> lagged = LaggedBasis(np.full((4, 1), 0.5), 1)
-    >>> (4 * lagged.normal_matrices(np.array([[0.5]]))).ravel().tolist()
+    >>> (4 * lagged.normal_matrices(precision_of(np.array([[0.5]])))).ravel().tolist()
     [1.5]
     """
 
@@ -42,23 +43,21 @@ class LaggedBasis:
         self.first = basis[:order]
         self.last = basis[::-1][:order]
 
-    def normal_matrices(self, ar: FloatArray) -> FloatArray:
-        """Return M = U'QU for each of n noise models, (order, n) -> (n, rank, rank)."""
-        band, corner = precision_terms(ar)
+    def normal_matrices(self, noise: Precision) -> FloatArray:
+        """Return M = U'QU for each of n noise models, (n, rank, rank)."""
         rank = self.basis.shape[1]
-        matrices = (band.T @ self.grams.reshape(self.order + 1, -1)).reshape(-1, rank, rank)
-        for rows in (self.first, self.last):
+        matrices = (noise.band.T @ self.grams.reshape(self.order + 1, -1)).reshape(-1, rank, rank)
+        for rows, corner in ((self.first, noise.first), (self.last, noise.last)):
             matrices -= rows.T @ (corner @ rows)
         return np.asarray(matrices)
 
-    def weighted_basis(self, ar: FloatArray) -> FloatArray:
-        """Return QU for each of n noise models, (order, n) -> (n, n_scans, rank)."""
-        band, corner = precision_terms(ar)
+    def weighted_basis(self, noise: Precision) -> FloatArray:
+        """Return QU for each of n noise models, (n, n_scans, rank)."""
         n_scans, rank = self.basis.shape
         flat = self.shifted.reshape(self.order + 1, -1)
-        weighted = (band.T @ flat).reshape(-1, n_scans, rank)
-        weighted[:, : self.order] -= corner @ self.first
-        weighted[:, ::-1][:, : self.order] -= corner @ self.last
+        weighted = (noise.band.T @ flat).reshape(-1, n_scans, rank)
+        weighted[:, : self.order] -= noise.first @ self.first
+        weighted[:, ::-1][:, : self.order] -= noise.last @ self.last
         return np.asarray(weighted)
 
 
@@ -72,15 +71,15 @@ def neighbors(columns: FloatArray, lag: int) -> FloatArray:
     return result
 
 
-def precision_times(series: FloatArray, ar: FloatArray) -> FloatArray:
+def precision_times(series: FloatArray, noise: Precision) -> FloatArray:
     """Return Q times each of n series, with its own noise model.
 
     Parameters
     ----------
     series : ndarray of shape (n_scans, n)
         One series a column.
-    ar : ndarray of shape (order, n)
-        Coefficients.
+    noise : Precision
+        Of n noise models.
 
     Returns
     -------
@@ -88,16 +87,17 @@ def precision_times(series: FloatArray, ar: FloatArray) -> FloatArray:
 
     Examples
     --------
-    >>> precision_times(np.array([[1.0], [0.0], [2.0]]), np.array([[0.5]])).ravel().tolist()
+    >>> from boldglm.glm.autoregression import precision_of
+    >>> noise = precision_of(np.array([[0.5]]))
+    >>> precision_times(np.array([[1.0], [0.0], [2.0]]), noise).ravel().tolist()
     [1.0, -1.5, 2.0]
     """
-    order = len(ar)
-    band, corner = precision_terms(ar)
-    result = band[0] * series
+    order = noise.order
+    result = noise.band[0] * series
     for lag in range(1, order + 1):
-        result += band[lag] * neighbors(series, lag)
-    result[:order] -= np.einsum("nsu,un->sn", corner, series[:order])
-    result[::-1][:order] -= np.einsum("nsu,un->sn", corner, series[::-1][:order])
+        result += noise.band[lag] * neighbors(series, lag)
+    result[:order] -= np.einsum("nsu,un->sn", noise.first, series[:order])
+    result[::-1][:order] -= np.einsum("nsu,un->sn", noise.last, series[::-1][:order])
     return np.asarray(result)
 
 
@@ -126,36 +126,3 @@ def lag_sums(series: FloatArray, order: int) -> FloatArray:
     for lag in range(order + 1):
         np.einsum("tv,tv->v", series[lag:], series[: n_scans - lag], out=sums[lag])
     return sums
-
-
-def quadratic_forms(
-    sums: FloatArray, first: FloatArray, last: FloatArray, ar: FloatArray
-) -> FloatArray:
-    """Return y'Qy of n series, each with its own noise model.
-
-    Parameters
-    ----------
-    sums : ndarray of shape (order + 1, n)
-        As from `lag_sums`.
-    first, last : ndarray of shape (order, n)
-        First scans of the series, and last scans beginning with the last.
-    ar : ndarray of shape (order, n)
-        Coefficients.
-
-    Returns
-    -------
-    ndarray of shape (n,)
-
-    Examples
-    --------
-    A series 1, 1, 1, 1 and the coefficient 1/2, as in `LaggedBasis`:
-
-    >>> ends = np.ones((1, 1))
-    >>> quadratic_forms(np.array([[4.0], [3.0]]), ends, ends, np.array([[0.5]])).tolist()
-    [1.5]
-    """
-    band, corner = precision_terms(ar)
-    result = band[0] * sums[0] + 2 * np.einsum("kn,kn->n", band[1:], sums[1:])
-    for ends in (first, last):
-        result -= np.einsum("sn,nsu,un->n", ends, corner, ends, optimize=True)
-    return np.asarray(result)

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.fft import rfft
 
-from boldglm.glm.autoregression import autocorrelations, precision_terms, variance_ratio
+from boldglm.glm.autoregression import autocorrelations, precision_of, variance_ratio
 from boldglm.glm.kernels import FloatArray
 from boldglm.glm.lagged_basis import LaggedBasis, precision_times
 
@@ -95,8 +95,9 @@ def stated_variances(lagged: LaggedBasis, true: FloatArray, estimated: FloatArra
     stated = _noise_trace(n_scans, true, estimated)
     for start in range(0, true.shape[1], PAIRS_AT_ONCE):
         some = slice(start, start + PAIRS_AT_ONCE)
-        root = np.linalg.cholesky(np.linalg.inv(lagged.normal_matrices(estimated[:, some])))
-        weighted = lagged.weighted_basis(estimated[:, some])
+        noise = precision_of(estimated[:, some])
+        root = np.linalg.cholesky(np.linalg.inv(lagged.normal_matrices(noise)))
+        weighted = lagged.weighted_basis(noise)
         # Single precision is enough for an average over pairs.
         scaled = (root.transpose(0, 2, 1) @ weighted.transpose(0, 2, 1)).astype(np.float32)
         transform = rfft(scaled, _length(n_scans), axis=2)
@@ -145,14 +146,14 @@ def variance_ratios(
 
     >>> ar, one = np.array([[0.3]]), np.ones((1, 1))
     >>> lagged = LaggedBasis(np.full((9, 1), 1 / 3), 1)
-    >>> inverse = np.linalg.inv(lagged.normal_matrices(ar))
+    >>> inverse = np.linalg.inv(lagged.normal_matrices(precision_of(ar)))
     >>> same = Pairs(ar, ar, one[0], one)
     >>> variance_ratios(lagged.basis, inverse, spectra(ar, 9), same, one[0]).round(12).tolist()
     [1.0]
     """
     n_scans = len(basis)
     solved = inverses @ row
-    weights = precision_times(basis @ solved.T, pairs.estimated)
+    weights = precision_times(basis @ solved.T, precision_of(pairs.estimated))
     powers = abs(np.fft.rfft(weights.T, _length(n_scans), axis=1)) ** 2
     actual = np.einsum("nf,nf->n", powers, spectrum)
     return np.asarray(actual / (pairs.stated * (solved @ row)))
@@ -162,11 +163,11 @@ def _noise_trace(n_scans: int, true: FloatArray, estimated: FloatArray) -> Float
     """Return tr(QV), what the weighted sum of squares of the noise itself is expected to be."""
     order = len(true)
     autocovariances = autocorrelations(true, order + 1) * variance_ratio(true)
-    band, corner = precision_terms(estimated)
+    noise = precision_of(estimated)
     counts = (n_scans - np.arange(order + 1.0)) * np.where(np.arange(order + 1) == 0, 1, 2)
     lags = abs(np.subtract.outer(np.arange(order), np.arange(order)))
-    at_ends = 2 * np.einsum("nsu,sun->n", corner, autocovariances[lags])
-    return np.asarray(np.einsum("k,kn,kn->n", counts, band, autocovariances) - at_ends)
+    at_ends = np.einsum("nsu,sun->n", noise.first + noise.last, autocovariances[lags])
+    return np.asarray(np.einsum("k,kn,kn->n", counts, noise.band, autocovariances) - at_ends)
 
 
 def corrections(

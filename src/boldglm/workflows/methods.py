@@ -28,6 +28,9 @@ NOISE_WORDS = {
     "ar1": "modeled as a first-order autoregressive process, with a coefficient estimated at each "
     "voxel by restricted maximum likelihood, and exact generalized least squares; degrees of "
     "freedom are Satterthwaite's",
+    "nilearn-ar1": "modeled as a first-order autoregressive process as nilearn does, with "
+    "coefficients from the residuals, not corrected for the regressors, and rounded to two "
+    "decimals",
 }
 REFERENCES = {
     "glm": "Friston KJ et al. (1994). Statistical parametric maps in functional imaging: a "
