@@ -9,7 +9,9 @@ from boldglm.glm import NOISE_MODELS, Fit, fit, orthogonalize
 from boldglm.glm.design import Design
 from boldglm.glm.linear_model import linear_model
 
-BOTH = pytest.mark.parametrize("noise", NOISE_MODELS)
+# "ar3" and so on are the same code as "ar2"
+MODELS = [name for name in NOISE_MODELS if name not in {"ar3", "ar4", "ar5", "ar6"}]
+EVERY = pytest.mark.parametrize("noise", MODELS)
 
 
 def rounding(noise, rtol):
@@ -24,6 +26,7 @@ def sensible(problem, noise):
     """Return a problem that "auto" has an answer to: a mean without a constant is no noise."""
     bold, X = problem
     assume(noise != "auto" or (X == 1).all(axis=0).any() or abs(bold.mean()) < 50)
+    assume(noise != "ar2" or len(X) - np.linalg.matrix_rank(X) >= 6)
     return bold, X
 
 
@@ -52,9 +55,9 @@ def estimable(X, seed=0):
 # --- laws
 
 
-@given(problems(), st.sampled_from(NOISE_MODELS))
+@given(problems(), st.sampled_from(MODELS))
 def test_betas_have_a_row_per_regressor_and_a_column_per_voxel(problem, noise):
-    bold, X = problem
+    bold, X = sensible(problem, noise)
 
     found = fit(bold, X, noise=noise)
 
@@ -86,7 +89,7 @@ def test_ols_noise_variance_is_that_of_the_residuals(problem):
     np.testing.assert_allclose(found.sigma2, (residuals**2).sum(axis=0) / found.dof, rtol=1e-8)
 
 
-@given(problems(full_rank=True), st.sampled_from(NOISE_MODELS))
+@given(problems(full_rank=True), st.sampled_from(MODELS))
 def test_adding_a_fitted_signal_moves_betas_only(problem, noise):
     bold, X = sensible(problem, noise)
     shift = np.arange(1.0, X.shape[1] + 1)[:, np.newaxis]
@@ -99,7 +102,7 @@ def test_adding_a_fitted_signal_moves_betas_only(problem, noise):
     np.testing.assert_allclose(after.sigma2, before.sigma2, rtol=rounding(noise, 1e-6))
 
 
-@given(problems(), st.floats(1e-6, 1e6), st.sampled_from(NOISE_MODELS))
+@given(problems(), st.floats(1e-6, 1e6), st.sampled_from(MODELS))
 def test_the_unit_of_the_signal_leaves_t_and_f(problem, unit, noise):
     bold, X = sensible(problem, noise)
     rows = estimable(X)
@@ -117,7 +120,7 @@ def test_the_unit_of_the_signal_leaves_t_and_f(problem, unit, noise):
     )
 
 
-@given(problems(full_rank=True), st.integers(0, 1000), st.sampled_from(NOISE_MODELS))
+@given(problems(full_rank=True), st.integers(0, 1000), st.sampled_from(MODELS))
 def test_other_regressors_of_the_same_space_leave_t_of_the_same_contrast(problem, seed, noise):
     bold, X = sensible(problem, noise)
     rng = np.random.default_rng(seed)
@@ -134,7 +137,7 @@ def test_other_regressors_of_the_same_space_leave_t_of_the_same_contrast(problem
     np.testing.assert_allclose(after.variance, before.variance, rtol=rounding(noise, 1e-6))
 
 
-@given(problems(), st.sampled_from(NOISE_MODELS))
+@given(problems(), st.sampled_from(MODELS))
 def test_a_duplicated_regressor_changes_neither_noise_nor_degrees_of_freedom(problem, noise):
     bold, X = sensible(problem, noise)
 
@@ -144,7 +147,7 @@ def test_a_duplicated_regressor_changes_neither_noise_nor_degrees_of_freedom(pro
     np.testing.assert_allclose(twice.sigma2, once.sigma2, rtol=rounding(noise, 1e-7))
 
 
-@given(problems(), st.permutations(range(3)), st.sampled_from(NOISE_MODELS))
+@given(problems(), st.permutations(range(3)), st.sampled_from(MODELS))
 def test_the_order_of_voxels_does_not_matter(problem, order, noise):
     bold, X = sensible(problem, noise)
     row = estimable(X)[0]
@@ -157,7 +160,7 @@ def test_the_order_of_voxels_does_not_matter(problem, order, noise):
     )
 
 
-@given(problems(), st.integers(1, 4), st.sampled_from(NOISE_MODELS))
+@given(problems(), st.integers(1, 4), st.sampled_from(MODELS))
 def test_the_size_of_blocks_changes_nothing_beyond_rounding(problem, block_size, noise):
     bold, X = sensible(problem, noise)
 
@@ -169,7 +172,7 @@ def test_the_size_of_blocks_changes_nothing_beyond_rounding(problem, block_size,
     np.testing.assert_allclose(blocks.sigma2, whole.sigma2, rtol=rounding(noise, 1e-7))
 
 
-@given(problems(full_rank=True), st.sampled_from(NOISE_MODELS))
+@given(problems(full_rank=True), st.sampled_from(MODELS))
 def test_orthogonalizing_leaves_the_t_of_what_is_orthogonalized(problem, noise):
     bold, X = sensible(problem, noise)
     if X.shape[1] < 2:
@@ -192,7 +195,7 @@ def test_orthogonalizing_leaves_the_t_of_what_is_orthogonalized(problem, noise):
 # --- numbers that could go wrong
 
 
-@BOTH
+@EVERY
 def test_a_large_mean_costs_no_digits_when_the_design_has_a_constant(noise):
     rng = np.random.default_rng(0)
     X = np.column_stack([rng.normal(size=(80, 3)), np.ones(80)])
@@ -207,7 +210,7 @@ def test_a_large_mean_costs_no_digits_when_the_design_has_a_constant(noise):
     np.testing.assert_allclose(large.contrast(row).t, small.contrast(row).t, rtol=1e-7)
 
 
-@BOTH
+@EVERY
 def test_noise_is_found_under_signal_a_million_times_larger(noise):
     rng = np.random.default_rng(0)
     X = rng.normal(size=(80, 3))
@@ -246,7 +249,7 @@ def test_any_real_type_is_calculated_in_double_precision(dtype):
     np.testing.assert_array_equal(found.betas, fit(bold.astype(np.float64), X, noise="ols").betas)
 
 
-@BOTH
+@EVERY
 def test_one_signal_and_one_regressor_may_be_vectors(noise):
     rng = np.random.default_rng(0)
     y, x = rng.normal(size=(2, 30))
@@ -259,7 +262,7 @@ def test_one_signal_and_one_regressor_may_be_vectors(noise):
     )
 
 
-@BOTH
+@EVERY
 def test_no_voxels_give_empty_maps(noise):
     found = fit(np.zeros((10, 0)), np.ones(10), noise=noise)
 
@@ -268,7 +271,7 @@ def test_no_voxels_give_empty_maps(noise):
     assert found.contrast([[1.0]]).z.shape == (0,)
 
 
-@BOTH
+@EVERY
 def test_arguments_are_left_as_they_were(noise):
     rng = np.random.default_rng(0)
     bold, X = rng.normal(size=(30, 4)), rng.normal(size=(30, 2))
@@ -294,7 +297,7 @@ def test_the_basis_is_orthonormal_and_knows_the_constant():
 # --- a fit travels
 
 
-@BOTH
+@EVERY
 def test_a_fit_survives_a_file_in_every_bit(noise, tmp_path):
     rng = np.random.default_rng(0)
     X = np.column_stack([rng.normal(size=(30, 2)), np.ones(30)])
@@ -315,7 +318,7 @@ def test_a_fit_survives_a_file_in_every_bit(noise, tmp_path):
     np.testing.assert_array_equal(two.dof, one.dof)
 
 
-@BOTH
+@EVERY
 def test_a_fit_keeps_a_few_numbers_per_voxel_not_the_scans(noise):
     bold = np.random.default_rng(0).normal(size=(200, 600))
 
@@ -345,7 +348,12 @@ def test_a_fit_keeps_a_few_numbers_per_voxel_not_the_scans(noise):
         (np.ones((6, 2)) * 1j, np.ones((6, 1)), {}, "needs real numbers"),
         (np.array([["a"]] * 6), np.ones((6, 1)), {}, "needs real numbers"),
         (np.ones((3, 2)), np.eye(3), {}, "3 scans cannot be fitted by a design of rank 3"),
-        (np.ones((6, 2)), np.ones((6, 1)), {"noise": "arl"}, "Known: auto, ols, ar1, .*mean 'ar1'"),
+        (
+            np.ones((6, 2)),
+            np.ones((6, 1)),
+            {"noise": "atuo"},
+            "Known: auto, ols.*mean 'auto'",
+        ),
         (np.ones((6, 2)), np.ones((6, 1)), {"block_size": 0}, "block_size is 0"),
     ],
 )
@@ -366,7 +374,7 @@ def test_missing_values_are_counted_and_named():
         fit(np.ones((6, 5)), X, noise="ols")
 
 
-@BOTH
+@pytest.mark.parametrize("noise", [name for name in MODELS if name != "ar2"])
 def test_one_residual_degree_of_freedom_is_enough(noise):
     rng = np.random.default_rng(0)
 

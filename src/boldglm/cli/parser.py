@@ -22,7 +22,7 @@ HRF_MODELS = (
     "fir",
     "textbook",
 )
-NOISE_MODELS = ("auto", "ols", "ar1", "nilearn-ar1")
+NOISE_MODELS = ("auto", "ols", "ar1", "ar2", "ar3", "ar4", "ar5", "ar6", "nilearn-ar1")
 SIGNAL_SCALINGS = ("percent", "none")
 
 DESCRIPTION = """\
@@ -239,8 +239,8 @@ def _add_fit(parser: argparse.ArgumentParser) -> None:
         "--noise-model",
         choices=NOISE_MODELS,
         help="auto: autoregression, its coefficients shared by voxels as far as the run "
-        "justifies it, with calibrated p values; ols: white noise; ar1: exact voxelwise "
-        "first-order autoregression, bias-corrected; nilearn-ar1: that of nilearn, for "
+        "justifies it, with calibrated p values; ols: white noise; ar1 to ar6: exact voxelwise "
+        "autoregression of that order, bias-corrected; nilearn-ar1: that of nilearn, for "
         "comparison only (default: auto)",
     )
     group.add_argument(

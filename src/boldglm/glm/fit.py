@@ -8,7 +8,7 @@ Arrays are (time, voxel), never (voxel, time).
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -18,6 +18,7 @@ from boldglm.glm.ar1 import AR1Estimates, estimate_ar1
 from boldglm.glm.auto_ar import AutoEstimates, estimate_auto
 from boldglm.glm.contrasts import Contrast, contrast_weights, evaluate_contrast
 from boldglm.glm.design import Design
+from boldglm.glm.exact_ar import ExactAREstimates, estimate_exact_ar
 from boldglm.glm.kernels import FloatArray
 from boldglm.glm.linear_model import LinearModel, Series, linear_model
 from boldglm.glm.moments import NoiseEstimates
@@ -35,10 +36,16 @@ class NoiseModel(NamedTuple):
     estimates: Callable[..., NoiseEstimates]
 
 
+HIGHEST_ORDER = 6
+
 _NOISE: dict[str, NoiseModel] = {
     "auto": NoiseModel(estimate_auto, AutoEstimates),
     "ols": NoiseModel(estimate_ols, OLSEstimates),
     "ar1": NoiseModel(estimate_ar1, AR1Estimates),
+    **{
+        f"ar{order}": NoiseModel(partial(estimate_exact_ar, order=order), ExactAREstimates)
+        for order in range(2, HIGHEST_ORDER + 1)
+    },
     "nilearn-ar1": NoiseModel(estimate_nilearn_ar1, NilearnAR1Estimates),
 }
 
@@ -214,7 +221,8 @@ def fit(
         One of `NOISE_MODELS`: ``"auto"``, autoregressive of an order that suits the length
         of the run, with coefficients that voxels share as far as the run justifies it;
         ``"ols"``, white noise; ``"ar1"``, first order autoregressive with its own coefficient
-        at every voxel; ``"nilearn-ar1"``, as nilearn does it, for comparison only.
+        at every voxel, ``"ar2"`` to ``"ar6"`` likewise of higher order;
+        ``"nilearn-ar1"``, as nilearn does it, for comparison only.
     block_size : int
         Voxels at a time; changes memory and speed, not results.
 

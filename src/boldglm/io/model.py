@@ -16,7 +16,7 @@ from boldglm.io.confounds import ConfoundChoices
 from boldglm.io.events import PREFIX
 
 MODEL_VERSION = "1.0.0"
-NOISE_MODELS = ("auto", "ols", "ar1", "nilearn-ar1")
+NOISE_MODELS = ("auto", "ols", "ar1", "ar2", "ar3", "ar4", "ar5", "ar6", "nilearn-ar1")
 SIGNAL_SCALINGS = ("percent", "none")
 FD_THRESHOLD = "FramewiseDisplacementThreshold"  # keys of Software.boldglm
 DUMMY_SCANS = "DummyScans"

@@ -28,6 +28,12 @@ NOISE_WORDS = {
     "ar1": "modeled as a first-order autoregressive process, with a coefficient estimated at each "
     "voxel by restricted maximum likelihood, and exact generalized least squares; degrees of "
     "freedom are Satterthwaite's",
+    **{
+        f"ar{order}": f"modeled as an autoregressive process of order {order}, with coefficients "
+        "estimated at each voxel by matching the autocovariances of the residuals, and exact "
+        "generalized least squares; degrees of freedom are Satterthwaite's"
+        for order in range(2, 7)
+    },
     "nilearn-ar1": "modeled as a first-order autoregressive process as nilearn does, with "
     "coefficients from the residuals, not corrected for the regressors, and rounded to two "
     "decimals",

@@ -1,0 +1,77 @@
+"""Autoregressions of higher order, each voxel with its own coefficients."""
+
+import numpy as np
+import pytest
+from scipy.linalg import toeplitz
+
+from boldglm.glm import fit
+from boldglm.glm.autoregression import autocorrelations, simulate, variance_ratio
+
+
+def a_design(n_scans=200, seed=0):
+    rng = np.random.default_rng(seed)
+    time = np.arange(n_scans)
+    events = rng.uniform(size=(n_scans, 3)) < 0.1
+    slow = [np.cos(np.pi * k * (time + 0.5) / n_scans) for k in range(1, 7)]
+    walk = np.cumsum(rng.normal(size=(n_scans, 10)), axis=0)
+    return np.column_stack([time % 20 >= 10, events, *slow, walk, np.ones(n_scans)])
+
+
+def noise_of(ar, n_voxels, n_scans=200, seed=0):
+    columns = np.repeat(np.asarray(ar)[:, np.newaxis], n_voxels, axis=1)
+    return simulate(columns, n_scans, np.random.default_rng(seed))
+
+
+@pytest.mark.parametrize("order", [2, 4])
+@pytest.mark.parametrize("mean", [0.0, 1e4])
+def test_given_its_coefficients_the_fit_is_generalized_least_squares(order, mean):
+    X = a_design()
+    X = np.column_stack([X, X[:, 1] - X[:, 2]])  # rank deficient
+    bold = noise_of([0.5, -0.2], 40) + mean
+    found = fit(bold, X, noise=f"ar{order}")
+    tested = found.contrast(np.eye(X.shape[1])[0])
+
+    for voxel in range(0, 40, 8):
+        ar = found.ar[:, [voxel]]
+        column = autocorrelations(ar, len(X))[:, 0] * variance_ratio(ar)[0]
+        precision = np.linalg.inv(toeplitz(column))
+        normal = np.linalg.pinv(X.T @ precision @ X)
+        betas = normal @ X.T @ precision @ bold[:, voxel]
+        residuals = bold[:, voxel] - X @ betas
+        sigma2 = residuals @ precision @ residuals / found.dof
+        np.testing.assert_allclose(found.sigma2[voxel], sigma2, rtol=1e-8)
+        np.testing.assert_allclose(tested.effect[voxel], betas[0], rtol=1e-7)
+        np.testing.assert_allclose(tested.variance[voxel], sigma2 * normal[0, 0], rtol=1e-7)
+
+
+@pytest.mark.parametrize("ar", [[0.5, -0.3], [0.4, 0.2, 0.0, 0.1]], ids=["order 2", "order 4"])
+def test_coefficients_are_not_biased_by_the_regressors(ar):
+    found = fit(noise_of(ar, 2000), a_design(), noise=f"ar{len(ar)}")
+
+    np.testing.assert_allclose(found.ar.mean(axis=1), ar, atol=0.03)
+
+
+def test_p_values_of_order_two_are_calibrated_where_that_is_the_noise():
+    X = a_design()
+    found = fit(noise_of([0.5, -0.3], 8000, seed=3), X, noise="ar2")
+
+    for column in range(2):
+        tested = found.contrast(np.eye(X.shape[1])[column])
+        assert abs(((tested.p < 0.025) | (tested.p > 0.975)).mean() - 0.05) < 0.01
+        assert np.median(tested.dof) < found.dof
+
+
+def test_f_of_one_row_is_the_square_of_t():
+    X = a_design()
+    found = fit(noise_of([0.5, -0.3], 20), X, noise="ar3")
+    row = np.eye(X.shape[1])[1] - np.eye(X.shape[1])[2]
+
+    t, f = found.contrast(row), found.contrast(row[np.newaxis])
+
+    np.testing.assert_allclose(f.F, t.t**2, rtol=1e-9)
+    np.testing.assert_allclose(f.dof, t.dof, rtol=1e-6)
+
+
+def test_a_short_run_is_refused():
+    with pytest.raises(ValueError, match="too few for autoregression of order 4: it needs 10"):
+        fit(np.random.default_rng(0).normal(size=(12, 3)), np.eye(12)[:, :4], noise="ar4")
