@@ -16,7 +16,7 @@ BENCHMARK_CACHE ?= .benchmark-cache
 CTR_TOOLS ?= $(wildcard ../shared/tools/ctr)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo lint test test-all benchmarks image image-test clean
+.PHONY: help demo lint test test-all calibration benchmarks image image-test clean
 
 help:  ## show this list
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## /  make \1	/' | expand -t 20
@@ -56,6 +56,12 @@ test: lint  ## the whole test suite
 
 test-all: lint  ## the test suite with its slow batteries
 	@$(BIN)/python -m pytest -q -m "not container"
+
+# Real runs with made-up events are part of the table where BOLDGLM_TEST_DATA, or the folder that
+# the tests look in, has them.
+TEST_DATA := $(or $(BOLDGLM_TEST_DATA),$(wildcard ../shared/data))
+calibration: $(VENV)/.test-installed  ## false positive rates of all noise models and nilearn's; renews docs/calibration.md
+	@$(BIN)/python benchmarks/calibration.py $(if $(TEST_DATA),--data $(TEST_DATA))
 
 benchmarks: $(VENV)/.test-installed  ## speed and memory against nilearn and FitLins; renews docs/benchmarks.md
 	@$(BIN)/python benchmarks/arrays.py --cache $(BENCHMARK_CACHE)

@@ -18,6 +18,7 @@ from boldglm._version import __version__
 from boldglm.cli import parser as command_line
 from boldglm.cli.parser import build_demo_parser, build_parser
 from boldglm.glm import hrf
+from boldglm.io import derivatives
 from boldglm.io import model as model_file
 from boldglm.workflows import methods
 
@@ -173,6 +174,9 @@ def test_the_choices_of_the_command_line_are_those_of_the_numerics_and_of_model_
     assert set(model_file.CONVOLVE_MODELS) == set(methods.HRF_WORDS) == families
     assert command_line.NOISE_MODELS == model_file.NOISE_MODELS == glm.NOISE_MODELS
     assert command_line.SIGNAL_SCALINGS == model_file.SIGNAL_SCALINGS
+    assert command_line.RUN_MAPS == tuple(derivatives.RUN_MAPS)
+    assert set(command_line.CONTRAST_MAPS) == set(derivatives.STATISTICS) - {"dof"}
+    assert set(methods.NOISE_WORDS) == set(glm.NOISE_MODELS)
 
 
 def test_every_option_of_the_command_line_is_read():

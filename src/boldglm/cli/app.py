@@ -15,7 +15,7 @@ from boldglm.cli.dry_run import show_plan
 from boldglm.errors import CannotWriteError
 from boldglm.io.confounds import ConfoundWishes
 from boldglm.io.default_model import DefaultModelOptions
-from boldglm.io.derivatives import prepare_output, write_json
+from boldglm.io.derivatives import RUN_MAPS, prepare_output, write_json
 from boldglm.io.query import find_runs
 from boldglm.io.selection import Selection
 from boldglm.workflows.execution import Execution, execute
@@ -119,6 +119,7 @@ def _context(options: argparse.Namespace, command: str, left_out: tuple[str, ...
         command=command,
         left_out=left_out,
         n_threads=options.omp_nthreads,
+        maps=tuple(dict.fromkeys(one for one in options.maps or () if one in RUN_MAPS)),
         stamp=f"-{uuid.uuid4().hex[:8]}" if options.fresh else "",
     )
 

@@ -5,6 +5,7 @@ the docs are compared with it by tests.
 """
 
 import argparse
+from difflib import get_close_matches
 from pathlib import Path
 
 from boldglm._version import __version__
@@ -23,6 +24,8 @@ HRF_MODELS = (
     "textbook",
 )
 NOISE_MODELS = ("auto", "ols", "ar1", "ar2", "ar3", "ar4", "ar5", "ar6", "nilearn-ar1")
+CONTRAST_MAPS = ("effect", "variance", "t", "F", "z", "p")
+RUN_MAPS = ("rsquared", "whiteness", "dof", "ar", "residuals", "fitted")
 SIGNAL_SCALINGS = ("percent", "none")
 
 DESCRIPTION = """\
@@ -79,6 +82,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_model(parser)
     _add_confounds(parser)
     _add_fit(parser)
+    _add_outputs(parser)
     _add_running(parser)
     return parser
 
@@ -260,6 +264,30 @@ def _add_fit(parser: argparse.ArgumentParser) -> None:
         "--signal-scaling",
         choices=SIGNAL_SCALINGS,
         help="percent of each voxel's mean, or none: the units of the file (default: percent)",
+    )
+
+
+def _add_outputs(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("what to write")
+    group.add_argument(
+        "--maps",
+        type=_map_name,
+        nargs="+",
+        metavar="MAP",
+        help="maps of each run as a whole, beside those of its contrasts (effect, variance, t or "
+        "F, z, p): any of " + ", ".join(RUN_MAPS),
+    )
+
+
+def _map_name(text: str) -> str:
+    """Check the name of a map."""
+    if text in CONTRAST_MAPS + RUN_MAPS:
+        return text
+    near = get_close_matches(text, CONTRAST_MAPS + RUN_MAPS, n=1)
+    hint = f"; did you mean {near[0]!r}?" if near else ""
+    raise argparse.ArgumentTypeError(
+        f"there is no map {text!r}{hint} (known: {', '.join(CONTRAST_MAPS + RUN_MAPS)}; separate "
+        "them by blanks)"
     )
 
 

@@ -13,14 +13,17 @@ from boldglm.glm.autoregression import simulate
 from boldglm.glm.fit import Fit, fit
 from boldglm.glm.kernels import FloatArray
 from boldglm.glm.lagged_basis import lag_sums
-from boldglm.glm.linear_model import Series, read_blocks
+from boldglm.glm.linear_model import Series
 
 N_LAGS = 8
+PIECE = 50  # voxels side by side of a sample
 N_SIMULATED = 3000
 SEED = 1978
 
 
-def whiteness(bold: Series, found: Fit, block_size: int = 2048) -> FloatArray:
+def whiteness(
+    bold: Series, found: Fit, *, n_sample: int | None = None, block_size: int = 2048
+) -> FloatArray:
     """Test at every voxel whether the residuals are white after prewhitening.
 
     Parameters
@@ -29,12 +32,14 @@ def whiteness(bold: Series, found: Fit, block_size: int = 2048) -> FloatArray:
         The signals that were fitted.
     found : Fit
         Their fit.
+    n_sample : int, optional
+        Test only about so many voxels, regularly spaced; by default all.
     block_size : int
         Voxels at a time.
 
     Returns
     -------
-    ndarray of shape (n_voxels,)
+    ndarray of shape (n_voxels,), or of the sample
         Standard normal where the noise model is true, the larger the less white (2.3 is
         exceeded by 1 % of voxels if all is well); 0 where there is no noise.
 
@@ -63,8 +68,10 @@ def whiteness(bold: Series, found: Fit, block_size: int = 2048) -> FloatArray:
     >>> bool(abs(left[0]) < 2.3), bool(left[1] > 5)
     (True, True)
     """
-    seen = _autocorrelations_left(bold, found, block_size)
-    null = _autocorrelations_left(*_simulated(found), block_size)
+    pieces = _pieces(found.n_voxels, n_sample, block_size)
+    series, simulated = _simulated(found)
+    seen = _autocorrelations_left(bold, found, pieces)
+    null = _autocorrelations_left(series, simulated, _pieces(N_SIMULATED, None, block_size))
     mean = null.mean(axis=1, keepdims=True)
     root = np.linalg.inv(np.linalg.cholesky(np.cov(null)))
     known = ((root @ (null - mean)) ** 2).sum(axis=0)
@@ -72,7 +79,18 @@ def whiteness(bold: Series, found: Fit, block_size: int = 2048) -> FloatArray:
     dof = 2 * known.mean() ** 2 / known.var()
     spread = 2 / (9 * dof)
     z = (np.cbrt(statistic / known.mean()) - (1 - spread)) / np.sqrt(spread)
-    return np.where(found.sigma2 > 0, z, 0.0)
+    sigma2 = np.concatenate([found.sigma2[:0], *(found.sigma2[piece] for piece in pieces)])
+    return np.where(sigma2 > 0, z, 0.0)
+
+
+def _pieces(n_voxels: int, n_sample: int | None, block_size: int) -> list[slice]:
+    """Return blocks of voxels: all, or thin ones at regular distances."""
+    if n_sample is None or n_sample >= n_voxels:
+        starts, width = np.arange(0, n_voxels, block_size), block_size
+    else:
+        width = PIECE
+        starts = np.arange(-(-n_sample // width)) * (n_voxels // -(-n_sample // width))
+    return [slice(start, min(start + width, n_voxels)) for start in starts.tolist()]
 
 
 def _simulated(found: Fit) -> tuple[FloatArray, Fit]:
@@ -85,24 +103,26 @@ def _simulated(found: Fit) -> tuple[FloatArray, Fit]:
     return series, fit(series, found.model.basis, noise=found.noise)
 
 
-def _autocorrelations_left(bold: Series, found: Fit, block_size: int) -> FloatArray:
-    """Return r, (N_LAGS, n_voxels)."""
+def _autocorrelations_left(bold: Series, found: Fit, pieces: list[slice]) -> FloatArray:
+    """Return r of the voxels of some blocks, (N_LAGS, n)."""
+    order = 0 if found.ar is None else len(found.ar)
     ar = np.zeros((0, found.n_voxels)) if found.ar is None else found.ar
-    order, n_scans = len(ar), found.n_scans
-    result = np.empty((N_LAGS, found.n_voxels))
-    buffer = np.empty((2, n_scans * min(block_size, found.n_voxels)))
-    for voxels, signal in read_blocks(bold, block_size):
-        fitted = buffer[0, : signal.size].reshape(signal.shape)
-        np.matmul(found.model.basis, found.estimates.coordinates[:, voxels], out=fitted)
-        fitted += found.estimates.means[voxels]
+    n_scans, results = found.n_scans, [np.empty((N_LAGS, 0))]
+    widest = max((piece.stop - piece.start for piece in pieces), default=0)
+    buffer = np.empty((3, n_scans * widest))
+    for piece in pieces:
+        width = piece.stop - piece.start
+        signal, fitted = (one[: n_scans * width].reshape(n_scans, -1) for one in buffer[:2])
+        np.copyto(signal, bold[:, piece])
+        np.matmul(found.model.basis, found.estimates.coordinates[:, piece], out=fitted)
+        fitted += found.estimates.means[piece]
         signal -= fitted
-        n_filtered = (n_scans - order) * signal.shape[1]
-        filtered = buffer[0, :n_filtered].reshape(n_scans - order, -1)
-        part = buffer[1, :n_filtered].reshape(n_scans - order, -1)
+        filtered, part = fitted[order:], buffer[2, : (n_scans - order) * width]
+        part = part.reshape(n_scans - order, -1)
         filtered[:] = signal[order:]
-        for lag, coefficients in enumerate(ar[:, voxels], start=1):
+        for lag, coefficients in enumerate(ar[:, piece], start=1):
             np.multiply(coefficients, signal[order - lag : n_scans - lag], out=part)
             filtered -= part
         sums = lag_sums(filtered, N_LAGS)
-        result[:, voxels] = sums[1:] / np.where(sums[0] > 0, sums[0], 1.0)
-    return result
+        results.append(sums[1:] / np.where(sums[0] > 0, sums[0], 1.0))
+    return np.concatenate(results, axis=1)

@@ -1,5 +1,6 @@
 """The fit of a run at all voxels at once, and the maps of its contrasts."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +17,11 @@ from nipype.interfaces.base import (
 
 from boldglm.glm import Fit, fit
 from boldglm.io.arrays import write_arrays
-from boldglm.io.contrast_maps import estimate_contrasts
-from boldglm.io.derivatives import write_json
+from boldglm.io.contrast_maps import estimate_contrasts, fewest_dof
+from boldglm.io.derivatives import RUN_MAPS, write_json
 from boldglm.io.designs import read_design
 from boldglm.io.images import write_map
+from boldglm.io.run_maps import whiteness_note, write_run_maps
 from boldglm.io.series import Reading, load_run
 
 
@@ -32,6 +34,9 @@ class _FitGLMInput(BaseInterfaceInputSpec):
     smoothing = traits.Range(
         low=0.0, exclude_low=True, desc="FWHM in mm of a Gaussian within the mask (default: none)"
     )
+    maps = traits.List(
+        traits.Enum(*RUN_MAPS), desc="maps of the run as a whole, beside those of its contrasts"
+    )
     n_threads = traits.Int(
         1, usedefault=True, nohash=True, desc="with more than one, files are decompressed ahead"
     )
@@ -43,6 +48,8 @@ class _FitGLMOutput(TraitedSpec):
     mean_file = File(exists=True, desc="mean of the series over time")
     n_voxels = traits.Int(desc="number of voxels fitted")
     left_out = traits.List(traits.Str, desc="what was left out and why")
+    run_maps = traits.Dict(desc="maps of the run as a whole, by label")
+    whiteness = traits.Dict(desc="share of voxels whose residuals are not white, and expected")
 
 
 class FitGLM(SimpleInterface):
@@ -65,6 +72,9 @@ class FitGLM(SimpleInterface):
         found = fit(run.bold, design, noise=self.inputs.noise_model)
         arrays: dict[str, Any] = {"scale": run.scale, **found.to_arrays()}
         write_arrays(here / "fit.npz", arrays)
+        wanted = self.inputs.maps if isdefined(self.inputs.maps) else []
+        run_maps, white = write_run_maps(run, found, wanted, here)
+        note = whiteness_note(white, self.inputs.noise_model)
         like, everywhere = run.header.nifti, np.ones_like(run.mask)
         write_map(here / "mask.nii.gz", run.mask[run.mask], run.mask, like, dtype=np.uint8)
         write_map(here / "mean.nii.gz", run.mean[everywhere], everywhere, like)
@@ -73,7 +83,9 @@ class FitGLM(SimpleInterface):
             "mask_file": str(here / "mask.nii.gz"),
             "mean_file": str(here / "mean.nii.gz"),
             "n_voxels": int(run.mask.sum()),
-            "left_out": list(run.left_out),
+            "left_out": [*run.left_out, *([note] if note else [])],
+            "run_maps": {label: str(path) for label, path in run_maps.items()},
+            "whiteness": white,
         }
         return runtime
 
@@ -89,6 +101,11 @@ class _EstimateContrastsInput(BaseInterfaceInputSpec):
         "of Name, ConditionList, Weights and Test",
     )
     left_out = traits.List(traits.Str, desc="what was left out before, kept with the result")
+    run_maps = traits.Dict(desc="as FitGLM gives them, kept with the result")
+    whiteness = traits.Dict(desc="as FitGLM gives it, kept with the result")
+    maps = traits.List(
+        traits.Enum(*RUN_MAPS), desc="as FitGLM has it; dof is written here, from the contrasts"
+    )
 
 
 class _ResultOutput(TraitedSpec):
@@ -118,6 +135,12 @@ class EstimateContrasts(SimpleInterface):
             Path(runtime.cwd),
             tuple(self.inputs.left_out) if isdefined(self.inputs.left_out) else (),
         )
+        given = self.inputs.run_maps if isdefined(self.inputs.run_maps) else {}
+        run_maps = {label: Path(path) for label, path in given.items()}
+        if isdefined(self.inputs.maps) and "dof" in self.inputs.maps:
+            run_maps["dof"] = fewest_dof(result, Path(runtime.cwd))
+        white = self.inputs.whiteness if isdefined(self.inputs.whiteness) else {}
+        result = replace(result, maps=run_maps, whiteness=white)
         self._results = result_files(result, Path(runtime.cwd))
         return runtime
 
@@ -134,4 +157,5 @@ def result_files(result, folder: Path) -> dict:
     stats = [str(one.maps[one.statistic]) for one in result.contrasts]
     every = [str(one) for contrast in result.contrasts for one in contrast.maps.values()]
     every += [str(one) for one in (result.mask, result.mean) if one.parent == folder]
+    every += [str(one) for one in result.maps.values()]
     return {"result_file": str(path), "map_files": every, "stat_files": stats, **files}

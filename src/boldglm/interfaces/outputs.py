@@ -22,6 +22,7 @@ from boldglm.io.designs import read_design
 from boldglm.io.events import PREFIX, read_events
 from boldglm.io.images import load_map
 from boldglm.io.results import NodeResult, Record, read_result
+from boldglm.io.run_maps import whiteness_fact
 from boldglm.io.writing import NodeDetails, NodeFiles, write_derivatives
 from boldglm.reports.content import Report
 from boldglm.reports.html import write_report
@@ -70,7 +71,9 @@ class PlotResults(SimpleInterface):
             here,
             n_slices=self.inputs.n_slices,
         )
-        facts = self.inputs.facts if isdefined(self.inputs.facts) else []
+        facts = list(self.inputs.facts) if isdefined(self.inputs.facts) else []
+        if result.whiteness:
+            facts.append(("Residuals", whiteness_fact(dict(result.whiteness))))
         section = make_section(
             self.inputs.title,
             facts,

@@ -141,6 +141,19 @@ def _write_maps(scaled: _Scaled, names: Sequence[str], grid: _Grid, folder: Path
     return ContrastMaps(tested.name, tested.test, weights, dof, tested.dof_numerator, maps)
 
 
+def fewest_dof(result: NodeResult, folder: Path) -> Path:
+    """Write the fewest degrees of freedom among the t contrasts of a result, at every voxel."""
+    grid = _Grid.of(result.mask)
+    tested = [one for one in result.contrasts if one.test == "t"] or list(result.contrasts)
+    n_voxels = int(grid.mask.sum())
+    fewest = np.full(n_voxels, min((one.dof for one in tested), default=0.0))
+    if any("dof" in one.maps for one in tested):
+        fewest = _dofs(tested, grid.mask).min(axis=0)
+    path = folder / "stat-dof_statmap.nii.gz"
+    write_map(path, fewest, grid.mask, grid.header)
+    return path
+
+
 def combine_runs(results: Sequence[NodeResult], labels: Sequence[str], folder: Path) -> NodeResult:
     """Combine t contrasts of several runs by fixed effects, voxel by voxel.
 

@@ -46,6 +46,19 @@ STATISTICS = {
     )
 }
 
+RUN_MAPS = {
+    statistic.label: statistic
+    for statistic in (
+        Statistic("rsquared", "1", "Share of the signal's variance that the design explains"),
+        Statistic("whiteness", "1", "Autocorrelation left after prewhitening: z, 0 if white"),
+        Statistic("dof", "1", "Fewest degrees of freedom among the t contrasts of the run"),
+        Statistic("ar", "1", "Autoregressive coefficients of the noise, a volume each (4-D)"),
+        Statistic("residuals", "signal", "Signal less its fit, not prewhitened (4-D)"),
+        Statistic("fitted", "signal", "Signal that the design explains, with its mean (4-D)"),
+    )
+}
+SERIES = ("residuals", "fitted")  # run maps that are BOLD series
+
 FILES = {
     "design.tsv": "Design matrix: one row per volume, one column per regressor",
     "design.json": "What the columns are, how the design was built, what was left out",
@@ -75,6 +88,14 @@ noise model, HRF, sources, mask, design and software version.
 |---|---|---|
 {statistics}
 
+Effect, variance, t or F, z and p of every contrast are always written, and dof where they differ
+by voxel. With `--maps`, of each run as a whole: `..._stat-<label>_statmap.nii.gz`, and of the
+series `..._desc-<label>_bold.nii.gz`.
+
+| maps | unit | what it is |
+|---|---|---|
+{run_maps}
+
 Beside them: `dataset_description.json`, `models/model-<name>_smdl.json` (the model as run),
 `sub-<label>.html` and `group.html` (reports), pictures under `sub-<label>/figures/`, and `logs/`
 (settings, crash files, and the records that resuming relies on).
@@ -85,10 +106,13 @@ def outputs_page() -> str:
     """Return docs/outputs.md: every kind of file, from the tables above."""
     return _PAGE.format(
         files="\n".join(f"| `..._{ending}` | {text} |" for ending, text in FILES.items()),
-        statistics="\n".join(
-            f"| {one.label} | {one.unit} | {one.description} |" for one in STATISTICS.values()
-        ),
+        statistics=_rows(STATISTICS),
+        run_maps=_rows(RUN_MAPS),
     )
+
+
+def _rows(table: Mapping[str, Statistic]) -> str:
+    return "\n".join(f"| {one.label} | {one.unit} | {one.description} |" for one in table.values())
 
 
 def camel_case(name: str) -> str:
@@ -152,6 +176,13 @@ class Place:
         """Return the path of a map of a contrast, given by its exact name."""
         label = STATISTICS[statistic].label
         ending = f"contrast-{camel_case(contrast)}_stat-{label}_statmap.nii.gz"
+        return self.folder / _joined(self.stem, ending)
+
+    def run_map(self, label: str) -> Path:
+        """Return the path of a map of the table `RUN_MAPS`."""
+        kind = RUN_MAPS[label].label
+        series = kind in SERIES
+        ending = f"desc-{kind}_bold.nii.gz" if series else f"stat-{kind}_statmap.nii.gz"
         return self.folder / _joined(self.stem, ending)
 
     def figure(self, label: str, extension: str) -> Path:

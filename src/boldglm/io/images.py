@@ -23,6 +23,7 @@ from boldglm.errors import BadDataError, MissingInputError
 
 MILLISECONDS, MICROSECONDS = 16, 24  # xyzt_units codes of NIfTI for time
 SIZE_OF_NIFTI2_HEADER = 540  # the first number of such a file
+NO_EXTENSION = bytes(4)  # what follows a NIfTI header that has none
 COMPRESSION = 2  # of isal (0 to 3): smaller than 1 at nearly its speed
 _ISAL_ERROR: type[Exception] = igzip_lib.IsalError  # type: ignore[assignment]
 READ_ERRORS: tuple[type[Exception], ...] = (
@@ -276,22 +277,55 @@ def write_map(
     """
     volume: np.ndarray = np.zeros(mask.shape, dtype=dtype)
     volume[mask] = np.where(np.isfinite(values), values, 0)
+    header = _header(mask.shape, like, dtype)
+    header.set_intent(intent[0], intent[1])
+    # The image class of nibabel would write slice by slice, which takes longer than the rest.
+    content = header.binaryblock + NO_EXTENSION + volume.tobytes(order="F")
+    write_bytes(path, igzip.compress(content, compresslevel=COMPRESSION, mtime=0))
+
+
+def write_series(
+    path: Path,
+    values: np.ndarray,
+    mask: np.ndarray,
+    like: Any,
+    repetition_time: float | None = None,
+) -> None:
+    """Write one row of values per volume as a 4-D NIfTI, float32, zero outside the mask.
+
+    Volume by volume, so that memory does not grow with their number; the file appears under its
+    name only when it is complete.
+    """
+    header = _header((*mask.shape, len(values)), like, np.float32)
+    if repetition_time is not None:
+        header.set_zooms((*header.get_zooms()[:3], repetition_time))
+        header.set_xyzt_units(header.get_xyzt_units()[0], "sec")
+    volume: np.ndarray = np.zeros(mask.shape, dtype=np.float32)
+    with (
+        whole_file(path) as file,
+        igzip.IGzipFile(fileobj=file, mode="wb", compresslevel=COMPRESSION, mtime=0) as packed,
+    ):
+        packed.write(header.binaryblock + NO_EXTENSION)
+        for row in values:
+            volume[mask] = np.where(np.isfinite(row), row, 0)
+            packed.write(volume.tobytes(order="F"))
+
+
+def _header(shape: tuple[int, ...], like: Any, dtype: type) -> Any:
+    """Return a NIfTI header on the grid of another one."""
     header = nib.Nifti1Header()
     header["magic"], header["vox_offset"] = b"n+1", header.single_vox_offset
     header.set_slope_inter(1.0, 0.0)
-    header.set_data_shape(mask.shape)
+    header.set_data_shape(shape)
     header.set_data_dtype(dtype)
-    header.set_zooms(tuple(float(zoom) for zoom in like.get_zooms()[:3]))
+    zooms = tuple(float(zoom) for zoom in like.get_zooms()[:3])
+    header.set_zooms(zooms + (1.0,) * (len(shape) - 3))
     header["xyzt_units"] = int(like["xyzt_units"]) & 0x07
     sform, sform_code = like.get_sform(coded=True)
     qform, qform_code = like.get_qform(coded=True)
     header.set_qform(qform, int(qform_code), strip_shears=True)
     header.set_sform(sform, int(sform_code))
-    header.set_intent(intent[0], intent[1])
-    # The image class of nibabel would write slice by slice, which takes longer than the rest.
-    no_extension = bytes(4)
-    content = header.binaryblock + no_extension + volume.tobytes(order="F")
-    write_bytes(path, igzip.compress(content, compresslevel=COMPRESSION, mtime=0))
+    return header
 
 
 @contextmanager

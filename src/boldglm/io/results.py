@@ -7,7 +7,7 @@ complete, and nothing is fitted again.
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +42,8 @@ class NodeResult:
     mean: Path
     contrasts: tuple[ContrastMaps, ...]
     left_out: tuple[str, ...] = ()
+    maps: Mapping[str, Path] = field(default_factory=dict)  # of the run as a whole
+    whiteness: Mapping[str, float] = field(default_factory=dict)  # as `write_run_maps` says
 
     def to_dict(self, root: Path | None = None) -> dict[str, Any]:
         """Return what JSON can hold, with paths relative to `root` if it is given."""
@@ -53,6 +55,8 @@ class NodeResult:
             "Mask": shown(self.mask),
             "Mean": shown(self.mean),
             "LeftOut": list(self.left_out),
+            "Maps": {label: shown(path) for label, path in self.maps.items()},
+            "Whiteness": dict(self.whiteness),
             "Contrasts": [
                 {
                     "Name": one.name,
@@ -74,6 +78,8 @@ class NodeResult:
             mask=base / content["Mask"],
             mean=base / content["Mean"],
             left_out=tuple(content["LeftOut"]),
+            maps={label: base / path for label, path in content.get("Maps", {}).items()},
+            whiteness=content.get("Whiteness", {}),
             contrasts=tuple(
                 ContrastMaps(
                     one["Name"],
@@ -91,13 +97,19 @@ class NodeResult:
         """Return the maps of a contrast, or None."""
         return next((one for one in self.contrasts if one.name == name), None)
 
-    def moved(self, mask: Path, mean: Path, maps: dict[tuple[str, str], Path]) -> "NodeResult":
+    def moved(
+        self,
+        mask: Path,
+        mean: Path,
+        maps: dict[tuple[str, str], Path],
+        run_maps: Mapping[str, Path],
+    ) -> "NodeResult":
         """Return the same result at other paths; maps are keyed by (contrast, statistic)."""
         contrasts = tuple(
             replace(one, maps={label: maps[one.name, label] for label in one.maps})
             for one in self.contrasts
         )
-        return replace(self, mask=mask, mean=mean, contrasts=contrasts)
+        return replace(self, mask=mask, mean=mean, contrasts=contrasts, maps=run_maps)
 
 
 @dataclass(frozen=True)

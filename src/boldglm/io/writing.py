@@ -12,8 +12,18 @@ import numpy as np
 
 from boldglm._version import __version__
 from boldglm.errors import CannotWriteError
-from boldglm.io.derivatives import STATISTICS, Place, camel_case, read_json, sidecar, write_json
+from boldglm.io.derivatives import (
+    RUN_MAPS,
+    SERIES,
+    STATISTICS,
+    Place,
+    camel_case,
+    read_json,
+    sidecar,
+    write_json,
+)
 from boldglm.io.designs import read_design, write_correlations, write_design
+from boldglm.io.images import load_map
 from boldglm.io.results import ContrastMaps, NodeResult, Record
 
 
@@ -79,13 +89,18 @@ def _write(output_dir: Path, place: Place, files: NodeFiles, details: NodeDetail
             write_json(sidecar(path), _map_sidecar(one, label, mask, place, details))
             maps[one.name, label] = path
             written += [path, sidecar(path)]
+    run_maps = {}
+    for label, source in result.maps.items():
+        run_maps[label] = path = _copy(source, place.run_map(label))
+        write_json(sidecar(path), _run_map_sidecar(label, result, mask, place, details))
+        written += [path, sidecar(path)]
     section, pictures = _place_pictures(files.section, place)
     Record(
         fingerprint=details.fingerprint,
         node=details.node,
         level=details.level,
         entities=details.entities,
-        result=result.moved(mask, mean, maps),
+        result=result.moved(mask, mean, maps, run_maps),
         section=section,
         files=tuple(written + pictures),
     ).write(record, output_dir)
@@ -160,6 +175,29 @@ def _map_sidecar(
         content["NumeratorDegreesOfFreedom"] = one.dof_numerator
     if details.level == "run":
         content["Design"] = f"bids::{place.file('design.tsv').relative_to(place.output_dir)}"
+    return content
+
+
+def _run_map_sidecar(
+    label: str, result: NodeResult, mask: Path, place: Place, details: NodeDetails
+) -> dict[str, Any]:
+    """What a reader needs to know about a map of a run as a whole."""
+    percent = details.common.get("SignalScaling", "percent") == "percent"
+    signal = "%" if percent else "arbitrary"
+    content = {
+        "Description": RUN_MAPS[label].description,
+        "Level": details.level,
+        "Units": signal if RUN_MAPS[label].unit == "signal" else "1",
+        "Mask": f"bids::{mask.relative_to(place.output_dir).as_posix()}",
+        "Design": f"bids::{place.file('design.tsv').relative_to(place.output_dir)}",
+        "SoftwareVersion": f"boldglm {__version__}",
+        **details.common,
+    }
+    if label == "whiteness":
+        content["ShareNotWhite"] = result.whiteness["NotWhite"]
+        content["ShareExpected"] = result.whiteness["Expected"]
+    if label in SERIES and "RepetitionTime" not in content:
+        content["RepetitionTime"] = float(load_map(result.maps[label]).header.get_zooms()[3])
     return content
 
 

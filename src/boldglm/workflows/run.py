@@ -18,6 +18,7 @@ RUN_FIELDS = (
     "repetition_time",
     "start_time",
 )
+FITTED_FIELDS = ("fit_file", "mask_file", "mean_file", "run_maps", "whiteness")
 RESULT_FIELDS = (
     "result_file",
     "design_file",
@@ -45,6 +46,7 @@ def init_run_wf(
     noise_model: str = "auto",
     signal_scaling: str = "percent",
     smoothing: float | None = None,
+    maps: Sequence[str] = (),
     n_threads: int = 1,
     mem_gb: float = 1.0,
     name: str = "run_wf",
@@ -76,6 +78,9 @@ def init_run_wf(
         as for `boldglm.glm.fit`; ``"percent"`` or ``"none"``.
     smoothing : float, optional
         Full width at half maximum in mm of a Gaussian among the voxels of the mask.
+    maps : sequence of str
+        Maps of the run as a whole: of ``"rsquared"``, ``"whiteness"``, ``"dof"``, ``"ar"``,
+        ``"residuals"``, ``"fitted"``.
     n_threads : int
         With more than one, the series is decompressed ahead of the rest.
     mem_gb : float
@@ -138,8 +143,10 @@ def init_run_wf(
     )
     if smoothing is not None:
         fitted.inputs.smoothing = smoothing
+    fitted.inputs.maps = list(maps)
     notes = Node(Merge(3), name="left_out")
     tested = make_node(EstimateContrasts(contrasts=list(contrasts)), name="estimate_contrasts")
+    tested.inputs.maps = list(maps)
     from_inputs = [(field, field) for field in RUN_FIELDS if field != "mask_file"]
     workflow.connect([
         (inputnode, build, from_inputs),
@@ -150,7 +157,7 @@ def init_run_wf(
         (orthogonalized, notes, [("left_out", "in2")]),
         (fitted, notes, [("left_out", "in3")]),
         (notes, tested, [("out", "left_out")]),
-        (fitted, tested, [(field, field) for field in ("fit_file", "mask_file", "mean_file")]),
+        (fitted, tested, [(field, field) for field in FITTED_FIELDS]),
         (build, outputnode, [("design_file", "before_file")]),
         (orthogonalized, outputnode, [("design_file", "design_file")]),
         (fitted, outputnode, [("fit_file", "fit_file"), ("mask_file", "mask_file")]),

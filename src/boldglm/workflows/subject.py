@@ -36,6 +36,7 @@ class AppContext:
     command: str
     left_out: tuple[str, ...] = ()
     n_threads: int = 1
+    maps: tuple[str, ...] = ()  # of runs as a whole
     stamp: str = ""  # makes fingerprints new when everything is to be fitted again
 
 
@@ -131,7 +132,7 @@ def run_output(run: RunPlan, model: Model, context: AppContext) -> NodeOutput:
         node=model.run_node,
         level="run",
         entities=inputs.entities,
-        fingerprint=run.fingerprint + context.stamp,
+        fingerprint="-".join([run.fingerprint, *sorted(context.maps)]) + context.stamp,
         title=_title(inputs.entities, "task", "ses", "run", "acq", "dir"),
         facts=facts,
         details={
@@ -235,6 +236,7 @@ def _run_record(
         noise_model=model.noise_model,
         signal_scaling=model.signal_scaling,
         smoothing=model.smoothing,
+        maps=context.maps,
         n_threads=context.n_threads,
         mem_gb=_memory_gb(run),
         name="fit_wf",

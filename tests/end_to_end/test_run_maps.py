@@ -1,0 +1,96 @@
+"""Maps of a run as a whole, and what the report says of the residuals."""
+
+import json
+
+import nibabel as nib
+import numpy as np
+import pytest
+
+from boldglm.cli.main import main
+from boldglm.glm import fit, whiteness
+from boldglm.glm.explained import r_squared
+from boldglm.io.designs import read_design
+
+RUN = "node-run/sub-01/func/sub-01_task-cuetarget_run-1"
+ALL = ("rsquared", "whiteness", "dof", "ar", "residuals", "fitted")
+
+
+def participant(dataset, out, *options):
+    assert (
+        main([str(dataset), str(out), "participant", "--participant-label", "01", *options]) == 0
+    )
+
+
+def load(path):
+    return np.asarray(nib.load(path).dataobj, dtype=float)
+
+
+@pytest.fixture
+def everything(dataset, tmp_path):
+    participant(dataset, tmp_path / "out", "--signal-scaling", "none", "--maps", *ALL)
+    return tmp_path / "out"
+
+
+def test_maps_of_a_run_are_those_of_the_array_functions(dataset, everything):
+    mask = load(everything / f"{RUN}_desc-brain_mask.nii.gz") > 0
+    source = dataset / "sub-01/func/sub-01_task-cuetarget_run-1_bold.nii.gz"
+    bold = np.asarray(nib.load(source).dataobj)[mask].T
+    found = fit(bold, read_design(everything / f"{RUN}_design.tsv"), noise="auto")
+
+    def got(ending):
+        return load(everything / f"{RUN}_{ending}.nii.gz")[mask]
+
+    close = {"rtol": 1e-4, "atol": 1e-4}
+    np.testing.assert_allclose(got("stat-rsquared_statmap"), r_squared(bold, found), **close)
+    np.testing.assert_allclose(got("stat-whiteness_statmap"), whiteness(bold, found), **close)
+    np.testing.assert_allclose(got("stat-ar_statmap").T, found.ar, **close)
+    fitted, left = got("desc-fitted_bold").T, got("desc-residuals_bold").T
+    np.testing.assert_allclose(fitted + left, bold, rtol=1e-5)
+    np.testing.assert_allclose(
+        fitted, read_design(everything / f"{RUN}_design.tsv").matrix @ found.betas, rtol=1e-5
+    )
+    tested = [
+        np.broadcast_to(found.contrast(one).dof, found.n_voxels)
+        for one in ("cue", "target", "cue - target")
+    ]
+    np.testing.assert_allclose(got("stat-dof_statmap"), np.min(tested, axis=0), rtol=1e-4)
+
+
+def test_every_map_of_a_run_has_a_sidecar_that_says_what_it_is(everything):
+    for ending in ("stat-rsquared_statmap", "stat-ar_statmap", "desc-residuals_bold"):
+        said = json.loads((everything / f"{RUN}_{ending}.json").read_text())
+        assert said["Description"]
+        assert said["NoiseModel"] == "auto"
+    assert said["RepetitionTime"] == 2.0
+    assert said["Units"] == "arbitrary"
+    white = json.loads((everything / f"{RUN}_stat-whiteness_statmap.json").read_text())
+    assert white["ShareExpected"] == 0.01
+    assert white["ShareNotWhite"] < 0.05
+
+
+def test_maps_that_are_asked_for_later_are_written_then(dataset, tmp_path):
+    participant(dataset, tmp_path / "out")
+    assert not (tmp_path / "out" / f"{RUN}_stat-rsquared_statmap.nii.gz").exists()
+
+    participant(dataset, tmp_path / "out", "--maps", "rsquared")
+
+    assert (tmp_path / "out" / f"{RUN}_stat-rsquared_statmap.nii.gz").exists()
+
+
+def test_the_report_warns_where_the_noise_model_fails(dataset, tmp_path):
+    participant(dataset, tmp_path / "ols", "--noise-model", "ols")
+    participant(dataset, tmp_path / "auto")
+
+    ols, auto = ((tmp_path / name / "sub-01.html").read_text() for name in ("ols", "auto"))
+
+    assert "leaves autocorrelation" in ols
+    assert "use --noise-model auto" in ols
+    assert "leaves autocorrelation" not in auto
+    assert "not white at p &lt; .01 in" in auto
+
+
+def test_a_map_nobody_knows_is_refused(dataset, tmp_path, capsys):
+    code = main([str(dataset), str(tmp_path / "out"), "participant", "--maps", "rsquare"])
+
+    assert code == 2
+    assert "did you mean 'rsquared'?" in capsys.readouterr().err
