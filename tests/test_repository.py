@@ -174,7 +174,7 @@ def test_the_choices_of_the_command_line_are_those_of_the_numerics_and_of_model_
     assert set(model_file.CONVOLVE_MODELS) == set(methods.HRF_WORDS) == families
     assert command_line.NOISE_MODELS == model_file.NOISE_MODELS == glm.NOISE_MODELS
     assert command_line.SIGNAL_SCALINGS == model_file.SIGNAL_SCALINGS
-    assert command_line.RUN_MAPS == tuple(derivatives.RUN_MAPS)
+    assert tuple(derivatives.RUN_MAPS) == command_line.RUN_MAPS
     assert set(command_line.CONTRAST_MAPS) == set(derivatives.STATISTICS) - {"dof"}
     assert set(methods.NOISE_WORDS) == set(glm.NOISE_MODELS)
 
