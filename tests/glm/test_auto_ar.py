@@ -146,7 +146,7 @@ def test_a_variance_ratio_is_the_true_over_the_stated_variance():
     lagged = LaggedBasis(basis, 2)
     inverse = np.linalg.inv(lagged.normal_matrices(precision_of(used)))
     row = rng.normal(size=4)
-    pairs = Pairs(true, used, stated_variances(lagged, true, used), np.ones((1, 1)))
+    pairs = Pairs(true, used, stated_variances(lagged, inverse, true, used), np.ones((1, 1)))
 
     V = full_covariance(true[:, 0], 60)
     Q = np.linalg.inv(full_covariance(used[:, 0], 60))

@@ -27,7 +27,7 @@ def test_a_true_model_leaves_standard_normal_values(noise):
     assert abs(left.mean()) < 0.1
     # less than 1 where every voxel has its own estimate, whose scatter looks like variety
     assert 0.8 < left.std() < 1.1
-    assert 0.002 < (left > 2.33).mean() < 0.018
+    assert 0.002 < (left > 2.33).mean() < 0.025
 
 
 def test_a_model_that_is_too_simple_is_seen():

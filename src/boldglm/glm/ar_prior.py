@@ -71,11 +71,15 @@ class PartialStatistic:
         """Return s of n voxels, from lag sums of shape (order + 1, n); (order, n)."""
         return np.arctanh(autocovariances_to_partial(sums))
 
-    def simulated(self, z: FloatArray, rng: np.random.Generator) -> FloatArray:
-        """Return s of simulated series, one for each column of z; (order, n)."""
+    def residuals(self, z: FloatArray, rng: np.random.Generator) -> FloatArray:
+        """Return OLS residuals of simulated series, one for each column of z; (n_scans, n)."""
         series = simulate(partial_to_ar(np.tanh(z)), len(self.basis), rng)
         series -= self.basis @ (self.basis.T @ series)
-        return self(lag_sums(series, self.order))
+        return series
+
+    def simulated(self, z: FloatArray, rng: np.random.Generator) -> FloatArray:
+        """Return s of simulated series, one for each column of z; (order, n)."""
+        return self(lag_sums(self.residuals(z, rng), self.order))
 
     def expectation(self, z: FloatArray) -> FloatArray:
         """Return s of expected lag sums; the expectation of s in long series."""

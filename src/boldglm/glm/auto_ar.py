@@ -20,9 +20,9 @@ from boldglm.glm.ar_prior import ARPrior, PartialStatistic, draw, learn_prior, p
 from boldglm.glm.autoregression import partial_to_ar, precision_of
 from boldglm.glm.kernels import FloatArray
 from boldglm.glm.kinds import Residuals, cells, gls_by_kinds, ols_residuals
-from boldglm.glm.lagged_basis import LaggedBasis
+from boldglm.glm.lagged_basis import LaggedBasis, lag_sums, left_over, precision_times
 from boldglm.glm.linear_model import LinearModel, Series
-from boldglm.glm.moments import ContrastMoments
+from boldglm.glm.moments import ContrastMoments, whiteness_lags
 from boldglm.glm.residual_autocovariance import effective_voxels
 from boldglm.glm.small_sample import Pairs, corrections, spectra, stated_variances, variance_ratios
 
@@ -54,6 +54,8 @@ class AutoEstimates:
         What corrections depend on, of each kind.
     pairs_true, pairs_estimated, pairs_stated, pairs_terms : ndarray of shape (…, n_pairs)
         As in `boldglm.glm.small_sample.Pairs`.
+    left_of_simulated : ndarray of shape (n_lags, n_pairs)
+        Autocorrelations that prewhitening left in the simulated series.
     basis : ndarray of shape (n_scans, rank)
         U.
     """
@@ -68,6 +70,7 @@ class AutoEstimates:
     pairs_estimated: FloatArray
     pairs_stated: FloatArray
     pairs_terms: FloatArray
+    left_of_simulated: FloatArray
     basis: FloatArray
 
     @property
@@ -174,12 +177,13 @@ def estimate_auto(
     """
     order = order_for(model.n_scans, model.dof)
     found = ols_residuals(bold, model, block_size, order=max(order, 1), n_sample=SAMPLE)
-    learnt = _learn(found, model, order) if order and not found.silent.all() else _white(found)
+    usable = order > 0 and not found.silent.all()
+    learnt = _learn(found, model, order) if usable else _white(found, model)
     sigma2 = gls_by_kinds(bold, model, found, learnt.which, precision_of(learnt.kinds))
     pairs = learnt.pairs
     return model, AutoEstimates(
         found.coordinates, found.means, sigma2, learnt.which, learnt.kinds, learnt.terms,
-        pairs.true, pairs.estimated, pairs.stated, pairs.terms, model.basis,
+        pairs.true, pairs.estimated, pairs.stated, pairs.terms, learnt.left, model.basis,
     )  # fmt: skip
 
 
@@ -191,6 +195,7 @@ class _Learnt:
     kinds: FloatArray
     terms: FloatArray
     pairs: Pairs
+    left: FloatArray  # autocorrelations that are left in what was simulated
 
 
 def _learn(found: Residuals, model: LinearModel, order: int) -> _Learnt:
@@ -203,15 +208,18 @@ def _learn(found: Residuals, model: LinearModel, order: int) -> _Learnt:
     n_effective = min(
         effective_voxels(found.sample, model.basis, prior.mean_ar()), float(heard.sum())
     )
-    pairs = simulate_pairs(statistic, prior, n_effective, rng)
-    return _Learnt(which, partial_to_ar(np.tanh(z)), _terms(prior, z), pairs)
+    pairs, left = simulate_pairs(statistic, prior, n_effective, rng)
+    return _Learnt(which, partial_to_ar(np.tanh(z)), _terms(prior, z), pairs, left)
 
 
-def _white(found: Residuals) -> _Learnt:
+def _white(found: Residuals, model: LinearModel) -> _Learnt:
     """Return white noise for all, where there are too few scans to tell, or no noise at all."""
     none, one = np.zeros((1, 1)), np.ones((1, 1))
     which = np.zeros(found.means.size, dtype=np.int32)
-    return _Learnt(which, none, one, Pairs(none, none, one[0], one))
+    series = np.random.default_rng(SEED).standard_normal((model.n_scans, N_PAIRS))
+    series -= model.basis @ (model.basis.T @ series)
+    left = left_over(series, np.zeros((0, N_PAIRS)), whiteness_lags(model.n_scans))
+    return _Learnt(which, none, one, Pairs(none, none, one[0], one), left)
 
 
 def _kinds(prior: ARPrior, s: FloatArray) -> tuple[NDArray[np.integer], FloatArray]:
@@ -229,7 +237,7 @@ def _kinds(prior: ARPrior, s: FloatArray) -> tuple[NDArray[np.integer], FloatArr
 
 def simulate_pairs(
     statistic: PartialStatistic, prior: ARPrior, n_effective: float, rng: np.random.Generator
-) -> Pairs:
+) -> tuple[Pairs, FloatArray]:
     """Simulate runs on the design with noise as varied as the run's, and estimate it.
 
     Parameters
@@ -246,15 +254,24 @@ def simulate_pairs(
 
     Returns
     -------
-    Pairs
+    tuple of (Pairs, ndarray of shape (n_lags, n_pairs))
+        True and estimated noise, and the autocorrelations that prewhitening by the estimated
+        one left in the GLS residuals.
     """
     covariance = (prior.axes * (prior.differences + 1 / n_effective)) @ prior.axes.T
     normal = rng.standard_normal((statistic.order, N_PAIRS))
     z = draw(prior.mean, covariance, normal)
-    true = partial_to_ar(np.tanh(z))
-    estimated = partial_to_ar(np.tanh(prior.estimate(statistic.simulated(z, rng))))
-    stated = stated_variances(LaggedBasis(statistic.basis, statistic.order), true, estimated)
-    return Pairs(true, estimated, stated, _terms(prior, z))
+    basis, lagged = statistic.basis, LaggedBasis(statistic.basis, statistic.order)
+    residuals = statistic.residuals(z, rng)
+    s = statistic(lag_sums(residuals, statistic.order))
+    true, estimated = (partial_to_ar(np.tanh(one)) for one in (z, prior.estimate(s)))
+    noise = precision_of(estimated)
+    inverses = np.asarray(np.linalg.inv(lagged.normal_matrices(noise)), dtype=np.float64)
+    g = basis.T @ precision_times(residuals, noise)
+    residuals -= basis @ np.einsum("nij,jn->in", inverses, g)
+    left = left_over(residuals, estimated, whiteness_lags(len(basis)))
+    stated = stated_variances(lagged, inverses, true, estimated)
+    return Pairs(true, estimated, stated, _terms(prior, z)), left
 
 
 def _terms(prior: ARPrior, z: FloatArray) -> FloatArray:

@@ -68,6 +68,11 @@ class ExactAREstimates:
     z_covariance: FloatArray
     basis: FloatArray
 
+    @property
+    def left_of_simulated(self) -> None:
+        """No series were simulated and kept."""
+        return None
+
     @cached_property
     def lagged(self) -> LaggedBasis:
         """Products of the basis with its shifts."""

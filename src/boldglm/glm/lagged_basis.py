@@ -101,6 +101,41 @@ def precision_times(series: FloatArray, noise: Precision) -> FloatArray:
     return np.asarray(result)
 
 
+def left_over(residuals: FloatArray, ar: FloatArray, n_lags: int) -> FloatArray:
+    """Return the autocorrelations of residuals after prewhitening.
+
+    Parameters
+    ----------
+    residuals : ndarray of shape (n_scans, n)
+        One series a column.
+    ar : ndarray of shape (order, n)
+        Autoregressive coefficients that are taken out.
+    n_lags : int
+        How many lags, from 1 on.
+
+    Returns
+    -------
+    ndarray of shape (n_lags, n)
+        0 where there is no residual.
+
+    Examples
+    --------
+    What halves at every scan is explained by a coefficient of 1/2:
+
+    >>> halving = 0.5 ** np.arange(6.0)[:, np.newaxis]
+    >>> left_over(halving, np.array([[0.5]]), 2).ravel().tolist()
+    [0.0, 0.0]
+    """
+    order, n_scans = len(ar), len(residuals)
+    filtered = residuals[order:].copy()
+    part = np.empty_like(filtered)
+    for lag, coefficients in enumerate(ar, start=1):
+        np.multiply(coefficients, residuals[order - lag : n_scans - lag], out=part)
+        filtered -= part
+    sums = lag_sums(filtered, n_lags)
+    return np.asarray(sums[1:] / np.where(sums[0] > 0, sums[0], 1.0))
+
+
 def lag_sums(series: FloatArray, order: int) -> FloatArray:
     """Return sums of products of each series with itself, at lags 0 to `order`.
 

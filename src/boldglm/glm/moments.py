@@ -70,6 +70,13 @@ class NoiseEstimates(Protocol):
     def ar(self) -> FloatArray | None:
         """Autoregressive coefficients, if the model has any; (order, n_voxels)."""
 
+    @property
+    def left_of_simulated(self) -> FloatArray | None:
+        """Autocorrelations that prewhitening left in series simulated for it, if there are any.
+
+        Shape (`whiteness_lags`, n_series); of residuals of the same design.
+        """
+
     def contrast_moments(self, rows: FloatArray) -> ContrastMoments:
         """Return the covariance of the estimates of some contrasts, of shape (q, rank)."""
 
@@ -188,6 +195,17 @@ def satterthwaite(
     slopes = along / values[..., np.newaxis]
     spread = np.einsum("map,mpr,mar->ma", slopes, parameter_covariance, slopes, optimize=True)
     return np.asarray(2.0 / (2.0 / dof + spread))
+
+
+def whiteness_lags(n_scans: int) -> int:
+    """Return at how many lags residuals are looked at for autocorrelation: 8, or fewer.
+
+    Examples
+    --------
+    >>> whiteness_lags(200), whiteness_lags(12)
+    (8, 2)
+    """
+    return max(min(8, n_scans // 5), 1)
 
 
 def blocks_of(n_voxels: int) -> Iterator[slice]:

@@ -57,6 +57,11 @@ class NilearnAR1Estimates:
         """Autoregressive coefficients, (1, n_voxels)."""
         return self.rho[np.newaxis, self.which]
 
+    @property
+    def left_of_simulated(self) -> None:
+        """No series were simulated and kept."""
+        return None
+
     def contrast_moments(self, rows: FloatArray) -> ContrastMoments:
         """Return covariances of estimates; see `boldglm.glm.moments`.
 

@@ -41,6 +41,11 @@ class OLSEstimates:
         """White noise has no autoregressive coefficients."""
         return None
 
+    @property
+    def left_of_simulated(self) -> None:
+        """No series were simulated and kept."""
+        return None
+
     def contrast_moments(self, rows: FloatArray) -> ContrastMoments:
         """Return covariances of estimates; see `boldglm.glm.moments`.
 

@@ -69,13 +69,17 @@ def spectra(ar: FloatArray, n_scans: int) -> FloatArray:
     return np.asarray(np.fft.rfft(circular, axis=1).real * weights)
 
 
-def stated_variances(lagged: LaggedBasis, true: FloatArray, estimated: FloatArray) -> FloatArray:
+def stated_variances(
+    lagged: LaggedBasis, inverses: FloatArray, true: FloatArray, estimated: FloatArray
+) -> FloatArray:
     """Return what the estimate of the variance of the innovations is expected to be.
 
     Parameters
     ----------
     lagged : LaggedBasis
         Of the design.
+    inverses : ndarray of shape (n, rank, rank)
+        M⁻¹ of the estimated coefficients.
     true, estimated : ndarray of shape (order, n)
         Coefficients that the noise has, with innovations of variance 1, and those of the
         weights.
@@ -88,7 +92,9 @@ def stated_variances(lagged: LaggedBasis, true: FloatArray, estimated: FloatArra
     Examples
     --------
     >>> lagged = LaggedBasis(np.full((9, 1), 1 / 3), 1)
-    >>> stated_variances(lagged, np.array([[0.3]]), np.array([[0.3]])).round(6).tolist()
+    >>> ar = np.array([[0.3]])
+    >>> inverse = np.linalg.inv(lagged.normal_matrices(precision_of(ar)))
+    >>> stated_variances(lagged, inverse, ar, ar).round(6).tolist()
     [1.0]
     """
     n_scans, rank = lagged.basis.shape
@@ -96,7 +102,7 @@ def stated_variances(lagged: LaggedBasis, true: FloatArray, estimated: FloatArra
     for start in range(0, true.shape[1], PAIRS_AT_ONCE):
         some = slice(start, start + PAIRS_AT_ONCE)
         noise = precision_of(estimated[:, some])
-        root = np.linalg.cholesky(np.linalg.inv(lagged.normal_matrices(noise)))
+        root = np.linalg.cholesky(inverses[some])
         weighted = lagged.weighted_basis(noise)
         # Single precision is enough for an average over pairs.
         scaled = (root.transpose(0, 2, 1) @ weighted.transpose(0, 2, 1)).astype(np.float32)

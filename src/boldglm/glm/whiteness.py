@@ -12,10 +12,10 @@ import numpy as np
 from boldglm.glm.autoregression import simulate
 from boldglm.glm.fit import Fit, fit
 from boldglm.glm.kernels import FloatArray
-from boldglm.glm.lagged_basis import lag_sums
+from boldglm.glm.lagged_basis import left_over
 from boldglm.glm.linear_model import Series
+from boldglm.glm.moments import whiteness_lags
 
-N_LAGS = 8
 PIECE = 50  # voxels side by side of a sample
 N_SIMULATED = 3000
 SEED = 1978
@@ -45,10 +45,12 @@ def whiteness(
 
     Notes
     -----
-    Q = (r - m)' S⁻¹ (r - m) over lags 1 to 8, as the portmanteau test of Ljung and Box [1]_,
-    except that m and S are not those of an infinite series: three thousand series are simulated
-    with the coefficients of the run's voxels, fitted in the same way on the same design, and
-    give m, S and the scale and degrees of freedom of Q, whose cube root is nearly normal [2]_.
+    Q = (r - m)' S⁻¹ (r - m) over lags 1 to 8 (fewer in runs under 40 scans), as the
+    portmanteau test of Ljung and Box [1]_, except that m and S are not those of an infinite
+    series: three thousand series are simulated with the coefficients of the run's voxels and
+    fitted in the same way on the same design (those that a noise model has simulated for its
+    own use serve as well). They also give the scale and degrees of freedom of Q, whose cube
+    root is nearly normal [2]_.
 
     References
     ----------
@@ -69,9 +71,11 @@ def whiteness(
     (True, True)
     """
     pieces = _pieces(found.n_voxels, n_sample, block_size)
-    series, simulated = _simulated(found)
     seen = _autocorrelations_left(bold, found, pieces)
-    null = _autocorrelations_left(series, simulated, _pieces(N_SIMULATED, None, block_size))
+    null = found.estimates.left_of_simulated
+    if null is None:
+        series, simulated = _simulated(found)
+        null = _autocorrelations_left(series, simulated, _pieces(N_SIMULATED, None, block_size))
     mean = null.mean(axis=1, keepdims=True)
     root = np.linalg.inv(np.linalg.cholesky(np.cov(null)))
     known = ((root @ (null - mean)) ** 2).sum(axis=0)
@@ -104,25 +108,13 @@ def _simulated(found: Fit) -> tuple[FloatArray, Fit]:
 
 
 def _autocorrelations_left(bold: Series, found: Fit, pieces: list[slice]) -> FloatArray:
-    """Return r of the voxels of some blocks, (N_LAGS, n)."""
-    order = 0 if found.ar is None else len(found.ar)
+    """Return r of the voxels of some blocks, (n_lags, n)."""
     ar = np.zeros((0, found.n_voxels)) if found.ar is None else found.ar
-    n_scans, results = found.n_scans, [np.empty((N_LAGS, 0))]
-    widest = max((piece.stop - piece.start for piece in pieces), default=0)
-    buffer = np.empty((3, n_scans * widest))
+    n_lags = whiteness_lags(found.n_scans)
+    results = [np.empty((n_lags, 0))]
     for piece in pieces:
-        width = piece.stop - piece.start
-        signal, fitted = (one[: n_scans * width].reshape(n_scans, -1) for one in buffer[:2])
-        np.copyto(signal, bold[:, piece])
-        np.matmul(found.model.basis, found.estimates.coordinates[:, piece], out=fitted)
-        fitted += found.estimates.means[piece]
-        signal -= fitted
-        filtered, part = fitted[order:], buffer[2, : (n_scans - order) * width]
-        part = part.reshape(n_scans - order, -1)
-        filtered[:] = signal[order:]
-        for lag, coefficients in enumerate(ar[:, piece], start=1):
-            np.multiply(coefficients, signal[order - lag : n_scans - lag], out=part)
-            filtered -= part
-        sums = lag_sums(filtered, N_LAGS)
-        results.append(sums[1:] / np.where(sums[0] > 0, sums[0], 1.0))
+        residuals = np.array(bold[:, piece], dtype=np.float64)
+        residuals -= found.model.basis @ found.estimates.coordinates[:, piece]
+        residuals -= found.estimates.means[piece]
+        results.append(left_over(residuals, ar[:, piece], n_lags))
     return np.concatenate(results, axis=1)
