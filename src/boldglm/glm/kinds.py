@@ -131,10 +131,13 @@ def gls_by_kinds(
     twice = noise.band * np.where(np.arange(order + 1) == 0, 1.0, 2.0)[:, np.newaxis]
     sigma2 = np.empty(bold.shape[1])
     buffer = np.empty(bold.shape[0] * VOXELS_AT_ONCE)
+    kept = (found.coordinates, found.sums, found.ends)
+    step = _voxels_at_once(bold)
+    spares = [np.empty((len(values), step)) for values in kept]
     for voxels, arrangement, signals in _sorted_by_kind(bold, which):
         b, sums, ends = (
-            np.take(values[:, voxels], arrangement, axis=1)
-            for values in (found.coordinates, found.sums, found.ends)
+            _arranged(values[:, voxels], arrangement, spare)
+            for values, spare in zip(kept, spares, strict=True)
         )
         means, squares = found.means[voxels][arrangement], np.empty(arrangement.size)
         for kind, weighted, piece in _pieces(which[voxels][arrangement], lagged, noise):
@@ -152,7 +155,8 @@ def gls_by_kinds(
             squares[piece] -= np.einsum("sv,sv->v", stop, noise.last[kind] @ stop)
         back = np.empty_like(arrangement)
         back[arrangement] = np.arange(arrangement.size)
-        found.coordinates[:, voxels] = np.take(b, back, axis=1)
+        for row, target in zip(b, found.coordinates[:, voxels], strict=True):
+            np.take(row, back, out=target, mode="clip")
         sigma2[voxels] = squares[back]
     sigma2 = np.maximum(sigma2, 0.0) / model.dof
     sigma2[found.silent] = 0.0
@@ -161,8 +165,7 @@ def gls_by_kinds(
 
 def _sorted_by_kind(bold: Series, which: NDArray) -> Iterator[tuple[slice, NDArray, NDArray]]:
     """Yield voxels, the order of their kinds, and their signals in this order."""
-    n_scans, n_voxels = bold.shape
-    step = max(1, BYTES_AT_ONCE // (n_scans * np.dtype(bold.dtype).itemsize))
+    n_voxels, step = bold.shape[1], _voxels_at_once(bold)
     buffer = np.empty(0, dtype=bold.dtype)
     for start in range(0, n_voxels, step):
         voxels = slice(start, min(start + step, n_voxels))
@@ -171,9 +174,22 @@ def _sorted_by_kind(bold: Series, which: NDArray) -> Iterator[tuple[slice, NDArr
         if buffer.dtype != signals.dtype or len(buffer) < signals.size:
             buffer = np.empty(signals.size, dtype=signals.dtype)
         arranged = buffer[: signals.size].reshape(signals.shape)
-        # "clip" spares take a copy that it makes in case an index is out of range
         np.take(signals, order, axis=1, out=arranged, mode="clip")
         yield voxels, order, arranged
+
+
+def _voxels_at_once(bold: Series) -> int:
+    n_scans, n_voxels = bold.shape
+    return max(1, min(BYTES_AT_ONCE // (n_scans * np.dtype(bold.dtype).itemsize), n_voxels))
+
+
+def _arranged(values: FloatArray, order: NDArray, spare: FloatArray) -> FloatArray:
+    """Return columns in another order, in memory that is there already."""
+    result = spare[:, : order.size]
+    for row, target in zip(values, result, strict=True):
+        # "clip" spares take a copy that it makes in case an index is out of range
+        np.take(row, order, out=target, mode="clip")
+    return result
 
 
 def _pieces(

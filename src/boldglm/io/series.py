@@ -18,7 +18,7 @@ from boldglm.io.images import BoldHeader, read_bold_header, read_mask
 from boldglm.io.spool import BlockSpool, HeldSeries, VolumeSpool
 from boldglm.io.volumes import RunningSummary, file_positions, stream_volumes
 
-HELD_BYTES = 2**26  # of a series that may lie in memory; longer ones go to a temporary file
+HELD_BYTES = 2**27  # of a series that may lie in memory; longer ones go to a temporary file
 
 _NO_VOXEL = (
     "{} has no voxel to analyse: inside the mask every voxel is constant, not finite or without a "

@@ -23,7 +23,7 @@ from boldglm.workflows.outputs import NodeOutput, init_outputs_wf
 from boldglm.workflows.plan import Analysis, RunPlan
 from boldglm.workflows.run import init_run_wf
 
-# A fit holds libraries, at most 64 MiB of the series, and a few blocks, whatever the length of a
+# A fit holds libraries, at most 128 MiB of the series, and a few blocks, whatever the length of a
 # run; its estimates are about as many float64 a voxel as the design has columns, and some more.
 FIT_GB, OTHER_ESTIMATES = 0.4, 30
 
