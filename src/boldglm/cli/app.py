@@ -18,6 +18,7 @@ from boldglm.io.default_model import DefaultModelOptions
 from boldglm.io.derivatives import RUN_MAPS, prepare_output, write_json
 from boldglm.io.query import find_runs
 from boldglm.io.selection import Selection
+from boldglm.io.trials import trial_shape
 from boldglm.workflows.execution import Execution, execute
 from boldglm.workflows.group import init_group_wf, plan_group
 from boldglm.workflows.plan import Analysis, ModelChoice, make_plan
@@ -40,6 +41,9 @@ def run_participant(options: argparse.Namespace, command: str) -> int:
     )
     found = find_runs(options.bids_dir, selection, options.derivatives, options.space)
     plan = make_plan(found.runs, _model_choice(options))
+    if options.single_trials is not None:
+        for analysis in plan:
+            trial_shape(analysis.model.hrf_model)
     if options.dry_run:
         show_plan(plan, found.left_out, sys.stdout)
         return 0
@@ -120,6 +124,7 @@ def _context(options: argparse.Namespace, command: str, left_out: tuple[str, ...
         left_out=left_out,
         n_threads=options.omp_nthreads,
         maps=tuple(dict.fromkeys(one for one in options.maps or () if one in RUN_MAPS)),
+        single_trials=options.single_trials,
         stamp=f"-{uuid.uuid4().hex[:8]}" if options.fresh else "",
     )
 

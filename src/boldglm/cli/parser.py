@@ -278,6 +278,14 @@ def _add_outputs(parser: argparse.ArgumentParser) -> None:
         "F, z, p): any of " + ", ".join(RUN_MAPS),
     )
 
+    group.add_argument(
+        "--single-trials",
+        "--single_trials",
+        choices=("lsa", "lss"),
+        help="also estimate the response to every trial, a volume each: lsa, all trials in one "
+        "model; lss, each in a model of its own beside the other trials of each condition",
+    )
+
 
 def _map_name(text: str) -> str:
     """Check the name of a map."""

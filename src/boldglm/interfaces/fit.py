@@ -103,6 +103,7 @@ class _EstimateContrastsInput(BaseInterfaceInputSpec):
     left_out = traits.List(traits.Str, desc="what was left out before, kept with the result")
     run_maps = traits.Dict(desc="as FitGLM gives them, kept with the result")
     whiteness = traits.Dict(desc="as FitGLM gives it, kept with the result")
+    trial_maps = traits.Dict(desc="as EstimateSingleTrials gives them, kept with the result")
     maps = traits.List(
         traits.Enum(*RUN_MAPS), desc="as FitGLM has it; dof is written here, from the contrasts"
     )
@@ -136,7 +137,8 @@ class EstimateContrasts(SimpleInterface):
             tuple(self.inputs.left_out) if isdefined(self.inputs.left_out) else (),
         )
         given = self.inputs.run_maps if isdefined(self.inputs.run_maps) else {}
-        run_maps = {label: Path(path) for label, path in given.items()}
+        trials = self.inputs.trial_maps if isdefined(self.inputs.trial_maps) else {}
+        run_maps = {label: Path(path) for label, path in {**given, **trials}.items()}
         if isdefined(self.inputs.maps) and "dof" in self.inputs.maps:
             run_maps["dof"] = fewest_dof(result, Path(runtime.cwd))
         white = self.inputs.whiteness if isdefined(self.inputs.whiteness) else {}

@@ -57,6 +57,20 @@ RUN_MAPS = {
         Statistic("fitted", "signal", "Signal that the design explains, with its mean (4-D)"),
     )
 }
+TRIAL_MAPS = {
+    statistic.label: statistic
+    for statistic in (
+        Statistic("trialeffect", "signal", "Response to each trial, a volume each (4-D)"),
+        Statistic("trialt", "1", "Student's t of each trial, a volume each (4-D)"),
+        Statistic("trials", "", "What the volumes are: a row each, with onset, duration, "
+                  "trial_type, variance_factor (variance for white noise of 1) and dof"),
+    )
+}  # fmt: skip
+_TRIAL_ENDINGS = {
+    "trialeffect": "desc-trials_stat-effect_statmap.nii.gz",
+    "trialt": "desc-trials_stat-t_statmap.nii.gz",
+    "trials": "desc-trials_events.tsv",
+}
 SERIES = ("residuals", "fitted")  # run maps that are BOLD series
 
 FILES = {
@@ -96,6 +110,12 @@ series `..._desc-<label>_bold.nii.gz`.
 |---|---|---|
 {run_maps}
 
+With `--single-trials`, of each run:
+
+| file | unit | what it is |
+|---|---|---|
+{trial_maps}
+
 Beside them: `dataset_description.json`, `models/model-<name>_smdl.json` (the model as run),
 `sub-<label>.html` and `group.html` (reports), pictures under `sub-<label>/figures/`, and `logs/`
 (settings, crash files, and the records that resuming relies on).
@@ -108,6 +128,10 @@ def outputs_page() -> str:
         files="\n".join(f"| `..._{ending}` | {text} |" for ending, text in FILES.items()),
         statistics=_rows(STATISTICS),
         run_maps=_rows(RUN_MAPS),
+        trial_maps="\n".join(
+            f"| `..._{_TRIAL_ENDINGS[one.label]}` | {one.unit} | {one.description} |"
+            for one in TRIAL_MAPS.values()
+        ),
     )
 
 
@@ -179,7 +203,9 @@ class Place:
         return self.folder / _joined(self.stem, ending)
 
     def run_map(self, label: str) -> Path:
-        """Return the path of a map of the table `RUN_MAPS`."""
+        """Return the path of a file of the tables `RUN_MAPS` and `TRIAL_MAPS`."""
+        if label in TRIAL_MAPS:
+            return self.folder / _joined(self.stem, _TRIAL_ENDINGS[label])
         kind = RUN_MAPS[label].label
         series = kind in SERIES
         ending = f"desc-{kind}_bold.nii.gz" if series else f"stat-{kind}_statmap.nii.gz"

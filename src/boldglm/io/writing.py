@@ -16,6 +16,7 @@ from boldglm.io.derivatives import (
     RUN_MAPS,
     SERIES,
     STATISTICS,
+    TRIAL_MAPS,
     Place,
     camel_case,
     read_json,
@@ -184,10 +185,11 @@ def _run_map_sidecar(
     """What a reader needs to know about a map of a run as a whole."""
     percent = details.common.get("SignalScaling", "percent") == "percent"
     signal = "%" if percent else "arbitrary"
+    statistic = {**RUN_MAPS, **TRIAL_MAPS}[label]
     content = {
-        "Description": RUN_MAPS[label].description,
+        "Description": statistic.description,
         "Level": details.level,
-        "Units": signal if RUN_MAPS[label].unit == "signal" else "1",
+        "Units": signal if statistic.unit == "signal" else "1",
         "Mask": f"bids::{mask.relative_to(place.output_dir).as_posix()}",
         "Design": f"bids::{place.file('design.tsv').relative_to(place.output_dir)}",
         "SoftwareVersion": f"boldglm {__version__}",

@@ -6,7 +6,13 @@ from typing import Any
 from nipype.interfaces.utility import IdentityInterface, Merge
 from nipype.pipeline.engine import Node, Workflow
 
-from boldglm.interfaces import BuildDesign, EstimateContrasts, FitGLM, OrthogonalizeDesign
+from boldglm.interfaces import (
+    BuildDesign,
+    EstimateContrasts,
+    EstimateSingleTrials,
+    FitGLM,
+    OrthogonalizeDesign,
+)
 from boldglm.workflows.nodes import make_node
 
 RUN_FIELDS = (
@@ -47,6 +53,7 @@ def init_run_wf(
     signal_scaling: str = "percent",
     smoothing: float | None = None,
     maps: Sequence[str] = (),
+    single_trials: str | None = None,
     n_threads: int = 1,
     mem_gb: float = 1.0,
     name: str = "run_wf",
@@ -81,6 +88,8 @@ def init_run_wf(
     maps : sequence of str
         Maps of the run as a whole: of ``"rsquared"``, ``"whiteness"``, ``"dof"``, ``"ar"``,
         ``"residuals"``, ``"fitted"``.
+    single_trials : {"lsa", "lss"}, optional
+        Estimate every trial as well, all in one model or each in its own.
     n_threads : int
         With more than one, the series is decompressed ahead of the rest.
     mem_gb : float
@@ -144,7 +153,7 @@ def init_run_wf(
     if smoothing is not None:
         fitted.inputs.smoothing = smoothing
     fitted.inputs.maps = list(maps)
-    notes = Node(Merge(3), name="left_out")
+    notes = Node(Merge(3 if single_trials is None else 4), name="left_out")
     tested = make_node(EstimateContrasts(contrasts=list(contrasts)), name="estimate_contrasts")
     tested.inputs.maps = list(maps)
     from_inputs = [(field, field) for field in RUN_FIELDS if field != "mask_file"]
@@ -166,4 +175,24 @@ def init_run_wf(
             for field in ("result_file", "effect_files", "variance_files", "stat_files", "z_files")
         ]),
     ])  # fmt: skip
+    if single_trials is not None:
+        trials = make_node(
+            EstimateSingleTrials(
+                method=single_trials,
+                hrf_model=hrf_model,
+                noise_model=noise_model,
+                signal_scaling=signal_scaling,
+            ),
+            name="single_trials",
+            mem_gb=mem_gb,
+        )
+        if smoothing is not None:
+            trials.inputs.smoothing = smoothing
+        workflow.connect([
+            (inputnode, trials, [(field, field) for field in ("bold_file", "events_file")]),
+            (orthogonalized, trials, [("design_file", "design_file")]),
+            (fitted, trials, [("mask_file", "mask_file")]),
+            (trials, notes, [("left_out", "in4")]),
+            (trials, tested, [("maps", "trial_maps")]),
+        ])  # fmt: skip
     return workflow

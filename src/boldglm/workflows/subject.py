@@ -37,6 +37,7 @@ class AppContext:
     left_out: tuple[str, ...] = ()
     n_threads: int = 1
     maps: tuple[str, ...] = ()  # of runs as a whole
+    single_trials: str | None = None  # "lsa" or "lss"
     stamp: str = ""  # makes fingerprints new when everything is to be fitted again
 
 
@@ -132,7 +133,10 @@ def run_output(run: RunPlan, model: Model, context: AppContext) -> NodeOutput:
         node=model.run_node,
         level="run",
         entities=inputs.entities,
-        fingerprint="-".join([run.fingerprint, *sorted(context.maps)]) + context.stamp,
+        fingerprint="-".join(
+            [run.fingerprint, *sorted(context.maps), *filter(None, [context.single_trials])]
+        )
+        + context.stamp,
         title=_title(inputs.entities, "task", "ses", "run", "acq", "dir"),
         facts=facts,
         details={
@@ -237,6 +241,7 @@ def _run_record(
         signal_scaling=model.signal_scaling,
         smoothing=model.smoothing,
         maps=context.maps,
+        single_trials=context.single_trials,
         n_threads=context.n_threads,
         mem_gb=_memory_gb(run),
         name="fit_wf",

@@ -1,0 +1,143 @@
+"""Single-trial estimates of a run as files: 4-D maps with a volume a trial, and their table."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from boldglm.errors import BadDataError
+from boldglm.glm import Design, convolve_events, hrf_basis
+from boldglm.glm.single_trials import SingleTrials, least_squares_all, least_squares_separate
+from boldglm.io.events import PREFIX, Events
+from boldglm.io.images import write_bytes, write_series
+from boldglm.io.series import MaskedRun
+
+METHODS = ("lsa", "lss")
+
+
+@dataclass(frozen=True)
+class TrialChoices:
+    """How single trials are estimated."""
+
+    method: str  # "lsa" or "lss"
+    hrf_model: str
+    noise_model: str  # of LSA; LSS is by ordinary least squares
+
+
+@dataclass(frozen=True)
+class Trials:
+    """Trials of a run that have a regressor, and why others have none."""
+
+    regressors: np.ndarray  # (n_scans, n_trials)
+    onset: np.ndarray
+    duration: np.ndarray
+    trial_type: np.ndarray
+    left_out: tuple[str, ...]
+
+
+def trial_shape(hrf_model: str) -> str:
+    """Return the HRF model of a single trial: the same without derivatives.
+
+    Raises
+    ------
+    BadDataError
+        If the model has no single shape.
+    """
+    shape = hrf_model.split(" + ", 1)[0]
+    if shape == "fir":
+        raise BadDataError(
+            "--single-trials needs one response a trial, but the HRF model fir has one for each "
+            "delay. Choose --hrf-model spm, glover or textbook."
+        )
+    return shape
+
+
+def trials_of_run(events: Events, design: Design, choices: TrialChoices) -> Trials:
+    """Make a regressor of each event whose condition is in the design.
+
+    The shape is that of the HRF model without its derivatives. Events without any response
+    within the run are left out and counted.
+
+    Raises
+    ------
+    BadDataError
+        If the HRF model has no single shape, or no event is left.
+    """
+    shape = trial_shape(choices.hrf_model)
+    known = {name.removeprefix(PREFIX) for name in design.names}
+    modelled = np.array([kind in known for kind in events.trial_type], dtype=bool)
+    kernel = hrf_basis(shape).kernels[0]
+    regressors = np.column_stack([
+        convolve_events([onset], [duration], [1.0], kernel, design.frame_times)
+        for onset, duration in zip(events.onset[modelled], events.duration[modelled], strict=True)
+    ]) if modelled.any() else np.zeros((design.n_scans, 0))  # fmt: skip
+    seen = abs(regressors).max(axis=0, initial=0.0) > 1e-6
+    if not seen.any():
+        raise BadDataError("--single-trials: no trial of the model's conditions lies in the run.")
+    notes = []
+    if not seen.all():
+        notes.append(
+            f"{int((~seen).sum())} of {seen.size} trials have no response within the run and no "
+            "single-trial estimate"
+        )
+    picked = np.flatnonzero(modelled)[seen]
+    return Trials(
+        regressors[:, seen],
+        events.onset[picked],
+        events.duration[picked],
+        events.trial_type[picked],
+        tuple(notes),
+    )
+
+
+def estimate_trials(
+    run: MaskedRun, design: Design, trials: Trials, choices: TrialChoices
+) -> SingleTrials:
+    """Estimate every trial beside the columns of the design that are no conditions.
+
+    Raises
+    ------
+    BadDataError
+        If a trial cannot be told from the rest, or there are more trials than scans bear.
+    """
+    others = design.matrix[:, [k for k, role in enumerate(design.roles) if role != "condition"]]
+    conditions = trials.trial_type.tolist()
+    try:
+        if choices.method == "lss":
+            return least_squares_separate(run.bold, trials.regressors, conditions, others)
+        return least_squares_all(run.bold, trials.regressors, others, choices.noise_model)
+    except ValueError as error:
+        remedy = " (--single-trials lss may do)" if choices.method == "lsa" else ""
+        raise BadDataError(f"{run.header.path.name}: {error}{remedy}") from error
+
+
+def write_trials(
+    run: MaskedRun, trials: Trials, found: SingleTrials, folder: Path
+) -> dict[str, Path]:
+    """Write effects and t as 4-D maps, and the table of their volumes.
+
+    Returns
+    -------
+    dict of str to Path
+        ``"trialeffect"``, ``"trialt"`` and ``"trials"``, the table.
+    """
+    paths = {
+        "trialeffect": folder / "desc-trials_stat-effect_statmap.nii.gz",
+        "trialt": folder / "desc-trials_stat-t_statmap.nii.gz",
+        "trials": folder / "desc-trials_events.tsv",
+    }
+    write_series(paths["trialeffect"], found.effect * run.scale, run.mask, run.header.nifti)
+    write_series(paths["trialt"], found.t, run.mask, run.header.nifti)
+    dof = found.dof if found.dof.ndim == 1 else np.median(found.dof, axis=1)
+    columns: Sequence[tuple[str, Sequence[str]]] = (
+        ("onset", [f"{value:.10g}" for value in trials.onset]),
+        ("duration", [f"{value:.10g}" for value in trials.duration]),
+        ("trial_type", trials.trial_type.tolist()),
+        ("variance_factor", [f"{value:.6g}" for value in found.variance_factor]),
+        ("dof", [f"{value:.6g}" for value in dof]),
+    )
+    lines = ["\t".join(name for name, _ in columns)]
+    lines += ["\t".join(row) for row in zip(*(values for _, values in columns), strict=True)]
+    write_bytes(paths["trials"], ("\n".join(lines) + "\n").encode())
+    return paths

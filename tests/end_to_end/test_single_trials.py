@@ -1,0 +1,63 @@
+"""Single trials from the command line to maps and their table."""
+
+import json
+
+import nibabel as nib
+import numpy as np
+import pandas as pd
+import pytest
+
+from boldglm.cli.main import main
+from boldglm.glm import convolve_events
+from boldglm.glm.kernels import SPM
+from boldglm.glm.single_trials import least_squares_all, least_squares_separate
+from boldglm.io.designs import read_design
+
+RUN = "node-run/sub-01/func/sub-01_task-cuetarget_run-1"
+
+
+def participant(dataset, out, *options):
+    return main([str(dataset), str(out), "participant", "--participant-label", "01", *options])
+
+
+def load(path):
+    return np.asarray(nib.load(path).dataobj, dtype=float)
+
+
+@pytest.mark.parametrize("method", ["lsa", "lss"])
+def test_trial_maps_are_those_of_the_array_functions(dataset, tmp_path, method):
+    out = tmp_path / "out"
+    options = ("--single-trials", method, "--signal-scaling", "none", "--noise-model", "ar1")
+    assert participant(dataset, out, *options) == 0
+
+    mask = load(out / f"{RUN}_desc-brain_mask.nii.gz") > 0
+    source = dataset / "sub-01/func/sub-01_task-cuetarget_run-1_bold.nii.gz"
+    bold = np.asarray(nib.load(source).dataobj)[mask].T
+    design = read_design(out / f"{RUN}_design.tsv")
+    table = pd.read_csv(out / f"{RUN}_desc-trials_events.tsv", sep="\t")
+    trials = np.column_stack(
+        [
+            convolve_events([one.onset], [one.duration], [1.0], SPM, design.frame_times)
+            for one in table.itertuples()
+        ]
+    )
+    others = design.matrix[:, [k for k, role in enumerate(design.roles) if role != "condition"]]
+    if method == "lss":
+        expected = least_squares_separate(bold, trials, table.trial_type.tolist(), others)
+    else:
+        expected = least_squares_all(bold, trials, others, noise="ar1")
+
+    effect = load(out / f"{RUN}_desc-trials_stat-effect_statmap.nii.gz")[mask].T
+    t = load(out / f"{RUN}_desc-trials_stat-t_statmap.nii.gz")[mask].T
+    np.testing.assert_allclose(effect, expected.effect, rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(t, expected.t, rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(table.variance_factor, expected.variance_factor, rtol=1e-5)
+    said = json.loads((out / f"{RUN}_desc-trials_stat-effect_statmap.json").read_text())
+    assert said["Units"] == "arbitrary"
+
+
+def test_trials_need_a_response_of_one_shape(dataset, tmp_path, capsys):
+    code = participant(dataset, tmp_path / "out", "--single-trials", "lss", "--hrf-model", "fir")
+
+    assert code == 65
+    assert "one response a trial" in capsys.readouterr().err
