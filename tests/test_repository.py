@@ -16,6 +16,7 @@ import pytest
 from boldglm import glm
 from boldglm._version import __version__
 from boldglm.cli import parser as command_line
+from boldglm.cli import values as option_values
 from boldglm.cli.parser import build_demo_parser, build_parser
 from boldglm.glm import hrf
 from boldglm.io import derivatives
@@ -174,8 +175,8 @@ def test_the_choices_of_the_command_line_are_those_of_the_numerics_and_of_model_
     assert set(model_file.CONVOLVE_MODELS) == set(methods.HRF_WORDS) == families
     assert command_line.NOISE_MODELS == model_file.NOISE_MODELS == glm.NOISE_MODELS
     assert command_line.SIGNAL_SCALINGS == model_file.SIGNAL_SCALINGS
-    assert tuple(derivatives.RUN_MAPS) == command_line.RUN_MAPS
-    assert set(command_line.CONTRAST_MAPS) == set(derivatives.STATISTICS) - {"dof"}
+    assert tuple(derivatives.RUN_MAPS) == option_values.RUN_MAPS
+    assert set(option_values.CONTRAST_MAPS) == set(derivatives.STATISTICS) - {"dof"}
     assert set(methods.NOISE_WORDS) == set(glm.NOISE_MODELS)
 
 

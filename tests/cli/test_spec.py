@@ -60,7 +60,7 @@ def value_type(action: argparse.Action) -> dict:
     if isinstance(action, FLAGS):
         return {"type": "Flag"}
     kinds: dict = {Path: {"type": "File"}, float: {"type": "Number"}}
-    if getattr(action.type, "__name__", "") == "_positive":
+    if getattr(action.type, "__name__", "") == "positive":
         return {"type": "Number", "integer": True, "minimum": 1}
     if action.dest in WRITTEN_TO:
         return {"type": "String"}

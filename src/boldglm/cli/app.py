@@ -95,6 +95,7 @@ def _model_choice(options: argparse.Namespace) -> ModelChoice:
         conditions=_tuple(options.conditions),
         hrf_model=options.hrf_model or "spm",
         fir_delays=_tuple(options.fir_delays),
+        modulate=tuple(options.modulate or ()),
         orthogonalize=tuple(options.orthogonalize or ()),
         contrasts=_tuple(options.contrast),
         high_pass=None if high_pass == "none" else high_pass,

@@ -5,10 +5,10 @@ the docs are compared with it by tests.
 """
 
 import argparse
-from difflib import get_close_matches
 from pathlib import Path
 
 from boldglm._version import __version__
+from boldglm.cli.values import RUN_MAPS, dummy_scans, high_pass, map_name, positive, smoothing
 
 PARTICIPANT_LEVELS = ("participant", "run", "session", "subject")
 GROUP_LEVELS = ("group", "dataset")
@@ -24,8 +24,6 @@ HRF_MODELS = (
     "textbook",
 )
 NOISE_MODELS = ("auto", "ols", "ar1", "ar2", "ar3", "ar4", "ar5", "ar6", "nilearn-ar1")
-CONTRAST_MAPS = ("effect", "variance", "t", "F", "z", "p")
-RUN_MAPS = ("rsquared", "whiteness", "dof", "ar", "residuals", "fitted")
 SIGNAL_SCALINGS = ("percent", "none")
 
 DESCRIPTION = """\
@@ -101,7 +99,7 @@ def build_demo_parser() -> argparse.ArgumentParser:
         "--data-only", action="store_true", help="write the dataset and stop before fitting"
     )
     parser.add_argument(
-        "--nprocs", type=_positive, default=1, metavar="N", help="runs fitted at the same time"
+        "--nprocs", type=positive, default=1, metavar="N", help="runs fitted at the same time"
     )
     return parser
 
@@ -188,6 +186,17 @@ def _add_model(parser: argparse.ArgumentParser) -> None:
         help="delays of --hrf-model fir (default: every repetition time up to 20 s)",
     )
     group.add_argument(
+        "--modulate",
+        action="append",
+        metavar="'COLUMN @ CONDITION'",
+        help="scale the response to a condition by a column of the events, centered in each run: "
+        "'rt @ go', 'rt^2 + accuracy @ go', or 'rt' for all conditions (repeatable)",
+    )
+    _add_tests(group)
+
+
+def _add_tests(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
         "--orthogonalize",
         action="append",
         metavar="'B ~ A'",
@@ -203,7 +212,7 @@ def _add_model(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument(
         "--high-pass",
-        type=_high_pass,
+        type=high_pass,
         metavar="SECONDS",
         help="period of the cosine drift cut-off, or none (default: 128, or the cosines of the "
         "confounds in its place)",
@@ -230,7 +239,7 @@ def _add_confounds(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument(
         "--dummy-scans",
-        type=_dummy_scans,
+        type=dummy_scans,
         metavar="N",
         help="censor the first N volumes; auto: those that fMRIPrep found not to be in steady "
         "state (default: auto)",
@@ -249,7 +258,7 @@ def _add_fit(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument(
         "--smoothing",
-        type=_smoothing,
+        type=smoothing,
         metavar="FWHM[:LEVEL[:TYPE]]",
         help="smooth each run by a Gaussian of this full width at half maximum in mm, among the "
         "voxels of its mask; LEVEL is run and TYPE is iso (default: no smoothing)",
@@ -271,7 +280,7 @@ def _add_outputs(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("what to write")
     group.add_argument(
         "--maps",
-        type=_map_name,
+        type=map_name,
         nargs="+",
         metavar="MAP",
         help="maps of each run as a whole, beside those of its contrasts (effect, variance, t or "
@@ -284,18 +293,6 @@ def _add_outputs(parser: argparse.ArgumentParser) -> None:
         choices=("lsa", "lss"),
         help="also estimate the response to every trial, a volume each: lsa, all trials in one "
         "model; lss, each in a model of its own beside the other trials of each condition",
-    )
-
-
-def _map_name(text: str) -> str:
-    """Check the name of a map."""
-    if text in CONTRAST_MAPS + RUN_MAPS:
-        return text
-    near = get_close_matches(text, CONTRAST_MAPS + RUN_MAPS, n=1)
-    hint = f"; did you mean {near[0]!r}?" if near else ""
-    raise argparse.ArgumentTypeError(
-        f"there is no map {text!r}{hint} (known: {', '.join(CONTRAST_MAPS + RUN_MAPS)}; separate "
-        "them by blanks)"
     )
 
 
@@ -316,11 +313,11 @@ def _add_running(parser: argparse.ArgumentParser) -> None:
         "that is removed when all went well)",
     )
     group.add_argument(
-        "--nprocs", type=_positive, default=1, metavar="N", help="runs fitted at the same time"
+        "--nprocs", type=positive, default=1, metavar="N", help="runs fitted at the same time"
     )
     group.add_argument(
         "--omp-nthreads",
-        type=_positive,
+        type=positive,
         default=1,
         metavar="N",
         help="threads of the linear algebra within a run",
@@ -341,58 +338,3 @@ def _add_running(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="print the machine-readable description of this command (bids_app_spec.json)",
     )
-
-
-def _positive(text: str) -> int:
-    try:
-        number = int(text)
-    except ValueError:
-        number = 0
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of 1 or more")
-    return number
-
-
-def _dummy_scans(text: str) -> int | str:
-    """Read a number of scans or the word auto."""
-    if text == "auto":
-        return text
-    if not text.isdecimal():
-        raise argparse.ArgumentTypeError(f"{text!r} is neither a number of scans nor 'auto'")
-    return int(text)
-
-
-def _high_pass(text: str) -> float | str:
-    """Read a period in seconds or the word none."""
-    if text == "none":
-        return text
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = 0.0
-    if not seconds > 0:
-        raise argparse.ArgumentTypeError(f"{text!r} is neither a period in seconds nor 'none'")
-    return seconds
-
-
-def _smoothing(text: str) -> float:
-    """Read FWHM[:LEVEL[:TYPE]], as FitLins writes it; return the width in mm."""
-    width, _, rest = text.partition(":")
-    level, _, kind = rest.partition(":")
-    if level not in ("", "run"):
-        raise argparse.ArgumentTypeError(
-            f"{text!r}: smoothing at level {level!r} is not supported yet; write {width}:run"
-        )
-    if kind not in ("", "iso") or text.endswith(":"):
-        raise argparse.ArgumentTypeError(
-            f"{text!r}: smoothing of type {kind!r} is not supported yet; write {width}:run:iso"
-        )
-    try:
-        fwhm = float(width)
-    except ValueError:
-        fwhm = 0.0
-    if not 0 < fwhm < float("inf"):
-        raise argparse.ArgumentTypeError(
-            f"{text!r} does not start with a width in mm above 0; leave the option out for none"
-        )
-    return fwhm

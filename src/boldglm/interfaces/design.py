@@ -25,6 +25,7 @@ from boldglm.io.designs import (
 )
 from boldglm.io.events import PREFIX, read_events
 from boldglm.io.images import read_bold_header
+from boldglm.io.modulation import Modulator
 
 
 class _BuildDesignInput(BaseInterfaceInputSpec):
@@ -45,6 +46,9 @@ class _BuildDesignInput(BaseInterfaceInputSpec):
     confounds = traits.List(traits.Str, desc="its columns to take: names and patterns")
     fd_threshold = traits.Float(desc="censor volumes of more framewise displacement, in mm")
     dummy_scans = traits.Range(low=0, value=0, usedefault=True, desc="censor the first volumes")
+    modulators = traits.List(
+        traits.Dict, desc="columns of the events that scale responses: Condition, Column, Order"
+    )
     prefix = traits.Str(PREFIX, usedefault=True, desc="put before each trial type in the columns")
 
 
@@ -76,6 +80,10 @@ class BuildDesign(SimpleInterface):
             hrf_model=inputs.hrf_model,
             fir_delays=tuple(inputs.fir_delays) if isdefined(inputs.fir_delays) else None,
             high_pass=inputs.high_pass,
+            modulators=tuple(
+                Modulator(one["Condition"], one["Column"], int(one.get("Order", 1)))
+                for one in (inputs.modulators if isdefined(inputs.modulators) else [])
+            ),
             prefix=inputs.prefix,
         )
         events = Path(inputs.events_file)

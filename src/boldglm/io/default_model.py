@@ -13,6 +13,7 @@ from boldglm.glm.contrasts import split_named_contrast
 from boldglm.io.confounds import ConfoundChoices
 from boldglm.io.events import PREFIX
 from boldglm.io.model import DUMMY_SCANS, FD_THRESHOLD, MODEL_VERSION
+from boldglm.io.modulation import parse_modulation
 
 MOST_PAIRED = 5  # conditions up to which every pair gets a contrast
 FIR_SPAN = 20.0  # seconds after the onset that default FIR delays cover
@@ -25,6 +26,7 @@ class DefaultModelOptions:
     conditions: tuple[str, ...] | None = None
     hrf_model: str = "spm"
     fir_delays: tuple[float, ...] | None = None
+    modulate: tuple[str, ...] = ()
     orthogonalize: tuple[str, ...] = ()
     contrasts: tuple[str, ...] | None = None
     # columns as `choose_confounds` found them
@@ -72,14 +74,18 @@ def default_model(
     variables = [PREFIX + condition for condition in conditions]
     delays = _delays(options, repetition_time)
     suffixes = hrf_basis(options.hrf_model, delays).suffixes
-    columns = [variable + suffix for variable in variables for suffix in suffixes]
-    contrasts = _contrasts(variables, suffixes, columns, options)
+    modulators = [one for text in options.modulate for one in parse_modulation(text, conditions)]
+    modulating = list(dict.fromkeys(PREFIX + one.name for one in modulators))
+    columns = [name + suffix for name in variables + modulating for suffix in suffixes]
+    contrasts = _contrasts(variables, modulating, suffixes, columns, options)
     own: dict[str, Any] = {
         "NoiseModel": options.noise_model,
         "SignalScaling": options.signal_scaling,
     }
     if options.smoothing is not None:
         own["SmoothingFWHM"] = options.smoothing
+    if modulators:
+        own["Modulators"] = [one.to_dict() for one in dict.fromkeys(modulators)]
     if options.orthogonalize:
         own["Orthogonalize"] = [_rule(text, columns) for text in options.orthogonalize]
     if options.confounds.fd_threshold is not None:
@@ -175,16 +181,17 @@ def _rule(text: str, columns: list[str]) -> dict[str, Any]:
 
 def _contrasts(
     variables: list[str],
+    modulating: list[str],
     suffixes: Sequence[str],
     columns: list[str],
     options: DefaultModelOptions,
 ) -> list[dict[str, Any]]:
     if options.contrasts is not None:
         return [_asked(text, columns) for text in options.contrasts]
-    short = {variable: variable.removeprefix(PREFIX) for variable in variables}
+    short = {name: name.removeprefix(PREFIX) for name in variables + modulating}
     main = [suffix for suffix in suffixes if suffix == ""] or list(suffixes)
     test = "t" if len(main) == 1 else "F"
-    each = {variable: [variable + suffix for suffix in main] for variable in variables}
+    each = {name: [name + suffix for suffix in main] for name in variables + modulating}
     contrasts = [
         _contrast(short[variable], own, np.eye(len(own)), test) for variable, own in each.items()
     ]
@@ -194,7 +201,7 @@ def _contrasts(
             name = f"{short[first]} - {short[second]}"
             contrasts.append(_contrast(name, each[first] + each[second], weights, test))
     if len(variables) > 1:
-        every = [column for own in each.values() for column in own]
+        every = [column for name in variables for column in each[name]]
         contrasts.append(_contrast("any condition", every, np.eye(len(every)), "F"))
     return contrasts
 

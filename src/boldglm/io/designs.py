@@ -12,6 +12,7 @@ from boldglm.io.derivatives import read_json, sidecar, write_json
 from boldglm.io.events import PREFIX, Events
 from boldglm.io.images import write_bytes
 from boldglm.io.model import ContrastSpec
+from boldglm.io.modulation import Modulator, modulated_columns
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,7 @@ class DesignChoices:
     hrf_model: str = "spm"
     fir_delays: tuple[float, ...] | None = None
     high_pass: float | None = 128.0
+    modulators: tuple[Modulator, ...] = ()
     prefix: str = PREFIX
 
 
@@ -83,10 +85,16 @@ def design_from_events(
         for name in missing
     ]
     left_out += _outside(events, present, timing, file_name)
+    rows = events.as_columns(present, choices.prefix)
+    rows["modulation"] = [1.0] * len(rows["trial_type"])
+    more, modulating, notes = modulated_columns(
+        events, choices.modulators, choices.prefix, file_name
+    )
+    left_out += notes
     design = build_design(
-        events.as_columns(present, choices.prefix),
+        {key: [*values, *more[key]] for key, values in rows.items()},
         timing.frame_times,
-        conditions=[choices.prefix + name for name in present],
+        conditions=[*(choices.prefix + name for name in present), *modulating],
         hrf_model=choices.hrf_model,
         fir_delays=choices.fir_delays,
         high_pass=choices.high_pass,

@@ -1,6 +1,7 @@
 """Events tables: read, checked row by row, ready for a design."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +23,7 @@ class Events:
     duration: np.ndarray  # (n_events,)
     trial_type: np.ndarray  # (n_events,), text
     left_out: tuple[str, ...]
+    others: Mapping[str, np.ndarray] = field(default_factory=dict)  # text or NaN, (n_events,)
 
     @property
     def conditions(self) -> tuple[str, ...]:
@@ -86,7 +88,12 @@ def read_events(path: Path) -> Events:
             "are not modelled",
         )
     names = used["trial_type"].str.strip().to_numpy(dtype=object).astype(str)
-    return Events(onset, duration, names, left_out)
+    others = {
+        column: used[column].to_numpy(dtype=object)
+        for column in used.columns
+        if column not in ("onset", "duration", "trial_type")
+    }
+    return Events(onset, duration, names, left_out, others)
 
 
 def read_table(path: Path) -> pd.DataFrame:

@@ -14,6 +14,7 @@ from boldglm.errors import BadDataError, MissingInputError, nearest
 from boldglm.glm.confound_names import has_cosines, is_pattern
 from boldglm.io.confounds import ConfoundChoices
 from boldglm.io.events import PREFIX
+from boldglm.io.modulation import ORDERS, Modulator
 
 MODEL_VERSION = "1.0.0"
 NOISE_MODELS = ("auto", "ols", "ar1", "ar2", "ar3", "ar4", "ar5", "ar6", "nilearn-ar1")
@@ -48,6 +49,7 @@ class Model:
     fir_delays: tuple[float, ...] | None = None
     high_pass: float | None = 128.0  # period in seconds
     confounds: ConfoundChoices = field(default_factory=ConfoundChoices)
+    modulators: tuple[Modulator, ...] = ()
     orthogonalize: tuple[tuple[str, tuple[str, ...]], ...] = ()
     contrasts: tuple[ContrastSpec, ...] = ()
     noise_model: str = "auto"
@@ -181,6 +183,7 @@ class _Reader:
             fir_delays=delays,
             high_pass=1 / cutoff if cutoff else None,
             confounds=confounds,
+            modulators=self._modulators(own, conditions),
             orthogonalize=tuple(
                 (rule["Regressor"], tuple(rule["Against"]))
                 for rule in own.get("Orthogonalize", [])
@@ -195,9 +198,26 @@ class _Reader:
             source=self.content,
         )
 
+    def _modulators(self, own: dict, conditions: tuple[str, ...]) -> tuple[Modulator, ...]:
+        """Read the columns of the events that scale responses."""
+        path = "$.Nodes[0].Model.Software.boldglm.Modulators"
+        found = []
+        for index, one in enumerate(own.get("Modulators", [])):
+            order = one.get("Order", 1)
+            if one.get("Condition") not in conditions or not one.get("Column"):
+                self.refuse(
+                    f"{path}[{index}]",
+                    f"found {one}",
+                    f"Give a Column and a Condition of {', '.join(conditions)}.",
+                )
+            if order not in ORDERS:
+                self.refuse(f"{path}[{index}].Order", f"{order!r}", "Known: 1, 2, 3.")
+            found.append(Modulator(one["Condition"], one["Column"], order))
+        return tuple(found)
+
     def _check_own(self, own: dict, path: str) -> None:
         allowed = (
-            *("NoiseModel", "SignalScaling", "SmoothingFWHM", "Orthogonalize"),
+            *("NoiseModel", "SignalScaling", "SmoothingFWHM", "Orthogonalize", "Modulators"),
             *(FD_THRESHOLD, DUMMY_SCANS),
         )
         for key in own:

@@ -245,7 +245,9 @@ def _default(task: str, runs: Sequence[_RunRead], choice: ModelChoice, *, severa
 def _plan_run(run: _RunRead, model: Model) -> RunPlan:
     inputs, header = run.inputs, run.header
     timing = RunTiming(inputs.n_scans, inputs.repetition_time, inputs.start_time)
-    choices = DesignChoices(model.conditions, model.hrf_model, model.fir_delays, model.high_pass)
+    choices = DesignChoices(
+        model.conditions, model.hrf_model, model.fir_delays, model.high_pass, model.modulators
+    )
     confounds = confounds_of_run(run.table, model.confounds, inputs.n_scans, inputs.bold.name)
     try:
         design, left_out = design_from_events(

@@ -48,6 +48,7 @@ def init_run_wf(
     confounds: Sequence[str] = (),
     fd_threshold: float | None = None,
     dummy_scans: int = 0,
+    modulators: Sequence[dict] = (),
     orthogonalize: Sequence[str] = (),
     noise_model: str = "auto",
     signal_scaling: str = "percent",
@@ -79,6 +80,9 @@ def init_run_wf(
         Framewise displacement in mm above which a volume is censored.
     dummy_scans : int
         How many of the first volumes are censored.
+    modulators : sequence of dict
+        Columns of the events that scale responses: ``{"Condition": "go", "Column": "rt",
+        "Order": 1}``.
     orthogonalize : sequence of str
         Rules such as ``"houses ~ faces"``.
     noise_model, signal_scaling : str
@@ -136,6 +140,7 @@ def init_run_wf(
         ),
         name="build_design",
     )
+    build.inputs.modulators = list(modulators)
     if fd_threshold is not None:
         build.inputs.fd_threshold = fd_threshold
     if conditions is not None:

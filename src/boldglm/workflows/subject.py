@@ -236,6 +236,7 @@ def _run_record(
         confounds=model.confounds.columns,
         fd_threshold=model.confounds.fd_threshold,
         dummy_scans=model.confounds.dummy_scans,
+        modulators=[one.to_dict() for one in model.modulators],
         orthogonalize=[f"{one} ~ {' + '.join(many)}" for one, many in model.orthogonalize],
         noise_model=model.noise_model,
         signal_scaling=model.signal_scaling,
@@ -342,6 +343,7 @@ def _details(model: Model) -> dict:
         "HighPassPeriod": model.high_pass,
         "SignalScaling": model.signal_scaling,
         "SmoothingFWHM": model.smoothing or 0.0,
+        **({"Modulators": [one.name for one in model.modulators]} if model.modulators else {}),
     }
 
 

@@ -1,0 +1,71 @@
+"""Values of options on the command line, read from their text."""
+
+import argparse
+from difflib import get_close_matches
+
+CONTRAST_MAPS = ("effect", "variance", "t", "F", "z", "p")
+RUN_MAPS = ("rsquared", "whiteness", "dof", "ar", "residuals", "fitted")
+
+
+def map_name(text: str) -> str:
+    """Check the name of a map."""
+    if text in CONTRAST_MAPS + RUN_MAPS:
+        return text
+    near = get_close_matches(text, CONTRAST_MAPS + RUN_MAPS, n=1)
+    hint = f"; did you mean {near[0]!r}?" if near else ""
+    raise argparse.ArgumentTypeError(f"there is no map {text!r}{hint} (see --help)")
+
+
+def positive(text: str) -> int:
+    try:
+        number = int(text)
+    except ValueError:
+        number = 0
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of 1 or more")
+    return number
+
+
+def dummy_scans(text: str) -> int | str:
+    """Read a number of scans or the word auto."""
+    if text == "auto":
+        return text
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r} is neither a number of scans nor 'auto'")
+    return int(text)
+
+
+def high_pass(text: str) -> float | str:
+    """Read a period in seconds or the word none."""
+    if text == "none":
+        return text
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
+    if not seconds > 0:
+        raise argparse.ArgumentTypeError(f"{text!r} is neither a period in seconds nor 'none'")
+    return seconds
+
+
+def smoothing(text: str) -> float:
+    """Read FWHM[:LEVEL[:TYPE]], as FitLins writes it; return the width in mm."""
+    width, _, rest = text.partition(":")
+    level, _, kind = rest.partition(":")
+    if level not in ("", "run"):
+        raise argparse.ArgumentTypeError(
+            f"{text!r}: smoothing at level {level!r} is not supported yet; write {width}:run"
+        )
+    if kind not in ("", "iso") or text.endswith(":"):
+        raise argparse.ArgumentTypeError(
+            f"{text!r}: smoothing of type {kind!r} is not supported yet; write {width}:run:iso"
+        )
+    try:
+        fwhm = float(width)
+    except ValueError:
+        fwhm = 0.0
+    if not 0 < fwhm < float("inf"):
+        raise argparse.ArgumentTypeError(
+            f"{text!r} does not start with a width in mm above 0; leave the option out for none"
+        )
+    return fwhm

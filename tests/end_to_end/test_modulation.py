@@ -1,0 +1,147 @@
+"""Parametric modulators, from a column of the events to a slope in percent."""
+
+import json
+
+import nibabel as nib
+import numpy as np
+import pandas as pd
+import pytest
+from nilearn.glm.first_level import make_first_level_design_matrix
+
+from boldglm.cli.main import main
+from boldglm.errors import BadDataError
+from boldglm.glm import build_design, orthogonalize
+from boldglm.io.designs import DesignChoices, RunTiming, design_from_events, read_design
+from boldglm.io.events import read_events
+from boldglm.io.modulation import Modulator, parse_modulation
+
+RUN = "node-run/sub-01/func/sub-01_task-cuetarget_run-1"
+TIMING = RunTiming(100, 2.0, 0.0)
+
+
+@pytest.fixture
+def events_file(tmp_path):
+    rng = np.random.default_rng(0)
+    table = pd.DataFrame({"onset": np.arange(10, 180, 8.5), "duration": 1.0})
+    table["trial_type"] = ["go", "stop"] * 10
+    table["rt"] = rng.uniform(0.3, 0.9, 20).round(3)
+    table["level"] = 2
+    table["answer"] = "left"
+    path = tmp_path / "events.tsv"
+    table.to_csv(path, sep="\t", index=False)
+    return path
+
+
+def design(events_file, *modulators):
+    choices = DesignChoices(high_pass=None, modulators=modulators)
+    return design_from_events(read_events(events_file), TIMING, choices, events_file.name)
+
+
+def test_a_modulator_is_a_condition_whose_events_have_centered_heights(events_file):
+    found, notes = design(events_file, Modulator("go", "rt"), Modulator("go", "rt", 2))
+
+    table = pd.read_csv(events_file, sep="\t")
+    own = table[table.trial_type == "go"]
+    centered = own.rt - own.rt.mean()
+    for name, heights in (("go_x_rt", centered), ("go_x_rt_squared", centered**2)):
+        rows = {"onset": own.onset, "duration": own.duration, "modulation": heights}
+        alone = build_design(
+            {**rows, "trial_type": ["m"] * len(own)}, TIMING.frame_times, high_pass=None
+        )
+        column = found.matrix[:, found.names.index(f"trial_type.{name}")]
+        np.testing.assert_allclose(column, alone.matrix[:, 0], atol=1e-12)
+    assert notes == ()
+
+
+def test_a_modulator_is_that_of_nilearn(events_file):
+    table = pd.read_csv(events_file, sep="\t")
+    own = table[table.trial_type == "go"].copy()
+    own["modulation"] = own.rt - own.rt.mean()
+    theirs = make_first_level_design_matrix(
+        TIMING.frame_times, own[["onset", "duration", "trial_type", "modulation"]],
+        hrf_model="spm", drift_model=None,
+    )  # fmt: skip
+
+    found, _ = design(events_file, Modulator("go", "rt"))
+
+    column = found.matrix[:, found.names.index("trial_type.go_x_rt")]
+    assert np.corrcoef(column, theirs["go"])[0, 1] > 0.9999
+
+
+def test_a_slope_is_recovered_and_the_saved_model_gives_it_again(dataset, tmp_path):
+    events_path = dataset / "sub-01/func/sub-01_task-cuetarget_run-1_events.tsv"
+    for path in dataset.rglob("*_events.tsv"):
+        table = pd.read_csv(path, sep="\t")
+        table["rt"] = np.random.default_rng(len(path.name)).uniform(0, 1, len(table)).round(4)
+        table.to_csv(path, sep="\t", index=False)
+    modulated, _ = design_from_events(
+        read_events(events_path),
+        TIMING,
+        DesignChoices(high_pass=None, modulators=(Modulator("cue", "rt"),)),
+        "events.tsv",
+    )
+    column = modulated.matrix[:, modulated.names.index("trial_type.cue_x_rt")]
+    source = dataset / "sub-01/func/sub-01_task-cuetarget_run-1_bold.nii.gz"
+    image = nib.load(source)
+    data = np.asarray(image.dataobj, dtype=float)
+    data += 50 * column[: data.shape[-1]]
+    nib.save(nib.Nifti1Image(data.astype(np.float32), image.affine, image.header), source)
+    options = ("participant", "--participant-label", "01", "--signal-scaling", "none")
+
+    first = main([str(dataset), str(tmp_path / "a"), *options, "--modulate", "rt @ cue"])
+    model = tmp_path / "a/models/model-default_smdl.json"
+    again = main([str(dataset), str(tmp_path / "b"), "-m", str(model), *options[:3]])
+
+    assert first == again == 0
+    name = f"{RUN}_contrast-cueXRt_stat-{{}}_statmap.nii.gz"
+    effect = np.asarray(nib.load(tmp_path / "a" / name.format("effect")).dataobj)
+    inside = effect[effect != 0]
+    assert abs(np.median(inside) - 50) < 15
+    t = [np.asarray(nib.load(tmp_path / one / name.format("t")).dataobj) for one in "ab"]
+    np.testing.assert_array_equal(*t)
+    assert json.loads(model.read_text())["Nodes"][0]["Model"]["Software"]["boldglm"]["Modulators"]
+    names = read_design(tmp_path / "a" / f"{RUN}_design.tsv").names
+    assert "trial_type.cue_x_rt" in names
+
+
+def test_a_serially_orthogonalized_modulator_is_what_the_condition_cannot_explain(events_file):
+    found, _ = design(events_file, Modulator("go", "rt"))
+    go, slope = (found.matrix[:, found.index(name)] for name in ("go", "go_x_rt"))
+
+    assert abs(orthogonalize(slope, against=go) @ go) < 1e-9
+
+
+def test_missing_values_are_at_the_mean_and_constant_columns_left_out(events_file):
+    table = pd.read_csv(events_file, sep="\t").astype({"rt": object})
+    table.loc[[0, 4], "rt"] = "n/a"
+    table.to_csv(events_file, sep="\t", index=False)
+
+    found, notes = design(events_file, Modulator("go", "rt"), Modulator("go", "level"))
+
+    assert "2 of 10 events of 'go' have no rt" in notes[0]
+    assert "'go_x_level' is left out: level does not vary" in notes[1]
+    assert "trial_type.go_x_level" not in found.names
+
+
+@pytest.mark.parametrize(
+    ("modulator", "message"),
+    [
+        (Modulator("go", "rtt"), "no column 'rtt' .* mean 'rt'"),
+        (Modulator("go", "answer"), "column 'answer' holds 'left'"),
+    ],
+)
+def test_a_column_that_cannot_modulate_is_refused(events_file, modulator, message):
+    with pytest.raises(BadDataError, match=message):
+        design(events_file, modulator)
+
+
+def test_rules_are_read_and_wrong_ones_refused():
+    both = parse_modulation("rt + accuracy", ["go", "stop"])
+
+    assert [one.name for one in both] == [
+        "go_x_rt", "stop_x_rt", "go_x_accuracy", "stop_x_accuracy",
+    ]  # fmt: skip
+    with pytest.raises(BadDataError, match=r"no condition 'goo'.* 'go'"):
+        parse_modulation("rt @ goo", ["go"])
+    with pytest.raises(BadDataError, match="is no column"):
+        parse_modulation("rt^4 @ go", ["go"])
