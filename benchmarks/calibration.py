@@ -34,7 +34,7 @@ TABLE = HERE.parent / "docs" / "calibration.md"
 SEEDS = (20261121, 31415)
 N_VOXELS = 30_000
 LEVELS = (0.05, 0.001)
-MODELS = ("ols", "ar1", "ar4", "auto")
+MODELS = ("ols", "ar1", "ar4", "arma11", "auto")
 REAL_DRAWS = 20
 
 

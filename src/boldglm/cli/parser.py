@@ -23,7 +23,7 @@ HRF_MODELS = (
     "fir",
     "textbook",
 )
-NOISE_MODELS = ("auto", "ols", "ar1", "ar2", "ar3", "ar4", "ar5", "ar6", "nilearn-ar1")
+NOISE_MODELS = ("auto", "ols", "ar1", "ar2", "ar3", "ar4", "ar5", "ar6", "arma11", "nilearn-ar1")
 SIGNAL_SCALINGS = ("percent", "none")
 
 DESCRIPTION = """\
@@ -253,8 +253,8 @@ def _add_fit(parser: argparse.ArgumentParser) -> None:
         choices=NOISE_MODELS,
         help="auto: autoregression, its coefficients shared by voxels as far as the run "
         "justifies it, with calibrated p values; ols: white noise; ar1 to ar6: exact voxelwise "
-        "autoregression of that order, bias-corrected; nilearn-ar1: that of nilearn, for "
-        "comparison only (default: auto)",
+        "autoregression of that order, bias-corrected; arma11: autoregressive plus white; "
+        "nilearn-ar1: that of nilearn, for comparison only (default: auto)",
     )
     group.add_argument(
         "--smoothing",

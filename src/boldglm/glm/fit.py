@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from boldglm.glm.ar1 import AR1Estimates, estimate_ar1
+from boldglm.glm.arma11 import ARMA11Estimates, estimate_arma11
 from boldglm.glm.auto_ar import AutoEstimates, estimate_auto
 from boldglm.glm.contrasts import Contrast, contrast_weights, evaluate_contrast
 from boldglm.glm.design import Design
@@ -46,6 +47,7 @@ _NOISE: dict[str, NoiseModel] = {
         f"ar{order}": NoiseModel(partial(estimate_exact_ar, order=order), ExactAREstimates)
         for order in range(2, HIGHEST_ORDER + 1)
     },
+    "arma11": NoiseModel(estimate_arma11, ARMA11Estimates),
     "nilearn-ar1": NoiseModel(estimate_nilearn_ar1, NilearnAR1Estimates),
 }
 
@@ -221,7 +223,8 @@ def fit(
         One of `NOISE_MODELS`: ``"auto"``, autoregressive of an order that suits the length
         of the run, with coefficients that voxels share as far as the run justifies it;
         ``"ols"``, white noise; ``"ar1"``, first order autoregressive with its own coefficient
-        at every voxel, ``"ar2"`` to ``"ar6"`` likewise of higher order;
+        at every voxel, ``"ar2"`` to ``"ar6"`` likewise of higher order; ``"arma11"``,
+        autoregressive plus white, on a grid of coefficients;
         ``"nilearn-ar1"``, as nilearn does it, for comparison only.
     block_size : int
         Voxels at a time; changes memory and speed, not results.

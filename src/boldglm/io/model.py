@@ -17,7 +17,7 @@ from boldglm.io.events import PREFIX
 from boldglm.io.modulation import ORDERS, Modulator
 
 MODEL_VERSION = "1.0.0"
-NOISE_MODELS = ("auto", "ols", "ar1", "ar2", "ar3", "ar4", "ar5", "ar6", "nilearn-ar1")
+NOISE_MODELS = ("auto", "ols", "ar1", "ar2", "ar3", "ar4", "ar5", "ar6", "arma11", "nilearn-ar1")
 SIGNAL_SCALINGS = ("percent", "none")
 FD_THRESHOLD = "FramewiseDisplacementThreshold"  # keys of Software.boldglm
 DUMMY_SCANS = "DummyScans"

@@ -34,6 +34,9 @@ NOISE_WORDS = {
         "generalized least squares; degrees of freedom are Satterthwaite's"
         for order in range(2, 7)
     },
+    "arma11": "modeled as the sum of a first-order autoregressive process and white noise "
+    "(ARMA(1,1)), its parameters found at each voxel on a grid by restricted maximum likelihood, "
+    "and exact generalized least squares; degrees of freedom are Satterthwaite's",
     "nilearn-ar1": "modeled as a first-order autoregressive process as nilearn does, with "
     "coefficients from the residuals, not corrected for the regressors, and rounded to two "
     "decimals",

@@ -1,0 +1,72 @@
+"""Autoregressive plus white noise: exact at the points of its grid, calibrated on such noise."""
+
+import numpy as np
+import pytest
+from scipy.linalg import toeplitz
+
+from boldglm.glm import fit
+from boldglm.glm.autoregression import simulate
+
+
+def a_design(n_scans=160, seed=0):
+    rng = np.random.default_rng(seed)
+    time = np.arange(n_scans)
+    events = rng.uniform(size=(n_scans, 2)) < 0.1
+    slow = [np.cos(np.pi * k * (time + 0.5) / n_scans) for k in range(1, 6)]
+    return np.column_stack([time % 20 >= 10, events, *slow, np.ones(n_scans)])
+
+
+def noise_of(rho, share, n_voxels, seed=0, n_scans=160):
+    rng = np.random.default_rng(seed)
+    slow = simulate(np.full((1, n_voxels), rho), n_scans, rng) * np.sqrt(1 - rho**2)
+    return np.sqrt(share) * slow + np.sqrt(1 - share) * rng.normal(size=(n_scans, n_voxels))
+
+
+@pytest.mark.parametrize("mean", [0.0, 1e4])
+def test_at_its_grid_point_the_fit_is_generalized_least_squares(mean):
+    X = a_design()
+    X = np.column_stack([X, X[:, 1] - X[:, 2]])  # rank deficient
+    bold = noise_of(0.85, 0.5, 40) + mean
+    found = fit(bold, X, noise="arma11")
+    tested = found.contrast(np.eye(X.shape[1])[0])
+
+    for voxel in range(0, 40, 8):
+        which = found.estimates.which[voxel]
+        column = found.estimates.share[which] * found.estimates.rho[which] ** np.arange(len(X))
+        column[0] = 1.0
+        precision = np.linalg.inv(toeplitz(column))
+        normal = np.linalg.pinv(X.T @ precision @ X)
+        betas = normal @ X.T @ precision @ bold[:, voxel]
+        residuals = bold[:, voxel] - X @ betas
+        sigma2 = residuals @ precision @ residuals / found.dof
+        np.testing.assert_allclose(found.sigma2[voxel], sigma2, rtol=1e-8)
+        np.testing.assert_allclose(tested.effect[voxel], betas[0], rtol=1e-7)
+        np.testing.assert_allclose(tested.variance[voxel], sigma2 * normal[0, 0], rtol=1e-7)
+
+
+def test_the_search_finds_the_point_of_largest_restricted_likelihood():
+    from boldglm.glm.arma11 import RHO, SHARE, _Point
+    from boldglm.glm.linear_model import linear_model
+
+    X = a_design()
+    bold = noise_of(0.8, 0.6, 30, seed=2)
+    found = fit(bold, X, noise="arma11")
+
+    basis = linear_model(X).basis
+    points = [_Point(r, s, basis) for r, s in [(0.0, 1.0), *((r, s) for r in RHO for s in SHARE)]]
+    scores = np.stack(
+        [found.dof * np.log(((p.root @ bold) ** 2).sum(axis=0)) + p.penalty for p in points]
+    )
+    chosen = [(p.rho, p.share) for p in (points[k] for k in scores.argmin(axis=0))]
+    own = list(zip(found.estimates.rho, found.estimates.share, strict=True))
+    agree = [own[found.estimates.which[v]] == chosen[v] for v in range(30)]
+    assert np.mean(agree) > 0.9  # it may stop at a local maximum
+
+
+def test_p_values_are_calibrated_on_such_noise():
+    X = a_design()
+    found = fit(noise_of(0.85, 0.5, 6000, seed=3), X, noise="arma11")
+
+    for column in range(2):
+        p = found.contrast(np.eye(X.shape[1])[column]).p
+        assert abs(((p < 0.025) | (p > 0.975)).mean() - 0.05) < 0.015
