@@ -363,3 +363,18 @@ def test_a_column_of_which_nothing_would_be_left_is_refused():
 
     with pytest.raises(ValueError, match="nothing is left of 'b' once the share of a is taken"):
         orthogonalize_design(design, [("b", ["a"])])
+
+
+def test_fir_bins_count_seconds_from_each_event_wherever_scans_are():
+    events = {"onset": [10.7, 41.3], "duration": [0, 0], "trial_type": ["a", "a"]}
+    scans = np.arange(40) * 2.0
+
+    design = build_design(
+        events, scans, hrf_model="fir", fir_delays=[0, 1.5, 3.0, 4.5], high_pass=None
+    )
+
+    assert design.names[:4] == ("a_delay_0", "a_delay_1.5", "a_delay_3", "a_delay_4.5")
+    since = scans[:, np.newaxis] - np.array(events["onset"])
+    for column, start in zip(design.matrix.T, (0, 1.5, 3.0, 4.5), strict=False):
+        inside = ((since >= start) & (since < start + 1.5)).any(axis=1)
+        np.testing.assert_allclose(column, inside / 1.5)
