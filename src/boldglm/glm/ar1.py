@@ -189,7 +189,7 @@ def estimate_ar1(
     shifted = neighbors(model.basis, 1)
     search = _Search(lag, model.dof)
     for block in projected_blocks(bold, model, block_size):
-        statistics = _statistics(block, lag, shifted)
+        statistics = lag_one_statistics(block, lag, shifted)
         found = search.optimum(statistics)
         coordinates[:, block.voxels] = block.coordinates + block.removed + found.delta
         out["means"][block.voxels] = block.means
@@ -202,7 +202,7 @@ def estimate_ar1(
     )
 
 
-def _statistics(block: Block, lag: LagOne, shifted: FloatArray) -> LagOneStatistics:
+def lag_one_statistics(block: Block, lag: LagOne, shifted: FloatArray) -> LagOneStatistics:
     """Return what the criterion needs of each voxel, without forming residuals."""
     b, y = block.coordinates, block.signal
     w = shifted.T @ y - lag.eigenvalues[:, np.newaxis] * b

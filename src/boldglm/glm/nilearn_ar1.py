@@ -4,7 +4,7 @@ Its coefficients come from residuals uncorrected, are rounded toward 0 to two de
 first scan keeps the weight of any other. False positive rates are too high with it, on white
 noise as well (docs/calibration.md); it is here so that results can be compared number by number.
 
-Notation as in `boldglm.glm.kinds`; ρ coefficient, T scans.
+Notation as in `boldglm.glm.ar1`.
 """
 
 from dataclasses import dataclass
@@ -12,11 +12,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from boldglm.glm.autoregression import Precision
+from boldglm.glm.ar1 import lag_one_statistics
 from boldglm.glm.kernels import FloatArray
-from boldglm.glm.kinds import Residuals, gls_by_kinds, ols_residuals
-from boldglm.glm.lagged_basis import LaggedBasis
-from boldglm.glm.linear_model import LinearModel, Series, read_blocks
+from boldglm.glm.lag_one import LagOne, LagOneStatistics
+from boldglm.glm.lagged_basis import neighbors
+from boldglm.glm.linear_model import LinearModel, Series, projected_blocks
 from boldglm.glm.moments import ContrastMoments
 
 BINS = 100  # per unit of the coefficient
@@ -107,38 +107,68 @@ def estimate_nilearn_ar1(
     truncated toward 0 to hundredths. Whitening subtracts ρ times the scan before from all but
     the first scan, so Q is that of an autoregression without the correction at the first scan.
     """
-    found = ols_residuals(bold, model, block_size, order=1, n_sample=1)
-    coefficients = np.trunc(BINS * _yule_walker(bold, model, found, block_size)) / BINS
+    lag, rotation = LagOne.of(model.basis)
+    model = model.rotated(rotation)
+    shifted = neighbors(model.basis, 1)
+    mean = 0.0 if model.spans_constant else _mean_residual(bold, model, block_size)
+    n_voxels = bold.shape[1]
+    coordinates, means = np.empty((model.rank, n_voxels)), np.empty(n_voxels)
+    sigma2, coefficients = np.empty(n_voxels), np.empty(n_voxels)
+    for block in projected_blocks(bold, model, block_size):
+        seen = lag_one_statistics(block, lag, shifted)
+        totals = block.signal.sum(axis=0) - model.basis.sum(axis=0) @ block.coordinates
+        rho = np.trunc(BINS * _yule_walker(seen, totals, mean, model.n_scans)) / BINS
+        rho[block.silent] = 0.0
+        delta, ssr = _weighted(seen, lag, rho)
+        coordinates[:, block.voxels] = block.coordinates + block.removed + delta
+        means[block.voxels], coefficients[block.voxels] = block.means, rho
+        sigma2[block.voxels] = np.where(block.silent, 0.0, ssr / model.dof)
     rho, which = np.unique(coefficients, return_inverse=True)
-    band = np.stack([1 + rho**2, -rho])
-    corner = (rho**2)[:, np.newaxis, np.newaxis]
-    noise = Precision(band, np.zeros_like(corner), corner)
-    normal = LaggedBasis(model.basis, 1).normal_matrices(noise)
-    inverses = np.asarray(np.linalg.inv(normal), dtype=np.float64)
-    sigma2 = gls_by_kinds(bold, model, found, which, noise)
-    return model, NilearnAR1Estimates(
-        found.coordinates, found.means, sigma2, which, rho, inverses, model.dof
-    )
+    inverses = np.stack([_inverse(lag, one) for one in rho.tolist()] or [np.eye(model.rank)])
+    return model, NilearnAR1Estimates(coordinates, means, sigma2, which, rho, inverses, model.dof)
 
 
 def _yule_walker(
-    bold: Series, model: LinearModel, found: Residuals, block_size: int
+    seen: LagOneStatistics, totals: FloatArray, mean: float, n_scans: int
 ) -> FloatArray:
-    """Return ρ before rounding, (n_voxels,); 0 where there is no residual."""
-    n_scans = model.n_scans
-    g0, g1 = found.sums.copy()
-    if not model.spans_constant:
-        totals = _totals(bold, model, found, block_size)
-        mean = totals.sum() / (n_scans * totals.size)
-        g0 += n_scans * mean**2 - 2 * mean * totals
-        g1 += (n_scans - 1) * mean**2 - mean * (2 * totals - found.ends[0] - found.ends[1])
-    g0[found.silent], g1[found.silent] = 1.0, 0.0
+    """Return ρ before rounding, (n,), of residuals less their mean over scans and voxels."""
+    g0 = seen.g0 + n_scans * mean**2 - 2 * mean * totals
+    g1 = seen.g1 / 2 + (n_scans - 1) * mean**2
+    g1 -= mean * (2 * totals - seen.ends[0] - seen.ends[1])
     return np.asarray((g1 / (n_scans - 1)) / (g0 / n_scans))
 
 
-def _totals(bold: Series, model: LinearModel, found: Residuals, block_size: int) -> FloatArray:
-    """Return the sums of the residuals over time, (n_voxels,)."""
-    totals = -(model.basis.sum(axis=0) @ found.coordinates)
-    for voxels, signal in read_blocks(bold, block_size):
-        totals[voxels] += signal.sum(axis=0)
-    return np.asarray(totals)
+def _mean_residual(bold: Series, model: LinearModel, block_size: int) -> float:
+    """Return the mean of all OLS residuals, which is not 0 without a constant."""
+    total = 0.0
+    for block in projected_blocks(bold, model, block_size):
+        total += float((block.signal - model.basis @ block.coordinates).sum())
+    return total / (model.n_scans * max(bold.shape[1], 1))
+
+
+def _weighted(
+    seen: LagOneStatistics, lag: LagOne, rho: FloatArray
+) -> tuple[FloatArray, FloatArray]:
+    """Return what GLS adds to the OLS estimate, (rank, n), and its sum of squares, (n,).
+
+    Notes
+    -----
+    M is D⁻¹ less ρ² times the outer product of U's last row, D diagonal in this basis, so
+    M⁻¹ is D and a matrix of rank 1 (Sherman and Morrison).
+    """
+    q, last = rho**2, lag.ends[1][:, np.newaxis]
+    D = 1 / (1 + q - np.multiply.outer(lag.eigenvalues, rho))
+    g = -rho * seen.w - q * last * seen.ends[1]
+    delta = D * g
+    at_last = lag.ends[1] @ delta
+    delta += D * last * (q / (1 - q * (lag.ends[1] ** 2 @ D)) * at_last)
+    ssr = (1 + q) * seen.g0 - rho * seen.g1 - q * seen.ends[1] ** 2
+    return delta, ssr - np.einsum("rv,rv->v", g, delta)
+
+
+def _inverse(lag: LagOne, rho: float) -> FloatArray:
+    """Return M⁻¹ of one coefficient, (rank, rank)."""
+    D = 1 / (1 + rho**2 - rho * lag.eigenvalues)
+    turned = D * lag.ends[1]
+    scale = rho**2 / (1 - rho**2 * (lag.ends[1] @ turned))
+    return np.diag(D) + scale * np.outer(turned, turned)
