@@ -63,6 +63,39 @@ def test_the_search_finds_the_point_of_largest_restricted_likelihood():
     assert np.mean(agree) > 0.9  # it may stop at a local maximum
 
 
+def test_degrees_of_freedom_follow_from_the_restricted_information():
+    X = a_design()
+    found = fit(noise_of(0.7, 0.6, 40, seed=4), X, noise="arma11")
+    which, time = found.estimates.which, np.arange(len(X))
+
+    def covariance(parameters):
+        log_scale, rho, share = parameters
+        column = share * rho**time
+        column[0] = 1.0
+        return np.exp(log_scale) * toeplitz(column)
+
+    def log_variance(parameters, c):
+        precision = np.linalg.inv(covariance(parameters))
+        return np.log(c @ np.linalg.inv(X.T @ precision @ X) @ c)
+
+    inside = np.flatnonzero(found.estimates.share[which] < 1)
+    for voxel in inside[:3]:
+        at = np.array(
+            [0.0, found.estimates.rho[which[voxel]], found.estimates.share[which[voxel]]]
+        )
+        steps = 1e-4 * np.eye(3)
+        precision = np.linalg.inv(covariance(at))
+        weighted = precision @ X
+        left = precision - weighted @ np.linalg.inv(X.T @ weighted) @ weighted.T
+        turned = [left @ (covariance(at + d) - covariance(at - d)) / 2e-4 for d in steps]
+        information = np.array([[np.trace(a @ b) / 2 for a in turned] for b in turned])
+        for c in np.eye(X.shape[1])[:2]:
+            slopes = [(log_variance(at + d, c) - log_variance(at - d, c)) / 2e-4 for d in steps]
+            expected = 2 / (slopes @ np.linalg.solve(information, slopes))
+            assert 1 < expected < found.dof
+            np.testing.assert_allclose(found.contrast(c).dof[voxel], expected, rtol=1e-4)
+
+
 def test_p_values_are_calibrated_on_such_noise():
     X = a_design()
     found = fit(noise_of(0.85, 0.5, 6000, seed=3), X, noise="arma11")

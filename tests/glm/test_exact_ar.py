@@ -5,7 +5,13 @@ import pytest
 from scipy.linalg import toeplitz
 
 from boldglm.glm import fit
-from boldglm.glm.autoregression import autocorrelations, simulate, variance_ratio
+from boldglm.glm.autoregression import (
+    ar_to_partial,
+    autocorrelations,
+    partial_to_ar,
+    simulate,
+    variance_ratio,
+)
 
 
 def a_design(n_scans=200, seed=0):
@@ -59,6 +65,37 @@ def test_p_values_of_order_two_are_calibrated_where_that_is_the_noise():
         tested = found.contrast(np.eye(X.shape[1])[column])
         assert abs(((tested.p < 0.025) | (tested.p > 0.975)).mean() - 0.05) < 0.01
         assert np.median(tested.dof) < found.dof
+
+
+def covariance_of(ar, n_scans):
+    """Return the covariance of noise with innovations of variance 1."""
+    return toeplitz(autocorrelations(ar, n_scans)[:, 0] * variance_ratio(ar)[0])
+
+
+def log_variance(z, covariance, X, c):
+    """Return the logarithm of the contrast's variance with z, expected of noise as given."""
+    precision = np.linalg.inv(covariance_of(partial_to_ar(np.tanh(z[:, np.newaxis])), len(X)))
+    inverse = np.linalg.inv(X.T @ precision @ X)
+    left = precision - precision @ X @ inverse @ X.T @ precision
+    return np.log(np.trace(left @ covariance)) + np.log(c @ inverse @ c)
+
+
+def test_degrees_of_freedom_follow_from_how_the_variance_changes_with_the_coefficients():
+    X = a_design(120)
+    found = fit(noise_of([0.5, -0.3], 50, n_scans=120), X, noise="ar2")
+    contrasts = np.eye(X.shape[1])[:3]
+
+    for c in contrasts:
+        tested = found.contrast(c)
+        for voxel in (0, 20, 40):
+            ar = found.ar[:, [voxel]]
+            z, noise = np.arctanh(ar_to_partial(ar))[:, 0], covariance_of(ar, len(X))
+            slopes = [
+                (log_variance(z + step, noise, X, c) - log_variance(z - step, noise, X, c)) / 2e-4
+                for step in 1e-4 * np.eye(2)
+            ]
+            spread = slopes @ found.estimates.z_covariance @ slopes
+            np.testing.assert_allclose(tested.dof[voxel], 2 / (2 / found.dof + spread), rtol=1e-5)
 
 
 def test_f_of_one_row_is_the_square_of_t():
