@@ -124,6 +124,73 @@ def test_missing_values_are_at_the_mean_and_constant_columns_left_out(events_fil
 
 
 @pytest.mark.parametrize(
+    ("values", "kept"),
+    [
+        ([-1, 1], ["level"]),  # balanced: the square is constant
+        ([0, 0, 0, 5, 5], ["level"]),
+        ([0, 3, 4, 4, 9], ["level", "level_squared", "level_cubed"]),
+        ([1, 2, 2, 7, 1], ["level", "level_squared"]),
+    ],
+)
+def test_a_power_that_the_lower_ones_explain_is_left_out(events_file, values, kept):
+    table = pd.read_csv(events_file, sep="\t")
+    table.loc[table.trial_type == "go", "level"] = values * (10 // len(values))
+    table.to_csv(events_file, sep="\t", index=False)
+
+    found, notes = design(events_file, *(Modulator("go", "level", k) for k in (1, 2, 3)))
+
+    names = [name.removeprefix("trial_type.go_x_") for name in found.names if "_x_" in name]
+    assert names == kept
+    assert np.linalg.matrix_rank(found.matrix) == found.n_regressors
+    assert len(notes) == 3 - len(kept)
+    assert all("collinear with the condition and lower powers of level" in one for one in notes)
+
+
+def test_a_power_that_no_run_can_have_is_refused_with_the_reason(dataset, tmp_path, capsys):
+    for path in dataset.rglob("*_events.tsv"):
+        table = pd.read_csv(path, sep="\t")
+        table["side"] = np.arange(len(table)) % 3 // 2
+        table.to_csv(path, sep="\t", index=False)
+
+    where = [str(dataset), str(tmp_path / "out"), "participant"]
+    code = main([*where, "--dry-run", "--modulate", "side^2 @ cue"])
+
+    assert code == 65
+    assert "'cue_x_side_squared' is left out: over the events of 'cue'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("column", ["onset", "duration"])
+def test_onset_and_duration_modulate(events_file, column):
+    table = pd.read_csv(events_file, sep="\t")
+    table["duration"] = np.linspace(0.5, 3, len(table))
+    table["copy"] = table[column]
+    table.to_csv(events_file, sep="\t", index=False)
+
+    found, notes = design(events_file, Modulator("go", column), Modulator("stop", "copy"))
+    other, _ = design(events_file, Modulator("go", "copy"), Modulator("stop", column))
+
+    np.testing.assert_allclose(found.matrix, other.matrix, rtol=1e-12)
+    assert notes == ()
+
+
+def test_a_regressor_of_two_meanings_is_refused(dataset, tmp_path, capsys, events_file):
+    for path in dataset.rglob("*_events.tsv"):
+        table = pd.read_csv(path, sep="\t")
+        table["rt"] = np.arange(len(table))
+        table["trial_type"] = table.trial_type.replace("target", "cue_x_rt")
+        table.to_csv(path, sep="\t", index=False)
+
+    where = [str(dataset), str(tmp_path / "out"), "participant"]
+    code = main([*where, "--dry-run", "--modulate", "rt @ cue"])
+
+    assert code == 65
+    message = capsys.readouterr().err
+    assert "regressor of rt @ cue is called 'cue_x_rt', as is the condition 'cue_x_rt'" in message
+    with pytest.raises(BadDataError, match=r"rt_squared @ go is called .* that of rt\^2 @ go"):
+        design(events_file, Modulator("go", "rt", 2), Modulator("go", "rt_squared"))
+
+
+@pytest.mark.parametrize(
     ("modulator", "message"),
     [
         (Modulator("go", "rtt"), "no column 'rtt' .* mean 'rt'"),

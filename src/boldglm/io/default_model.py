@@ -13,7 +13,7 @@ from boldglm.glm.contrasts import split_named_contrast
 from boldglm.io.confounds import ConfoundChoices
 from boldglm.io.events import PREFIX
 from boldglm.io.model import DUMMY_SCANS, FD_THRESHOLD, MODEL_VERSION
-from boldglm.io.modulation import parse_modulation
+from boldglm.io.modulation import Modulator, parse_modulation, refuse_clashes
 
 MOST_PAIRED = 5  # conditions up to which every pair gets a contrast
 FIR_SPAN = 20.0  # seconds after the onset that default FIR delays cover
@@ -74,8 +74,8 @@ def default_model(
     variables = [PREFIX + condition for condition in conditions]
     delays = _delays(options, repetition_time)
     suffixes = hrf_basis(options.hrf_model, delays).suffixes
-    modulators = [one for text in options.modulate for one in parse_modulation(text, conditions)]
-    modulating = list(dict.fromkeys(PREFIX + one.name for one in modulators))
+    modulators = _modulators(options, conditions)
+    modulating = [PREFIX + one.name for one in modulators]
     columns = [name + suffix for name in variables + modulating for suffix in suffixes]
     contrasts = _contrasts(variables, modulating, suffixes, columns, options)
     own: dict[str, Any] = {
@@ -85,7 +85,7 @@ def default_model(
     if options.smoothing is not None:
         own["SmoothingFWHM"] = options.smoothing
     if modulators:
-        own["Modulators"] = [one.to_dict() for one in dict.fromkeys(modulators)]
+        own["Modulators"] = [one.to_dict() for one in modulators]
     if options.orthogonalize:
         own["Orthogonalize"] = [_rule(text, columns) for text in options.orthogonalize]
     if options.confounds.fd_threshold is not None:
@@ -155,6 +155,12 @@ def _delays(options: DefaultModelOptions, repetition_time: float) -> tuple[float
         return tuple(sorted(options.fir_delays))
     count = max(1, int(np.floor(FIR_SPAN / repetition_time)))
     return tuple(round(index * repetition_time, 6) for index in range(count))
+
+
+def _modulators(options: DefaultModelOptions, conditions: list[str]) -> list[Modulator]:
+    found = [one for text in options.modulate for one in parse_modulation(text, conditions)]
+    refuse_clashes(found, conditions)
+    return list(dict.fromkeys(found))
 
 
 def _convolve(

@@ -12,7 +12,7 @@ from boldglm.io.derivatives import read_json, sidecar, write_json
 from boldglm.io.events import PREFIX, Events
 from boldglm.io.images import write_bytes
 from boldglm.io.model import ContrastSpec
-from boldglm.io.modulation import Modulator, modulated_columns
+from boldglm.io.modulation import Modulator, modulated_columns, refuse_clashes
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,8 @@ def design_from_events(
     Raises
     ------
     BadDataError
-        If no condition has an event, or a condition has all its events outside the run.
+        If no condition has an event, a condition has all its events outside the run, or a
+        modulator has the name of another column.
     """
     wanted = choices.conditions if choices.conditions is not None else events.conditions
     present = tuple(name for name in wanted if name in events.conditions)
@@ -87,6 +88,7 @@ def design_from_events(
     left_out += _outside(events, present, timing, file_name)
     rows = events.as_columns(present, choices.prefix)
     rows["modulation"] = [1.0] * len(rows["trial_type"])
+    refuse_clashes(choices.modulators, wanted, () if choices.prefix else confounds.names)
     more, modulating, notes = modulated_columns(
         events, choices.modulators, choices.prefix, file_name
     )

@@ -12,6 +12,7 @@ from boldglm.io.events import Events
 
 ORDERS = {1: "", 2: "_squared", 3: "_cubed"}
 SMALL = 1e-10  # spread, relative to size, under which a column is constant
+NOTHING_NEW = 1e-8  # share of its length under which heights add nothing to lower orders
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,12 @@ class Modulator:
     def name(self) -> str:
         """What its regressor is called, without the prefix of conditions."""
         return f"{self.condition}_x_{self.column}{ORDERS[self.order]}"
+
+    @property
+    def rule(self) -> str:
+        """How the command line writes it."""
+        power = f"^{self.order}" if self.order > 1 else ""
+        return f"{self.column}{power} @ {self.condition}"
 
     def to_dict(self) -> dict[str, Any]:
         """Return what a model file holds."""
@@ -72,20 +79,59 @@ def parse_modulation(text: str, conditions: Sequence[str]) -> tuple[Modulator, .
     return tuple(dict.fromkeys(found))
 
 
+def refuse_clashes(
+    modulators: Sequence[Modulator], conditions: Sequence[str], others: Sequence[str] = ()
+) -> None:
+    """Refuse a modulator whose regressor has the name of another column of the design.
+
+    Parameters
+    ----------
+    modulators : sequence of Modulator
+        Each of them once.
+    conditions, others : sequence of str
+        Names of the conditions and of what else the design has, without prefix.
+
+    Raises
+    ------
+    BadDataError
+        Naming both.
+
+    Examples
+    --------
+    >>> refuse_clashes([Modulator("go", "rt")], ["go", "stop"])
+    >>> refuse_clashes([Modulator("go", "rt")], ["go", "go_x_rt"])
+    Traceback (most recent call last):
+        ...
+    boldglm.errors.BadDataError: --modulate: the regressor of rt @ go is called 'go_x_rt', as is
+    the condition 'go_x_rt'. Rename one of them in the events.
+    """
+    known = {name: f"the column {name!r}" for name in others}
+    known |= {name: f"the condition {name!r}" for name in conditions}
+    for one in dict.fromkeys(modulators):
+        if one.name in known:
+            raise BadDataError(
+                f"--modulate: the regressor of {one.rule} is called {one.name!r}, as is "
+                f"{known[one.name]}. Rename one of them in the events."
+            )
+        known[one.name] = f"that of {one.rule}"
+
+
 def modulated_columns(
     events: Events, modulators: Sequence[Modulator], prefix: str, file_name: str
 ) -> tuple[dict[str, list], tuple[str, ...], tuple[str, ...]]:
     """Return the events of modulators, as `boldglm.glm.build_design` takes them.
 
     Each modulator is a condition of its own whose events have the heights (c - mean c)ᵏ, the
-    mean that of the run's events of the condition; a missing value has height 0.
+    mean that of the run's events of the condition; a missing value has height 0. A power whose
+    heights are a sum of the condition's and the lower powers', as the square of a column of two
+    values is, would make the slope one of many; it is left out.
 
     Returns
     -------
     columns : dict
         onset, duration, trial_type and modulation.
     names : tuple of str
-        Of the modulators that vary, with prefix.
+        Of the modulators that add something, with prefix.
     notes : tuple of str
         What was left out or filled, and why.
 
@@ -99,6 +145,7 @@ def modulated_columns(
     }
     names: list[str] = []
     notes: list[str] = []
+    lower: dict[tuple[str, str], list[np.ndarray]] = {}
     for one in modulators:
         own = events.trial_type == one.condition
         if not own.any():
@@ -111,13 +158,22 @@ def modulated_columns(
                 f"{int(missing.sum())} of {own.sum()} events of {one.condition!r} have no "
                 f"{one.column} in {file_name}: their modulator is at its mean"
             )
-        centered = np.where(missing, 0.0, values - (0.0 if missing.all() else np.nanmean(values)))
-        if abs(centered).max() <= SMALL * max(np.nanmax(abs(values), initial=0.0), 1e-300):
+        centered = _centered(values)
+        if centered is None:
             notes.append(
                 f"modulator {one.name!r} is left out: {one.column} does not vary over the events "
                 f"of {one.condition!r} in {file_name}"
             )
             continue
+        heights = (centered / abs(centered).max()) ** one.order
+        entered = lower.setdefault((one.condition, one.column), [np.ones_like(heights)])
+        if _adds_nothing(heights, entered):
+            notes.append(
+                f"modulator {one.name!r} is left out: over the events of {one.condition!r} in "
+                f"{file_name} it is collinear with the condition and lower powers of {one.column}"
+            )
+            continue
+        entered.append(heights)
         names.append(prefix + one.name)
         columns["onset"] += events.onset[own].tolist()
         columns["duration"] += events.duration[own].tolist()
@@ -126,14 +182,29 @@ def modulated_columns(
     return columns, tuple(names), tuple(notes)
 
 
+def _centered(values: np.ndarray) -> np.ndarray | None:
+    """Return values less their mean, 0 where there is none; None if they do not vary."""
+    missing = np.isnan(values)
+    centered = np.where(missing, 0.0, values - (0.0 if missing.all() else np.nanmean(values)))
+    largest = max(np.nanmax(abs(values), initial=0.0), 1e-300)
+    return centered if abs(centered).max() > SMALL * largest else None
+
+
+def _adds_nothing(heights: np.ndarray, entered: Sequence[np.ndarray]) -> bool:
+    """Tell whether heights are a weighted sum of those that have entered."""
+    basis = np.column_stack(entered)
+    left = heights - basis @ np.linalg.lstsq(basis, heights)[0]
+    return bool(np.linalg.norm(left) <= NOTHING_NEW * np.linalg.norm(heights))
+
+
 def _values(events: Events, one: Modulator, own: np.ndarray, file_name: str) -> np.ndarray:
-    if one.column not in events.others:
+    columns = {"onset": events.onset, "duration": events.duration, **events.others}
+    if one.column not in columns:
         raise BadDataError(
             f"{file_name} has no column {one.column!r} to modulate {one.condition!r} by."
-            f"{nearest(one.column, list(events.others))} "
-            f"Found: {', '.join(events.others) or 'no further column'}."
+            f"{nearest(one.column, list(columns))} Found: {', '.join(columns)}."
         )
-    text = events.others[one.column][own]
+    text = columns[one.column][own]
     numbers = np.array([_number(value) for value in text])
     if np.isinf(numbers).any():
         bad = text[np.isinf(numbers)][0]

@@ -28,7 +28,7 @@ from boldglm.io.designs import (
     contrast_weights,
     design_from_events,
 )
-from boldglm.io.events import Events, read_events
+from boldglm.io.events import PREFIX, Events, read_events
 from boldglm.io.images import BoldHeader, read_bold_header, read_mask
 from boldglm.io.model import Model, parse_model, read_model
 from boldglm.io.query import RunFiles
@@ -335,12 +335,21 @@ def _check_contrasts(analysis: Analysis) -> None:
         reason = (
             f"its regressors are exactly collinear in {first.inputs.name} ({collinear})"
             if collinear
-            else f"{first.inputs.name} lacks one of {', '.join(spec.columns)}"
+            else "; ".join(
+                [
+                    f"{first.inputs.name} lacks one of {', '.join(spec.columns)}",
+                    *(note for note in first.left_out if _is_about(note, spec.columns)),
+                ]
+            )
         )
         raise BadDataError(
             f"The contrast {spec.name!r} cannot be estimated in any run: {reason}. Change or drop "
             "the contrast, or the regressors."
         )
+
+
+def _is_about(note: str, columns: Sequence[str]) -> bool:
+    return any(repr(column.removeprefix(PREFIX)) in note for column in columns)
 
 
 def _check_grids(analysis: Analysis) -> None:
