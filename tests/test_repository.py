@@ -164,7 +164,7 @@ def importers_of(package):
 
 
 def test_pybids_is_asked_in_one_place_and_images_are_opened_in_one_layer():
-    assert importers_of("bids") == {"io/query.py"}
+    assert importers_of("bids") == {"io/layout.py"}
     assert {module.split("/")[0] for module in importers_of("nibabel")} == {"io"}
 
 

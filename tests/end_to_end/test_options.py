@@ -134,6 +134,19 @@ def test_a_filter_file_selects_as_fmriprep_does(dataset, tmp_path):
     assert names == {"sub-01_task-cuetarget_run-2_design.tsv"}
 
 
+def test_an_index_that_is_kept_serves_the_next_call(dataset, tmp_path):
+    kept = str(tmp_path / "index")
+    participant(dataset, tmp_path / "first", "--bids-database-dir", kept)
+
+    participant(dataset, tmp_path / "second", "--bids-database-dir", kept)
+
+    name = f"{RUN}_contrast-cue_stat-t_statmap.nii.gz"
+    np.testing.assert_array_equal(
+        load(tmp_path / "second" / name), load(tmp_path / "first" / name)
+    )
+    assert not [path for path in dataset.rglob("*") if path.suffix == ".sqlite"]
+
+
 def test_a_dry_run_writes_nothing(dataset, tmp_path, capsys):
     participant(dataset, tmp_path / "out", "--dry-run")
 

@@ -39,7 +39,13 @@ def run_participant(options: argparse.Namespace, command: str) -> int:
         options.run_label,
         options.bids_filter_file,
     )
-    found = find_runs(options.bids_dir, selection, options.derivatives, options.space)
+    found = find_runs(
+        options.bids_dir,
+        selection,
+        options.derivatives,
+        options.space,
+        options.bids_database_dir,
+    )
     plan = make_plan(found.runs, _model_choice(options))
     if options.single_trials is not None:
         for analysis in plan:

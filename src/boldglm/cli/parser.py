@@ -130,6 +130,10 @@ def _add_selection(parser: argparse.ArgumentParser) -> None:
         metavar="LABEL",
         help="only these runs, with or without run-",
     )
+    _add_places(group)
+
+
+def _add_places(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "-d",
         "--derivatives",
@@ -152,6 +156,14 @@ def _add_selection(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help='JSON of pybids filters for the query "bold", as in fMRIPrep: '
         '{"bold": {"acquisition": "mb4", "session": null}}; null means the entity is absent',
+    )
+    group.add_argument(
+        "--bids-database-dir",
+        "--bids_database_dir",
+        type=Path,
+        metavar="DIR",
+        help="keep the index of the dataset in this folder for later calls (made anew when the "
+        "dataset has changed)",
     )
 
 

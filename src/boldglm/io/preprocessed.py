@@ -4,11 +4,9 @@ Only the folders of the participants asked for are listed, by file name; a serie
 its mask by all entities, and with its confounds table by those of the run.
 """
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from boldglm.errors import (
     BadDataError,
@@ -17,10 +15,10 @@ from boldglm.errors import (
     NothingSelectedError,
     nearest,
 )
-from boldglm.io.runs import entities_of
+from boldglm.io.runs import RUN_KEYS, entities_of
+from boldglm.io.sidecars import read_object, suffix_of
 
 PIPELINES = ("fmriprep", "nibabies")  # what a folder of derivatives/ must be from to be taken
-RUN_KEYS = ("sub", "ses", "task", "acq", "ce", "rec", "dir", "run")
 SPACE_KEYS = ("space", "cohort", "res")
 VOLUMES = ("nii", "nii.gz")
 OWN_SPACE = "func"  # what fMRIPrep calls the grid of the run itself
@@ -59,13 +57,6 @@ class PreprocessedImage:
     def space(self) -> str:
         """Its space as fMRIPrep's --output-spaces writes it."""
         return space_label(self.entities)
-
-    def metadata(self) -> dict[str, Any]:
-        """Read its sidecars, those higher up in the dataset first."""
-        found: dict[str, Any] = {}
-        for path in _sidecars(self.path, self.derivative.path):
-            found |= _read_object(path)
-        return found
 
 
 @dataclass
@@ -248,7 +239,7 @@ def _pipeline(folder: Path) -> str:
     path = folder / "dataset_description.json"
     if not path.is_file():
         return ""
-    content = _read_object(path)
+    content = read_object(path)
     made = content.get("GeneratedBy") or [content.get("PipelineDescription") or {}]
     first = made[0] if isinstance(made, list) and made and isinstance(made[0], dict) else {}
     return " ".join(str(first[key]) for key in ("Name", "Version") if first.get(key))
@@ -290,9 +281,9 @@ def _sorted_out(folder: Path) -> _Folder:
     """Tell the files of a folder apart by suffix and desc, today's and those before 1.2."""
     files = _Folder()
     for name in sorted(path.name for path in folder.iterdir()):
-        stem, _, extension = name.partition(".")
+        extension = name.partition(".")[2]
         entities = entities_of(name)
-        kind = (stem.rsplit("_", 1)[-1], entities.get("desc", ""))
+        kind = (suffix_of(name), entities.get("desc", ""))
         if extension in VOLUMES and kind in (("bold", "preproc"), ("preproc", "")):
             files.series.append(folder / name)
         elif extension in VOLUMES and kind in (("mask", "brain"), ("brainmask", "")):
@@ -363,29 +354,3 @@ def _fits(space: str, asked: str) -> bool:
     name, *rest = space.split(":")
     wanted, *details = asked.split(":")
     return name == wanted and set(details) <= set(rest)
-
-
-def _sidecars(series: Path, root: Path) -> list[Path]:
-    """Return the JSON files that apply to a series, from the root of the dataset down."""
-    wanted = entities_of(series.name)
-    suffix = series.name.split(".", 1)[0].rsplit("_", 1)[-1]
-    found = []
-    for folder in (root, *reversed(series.relative_to(root).parents[:-1])):
-        here = root / folder
-        fitting = [
-            path
-            for path in here.glob(f"*{suffix}.json")
-            if entities_of(path.name).items() <= wanted.items()
-        ]
-        found += sorted(fitting, key=lambda path: len(entities_of(path.name)))
-    return found
-
-
-def _read_object(path: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise BadDataError(f"{path} cannot be read as JSON: {error}.") from error
-    if not isinstance(content, dict):
-        raise BadDataError(f"{path} must hold a JSON object.")
-    return content

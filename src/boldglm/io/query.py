@@ -1,26 +1,22 @@
-"""Ask pybids which BOLD runs there are and what belongs to them.
+"""Which BOLD runs there are and what belongs to them.
 
-The only module that imports pybids, and it does so once, before any graph is built.
-Only what was asked for is indexed: folders of other participants, of other datatypes and
-of derivatives are passed over (pybids would read every sidecar in them).
+Asked once, before any graph is built. Only what was asked for is looked at: folders of other
+participants, of other datatypes and of derivatives are passed over.
 """
 
-import json
-import re
-from collections.abc import Sequence
+import logging
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from boldglm.errors import (
-    BadDataError,
-    InvalidDatasetError,
     MissingInputError,
     NothingSelectedError,
     nearest,
 )
+from boldglm.io.layout import RawDataset, long_entities
 from boldglm.io.preprocessed import (
-    RUN_KEYS,
     Derivative,
     PreprocessedImage,
     choose_space,
@@ -28,11 +24,11 @@ from boldglm.io.preprocessed import (
     find_images,
     refuse_repeated,
 )
-from boldglm.io.runs import entities_of, entities_stem
+from boldglm.io.runs import entities_of
 from boldglm.io.selection import Selection, passes_filter, same_label
+from boldglm.io.sidecars import Sidecars
 
-OTHER_DATATYPES = ("anat", "dwi", "fmap", "perf", "eeg", "meg", "ieeg", "beh", "pet", "micr")
-TOP_LEVEL_ASIDE = ("derivatives", "sourcedata", "code", "stimuli", "models")
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -77,6 +73,7 @@ def find_runs(
     selection: Selection,
     derivatives: Sequence[str] | None = None,
     space: str | None = None,
+    database: Path | None = None,
 ) -> QueryResult:
     """Find every BOLD run that the selection asks for, with its events.
 
@@ -91,6 +88,8 @@ def find_runs(
         the dataset, and the raw series if there are none. Events are always the dataset's.
     space : str, optional
         Space of the preprocessed series, such as ``MNI152NLin2009cAsym:res-2``.
+    database : Path, optional
+        Folder where the index of the raw dataset is kept between calls.
 
     Returns
     -------
@@ -106,9 +105,9 @@ def find_runs(
     NothingSelectedError
         If the dataset has no such participant, session, task or run, or several spaces fit.
     """
-    layout = _index(bids_dir, selection)
+    raw = RawDataset(bids_dir, selection.subjects, database)
     used = find_derivatives(bids_dir, derivatives)
-    found = _preprocessed(used, selection) if used else _raw(layout)
+    found = _preprocessed(used, selection) if used else [_Image(path) for path in raw.bold]
     roots = [one.path for one in used] or [bids_dir]
     _check_labels(roots, selection, found)
     chosen = [image for image in found if _is_chosen(image, selection)]
@@ -123,8 +122,7 @@ def find_runs(
             f"--space {space} needs preprocessed series, and {bids_dir} has none in derivatives/. "
             "Say where they are with -d."
         )
-    events = _Events(layout)
-    runs = [_run_files(image, events, layout, bids_dir) for image in chosen]
+    runs = _run_files(chosen, raw)
     with_events = [run for run in runs if run.events is not None]
     left_out += [
         f"{run.bold.name} has no events file and was left out" for run in runs if not run.events
@@ -135,12 +133,7 @@ def find_runs(
             f"{runs[0].bold.name.rsplit('_bold', 1)[0]}_events.tsv (columns onset, duration, "
             "trial_type) beside the run, or one for the whole task higher up in the dataset."
         )
-    return QueryResult(tuple(with_events), tuple(left_out), _dataset_name(bids_dir), used)
-
-
-def _raw(layout: Any) -> list[_Image]:
-    images = layout.get(suffix="bold", extension=[".nii", ".nii.gz"])
-    return [_Image(Path(path)) for path in sorted(image.path for image in images)]
+    return QueryResult(tuple(with_events), tuple(left_out), raw.name, used)
 
 
 def _preprocessed(used: Sequence[Derivative], selection: Selection) -> list[_Image]:
@@ -172,18 +165,30 @@ def _without_series(
     ]
 
 
-def _run_files(image: _Image, events: "_Events", layout: Any, bids_dir: Path) -> RunFiles:
-    found = events.for_bold(image.entities, bids_dir)
+def _run_files(images: Sequence[_Image], raw: RawDataset) -> list[RunFiles]:
+    """Put together what belongs to each series; sidecars of derivatives are listed once."""
+    sidecars: dict[Path, Sidecars] = {}
+
+    def preprocessed_metadata(series: PreprocessedImage) -> dict[str, Any]:
+        root = series.derivative.path
+        return sidecars.setdefault(root, Sidecars(root)).of(series.path)
+
+    return [_files_of_run(image, raw, preprocessed_metadata) for image in images]
+
+
+def _files_of_run(
+    image: _Image, raw: RawDataset, preprocessed_metadata: Callable[[PreprocessedImage], dict]
+) -> RunFiles:
+    found = raw.events_of(image.entities)
     series = image.preprocessed
-    root = bids_dir.resolve()
     if series is None:
-        metadata = layout.get_metadata(str(image.path))
-        uris = [f"bids:raw:{image.path.relative_to(root).as_posix()}"]
+        metadata = raw.metadata(image.path)
+        uris = [f"bids:raw:{image.path.relative_to(raw.root).as_posix()}"]
         extra: dict[str, Any] = {}
     else:
-        metadata = series.metadata()
+        metadata = preprocessed_metadata(series)
         if "RepetitionTime" not in metadata:  # fMRIPrep has not always written it
-            metadata |= _raw_repetition_time(layout, image.entities)
+            metadata |= _raw_repetition_time(raw, image.entities)
         parts = (series.path, series.mask, series.confounds)
         uris = [
             # a table may be from another of the derivatives
@@ -194,85 +199,14 @@ def _run_files(image: _Image, events: "_Events", layout: Any, bids_dir: Path) ->
         pipeline = f"{series.derivative.pipeline} ({series.derivative.path})"
         extra = {"mask": series.mask, "confounds": series.confounds, "derivatives": pipeline}
     if found is not None:
-        uris.append(f"bids:raw:{found.relative_to(root).as_posix()}")
+        uris.append(f"bids:raw:{found.relative_to(raw.root).as_posix()}")
     return RunFiles(image.path, found, metadata, image.entities, tuple(uris), **extra)
 
 
-def _raw_repetition_time(layout: Any, entities: dict[str, str]) -> dict[str, Any]:
-    run = {key: label for key, label in entities.items() if key in RUN_KEYS}
-    for image in _raw(layout):
-        own = {key: label for key, label in image.entities.items() if key in RUN_KEYS}
-        if own == run:
-            metadata = layout.get_metadata(str(image.path))
-            return {key: metadata[key] for key in ("RepetitionTime",) if key in metadata}
-    return {}
-
-
-def _index(bids_dir: Path, selection: Selection) -> Any:
-    if not bids_dir.is_dir():
-        raise MissingInputError(f"There is no folder {bids_dir}: give the root of a BIDS dataset.")
-    description = bids_dir / "dataset_description.json"
-    if not description.is_file():
-        raise InvalidDatasetError(
-            f"{bids_dir} is not a BIDS dataset: it has no dataset_description.json. Give the "
-            'folder that holds the sub-* folders, and add the file there ({"Name": ..., '
-            '"BIDSVersion": "1.10.0"}).'
-        )
-    try:
-        content = json.loads(description.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise InvalidDatasetError(f"{description} cannot be read as JSON: {error}.") from error
-    missing = [key for key in ("Name", "BIDSVersion") if key not in content]
-    if missing:
-        raise InvalidDatasetError(f"{description} lacks {' and '.join(missing)}: BIDS needs both.")
-
-    from bids.layout import BIDSLayout, BIDSLayoutIndexer
-
-    ignore = [
-        re.compile(r"(^|/)\."),
-        re.compile(rf"^/({'|'.join(TOP_LEVEL_ASIDE)})(/|$)"),
-        re.compile(rf"/({'|'.join(OTHER_DATATYPES)})(/|$)"),
-    ]
-    if selection.subjects:
-        others = "|".join(re.escape(label) for label in selection.subjects)
-        ignore.append(re.compile(rf"/sub-(?!({others})(/|_|$))"))
-    indexer = BIDSLayoutIndexer(validate=True, index_metadata=True, ignore=ignore)
-    return BIDSLayout(str(bids_dir.resolve()), validate=True, indexer=indexer)
-
-
-class _Events:
-    """Events files by the inheritance principle: the nearest whose entities all apply.
-
-    `BIDSLayout.get_nearest` does not find files above the run's own folder, so the rule is
-    applied here to the files that pybids indexed.
-    """
-
-    def __init__(self, layout: Any) -> None:
-        self._by_folder: dict[Path, list[tuple[dict[str, str], Path]]] = {}
-        for file in layout.get(suffix="events", extension=".tsv"):
-            path = Path(file.path)
-            entities = entities_of(path.name)
-            self._by_folder.setdefault(path.parent, []).append((entities, path))
-
-    def for_bold(self, wanted: dict[str, str], root: Path) -> Path | None:
-        """Return the events file that applies to a run of these entities, or None."""
-        func = root.resolve() / f"sub-{wanted['sub']}"
-        func /= f"ses-{wanted['ses']}/func" if "ses" in wanted else "func"
-        for folder in (func, *func.parents):
-            fitting = [
-                (len(entities), path)
-                for entities, path in self._by_folder.get(folder, [])
-                if entities.items() <= wanted.items()
-            ]
-            if fitting:
-                most = max(count for count, _ in fitting)
-                best = sorted(path for count, path in fitting if count == most)
-                if len(best) > 1:
-                    names = ", ".join(path.name for path in best)
-                    run = entities_stem(wanted)
-                    raise BadDataError(f"{run} has more than one events file: {names}.")
-                return best[0]
-        return None
+def _raw_repetition_time(raw: RawDataset, entities: dict[str, str]) -> dict[str, Any]:
+    series = raw.bold_of(entities)
+    metadata = {} if series is None else raw.metadata(series)
+    return {key: metadata[key] for key in ("RepetitionTime",) if key in metadata}
 
 
 def _without_partial_images(images: Sequence[_Image]) -> tuple[list[_Image], list[str]]:
@@ -299,9 +233,7 @@ def _is_chosen(image: _Image, selection: Selection) -> bool:
             return False
     if not selection.filters:
         return True
-    from bids.layout import parse_file_entities
-
-    long = parse_file_entities(str(image.path), config=["bids", "derivatives"])
+    long = long_entities(image.path)
     return all(passes_filter(long, key, value) for key, value in selection.filters)
 
 
@@ -346,11 +278,6 @@ def _nothing_left(bids_dir: Path, selection: Selection, images: Sequence[_Image]
         f"The filters select none of the {len(images)} BOLD runs in {bids_dir}: {filters}. Found "
         f"for example {images[0].path.name}. Drop or change a filter."
     )
-
-
-def _dataset_name(bids_dir: Path) -> str:
-    content = json.loads((bids_dir / "dataset_description.json").read_text(encoding="utf-8"))
-    return str(content["Name"])
 
 
 def _shortened(names: Sequence[str], most: int = 20) -> str:

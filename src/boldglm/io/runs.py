@@ -7,6 +7,7 @@ from pathlib import Path
 ENTITY_ORDER = (
     *("sub", "ses", "task", "acq", "ce", "rec", "dir", "run", "echo", "space", "cohort", "res"),
 )
+RUN_KEYS = ("sub", "ses", "task", "acq", "ce", "rec", "dir", "run")  # what tells runs apart
 
 
 @dataclass(frozen=True)
