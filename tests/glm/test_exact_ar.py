@@ -12,6 +12,8 @@ from boldglm.glm.autoregression import (
     simulate,
     variance_ratio,
 )
+from boldglm.glm.fit import check_noise_model
+from boldglm.glm.lagged_basis import LaggedBasis
 
 
 def a_design(n_scans=200, seed=0):
@@ -45,9 +47,10 @@ def test_given_its_coefficients_the_fit_is_generalized_least_squares(order, mean
         betas = normal @ X.T @ precision @ bold[:, voxel]
         residuals = bold[:, voxel] - X @ betas
         sigma2 = residuals @ precision @ residuals / found.dof
-        np.testing.assert_allclose(found.sigma2[voxel], sigma2, rtol=1e-8)
-        np.testing.assert_allclose(tested.effect[voxel], betas[0], rtol=1e-7)
-        np.testing.assert_allclose(tested.variance[voxel], sigma2 * normal[0, 0], rtol=1e-7)
+        np.testing.assert_allclose(found.sigma2[voxel], sigma2, rtol=1e-9)
+        # an effect of a thousandth of the mean has lost that many digits to it
+        np.testing.assert_allclose(tested.effect[voxel], betas[0], rtol=1e-9, atol=1e-13 * mean)
+        np.testing.assert_allclose(tested.variance[voxel], sigma2 * normal[0, 0], rtol=1e-9)
 
 
 @pytest.mark.parametrize("ar", [[0.5, -0.3], [0.4, 0.2, 0.0, 0.1]], ids=["order 2", "order 4"])
@@ -105,8 +108,66 @@ def test_f_of_one_row_is_the_square_of_t():
 
     t, f = found.contrast(row), found.contrast(row[np.newaxis])
 
-    np.testing.assert_allclose(f.F, t.t**2, rtol=1e-9)
-    np.testing.assert_allclose(f.dof, t.dof, rtol=1e-6)
+    np.testing.assert_allclose(f.F, t.t**2, rtol=1e-12)
+    np.testing.assert_allclose(f.dof, t.dof, rtol=1e-9)
+
+
+def test_contrasts_that_are_tested_together_are_those_tested_alone():
+    X = a_design()
+    found = fit(noise_of([0.5, -0.3], 30), X, noise="ar2")
+    wanted = [("first", np.eye(len(X[0]))[0]), ("any", np.eye(len(X[0]))[1:4]),
+              ("last", np.eye(len(X[0]))[-1])]  # fmt: skip
+
+    together = list(found.contrasts(wanted))
+
+    for (name, weights), one in zip(wanted, together, strict=True):
+        alone = found.contrast(weights, name=name)
+        assert (one.name, one.test) == (name, alone.test)
+        np.testing.assert_allclose(one.statistic, alone.statistic, rtol=1e-12)
+        np.testing.assert_allclose(one.dof, alone.dof, rtol=1e-9)
+
+
+def test_voxels_are_solved_once_for_all_contrasts(monkeypatch):
+    X = a_design()
+    found = fit(noise_of([0.5, -0.3], 30), X, noise="ar2")
+    calls = []
+    matrices = LaggedBasis.normal_matrices
+    monkeypatch.setattr(
+        LaggedBasis, "normal_matrices", lambda *given: calls.append(1) or matrices(*given)
+    )
+
+    tested = list(found.contrasts([(str(k), row) for k, row in enumerate(np.eye(len(X[0])))]))
+
+    assert len(tested) == len(X[0])
+    assert len(calls) == 1
+
+
+@pytest.mark.parametrize(("n_scans", "order"), [(60, 2), (60, 4), (100, 4), (100, 6)])
+def test_a_run_that_says_too_little_about_the_coefficients_is_refused(n_scans, order):
+    rng = np.random.default_rng([n_scans, order])
+    walks = np.cumsum(rng.normal(size=(n_scans, 20)), axis=0)
+    X = np.column_stack([np.arange(n_scans) % 20 >= 10, walks, np.ones(n_scans)])
+
+    with pytest.raises(ValueError, match=r"found with an error of .* Use the noise model auto"):
+        fit(noise_of([0.5], 5, n_scans), X, noise=f"ar{order}")
+    with pytest.raises(ValueError, match="Use the noise model auto"):
+        check_noise_model(X, f"ar{order}")
+
+
+@pytest.mark.parametrize("ar", [[0.0], [0.5]], ids=["white", "order 1"])
+@pytest.mark.parametrize(("n_scans", "order"), [(60, 2), (100, 2), (150, 4), (200, 4)])
+def test_a_run_that_is_not_refused_has_tests_of_use(n_scans, order, ar):
+    rng = np.random.default_rng([n_scans, order])
+    walks = np.cumsum(rng.normal(size=(n_scans, 10)), axis=0)
+    X = np.column_stack([np.arange(n_scans) % 20 >= 10, walks, np.ones(n_scans)])
+
+    tested = fit(noise_of(ar, 4000, n_scans, seed=1), X, noise=f"ar{order}").contrast(
+        np.eye(12)[0]
+    )
+
+    rate = ((tested.p < 0.025) | (tested.p > 0.975)).mean()
+    assert 0.03 < rate < 0.08
+    assert np.median(tested.dof) > 10
 
 
 def test_a_short_run_is_refused():

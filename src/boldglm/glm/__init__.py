@@ -17,7 +17,7 @@ from boldglm.glm.design import (
     resolve_name,
 )
 from boldglm.glm.drift import cosine_drift, polynomial_drift
-from boldglm.glm.fit import NOISE_MODELS, Fit, fit
+from boldglm.glm.fit import Fit, fit
 from boldglm.glm.hrf import (
     HRF_MODELS,
     HRFBasis,
@@ -31,6 +31,7 @@ from boldglm.glm.hrf import (
     time_derivative,
 )
 from boldglm.glm.kernels import DoubleGamma
+from boldglm.glm.noise_models import NOISE_MODELS
 from boldglm.glm.orthogonalize import orthogonalize
 from boldglm.glm.regressors import convolve_events
 from boldglm.glm.whiteness import whiteness

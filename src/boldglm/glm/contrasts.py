@@ -3,7 +3,7 @@
 Notation: c or C contrast weights, X design, U its orthonormal basis, β = X⁺ y.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
@@ -19,7 +19,13 @@ from boldglm.glm.contrast_expressions import (
 from boldglm.glm.distributions import f_to_p, f_to_z, t_to_p_and_z
 from boldglm.glm.kernels import FloatArray
 from boldglm.glm.linear_model import LinearModel
-from boldglm.glm.moments import NoiseEstimates, f_statistics, t_statistics
+from boldglm.glm.moments import (
+    ContrastMoments,
+    NoiseEstimates,
+    SharesMoments,
+    f_statistics,
+    t_statistics,
+)
 
 __all__ = [
     "Contrast",
@@ -185,19 +191,82 @@ def evaluate_contrast(
     t = c β / sqrt(var(c β)); F = (Cβ)' var(Cβ)⁻¹ (Cβ) / q, where rows of C that follow from
     the others are left out.
     """
+    return next(evaluate_contrasts([contrast], names, model, estimates))
+
+
+def evaluate_contrasts(
+    contrasts: Sequence[tuple[str, FloatArray]],
+    names: Sequence[str],
+    model: LinearModel,
+    estimates: NoiseEstimates,
+) -> Iterator[Contrast]:
+    """Test several contrasts; as `evaluate_contrast`, but noise models may share work.
+
+    Parameters
+    ----------
+    contrasts : sequence of tuple of (str, ndarray)
+        Names and weights.
+    names : sequence of str
+        Names of the regressors.
+    model : LinearModel
+        The design.
+    estimates : NoiseEstimates
+        Estimates at every voxel.
+
+    Returns
+    -------
+    iterator of Contrast
+        In order, each computed when it is asked for.
+
+    Raises
+    ------
+    NotEstimableError
+        If the design does not determine one of them.
+    """
+    sets = [check_estimable(one, names, model) for one in contrasts]
+    moments = _moments([rows @ model.back_projection for rows in sets], estimates)
+    return (
+        _tested(contrast, rows, found, model, estimates)
+        for contrast, rows, found in zip(contrasts, sets, moments, strict=True)
+    )
+
+
+def _moments(sets: Sequence[FloatArray], estimates: NoiseEstimates) -> Iterable[ContrastMoments]:
+    if isinstance(estimates, SharesMoments) and sets:
+        return estimates.moments_together(sets)
+    return (estimates.contrast_moments(rows) for rows in sets)
+
+
+def _tested(
+    contrast: tuple[str, FloatArray],
+    rows: FloatArray,
+    moments: ContrastMoments,
+    model: LinearModel,
+    estimates: NoiseEstimates,
+) -> Contrast:
+    name, weights = contrast
+    effects = _effects(rows, rows @ model.back_projection, model, estimates)
+    if weights.ndim == 1:
+        variance, t, dof = t_statistics(effects[0], moments)
+        return Contrast(name, weights, "t", effects[0], variance, t, dof)
+    F, dof = f_statistics(effects, moments)
+    return Contrast(name, weights, "F", None, None, F, dof, len(rows))
+
+
+def check_estimable(
+    contrast: tuple[str, FloatArray], names: Sequence[str], model: LinearModel
+) -> FloatArray:
+    """Return the independent rows of a contrast, (q, n_regressors), or refuse it.
+
+    Raises
+    ------
+    NotEstimableError
+        If the design does not determine it.
+    """
     name, weights = contrast
     rows = np.atleast_2d(weights)
-    _check_estimable(name, rows, names, model)
-    if weights.ndim == 1:
-        row = rows @ model.back_projection
-        effect = _effects(rows, row, model, estimates)[0]
-        variance, t, dof = t_statistics(effect, row[0], estimates)
-        return Contrast(name, weights, "t", effect, variance, t, dof)
-    independent = _independent_rows(rows, model)
-    projected = independent @ model.back_projection
-    effects = _effects(independent, projected, model, estimates)
-    F, dof = f_statistics(effects, projected, estimates)
-    return Contrast(name, weights, "F", None, None, F, dof, len(independent))
+    _refuse_not_estimable(name, rows, names, model)
+    return rows if weights.ndim == 1 else _independent_rows(rows, model)
 
 
 def _effects(
@@ -222,7 +291,7 @@ def _independent_rows(rows: FloatArray, model: LinearModel) -> FloatArray:
     return np.asarray(np.linalg.solve(triangle.T, independent))
 
 
-def _check_estimable(
+def _refuse_not_estimable(
     name: str, rows: FloatArray, names: Sequence[str], model: LinearModel
 ) -> None:
     outside = model.outside(rows)

@@ -9,8 +9,10 @@ Notation as in `boldglm.glm.kinds`; p order, z = atanh of the partial autocorrel
 v autocovariances of the noise, c contrast in the orthonormal basis.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 
 import numpy as np
 
@@ -36,6 +38,9 @@ LAGS_BEYOND = 60  # to which autocorrelation of the noise is taken to reach
 N_SIMULATED, SEED = 2000, 1927
 VOXELS_AT_ONCE = 512
 STEP = 1e-4  # in z, for derivatives
+# Standard deviation of z, for white noise, above which tests were found to be useless: at the
+# ends of the range of z most voxels have a handful of degrees of freedom or less.
+LARGEST_SPREAD = 0.4
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,35 +100,104 @@ class ExactAREstimates:
         -----
         With f = U M⁻¹ c, c'M⁻¹c is f'Qf, and its derivative is -f'(dQ/dz)f.
         """
-        q, n_voxels = len(rows), self.means.size
-        shape, dofs = np.empty((n_voxels, q, q)), np.empty((n_voxels, q))
-        spread = self.z_covariance[np.newaxis]
+        return self.moments_together([rows])[0]
+
+    def moments_together(self, sets: Sequence[FloatArray]) -> list[ContrastMoments]:
+        """Return the covariances of several contrasts, solving for each voxel once.
+
+        Parameters
+        ----------
+        sets : sequence of ndarray, each of shape (q, rank)
+            One for each contrast, in the orthonormal basis; q may differ.
+
+        Returns
+        -------
+        list of ContrastMoments
+            For each set what `contrast_moments` returns.
+        """
+        n_voxels = self.means.size
+        ends = np.cumsum([0, *map(len, sets)])
+        rows = np.concatenate(list(sets))
+        shapes = [np.empty((n_voxels, len(one), len(one))) for one in sets]
+        dofs = [np.empty((n_voxels, len(one))) for one in sets]
         for voxels in blocks_of(n_voxels):
-            matrices = self.lagged.normal_matrices(precision_of(self.ar[:, voxels]))
+            ar, slopes = self.ar[:, voxels], self.slopes.T[voxels, :, np.newaxis, np.newaxis]
+            matrices = self.lagged.normal_matrices(precision_of(ar))
             right = np.broadcast_to(rows.T, (len(matrices), *rows.T.shape))
             solved: FloatArray = np.asarray(np.linalg.solve(matrices, right), dtype=np.float64)
-            shape[voxels] = np.einsum("qr,vrp->vqp", rows, solved)
-            gradient = -self._changes(solved, self.ar[:, voxels])
-            gradient += (
-                shape[voxels, np.newaxis] * self.slopes.T[voxels, :, np.newaxis, np.newaxis]
-            )
-            dof = self.basis.shape[0] - self.basis.shape[1]
-            dofs[voxels] = satterthwaite(shape[voxels], gradient, spread, dof)
-        return ContrastMoments(self.sigma2, shape, dofs)
+            changes = _derivatives(ar)
+            for k, own in enumerate(slice(*pair) for pair in pairwise(ends)):
+                shape = shapes[k][voxels] = np.einsum("qr,vrp->vqp", sets[k], solved[..., own])
+                gradient = shape[:, np.newaxis] * slopes
+                gradient -= self._changes(solved[..., own], changes)
+                spread, dof = self.z_covariance[np.newaxis], len(self.basis) - self.basis.shape[1]
+                dofs[k][voxels] = satterthwaite(shape, gradient, spread, dof)
+        return [ContrastMoments(self.sigma2, *one) for one in zip(shapes, dofs, strict=True)]
 
-    def _changes(self, solved: FloatArray, ar: FloatArray) -> FloatArray:
+    def _changes(self, solved: FloatArray, changes: Sequence[Precision]) -> FloatArray:
         """Return f'(dQ/dz)f for all pairs of contrasts, (n, order, q, q)."""
         n, _, q = solved.shape
-        result = np.empty((n, len(ar), q, q))
+        result = np.empty((n, len(changes), q, q))
         series = [self.basis @ solved[:, :, k].T for k in range(q)]
         for i in range(q):
-            for j in range(i, q):
-                # the form of two series is a quarter of that of their sum less their difference
-                both, apart = series[i] + series[j], series[i] - series[j]
-                for m, change in enumerate(_derivatives(ar)):
-                    value = (_form(both, change) - _form(apart, change)) / 4
-                    result[:, m, i, j] = result[:, m, j, i] = value
+            for m, change in enumerate(changes):
+                result[:, m, i, i] = _form(series[i], change)
+            for j in range(i):
+                # the form of two series is half that of their sum less what each has alone
+                both = series[i] + series[j]
+                for m, change in enumerate(changes):
+                    value = _form(both, change) - result[:, m, i, i] - result[:, m, j, j]
+                    result[:, m, i, j] = result[:, m, j, i] = value / 2
         return result
+
+
+def refuse_too_many(model: LinearModel, order: int) -> None:
+    """Refuse an order whose coefficients a run of this design says too little about.
+
+    Parameters
+    ----------
+    model : LinearModel
+        The design.
+    order : int
+        p.
+
+    Raises
+    ------
+    ValueError
+        If fewer than 2p + 2 degrees of freedom are left, or the z of white noise would be
+        estimated with a standard deviation of more than .4.
+
+    Notes
+    -----
+    Measured on series of white noise with this design. Slow regressors count most: what they
+    take of the autocovariances has to be guessed back.
+
+    Examples
+    --------
+    >>> from boldglm.glm.linear_model import linear_model
+    >>> refuse_too_many(linear_model(np.ones((100, 1))), 4)
+    >>> slow = np.cos(np.pi * np.arange(30) * (np.arange(60)[:, np.newaxis] + 0.5) / 60)
+    >>> refuse_too_many(linear_model(slow), 4)  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+        ...
+    ValueError: 60 scans and a design of rank 30 say too little about 4 autoregressive ...
+    """
+    if model.dof < 2 * order + 2:
+        raise ValueError(
+            f"{model.n_scans} scans and a design of rank {model.rank} leave {model.dof} degrees "
+            f"of freedom, too few for autoregression of order {order}: it needs {2 * order + 2}. "
+            "Use the noise model auto or ar1."
+        )
+    covariance = _MomentMatch(model.basis, order).sampling_covariance(np.zeros(order))
+    spread = float(np.sqrt(np.diag(covariance).max()))
+    if spread > LARGEST_SPREAD:
+        raise ValueError(
+            f"{model.n_scans} scans and a design of rank {model.rank} say too little about "
+            f"{order} autoregressive coefficients at every voxel: of white noise they would be "
+            f"found with an error of {spread:.2f} (standard deviation of z; at most "
+            f"{LARGEST_SPREAD} is of use). Use the noise model auto, for which voxels share "
+            "coefficients, ar1, or a lower order."
+        )
 
 
 def estimate_exact_ar(
@@ -150,7 +224,7 @@ def estimate_exact_ar(
     Raises
     ------
     ValueError
-        If the run is too short for the order.
+        If the run is too short for the order; see `refuse_too_many`.
 
     Notes
     -----
@@ -173,11 +247,7 @@ def estimate_exact_ar(
     >>> bool(abs(found.ar[:, 0] - [0.5, -0.4]).max() < 0.1)
     True
     """
-    if model.dof < 2 * order + 2:
-        raise ValueError(
-            f"{model.n_scans} scans and a design of rank {model.rank} leave {model.dof} degrees "
-            f"of freedom, too few for autoregression of order {order}: it needs {2 * order + 2}."
-        )
+    refuse_too_many(model, order)
     found = ols_residuals(bold, model, block_size, order=order, n_sample=1)
     matched = _MomentMatch(model.basis, order)
     sums = np.where(found.silent, np.eye(order + 1)[:, :1], found.sums)

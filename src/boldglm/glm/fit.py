@@ -6,53 +6,25 @@ be added later, in another process, without the data.
 Arrays are (time, voxel), never (voxel, time).
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
-from functools import cached_property, partial
-from typing import Any, NamedTuple
+from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from boldglm.glm.ar1 import AR1Estimates, estimate_ar1
-from boldglm.glm.arma11 import ARMA11Estimates, estimate_arma11
-from boldglm.glm.auto_ar import AutoEstimates, estimate_auto
-from boldglm.glm.contrasts import Contrast, contrast_weights, evaluate_contrast
+from boldglm.glm.contrasts import (
+    Contrast,
+    contrast_weights,
+    evaluate_contrast,
+    evaluate_contrasts,
+)
 from boldglm.glm.design import Design
-from boldglm.glm.exact_ar import ExactAREstimates, estimate_exact_ar
 from boldglm.glm.kernels import FloatArray
 from boldglm.glm.linear_model import LinearModel, Series, linear_model
 from boldglm.glm.moments import NoiseEstimates
-from boldglm.glm.names import did_you_mean
-from boldglm.glm.nilearn_ar1 import NilearnAR1Estimates, estimate_nilearn_ar1
-from boldglm.glm.ols import OLSEstimates, estimate_ols
-
-Estimator = Callable[[Series, LinearModel, int], tuple[LinearModel, NoiseEstimates]]
-
-
-class NoiseModel(NamedTuple):
-    """A way to estimate noise: the function, and the class of what it returns."""
-
-    estimate: Estimator
-    estimates: Callable[..., NoiseEstimates]
-
-
-HIGHEST_ORDER = 6
-
-_NOISE: dict[str, NoiseModel] = {
-    "auto": NoiseModel(estimate_auto, AutoEstimates),
-    "ols": NoiseModel(estimate_ols, OLSEstimates),
-    "ar1": NoiseModel(estimate_ar1, AR1Estimates),
-    **{
-        f"ar{order}": NoiseModel(partial(estimate_exact_ar, order=order), ExactAREstimates)
-        for order in range(2, HIGHEST_ORDER + 1)
-    },
-    "arma11": NoiseModel(estimate_arma11, ARMA11Estimates),
-    "nilearn-ar1": NoiseModel(estimate_nilearn_ar1, NilearnAR1Estimates),
-}
-
-NOISE_MODELS = tuple(_NOISE)
-"""What `fit` accepts as ``noise``."""
+from boldglm.glm.noise_models import noise_model
 
 
 @dataclass(frozen=True, eq=False)
@@ -150,6 +122,33 @@ class Fit:
         named = contrast_weights(contrast, self.names, name)
         return evaluate_contrast(named, self.names, self.model, self.estimates)
 
+    def contrasts(self, named: Sequence[tuple[str, FloatArray]]) -> Iterator[Contrast]:
+        """Test several contrasts, which costs some noise models little more than testing one.
+
+        Parameters
+        ----------
+        named : sequence of (str, ndarray)
+            Names, and weights of shape (n_regressors,) or (q, n_regressors).
+
+        Yields
+        ------
+        Contrast
+            What `contrast` returns for each, in order.
+
+        Raises
+        ------
+        NotEstimableError
+            If the design does not determine one of them; before any is tested.
+
+        Examples
+        --------
+        >>> found = fit([[1.0], [2], [3], [5]], np.kron(np.eye(2), [[1.0], [1]]), noise="ols")
+        >>> both = found.contrasts([("first", np.array([1.0, 0])), ("second", np.array([0, 1.0]))])
+        >>> [one.effect.round(6).item() for one in both]
+        [1.5, 4.0]
+        """
+        return evaluate_contrasts(named, self.names, self.model, self.estimates)
+
     def to_arrays(self) -> dict[str, NDArray]:
         """Return everything as arrays, for `numpy.savez` and the like.
 
@@ -197,7 +196,7 @@ class Fit:
             tuple(np.asarray(arrays["names"]).tolist()),
             noise,
             LinearModel(**parts["model"]),
-            _noise_model(noise).estimates(**parts["estimates"]),
+            noise_model(noise).estimates(**parts["estimates"]),
         )
 
 
@@ -262,7 +261,7 @@ def fit(
     >>> found.dof, found.rank, found.sigma2.round(6).tolist()
     (2, 2, [0.0, 0.15])
     """
-    model_of_noise = _noise_model(noise)
+    model_of_noise = noise_model(noise)
     names, columns = _checked_design(design)
     signals = _checked_bold(bold, len(columns), block_size)
     model = linear_model(columns)
@@ -275,10 +274,31 @@ def fit(
     return Fit(names, noise, model, estimates)
 
 
-def _noise_model(noise: str) -> NoiseModel:
-    if noise not in _NOISE:
-        raise ValueError(f"there is no noise model {noise!r}.{did_you_mean(noise, _NOISE)}")
-    return _NOISE[noise]
+def check_noise_model(design: ArrayLike | Design, noise: str) -> None:
+    """Refuse, before there are any data, a noise model that a design leaves too little to learn.
+
+    Parameters
+    ----------
+    design : Design or array_like of shape (n_scans, n_regressors)
+        Regressors.
+    noise : str
+        One of `NOISE_MODELS`.
+
+    Raises
+    ------
+    ValueError
+        As `fit` would for any data.
+
+    Examples
+    --------
+    >>> check_noise_model(np.ones((40, 1)), "ar2")
+    >>> check_noise_model(np.ones((5, 1)), "ar2")
+    Traceback (most recent call last):
+        ...
+    ValueError: 5 scans and a design of rank 1 leave 4 degrees of freedom, too few for
+    autoregression of order 2: it needs 6. Use the noise model auto or ar1.
+    """
+    noise_model(noise).refuse(linear_model(_checked_design(design)[1]))
 
 
 def _checked_design(design: ArrayLike | Design) -> tuple[tuple[str, ...], FloatArray]:

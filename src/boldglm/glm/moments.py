@@ -9,9 +9,9 @@ Notation: V covariance of q estimates, θ noise parameters other than the scale,
 sampling covariance, ν residual degrees of freedom.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -81,8 +81,16 @@ class NoiseEstimates(Protocol):
         """Return the covariance of the estimates of some contrasts, of shape (q, rank)."""
 
 
+@runtime_checkable
+class SharesMoments(Protocol):
+    """Noise estimates that find the covariances of several contrasts faster than one by one."""
+
+    def moments_together(self, sets: Sequence[FloatArray]) -> list[ContrastMoments]:
+        """Return what `contrast_moments` does for each set of rows."""
+
+
 def t_statistics(
-    effects: FloatArray, row: FloatArray, estimates: NoiseEstimates
+    effects: FloatArray, moments: ContrastMoments
 ) -> tuple[FloatArray, FloatArray, float | FloatArray]:
     """Return the variance, t and degrees of freedom of one contrast.
 
@@ -90,10 +98,8 @@ def t_statistics(
     ----------
     effects : ndarray of shape (n_voxels,)
         Estimates of the contrast.
-    row : ndarray of shape (rank,)
-        The contrast in the orthonormal basis.
-    estimates : NoiseEstimates
-        Of the noise.
+    moments : ContrastMoments
+        Of the contrast.
 
     Returns
     -------
@@ -101,7 +107,6 @@ def t_statistics(
         Variance of the effect, t, and degrees of freedom, which are one number when the
         noise model has no parameter to estimate. Where the variance is 0, t is 0.
     """
-    moments = estimates.contrast_moments(row[np.newaxis])
     variance = moments.scale * moments.at_voxels(moments.shape[:, 0, 0])
     dofs = moments.dofs[:, 0]
     t = _ratio(effects, np.sqrt(variance))
@@ -109,7 +114,7 @@ def t_statistics(
 
 
 def f_statistics(
-    effects: FloatArray, rows: FloatArray, estimates: NoiseEstimates
+    effects: FloatArray, moments: ContrastMoments
 ) -> tuple[FloatArray, float | FloatArray]:
     """Return F and its denominator degrees of freedom.
 
@@ -117,10 +122,8 @@ def f_statistics(
     ----------
     effects : ndarray of shape (q, n_voxels)
         Estimates of the q contrasts.
-    rows : ndarray of shape (q, rank)
-        The contrasts in the orthonormal basis; linearly independent.
-    estimates : NoiseEstimates
-        Of the noise.
+    moments : ContrastMoments
+        Of the contrasts, which are linearly independent.
 
     Returns
     -------
@@ -143,7 +146,6 @@ def f_statistics(
        https://doi.org/10.1080/00949659608811740
     """
     q, n_voxels = effects.shape
-    moments = estimates.contrast_moments(rows)
     precision: FloatArray = np.asarray(np.linalg.inv(moments.shape), dtype=np.float64)
     F = np.empty(n_voxels)
     for voxels in blocks_of(n_voxels):

@@ -9,7 +9,8 @@ import numpy as np
 
 from boldglm.errors import BadDataError
 from boldglm.glm import Contrast, Fit, NotEstimableError, combine_fixed_effects, one_sample_t
-from boldglm.glm.contrasts import format_weights
+from boldglm.glm.contrasts import check_estimable, format_weights
+from boldglm.glm.contrasts import contrast_weights as named_weights
 from boldglm.io.derivatives import camel_case
 from boldglm.io.designs import contrast_weights
 from boldglm.io.images import load_map, read_maps, write_map
@@ -57,35 +58,41 @@ def estimate_contrasts(
         If an expression names what the design does not have.
     """
     grid = _Grid.of(mask_file)
-    done: list[ContrastMaps] = []
+    possible: list[tuple[str, np.ndarray]] = []
     notes = list(left_out)
     for wanted in contrasts:
-        try:
-            tested = _tested(found, wanted)
-        except NotEstimableError as error:
-            notes.append(f"contrast left out: {error}")
-            continue
-        if tested is None:
+        named = _named_weights(wanted, found.names)
+        if named is None:
             missing = [name for name in wanted["ConditionList"] if name not in found.names]
             notes.append(
                 f"contrast {wanted['Name']!r} needs {', '.join(missing)}, which this run lacks: "
                 "it is not estimated here"
             )
             continue
-        done.append(_write_maps(_scaled(tested, scale), found.names, grid, folder))
+        try:
+            check_estimable(named, found.names, found.model)
+        except NotEstimableError as error:
+            notes.append(f"contrast left out: {error}")
+            continue
+        possible.append(named)
+    done = [
+        _write_maps(_scaled(tested, scale), found.names, grid, folder)
+        for tested in found.contrasts(possible)
+    ]
     return NodeResult(mask_file, mean_file, tuple(done), tuple(notes))
 
 
-def _tested(found: Fit, wanted: Any) -> Contrast | None:
+def _named_weights(wanted: Any, names: Sequence[str]) -> tuple[str, np.ndarray] | None:
+    """Return the name and weights of an expression or a model's contrast, if a run can have it."""
     if isinstance(wanted, str):
-        return found.contrast(wanted)
+        return named_weights(wanted, names)
     rows = wanted["Weights"]
     rows = rows if isinstance(rows[0], list | tuple) else [rows]
     spec = ContrastSpec(
         wanted["Name"], tuple(wanted["ConditionList"]), tuple(map(tuple, rows)), wanted["Test"]
     )
-    weights = contrast_weights(spec, found.names)
-    return None if weights is None else found.contrast(weights, name=spec.name)
+    weights = contrast_weights(spec, names)
+    return None if weights is None else named_weights(weights, names, spec.name)
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from boldglm._version import __version__
 from boldglm.errors import BadDataError
 from boldglm.glm import Collinearity, Confounds, Design, collinearity
 from boldglm.glm.confounds import describe_scans
+from boldglm.glm.fit import check_noise_model
 from boldglm.io.confounds import (
     ConfoundsTable,
     ConfoundWishes,
@@ -265,8 +266,7 @@ def _plan_run(run: _RunRead, model: Model) -> RunPlan:
         if (laid := contrast_weights(spec, design.names)) is not None
     }
     numbers = collinearity(design, weights)
-    if inputs.n_scans <= numbers.rank:
-        raise BadDataError(_no_freedom(inputs, design, numbers))
+    _check_freedom(inputs, design, numbers, model.noise_model)
     if numbers.rank < design.n_regressors:
         left_out = (
             *left_out,
@@ -295,17 +295,26 @@ def _plan_run(run: _RunRead, model: Model) -> RunPlan:
     )
 
 
-def _no_freedom(inputs: RunInputs, design: Design, numbers: Collinearity) -> str:
-    text = (
-        f"{inputs.bold.name} has {inputs.n_scans} volumes and its design {design.n_regressors} "
-        f"regressors (rank {numbers.rank}), which leaves no degree of freedom for noise. "
-    )
-    if design.censored:
-        text += f"Censored scans: {describe_scans(design.censored, inputs.n_scans)}. "
-    return text + (
-        "Model fewer conditions (--conditions) or confounds (--confounds), censor less "
-        "(--fd-threshold), use a longer --high-pass period, or leave the run out."
-    )
+def _check_freedom(
+    inputs: RunInputs, design: Design, numbers: Collinearity, noise_model: str
+) -> None:
+    """Refuse a design that leaves nothing, or too little, to learn the noise from."""
+    if inputs.n_scans <= numbers.rank:
+        text = (
+            f"{inputs.bold.name} has {inputs.n_scans} volumes and its design "
+            f"{design.n_regressors} regressors (rank {numbers.rank}), which leaves no degree of "
+            "freedom for noise. "
+        )
+        if design.censored:
+            text += f"Censored scans: {describe_scans(design.censored, inputs.n_scans)}. "
+        raise BadDataError(
+            f"{text}Model fewer conditions (--conditions) or confounds (--confounds), censor less "
+            "(--fd-threshold), use a longer --high-pass period, or leave the run out."
+        )
+    try:
+        check_noise_model(design, noise_model)
+    except ValueError as error:
+        raise BadDataError(f"{inputs.bold.name}: {error}") from error
 
 
 def _collinear(numbers: Collinearity) -> str:
