@@ -80,7 +80,7 @@ def test_a_spooled_series_gives_the_same_bits_as_one_in_memory(run, masked, n_th
 
     assert isinstance(held.bold, np.ndarray)
     assert isinstance(spooled.bold, BlockSpool)
-    np.testing.assert_array_equal(spooled.mask, held.mask)
+    np.testing.assert_array_equal(spooled.geometry.mask, held.geometry.mask)
     np.testing.assert_array_equal(np.asarray(spooled.bold), held.bold)
     np.testing.assert_array_equal(betas(spooled), betas(held))
 
@@ -101,7 +101,7 @@ def test_a_mask_is_computed_from_the_mean_of_the_same_reading(run):
 
     found = load_run(bold_file, None, Reading(**SPOOLED))
 
-    np.testing.assert_array_equal(found.mask, expected)
+    np.testing.assert_array_equal(found.geometry.mask, expected)
     assert (expected & ~block).sum() == 0
     assert expected.sum() > block.sum() / 3  # the opening takes the corners of a block
     np.testing.assert_array_equal(np.asarray(found.bold), data[expected].T)
@@ -113,8 +113,8 @@ def test_a_mask_is_computed_from_the_mean_of_the_same_reading(run):
 def test_the_file_is_decompressed_once(run, masked, smoothing, held, monkeypatch):
     bold_file, mask_file, *_ = run
     opened = []
-    real = volumes._open_read
-    monkeypatch.setattr(volumes, "_open_read", lambda path: opened.append(path) or real(path))
+    real = volumes.open_read
+    monkeypatch.setattr(volumes, "open_read", lambda path: opened.append(path) or real(path))
 
     load_run(bold_file, mask_file if masked else None, Reading(smoothing=smoothing, **held))
 
@@ -182,7 +182,7 @@ def test_constant_missing_and_dark_voxels_are_left_out(tmp_path, held, smoothing
 
     found = load_run(path, mask_file, Reading(smoothing=smoothing, **held))
 
-    np.testing.assert_array_equal(found.mask, kept)
+    np.testing.assert_array_equal(found.geometry.mask, kept)
     assert found.bold.shape == (N_SCANS, kept.sum())
     assert [note.split()[0] for note in found.left_out] == ["3", "1"]
     if smoothing is None:

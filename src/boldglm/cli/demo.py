@@ -7,7 +7,7 @@ import numpy as np
 
 from boldglm.errors import CannotWriteError
 from boldglm.io.derivatives import Place
-from boldglm.io.images import load_map
+from boldglm.io.nifti import load_map
 from boldglm.io.synthetic import CONDITIONS, SPHERES, TASK, sphere_mask, write_dataset
 
 

@@ -15,12 +15,11 @@ from nipype.interfaces.base import (
     traits,
 )
 
-from boldglm.glm import Fit, fit
+from boldglm.glm import Design, Fit, fit
 from boldglm.io.arrays import write_arrays
 from boldglm.io.contrast_maps import estimate_contrasts, fewest_dof
 from boldglm.io.derivatives import RUN_MAPS, write_json
 from boldglm.io.designs import read_design
-from boldglm.io.images import write_map
 from boldglm.io.run_maps import whiteness_note, write_run_maps
 from boldglm.io.series import Reading, load_run
 
@@ -73,21 +72,26 @@ class FitGLM(SimpleInterface):
         arrays: dict[str, Any] = {"scale": run.scale, **found.to_arrays()}
         write_arrays(here / "fit.npz", arrays)
         wanted = self.inputs.maps if isdefined(self.inputs.maps) else []
-        run_maps, white = write_run_maps(run, found, wanted, here)
+        run_maps, white = write_run_maps(run, found, wanted, _repetition_time(design), here)
         note = whiteness_note(white, self.inputs.noise_model)
-        like, everywhere = run.header.nifti, np.ones_like(run.mask)
-        write_map(here / "mask.nii.gz", run.mask[run.mask], run.mask, like, dtype=np.uint8)
-        write_map(here / "mean.nii.gz", run.mean[everywhere], everywhere, like)
+        inside, everywhere = run.geometry, run.geometry.everywhere()
+        mask_made = inside.write_map(here, "mask", np.ones(inside.n_voxels), dtype=np.uint8)
+        mean_made = everywhere.write_map(here, "mean", run.mean[everywhere.mask])
         self._results = {
             "fit_file": str(here / "fit.npz"),
-            "mask_file": str(here / "mask.nii.gz"),
-            "mean_file": str(here / "mean.nii.gz"),
-            "n_voxels": int(run.mask.sum()),
+            "mask_file": str(mask_made),
+            "mean_file": str(mean_made),
+            "n_voxels": inside.n_voxels,
             "left_out": [*run.left_out, *([note] if note else [])],
             "run_maps": {label: str(path) for label, path in run_maps.items()},
             "whiteness": white,
         }
         return runtime
+
+
+def _repetition_time(design: Design) -> float:
+    first, *_, last = design.frame_times
+    return round(float(last - first) / (design.n_scans - 1), 6)
 
 
 class _EstimateContrastsInput(BaseInterfaceInputSpec):

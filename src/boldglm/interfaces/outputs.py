@@ -20,8 +20,9 @@ from boldglm.io.contrast_maps import weights_text
 from boldglm.io.derivatives import read_json, write_json
 from boldglm.io.designs import read_design
 from boldglm.io.events import PREFIX, read_events
-from boldglm.io.images import load_map
-from boldglm.io.results import NodeResult, Record, read_result
+from boldglm.io.geometry import Geometry
+from boldglm.io.images import read_geometry
+from boldglm.io.results import ContrastMaps, NodeResult, Record, read_result
 from boldglm.io.run_maps import whiteness_fact
 from boldglm.io.writing import NodeDetails, NodeFiles, write_derivatives
 from boldglm.reports.content import Report
@@ -61,13 +62,14 @@ class PlotResults(SimpleInterface):
     def _run_interface(self, runtime):
         here = Path(runtime.cwd)
         result = read_result(Path(self.inputs.result_file))
-        underlay = load_map(result.mean)
+        geometry = read_geometry(result.mask)
+        (part,) = geometry.parts()
         design = draw_design(self._design(result), here) if self._has("design_file") else ((), ())
         contrasts = draw_contrasts(
-            [_shown(one) for one in result.contrasts],
-            np.asarray(load_map(result.mask).dataobj) > 0,
-            np.asarray(underlay.dataobj, dtype=float),
-            underlay.affine,
+            [_shown(one, geometry) for one in result.contrasts],
+            part.mask,
+            geometry.read_map(result.mean),
+            part.affine,
             here,
             n_slices=self.inputs.n_slices,
         )
@@ -112,10 +114,10 @@ class PlotResults(SimpleInterface):
         )
 
 
-def _shown(one) -> ShownContrast:
+def _shown(one: ContrastMaps, geometry: Geometry) -> ShownContrast:
     dof = f"{one.dof:.4g}" + (" (median over voxels)" if "dof" in one.maps else "")
     text = f"{one.dof_numerator}, {dof}" if one.test == "F" else dof
-    z = np.asarray(load_map(one.maps["z"]).dataobj, dtype=float)
+    z = geometry.read_map(one.maps["z"])
     return ShownContrast(one.name, one.test, weights_text(one), text, z)
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from boldglm.io.images import whole_file
+from boldglm.io.files import whole_file
 
 
 def write_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> None:

@@ -13,7 +13,8 @@ from boldglm.glm.contrasts import check_estimable, format_weights
 from boldglm.glm.contrasts import contrast_weights as named_weights
 from boldglm.io.derivatives import camel_case
 from boldglm.io.designs import contrast_weights
-from boldglm.io.images import load_map, read_maps, write_map
+from boldglm.io.geometry import Geometry
+from boldglm.io.images import read_geometry
 from boldglm.io.model import ContrastSpec
 from boldglm.io.results import ContrastMaps, NodeResult
 
@@ -57,7 +58,7 @@ def estimate_contrasts(
     ValueError
         If an expression names what the design does not have.
     """
-    grid = _Grid.of(mask_file)
+    geometry = read_geometry(mask_file)
     possible: list[tuple[str, np.ndarray]] = []
     notes = list(left_out)
     for wanted in contrasts:
@@ -76,7 +77,7 @@ def estimate_contrasts(
             continue
         possible.append(named)
     done = [
-        _write_maps(_scaled(tested, scale), found.names, grid, folder)
+        _write_maps(_scaled(tested, scale), found.names, geometry, folder)
         for tested in found.contrasts(possible)
     ]
     return NodeResult(mask_file, mean_file, tuple(done), tuple(notes))
@@ -96,19 +97,6 @@ def _named_weights(wanted: Any, names: Sequence[str]) -> tuple[str, np.ndarray] 
 
 
 @dataclass(frozen=True)
-class _Grid:
-    """Where masked values go: the mask and the header that the maps keep."""
-
-    mask: np.ndarray
-    header: Any
-
-    @classmethod
-    def of(cls, mask_file: Path) -> "_Grid":
-        image = load_map(mask_file)
-        return cls(np.asarray(image.dataobj) > 0, image.header)
-
-
-@dataclass(frozen=True)
 class _Scaled:
     """A contrast with effect and variance in the unit that was asked for."""
 
@@ -123,7 +111,9 @@ def _scaled(tested: Contrast, scale: np.ndarray | float = 1.0) -> _Scaled:
     return _Scaled(tested, tested.effect * scale, tested.variance * scale**2)
 
 
-def _write_maps(scaled: _Scaled, names: Sequence[str], grid: _Grid, folder: Path) -> ContrastMaps:
+def _write_maps(
+    scaled: _Scaled, names: Sequence[str], geometry: Geometry, folder: Path
+) -> ContrastMaps:
     tested = scaled.contrast
     values: dict[str, np.ndarray] = {tested.test: tested.statistic}
     if scaled.effect is not None and scaled.variance is not None:
@@ -135,10 +125,9 @@ def _write_maps(scaled: _Scaled, names: Sequence[str], grid: _Grid, folder: Path
     parameters = {"t": (dof,), "F": (float(tested.dof_numerator), dof)}
     maps = {}
     for label, row in values.items():
-        path = folder / f"contrast-{camel_case(tested.name)}_stat-{label}_statmap.nii.gz"
+        stem = f"contrast-{camel_case(tested.name)}_stat-{label}_statmap"
         intent = (INTENTS.get(label, "estimate"), parameters.get(label, ()))
-        write_map(path, row, grid.mask, grid.header, intent=intent)
-        maps[label] = path
+        maps[label] = geometry.write_map(folder, stem, row, intent=intent)
     rows = np.atleast_2d(tested.weights)
     weights = {
         name: [float(value) for value in rows[:, column]]
@@ -150,15 +139,12 @@ def _write_maps(scaled: _Scaled, names: Sequence[str], grid: _Grid, folder: Path
 
 def fewest_dof(result: NodeResult, folder: Path) -> Path:
     """Write the fewest degrees of freedom among the t contrasts of a result, at every voxel."""
-    grid = _Grid.of(result.mask)
+    geometry = read_geometry(result.mask)
     tested = [one for one in result.contrasts if one.test == "t"] or list(result.contrasts)
-    n_voxels = int(grid.mask.sum())
-    fewest = np.full(n_voxels, min((one.dof for one in tested), default=0.0))
+    fewest = np.full(geometry.n_voxels, min((one.dof for one in tested), default=0.0))
     if any("dof" in one.maps for one in tested):
-        fewest = _dofs(tested, grid.mask).min(axis=0)
-    path = folder / "stat-dof_statmap.nii.gz"
-    write_map(path, fewest, grid.mask, grid.header)
-    return path
+        fewest = _dofs(tested, geometry).min(axis=0)
+    return geometry.write_map(folder, "stat-dof_statmap", fewest)
 
 
 def combine_runs(results: Sequence[NodeResult], labels: Sequence[str], folder: Path) -> NodeResult:
@@ -172,8 +158,8 @@ def combine_runs(results: Sequence[NodeResult], labels: Sequence[str], folder: P
     BadDataError
         If the runs lie on different grids or share no voxel.
     """
-    grid, lost = _common_mask([result.mask for result in results], "runs", folder)
-    notes = list(lost)
+    common = _common_mask([result.mask for result in results], "runs", folder)
+    geometry, notes = common.geometry, list(common.notes)
     done = []
     for name in _names(results, "t"):
         having = [
@@ -185,16 +171,18 @@ def combine_runs(results: Sequence[NodeResult], labels: Sequence[str], folder: P
             gone = [label for label in labels if label not in dict(having)]
             notes.append(f"contrast {name!r}: {', '.join(gone)} did not estimate it")
         inputs = [one for _, one in having if one is not None]
-        effects, _ = read_maps([one.maps["effect"] for one in inputs], grid.mask)
-        variances, _ = read_maps([one.maps["variance"] for one in inputs], grid.mask)
-        combined = combine_fixed_effects(effects, variances, _dofs(inputs, grid.mask), name=name)
-        done.append(_write_maps(_scaled(combined), [label for label, _ in having], grid, folder))
+        effects = geometry.read_rows([one.maps["effect"] for one in inputs])
+        variances = geometry.read_rows([one.maps["variance"] for one in inputs])
+        combined = combine_fixed_effects(effects, variances, _dofs(inputs, geometry), name=name)
+        done.append(
+            _write_maps(_scaled(combined), [label for label, _ in having], geometry, folder)
+        )
     dropped = _names(results, "F")
     if dropped:
         notes.append(f"F contrasts end at the run level: {', '.join(map(repr, dropped))}")
     return NodeResult(
-        folder / "mask.nii.gz",
-        _mean_image([result.mean for result in results], folder),
+        common.mask_file,
+        _mean_image([result.mean for result in results], geometry, folder),
         tuple(done),
         tuple(notes),
     )
@@ -218,8 +206,8 @@ def one_sample_over_subjects(
             f"The group level needs at least two subjects; there is {len(results)} "
             f"({', '.join(labels)}). Run the participant level for more of them first."
         )
-    grid, lost = _common_mask([result.mask for result in results], "subjects", folder)
-    notes = list(lost)
+    common = _common_mask([result.mask for result in results], "subjects", folder)
+    geometry, notes = common.geometry, list(common.notes)
     done = []
     for name in _names(results, "t"):
         having = {
@@ -233,11 +221,11 @@ def one_sample_over_subjects(
         if len(having) < 2:
             notes.append(f"contrast {name!r} was not tested: fewer than two subjects have it")
             continue
-        effects, _ = read_maps([one.maps["effect"] for one in having.values()], grid.mask)
+        effects = geometry.read_rows([one.maps["effect"] for one in having.values()])
         tested = one_sample_t(effects, name=name)
-        done.append(_write_maps(_scaled(tested), list(having), grid, folder))
-    means = _mean_image([result.mean for result in results], folder)
-    return NodeResult(folder / "mask.nii.gz", means, tuple(done), tuple(notes))
+        done.append(_write_maps(_scaled(tested), list(having), geometry, folder))
+    means = _mean_image([result.mean for result in results], geometry, folder)
+    return NodeResult(common.mask_file, means, tuple(done), tuple(notes))
 
 
 def weights_text(one: ContrastMaps) -> str:
@@ -252,38 +240,47 @@ def _names(results: Sequence[NodeResult], test: str) -> list[str]:
     return list(dict.fromkeys(found))
 
 
-def _dofs(inputs: Sequence[ContrastMaps], mask: np.ndarray) -> np.ndarray:
+def _dofs(inputs: Sequence[ContrastMaps], geometry: Geometry) -> np.ndarray:
     """Degrees of freedom (n_inputs, n_voxels), from maps where they differ by voxel."""
     rows = []
     for one in inputs:
         if "dof" in one.maps:
-            rows.append(np.maximum(read_maps([one.maps["dof"]], mask)[0][0], 1.0))
+            rows.append(np.maximum(geometry.read_rows([one.maps["dof"]])[0], 1.0))
         else:
-            rows.append(np.full(int(mask.sum()), one.dof))
+            rows.append(np.full(geometry.n_voxels, one.dof))
     return np.stack(rows)
 
 
-def _common_mask(masks: Sequence[Path], what: str, folder: Path) -> tuple[_Grid, tuple[str, ...]]:
-    """Voxels that all inputs have, written as mask.nii.gz."""
-    each, image = read_maps(list(masks))
-    inside = (each > 0).reshape(len(masks), *image.shape)
-    common = np.asarray(inside.all(axis=0))
-    if not common.any():
+@dataclass(frozen=True)
+class _Common:
+    """What several inputs have in common."""
+
+    geometry: Geometry
+    mask_file: Path
+    notes: tuple[str, ...]
+
+
+def _common_mask(masks: Sequence[Path], what: str, folder: Path) -> _Common:
+    """Voxels that all inputs have, written as a mask."""
+    each = [read_geometry(path) for path in masks]
+    for path, one in zip(masks[1:], each[1:], strict=True):
+        one.check_same(path.name, each[0], masks[0].name)
+    inside = np.stack([one.mask for one in each])
+    common = each[0].within(np.asarray(inside.all(axis=0)))
+    if not common.n_voxels:
         raise BadDataError(
-            f"The masks of the {what} have no voxel in common: {masks[0].name}, ..."
+            f"The masks of the {what} have no {common.noun} in common: {masks[0].name}, ..."
         )
-    write_map(folder / "mask.nii.gz", common[common], common, image.header, dtype=np.uint8)
-    lost = int(inside.any(axis=0).sum() - common.sum())
+    mask_file = common.write_map(folder, "mask", np.ones(common.n_voxels), dtype=np.uint8)
+    lost = int(inside.any(axis=0).sum()) - common.n_voxels
     notes = (
-        (f"{lost} voxels lie in the mask of some {what} but not of all, and were left out",)
+        (f"{lost} {common.noun} lie in the mask of some {what} but not of all, and were left out",)
         if lost
         else ()
     )
-    return _Grid(common, image.header), notes
+    return _Common(common, mask_file, notes)
 
 
-def _mean_image(means: Sequence[Path], folder: Path) -> Path:
-    values, image = read_maps(list(means))
-    everywhere = np.ones(image.shape, dtype=bool)
-    write_map(folder / "mean.nii.gz", values.mean(axis=0), everywhere, image.header)
-    return folder / "mean.nii.gz"
+def _mean_image(means: Sequence[Path], geometry: Geometry, folder: Path) -> Path:
+    whole = geometry.everywhere()
+    return whole.write_map(folder, "mean", whole.read_rows(means).mean(axis=0))

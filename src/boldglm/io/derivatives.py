@@ -13,7 +13,7 @@ from typing import Any
 
 from boldglm._version import __version__
 from boldglm.errors import CannotWriteError
-from boldglm.io.images import write_bytes
+from boldglm.io.files import write_bytes
 from boldglm.io.runs import entities_stem
 
 BIDS_VERSION = "1.10.0"
@@ -67,9 +67,9 @@ TRIAL_MAPS = {
     )
 }  # fmt: skip
 _TRIAL_ENDINGS = {
-    "trialeffect": "desc-trials_stat-effect_statmap.nii.gz",
-    "trialt": "desc-trials_stat-t_statmap.nii.gz",
-    "trials": "desc-trials_events.tsv",
+    "trialeffect": "desc-trials_stat-effect_statmap",
+    "trialt": "desc-trials_stat-t_statmap",
+    "trials": "desc-trials_events",
 }
 SERIES = ("residuals", "fitted")  # run maps that are BOLD series
 
@@ -77,10 +77,11 @@ FILES = {
     "design.tsv": "Design matrix: one row per volume, one column per regressor",
     "design.json": "What the columns are, how the design was built, what was left out",
     "desc-correlation_matrix.tsv": "Pearson correlations of the regressors",
-    "desc-brain_mask.nii.gz": "Voxels that were analysed",
-    "desc-mean_boldref.nii.gz": "Mean over time of the BOLD signal, as the file stores it",
 }
-
+IMAGES = {
+    "desc-brain_mask": "Voxels that were analysed",
+    "desc-mean_boldref": "Mean over time of the BOLD signal, as the file stores it",
+}
 
 _PAGE = """\
 # Outputs
@@ -94,8 +95,9 @@ Files of a node lie in `node-<node>/sub-<label>/[ses-<label>/]func/`, those of t
 |---|---|
 {files}
 
-Maps are `..._contrast-<contrast>_stat-<label>_statmap.nii.gz`, float32, zero outside the mask,
-each with a JSON sidecar: exact contrast name and weights, test, degrees of freedom, unit, model,
+Images keep the kind of the series: `.nii.gz` of volumes. Maps are
+`..._contrast-<contrast>_stat-<label>_statmap.nii.gz`, float32, zero outside the mask, each with a
+JSON sidecar: exact contrast name and weights, test, degrees of freedom, unit, model,
 noise model, HRF, sources, mask, design and software version.
 
 | stat | unit | what it is |
@@ -125,12 +127,16 @@ Beside them: `dataset_description.json`, `models/model-<name>_smdl.json` (the mo
 def outputs_page() -> str:
     """Return docs/outputs.md: every kind of file, from the tables above."""
     return _PAGE.format(
-        files="\n".join(f"| `..._{ending}` | {text} |" for ending, text in FILES.items()),
+        files="\n".join(
+            f"| `..._{ending}` | {text} |"
+            for ending, text in {**FILES, **{f"{k}.nii.gz": v for k, v in IMAGES.items()}}.items()
+        ),
         statistics=_rows(STATISTICS),
         run_maps=_rows(RUN_MAPS),
         trial_maps="\n".join(
-            f"| `..._{_TRIAL_ENDINGS[one.label]}` | {one.unit} | {one.description} |"
-            for one in TRIAL_MAPS.values()
+            f"| `..._{ending}{'.nii.gz' if 'statmap' in ending else '.tsv'}` "
+            f"| {TRIAL_MAPS[label].unit} | {TRIAL_MAPS[label].description} |"
+            for label, ending in _TRIAL_ENDINGS.items()
         ),
     )
 
@@ -196,20 +202,25 @@ class Place:
             raise KeyError(ending)
         return self.folder / _joined(self.stem, ending)
 
-    def statmap(self, contrast: str, statistic: str) -> Path:
+    def image(self, kind: str, ending: str) -> Path:
+        """Return the path of an image of the table `IMAGES`, of the ending of its format."""
+        if kind not in IMAGES:
+            raise KeyError(kind)
+        return self.folder / _joined(self.stem, kind + ending)
+
+    def statmap(self, contrast: str, statistic: str, ending: str = ".nii.gz") -> Path:
         """Return the path of a map of a contrast, given by its exact name."""
         label = STATISTICS[statistic].label
-        ending = f"contrast-{camel_case(contrast)}_stat-{label}_statmap.nii.gz"
-        return self.folder / _joined(self.stem, ending)
+        name = f"contrast-{camel_case(contrast)}_stat-{label}_statmap{ending}"
+        return self.folder / _joined(self.stem, name)
 
-    def run_map(self, label: str) -> Path:
+    def run_map(self, label: str, ending: str = ".nii.gz") -> Path:
         """Return the path of a file of the tables `RUN_MAPS` and `TRIAL_MAPS`."""
         if label in TRIAL_MAPS:
-            return self.folder / _joined(self.stem, _TRIAL_ENDINGS[label])
+            return self.folder / _joined(self.stem, _TRIAL_ENDINGS[label] + ending)
         kind = RUN_MAPS[label].label
-        series = kind in SERIES
-        ending = f"desc-{kind}_bold.nii.gz" if series else f"stat-{kind}_statmap.nii.gz"
-        return self.folder / _joined(self.stem, ending)
+        name = f"desc-{kind}_bold" if kind in SERIES else f"stat-{kind}_statmap"
+        return self.folder / _joined(self.stem, name + ending)
 
     def figure(self, label: str, extension: str) -> Path:
         """Return the path of a picture for the report."""
@@ -235,7 +246,7 @@ def sidecar(path: Path) -> Path:
     >>> sidecar(Path("sub-01_stat-t_statmap.nii.gz")).name
     'sub-01_stat-t_statmap.json'
     """
-    return path.with_name(path.name.removesuffix(".nii.gz").removesuffix(".tsv") + ".json")
+    return path.with_name(path.name.split(".", 1)[0] + ".json")
 
 
 def write_json(path: Path, content: Any) -> None:

@@ -8,7 +8,6 @@ import numpy as np
 
 from boldglm.glm import Fit, whiteness
 from boldglm.glm.explained import fitted_blocks, r_squared
-from boldglm.io.images import write_map, write_series
 from boldglm.io.series import MaskedRun
 
 N_SAMPLE = 3000  # voxels, to say whether residuals are white when no map of it is asked for
@@ -17,7 +16,7 @@ CRITICAL = 2.326  # standard normal, p = .01
 
 
 def write_run_maps(
-    run: MaskedRun, found: Fit, wanted: Sequence[str], folder: Path
+    run: MaskedRun, found: Fit, wanted: Sequence[str], repetition_time: float, folder: Path
 ) -> tuple[dict[str, Path], dict[str, float]]:
     """Write the maps that are wanted, and say how white the residuals are.
 
@@ -30,6 +29,8 @@ def write_run_maps(
     wanted : sequence of str
         Of ``"rsquared"``, ``"whiteness"``, ``"ar"``, ``"residuals"`` and ``"fitted"``; others
         are not the business of this function.
+    repetition_time : float
+        Seconds between volumes, for maps that are series.
     folder : Path
         Where they go.
 
@@ -50,11 +51,10 @@ def write_run_maps(
     if "rsquared" in wanted:
         maps["rsquared"] = _write(r_squared(run.bold, found), "rsquared", run, folder)
     if "ar" in wanted and found.ar is not None:
-        maps["ar"] = folder / "stat-ar_statmap.nii.gz"
-        write_series(maps["ar"], found.ar, run.mask, run.header.nifti)
+        maps["ar"] = run.geometry.write_series(folder, "stat-ar_statmap", found.ar)
     series = [label for label in ("residuals", "fitted") if label in wanted]
     for label in series:
-        maps[label] = _write_signals(label, run, found, folder)
+        maps[label] = _write_signals(label, run, found, repetition_time, folder)
     not_white = float((z > CRITICAL).mean()) if z.size else 0.0
     return maps, {"NotWhite": not_white, "Expected": EXPECTED, "Voxels": float(z.size)}
 
@@ -82,19 +82,17 @@ def whiteness_fact(white: dict[str, float]) -> str:
 
 
 def _write(values: np.ndarray, label: str, run: MaskedRun, folder: Path) -> Path:
-    path = folder / f"stat-{label}_statmap.nii.gz"
-    write_map(path, values, run.mask, run.header.nifti)
-    return path
+    return run.geometry.write_map(folder, f"stat-{label}_statmap", values)
 
 
-def _write_signals(label: str, run: MaskedRun, found: Fit, folder: Path) -> Path:
+def _write_signals(
+    label: str, run: MaskedRun, found: Fit, repetition_time: float, folder: Path
+) -> Path:
     """Write fitted signals or residuals, which come voxel by voxel, volume by volume."""
     n_scans, n_voxels = found.n_scans, found.n_voxels
-    path = folder / f"desc-{label}_bold.nii.gz"
     with TemporaryFile(dir=folder) as file:
         file.truncate(n_scans * n_voxels * 4)
         values = np.memmap(file, np.float32, "r+", shape=(n_scans, n_voxels))
         for voxels, fitted, left in fitted_blocks(run.bold, found):
             values[:, voxels] = run.scale[voxels] * (left if label == "residuals" else fitted)
-        write_series(path, values, run.mask, run.header.nifti, run.header.repetition_time)
-    return path
+        return run.geometry.write_series(folder, f"desc-{label}_bold", values, repetition_time)

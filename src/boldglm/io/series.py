@@ -12,11 +12,10 @@ from typing import Any, Protocol
 import numpy as np
 
 from boldglm.errors import BadDataError
-from boldglm.glm.brain_mask import compute_brain_mask
-from boldglm.glm.smoothing import MaskSmoother
-from boldglm.io.images import BoldHeader, read_bold_header, read_mask
+from boldglm.io.geometry import BoldHeader, BoolArray, Geometry
+from boldglm.io.images import read_bold_header, read_mask
 from boldglm.io.spool import BlockSpool, HeldSeries, VolumeSpool
-from boldglm.io.volumes import RunningSummary, file_positions, stream_volumes
+from boldglm.io.volumes import RunningSummary
 
 HELD_BYTES = 2**27  # of a series that may lie in memory; longer ones go to a temporary file
 
@@ -88,14 +87,14 @@ class ScaledSeries:
 class MaskedRun:
     """A run inside its mask.
 
-    `bold` is (n_scans, n_voxels), voxels in the order of ``mask[mask]``, in the unit that the
-    file stores; `scale` (n_voxels,) turns estimates into the unit that was asked for. `mean` and
-    `mask` have the volume's shape; the mean is in the unit of the file, before smoothing.
+    `bold` is (n_scans, n_voxels), voxels in the order of the geometry's mask, in the unit that
+    the file stores; `scale` (n_voxels,) turns estimates into the unit that was asked for. `mean`
+    has the volume's shape and is in the unit of the file, before smoothing.
     """
 
     header: BoldHeader
     bold: Series
-    mask: np.ndarray
+    geometry: Geometry
     mean: np.ndarray
     scale: np.ndarray
     left_out: tuple[str, ...]
@@ -153,7 +152,7 @@ def load_run(bold_file: Path, mask_file: Path | None, reading: Reading) -> Maske
     Parameters
     ----------
     bold_file, mask_file : Path
-        4-D series; 3-D mask on its grid, or None to compute one.
+        Series; mask on its grid, or None to compute one.
     reading : Reading
         Scaling, smoothing, and how.
 
@@ -167,99 +166,103 @@ def load_run(bold_file: Path, mask_file: Path | None, reading: Reading) -> Maske
         If the file is damaged, or no voxel is left.
     """
     header = read_bold_header(bold_file)
-    wanted = None if mask_file is None else read_mask(mask_file, header)
+    wanted = None if mask_file is None else read_mask(mask_file, header).mask
     if wanted is not None and reading.smoothing is None:
         return _gathered(header, wanted, reading)
     return _gathered_later(header, wanted, reading)
 
 
-def _gathered(header: BoldHeader, wanted: np.ndarray, reading: Reading) -> MaskedRun:
+def _gathered(header: BoldHeader, wanted: BoolArray, reading: Reading) -> MaskedRun:
     """Put the voxels of the mask where the fit will read them, as the volumes come."""
-    positions = file_positions(wanted)
+    positions = header.geometry.within(wanted).positions()
     dtype = header.dtype.newbyteorder("=")
     series = reading.series(dtype, (header.n_scans, positions.size))
     summary = RunningSummary(dtype, header.n_scans)
-    for volume in stream_volumes(header, n_threads=reading.n_threads):
+    for volume in header.volumes(n_threads=reading.n_threads):
         summary.add(volume)
         np.take(volume, positions, out=series.next_row(), mode="clip")
     mean, has_signal = _whole(header, summary)
-    mask, left_out = _usable(wanted, mean, has_signal, reading, header.path.name)
-    bold = series.finish(np.flatnonzero(mask[wanted]))
-    return _masked_run(header, bold, (mask, mean, mean[mask]), reading, left_out)
+    geometry, left_out = _usable(header, wanted, mean, has_signal, reading)
+    bold = series.finish(np.flatnonzero(geometry.mask[wanted]))
+    found = _Found(geometry, mean, mean[geometry.mask], left_out)
+    return _masked_run(header, bold, found, reading)
 
 
-def _gathered_later(header: BoldHeader, wanted: np.ndarray | None, reading: Reading) -> MaskedRun:
+def _gathered_later(header: BoldHeader, wanted: BoolArray | None, reading: Reading) -> MaskedRun:
     """Keep the volumes until it is known which voxels are used; then gather, or smooth, them."""
-    positions = None if wanted is None else file_positions(wanted)
-    size = int(np.prod(header.shape)) if positions is None else positions.size
+    positions = None if wanted is None else header.geometry.within(wanted).positions()
+    size = header.volume_size if positions is None else positions.size
     dtype = header.dtype.newbyteorder("=")
     kept = reading.volumes(dtype, (header.n_scans, size))
     summary = RunningSummary(dtype, header.n_scans)
-    for volume in stream_volumes(header, n_threads=reading.n_threads):
+    for volume in header.volumes(n_threads=reading.n_threads):
         summary.add(volume)
         kept.append(volume if positions is None else volume[positions])
     mean, has_signal = _whole(header, summary)
     if wanted is None:
         if not has_signal.any():
             raise BadDataError(_NO_VOXEL.format(header.path.name))
-        wanted = compute_brain_mask(mean, has_signal)
-    mask, left_out = _usable(wanted, mean, has_signal, reading, header.path.name)
-    taken = file_positions(mask) if positions is None else np.flatnonzero(mask[wanted])
+        wanted = header.geometry.default_mask(mean, has_signal)
+    geometry, left_out = _usable(header, wanted, mean, has_signal, reading)
+    mask = geometry.mask
+    taken = geometry.positions() if positions is None else np.flatnonzero(mask[wanted])
     if reading.smoothing is None:
         series = reading.series(dtype, (header.n_scans, taken.size))
         for volume in kept:
             np.take(volume, taken, out=series.next_row(), mode="clip")
         mean_inside = mean[mask]
     else:
-        smoother = MaskSmoother(mask, reading.smoothing, header.voxel_sizes)
+        smoother = geometry.smoother(reading.smoothing)
         series = reading.series(np.dtype(np.float32), (header.n_scans, taken.size))
         for volume in kept:
             smoother.smooth(volume[taken], out=series.next_row())
         mean_inside = smoother.smooth(mean[mask]).astype(np.float64)
     bold = series.finish(np.arange(taken.size))
-    return _masked_run(header, bold, (mask, mean, mean_inside), reading, left_out)
+    return _masked_run(header, bold, _Found(geometry, mean, mean_inside, left_out), reading)
 
 
 def _whole(header: BoldHeader, summary: RunningSummary) -> tuple[np.ndarray, np.ndarray]:
     """Return the mean in the unit of the file, and where there is signal, as volumes."""
     mean = summary.mean() * header.slope + header.intercept
-    return (
-        mean.reshape(header.shape, order="F"),
-        summary.has_signal().reshape(header.shape, order="F"),
-    )
+    return header.geometry.laid_out(mean), header.geometry.laid_out(summary.has_signal())
 
 
-def _masked_run(
-    header: BoldHeader,
-    bold: Series,
-    images: tuple[np.ndarray, np.ndarray, np.ndarray],
-    reading: Reading,
-    left_out: tuple[str, ...],
-) -> MaskedRun:
+@dataclass(frozen=True)
+class _Found:
+    """What was found while reading."""
+
+    geometry: Geometry
+    mean: np.ndarray
+    mean_inside: np.ndarray  # (n_voxels,), smoothed if the series is
+    left_out: tuple[str, ...]
+
+
+def _masked_run(header: BoldHeader, bold: Series, found: _Found, reading: Reading) -> MaskedRun:
     """Put slope, intercept and percent where they cost least."""
-    mask, mean, mean_inside = images
     factor = header.slope
     if header.intercept != 0 or header.slope < 0:
         bold, factor = ScaledSeries(bold, header.slope, header.intercept), 1.0
-    scale = np.full(mean_inside.size, factor)
+    scale = np.full(found.mean_inside.size, factor)
     if reading.signal_scaling == "percent":
-        scale = 100.0 * factor / mean_inside
-    return MaskedRun(header, bold, mask, mean, scale, left_out)
+        scale = 100.0 * factor / found.mean_inside
+    return MaskedRun(header, bold, found.geometry, found.mean, scale, found.left_out)
 
 
 def _usable(
-    wanted: np.ndarray,
+    header: BoldHeader,
+    wanted: BoolArray,
     mean: np.ndarray,
-    has_signal: np.ndarray,
+    has_signal: BoolArray,
     reading: Reading,
-    file_name: str,
-) -> tuple[np.ndarray, tuple[str, ...]]:
+) -> tuple[Geometry, tuple[str, ...]]:
+    """Leave out and count what has no signal."""
+    file_name, noun = header.path.name, header.geometry.noun
     mask = wanted & has_signal
     flat = int((wanted & ~has_signal).sum())
     left_out = []
     if flat:
         left_out.append(
-            f"{flat} of {int(wanted.sum())} mask voxels of {file_name} are constant or not finite "
+            f"{flat} of {int(wanted.sum())} mask {noun} of {file_name} are constant or not finite "
             "and were left out"
         )
     if reading.signal_scaling == "percent":
@@ -268,9 +271,9 @@ def _usable(
         mask &= bright
         if dark:
             left_out.append(
-                f"{dark} mask voxels of {file_name} have a mean that is not positive, so no "
+                f"{dark} mask {noun} of {file_name} have a mean that is not positive, so no "
                 "percent signal change, and were left out"
             )
     if not mask.any():
         raise BadDataError(_NO_VOXEL.format(file_name))
-    return mask, tuple(left_out)
+    return header.geometry.within(mask), tuple(left_out)

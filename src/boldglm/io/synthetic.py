@@ -13,7 +13,7 @@ from isal import igzip
 
 from boldglm.glm import build_design
 from boldglm.io.derivatives import write_json
-from boldglm.io.images import write_bytes
+from boldglm.io.files import write_bytes
 
 TASK = "cuetarget"
 CONDITIONS = ("cue", "target")

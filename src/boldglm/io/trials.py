@@ -10,7 +10,7 @@ from boldglm.errors import BadDataError
 from boldglm.glm import Design, convolve_events, hrf_basis
 from boldglm.glm.single_trials import SingleTrials, least_squares_all, least_squares_separate
 from boldglm.io.events import PREFIX, Events
-from boldglm.io.images import write_bytes, write_series
+from boldglm.io.files import write_bytes
 from boldglm.io.series import MaskedRun
 
 METHODS = ("lsa", "lss")
@@ -122,13 +122,12 @@ def write_trials(
     dict of str to Path
         ``"trialeffect"``, ``"trialt"`` and ``"trials"``, the table.
     """
+    effect, write = found.effect * run.scale, run.geometry.write_series
     paths = {
-        "trialeffect": folder / "desc-trials_stat-effect_statmap.nii.gz",
-        "trialt": folder / "desc-trials_stat-t_statmap.nii.gz",
+        "trialeffect": write(folder, "desc-trials_stat-effect_statmap", effect),
+        "trialt": write(folder, "desc-trials_stat-t_statmap", found.t),
         "trials": folder / "desc-trials_events.tsv",
     }
-    write_series(paths["trialeffect"], found.effect * run.scale, run.mask, run.header.nifti)
-    write_series(paths["trialt"], found.t, run.mask, run.header.nifti)
     dof = found.dof if found.dof.ndim == 1 else np.median(found.dof, axis=1)
     columns: Sequence[tuple[str, Sequence[str]]] = (
         ("onset", [f"{value:.10g}" for value in trials.onset]),

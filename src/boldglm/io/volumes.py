@@ -8,24 +8,47 @@ import queue
 import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO
+from typing import Protocol
 
 import numpy as np
-from isal import igzip
 
 from boldglm.errors import BadDataError
-from boldglm.io.images import READ_ERRORS, BoldHeader
+from boldglm.io.compression import READ_ERRORS, open_read
 
 AHEAD_BYTES = 2**24  # decompressed ahead of the reader, at least two volumes
 WAIT = 0.1  # seconds after which a thread looks whether its reader has gone
 
 
-def stream_volumes(header: BoldHeader, *, n_threads: int = 1) -> Iterator[np.ndarray]:
+class Stored(Protocol):
+    """Where the volumes of a file are, and of which type."""
+
+    @property
+    def path(self) -> Path:
+        """The file."""
+
+    @property
+    def n_scans(self) -> int:
+        """Number of volumes."""
+
+    @property
+    def dtype(self) -> np.dtype:
+        """Of the values."""
+
+    @property
+    def data_offset(self) -> int:
+        """Bytes before the first volume, of the decompressed file."""
+
+    @property
+    def volume_bytes(self) -> int:
+        """Bytes of one volume."""
+
+
+def stream_volumes(header: Stored, *, n_threads: int = 1) -> Iterator[np.ndarray]:
     """Yield each volume as stored (unscaled, in native byte order), flat in the file's order.
 
     Parameters
     ----------
-    header : BoldHeader
+    header : Stored
         Of the file.
     n_threads : int
         With more than one the file is decompressed ahead, in a thread of its own.
@@ -46,9 +69,9 @@ def stream_volumes(header: BoldHeader, *, n_threads: int = 1) -> Iterator[np.nda
         yield np.frombuffer(block, dtype=header.dtype).astype(native, copy=False)
 
 
-def _blocks(header: BoldHeader) -> Iterator[bytes]:
-    with _open_read(header.path) as file:
-        file.read(header.data_offset)
+def _blocks(header: Stored) -> Iterator[bytes]:
+    with open_read(header.path) as file:
+        file.seek(header.data_offset)  # an extension may unpack to anything: never in one piece
         for number in range(1, header.n_scans + 1):
             try:
                 block = file.read(header.volume_bytes)
@@ -65,11 +88,7 @@ def _blocks(header: BoldHeader) -> Iterator[bytes]:
             yield block
 
 
-def _open_read(path: Path) -> IO[bytes]:
-    return igzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb")
-
-
-def _ahead(header: BoldHeader) -> Iterator[bytes]:
+def _ahead(header: Stored) -> Iterator[bytes]:
     """Yield what `_blocks` does, read by another thread; its error is raised here."""
     depth = max(2, AHEAD_BYTES // header.volume_bytes)
     ready: queue.Queue[bytes | BaseException | None] = queue.Queue(maxsize=depth)
@@ -103,30 +122,6 @@ def _ahead(header: BoldHeader) -> Iterator[bytes]:
     finally:
         gone.set()
         thread.join()
-
-
-def file_positions(mask: np.ndarray) -> np.ndarray:
-    """Return where the voxels of a mask lie in a flat volume of the file (Fortran order).
-
-    Parameters
-    ----------
-    mask : ndarray of bool, of shape (x, y, z)
-        Voxels, which are listed in the order of ``mask[mask]``.
-
-    Returns
-    -------
-    ndarray of int, of shape (n_voxels,)
-        Indices into a volume of `stream_volumes`.
-
-    Examples
-    --------
-    >>> mask = np.zeros((2, 2, 1), dtype=bool)
-    >>> mask[0, 1], mask[1, 0] = True, True
-    >>> file_positions(mask).tolist()
-    [2, 1]
-    """
-    coordinates = np.nonzero(mask)
-    return np.ravel_multi_index(coordinates, mask.shape, order="F")
 
 
 class RunningSummary:

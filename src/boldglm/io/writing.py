@@ -24,7 +24,7 @@ from boldglm.io.derivatives import (
     write_json,
 )
 from boldglm.io.designs import read_design, write_correlations, write_design
-from boldglm.io.images import load_map
+from boldglm.io.images import image_ending, read_bold_header
 from boldglm.io.results import ContrastMaps, NodeResult, Record
 
 
@@ -76,9 +76,9 @@ def _write(output_dir: Path, place: Place, files: NodeFiles, details: NodeDetail
     result = files.result
     record = place.record()
     record.unlink(missing_ok=True)  # until the new one is complete, there is none
-    mask = _copy(result.mask, place.file("desc-brain_mask.nii.gz"))
+    mask = _copy(result.mask, place.image("desc-brain_mask", image_ending(result.mask)))
     write_json(sidecar(mask), {"Type": "Brain", **_sources(details)})
-    mean = _copy(result.mean, place.file("desc-mean_boldref.nii.gz"))
+    mean = _copy(result.mean, place.image("desc-mean_boldref", image_ending(result.mean)))
     write_json(sidecar(mean), {"SkullStripped": False, **_sources(details)})
     written = [mask, sidecar(mask), mean, sidecar(mean)]
     if files.design is not None:
@@ -86,13 +86,13 @@ def _write(output_dir: Path, place: Place, files: NodeFiles, details: NodeDetail
     maps: dict[tuple[str, str], Path] = {}
     for one in result.contrasts:
         for label, source in one.maps.items():
-            path = _copy(source, place.statmap(one.name, label))
+            path = _copy(source, place.statmap(one.name, label, image_ending(source)))
             write_json(sidecar(path), _map_sidecar(one, label, mask, place, details))
             maps[one.name, label] = path
             written += [path, sidecar(path)]
     run_maps = {}
     for label, source in result.maps.items():
-        run_maps[label] = path = _copy(source, place.run_map(label))
+        run_maps[label] = path = _copy(source, place.run_map(label, image_ending(source)))
         write_json(sidecar(path), _run_map_sidecar(label, result, mask, place, details))
         written += [path, sidecar(path)]
     section, pictures = _place_pictures(files.section, place)
@@ -170,7 +170,9 @@ def _map_sidecar(
     if statistic.unit == "1":
         content["Units"] = "1"
     if "dof" in one.maps:
-        content["DegreesOfFreedomMap"] = place.statmap(one.name, "dof").name
+        content["DegreesOfFreedomMap"] = place.statmap(
+            one.name, "dof", image_ending(one.maps["dof"])
+        ).name
         content["DegreesOfFreedomNote"] = "DegreesOfFreedom is the median over voxels"
     if one.test == "F":
         content["NumeratorDegreesOfFreedom"] = one.dof_numerator
@@ -199,7 +201,7 @@ def _run_map_sidecar(
         content["ShareNotWhite"] = result.whiteness["NotWhite"]
         content["ShareExpected"] = result.whiteness["Expected"]
     if label in SERIES and "RepetitionTime" not in content:
-        content["RepetitionTime"] = float(load_map(result.maps[label]).header.get_zooms()[3])
+        content["RepetitionTime"] = read_bold_header(result.maps[label]).repetition_time
     return content
 
 

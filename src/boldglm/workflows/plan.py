@@ -30,7 +30,8 @@ from boldglm.io.designs import (
     design_from_events,
 )
 from boldglm.io.events import PREFIX, Events, read_events
-from boldglm.io.images import BoldHeader, read_bold_header, read_mask
+from boldglm.io.geometry import BoldHeader
+from boldglm.io.images import read_bold_header, read_mask
 from boldglm.io.model import Model, parse_model, read_model
 from boldglm.io.query import RunFiles
 from boldglm.io.results import fingerprint
@@ -368,16 +369,14 @@ def _check_grids(analysis: Analysis) -> None:
     for subject in analysis.subjects:
         first, *others = analysis.of_subject(subject)
         for run in others:
-            same = run.header.shape == first.header.shape and (
-                np.abs(run.header.affine - first.header.affine).max() <= 1e-3
+            name, first_name = run.inputs.bold.name, first.inputs.bold.name
+            run.header.geometry.check_same(
+                name,
+                first.header.geometry,
+                first_name,
+                f"So the runs of sub-{subject} cannot be combined voxel by voxel. Resample them "
+                "to one grid, or choose with --session-label or --run-label.",
             )
-            if not same:
-                raise BadDataError(
-                    f"{run.inputs.bold.name} and {first.inputs.bold.name} lie on different grids "
-                    f"({run.header.shape} against {first.header.shape} voxels, or another "
-                    f"affine), so the runs of sub-{subject} cannot be combined voxel by voxel. "
-                    "Resample them to one grid, or choose with --session-label or --run-label."
-                )
 
 
 def with_fresh_fingerprints(analysis: Analysis, stamp: str) -> Analysis:

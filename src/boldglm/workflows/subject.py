@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 from nipype.interfaces.utility import Merge
 from nipype.pipeline.engine import Node, Workflow
 
@@ -269,7 +268,7 @@ def _run_record(
 
 def _memory_gb(run: RunPlan) -> float:
     """Bound what a fit needs, were every voxel in the mask; for nipype's scheduler."""
-    n_voxels = float(np.prod(run.header.shape))
+    n_voxels = run.header.volume_size
     of_estimates = n_voxels * (run.design.n_regressors + OTHER_ESTIMATES) * 8 / 2**30
     return round(FIT_GB + of_estimates, 3)
 

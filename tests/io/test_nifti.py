@@ -1,13 +1,14 @@
 """Maps as NIfTI files."""
 
 import gzip
+import tracemalloc
 
 import nibabel as nib
 import numpy as np
 import pytest
 
 from boldglm.errors import BadDataError, MissingInputError
-from boldglm.io.images import load_map, write_map
+from boldglm.io.nifti import VolumeGrid, load_map, read_nifti_header
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.uint8])
@@ -22,7 +23,8 @@ def test_a_map_is_the_file_that_nibabel_would_write(tmp_path, dtype):
     mask = rng.random((5, 4, 3)) < 0.5
     values = rng.integers(1, 9, mask.sum()).astype(float)
 
-    write_map(tmp_path / "map.nii.gz", values, mask, like, intent=("t test", (12.0,)), dtype=dtype)
+    grid = VolumeGrid(mask, like)
+    grid.write_map(tmp_path, "map", values, intent=("t test", (12.0,)), dtype=dtype)
 
     content = gzip.decompress((tmp_path / "map.nii.gz").read_bytes())
     found = nib.Nifti1Image.from_bytes(content)
@@ -40,7 +42,7 @@ def test_values_that_are_not_finite_become_zero(tmp_path):
     mask = np.ones((2, 2, 2), dtype=bool)
     values = np.array([1.0, np.nan, np.inf, -np.inf, 2.0, 3.0, 4.0, 5.0])
 
-    write_map(tmp_path / "map.nii.gz", values, mask, like)
+    VolumeGrid(mask, like).write_map(tmp_path, "map", values)
 
     found = np.asarray(nib.load(tmp_path / "map.nii.gz").dataobj)
     np.testing.assert_array_equal(found[mask], [1, 0, 0, 0, 2, 3, 4, 5])
@@ -77,6 +79,76 @@ def test_a_map_that_cannot_be_read_is_named(tmp_path, spoil):
 
     with pytest.raises(BadDataError, match=r"map\.nii\.gz is not a readable image"):
         load_map(path)
+
+
+def lying_header(shape, dtype=np.int16):
+    """Return a header that announces a shape, in NIfTI-2, which has room for any number."""
+    header = nib.Nifti2Header()
+    header.set_data_dtype(dtype)
+    header["dim"][: len(shape) + 1] = [len(shape), *shape]
+    header["magic"], header["vox_offset"] = b"n+2", header.single_vox_offset
+    return header.binaryblock + bytes(4)
+
+
+@pytest.mark.parametrize("compressed", [True, False])
+@pytest.mark.parametrize(
+    ("shape", "finding"),
+    [
+        ((64, 64, 30, 2**40), "is cut off: its header announces 1099511627776 volumes"),
+        ((2**20, 2**20, 2**20, 200), "announces volumes of 1048576 x 1048576 x 1048576 voxels"),
+        ((2**33, 2**33, 1, 2**33), "which no image has"),  # wraps around to 0 in 64 bits
+        ((64, -64, 30, 100), "which no image has"),
+    ],
+)
+def test_a_header_that_announces_more_than_the_file_can_hold_is_refused_without_memory(
+    tmp_path, shape, finding, compressed
+):
+    content = lying_header(shape) + bytes(5000)
+    path = tmp_path / ("bold.nii.gz" if compressed else "bold.nii")
+    path.write_bytes(gzip.compress(content) if compressed else content)
+    tracemalloc.start()
+
+    with pytest.raises(BadDataError, match=finding):
+        read_nifti_header(path)
+
+    assert tracemalloc.get_traced_memory()[1] < 2**22
+    tracemalloc.stop()
+
+
+def test_a_mask_whose_header_lies_or_that_unpacks_to_more_than_it_announces_takes_no_memory(
+    tmp_path,
+):
+    lying, bomb = tmp_path / "lying.nii.gz", tmp_path / "bomb.nii.gz"
+    lying.write_bytes(gzip.compress(lying_header((900, 900, 200)) + bytes(5000)))
+    bomb.write_bytes(gzip.compress(lying_header((5, 4, 3)) + bytes(2**26), compresslevel=1))
+    tracemalloc.start()
+
+    with pytest.raises(BadDataError, match=r"162000000 voxels .* which the file cannot hold"):
+        load_map(lying)
+    values = np.asarray(load_map(bomb).dataobj)
+
+    assert tracemalloc.get_traced_memory()[1] < 2**22
+    tracemalloc.stop()
+    np.testing.assert_array_equal(values, np.zeros((5, 4, 3)))
+
+
+def test_an_extension_that_unpacks_to_more_than_memory_is_passed_over(tmp_path):
+    rng = np.random.default_rng(0)
+    header = nib.Nifti1Header()
+    header.set_data_shape((5, 4, 3, 6))
+    header.set_data_dtype(np.int16)
+    header["magic"], header["vox_offset"] = b"n+1", 2**26
+    start = header.binaryblock + bytes([1, 0, 0, 0]) + (2**26 - 352).to_bytes(4, "little")
+    data = rng.integers(0, 99, (5, 4, 3, 6), dtype=np.int16)
+    path = tmp_path / "bold.nii.gz"
+    path.write_bytes(gzip.compress(start.ljust(2**26, b"\0") + data.tobytes(order="F")))
+    tracemalloc.start()
+
+    found = read_nifti_header(path)
+
+    assert tracemalloc.get_traced_memory()[1] < 2**22
+    tracemalloc.stop()
+    assert found.shape == (5, 4, 3)
 
 
 def test_a_map_that_is_not_there_is_named(tmp_path):

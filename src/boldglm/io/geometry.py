@@ -1,0 +1,280 @@
+"""Where values lie: voxels of a grid, vertices of a hemisphere, or both. One container for all.
+
+Above this layer a map is a row of numbers, (n_voxels,), and a series (n_scans, n_voxels); whether
+a column is a voxel or a vertex is known to the geometry alone, and so is the kind of file. Each
+format has a module with a geometry and a header of series; `boldglm.io.images` chooses among them.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import ClassVar, Protocol, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from boldglm.errors import BadDataError
+
+BoolArray = NDArray[np.bool_]
+Intent = tuple[str, tuple[float, ...]]  # what a map holds, as NIfTI names it: ("t test", (dof,))
+NO_INTENT: Intent = ("none", ())
+RESAMPLE = (
+    "Images that are compared voxel by voxel must share one space and grid: use data resampled to "
+    "a common template (fMRIPrep's --output-spaces), or analyse the subjects one by one."
+)
+MOST_VOXELS = 2**26  # of one volume: many times what a scanner or a mesh gives
+
+
+class Smoother(Protocol):
+    """Smooths the values of a volume among the voxels of a mask."""
+
+    def smooth(
+        self, values: np.ndarray, out: NDArray[np.float32] | None = None
+    ) -> NDArray[np.float32]:
+        """Return (n_voxels,) values smoothed."""
+
+
+def everything(shape: tuple[int, ...]) -> BoolArray:
+    """Return a mask of ones that takes no memory, not to be written to."""
+    return np.broadcast_to(np.True_, shape)
+
+
+@dataclass(frozen=True)
+class GridPart:
+    """Voxels of a volume, for pictures: where they are and which columns of a row they are."""
+
+    name: str  # empty if there are no other parts
+    columns: slice
+    mask: BoolArray  # (x, y, z)
+    affine: np.ndarray  # (4, 4), voxel indices to mm
+
+
+Part = GridPart
+
+
+@dataclass(frozen=True, eq=False)
+class Geometry(ABC):
+    """The voxels (or vertices) of a file, and which of them are analysed.
+
+    Parameters
+    ----------
+    mask : ndarray of bool
+        Of the shape of one volume of the file: ``(x, y, z)``, or ``(n,)`` without a grid. Rows
+        of values are in the order of ``mask[mask]``.
+    """
+
+    mask: BoolArray
+
+    noun: ClassVar[str]  # what its elements are called, in messages
+    map_ending: ClassVar[str]  # of files with statistics
+    series_ending: ClassVar[str]  # of files with BOLD
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of one volume."""
+        return self.mask.shape
+
+    @property
+    def n_voxels(self) -> int:
+        """How many voxels are analysed."""
+        return int(self.mask.sum())
+
+    def within(self, mask: BoolArray) -> Self:
+        """Return the same geometry with another mask."""
+        return replace(self, mask=mask)
+
+    def everywhere(self) -> Self:
+        """Return the same geometry with everything inside the mask."""
+        return self.within(everything(self.shape))
+
+    def positions(self) -> NDArray[np.intp]:
+        """Return where the voxels of the mask lie in a flat volume as the file has it.
+
+        Returns
+        -------
+        ndarray of int, of shape (n_voxels,)
+            Indices into a volume of `BoldHeader.volumes`, whose first axis varies fastest.
+        """
+        return np.ravel_multi_index(np.nonzero(self.mask), self.shape, order="F")
+
+    def laid_out(self, flat: np.ndarray) -> np.ndarray:
+        """Return a flat volume in the file's order as an array of the geometry's shape."""
+        return flat.reshape(self.shape, order="F")
+
+    def filled(self, row: np.ndarray) -> np.ndarray:
+        """Return an array of the geometry's shape with a row in the mask, zero outside."""
+        volume = np.zeros(self.shape, dtype=row.dtype)
+        volume[self.mask] = row
+        return volume
+
+    def read_rows(self, paths: Sequence[Path]) -> np.ndarray:
+        """Read maps inside the mask.
+
+        Parameters
+        ----------
+        paths : sequence of Path
+            Files with one map each, in this very geometry.
+
+        Returns
+        -------
+        ndarray of shape (n_maps, n_voxels)
+            Float64.
+
+        Raises
+        ------
+        BadDataError
+            If a map lies elsewhere, with what differs and what to do.
+        """
+        return np.stack([self.read_map(path)[self.mask] for path in paths])
+
+    def check_same(
+        self, name: str, other: "Geometry", other_name: str, remedy: str = RESAMPLE
+    ) -> None:
+        """Refuse to compare values of two files that lie in different places.
+
+        Raises
+        ------
+        BadDataError
+            With what differs and what to do.
+        """
+        if not isinstance(other, type(self)):
+            detail = f"{self.noun} against {other.noun}"
+        else:
+            detail = self.difference(other)
+        if detail:
+            raise BadDataError(
+                f"{name} and {other_name} lie on different grids ({detail}). {remedy}"
+            )
+
+    @abstractmethod
+    def difference(self, other: Self) -> str:
+        """Say in what another geometry of the kind differs, mask aside; empty if in nothing."""
+
+    @abstractmethod
+    def read_map(self, path: Path) -> np.ndarray:
+        """Read a map as float64 of the geometry's shape, after checking that it lies here."""
+
+    @abstractmethod
+    def default_mask(self, mean: np.ndarray, has_signal: BoolArray) -> BoolArray:
+        """Choose what to analyse where no mask is given, from arrays of the geometry's shape."""
+
+    @abstractmethod
+    def smoother(self, fwhm: float) -> Smoother:
+        """Return what smooths by a Gaussian of a full width at half maximum in mm.
+
+        Raises
+        ------
+        BadDataError
+            If the geometry has no distances.
+        """
+
+    @abstractmethod
+    def parts(self) -> tuple[Part, ...]:
+        """Return what can be drawn: volumes and surfaces."""
+
+    def write_map(
+        self,
+        folder: Path,
+        stem: str,
+        row: np.ndarray,
+        *,
+        intent: Intent = NO_INTENT,
+        dtype: type = np.float32,
+    ) -> Path:
+        """Write one value per voxel of the mask, zero outside it and where it is not finite.
+
+        Parameters
+        ----------
+        folder : Path
+            Where the file goes; it appears under its name only when it is complete.
+        stem : str
+            Its name without the ending.
+        row : ndarray of shape (n_voxels,)
+            In the order of ``mask[mask]``.
+        intent : tuple
+            What the values are.
+        dtype : type
+            Of the values in the file.
+
+        Returns
+        -------
+        Path
+        """
+        path = folder / f"{stem}{self.map_ending}"
+        self._write_map(path, self.filled(np.where(np.isfinite(row), row, 0)), intent, dtype)
+        return path
+
+    def write_series(
+        self, folder: Path, stem: str, rows: np.ndarray, repetition_time: float | None = None
+    ) -> Path:
+        """Write several maps, or with a repetition time a series, to one file, in float32.
+
+        Parameters
+        ----------
+        folder, stem
+            As for `write_map`.
+        rows : array of shape (n_maps, n_voxels)
+            In memory or mapped from a file; values that are not finite become zero.
+        repetition_time : float, optional
+            Seconds between volumes.
+
+        Returns
+        -------
+        Path
+        """
+        ending = self.map_ending if repetition_time is None else self.series_ending
+        path = folder / f"{stem}{ending}"
+        self._write_series(path, rows, repetition_time)
+        return path
+
+    @abstractmethod
+    def _write_map(self, path: Path, values: np.ndarray, intent: Intent, dtype: type) -> None:
+        """Write an array of the geometry's shape."""
+
+    @abstractmethod
+    def _write_series(self, path: Path, rows: np.ndarray, repetition_time: float | None) -> None:
+        """Write (n_maps, n_voxels) values."""
+
+
+@dataclass(frozen=True, eq=False)
+class BoldHeader(ABC):
+    """What the header of a BOLD file says; times in seconds."""
+
+    path: Path
+    geometry: Geometry  # with everything inside its mask
+    n_scans: int
+    repetition_time: float | None  # None where the header does not say
+    dtype: np.dtype
+    slope: float
+    intercept: float
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of one volume."""
+        return self.geometry.shape
+
+    @property
+    def volume_size(self) -> int:
+        """Values in one volume."""
+        return int(np.prod(self.shape))
+
+    @abstractmethod
+    def volumes(self, *, n_threads: int = 1) -> Iterator[np.ndarray]:
+        """Yield each volume as stored: unscaled, in native byte order, flat.
+
+        Parameters
+        ----------
+        n_threads : int
+            With more than one, a compressed file is decompressed ahead, in a thread of its own.
+
+        Yields
+        ------
+        ndarray of shape (volume_size,)
+            The first axis of the image varies fastest. Not to be written to.
+
+        Raises
+        ------
+        BadDataError
+            If the file ends early or is damaged, with the number of the volume.
+        """
