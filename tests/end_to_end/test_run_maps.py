@@ -5,6 +5,7 @@ import json
 import nibabel as nib
 import numpy as np
 import pytest
+from PIL import Image
 
 from boldglm.cli.main import main
 from boldglm.glm import fit, whiteness
@@ -66,6 +67,19 @@ def test_every_map_of_a_run_has_a_sidecar_that_says_what_it_is(everything):
     white = json.loads((everything / f"{RUN}_stat-whiteness_statmap.json").read_text())
     assert white["ShareExpected"] == 0.01
     assert white["ShareNotWhite"] < 0.05
+
+
+def test_the_whiteness_map_has_a_picture_in_the_report(dataset, tmp_path):
+    participant(dataset, tmp_path / "white", "--maps", "whiteness")
+    participant(dataset, tmp_path / "plain")
+
+    white, plain = ((tmp_path / one / "sub-01.html").read_text() for one in ("white", "plain"))
+    drawn = list((tmp_path / "white").rglob("*desc-runWhiteness_figure.png"))
+    assert "Where residuals are not white after prewhitening: z ≥ 2.33" in white
+    assert "Where residuals are not white" not in plain
+    assert len(drawn) == len(list((tmp_path / "white").rglob("*stat-whiteness_statmap.nii.gz")))
+    picture = np.asarray(Image.open(drawn[0]).convert("RGB"), dtype=int)
+    assert (picture.max(axis=2) - picture.min(axis=2) > 80).any()  # some voxel is colored
 
 
 def test_maps_that_are_asked_for_later_are_written_then(dataset, tmp_path):

@@ -1,6 +1,7 @@
 """Single trials from the command line to maps and their table."""
 
 import json
+import re
 
 import nibabel as nib
 import numpy as np
@@ -11,6 +12,9 @@ from boldglm.cli.main import main
 from boldglm.glm import convolve_events
 from boldglm.glm.kernels import SPM
 from boldglm.glm.single_trials import least_squares_all, least_squares_separate
+from boldglm.interfaces import BuildDesign, FitGLM
+from boldglm.io import nifti
+from boldglm.io.derivatives import TRIAL_MAPS
 from boldglm.io.designs import read_design
 
 RUN = "node-run/sub-01/func/sub-01_task-cuetarget_run-1"
@@ -61,3 +65,53 @@ def test_trials_need_a_response_of_one_shape(dataset, tmp_path, capsys):
 
     assert code == 65
     assert "one response a trial" in capsys.readouterr().err
+
+
+def test_the_series_is_read_once(dataset, tmp_path, monkeypatch):
+    read = []
+    volumes = nifti.stream_volumes
+    monkeypatch.setattr(
+        nifti, "stream_volumes", lambda header, **k: read.append(1) or volumes(header, **k)
+    )
+    source = dataset / "sub-01/func/sub-01_task-cuetarget_run-1_bold.nii.gz"
+    monkeypatch.chdir(tmp_path)
+    build = BuildDesign(events_file=str(source).replace("bold.nii.gz", "events.tsv"))
+    build.inputs.bold_file = str(source)
+    design = build.run().outputs.design_file
+
+    found = FitGLM(
+        bold_file=str(source),
+        design_file=design,
+        events_file=build.inputs.events_file,
+        single_trials="lss",
+    ).run()
+
+    assert len(read) == 1
+    assert set(found.outputs.trial_maps) == set(TRIAL_MAPS)
+
+
+@pytest.mark.parametrize("method", ["lsa", "lss"])
+def test_the_report_shows_single_trials_and_how_they_differ(dataset, tmp_path, method):
+    out = tmp_path / "out"
+    assert participant(dataset, out, "--single-trials", method, "--run-label", "1") == 0
+
+    page = (out / "sub-01.html").read_text()
+    table = pd.read_csv(out / f"{RUN}_desc-trials_events.tsv", sep="\t")
+    assert f"({method.upper()})" in page
+    assert "sub-01_task-cuetarget_run-1_desc-trials_stat-effect_statmap.nii.gz" in page
+    assert "Correlations over voxels between the t maps of single trials" in page
+    assert "Standard deviation of single-trial effects within conditions" in page
+    for condition, count in table.trial_type.value_counts().items():
+        cells = rf"<td[^>]*>{condition}</td>\s*<td[^>]*>{count}</td>"
+        assert re.search(cells, page)
+    mask = load(out / f"{RUN}_desc-brain_mask.nii.gz") > 0
+    effect = load(out / f"{RUN}_desc-trials_stat-effect_statmap.nii.gz")[mask].T
+    t = load(out / f"{RUN}_desc-trials_stat-t_statmap.nii.gz")[mask].T
+    correlation = pd.read_csv(out / f"{RUN}_desc-trialcorrelation_matrix.tsv", sep="\t").iloc[
+        :, 1:
+    ]
+    np.testing.assert_allclose(correlation, np.corrcoef(t), atol=1e-5)
+    spread = load(out / f"{RUN}_desc-trials_stat-std_statmap.nii.gz")[mask]
+    frame = pd.DataFrame(effect - pd.DataFrame(effect).groupby(table.trial_type).transform("mean"))
+    expected = np.sqrt((frame**2).sum() / (len(table) - table.trial_type.nunique()))
+    np.testing.assert_allclose(spread, expected, rtol=1e-4)

@@ -5,7 +5,12 @@ import pytest
 
 from boldglm.glm import convolve_events, fit
 from boldglm.glm.kernels import SPM
-from boldglm.glm.single_trials import least_squares_all, least_squares_separate
+from boldglm.glm.single_trials import (
+    least_squares_all,
+    least_squares_separate,
+    pattern_correlations,
+    spread_within_conditions,
+)
 
 
 @pytest.fixture(scope="module")
@@ -108,3 +113,23 @@ def test_what_cannot_be_estimated_is_refused(problem, change, message):
 
     with pytest.raises(ValueError, match=message):
         least_squares_separate(bold, change(trials), conditions, others)
+
+
+def test_trials_that_are_too_many_for_one_model_are_counted():
+    rng = np.random.default_rng(0)
+    trials = rng.normal(size=(40, 10))
+    trials[:, 4] = trials[:, 2]
+
+    with pytest.raises(ValueError, match=r"2 of 10 trials cannot be told .* trial 2, counted"):
+        least_squares_all(rng.normal(size=(40, 3)), trials, np.ones((40, 1)))
+
+
+def test_patterns_correlate_as_numpy_says_and_spread_is_about_the_mean_of_the_condition():
+    rng = np.random.default_rng(1)
+    maps, kinds = rng.normal(size=(7, 5000)) + 3, list("abacaba")
+
+    np.testing.assert_allclose(pattern_correlations(maps), np.corrcoef(maps), atol=1e-12)
+    parts = [maps[[k == kind for k in kinds]] for kind in "abc"]
+    squares = sum(((part - part.mean(axis=0)) ** 2).sum(axis=0) for part in parts)
+    expected = np.sqrt(squares / 4)
+    np.testing.assert_allclose(spread_within_conditions(maps, kinds), expected, rtol=1e-12)

@@ -165,10 +165,8 @@ def least_squares_all(
 
     Raises
     ------
-    NotEstimableError
-        If a trial cannot be told from the rest.
     ValueError
-        As `boldglm.glm.fit`.
+        If a trial cannot be told from the rest, or as `boldglm.glm.fit`.
 
     References
     ----------
@@ -185,9 +183,17 @@ def least_squares_all(
     [4.0, 2.0]
     """
     W, _, Z = _checked(bold, trials, None, others)
-    found = fit(bold, np.concatenate([W, Z], axis=1), noise=noise)
+    columns = np.concatenate([W, Z], axis=1)
     units = np.eye(W.shape[1] + Z.shape[1])[: W.shape[1]]
-    tested = [found.contrast(row) for row in units]
+    unknown = np.flatnonzero(linear_model(columns).outside(units).any(axis=1))
+    if unknown.size:
+        raise ValueError(
+            f"{unknown.size} of {W.shape[1]} trials cannot be told from each other or from the "
+            f"other {Z.shape[1]} regressors in {len(W)} scans (the first is trial {unknown[0]}, "
+            "counted from 0): they follow each other too closely, or are at the same time."
+        )
+    found = fit(bold, columns, noise=noise)
+    tested = list(found.contrasts([(f"trial {k}", row) for k, row in enumerate(units)]))
     rows = units @ found.model.back_projection
     return SingleTrials(
         np.stack([one.effect for one in tested if one.effect is not None]),
@@ -195,6 +201,68 @@ def least_squares_all(
         np.stack([np.broadcast_to(one.dof, found.n_voxels) for one in tested]),
         np.einsum("kr,kr->k", rows, rows),
     )
+
+
+def pattern_correlations(maps: FloatArray, block_size: int = 2048) -> FloatArray:
+    """Return how the patterns of trials over voxels correlate.
+
+    Parameters
+    ----------
+    maps : ndarray of shape (n_trials, n_voxels)
+        Effect or t of each trial.
+    block_size : int
+        Voxels at a time.
+
+    Returns
+    -------
+    ndarray of shape (n_trials, n_trials)
+        Pearson correlations; 0 for a trial that is the same in all voxels.
+
+    Examples
+    --------
+    >>> pattern_correlations(np.array([[1.0, 2, 3], [3, 5, 7], [1, 1, 1]])).round(12).tolist()
+    [[1.0, 1.0, 0.0], [1.0, 1.0, 0.0], [0.0, 0.0, 0.0]]
+    """
+    n_trials, n_voxels = maps.shape
+    means = maps.mean(axis=1, keepdims=True) if n_voxels else np.zeros((n_trials, 1))
+    products = np.zeros((n_trials, n_trials))
+    for start in range(0, n_voxels, block_size):
+        part = maps[:, start : start + block_size] - means
+        products += part @ part.T
+    lengths = np.sqrt(np.diag(products))
+    sizes = np.outer(lengths, lengths)
+    return np.divide(products, sizes, out=np.zeros_like(products), where=sizes > 0)
+
+
+def spread_within_conditions(effects: FloatArray, conditions: Sequence[str]) -> FloatArray:
+    """Return how much the effects of trials differ within conditions.
+
+    Parameters
+    ----------
+    effects : ndarray of shape (n_trials, n_voxels)
+        Effect of each trial.
+    conditions : sequence of str
+        Condition of each.
+
+    Returns
+    -------
+    ndarray of shape (n_voxels,)
+        Standard deviation about the condition's mean, pooled; 0 if no condition has two trials.
+
+    Examples
+    --------
+    >>> spread_within_conditions(np.array([[1.0], [3.0], [7.0]]), ["go", "go", "stop"]).round(4)
+    array([1.4142])
+    """
+    labels = np.asarray(conditions)
+    squares = np.zeros(effects.shape[1])
+    kinds = np.unique(labels)
+    for kind in kinds:
+        own = np.flatnonzero(labels == kind)
+        mean = sum(effects[k] for k in own) / own.size  # no copy of all trials
+        for k in own:
+            squares += (effects[k] - mean) ** 2
+    return np.sqrt(squares / max(len(labels) - kinds.size, 1))
 
 
 @dataclass(frozen=True, eq=False)

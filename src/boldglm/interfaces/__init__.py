@@ -7,13 +7,11 @@ from boldglm.interfaces.combine import CombineRuns, TestSubjects
 from boldglm.interfaces.design import BuildDesign, OrthogonalizeDesign
 from boldglm.interfaces.fit import EstimateContrasts, FitGLM
 from boldglm.interfaces.outputs import PlotResults, WriteDerivatives, WriteReport
-from boldglm.interfaces.trials import EstimateSingleTrials
 
 __all__ = [
     "BuildDesign",
     "CombineRuns",
     "EstimateContrasts",
-    "EstimateSingleTrials",
     "FitGLM",
     "OrthogonalizeDesign",
     "PlotResults",

@@ -20,8 +20,10 @@ from boldglm.io.arrays import write_arrays
 from boldglm.io.contrast_maps import estimate_contrasts, fewest_dof
 from boldglm.io.derivatives import RUN_MAPS, write_json
 from boldglm.io.designs import read_design
+from boldglm.io.events import read_events
 from boldglm.io.run_maps import whiteness_note, write_run_maps
-from boldglm.io.series import Reading, load_run
+from boldglm.io.series import MaskedRun, Reading, load_run
+from boldglm.io.trials import METHODS, TrialChoices, write_single_trials
 
 
 class _FitGLMInput(BaseInterfaceInputSpec):
@@ -36,6 +38,9 @@ class _FitGLMInput(BaseInterfaceInputSpec):
     maps = traits.List(
         traits.Enum(*RUN_MAPS), desc="maps of the run as a whole, beside those of its contrasts"
     )
+    single_trials = traits.Enum(*METHODS, desc="estimate every trial as well: lsa or lss")
+    events_file = File(exists=True, desc="BIDS events of the run, for single_trials")
+    hrf_model = traits.Str("spm", usedefault=True, desc="of single_trials, less its derivatives")
     n_threads = traits.Int(
         1, usedefault=True, nohash=True, desc="with more than one, files are decompressed ahead"
     )
@@ -49,31 +54,33 @@ class _FitGLMOutput(TraitedSpec):
     left_out = traits.List(traits.Str, desc="what was left out and why")
     run_maps = traits.Dict(desc="maps of the run as a whole, by label")
     whiteness = traits.Dict(desc="share of voxels whose residuals are not white, and expected")
+    trial_maps = traits.Dict(desc="maps and tables of single trials, by label")
 
 
 class FitGLM(SimpleInterface):
-    """Fit one design to all voxels of a run: one pseudo-inverse, one matrix product."""
+    """Fit one design to all voxels of a run: one pseudo-inverse, one matrix product.
+
+    Single trials are estimated here too (LSA: Rissman 2004; LSS: Mumford 2012), so that the
+    series is read once.
+    """
 
     input_spec = _FitGLMInput
     output_spec = _FitGLMOutput
 
     def _run_interface(self, runtime):
-        mask_file = Path(self.inputs.mask_file) if isdefined(self.inputs.mask_file) else None
-        here = Path(runtime.cwd)
+        inputs, here = self.inputs, Path(runtime.cwd)
+        mask_file = Path(inputs.mask_file) if isdefined(inputs.mask_file) else None
         reading = Reading(
-            signal_scaling=self.inputs.signal_scaling,
-            smoothing=self.inputs.smoothing if isdefined(self.inputs.smoothing) else None,
-            n_threads=self.inputs.n_threads,
+            signal_scaling=inputs.signal_scaling,
+            smoothing=inputs.smoothing if isdefined(inputs.smoothing) else None,
+            n_threads=inputs.n_threads,
             spool_folder=here,
         )
-        run = load_run(Path(self.inputs.bold_file), mask_file, reading)
-        design = read_design(Path(self.inputs.design_file))
-        found = fit(run.bold, design, noise=self.inputs.noise_model)
-        arrays: dict[str, Any] = {"scale": run.scale, **found.to_arrays()}
-        write_arrays(here / "fit.npz", arrays)
-        wanted = self.inputs.maps if isdefined(self.inputs.maps) else []
-        run_maps, white = write_run_maps(run, found, wanted, _repetition_time(design), here)
-        note = whiteness_note(white, self.inputs.noise_model)
+        run = load_run(Path(inputs.bold_file), mask_file, reading)
+        design = read_design(Path(inputs.design_file))
+        run_maps, white = self._fit(run, design, here)
+        trial_maps, trials_left_out = self._trials(run, design, here)
+        note = whiteness_note(white, inputs.noise_model)
         inside, everywhere = run.geometry, run.geometry.everywhere()
         mask_made = inside.write_map(here, "mask", np.ones(inside.n_voxels), dtype=np.uint8)
         mean_made = everywhere.write_map(here, "mean", run.mean[everywhere.mask])
@@ -82,11 +89,30 @@ class FitGLM(SimpleInterface):
             "mask_file": str(mask_made),
             "mean_file": str(mean_made),
             "n_voxels": inside.n_voxels,
-            "left_out": [*run.left_out, *([note] if note else [])],
+            "left_out": [*run.left_out, *([note] if note else []), *trials_left_out],
             "run_maps": {label: str(path) for label, path in run_maps.items()},
             "whiteness": white,
+            "trial_maps": {label: str(path) for label, path in trial_maps.items()},
         }
         return runtime
+
+    def _fit(self, run: MaskedRun, design: Design, here: Path):
+        """Fit and write; what a fit holds is gone before single trials are estimated."""
+        found = fit(run.bold, design, noise=self.inputs.noise_model)
+        arrays: dict[str, Any] = {"scale": run.scale, **found.to_arrays()}
+        write_arrays(here / "fit.npz", arrays)
+        wanted = self.inputs.maps if isdefined(self.inputs.maps) else []
+        return write_run_maps(run, found, wanted, _repetition_time(design), here)
+
+    def _trials(self, run: MaskedRun, design: Design, here: Path):
+        """Estimate single trials, if they are asked for."""
+        if not isdefined(self.inputs.single_trials):
+            return {}, ()
+        choices = TrialChoices(
+            self.inputs.single_trials, self.inputs.hrf_model, self.inputs.noise_model
+        )
+        events = read_events(Path(self.inputs.events_file))
+        return write_single_trials(run, events, design, choices, here)
 
 
 def _repetition_time(design: Design) -> float:
@@ -107,7 +133,7 @@ class _EstimateContrastsInput(BaseInterfaceInputSpec):
     left_out = traits.List(traits.Str, desc="what was left out before, kept with the result")
     run_maps = traits.Dict(desc="as FitGLM gives them, kept with the result")
     whiteness = traits.Dict(desc="as FitGLM gives it, kept with the result")
-    trial_maps = traits.Dict(desc="as EstimateSingleTrials gives them, kept with the result")
+    trial_maps = traits.Dict(desc="as FitGLM gives them, kept with the result")
     maps = traits.List(
         traits.Enum(*RUN_MAPS), desc="as FitGLM has it; dof is written here, from the contrasts"
     )

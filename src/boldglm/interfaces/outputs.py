@@ -23,9 +23,10 @@ from boldglm.io.events import PREFIX, read_events
 from boldglm.io.geometry import Geometry
 from boldglm.io.images import read_geometry
 from boldglm.io.results import ContrastMaps, NodeResult, Record, read_result
-from boldglm.io.run_maps import whiteness_fact
+from boldglm.io.run_maps import CRITICAL, whiteness_fact
+from boldglm.io.trials import read_trials
 from boldglm.io.writing import NodeDetails, NodeFiles, write_derivatives
-from boldglm.reports.content import Report
+from boldglm.reports.content import Figure, Report
 from boldglm.reports.html import write_report
 from boldglm.reports.sections import (
     ShownContrast,
@@ -35,6 +36,7 @@ from boldglm.reports.sections import (
     make_section,
 )
 from boldglm.reports.storage import section_figures, section_from_dict, section_to_dict
+from boldglm.reports.trials import Backdrop, ShownTrials, draw_trials, draw_whiteness
 
 
 class _PlotResultsInput(BaseInterfaceInputSpec):
@@ -64,14 +66,16 @@ class PlotResults(SimpleInterface):
         result = read_result(Path(self.inputs.result_file))
         geometry = read_geometry(result.mask)
         (part,) = geometry.parts()
+        on = Backdrop(geometry.read_map(result.mean), part.mask, part.affine, self.inputs.n_slices)
         design = draw_design(self._design(result), here) if self._has("design_file") else ((), ())
+        more = _drawn_maps(result, geometry, on, here)
         contrasts = draw_contrasts(
             [_shown(one, geometry) for one in result.contrasts],
-            part.mask,
-            geometry.read_map(result.mean),
-            part.affine,
+            on.mask,
+            on.underlay,
+            on.affine,
             here,
-            n_slices=self.inputs.n_slices,
+            n_slices=on.n_slices,
         )
         facts = list(self.inputs.facts) if isdefined(self.inputs.facts) else []
         if result.whiteness:
@@ -81,7 +85,7 @@ class PlotResults(SimpleInterface):
             facts,
             result.left_out,
             contrasts,
-            design,
+            (design[0] + more[0], design[1] + more[1]),
             is_open=self.inputs.is_open,
         )
         write_json(here / "section.json", section_to_dict(section))
@@ -112,6 +116,21 @@ class PlotResults(SimpleInterface):
         return ShownDesign(
             design, before, collinearity(design, weights), tuple(events), tuple(rows)
         )
+
+
+def _drawn_maps(result: NodeResult, geometry: Geometry, on: Backdrop, here: Path):
+    """Draw the maps of a run as a whole that tell something at a glance."""
+    figures: tuple[Figure, ...] = ()
+    if "whiteness" in result.maps:
+        z = geometry.read_map(result.maps["whiteness"])
+        figures = (draw_whiteness(z, CRITICAL, on, here),)
+    if "trials" not in result.maps:
+        return figures, ()
+    trials = read_trials(result.maps)
+    spread = geometry.read_map(result.maps["trialspread"])
+    shown = ShownTrials(trials.trial_type, trials.variance_factor, trials.correlations, spread)
+    drawn, tables = draw_trials(shown, on, here)
+    return figures + drawn, tables
 
 
 def _shown(one: ContrastMaps, geometry: Geometry) -> ShownContrast:

@@ -64,12 +64,18 @@ TRIAL_MAPS = {
         Statistic("trialt", "1", "Student's t of each trial, a volume each (4-D)"),
         Statistic("trials", "", "What the volumes are: a row each, with onset, duration, "
                   "trial_type, variance_factor (variance for white noise of 1) and dof"),
+        Statistic("trialspread", "signal", "Standard deviation of trial effects within "
+                  "conditions, pooled"),
+        Statistic("trialcorrelation", "1", "Correlations over voxels between the t maps of "
+                  "trials, which are numbered as the rows of the table, from 1"),
     )
 }  # fmt: skip
-_TRIAL_ENDINGS = {
+TRIAL_ENDINGS = {
     "trialeffect": "desc-trials_stat-effect_statmap",
     "trialt": "desc-trials_stat-t_statmap",
     "trials": "desc-trials_events",
+    "trialspread": "desc-trials_stat-std_statmap",
+    "trialcorrelation": "desc-trialcorrelation_matrix",
 }
 SERIES = ("residuals", "fitted")  # run maps that are BOLD series
 
@@ -136,7 +142,7 @@ def outputs_page() -> str:
         trial_maps="\n".join(
             f"| `..._{ending}{'.nii.gz' if 'statmap' in ending else '.tsv'}` "
             f"| {TRIAL_MAPS[label].unit} | {TRIAL_MAPS[label].description} |"
-            for label, ending in _TRIAL_ENDINGS.items()
+            for label, ending in TRIAL_ENDINGS.items()
         ),
     )
 
@@ -217,7 +223,7 @@ class Place:
     def run_map(self, label: str, ending: str = ".nii.gz") -> Path:
         """Return the path of a file of the tables `RUN_MAPS` and `TRIAL_MAPS`."""
         if label in TRIAL_MAPS:
-            return self.folder / _joined(self.stem, _TRIAL_ENDINGS[label] + ending)
+            return self.folder / _joined(self.stem, TRIAL_ENDINGS[label] + ending)
         kind = RUN_MAPS[label].label
         name = f"desc-{kind}_bold" if kind in SERIES else f"stat-{kind}_statmap"
         return self.folder / _joined(self.stem, name + ending)

@@ -1,6 +1,6 @@
 """Single-trial estimates of a run as files: 4-D maps with a volume a trial, and their table."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,12 +8,23 @@ import numpy as np
 
 from boldglm.errors import BadDataError
 from boldglm.glm import Design, convolve_events, hrf_basis
-from boldglm.glm.single_trials import SingleTrials, least_squares_all, least_squares_separate
-from boldglm.io.events import PREFIX, Events
+from boldglm.glm.single_trials import (
+    SingleTrials,
+    least_squares_all,
+    least_squares_separate,
+    pattern_correlations,
+    spread_within_conditions,
+)
+from boldglm.io.derivatives import TRIAL_ENDINGS
+from boldglm.io.designs import write_correlations
+from boldglm.io.events import PREFIX, Events, read_table
 from boldglm.io.files import write_bytes
 from boldglm.io.series import MaskedRun
 
-METHODS = ("lsa", "lss")
+METHODS = {
+    "lsa": "all trials in one model (LSA)",
+    "lss": "each trial in a model of its own, by ordinary least squares (LSS)",
+}
 
 
 @dataclass(frozen=True)
@@ -112,22 +123,76 @@ def estimate_trials(
         raise BadDataError(f"{run.header.path.name}: {error}{remedy}") from error
 
 
+def write_single_trials(
+    run: MaskedRun, events: Events, design: Design, choices: TrialChoices, folder: Path
+) -> tuple[dict[str, Path], tuple[str, ...]]:
+    """Estimate the trials of a run and write them.
+
+    Returns
+    -------
+    maps : dict of str to Path
+        As `write_trials` returns them.
+    left_out : tuple of str
+        Trials without an estimate, and why.
+
+    Raises
+    ------
+    BadDataError
+        As `trials_of_run` and `estimate_trials`.
+    """
+    trials = trials_of_run(events, design, choices)
+    found = estimate_trials(run, design, trials, choices)
+    return write_trials(run, trials, found, folder), trials.left_out
+
+
+@dataclass(frozen=True)
+class TrialTable:
+    """What `write_trials` wrote of each trial and of pairs of them, read again."""
+
+    trial_type: tuple[str, ...]
+    variance_factor: np.ndarray  # (n_trials,)
+    correlations: np.ndarray  # (n_trials, n_trials), of t maps over voxels
+
+
+def read_trials(maps: Mapping[str, Path]) -> TrialTable:
+    """Read the tables among the files that `write_trials` returned."""
+    table = read_table(maps["trials"])
+    n_trials = len(table)
+    correlations = np.loadtxt(
+        maps["trialcorrelation"],
+        delimiter="\t",
+        skiprows=1,
+        usecols=range(1, n_trials + 1),
+        ndmin=2,
+    )
+    return TrialTable(
+        tuple(table["trial_type"]), table["variance_factor"].to_numpy(dtype=float), correlations
+    )
+
+
 def write_trials(
     run: MaskedRun, trials: Trials, found: SingleTrials, folder: Path
 ) -> dict[str, Path]:
-    """Write effects and t as 4-D maps, and the table of their volumes.
+    """Write effects and t as 4-D maps, the table of their volumes, and how trials differ.
 
     Returns
     -------
     dict of str to Path
-        ``"trialeffect"``, ``"trialt"`` and ``"trials"``, the table.
+        ``"trialeffect"``, ``"trialt"``, ``"trials"`` (the table), ``"trialspread"`` and
+        ``"trialcorrelation"``.
     """
-    effect, write = found.effect * run.scale, run.geometry.write_series
+    names, geometry = trials.trial_type.tolist(), run.geometry
+    spread = spread_within_conditions(found.effect, names) * run.scale
+    maps = (("trialeffect", found.effect * run.scale), ("trialt", found.t))
     paths = {
-        "trialeffect": write(folder, "desc-trials_stat-effect_statmap", effect),
-        "trialt": write(folder, "desc-trials_stat-t_statmap", found.t),
-        "trials": folder / "desc-trials_events.tsv",
+        label: geometry.write_series(folder, TRIAL_ENDINGS[label], values)
+        for label, values in maps
     }
+    paths["trialspread"] = geometry.write_map(folder, TRIAL_ENDINGS["trialspread"], spread)
+    for label in ("trials", "trialcorrelation"):
+        paths[label] = folder / f"{TRIAL_ENDINGS[label]}.tsv"
+    numbered = [f"trial{number}" for number in range(1, len(names) + 1)]  # rows of the table
+    write_correlations(pattern_correlations(found.t), numbered, paths["trialcorrelation"])
     dof = found.dof if found.dof.ndim == 1 else np.median(found.dof, axis=1)
     columns: Sequence[tuple[str, Sequence[str]]] = (
         ("onset", [f"{value:.10g}" for value in trials.onset]),

@@ -6,7 +6,7 @@ from boldglm.reports.designs import (
     plot_orthogonalization,
     plot_regressors,
 )
-from boldglm.reports.heatmaps import plot_contrasts, plot_correlation
+from boldglm.reports.heatmaps import plot_contrasts, plot_correlation, plot_trial_correlations
 from boldglm.reports.maps import plot_map
 
 __all__ = [
@@ -17,4 +17,5 @@ __all__ = [
     "plot_map",
     "plot_orthogonalization",
     "plot_regressors",
+    "plot_trial_correlations",
 ]

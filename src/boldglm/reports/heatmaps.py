@@ -26,6 +26,7 @@ FloatArray = NDArray[np.floating]
 HIGH_VIF = 5.0  # the variance of the estimate is five times that of an uncorrelated regressor
 MOST_NUMBERED = 12  # rows or columns up to which cells carry numbers
 _DIVERGING = LinearSegmentedColormap.from_list("boldglm", [BLUE, "#ffffff", ORANGE])
+_TRIALS_SIDE = 4.2  # inches of the matrix of all trials
 _DARK_CELL = 0.6  # share of the color range from which numbers are printed in white
 
 
@@ -140,6 +141,69 @@ def plot_contrasts(
                 color=SOFT,
             )
     return path
+
+
+def plot_trial_correlations(
+    correlations: FloatArray, conditions: Sequence[str], path: Path
+) -> Path:
+    """Draw how the maps of single trials correlate, in blocks by condition.
+
+    Parameters
+    ----------
+    correlations : ndarray of shape (n_trials, n_trials)
+        Pearson correlations, trials in the order of time.
+    conditions : sequence of str
+        Condition of each trial.
+    path : Path
+        The ``.svg`` file to write.
+
+    Returns
+    -------
+    Path
+        ``path``.
+
+    Raises
+    ------
+    ValueError
+        If shapes do not agree.
+    """
+    check_columns(correlations, conditions, "matrix of correlations between trials")
+    n = len(conditions)
+    order, groups = group_order(conditions)
+    # a trial correlates with itself by 1, which tells nothing and would shout
+    others = np.where(np.eye(n, dtype=bool), 0.0, correlations)[np.ix_(order, order)]
+    largest = max(float(abs(others).max()), 0.1)
+    ends = np.cumsum([0, *(count for _, count in groups)])
+    with svg_figure(path, width=9.0, height=8.0) as figure:
+        heat = inch_axes(figure, 2.5, 2.5, _TRIALS_SIDE, _TRIALS_SIDE)
+        image = heat.imshow(
+            others, cmap=_DIVERGING, vmin=-largest, vmax=largest, interpolation="none"
+        )
+        heat.spines[:].set_visible(False)
+        names = [short_name(name) for name, _ in groups]
+        centers = (ends[:-1] + ends[1:] - 1) / 2
+        heat.set_xticks(centers, names, rotation=90)
+        heat.set_yticks(centers, names)
+        heat.tick_params(length=0, labeltop=True, labelbottom=False, pad=4)
+        for end in ends[1:-1]:
+            heat.axhline(end - 0.5, color=SOFT, lw=0.7)
+            heat.axvline(end - 0.5, color=SOFT, lw=0.7)
+        bar = inch_axes(figure, 2.5 + _TRIALS_SIDE + 0.25, 2.5, 0.12, 0.4 * _TRIALS_SIDE)
+        figure.colorbar(image, cax=bar, label="correlation")
+    return path
+
+
+def group_order(conditions: Sequence[str]) -> tuple[list[int], list[tuple[str, int]]]:
+    """Return trials by condition, in their own order within, and how many each has.
+
+    Examples
+    --------
+    >>> group_order(["stop", "go", "stop"])
+    ([1, 0, 2], [('go', 1), ('stop', 2)])
+    """
+    names = sorted(set(conditions))
+    order = [k for name in names for k, one in enumerate(conditions) if one == name]
+    return order, [(name, sum(one == name for one in conditions)) for name in names]
 
 
 def _cell_size(n: int) -> float:

@@ -9,7 +9,6 @@ from nipype.pipeline.engine import Node, Workflow
 from boldglm.interfaces import (
     BuildDesign,
     EstimateContrasts,
-    EstimateSingleTrials,
     FitGLM,
     OrthogonalizeDesign,
 )
@@ -24,7 +23,7 @@ RUN_FIELDS = (
     "repetition_time",
     "start_time",
 )
-FITTED_FIELDS = ("fit_file", "mask_file", "mean_file", "run_maps", "whiteness")
+FITTED_FIELDS = ("fit_file", "mask_file", "mean_file", "run_maps", "whiteness", "trial_maps")
 RESULT_FIELDS = (
     "result_file",
     "design_file",
@@ -158,7 +157,10 @@ def init_run_wf(
     if smoothing is not None:
         fitted.inputs.smoothing = smoothing
     fitted.inputs.maps = list(maps)
-    notes = Node(Merge(3 if single_trials is None else 4), name="left_out")
+    if single_trials is not None:
+        fitted.inputs.trait_set(single_trials=single_trials, hrf_model=hrf_model)
+        workflow.connect(inputnode, "events_file", fitted, "events_file")
+    notes = Node(Merge(3), name="left_out")
     tested = make_node(EstimateContrasts(contrasts=list(contrasts)), name="estimate_contrasts")
     tested.inputs.maps = list(maps)
     from_inputs = [(field, field) for field in RUN_FIELDS if field != "mask_file"]
@@ -180,24 +182,4 @@ def init_run_wf(
             for field in ("result_file", "effect_files", "variance_files", "stat_files", "z_files")
         ]),
     ])  # fmt: skip
-    if single_trials is not None:
-        trials = make_node(
-            EstimateSingleTrials(
-                method=single_trials,
-                hrf_model=hrf_model,
-                noise_model=noise_model,
-                signal_scaling=signal_scaling,
-            ),
-            name="single_trials",
-            mem_gb=mem_gb,
-        )
-        if smoothing is not None:
-            trials.inputs.smoothing = smoothing
-        workflow.connect([
-            (inputnode, trials, [(field, field) for field in ("bold_file", "events_file")]),
-            (orthogonalized, trials, [("design_file", "design_file")]),
-            (fitted, trials, [("mask_file", "mask_file")]),
-            (trials, notes, [("left_out", "in4")]),
-            (trials, tested, [("maps", "trial_maps")]),
-        ])  # fmt: skip
     return workflow

@@ -13,9 +13,11 @@ from boldglm._version import __version__
 from boldglm.glm.confound_names import confound_kind
 from boldglm.glm.confounds import describe_scans
 from boldglm.interfaces import CombineRuns, WriteReport
+from boldglm.io.derivatives import Place
 from boldglm.io.model import Model
 from boldglm.io.results import fingerprint, is_finished
-from boldglm.io.runs import ENTITY_ORDER
+from boldglm.io.runs import ENTITY_ORDER, RunInputs
+from boldglm.io.trials import METHODS
 from boldglm.workflows.methods import methods_paragraphs, references, versions
 from boldglm.workflows.nodes import make_node
 from boldglm.workflows.outputs import NodeOutput, init_outputs_wf
@@ -126,6 +128,7 @@ def run_output(run: RunPlan, model: Model, context: AppContext) -> NodeOutput:
         ("Events", inputs.events.name),
         ("Mask", inputs.mask.name if inputs.mask else "computed from the series"),
         *_confound_facts(run),
+        *_trials_facts(inputs, model, context),
     ]
     return NodeOutput(
         output_dir=context.output_dir,
@@ -145,6 +148,18 @@ def run_output(run: RunPlan, model: Model, context: AppContext) -> NodeOutput:
         },
         n_slices=12,
     )
+
+
+def _trials_facts(inputs: RunInputs, model: Model, context: AppContext) -> list[tuple[str, str]]:
+    """Say how single trials were estimated and where they are."""
+    if context.single_trials is None:
+        return []
+    place = Place.of(context.output_dir, model.run_node, inputs.entities)
+    maps = place.run_map("trialeffect").relative_to(context.output_dir)
+    text = (
+        f"{METHODS[context.single_trials]}; {maps}, a volume each, with t, table and more beside"
+    )
+    return [("Single trials", text)]
 
 
 def _confound_facts(run: RunPlan) -> list[tuple[str, str]]:
