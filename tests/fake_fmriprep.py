@@ -13,6 +13,7 @@ from boldglm.glm.confound_names import MOTION
 from boldglm.io.synthetic import brain
 
 MNI = "MNI152NLin2009cAsym"
+AROMA_SPACE = "MNI152NLin6Asym"
 SPIKE = 40  # the scan that moves in generated tables
 SPIKE_PERCENT = 300.0  # what the motion does to the signal there
 
@@ -80,6 +81,35 @@ def write_fmriprep(
     rng = np.random.default_rng(11)
     for raw in sorted(dataset.glob("sub-*/func/*_bold.nii.gz")):
         _write_run(raw, folder / raw.relative_to(dataset).parent, layout, table, rng)
+    return folder
+
+
+def write_aroma(dataset: Path, kinds: tuple[str, ...] = ("nonaggrDenoised",)) -> Path:
+    """Write what fMRIPost-AROMA does: denoised series and the time courses of noise, no masks."""
+    folder = dataset / "derivatives" / "fmripost_aroma"
+    folder.mkdir(parents=True, exist_ok=True)
+    made = {"Name": "fMRIPost-AROMA", "Version": "0.0.12"}
+    description = {"Name": "fMRIPost-AROMA", "BIDSVersion": "1.4.0", "GeneratedBy": [made]}
+    (folder / "dataset_description.json").write_text(json.dumps(description))
+    rng = np.random.default_rng(12)
+    for raw in sorted(dataset.glob("sub-*/func/*_bold.nii.gz")):
+        func = folder / raw.relative_to(dataset).parent
+        func.mkdir(parents=True, exist_ok=True)
+        stem = raw.name.removesuffix("_bold.nii.gz")
+        for kind in kinds:
+            name = f"{stem}_space-{AROMA_SPACE}_res-2_desc-{kind}_bold.nii.gz"
+            shutil.copyfile(raw, func / name)
+        n_scans = nib.load(raw).shape[3]
+        columns = {
+            f"{prefix}_{number:02d}": rng.normal(size=n_scans)
+            for prefix in ("aroma_motion", "aroma_orth_motion")
+            for number in (2, 5)
+        }
+        target = func / f"{stem}_desc-aroma_timeseries.tsv"
+        pd.DataFrame(columns).to_csv(target, sep="\t", index=False)
+        pd.DataFrame({"accepted": [1]}).to_csv(
+            func / f"{stem}_desc-aroma_metrics.tsv", sep="\t", index=False
+        )
     return folder
 
 

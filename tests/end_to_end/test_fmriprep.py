@@ -10,7 +10,7 @@ import pytest
 from boldglm.cli.main import main
 from boldglm.glm import fit
 from boldglm.io.designs import read_design
-from fake_fmriprep import MNI, OLD, SPIKE, Layout, write_fmriprep
+from fake_fmriprep import MNI, OLD, SPIKE, Layout, write_aroma, write_fmriprep
 
 STEM = f"sub-01_task-cuetarget_run-1_space-{MNI}_res-2"
 FUNC = "node-run/sub-01/func"
@@ -221,6 +221,34 @@ def test_the_report_groups_confounds_and_censored_volumes(dataset, tmp_path, cap
     assert "more than 20% of the scans are censored" in said
     correlations = next((tmp_path / "out" / FUNC).glob("*_desc-correlation_matrix.tsv"))
     assert "censored" not in correlations.read_text()
+
+
+def test_components_of_aroma_join_the_design_beside_those_of_fmriprep(dataset, tmp_path):
+    prep, aroma = write_fmriprep(dataset), write_aroma(dataset)
+
+    func = participant(
+        dataset, tmp_path / "out", "-d", str(prep), str(aroma), "--space", MNI,
+        "--confounds", "wm_csf", "aroma", "high_pass",
+    )  # fmt: skip
+
+    design = pd.read_csv(func / f"{STEM}_design.tsv", sep="\t")
+    name = "sub-01_task-cuetarget_run-1_desc-aroma_timeseries.tsv"
+    table = pd.read_csv(aroma / "sub-01" / "func" / name, sep="\t")
+    np.testing.assert_allclose(design["aroma_motion_05"], table["aroma_motion_05"], rtol=1e-12)
+    report = (tmp_path / "out" / "sub-01.html").read_text()
+    assert f"run-1_desc-confounds_timeseries.tsv and {name}" in report
+    assert "aroma_motion_02, aroma_motion_05" in report
+
+
+def test_components_of_aroma_do_not_join_series_that_it_denoised(dataset, tmp_path, capsys):
+    write_fmriprep(dataset)
+    aroma = write_aroma(dataset)
+
+    code = main([str(dataset), str(tmp_path / "out"), "participant", "-d", str(aroma),
+                 "--confounds", "aroma"])  # fmt: skip
+
+    assert code == 65
+    assert "would take them out twice" in capsys.readouterr().err
 
 
 def test_the_group_level_uses_maps_in_the_common_space(dataset, tmp_path):

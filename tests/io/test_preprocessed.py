@@ -1,14 +1,15 @@
 """What of fMRIPrep's folders is found, matched and chosen."""
 
 import json
+import logging
 
 import pytest
 
 from boldglm.errors import BoldglmError, MissingInputError, NothingSelectedError
-from boldglm.io.preprocessed import find_derivatives
+from boldglm.io.derivative_datasets import find_derivatives
 from boldglm.io.query import find_runs
 from boldglm.io.selection import Selection
-from fake_fmriprep import MNI, OLD, Layout, write_fmriprep
+from fake_fmriprep import AROMA_SPACE, MNI, OLD, Layout, write_aroma, write_fmriprep
 
 
 def runs_of(dataset, *arguments, **options):
@@ -26,7 +27,8 @@ def test_derivatives_in_the_dataset_are_found_with_mask_table_and_events(dataset
     assert len(found.runs) == 4
     assert first.bold == func / f"{stem}_space-{MNI}_res-2_desc-preproc_bold.nii.gz"
     assert first.mask == func / f"{stem}_space-{MNI}_res-2_desc-brain_mask.nii.gz"
-    assert first.confounds == func / f"{stem}_desc-confounds_timeseries.tsv"
+    assert first.confounds == (func / f"{stem}_desc-confounds_timeseries.tsv",)
+    assert first.kind == "preproc"
     assert first.events == dataset.resolve() / "sub-01" / "func" / f"{stem}_events.tsv"
     assert first.metadata["StartTime"] == 0.95
     assert first.entities == {
@@ -45,14 +47,14 @@ def test_names_of_the_first_versions_are_known(dataset):
     stem = "sub-01_task-cuetarget_run-1"
     assert first.bold.name == f"{stem}_bold_space-{MNI}_preproc.nii.gz"
     assert first.mask.name == f"{stem}_bold_space-{MNI}_brainmask.nii.gz"
-    assert first.confounds.name == f"{stem}_bold_confounds.tsv"
+    assert first.confounds[0].name == f"{stem}_bold_confounds.tsv"
     assert first.entities["space"] == MNI
 
 
 def test_tables_called_regressors_are_known(dataset):
     write_fmriprep(dataset, layout=Layout(table="{stem}_desc-confounds_regressors.tsv"))
 
-    assert runs_of(dataset).runs[0].confounds.name.endswith("desc-confounds_regressors.tsv")
+    assert runs_of(dataset).runs[0].confounds[0].name.endswith("desc-confounds_regressors.tsv")
 
 
 def test_a_repetition_time_that_fmriprep_left_out_is_the_raw_one(dataset):
@@ -158,3 +160,114 @@ def test_two_folders_of_fmriprep_in_the_dataset_must_be_chosen_from(dataset):
 
     with pytest.raises(BoldglmError, match=r"derivatives/fmriprep, .*fmriprep-old.*-d"):
         runs_of(dataset)
+
+
+def test_derivatives_that_were_not_asked_for_are_announced(dataset, caplog):
+    folder = write_fmriprep(dataset)
+
+    with caplog.at_level(logging.INFO):
+        runs_of(dataset)
+
+    assert f"Preprocessed series are those of {folder} (-d none: the raw series)" in caplog.text
+
+
+def test_tables_of_fmripost_aroma_join_those_of_fmriprep(dataset):
+    prep = write_fmriprep(dataset)
+    aroma = write_aroma(dataset)
+
+    found = runs_of(dataset, [str(prep), f"aroma={aroma}"], space=MNI)
+
+    first = found.runs[0]
+    assert first.kind == "preproc"
+    assert [path.name for path in first.confounds] == [
+        "sub-01_task-cuetarget_run-1_desc-confounds_timeseries.tsv",
+        "sub-01_task-cuetarget_run-1_desc-aroma_timeseries.tsv",
+    ]
+    stem = "sub-01/func/sub-01_task-cuetarget_run-1"
+    assert f"bids:aroma:{stem}_desc-aroma_timeseries.tsv" in first.sources
+    assert f"bids:fmriprep:{stem}_desc-confounds_timeseries.tsv" in first.sources
+
+
+def test_denoised_series_are_taken_by_their_space_with_mask_and_times_of_fmriprep(dataset):
+    spaces = (f"_space-{MNI}_res-2", f"_space-{AROMA_SPACE}_res-2")
+    prep = write_fmriprep(dataset, layout=Layout(spaces=spaces))
+    aroma = write_aroma(dataset)
+    wanted = Selection(filters=(("desc", "nonaggrDenoised"),))
+
+    first = find_runs(dataset, wanted, [str(prep), str(aroma)]).runs[0]
+
+    stem = f"sub-01_task-cuetarget_run-1_space-{AROMA_SPACE}_res-2"
+    assert first.bold.name == f"{stem}_desc-nonaggrDenoised_bold.nii.gz"
+    assert first.mask == prep.resolve() / "sub-01" / "func" / f"{stem}_desc-brain_mask.nii.gz"
+    assert first.metadata["StartTime"] == 0.95
+    assert first.kind == "nonaggrDenoised"
+
+
+def test_several_kinds_of_denoised_series_are_listed(dataset):
+    aroma = write_aroma(dataset, kinds=("aggrDenoised", "nonaggrDenoised"))
+
+    with pytest.raises(NothingSelectedError, match=r"aggrDenoised, nonaggrDenoised.*filter-file"):
+        runs_of(dataset, [str(aroma)])
+
+
+def test_the_only_kind_of_series_is_taken_and_that_is_said(dataset, caplog):
+    aroma = write_aroma(dataset)
+
+    with caplog.at_level(logging.INFO):
+        found = runs_of(dataset, [str(aroma)])
+
+    assert {run.kind for run in found.runs} == {"nonaggrDenoised"}
+    assert "desc-nonaggrDenoised" in caplog.text
+
+
+def test_series_denoised_by_the_first_versions_are_another_kind(dataset):
+    folder = write_fmriprep(dataset, layout=OLD)
+    for path in list(folder.rglob("*_preproc.nii.gz")):
+        name = path.name.replace("_preproc", "_variant-smoothAROMAnonaggr_preproc")
+        path.with_name(name).write_bytes(path.read_bytes())
+
+    found = runs_of(dataset)
+
+    assert len(found.runs) == 4
+    assert all("variant" not in run.bold.name for run in found.runs)
+    assert all(run.mask is not None for run in found.runs)
+
+
+def test_two_tables_of_one_kind_are_refused(dataset):
+    folder = write_fmriprep(dataset)
+    table = next(folder.rglob("sub-02*run-1_desc-confounds_timeseries.tsv"))
+    table.with_name(table.name.replace("timeseries", "regressors")).write_bytes(table.read_bytes())
+
+    with pytest.raises(BoldglmError, match="two confounds tables of one run"):
+        runs_of(dataset)
+
+
+@pytest.mark.parametrize("level", ["minimal", "anatomy"])
+def test_output_without_series_is_refused_in_words(level, dataset):
+    folder = write_fmriprep(dataset)
+    for path in list(folder.glob("sub-*/func/*")):
+        path.unlink()
+        if level == "minimal":
+            stem = "_".join(path.name.split("_")[:3])
+            path.with_name(f"{stem}_desc-coreg_boldref.nii.gz").touch()
+            path.with_name(f"{stem}_from-boldref_to-T1w_mode-image_xfm.txt").touch()
+
+    with pytest.raises(MissingInputError, match="no preprocessed volumes") as refused:
+        runs_of(dataset)
+
+    assert ("--level minimal" in str(refused.value)) == (level == "minimal")
+    assert "-d none" in str(refused.value)
+
+
+def test_the_combined_echoes_are_taken_and_single_ones_left_out_in_words(dataset):
+    folder = write_fmriprep(dataset)
+    for path in list(folder.rglob("*_desc-preproc_bold.nii.gz")):
+        for echo in (1, 2):
+            name = path.name.replace("_space", f"_echo-{echo}_space")
+            path.with_name(name).write_bytes(path.read_bytes())
+
+    found = runs_of(dataset)
+
+    assert len(found.runs) == 4
+    assert all("echo" not in run.entities for run in found.runs)
+    assert sum("is a single echo and was left out" in note for note in found.left_out) == 8

@@ -13,7 +13,7 @@ from nipype.pipeline.engine import Workflow
 
 from boldglm.cli.dry_run import show_plan
 from boldglm.errors import CannotWriteError
-from boldglm.io.confounds import ConfoundWishes
+from boldglm.io.confound_wishes import ConfoundWishes
 from boldglm.io.default_model import DefaultModelOptions
 from boldglm.io.derivatives import RUN_MAPS, prepare_output, write_json
 from boldglm.io.query import find_runs

@@ -51,7 +51,7 @@ def _show_run(run: RunPlan, say: Callable[[str], None]) -> None:
         warning = "  <- hard to tell apart from the others" if vif > VIF_HIGH else ""
         say(f"    {name:<32} VIF {vif:8.2f}{warning}")
     names = run.confounds.names
-    if inputs.confounds is not None:
+    if inputs.confounds:
         say(f"    confounds ({len(names)}): {', '.join(names) or 'none'}")
     if run.design.censored:
         say(f"    censored volumes: {describe_scans(run.design.censored, inputs.n_scans)}")

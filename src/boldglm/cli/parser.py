@@ -239,8 +239,9 @@ def _add_confounds(parser: argparse.ArgumentParser) -> None:
         metavar="NAME",
         help="confounds of the table beside preprocessed data that join the design: strategies "
         "(motion6, motion12, motion24, wm_csf, wm_csf8, global_signal, global_signal4, compcor, "
-        "compcor_separated and compcor_temporal, each perhaps with :n for the first n, high_pass, "
-        "scrub, non_steady_state, aroma), columns, patterns such as 'cosine*', or none (default: "
+        "compcor_separated and compcor_temporal, each perhaps with :n for the first n or :50%% "
+        "for those that explain half, high_pass, scrub, non_steady_state, aroma, "
+        "aroma_orthogonal), columns, patterns such as 'cosine*', or none (default: "
         "motion6 and high_pass)",
     )
     group.add_argument(

@@ -39,10 +39,25 @@ STRATEGIES: dict[str, tuple[str, ...]] = {
     "scrub": (MOTION_OUTLIERS,),
     "non_steady_state": (NON_STEADY_STATE,),
     "aroma": ("aroma_motion_*",),
+    "aroma_orthogonal": ("aroma_orth_motion_*",),
 }
 COMPCOR_STRATEGIES = ("compcor", "compcor_separated", "compcor_temporal")
-_COMPCOR = re.compile(r"(compcor|compcor_separated|compcor_temporal)(?::(\d+))?")
+# What nilearn calls them.
+_SYNONYMS = {
+    "anat_combined": "compcor",
+    "anat_separated": "compcor_separated",
+    "temporal": "compcor_temporal",
+}
+_COMPCOR = re.compile(rf"({'|'.join([*COMPCOR_STRATEGIES, *_SYNONYMS])})(?::(?:all|(\d+)(%?)))?")
 _COMPCOR_COLUMN = re.compile(r"[actw]_comp_cor_")
+_DENOISED = re.compile(r"aggr|aroma", re.IGNORECASE)
+_AROMA_VARIANT = re.compile(r"ica_aroma|(?:(?:ica_)?aroma_)?(?:non)?aggr\w*")
+_BEFORE_THE_FIT = (
+    "{!r} is not a set of columns: 'aroma' takes the noise components as regressors, which is the "
+    "aggressive variant; the non-aggressive one happens before a fit. For it, fit the series that "
+    "fMRIPost-AROMA denoised: --bids-filter-file with "
+    '{{"bold": {{"desc": "nonaggrDenoised"}}}}.'
+)
 
 # What the columns were called before fMRIPrep 1.2; numbers follow most of them.
 _OLD_NAMES = {
@@ -131,8 +146,35 @@ def has_cosines(patterns: Sequence[str]) -> bool:
     return any(name.startswith("cosine") for name in patterns)
 
 
+def is_denoised_by_aroma(kind: str) -> bool:
+    """Say whether ICA-AROMA was applied to series of a kind (the label of their ``desc``).
+
+    Examples
+    --------
+    >>> is_denoised_by_aroma("nonaggrDenoised"), is_denoised_by_aroma("smoothAROMAnonaggr")
+    (True, True)
+    >>> is_denoised_by_aroma("preproc")
+    False
+    """
+    return _DENOISED.search(kind) is not None
+
+
+def lacks_cosines(names: Sequence[str]) -> bool:
+    """Say whether there are CompCor components without the cosines of their filter.
+
+    Examples
+    --------
+    >>> lacks_cosines(["a_comp_cor_00"]), lacks_cosines(["a_comp_cor_00", "cosine00"])
+    (True, False)
+    """
+    return any(map(_COMPCOR_COLUMN.match, names)) and not has_cosines(names)
+
+
 def expand_strategies(
-    words: Sequence[str], columns: Sequence[str], masks: Mapping[str, str] | None = None
+    words: Sequence[str],
+    columns: Sequence[str],
+    masks: Mapping[str, str] | None = None,
+    explained: Mapping[str, float] | None = None,
 ) -> tuple[str, ...]:
     """Turn the words of ``--confounds`` into the names and patterns that a model lists.
 
@@ -140,12 +182,17 @@ def expand_strategies(
     ----------
     words : sequence of str
         Strategies (`STRATEGIES`; ``compcor``, ``compcor_separated`` and ``compcor_temporal``,
-        each with ``:n`` for the first n components of each mask), names and patterns.
+        each with ``:n`` for the first n components of each mask, ``:50%`` for as many as
+        explain that much of its variance, or ``:all``), names and patterns. nilearn's words
+        ``anat_combined``, ``anat_separated`` and ``temporal`` mean the same.
     columns : sequence of str
         Columns of the table.
     masks : mapping of str to str, optional
         For CompCor columns the mask that they are from, ``combined``, ``CSF`` or ``WM``, as
         the JSON beside the table says.
+    explained : mapping of str to float, optional
+        For CompCor columns the share of variance (0 to 1) that they and those before them
+        explain, as the JSON says.
 
     Returns
     -------
@@ -181,13 +228,15 @@ def expand_strategies(
     for word in words:
         compcor = _COMPCOR.fullmatch(word)
         if compcor:
-            wanted = int(compcor[2]) if compcor[2] else None
-            found += _compcor(word, compcor[1], wanted, columns, masks or {})
+            kind = _SYNONYMS.get(compcor[1], compcor[1])
+            for label, own in _components(kind, columns, masks or {}).items():
+                wanted = _how_many(compcor, label, own, explained or {})
+                found += _first(word, label, own, wanted, columns)
         elif word in STRATEGIES:
             found += STRATEGIES[word]
         else:
             found.append(_known(word, columns))
-    if any(_COMPCOR_COLUMN.match(name) for name in found) and not has_cosines(found):
+    if lacks_cosines(_matching(found, columns)):
         found.append(COSINES)
     return tuple(dict.fromkeys(found))
 
@@ -230,6 +279,8 @@ def match_columns(patterns: Sequence[str], columns: Sequence[str]) -> tuple[str,
 def _known(word: str, columns: Sequence[str], *, strategies: bool = True) -> str:
     """Return the column or pattern that a word is, or say what it might be."""
     name = modern_name(word)
+    if strategies and name not in columns and _AROMA_VARIANT.fullmatch(name):
+        raise ValueError(_BEFORE_THE_FIT.format(word))
     if is_pattern(name) or name in columns:
         return name
     offered = [*STRATEGIES, *COMPCOR_STRATEGIES] if strategies else []
@@ -242,23 +293,56 @@ def _known(word: str, columns: Sequence[str], *, strategies: bool = True) -> str
     raise ValueError(f"there is no {kind} {word!r}.{meant} There are: {known}.")
 
 
-def _compcor(
-    word: str, kind: str, wanted: int | None, columns: Sequence[str], masks: Mapping[str, str]
-) -> list[str]:
-    """Return the components of one CompCor strategy, as a pattern where one says the same."""
-    if wanted == 0:
-        raise ValueError(f"{word!r} asks for no component: leave it out, or ask for 1 or more.")
+def _matching(patterns: Sequence[str], columns: Sequence[str]) -> list[str]:
+    """Return names as they are, and the columns that patterns match."""
     found: list[str] = []
-    for label, own in _components(kind, columns, masks).items():
-        if len(own) < (wanted or 1):
-            raise ValueError(
-                f"{word!r} needs {wanted or 'some'} CompCor components of the {label} mask, and "
-                f"the table has {len(own)}."
-            )
-        pattern = f"{own[0][:10]}_*"
-        whole = wanted is None and match_columns([pattern], columns) == tuple(own)
-        found += [pattern] if whole else own[:wanted]
+    for one in patterns:
+        found += [c for c in columns if fnmatchcase(c, one)] if is_pattern(one) else [one]
     return found
+
+
+def _how_many(
+    asked: re.Match[str], label: str, own: Sequence[str], explained: Mapping[str, float]
+) -> int | None:
+    """Return how many components of a mask a word asks for; None for all."""
+    word, number = asked[0], asked[2]
+    if number is None:
+        return None
+    if int(number) == 0:
+        raise ValueError(f"{word!r} asks for no component: leave it out, or ask for 1 or more.")
+    if not asked[3]:
+        return int(number)
+    unknown = [name for name in own if name not in explained]
+    if unknown:
+        raise ValueError(
+            f"{word!r} needs to know what the components explain, and the JSON beside the table "
+            f"does not say it of {unknown[0]} (CumulativeVarianceExplained). Ask for a number of "
+            "components, such as compcor:5."
+        )
+    share = int(number) / 100
+    enough = [place for place, name in enumerate(own, start=1) if explained[name] >= share]
+    if own and not enough:
+        raise ValueError(
+            f"{word!r}: the {len(own)} components of the {label} mask explain "
+            f"{explained[own[-1]]:.1%}. fMRIPrep keeps those that explain half, unless it is told "
+            "--return-all-components."
+        )
+    return enough[0] if enough else 1
+
+
+def _first(
+    word: str, label: str, own: Sequence[str], wanted: int | None, columns: Sequence[str]
+) -> list[str]:
+    """Return the first components of a mask, as a pattern where one says the same."""
+    if len(own) < (wanted or 1):
+        raise ValueError(
+            f"{word!r} needs {wanted or 'some'} CompCor components of the {label} mask, and "
+            f"the table has {len(own)}."
+        )
+    pattern = f"{own[0][:10]}_*"
+    every = wanted is None or (word.endswith("%") and wanted == len(own))
+    whole = every and match_columns([pattern], columns) == tuple(own)
+    return [pattern] if whole else list(own[:wanted])
 
 
 def _components(

@@ -6,6 +6,7 @@ from pathlib import Path
 from nipype.interfaces.base import (
     BaseInterfaceInputSpec,
     File,
+    InputMultiPath,
     SimpleInterface,
     TraitedSpec,
     isdefined,
@@ -42,7 +43,9 @@ class _BuildDesignInput(BaseInterfaceInputSpec):
     high_pass = traits.Either(
         None, traits.Float, default=128.0, usedefault=True, desc="drift cut-off period, seconds"
     )
-    confounds_file = File(exists=True, desc="confounds table: one row for each volume")
+    confounds_file = InputMultiPath(
+        File(exists=True), desc="one or more confounds tables: one row for each volume"
+    )
     confounds = traits.List(traits.Str, desc="its columns to take: names and patterns")
     fd_threshold = traits.Float(desc="censor volumes of more framewise displacement, in mm")
     dummy_scans = traits.Range(low=0, value=0, usedefault=True, desc="censor the first volumes")
@@ -100,7 +103,7 @@ class BuildDesign(SimpleInterface):
         inputs = self.inputs
         table = None
         if isdefined(inputs.confounds_file):
-            table = read_confounds(Path(inputs.confounds_file))
+            table = read_confounds(*map(Path, inputs.confounds_file))
         choices = ConfoundChoices(
             columns=tuple(inputs.confounds) if isdefined(inputs.confounds) else (),
             fd_threshold=inputs.fd_threshold if isdefined(inputs.fd_threshold) else None,

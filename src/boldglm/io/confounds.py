@@ -1,6 +1,5 @@
 """Confounds tables: read, columns chosen, scans to censor found."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -8,33 +7,40 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from boldglm.errors import BadDataError, MissingInputError, UsageError, nearest
-from boldglm.glm import Confounds, expand_strategies, match_columns, prepare_confounds
+from boldglm.errors import BadDataError, MissingInputError, nearest
+from boldglm.glm import Confounds, match_columns, prepare_confounds
 from boldglm.glm.confound_names import (
     COSINES,
-    DEFAULT_CONFOUNDS,
     MAY_BE_EMPTY,
-    NON_STEADY_STATE,
-    has_cosines,
+    confound_kind,
+    is_denoised_by_aroma,
     is_pattern,
+    lacks_cosines,
     modern_name,
 )
 from boldglm.glm.confounds import MANY_CENSORED, describe_scans
 from boldglm.io.events import read_table
+from boldglm.io.sidecars import read_object
 
 DISPLACEMENT = "framewise_displacement"
+AROMA_HINT = (
+    " fMRIPrep has not written them since version 23.1; fMRIPost-AROMA does, and its table is "
+    "read where its folder is given beside fMRIPrep's (-d FMRIPREP AROMA)."
+)
 
 
 @dataclass(frozen=True, eq=False)
 class ConfoundsTable:
     """A confounds table of one run, its columns under the names of today's fMRIPrep.
 
-    `masks` tells, for CompCor columns, the mask that they are from.
+    `masks` tells, for CompCor columns, the mask that they are from; `explained` the share of its
+    variance that a component and those before it explain.
     """
 
-    path: Path
+    name: str  # of the file, or of all of them
     cells: pd.DataFrame  # text; missing where the file has n/a
     masks: dict[str, str] = field(default_factory=dict)
+    explained: dict[str, float] = field(default_factory=dict)
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -53,7 +59,7 @@ class ConfoundsTable:
         if strange.any():
             row = int(np.flatnonzero(strange)[0])
             raise BadDataError(
-                f"{self.path.name}, column {name!r}, line {row + 2}: {cells.iloc[row]!r} is no "
+                f"{self.name}, column {name!r}, line {row + 2}: {cells.iloc[row]!r} is no "
                 "number. Mend the table or leave the column out."
             )
         return numbers.to_numpy(dtype=float)
@@ -77,55 +83,69 @@ class ConfoundChoices:
         return bool(self.columns) or self.fd_threshold is not None
 
 
-@dataclass(frozen=True)
-class ConfoundWishes:
-    """What a person asked for, before the tables of the runs are known.
-
-    `words` is None for the default; `dummy_scans` is None for those that fMRIPrep found.
-    """
-
-    words: tuple[str, ...] | None = None
-    fd_threshold: float | None = None
-    dummy_scans: int | None = None
-    high_pass_is_asked: bool = False
-
-    def choices(self, tables: Sequence[ConfoundsTable]) -> ConfoundChoices:
-        """Turn wishes into what a model says, given the tables of its runs."""
-        columns = choose_confounds(
-            self.words,
-            tables,
-            find_dummy_scans=self.dummy_scans is None,
-            own_high_pass=self.high_pass_is_asked,
-        )
-        return ConfoundChoices(columns, self.fd_threshold, self.dummy_scans or 0)
-
-
-def read_confounds(path: Path) -> ConfoundsTable:
-    """Read a confounds table and, for CompCor, the JSON beside it.
+def read_confounds(*paths: Path) -> ConfoundsTable:
+    """Read the confounds tables of a run and, for CompCor, the JSON beside them.
 
     Parameters
     ----------
-    path : Path
-        One row for each scan; a name for each column. Names that fMRIPrep used before version
-        1.2 (``RotX``, ``aCompCor00``) are changed to today's.
+    *paths : Path
+        One or more tables: one row for each scan; a name for each column. Names that fMRIPrep
+        used before version 1.2 (``RotX``, ``aCompCor00``) are changed to today's.
 
     Returns
     -------
     ConfoundsTable
+        The columns of all tables, those of the first one first.
 
     Raises
     ------
     MissingInputError
-        If the file cannot be read.
+        If a file cannot be read.
     BadDataError
-        If it is not a table, or two columns have the same name.
+        If it is not a table, two columns have the same name but not the same values, or the
+        tables have different numbers of rows.
     """
+    tables = [_read_table(path) for path in paths]
+    cells = tables[0].cells
+    for table in tables[1:]:
+        if len(table.cells) != len(cells):
+            raise BadDataError(
+                f"{table.name} has {len(table.cells)} rows, but {tables[0].name} {len(cells)}: "
+                "tables of one run need one row for each volume. Leave one of the derivatives "
+                "out of -d, or move the table away."
+            )
+        for name in table.columns:
+            if name in cells and not table.cells[name].equals(cells[name]):
+                raise BadDataError(
+                    f"{table.name} and {tables[0].name} are tables of one run, and both have a "
+                    f"column {name!r}, with different values: rename one."
+                )
+        new = [name for name in table.columns if name not in cells]
+        cells = pd.concat([cells, table.cells[new]], axis=1)
+    return ConfoundsTable(
+        " + ".join(table.name for table in tables),
+        cells,
+        {name: mask for table in tables for name, mask in table.masks.items()},
+        {name: share for table in tables for name, share in table.explained.items()},
+    )
+
+
+def _read_table(path: Path) -> ConfoundsTable:
     cells = read_table(path)
     cells.columns = [modern_name(name) for name in cells.columns]
     twice = sorted({name for name in cells.columns if list(cells.columns).count(name) > 1})
     if twice:
         raise BadDataError(f"{path.name} has more than one column {twice[0]!r}: rename one.")
-    return ConfoundsTable(path, cells, _masks(path.with_suffix(".json")))
+    sidecar = path.with_suffix(".json")
+    about = read_object(sidecar) if sidecar.is_file() else {}
+    components = {modern_name(name): one for name, one in about.items() if isinstance(one, dict)}
+    explained = {
+        name: one["CumulativeVarianceExplained"]
+        for name, one in components.items()
+        if isinstance(one.get("CumulativeVarianceExplained"), int | float)
+    }
+    masks = {name: str(one["Mask"]) for name, one in components.items() if one.get("Mask")}
+    return ConfoundsTable(path.name, cells, masks, explained)
 
 
 def confounds_of_run(
@@ -170,7 +190,7 @@ def confounds_of_run(
         return prepare_confounds((), np.zeros((n_scans, 0)), reasons)
     if len(table.cells) != n_scans:
         raise BadDataError(
-            f"{table.path.name} has {len(table.cells)} rows, but {run} has {n_scans} volumes: "
+            f"{table.name} has {len(table.cells)} rows, but {run} has {n_scans} volumes: "
             "there must be one row for each. Is it another run's table, or was the series cut?"
         )
     _add_displaced(reasons, table, choices.fd_threshold)
@@ -178,81 +198,9 @@ def confounds_of_run(
         names = match_columns(choices.columns, table.columns)
         found = prepare_confounds(names, table.values(names), reasons)
     except ValueError as error:
-        raise BadDataError(f"{table.path.name}: {error}") from error
+        raise BadDataError(f"{table.name}: {error}") from error
     notes = (*found.notes, *_run_notes(table, choices, found, n_scans))
     return replace(found, notes=notes)
-
-
-def choose_confounds(
-    words: Sequence[str] | None,
-    tables: Sequence[ConfoundsTable],
-    *,
-    find_dummy_scans: bool,
-    own_high_pass: bool,
-) -> tuple[str, ...]:
-    """Return the names and patterns that the model of some runs lists.
-
-    Parameters
-    ----------
-    words : sequence of str or None
-        As `boldglm.glm.expand_strategies` takes them, or ``none``; None for the default: the
-        six motion parameters, ``cosine*`` and ``non_steady_state_outlier*``.
-    tables : sequence of ConfoundsTable
-        Of all runs; empty if none has a table.
-    find_dummy_scans : bool
-        Whether scans that fMRIPrep found not to be in steady state are censored.
-    own_high_pass : bool
-        Whether a drift or none was asked for; then the default takes no cosines.
-
-    Raises
-    ------
-    MissingInputError
-        If there are words but no table.
-    BadDataError
-        If a word means nothing, or not the same columns in all runs.
-    """
-    wanted = list(words) if words is not None else None
-    if not tables:
-        if wanted and wanted != ["none"]:
-            raise MissingInputError(
-                f"--confounds {' '.join(wanted)}: no run has a confounds table "
-                "(*_desc-confounds_timeseries.tsv). They come with fMRIPrep's derivatives: point "
-                "to them with -d."
-            )
-        return ()
-    if wanted is None:
-        _check_default(tables)
-        chosen = [name for name in DEFAULT_CONFOUNDS if name != NON_STEADY_STATE]
-        chosen = [name for name in chosen if name != COSINES or not own_high_pass]
-    elif wanted == ["none"]:
-        chosen = []
-    else:
-        chosen = list(_same_in_all(wanted, tables))
-    if find_dummy_scans and NON_STEADY_STATE not in chosen:
-        chosen.append(NON_STEADY_STATE)
-    if not any(has_cosines(table.columns) for table in tables):
-        chosen = [name for name in chosen if name != COSINES]
-    return tuple(chosen)
-
-
-def high_pass_beside(
-    columns: Sequence[str], period: float | None, *, is_asked: bool
-) -> float | None:
-    """Return the period of our own drift beside these confounds: none beside cosines.
-
-    Raises
-    ------
-    UsageError
-        If a period was asked for although the confounds bring a high-pass filter.
-    """
-    if not has_cosines(columns):
-        return period
-    if is_asked and period is not None:
-        raise UsageError(
-            f"--confounds brings fMRIPrep's cosines, which are a high-pass filter; --high-pass "
-            f"{period:g} would be a second one. Leave out one of the two."
-        )
-    return None
 
 
 def check_patterns(columns: Sequence[str], tables: Sequence[ConfoundsTable]) -> None:
@@ -270,26 +218,38 @@ def check_patterns(columns: Sequence[str], tables: Sequence[ConfoundsTable]) -> 
         if not match_columns([pattern], found):
             raise BadDataError(
                 f"No confounds table has a column that fits {pattern!r}."
-                f"{nearest(pattern.rstrip('*'), found)} {tables[0].path.name} has: "
+                f"{AROMA_HINT if pattern.startswith('aroma_') else ''}"
+                f"{nearest(pattern.rstrip('*'), found)} {tables[0].name} has: "
                 f"{', '.join(found[:40])}{' ...' if len(found) > 40 else ''}."
             )
 
 
-def _masks(path: Path) -> dict[str, str]:
-    """Read from the JSON beside a table which mask each CompCor column is from."""
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return {}
-    except (OSError, ValueError) as error:
-        raise BadDataError(f"{path} cannot be read as JSON: {error}.") from error
-    if not isinstance(content, dict):
-        raise BadDataError(f"{path} must hold a JSON object.")
-    return {
-        modern_name(name): str(about["Mask"])
-        for name, about in content.items()
-        if isinstance(about, dict) and about.get("Mask")
-    }
+def check_denoising(kind: str, columns: Sequence[str], high_pass: float | None) -> tuple[str, ...]:
+    """Check that confounds suit series of a kind (their ``desc``) and the drift of the model.
+
+    Returns
+    -------
+    tuple of str
+        What to be warned of.
+
+    Raises
+    ------
+    BadDataError
+        If components that were taken out of a series would join its design.
+    """
+    aroma = [name for name in columns if confound_kind(name) == "ICA-AROMA"]
+    if aroma and is_denoised_by_aroma(kind):
+        raise BadDataError(
+            f"The series are those called desc-{kind}, out of which ICA-AROMA took its noise "
+            f"components; {', '.join(aroma[:3])} would take them out twice. Leave them out of the "
+            "confounds, or fit the desc-preproc series."
+        )
+    if lacks_cosines(columns) and high_pass is None:
+        return (
+            "CompCor components are in the design without the cosines beside which they were "
+            "computed, and without a drift: slow drift is not removed",
+        )
+    return ()
 
 
 def _add_displaced(
@@ -300,7 +260,7 @@ def _add_displaced(
         return
     if DISPLACEMENT not in table.columns:
         raise BadDataError(
-            f"{table.path.name} has no column {DISPLACEMENT!r}, which --fd-threshold needs."
+            f"{table.name} has no column {DISPLACEMENT!r}, which --fd-threshold needs."
             f"{nearest(DISPLACEMENT, table.columns)}"
         )
     displacement = table.values([DISPLACEMENT])[:, 0]
@@ -313,7 +273,7 @@ def _run_notes(
     table: ConfoundsTable, choices: ConfoundChoices, found: Confounds, n_scans: int
 ) -> list[str]:
     notes = [
-        f"{table.path.name} has no column that fits {pattern!r}"
+        f"{table.name} has no column that fits {pattern!r}"
         + (": this run has no high-pass filter" if pattern == COSINES else "")
         for pattern in choices.columns
         if is_pattern(pattern)
@@ -326,38 +286,3 @@ def _run_notes(
             f"{describe_scans(list(found.censored), n_scans)}: look at this run before using it"
         )
     return notes
-
-
-def _check_default(tables: Sequence[ConfoundsTable]) -> None:
-    for table in tables:
-        missing = [
-            name
-            for name in DEFAULT_CONFOUNDS
-            if not is_pattern(name) and name not in table.columns
-        ]
-        if missing:
-            raise BadDataError(
-                f"{table.path.name} lacks {', '.join(missing)}, which the default takes. Say "
-                "with --confounds which columns to take, or --confounds none. It has: "
-                f"{', '.join(table.columns[:40])}."
-            )
-
-
-def _same_in_all(words: Sequence[str], tables: Sequence[ConfoundsTable]) -> tuple[str, ...]:
-    """Expand the words for every run; a model must list the same for all."""
-    first: tuple[str, ...] = ()
-    for table in tables:
-        try:
-            found = expand_strategies(words, table.columns, table.masks)
-        except ValueError as error:
-            raise BadDataError(f"--confounds: {table.path.name}: {error}") from error
-        first = first or found
-        if found != first:
-            differ = sorted(set(found) ^ set(first))
-            raise BadDataError(
-                f"--confounds {' '.join(words)} means other columns in {table.path.name} than in "
-                f"{tables[0].path.name} ({', '.join(differ[:6])}), and one model must fit all "
-                "runs. Ask for a number of components (compcor:5), name the columns, or fit the "
-                "runs one by one (--run-label)."
-            )
-    return first

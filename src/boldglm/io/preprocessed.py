@@ -1,57 +1,43 @@
 """Preprocessed runs in the derivatives of fMRIPrep and its relatives.
 
 Only the folders of the participants asked for are listed, by file name; a series is matched with
-its mask by all entities, and with its confounds table by those of the run.
+its mask by all entities, and with its confounds tables by those of the run.
 """
 
+import logging
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from boldglm.errors import (
-    BadDataError,
-    InvalidDatasetError,
-    MissingInputError,
-    NothingSelectedError,
-    nearest,
-)
+from boldglm.errors import BadDataError, MissingInputError, NothingSelectedError, nearest
+from boldglm.io.derivative_datasets import Derivative
 from boldglm.io.runs import RUN_KEYS, entities_of
-from boldglm.io.sidecars import read_object, suffix_of
+from boldglm.io.sidecars import suffix_of
 
-PIPELINES = ("fmriprep", "nibabies")  # what a folder of derivatives/ must be from to be taken
 SPACE_KEYS = ("space", "cohort", "res")
 VOLUMES = ("nii", "nii.gz")
 OWN_SPACE = "func"  # what fMRIPrep calls the grid of the run itself
-
-
-@dataclass(frozen=True)
-class Derivative:
-    """A derivative dataset: its name in BIDS URIs, its folder and the pipeline it is from."""
-
-    name: str
-    path: Path
-    pipeline: str
-
-    def uri(self, path: Path) -> str:
-        """Return the BIDS URI of a file in it."""
-        return f"bids:{self.name}:{path.relative_to(self.path).as_posix()}"
-
-    @property
-    def subjects(self) -> tuple[str, ...]:
-        """Labels of its participants."""
-        folders = (one for one in self.path.glob("sub-*") if one.is_dir())
-        return tuple(sorted(one.name.removeprefix("sub-") for one in folders))
+PREPROCESSED = "preproc"  # the kind of series (its desc) that is taken where there are several
+_KIND_KEYS = ("desc", "variant")  # the second until fMRIPrep 1.1
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class PreprocessedImage:
-    """A preprocessed series with what belongs to it."""
+    """A preprocessed series with what belongs to it, perhaps from another of the derivatives.
+
+    `kind` is the label of its `desc`; `confounds` are the tables of its run, one for each
+    `desc` that tables have; `timed_as` is the preprocessed series of its run if it is another,
+    whose metadata it may not repeat.
+    """
 
     path: Path
     entities: dict[str, str]
+    kind: str
     derivative: Derivative
     mask: Path | None
-    confounds: Path | None
+    confounds: tuple[Path, ...]
+    timed_as: "PreprocessedImage | None" = None
 
     @property
     def space(self) -> str:
@@ -65,7 +51,7 @@ class _Folder:
 
     series: list[Path] = field(default_factory=list)
     masks: dict[frozenset, Path] = field(default_factory=dict)
-    confounds: dict[frozenset, Path] = field(default_factory=dict)
+    tables: dict[frozenset, dict[str, Path]] = field(default_factory=dict)  # by run, by desc
 
 
 def space_label(entities: Mapping[str, str]) -> str:
@@ -82,50 +68,6 @@ def space_label(entities: Mapping[str, str]) -> str:
     return ":".join([entities.get("space", OWN_SPACE), *rest])
 
 
-def find_derivatives(bids_dir: Path, given: Sequence[str] | None) -> tuple[Derivative, ...]:
-    """Find the derivatives to fit: those given, or what fMRIPrep left in the dataset.
-
-    Parameters
-    ----------
-    bids_dir : Path
-        The raw dataset.
-    given : sequence of str or None
-        Folders, each perhaps as ``name=folder``; ``none`` for no derivatives; None to look for
-        fMRIPrep's in ``derivatives/``.
-
-    Returns
-    -------
-    tuple of Derivative
-        Empty if the raw series are to be fitted.
-
-    Raises
-    ------
-    MissingInputError, InvalidDatasetError
-        If a folder is not there, or has no participants.
-    NothingSelectedError
-        If the dataset has several such derivatives and none was given, or a name is used twice.
-    """
-    if given is None:
-        found = [one for one in _candidates(bids_dir / "derivatives") if _is_fmriprep(one)]
-        if len(found) > 1:
-            listed = ", ".join(str(one.relative_to(bids_dir)) for one in found)
-            raise NothingSelectedError(
-                f"{bids_dir} has several preprocessed derivatives: {listed}. Choose one with -d, "
-                "or the raw series with -d none."
-            )
-        return tuple(_derivative(one.name, one) for one in found)
-    if list(given) == ["none"]:
-        return ()
-    derivatives = tuple(_given(text) for text in given)
-    names = [one.name for one in derivatives]
-    for name in names:
-        if name == "raw" or names.count(name) > 1:
-            raise NothingSelectedError(
-                f"-d: the name {name!r} is taken: give each its own as name=folder."
-            )
-    return derivatives
-
-
 def find_images(
     derivatives: Sequence[Derivative], subjects: Sequence[str]
 ) -> list[PreprocessedImage]:
@@ -136,12 +78,15 @@ def find_images(
     MissingInputError
         If there is none at all, or none of a participant that was asked for.
     """
+    folders: dict[Path, _Folder] = {}
     images: list[PreprocessedImage] = []
     for derivative in derivatives:
         for subject in subjects or derivative.subjects:
             for folder in _func_folders(derivative.path / f"sub-{subject}"):
-                images += _images(folder, derivative)
-    images = _with_other_tables(images, derivatives)
+                folders[folder] = _sorted_out(folder)
+                images += _images(folders[folder], derivative)
+    origins = {_run_of(image.entities): image for image in images if image.kind == PREPROCESSED}
+    images = [_completed(image, derivatives, folders, origins) for image in images]
     have = {image.entities["sub"] for image in images}
     without = [one for one in subjects if one not in have] or ([] if images else ["*"])
     if without:
@@ -149,36 +94,41 @@ def find_images(
     return sorted(images, key=lambda image: image.path.name)
 
 
-def choose_space(
+def choose_series(
     images: Sequence[PreprocessedImage], asked: str | None
 ) -> tuple[list[PreprocessedImage], list[str]]:
-    """Keep the series of one space; say which runs have none there.
+    """Keep the series of one space and kind; say which runs have none such.
 
     Parameters
     ----------
     images : sequence of PreprocessedImage
         At least one.
     asked : str or None
-        Such as ``MNI152NLin2009cAsym`` or ``MNI152NLin2009cAsym:res-2``, or ``func`` for the
-        grid of the run itself; None if there is only one.
+        Space, such as ``MNI152NLin2009cAsym`` or ``MNI152NLin2009cAsym:res-2``, or ``func`` for
+        the grid of the run itself; None if there is only one.
 
     Raises
     ------
     NothingSelectedError
-        If none or several fit; they are listed.
+        If no space or several fit, or if there are several kinds (``desc``) of series but none
+        called ``preproc``; they are listed.
     """
-    spaces = sorted({image.space for image in images})
-    fitting = [space for space in spaces if asked is None or _fits(space, asked)]
-    if len(fitting) != 1:
-        found = "none" if not fitting else "several"
-        hint = nearest(asked, spaces) if asked and not fitting else ""
-        wanted = f"--space {asked}: " if asked else ""
+    fitting = [image for image in images if asked is None or _fits(image.space, asked)]
+    if not fitting:
+        spaces = sorted({image.space for image in images})
         raise NothingSelectedError(
-            f"{wanted}{found} of the spaces of the preprocessed series "
-            f"{'fits' if asked else 'can be taken for granted'}.{hint} Choose one with --space: "
-            f"{', '.join(fitting or spaces)}."
+            f"--space {asked}: none of the spaces of the preprocessed series fits."
+            f"{nearest(asked or '', spaces)} Choose one with --space: {', '.join(spaces)}."
         )
-    kept = [image for image in images if image.space == fitting[0]]
+    kept = _of_one_kind(fitting)
+    spaces = sorted({image.space for image in kept})
+    if len(spaces) > 1:
+        several = f"--space {asked}: several" if asked else "several"
+        raise NothingSelectedError(
+            f"{several} of the spaces of the preprocessed series "
+            f"{'fit' if asked else 'can be taken for granted'}. Choose one with --space: "
+            f"{', '.join(spaces)}."
+        )
     have = {_run_of(image.entities) for image in kept}
     missing = {
         _run_of(image.entities): image.path.name
@@ -186,9 +136,24 @@ def choose_space(
         if _run_of(image.entities) not in have
     }
     return kept, [
-        f"{name} was left out: its run has no series in space {fitting[0]}"
+        f"{name} was left out: its run has no desc-{kept[0].kind} series in space {spaces[0]}"
         for name in missing.values()
     ]
+
+
+def _of_one_kind(images: Sequence[PreprocessedImage]) -> list[PreprocessedImage]:
+    """Take the preprocessed series, or those denoised in addition where there are no others."""
+    kinds = sorted({image.kind for image in images})
+    kind = PREPROCESSED if PREPROCESSED in kinds else kinds[0]
+    if kind != PREPROCESSED and len(kinds) > 1:
+        raise NothingSelectedError(
+            f"There are several kinds of preprocessed series: {', '.join(kinds)}. Choose one with "
+            f'--bids-filter-file, a file with {{"bold": {{"desc": "{kind}"}}}}.'
+        )
+    if len(kinds) > 1 or kind != PREPROCESSED:
+        others = ", ".join(one for one in kinds if one != kind) or "no others"
+        logger.info("The series are those called desc-%s (passed over: %s)", kind, others)
+    return [image for image in images if image.kind == kind]
 
 
 def refuse_repeated(images: Sequence[PreprocessedImage]) -> None:
@@ -203,48 +168,6 @@ def refuse_repeated(images: Sequence[PreprocessedImage]) -> None:
             )
 
 
-def _candidates(folder: Path) -> list[Path]:
-    if not folder.is_dir():
-        return []
-    return [folder, *sorted(one for one in folder.iterdir() if one.is_dir())]
-
-
-def _is_fmriprep(folder: Path) -> bool:
-    names = [folder.name, _pipeline(folder)] if any(folder.glob("sub-*")) else []
-    return any(name.lower().startswith(PIPELINES) for name in names)
-
-
-def _given(text: str) -> Derivative:
-    name, separator, folder = text.partition("=")
-    path = Path(folder if separator else text)
-    if not path.is_dir():
-        raise MissingInputError(f"-d {text}: there is no folder {path}.")
-    return _derivative(name if separator else path.resolve().name, path)
-
-
-def _derivative(name: str, path: Path) -> Derivative:
-    if not any(path.glob("sub-*")):
-        inside = sorted(one.name for one in path.iterdir() if one.is_dir())
-        raise InvalidDatasetError(
-            f"{path} is no derivative dataset: it has no sub-* folders (it has: "
-            f"{', '.join(inside[:10]) or 'none at all'}). Give the folder that holds them."
-        )
-    label = "".join(char if char.isalnum() else "-" for char in name).strip("-") or "derivative"
-    path = path.resolve()
-    return Derivative(label, path, _pipeline(path) or path.name)
-
-
-def _pipeline(folder: Path) -> str:
-    """Return name and version of what made a derivative dataset; empty if it does not say."""
-    path = folder / "dataset_description.json"
-    if not path.is_file():
-        return ""
-    content = read_object(path)
-    made = content.get("GeneratedBy") or [content.get("PipelineDescription") or {}]
-    first = made[0] if isinstance(made, list) and made and isinstance(made[0], dict) else {}
-    return " ".join(str(first[key]) for key in ("Name", "Version") if first.get(key))
-
-
 def _func_folders(subject: Path) -> Iterator[Path]:
     for folder in (subject, *sorted(subject.glob("ses-*"))):
         if (folder / "func").is_dir():
@@ -256,22 +179,22 @@ def _run_of(entities: Mapping[str, str]) -> frozenset:
 
 
 def _grid_of(entities: Mapping[str, str]) -> frozenset:
-    return frozenset((key, label) for key, label in entities.items() if key != "desc")
+    return frozenset((key, label) for key, label in entities.items() if key not in _KIND_KEYS)
 
 
-def _images(folder: Path, derivative: Derivative) -> list[PreprocessedImage]:
-    files = _sorted_out(folder)
+def _images(files: _Folder, derivative: Derivative) -> list[PreprocessedImage]:
     images = []
     for path in files.series:
         entities = entities_of(path.name)
-        entities.pop("desc", None)
+        kinds = [entities.pop(key) for key in _KIND_KEYS if key in entities]
         images.append(
             PreprocessedImage(
                 path=path,
                 entities=entities,
+                kind=kinds[0] if kinds else PREPROCESSED,
                 derivative=derivative,
                 mask=files.masks.get(_grid_of(entities)),
-                confounds=files.confounds.get(_run_of(entities)),
+                confounds=tuple(files.tables.get(_run_of(entities), {}).values()),
             )
         )
     return images
@@ -283,44 +206,58 @@ def _sorted_out(folder: Path) -> _Folder:
     for name in sorted(path.name for path in folder.iterdir()):
         extension = name.partition(".")[2]
         entities = entities_of(name)
-        kind = (suffix_of(name), entities.get("desc", ""))
-        if extension in VOLUMES and kind in (("bold", "preproc"), ("preproc", "")):
+        suffix, desc = suffix_of(name), entities.get("desc", "")
+        if extension in VOLUMES and ((suffix == "bold" and desc) or suffix == "preproc"):
             files.series.append(folder / name)
-        elif extension in VOLUMES and kind in (("mask", "brain"), ("brainmask", "")):
+        elif extension in VOLUMES and (suffix, desc) in (("mask", "brain"), ("brainmask", "")):
             files.masks[_grid_of(entities)] = folder / name
-        elif extension == "tsv" and kind in (
-            ("timeseries", "confounds"),
-            ("regressors", "confounds"),
-            ("confounds", ""),
-        ):
-            _add_table(files, _run_of(entities), folder / name)
+        elif extension == "tsv" and _is_table(suffix, entities):
+            _add_table(files, _run_of(entities), desc or "confounds", folder / name)
     return files
 
 
-def _add_table(files: _Folder, run: frozenset, path: Path) -> None:
-    if run in files.confounds:
+def _is_table(suffix: str, entities: Mapping[str, str]) -> bool:
+    """Say whether a file has a row for each volume of a run, whatever the tool is called."""
+    of_a_run = entities.keys() <= {*RUN_KEYS, "desc"}
+    if suffix == "timeseries":
+        return of_a_run and "desc" in entities
+    return of_a_run and (suffix, entities.get("desc", "")) in (
+        ("regressors", "confounds"),
+        ("confounds", ""),
+    )
+
+
+def _add_table(files: _Folder, run: frozenset, desc: str, path: Path) -> None:
+    tables = files.tables.setdefault(run, {})
+    if desc in tables:
         raise BadDataError(
-            f"{path.parent} has two confounds tables of one run: {files.confounds[run].name} and "
+            f"{path.parent} has two {desc} tables of one run: {tables[desc].name} and "
             f"{path.name}. Keep one."
         )
-    files.confounds[run] = path
+    tables[desc] = path
 
 
-def _with_other_tables(
-    images: Sequence[PreprocessedImage], derivatives: Sequence[Derivative]
-) -> list[PreprocessedImage]:
-    """Take the confounds table of another derivative where a series has none of its own."""
-    completed = []
-    for image in images:
-        table = image.confounds
-        for derivative in derivatives:
-            folder = derivative.path / image.path.parent.relative_to(image.derivative.path)
-            if table is None and folder.is_dir():
-                table = _sorted_out(folder).confounds.get(_run_of(image.entities))
-        completed.append(
-            PreprocessedImage(image.path, image.entities, image.derivative, image.mask, table)
-        )
-    return completed
+def _completed(
+    image: PreprocessedImage,
+    derivatives: Sequence[Derivative],
+    folders: Mapping[Path, _Folder],
+    origins: Mapping[frozenset, PreprocessedImage],
+) -> PreprocessedImage:
+    """Add tables, and the mask, that other derivatives have of a run where its own lacks them."""
+    place = image.path.parent.relative_to(image.derivative.path)
+    run, mask = _run_of(image.entities), image.mask
+    tables = {entities_of(path.name).get("desc", "confounds"): path for path in image.confounds}
+    for derivative in derivatives:
+        files = folders.get(derivative.path / place, _Folder())
+        mask = mask or files.masks.get(_grid_of(image.entities))
+        tables = {**files.tables.get(run, {}), **tables}
+    ordered = sorted(tables.items(), key=lambda pair: (pair[0] != "confounds", pair[0]))
+    return replace(
+        image,
+        mask=mask,
+        confounds=tuple(path for _, path in ordered),
+        timed_as=None if image.kind == PREPROCESSED else origins.get(run),
+    )
 
 
 def _no_series(derivatives: Sequence[Derivative], subject: str) -> str:

@@ -4,7 +4,6 @@ Asked once, before any graph is built. Only what was asked for is looked at: fol
 participants, of other datatypes and of derivatives are passed over.
 """
 
-import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,12 +14,11 @@ from boldglm.errors import (
     NothingSelectedError,
     nearest,
 )
+from boldglm.io.derivative_datasets import Derivative, find_derivatives
 from boldglm.io.layout import RawDataset, long_entities
 from boldglm.io.preprocessed import (
-    Derivative,
     PreprocessedImage,
-    choose_space,
-    find_derivatives,
+    choose_series,
     find_images,
     refuse_repeated,
 )
@@ -28,7 +26,7 @@ from boldglm.io.runs import entities_of
 from boldglm.io.selection import Selection, passes_filter, same_label
 from boldglm.io.sidecars import Sidecars
 
-logger = logging.getLogger(__name__)
+TIMING = ("RepetitionTime", "StartTime", "SliceTimingCorrected")  # the same for denoised series
 
 
 @dataclass(frozen=True)
@@ -41,7 +39,8 @@ class RunFiles:
     entities: dict[str, str]
     sources: tuple[str, ...]
     mask: Path | None = None
-    confounds: Path | None = None
+    confounds: tuple[Path, ...] = ()
+    kind: str = ""  # the label of its desc, if it is preprocessed
     derivatives: str = ""  # the pipeline that preprocessed the run, and its folder
 
 
@@ -122,7 +121,7 @@ def find_runs(
             f"--space {space} needs preprocessed series, and {bids_dir} has none in derivatives/. "
             "Say where they are with -d."
         )
-    runs = _run_files(chosen, raw)
+    runs = _run_files(chosen, raw, used)
     with_events = [run for run in runs if run.events is not None]
     left_out += [
         f"{run.bold.name} has no events file and was left out" for run in runs if not run.events
@@ -146,7 +145,7 @@ def _preprocessed(used: Sequence[Derivative], selection: Selection) -> list[_Ima
 
 def _in_one_space(images: Sequence[_Image], space: str | None) -> tuple[list[_Image], list[str]]:
     series = [image.preprocessed for image in images if image.preprocessed]
-    kept, left_out = choose_space(series, space)
+    kept, left_out = choose_series(series, space)
     refuse_repeated(kept)
     return [_Image(one.path, one) for one in kept], left_out
 
@@ -165,19 +164,28 @@ def _without_series(
     ]
 
 
-def _run_files(images: Sequence[_Image], raw: RawDataset) -> list[RunFiles]:
+def _run_files(
+    images: Sequence[_Image], raw: RawDataset, used: Sequence[Derivative]
+) -> list[RunFiles]:
     """Put together what belongs to each series; sidecars of derivatives are listed once."""
     sidecars: dict[Path, Sidecars] = {}
 
     def preprocessed_metadata(series: PreprocessedImage) -> dict[str, Any]:
         root = series.derivative.path
-        return sidecars.setdefault(root, Sidecars(root)).of(series.path)
+        own = sidecars.setdefault(root, Sidecars(root)).of(series.path)
+        if series.timed_as is None:
+            return own
+        origin = preprocessed_metadata(series.timed_as)
+        return {key: origin[key] for key in TIMING if key in origin} | own
 
-    return [_files_of_run(image, raw, preprocessed_metadata) for image in images]
+    return [_files_of_run(image, raw, used, preprocessed_metadata) for image in images]
 
 
 def _files_of_run(
-    image: _Image, raw: RawDataset, preprocessed_metadata: Callable[[PreprocessedImage], dict]
+    image: _Image,
+    raw: RawDataset,
+    used: Sequence[Derivative],
+    preprocessed_metadata: Callable[[PreprocessedImage], dict],
 ) -> RunFiles:
     found = raw.events_of(image.entities)
     series = image.preprocessed
@@ -189,18 +197,23 @@ def _files_of_run(
         metadata = preprocessed_metadata(series)
         if "RepetitionTime" not in metadata:  # fMRIPrep has not always written it
             metadata |= _raw_repetition_time(raw, image.entities)
-        parts = (series.path, series.mask, series.confounds)
-        uris = [
-            # a table may be from another of the derivatives
-            series.derivative.uri(path)
-            for path in parts
-            if path is not None and path.is_relative_to(series.derivative.path)
-        ]
-        pipeline = f"{series.derivative.pipeline} ({series.derivative.path})"
-        extra = {"mask": series.mask, "confounds": series.confounds, "derivatives": pipeline}
+        parts = [series.path, *([series.mask] if series.mask else []), *series.confounds]
+        uris = [_uri(path, used) for path in parts]
+        extra = {
+            "mask": series.mask,
+            "confounds": series.confounds,
+            "kind": series.kind,
+            "derivatives": f"{series.derivative.pipeline} ({series.derivative.path})",
+        }
     if found is not None:
         uris.append(f"bids:raw:{found.relative_to(raw.root).as_posix()}")
     return RunFiles(image.path, found, metadata, image.entities, tuple(uris), **extra)
+
+
+def _uri(path: Path, used: Sequence[Derivative]) -> str:
+    """Return the BIDS URI of a file in one of the derivatives, the innermost if they nest."""
+    holding = [one for one in used if path.is_relative_to(one.path)]
+    return max(holding, key=lambda one: len(one.path.parts)).uri(path)
 
 
 def _raw_repetition_time(raw: RawDataset, entities: dict[str, str]) -> dict[str, Any]:

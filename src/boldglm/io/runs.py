@@ -26,7 +26,8 @@ class RunInputs:
     n_scans: int
     sources: tuple[str, ...]  # BIDS URIs of what the run was made from
     mask: Path | None = None  # None: computed from the series
-    confounds: Path | None = None
+    confounds: tuple[Path, ...] = ()  # tables, a row for each volume
+    kind: str = ""  # the label of its desc, if it is preprocessed
     derivatives: str = ""  # the pipeline that preprocessed the run, and its folder
 
     @property
@@ -47,10 +48,10 @@ class RunInputs:
     def to_dict(self) -> dict:
         """Return what JSON can hold."""
         paths = {"bold": self.bold, "events": self.events, "mask": self.mask}
-        paths["confounds"] = self.confounds
         return {
             **asdict(self),
             **{key: None if path is None else str(path) for key, path in paths.items()},
+            "confounds": [str(path) for path in self.confounds],
         }
 
 

@@ -13,12 +13,12 @@ from boldglm.errors import BadDataError
 from boldglm.glm import Collinearity, Confounds, Design, collinearity
 from boldglm.glm.confounds import describe_scans
 from boldglm.glm.fit import check_noise_model
+from boldglm.io.confound_wishes import ConfoundWishes, high_pass_beside
 from boldglm.io.confounds import (
     ConfoundsTable,
-    ConfoundWishes,
+    check_denoising,
     check_patterns,
     confounds_of_run,
-    high_pass_beside,
     read_confounds,
 )
 from boldglm.io.default_model import DefaultModelOptions, default_model
@@ -133,7 +133,7 @@ def _read_run(files: RunFiles, mask: Path | None) -> _RunRead:
     inputs, header = inspect_run(files)
     if mask is not None:
         inputs = replace(inputs, mask=mask.resolve())
-    table = read_confounds(inputs.confounds) if inputs.confounds else None
+    table = read_confounds(*inputs.confounds) if inputs.confounds else None
     return _RunRead(inputs, header, read_events(inputs.events), table)
 
 
@@ -156,6 +156,7 @@ def inspect_run(files: RunFiles) -> tuple[RunInputs, BoldHeader]:
         sources=files.sources,
         mask=files.mask,
         confounds=files.confounds,
+        kind=files.kind,
         derivatives=files.derivatives,
     )
     logger.info(
@@ -258,7 +259,7 @@ def _plan_run(run: _RunRead, model: Model) -> RunPlan:
         design, notes = apply_orthogonalization(design, model.orthogonalize)
     except ValueError as error:
         raise BadDataError(f"{inputs.events.name}: {error}") from error
-    left_out = left_out + notes
+    left_out += notes + check_denoising(inputs.kind, confounds.names, model.high_pass)
     if inputs.mask is not None:
         read_mask(inputs.mask, header)
     weights = {

@@ -112,7 +112,7 @@ def init_run_wf(
     mask_file
         Optional brain mask on the grid of the series.
     confounds_file
-        Optional table of confounds, one row for each volume.
+        Optional table of confounds, or several: one row for each volume.
     n_scans, repetition_time, start_time
         Optional; by default from the header of the series, and 0.
 

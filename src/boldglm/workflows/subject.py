@@ -168,13 +168,14 @@ def _confound_facts(run: RunPlan) -> list[tuple[str, str]]:
     kinds = Counter(confound_kind(name) for name in found.names)
     words = ", ".join(f"{count} {kind}" for kind, count in kinds.items())
     facts = [("Derivatives", inputs.derivatives)] if inputs.derivatives else []
-    if inputs.confounds is not None:
-        facts.append(("Confounds", f"{words or 'none'} (of {inputs.confounds.name})"))
+    if inputs.confounds:
+        tables = " and ".join(path.name for path in inputs.confounds)
+        facts.append(("Confounds", f"{words or 'none'} (of {tables})"))
     if found.filled:
         facts.append(
             ("First row", f"n/a in {len(found.filled)} confounds (derivatives), set to 0")
         )
-    if found.censored or inputs.confounds is not None:
+    if found.censored or inputs.confounds:
         text = describe_scans(list(found.censored), inputs.n_scans)
         facts.append(("Censored scans", text + " (counted from 0)" * bool(found.censored)))
     return facts
@@ -271,8 +272,8 @@ def _run_record(
     )
     if inputs.mask is not None:
         node.inputs.mask_file = str(inputs.mask)
-    if inputs.confounds is not None:
-        node.inputs.confounds_file = str(inputs.confounds)
+    if inputs.confounds:
+        node.inputs.confounds_file = [str(path) for path in inputs.confounds]
     writing = init_outputs_wf(output, events_file=inputs.events, name="outputs_wf")
     whole = Workflow(name=f"{label}_wf")
     fields = ("result_file", "design_file", "before_file")
