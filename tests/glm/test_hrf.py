@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import integrate, stats
 
+from boldglm.glm import build_design
 from boldglm.glm import hrf as module
 from boldglm.glm.hrf import (
     HRF_MODELS,
@@ -221,6 +222,36 @@ def test_fir_kernels_are_boxes_of_unit_area_in_order_of_delay():
     assert all(kernel.integral(100.0) == 1.0 for kernel in basis.kernels)
 
 
+def test_fir_bins_of_uneven_delays_leave_no_gap_and_share_a_height():
+    basis = hrf_basis("fir", fir_delays=[0.0, 1.0, 4.0, 6.0])
+    times = np.arange(0.0, 8.0, 0.25)
+
+    columns = np.column_stack([kernel(times) for kernel in basis.kernels])
+
+    np.testing.assert_array_equal(columns.sum(axis=1), 1.0)  # of the shortest, 1 s
+    ends = [kernel.support for kernel in basis.kernels]
+    assert ends == [(0.0, 1.0), (1.0, 4.0), (4.0, 6.0), (6.0, 8.0)]
+    assert [kernel.integral(100.0) for kernel in basis.kernels] == [1.0, 3.0, 2.0, 2.0]
+    weights = basis.kernels[1].on_grid(0.1)
+    np.testing.assert_allclose([weights.sum(), weights.size], [3.0, 40])
+
+
+def test_estimates_of_uneven_fir_bins_are_in_proportion_to_the_response():
+    rng = np.random.default_rng(0)
+    events = {"onset": np.cumsum(rng.uniform(9, 14, 30)), "duration": np.zeros(30)}
+    events["trial_type"] = ["a"] * 30
+    response = np.array([2.0, 5.0, 1.0])  # from 0 to 2 s, to 6 s, to 10 s
+    scans = np.arange(400) * 1.0
+    since = scans[:, np.newaxis] - events["onset"]
+    bins = [((since >= start) & (since < end)).sum(axis=1) for start, end in
+            ((0, 2), (2, 6), (6, 10))]  # fmt: skip
+
+    design = build_design(events, scans, hrf_model="fir", fir_delays=[0, 2, 6], high_pass=None)
+    betas = np.linalg.lstsq(design.matrix, response @ bins)[0][:3]
+
+    np.testing.assert_allclose(betas / 2.0, response, rtol=1e-9)  # heights are 1 / (2 s)
+
+
 def test_a_given_bin_width_is_used():
     assert hrf_basis("fir", [0.0, 6.0], fir_width=1.0).kernels == (Box(0.0, 1.0), Box(6.0, 1.0))
 
@@ -232,7 +263,7 @@ def test_a_given_bin_width_is_used():
         (("fir",), "needs fir_delays in seconds"),
         (("fir", []), "needs fir_delays in seconds"),
         (("fir", [2.0]), "give fir_width"),
-        (("fir", [2.0, 2.0]), "width above 0 s"),
+        (("fir", [2.0, 2.0]), "two FIR delays are the same"),
         (("spm", [0.0, 2.0]), "no meaning for hrf_model 'spm'"),
     ],
 )

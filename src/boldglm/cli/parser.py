@@ -195,7 +195,8 @@ def _add_model(parser: argparse.ArgumentParser) -> None:
         nargs="+",
         type=float,
         metavar="SECONDS",
-        help="delays of --hrf-model fir (default: every repetition time up to 20 s)",
+        help="delays of --hrf-model fir, each bin lasting until the next (default: every "
+        "repetition time up to 20 s)",
     )
     group.add_argument(
         "--modulate",

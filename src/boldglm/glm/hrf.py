@@ -26,6 +26,7 @@ from boldglm.glm.kernels import (
 )
 from boldglm.glm.names import did_you_mean
 
+SAME_WIDTH = 1e-9  # relative difference of bins that differ by rounding only
 HRF_MODELS = (
     "spm",
     "spm + derivative",
@@ -311,17 +312,26 @@ def hrf_basis(
         Start of each bin in seconds, in any order (kernels are sorted by it); needed by
         ``"fir"`` and refused with other models.
     fir_width : float, optional
-        Width of the bins in seconds; by default the smallest distance between two delays.
+        Width of all bins in seconds; by default each lasts until the next delay, the last as
+        long as the one before.
 
     Returns
     -------
     HRFBasis
-        Kernels of continuous time, those that are not derivatives of unit area.
+        Kernels of continuous time, those that are not derivatives of unit area. FIR bins of
+        uneven width share the height of the shortest, which alone has unit area.
 
     Raises
     ------
     ValueError
         If the model is not known, or the FIR options do not fit it.
+
+    Notes
+    -----
+    FIR bins without gaps, as SPM's, which divides a window into bins of one width. nilearn's
+    bins all last one scan whatever their delays, so that what comes between uneven ones counts
+    as baseline and pulls the estimates of all bins. With one height for all bins, estimates are
+    in proportion to the response, whatever the widths.
 
     Examples
     --------
@@ -353,11 +363,19 @@ def _fir_kernels(delays: Sequence[float] | None, width: float | None) -> HRFBasi
     if width is None:
         if len(starts) == 1:
             raise ValueError("with a single FIR delay say how wide its bin is: give fir_width.")
-        width = float(np.diff(starts).min())
-    return HRFBasis(
-        tuple(f"_delay_{start:g}" for start in starts),
-        tuple(Box(start, width) for start in starts),
-    )
+        widths = np.diff(starts).tolist()
+        widths.append(widths[-1])
+    else:
+        widths = [width] * len(starts)
+    shortest = min(widths)
+    if not shortest > 0:
+        raise ValueError(f"two FIR delays are the same, or fir_width is not above 0 s: {starts}.")
+    boxes = []
+    for start, own in zip(starts, widths, strict=True):
+        # steps that differ by rounding only are the same
+        ratio = own / shortest
+        boxes.append(Box(start, own, 1.0 if abs(ratio - 1) < SAME_WIDTH else ratio))
+    return HRFBasis(tuple(f"_delay_{start:g}" for start in starts), tuple(boxes))
 
 
 def _dispersion_kernel(hrf: DoubleGamma, delta: float) -> FiniteDifference:

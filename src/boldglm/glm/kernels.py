@@ -159,12 +159,14 @@ class FiniteDifference:
 
 @dataclass(frozen=True)
 class Box:
-    """Unit-area box over ``[delay, delay + width)``: one bin of a finite impulse response.
+    """Box over ``[delay, delay + width)``: one bin of a finite impulse response.
 
     Parameters
     ----------
     delay, width : float
-        Start and width in seconds; the height is ``1 / width``.
+        Start and width in seconds; the height is ``area / width``.
+    area : float
+        Of unit area unless it is one of several bins that share a height.
 
     Examples
     --------
@@ -174,6 +176,7 @@ class Box:
 
     delay: float
     width: float
+    area: float = 1.0
 
     def __post_init__(self) -> None:
         if not np.isfinite(self.delay) or not self.width > 0:
@@ -189,19 +192,19 @@ class Box:
 
     def __call__(self, times: ArrayLike) -> FloatArray:
         """Return the height of the box, per second, at times."""
-        return in_box(times, self.delay, self.width) / self.width
+        return in_box(times, self.delay, self.width) * (self.area / self.width)
 
     def integral(self, times: ArrayLike) -> FloatArray:
         """Return the area of the box before each time."""
         t = np.asarray(times, dtype=np.float64)
-        return np.clip((t - self.delay) / self.width, 0.0, 1.0)
+        return self.area * np.clip((t - self.delay) / self.width, 0.0, 1.0)
 
     def on_grid(self, step: float) -> FloatArray:
-        """Return samples that sum to 1, delay and width rounded to the grid."""
+        """Return samples that sum to the area, delay and width rounded to the grid."""
         if self.delay < 0:
             raise ValueError(f"a delay before the event ({self.delay} s) has no grid kernel.")
         n_samples = max(round(self.width / step), 1)
-        return np.repeat([0.0, 1 / n_samples], [round(self.delay / step), n_samples])
+        return np.repeat([0.0, self.area / n_samples], [round(self.delay / step), n_samples])
 
 
 Kernel = DoubleGamma | FiniteDifference | Box
