@@ -81,6 +81,32 @@ def test_a_strategy_selects_the_columns_that_nilearn_selects(word, options, name
     )
 
 
+@pytest.mark.parametrize("name", [OLD, NEW])
+@pytest.mark.parametrize(
+    ("word", "mask"),
+    [("anat_combined:50%", "anat_combined"), ("compcor_separated:50%", "anat_separated")],
+)
+def test_half_of_the_variance_is_what_nilearn_calls_all(word, mask, name, theirs, table):
+    # fMRIPrep writes the components that explain half, and nilearn takes what it wrote
+    ours = table(name)
+    words = expand_strategies([word], ours.columns, ours.masks, ours.explained)
+
+    expected, _ = theirs(name, compcor=mask, n_compcor="all")
+
+    assert set(match_columns(words, ours.columns)) == set(expected.columns)
+
+
+def test_noise_components_of_aroma_are_the_columns_of_nilearn(theirs, table):
+    ours = table(OLD)
+    columns = match_columns(expand_strategies(["aroma"], ours.columns), ours.columns)
+
+    expected, _ = theirs(OLD, strategy=("ica_aroma",), ica_aroma="basic")
+
+    assert len(columns) == 13
+    assert set(columns) == set(expected.columns)
+    np.testing.assert_allclose(ours.values(columns)[1:], expected[list(columns)].to_numpy()[1:])
+
+
 @pytest.mark.parametrize("name", [OLD, NEW, WITHOUT])
 def test_the_scans_before_steady_state_are_those_of_nilearn(name, theirs, table):
     ours = table(name)

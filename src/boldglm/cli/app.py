@@ -17,6 +17,7 @@ from boldglm.io.confound_wishes import ConfoundWishes
 from boldglm.io.default_model import DefaultModelOptions
 from boldglm.io.derivatives import RUN_MAPS, prepare_output, write_json
 from boldglm.io.query import find_runs
+from boldglm.io.results import notes_of_records
 from boldglm.io.selection import Selection
 from boldglm.io.trials import trial_shape
 from boldglm.workflows.execution import Execution, execute
@@ -66,7 +67,8 @@ def run_participant(options: argparse.Namespace, command: str) -> int:
     failures: list[str] = []
     if workflow is not None:
         failures = _execute(options, workflow, n_runs)
-    _summarize(options.output_dir, plan, n_runs, failures, time.monotonic() - started)
+    seconds = time.monotonic() - started
+    _summarize(options.output_dir, plan, n_runs, failures, found.left_out, seconds)
     return 1 if failures else 0
 
 
@@ -172,18 +174,17 @@ def _summarize(
     plan: Sequence[Analysis],
     n_runs: int,
     failures: list[str],
+    left_out: Sequence[str],
     seconds: float,
 ) -> None:
     total = sum(len(analysis.runs) for analysis in plan)
     subjects = list(dict.fromkeys(one for analysis in plan for one in analysis.subjects))
     for failure in failures:
         print(f"boldglm: {failure}", file=sys.stderr)
-    notes = [
-        f"{run.inputs.name}: {note}"
-        for analysis in plan
-        for run in analysis.runs
-        for note in run.left_out
-    ]
+    runs = [run for analysis in plan for run in analysis.runs]
+    planned = [f"{run.inputs.name} (run): {note}" for run in runs for note in run.left_out]
+    recorded = notes_of_records(output_dir, [run.inputs.entities for run in runs])
+    notes = list(dict.fromkeys([*left_out, *planned, *recorded]))
     if n_runs < total:
         print(f"{total - n_runs} of {total} runs were finished already and not fitted again.")
     if failures:

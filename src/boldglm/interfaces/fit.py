@@ -50,7 +50,7 @@ class _FitGLMOutput(TraitedSpec):
     fit_file = File(exists=True, desc="sufficient statistics of the fit, npz")
     mask_file = File(exists=True, desc="voxels that were fitted")
     mean_file = File(exists=True, desc="mean of the series over time")
-    n_voxels = traits.Int(desc="number of voxels fitted")
+    mask_size = traits.Dict(desc="number of voxels Analyzed, and LeftOut for want of signal")
     left_out = traits.List(traits.Str, desc="what was left out and why")
     run_maps = traits.Dict(desc="maps of the run as a whole, by label")
     whiteness = traits.Dict(desc="share of voxels whose residuals are not white, and expected")
@@ -88,7 +88,7 @@ class FitGLM(SimpleInterface):
             "fit_file": str(here / "fit.npz"),
             "mask_file": str(mask_made),
             "mean_file": str(mean_made),
-            "n_voxels": inside.n_voxels,
+            "mask_size": run.mask_size,
             "left_out": [*run.left_out, *([note] if note else []), *trials_left_out],
             "run_maps": {label: str(path) for label, path in run_maps.items()},
             "whiteness": white,
@@ -134,6 +134,7 @@ class _EstimateContrastsInput(BaseInterfaceInputSpec):
     run_maps = traits.Dict(desc="as FitGLM gives them, kept with the result")
     whiteness = traits.Dict(desc="as FitGLM gives it, kept with the result")
     trial_maps = traits.Dict(desc="as FitGLM gives them, kept with the result")
+    mask_size = traits.Dict(desc="as FitGLM gives it, kept with the result")
     maps = traits.List(
         traits.Enum(*RUN_MAPS), desc="as FitGLM has it; dof is written here, from the contrasts"
     )
@@ -172,7 +173,8 @@ class EstimateContrasts(SimpleInterface):
         if isdefined(self.inputs.maps) and "dof" in self.inputs.maps:
             run_maps["dof"] = fewest_dof(result, Path(runtime.cwd))
         white = self.inputs.whiteness if isdefined(self.inputs.whiteness) else {}
-        result = replace(result, maps=run_maps, whiteness=white)
+        size = self.inputs.mask_size if isdefined(self.inputs.mask_size) else {}
+        result = replace(result, maps=run_maps, whiteness=white, mask_size=size)
         self._results = result_files(result, Path(runtime.cwd))
         return runtime
 

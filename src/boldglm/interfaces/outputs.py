@@ -1,5 +1,6 @@
 """From results to pictures, BIDS derivatives and reports."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -78,6 +79,8 @@ class PlotResults(SimpleInterface):
             n_slices=on.n_slices,
         )
         facts = list(self.inputs.facts) if isdefined(self.inputs.facts) else []
+        if result.mask_size:
+            facts.append((geometry.noun.capitalize(), _size_fact(result.mask_size)))
         if result.whiteness:
             facts.append(("Residuals", whiteness_fact(dict(result.whiteness))))
         section = make_section(
@@ -116,6 +119,11 @@ class PlotResults(SimpleInterface):
         return ShownDesign(
             design, before, collinearity(design, weights), tuple(events), tuple(rows)
         )
+
+
+def _size_fact(size: Mapping[str, int]) -> str:
+    left_out = f", {size['LeftOut']:,} left out of the mask" if size["LeftOut"] else ""
+    return f"{size['Analyzed']:,} analyzed{left_out}"
 
 
 def _drawn_maps(result: NodeResult, geometry: Geometry, on: Backdrop, here: Path):

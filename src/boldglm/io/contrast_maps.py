@@ -185,6 +185,7 @@ def combine_runs(results: Sequence[NodeResult], labels: Sequence[str], folder: P
         _mean_image([result.mean for result in results], geometry, folder),
         tuple(done),
         tuple(notes),
+        mask_size=common.size,
     )
 
 
@@ -225,7 +226,7 @@ def one_sample_over_subjects(
         tested = one_sample_t(effects, name=name)
         done.append(_write_maps(_scaled(tested), list(having), geometry, folder))
     means = _mean_image([result.mean for result in results], geometry, folder)
-    return NodeResult(common.mask_file, means, tuple(done), tuple(notes))
+    return NodeResult(common.mask_file, means, tuple(done), tuple(notes), mask_size=common.size)
 
 
 def weights_text(one: ContrastMaps) -> str:
@@ -258,6 +259,7 @@ class _Common:
     geometry: Geometry
     mask_file: Path
     notes: tuple[str, ...]
+    size: dict[str, int]
 
 
 def _common_mask(masks: Sequence[Path], what: str, folder: Path) -> _Common:
@@ -278,7 +280,7 @@ def _common_mask(masks: Sequence[Path], what: str, folder: Path) -> _Common:
         if lost
         else ()
     )
-    return _Common(common, mask_file, notes)
+    return _Common(common, mask_file, notes, {"Analyzed": common.n_voxels, "LeftOut": lost})
 
 
 def _mean_image(means: Sequence[Path], geometry: Geometry, folder: Path) -> Path:

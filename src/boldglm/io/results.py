@@ -6,7 +6,7 @@ complete, and nothing is fitted again.
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ import numpy as np
 
 from boldglm.errors import MissingInputError
 from boldglm.io.derivatives import read_json, write_json
+from boldglm.io.runs import entities_of, entities_stem
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,7 @@ class NodeResult:
     left_out: tuple[str, ...] = ()
     maps: Mapping[str, Path] = field(default_factory=dict)  # of the run as a whole
     whiteness: Mapping[str, float] = field(default_factory=dict)  # as `write_run_maps` says
+    mask_size: Mapping[str, int] = field(default_factory=dict)  # voxels: Analyzed, LeftOut
 
     def to_dict(self, root: Path | None = None) -> dict[str, Any]:
         """Return what JSON can hold, with paths relative to `root` if it is given."""
@@ -57,6 +59,7 @@ class NodeResult:
             "LeftOut": list(self.left_out),
             "Maps": {label: shown(path) for label, path in self.maps.items()},
             "Whiteness": dict(self.whiteness),
+            "MaskSize": dict(self.mask_size),
             "Contrasts": [
                 {
                     "Name": one.name,
@@ -80,6 +83,7 @@ class NodeResult:
             left_out=tuple(content["LeftOut"]),
             maps={label: base / path for label, path in content.get("Maps", {}).items()},
             whiteness=content.get("Whiteness", {}),
+            mask_size=content.get("MaskSize", {}),
             contrasts=tuple(
                 ContrastMaps(
                     one["Name"],
@@ -155,6 +159,36 @@ class Record:
             content["Section"],
             tuple(root / file for file in content["Files"]),
         )
+
+
+def notes_of_records(output_dir: Path, runs: Sequence[Mapping[str, str]]) -> list[str]:
+    """Return what the finished nodes of some runs left out, one line for each thing.
+
+    Parameters
+    ----------
+    output_dir : Path
+        The derivative dataset.
+    runs : sequence of mapping
+        Entities of the runs; nodes that combine them have some of these.
+
+    Returns
+    -------
+    list of str
+        In the order of the records' names.
+    """
+    by_subject: dict[str, list[Mapping[str, str]]] = {}
+    for run in runs:
+        by_subject.setdefault(run["sub"], []).append(run)
+    notes = []
+    for path in sorted((output_dir / "logs" / "records").glob("node-*_sub-*.json")):
+        mine = by_subject.get(entities_of(path.name).get("sub", ""), [])
+        if not mine:
+            continue
+        record = Record.read(path, output_dir)
+        if any(record.entities.items() <= run.items() for run in mine):
+            name = f"{entities_stem(record.entities)} ({record.level})"
+            notes += [f"{name}: {note}" for note in record.result.left_out]
+    return notes
 
 
 def is_finished(path: Path, root: Path, fingerprint: str) -> bool:

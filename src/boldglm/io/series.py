@@ -98,6 +98,12 @@ class MaskedRun:
     mean: np.ndarray
     scale: np.ndarray
     left_out: tuple[str, ...]
+    n_left_out: int  # voxels of the mask without signal
+
+    @property
+    def mask_size(self) -> dict[str, int]:
+        """How many voxels of the mask were analyzed and how many left out."""
+        return {"Analyzed": self.geometry.n_voxels, "LeftOut": self.n_left_out}
 
 
 @dataclass(frozen=True)
@@ -184,7 +190,8 @@ def _gathered(header: BoldHeader, wanted: BoolArray, reading: Reading) -> Masked
     mean, has_signal = _whole(header, summary)
     geometry, left_out = _usable(header, wanted, mean, has_signal, reading)
     bold = series.finish(np.flatnonzero(geometry.mask[wanted]))
-    found = _Found(geometry, mean, mean[geometry.mask], left_out)
+    n_left_out = int(wanted.sum()) - geometry.n_voxels
+    found = _Found(geometry, mean, mean[geometry.mask], left_out, n_left_out)
     return _masked_run(header, bold, found, reading)
 
 
@@ -218,7 +225,9 @@ def _gathered_later(header: BoldHeader, wanted: BoolArray | None, reading: Readi
             smoother.smooth(volume[taken], out=series.next_row())
         mean_inside = smoother.smooth(mean[mask]).astype(np.float64)
     bold = series.finish(np.arange(taken.size))
-    return _masked_run(header, bold, _Found(geometry, mean, mean_inside, left_out), reading)
+    n_left_out = int(wanted.sum()) - geometry.n_voxels
+    found = _Found(geometry, mean, mean_inside, left_out, n_left_out)
+    return _masked_run(header, bold, found, reading)
 
 
 def _whole(header: BoldHeader, summary: RunningSummary) -> tuple[np.ndarray, np.ndarray]:
@@ -235,6 +244,7 @@ class _Found:
     mean: np.ndarray
     mean_inside: np.ndarray  # (n_voxels,), smoothed if the series is
     left_out: tuple[str, ...]
+    n_left_out: int
 
 
 def _masked_run(header: BoldHeader, bold: Series, found: _Found, reading: Reading) -> MaskedRun:
@@ -245,7 +255,9 @@ def _masked_run(header: BoldHeader, bold: Series, found: _Found, reading: Readin
     scale = np.full(found.mean_inside.size, factor)
     if reading.signal_scaling == "percent":
         scale = 100.0 * factor / found.mean_inside
-    return MaskedRun(header, bold, found.geometry, found.mean, scale, found.left_out)
+    return MaskedRun(
+        header, bold, found.geometry, found.mean, scale, found.left_out, found.n_left_out
+    )
 
 
 def _usable(

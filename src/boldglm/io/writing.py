@@ -77,7 +77,8 @@ def _write(output_dir: Path, place: Place, files: NodeFiles, details: NodeDetail
     record = place.record()
     record.unlink(missing_ok=True)  # until the new one is complete, there is none
     mask = _copy(result.mask, place.image("desc-brain_mask", image_ending(result.mask)))
-    write_json(sidecar(mask), {"Type": "Brain", **_sources(details)})
+    size = {"MaskSize": dict(result.mask_size)}
+    write_json(sidecar(mask), {"Type": "Brain", **size, **_sources(details)})
     mean = _copy(result.mean, place.image("desc-mean_boldref", image_ending(result.mean)))
     write_json(sidecar(mean), {"SkullStripped": False, **_sources(details)})
     written = [mask, sidecar(mask), mean, sidecar(mean)]
@@ -134,6 +135,7 @@ def _write_design(place: Place, files: NodeFiles, details: NodeDetails) -> list[
     made = read_json(sidecar(files.design))
     extra = {key: value for key, value in made.items() if key not in ("Regressors", "FrameTimes")}
     extra["LeftOut"] = list(files.result.left_out)
+    extra["MaskSize"] = dict(files.result.mask_size)
     write_design(design, path, {**details.common, **extra})
     written = [path, sidecar(path)]
     if files.correlations is not None:

@@ -23,7 +23,15 @@ RUN_FIELDS = (
     "repetition_time",
     "start_time",
 )
-FITTED_FIELDS = ("fit_file", "mask_file", "mean_file", "run_maps", "whiteness", "trial_maps")
+FITTED_FIELDS = (
+    "fit_file",
+    "mask_file",
+    "mean_file",
+    "run_maps",
+    "whiteness",
+    "trial_maps",
+    "mask_size",
+)
 RESULT_FIELDS = (
     "result_file",
     "design_file",

@@ -13,6 +13,7 @@ from boldglm._version import __version__
 from boldglm.glm.confound_names import confound_kind
 from boldglm.glm.confounds import describe_scans
 from boldglm.interfaces import CombineRuns, WriteReport
+from boldglm.io.confounds import check_denoising
 from boldglm.io.derivatives import Place
 from boldglm.io.model import Model
 from boldglm.io.results import fingerprint, is_finished
@@ -116,7 +117,7 @@ def init_subject_wf(
 
 def run_output(run: RunPlan, model: Model, context: AppContext) -> NodeOutput:
     """Say what the outputs of a run are called and tell."""
-    inputs = run.inputs
+    inputs, found = run.inputs, run.confounds.names
     facts = [
         ("Volumes", f"{inputs.n_scans}, every {inputs.repetition_time:g} s"),
         ("First volume at", f"{inputs.start_time:g} s"),
@@ -128,6 +129,7 @@ def run_output(run: RunPlan, model: Model, context: AppContext) -> NodeOutput:
         ("Events", inputs.events.name),
         ("Mask", inputs.mask.name if inputs.mask else "computed from the series"),
         *_confound_facts(run),
+        *(("Caution", note) for note in check_denoising(inputs.kind, found, model.high_pass)),
         *_trials_facts(inputs, model, context),
     ]
     return NodeOutput(
