@@ -15,7 +15,7 @@ from boldglm.cli.dry_run import show_plan
 from boldglm.errors import CannotWriteError
 from boldglm.io.confound_wishes import ConfoundWishes
 from boldglm.io.default_model import DefaultModelOptions
-from boldglm.io.derivatives import RUN_MAPS, prepare_output, write_json
+from boldglm.io.derivatives import RUN_MAPS, model_file_name, prepare_output, write_json
 from boldglm.io.query import find_runs
 from boldglm.io.results import notes_of_records
 from boldglm.io.selection import Selection
@@ -57,7 +57,7 @@ def run_participant(options: argparse.Namespace, command: str) -> int:
     preprocessed = {one.name: one.path for one in found.derivatives}
     prepare_output(options.output_dir, options.bids_dir, found.dataset_name, command, preprocessed)
     for analysis in plan:
-        name = f"model-{analysis.model.name}_smdl.json"
+        name = model_file_name(analysis.model.name)
         write_json(options.output_dir / "models" / name, analysis.model.source)
     for note in found.left_out:
         logger.info("%s", note)
@@ -182,9 +182,9 @@ def _summarize(
     for failure in failures:
         print(f"boldglm: {failure}", file=sys.stderr)
     runs = [run for analysis in plan for run in analysis.runs]
-    planned = [f"{run.inputs.name} (run): {note}" for run in runs for note in run.left_out]
+    planned = [(f"{run.inputs.name} (run)", note) for run in runs for note in run.left_out]
     recorded = notes_of_records(output_dir, [run.inputs.entities for run in runs])
-    notes = list(dict.fromkeys([*left_out, *planned, *recorded]))
+    notes = [*left_out, *_together([*planned, *recorded])]
     if n_runs < total:
         print(f"{total - n_runs} of {total} runs were finished already and not fitted again.")
     if failures:
@@ -205,6 +205,17 @@ def _summarize(
         report = output_dir / f"sub-{subject}.html"
         if report.is_file():
             print(f"Report: {report}")
+
+
+def _together(notes: Sequence[tuple[str, str]]) -> list[str]:
+    """Say once what holds for many: of a thousand runs, that is often one thing."""
+    whom: dict[str, dict[str, None]] = {}
+    for who, note in notes:
+        whom.setdefault(note, {})[who] = None
+    lines = []
+    for note, (first, *others) in whom.items():
+        lines.append(f"{first}{f' and {len(others)} more' if others else ''}: {note}")
+    return lines
 
 
 def _start_logging(*, verbose: bool) -> None:

@@ -166,10 +166,34 @@ def camel_case(name: str) -> str:
         name = re.sub(
             rf"\s{re.escape(symbol)}\s|{pattern}|^{re.escape(symbol)}", f" {word} ", name
         )
-    words = [word for word in re.split(r"[^0-9a-zA-Z]+", name) if word]
-    if not words:
-        return "contrast"
-    return words[0] + "".join(word[0].upper() + word[1:] for word in words[1:])
+    return _joined_words(name) or "contrast"
+
+
+def node_label(name: str) -> str:
+    """Turn the name of a node or model into a label, which cannot be a path.
+
+    Examples
+    --------
+    >>> node_label("run"), node_label("first-level"), node_label("../../home")
+    ('run', 'firstLevel', 'home')
+    """
+    return _joined_words(name) or "unnamed"
+
+
+def _joined_words(name: str) -> str:
+    first, *rest = [word for word in re.split(r"[^0-9a-zA-Z]+", name) if word] or [""]
+    return first + "".join(word[0].upper() + word[1:] for word in rest)
+
+
+def model_file_name(name: str) -> str:
+    """Return what a model's file is called, whatever a model file says its name is.
+
+    Examples
+    --------
+    >>> model_file_name("default"), model_file_name("../my model")
+    ('model-default_smdl.json', 'model-myModel_smdl.json')
+    """
+    return f"model-{node_label(name)}_smdl.json"
 
 
 @dataclass(frozen=True)
@@ -182,8 +206,11 @@ class Place:
 
     @classmethod
     def of(cls, output_dir: Path, node: str, entities: dict[str, str]) -> "Place":
-        """Make a place from a dictionary of entities."""
-        return cls(Path(output_dir), node, tuple(entities.items()))
+        """Make a place from a dictionary of entities.
+
+        The name of a node becomes a label: a model file cannot lead out of the output folder.
+        """
+        return cls(Path(output_dir), node_label(node), tuple(entities.items()))
 
     @property
     def folder(self) -> Path:

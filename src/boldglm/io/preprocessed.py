@@ -83,7 +83,7 @@ def find_images(
     for derivative in derivatives:
         for subject in subjects or derivative.subjects:
             for folder in _func_folders(derivative.path / f"sub-{subject}"):
-                folders[folder] = _sorted_out(folder)
+                folders[folder] = _sorted_out(folder, subject)
                 images += _images(folders[folder], derivative)
     origins = {_run_of(image.entities): image for image in images if image.kind == PREPROCESSED}
     images = [_completed(image, derivatives, folders, origins) for image in images]
@@ -200,12 +200,14 @@ def _images(files: _Folder, derivative: Derivative) -> list[PreprocessedImage]:
     return images
 
 
-def _sorted_out(folder: Path) -> _Folder:
+def _sorted_out(folder: Path, subject: str) -> _Folder:
     """Tell the files of a folder apart by suffix and desc, today's and those before 1.2."""
     files = _Folder()
     for name in sorted(path.name for path in folder.iterdir()):
         extension = name.partition(".")[2]
         entities = entities_of(name)
+        if entities.get("sub") != subject or "task" not in entities:
+            continue  # a name that says nothing of whose run it is
         suffix, desc = suffix_of(name), entities.get("desc", "")
         if extension in VOLUMES and ((suffix == "bold" and desc) or suffix == "preproc"):
             files.series.append(folder / name)

@@ -161,8 +161,8 @@ class Record:
         )
 
 
-def notes_of_records(output_dir: Path, runs: Sequence[Mapping[str, str]]) -> list[str]:
-    """Return what the finished nodes of some runs left out, one line for each thing.
+def notes_of_records(output_dir: Path, runs: Sequence[Mapping[str, str]]) -> list[tuple[str, str]]:
+    """Return what the finished nodes of some runs left out.
 
     Parameters
     ----------
@@ -173,8 +173,8 @@ def notes_of_records(output_dir: Path, runs: Sequence[Mapping[str, str]]) -> lis
 
     Returns
     -------
-    list of str
-        In the order of the records' names.
+    list of (str, str)
+        Who, and what; in the order of the records' names.
     """
     by_subject: dict[str, list[Mapping[str, str]]] = {}
     for run in runs:
@@ -187,7 +187,7 @@ def notes_of_records(output_dir: Path, runs: Sequence[Mapping[str, str]]) -> lis
         record = Record.read(path, output_dir)
         if any(record.entities.items() <= run.items() for run in mine):
             name = f"{entities_stem(record.entities)} ({record.level})"
-            notes += [f"{name}: {note}" for note in record.result.left_out]
+            notes += [(name, note) for note in record.result.left_out]
     return notes
 
 

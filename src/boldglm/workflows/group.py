@@ -10,7 +10,7 @@ from nipype.pipeline.engine import Node, Workflow
 from boldglm._version import __version__
 from boldglm.errors import BadDataError, MissingInputError
 from boldglm.interfaces import TestSubjects, WriteReport
-from boldglm.io.derivatives import read_json
+from boldglm.io.derivatives import model_file_name, node_label, read_json
 from boldglm.io.model import Model, read_model
 from boldglm.io.results import Record, fingerprint, is_finished
 from boldglm.workflows.methods import methods_paragraphs, references, versions
@@ -76,7 +76,9 @@ def _plan_model(output_dir: Path, file: Path, subjects: Sequence[str]) -> GroupP
     wanted = f"bids::models/{file.name}"
     chosen: dict[str, tuple[Path, Record]] = {}
     for path in sorted(
-        (output_dir / "logs" / "records").glob(f"node-{model.subject_node}_*.json")
+        (output_dir / "logs" / "records").glob(
+            f"node-{node_label(str(model.subject_node))}_*.json"
+        )
     ):
         record = Record.read(path, output_dir)
         label = record.entities["sub"]
@@ -162,7 +164,7 @@ def group_output(plan: GroupPlan, context: AppContext) -> NodeOutput:
             ("Test", f"one-sample t, {len(plan.labels) - 1} degrees of freedom"),
         ],
         details={
-            "Model": f"bids::models/model-{model.name}_smdl.json",
+            "Model": f"bids::models/{model_file_name(model.name)}",
             "SignalScaling": model.signal_scaling,
             "SmoothingFWHM": model.smoothing or 0.0,
             "Sources": [

@@ -14,7 +14,7 @@ from boldglm.glm.confound_names import confound_kind
 from boldglm.glm.confounds import describe_scans
 from boldglm.interfaces import CombineRuns, WriteReport
 from boldglm.io.confounds import check_denoising
-from boldglm.io.derivatives import Place
+from boldglm.io.derivatives import Place, model_file_name
 from boldglm.io.model import Model
 from boldglm.io.results import fingerprint, is_finished
 from boldglm.io.runs import ENTITY_ORDER, RunInputs
@@ -354,7 +354,7 @@ def _add_report(
 
 def _details(model: Model) -> dict:
     return {
-        "Model": f"bids::models/model-{model.name}_smdl.json",
+        "Model": f"bids::models/{model_file_name(model.name)}",
         "NoiseModel": model.noise_model,
         "HRF": model.hrf_model,
         "HighPassPeriod": model.high_pass,
