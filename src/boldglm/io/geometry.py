@@ -50,7 +50,19 @@ class GridPart:
     affine: np.ndarray  # (4, 4), voxel indices to mm
 
 
-Part = GridPart
+@dataclass(frozen=True)
+class SurfacePart:
+    """Vertices of a hemisphere, for pictures: which columns of a row they are, and their mesh."""
+
+    name: str  # such as "left hemisphere"; empty if it is not known
+    columns: slice
+    mask: BoolArray  # (n_vertices,)
+    mesh_name: str | None  # file that the mesh is from; None if there is none
+    coordinates: np.ndarray | None  # (n_vertices, 3), mm
+    triangles: np.ndarray | None  # (n_triangles, 3)
+
+
+Part = GridPart | SurfacePart
 
 
 @dataclass(frozen=True, eq=False)
@@ -155,9 +167,13 @@ class Geometry(ABC):
     def read_map(self, path: Path) -> np.ndarray:
         """Read a map as float64 of the geometry's shape, after checking that it lies here."""
 
-    @abstractmethod
-    def default_mask(self, mean: np.ndarray, has_signal: BoolArray) -> BoolArray:
-        """Choose what to analyse where no mask is given, from arrays of the geometry's shape."""
+    def default_mask(self, mean: np.ndarray, has_signal: BoolArray) -> BoolArray:  # noqa: ARG002
+        """Choose what to analyse where no mask is given, from arrays of the geometry's shape.
+
+        Everything, unless there is something to find; what has no signal is left out later, and
+        counted.
+        """
+        return everything(self.shape)
 
     @abstractmethod
     def smoother(self, fwhm: float) -> Smoother:
@@ -168,6 +184,10 @@ class Geometry(ABC):
         BadDataError
             If the geometry has no distances.
         """
+
+    def with_meshes(self, paths: Sequence[Path]) -> Self:  # noqa: ARG002 - only some need it
+        """Return the same geometry with the surfaces that it can use of those given."""
+        return self
 
     @abstractmethod
     def parts(self) -> tuple[Part, ...]:

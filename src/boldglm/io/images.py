@@ -5,6 +5,9 @@ from pathlib import Path
 from boldglm.errors import BadDataError
 from boldglm.io.geometry import BoldHeader, Geometry
 from boldglm.io.nifti import read_nifti_header, read_volume
+from boldglm.io.surfaces import read_gifti_header, read_surface_map
+
+GIFTI = ".gii"
 
 
 def read_bold_header(path: Path) -> BoldHeader:
@@ -17,7 +20,7 @@ def read_bold_header(path: Path) -> BoldHeader:
     BadDataError
         If it is not what its name says, or shorter than its header says.
     """
-    return read_nifti_header(path)
+    return read_gifti_header(path) if path.suffix == GIFTI else read_nifti_header(path)
 
 
 def read_geometry(path: Path) -> Geometry:
@@ -28,8 +31,11 @@ def read_geometry(path: Path) -> Geometry:
     MissingInputError, BadDataError
         If the file is not there or cannot be read.
     """
-    geometry, values = read_volume(path)
-    return geometry.within(values > 0)
+    if path.suffix == GIFTI:
+        surface, values = read_surface_map(path)
+        return surface.within(values > 0)
+    volume, values = read_volume(path)
+    return volume.within(values > 0)
 
 
 def read_mask(path: Path, header: BoldHeader) -> Geometry:
