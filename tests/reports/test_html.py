@@ -32,7 +32,7 @@ def report(svg, tmp_path):
     peaks = Table(("x (mm)", "region"), (("−4.0", "left"),), "Peaks of faces")
     contrast = ContrastResult(
         "faces > houses", "t", "1·faces − 1·houses", "|z| ≥ 3.1", "131",
-        map=Figure(png, "Map", "Axial slices"), peaks=peaks, note="three events only",
+        maps=(Figure(png, "Map", "Axial slices"),), peaks=(peaks,), note="three events only",
     )  # fmt: skip
     run = Section(
         "task-faces run-1", "run-1", (("Scans", "156"),), ("houses: no event",), (svg,),
@@ -127,7 +127,7 @@ def test_the_policy_allows_exactly_the_script_of_the_page(report):
 
 def test_hostile_names_are_printed_rather_than_run(svg):
     figure = Figure(svg.path, HOSTILE, HOSTILE)
-    contrast = ContrastResult(*[HOSTILE] * 5, map=figure, note=HOSTILE)
+    contrast = ContrastResult(*[HOSTILE] * 5, maps=(figure,), note=HOSTILE)
     section = Section(
         HOSTILE, "run-1", ((HOSTILE, HOSTILE),), (HOSTILE,), (figure,),
         (Table((HOSTILE,), ((HOSTILE,),), HOSTILE),), (contrast,),

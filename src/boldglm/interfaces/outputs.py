@@ -21,13 +21,13 @@ from boldglm.io.contrast_maps import weights_text
 from boldglm.io.derivatives import read_json, write_json
 from boldglm.io.designs import read_design
 from boldglm.io.events import PREFIX, read_events
-from boldglm.io.geometry import Geometry
+from boldglm.io.geometry import Geometry, GridPart
 from boldglm.io.images import read_geometry
 from boldglm.io.results import ContrastMaps, NodeResult, Record, read_result
 from boldglm.io.run_maps import CRITICAL, whiteness_fact
 from boldglm.io.trials import read_trials
 from boldglm.io.writing import NodeDetails, NodeFiles, write_derivatives
-from boldglm.reports.content import Figure, Report
+from boldglm.reports.content import Figure, Report, Table
 from boldglm.reports.html import write_report
 from boldglm.reports.sections import (
     ShownContrast,
@@ -37,7 +37,8 @@ from boldglm.reports.sections import (
     make_section,
 )
 from boldglm.reports.storage import section_figures, section_from_dict, section_to_dict
-from boldglm.reports.trials import Backdrop, ShownTrials, draw_trials, draw_whiteness
+from boldglm.reports.trials import ShownTrials, draw_trials, draw_whiteness
+from boldglm.reports.views import SurfaceView, View, VolumeView
 
 
 class _PlotResultsInput(BaseInterfaceInputSpec):
@@ -66,18 +67,11 @@ class PlotResults(SimpleInterface):
         here = Path(runtime.cwd)
         result = read_result(Path(self.inputs.result_file))
         geometry = read_geometry(result.mask)
-        (part,) = geometry.parts()
-        on = Backdrop(geometry.read_map(result.mean), part.mask, part.affine, self.inputs.n_slices)
+        views = _views(geometry, result, self.inputs.n_slices)
         design = draw_design(self._design(result), here) if self._has("design_file") else ((), ())
-        more = _drawn_maps(result, geometry, on, here)
-        contrasts = draw_contrasts(
-            [_shown(one, geometry) for one in result.contrasts],
-            on.mask,
-            on.underlay,
-            on.affine,
-            here,
-            n_slices=on.n_slices,
-        )
+        more = _drawn_maps(result, geometry, views, here)
+        shown = [_shown(one, geometry) for one in result.contrasts]
+        contrasts = draw_contrasts(shown, views, here)
         facts = list(self.inputs.facts) if isdefined(self.inputs.facts) else []
         if result.mask_size:
             facts.append((geometry.noun.capitalize(), _size_fact(result.mask_size)))
@@ -126,25 +120,52 @@ def _size_fact(size: Mapping[str, int]) -> str:
     return f"{size['Analyzed']:,} analyzed{left_out}"
 
 
-def _drawn_maps(result: NodeResult, geometry: Geometry, on: Backdrop, here: Path):
+def _views(geometry: Geometry, result: NodeResult, n_slices: int) -> tuple[View, ...]:
+    """Say to the report where the values of a row lie."""
+    mean = geometry.read_rows([result.mean])[0]
+    views: list[View] = []
+    for part in geometry.parts():
+        if isinstance(part, GridPart):
+            underlay = np.zeros(part.mask.shape)
+            underlay[part.mask] = mean[part.columns]
+            views.append(
+                VolumeView(part.name, part.columns, part.mask, underlay, part.affine, n_slices)
+            )
+        else:
+            views.append(
+                SurfaceView(
+                    part.name,
+                    part.columns,
+                    part.mask,
+                    part.mesh_name,
+                    part.coordinates,
+                    part.triangles,
+                )
+            )
+    return tuple(views)
+
+
+def _drawn_maps(
+    result: NodeResult, geometry: Geometry, views: tuple[View, ...], here: Path
+) -> tuple[tuple[Figure, ...], tuple[Table, ...]]:
     """Draw the maps of a run as a whole that tell something at a glance."""
     figures: tuple[Figure, ...] = ()
     if "whiteness" in result.maps:
-        z = geometry.read_map(result.maps["whiteness"])
-        figures = (draw_whiteness(z, CRITICAL, on, here),)
+        z = geometry.read_rows([result.maps["whiteness"]])[0]
+        figures = draw_whiteness(z, CRITICAL, views, here)
     if "trials" not in result.maps:
         return figures, ()
     trials = read_trials(result.maps)
-    spread = geometry.read_map(result.maps["trialspread"])
+    spread = geometry.read_rows([result.maps["trialspread"]])[0]
     shown = ShownTrials(trials.trial_type, trials.variance_factor, trials.correlations, spread)
-    drawn, tables = draw_trials(shown, on, here)
+    drawn, tables = draw_trials(shown, views, here)
     return figures + drawn, tables
 
 
 def _shown(one: ContrastMaps, geometry: Geometry) -> ShownContrast:
     dof = f"{one.dof:.4g}" + (" (median over voxels)" if "dof" in one.maps else "")
     text = f"{one.dof_numerator}, {dof}" if one.test == "F" else dof
-    z = geometry.read_map(one.maps["z"])
+    z = geometry.read_rows([one.maps["z"]])[0]
     return ShownContrast(one.name, one.test, weights_text(one), text, z)
 
 

@@ -219,7 +219,13 @@ def _place_pictures(section: Mapping[str, Any], place: Place) -> tuple[dict[str,
 
     figures = [placed(one, Path(one["path"]).stem) for one in section["figures"]]
     contrasts = [
-        {**one, "map": placed(one["map"], f"contrast {camel_case(one['name'])}")}
+        {**one, "maps": [placed(each, _map_label(one["name"], each)) for each in one["maps"]]}
         for one in section["contrasts"]
     ]
     return {**section, "figures": figures, "contrasts": contrasts}, pictures
+
+
+def _map_label(contrast: str, figure: Mapping[str, Any]) -> str:
+    """Name a picture after its contrast, and the part of the brain if it shows one."""
+    part = Path(figure["path"]).stem.partition("-")[2]
+    return f"contrast {camel_case(contrast)} {part}".rstrip()

@@ -89,10 +89,10 @@ class ContrastResult:
         The display threshold, such as ``"|z| ≥ 3.09, uncorrected"``.
     dof_text : str
         Degrees of freedom, such as ``"177"`` or ``"2, 177"``.
-    map : Figure, optional
-        The thresholded map; none for surfaces.
-    peaks : Table, optional
-        Largest peaks.
+    maps : tuple of Figure
+        The thresholded map: one picture, or one for each part of the brain that has its own.
+    peaks : tuple of Table
+        Largest peaks, of each part.
     note : str, optional
         Anything a reader must know before believing this map.
     """
@@ -102,8 +102,8 @@ class ContrastResult:
     weights_text: str
     threshold_text: str
     dof_text: str
-    map: Figure | None = None
-    peaks: Table | None = None
+    maps: tuple[Figure, ...] = ()
+    peaks: tuple[Table, ...] = ()
     note: str | None = None
 
 

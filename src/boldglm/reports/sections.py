@@ -13,6 +13,7 @@ from boldglm.glm import Collinearity, Design
 from boldglm.glm.confound_names import confound_kind
 from boldglm.glm.confounds import describe_scans
 from boldglm.reports.content import ContrastResult, Fact, Figure, Section, Table, make_anchor
+from boldglm.reports.views import Shading, View, draw_on_all
 
 Z_SHOWN = 3.09  # p < .001, one-sided, uncorrected
 PREFIX = "trial_type."
@@ -20,7 +21,7 @@ PREFIX = "trial_type."
 
 @dataclass(frozen=True)
 class ShownContrast:
-    """A contrast as the report shows it; `z` has the volume's shape, 0 outside the mask."""
+    """A contrast as the report shows it; `z` has the shape (n_voxels,)."""
 
     name: str
     test: str
@@ -188,33 +189,14 @@ def _efficiency_table(numbers: Collinearity) -> Table:
 
 
 def draw_contrasts(
-    contrasts: Sequence[ShownContrast],
-    mask: np.ndarray,
-    underlay: np.ndarray,
-    affine: np.ndarray,
-    folder: Path,
-    *,
-    n_slices: int,
+    contrasts: Sequence[ShownContrast], views: tuple[View, ...], folder: Path
 ) -> tuple[ContrastResult, ...]:
     """Draw the thresholded z map of every contrast and list its peaks."""
-    from boldglm.reports import figures as draw
-    from boldglm.reports.peaks import find_peaks, peaks_table
-
     results = []
     for number, shown in enumerate(contrasts, start=1):
-        two_sided = shown.test == "t"
-        threshold_text = ("|z|" if two_sided else "z") + f" ≥ {Z_SHOWN}, uncorrected"
-        path = draw.plot_map(
-            shown.z,
-            underlay,
-            mask,
-            affine,
-            Z_SHOWN,
-            folder / f"map{number:02d}.png",
-            n_slices=n_slices,
-            two_sided=two_sided,
-        )
-        peaks = find_peaks(shown.z, affine, Z_SHOWN, two_sided=two_sided)
+        shading = Shading(Z_SHOWN, two_sided=shown.test == "t")
+        threshold_text = ("|z|" if shading.two_sided else "z") + f" ≥ {Z_SHOWN}, uncorrected"
+        path, caption = folder / f"map{number:02d}", f"z map of {shown.name}"
         results.append(
             ContrastResult(
                 shown.name,
@@ -222,8 +204,8 @@ def draw_contrasts(
                 shown.weights_text,
                 threshold_text,
                 shown.dof_text,
-                Figure(path, f"z map of {shown.name}.", f"Slices with the z map of {shown.name}."),
-                peaks_table(peaks, statistic="z", threshold_text=threshold_text),
+                draw_on_all(views, shown.z, shading, path, caption),
+                tuple(view.tabulate(shown.z, shading, threshold_text) for view in views),
             )
         )
     return tuple(results)

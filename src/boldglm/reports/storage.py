@@ -25,8 +25,8 @@ def section_from_dict(content: dict[str, Any], root: Path) -> Section:
         return ContrastResult(
             **{
                 **one,
-                "map": figure(one["map"]) if one["map"] else None,
-                "peaks": table(one["peaks"]) if one["peaks"] else None,
+                "maps": tuple(figure(each) for each in one["maps"]),
+                "peaks": tuple(table(each) for each in one["peaks"]),
             }
         )
 
@@ -44,18 +44,18 @@ def section_from_dict(content: dict[str, Any], root: Path) -> Section:
 
 def section_figures(section: Section) -> list[Figure]:
     """Return every figure of a section, maps included."""
-    maps = [one.map for one in section.contrasts if one.map is not None]
+    maps = [each for one in section.contrasts for each in one.maps]
     return [*section.figures, *maps]
 
 
 def with_figures(section: Section, paths: dict[Path, Path]) -> Section:
     """Return the section with its pictures at other paths."""
 
-    def moved(figure: Figure | None) -> Figure | None:
-        return replace(figure, path=paths[figure.path]) if figure is not None else None
+    def moved(figures: tuple[Figure, ...]) -> tuple[Figure, ...]:
+        return tuple(replace(one, path=paths[one.path]) for one in figures)
 
     return replace(
         section,
-        figures=tuple(replace(one, path=paths[one.path]) for one in section.figures),
-        contrasts=tuple(replace(one, map=moved(one.map)) for one in section.contrasts),
+        figures=moved(section.figures),
+        contrasts=tuple(replace(one, maps=moved(one.maps)) for one in section.contrasts),
     )

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from boldglm.reports.content import Figure, Table
+from boldglm.reports.views import Shading, View, draw_on_all
 
 FloatArray = NDArray[np.floating]
 
@@ -23,8 +24,8 @@ class ShownTrials:
         Variance of each estimate for white noise of variance 1.
     correlations : ndarray of shape (n_trials, n_trials)
         Between the t maps of trials, over voxels.
-    spread : ndarray of shape (n_i, n_j, n_k)
-        Standard deviation of effects within conditions, 0 outside the mask.
+    spread : ndarray of shape (n_voxels,)
+        Standard deviation of effects within conditions.
     """
 
     trial_type: tuple[str, ...]
@@ -33,18 +34,8 @@ class ShownTrials:
     spread: FloatArray
 
 
-@dataclass(frozen=True)
-class Backdrop:
-    """What maps are drawn on: mean image and mask of shape (n_i, n_j, n_k), and the affine."""
-
-    underlay: FloatArray
-    mask: NDArray[np.bool_]
-    affine: FloatArray
-    n_slices: int
-
-
 def draw_trials(
-    shown: ShownTrials, on: Backdrop, folder: Path
+    shown: ShownTrials, views: tuple[View, ...], folder: Path
 ) -> tuple[tuple[Figure, ...], tuple[Table, ...]]:
     """Draw how single trials agree and where they differ, and tabulate them by condition."""
     from boldglm.reports import figures as draw
@@ -58,25 +49,16 @@ def draw_trials(
         "them correlate.",
         "Heat map of correlations between trials, in blocks by condition.",
     )
-    inside = shown.spread[on.mask]
-    least = float(np.median(inside)) if inside.size else 0.0
-    spread = Figure(
-        draw.plot_map(
-            shown.spread,
-            on.underlay,
-            on.mask,
-            on.affine,
-            least,
-            folder / "trialspread.png",
-            n_slices=on.n_slices,
-            statistic="SD",
-            two_sided=False,
-        ),
+    least = float(np.median(shown.spread)) if shown.spread.size else 0.0
+    spread = draw_on_all(
+        views,
+        shown.spread,
+        Shading(least, statistic="SD", two_sided=False),
+        folder / "trialspread",
         "Standard deviation of single-trial effects within conditions, noise included, where it "
-        f"is above its median over voxels ({least:.3g}).",
-        "Slices with the standard deviation of single-trial effects.",
+        f"is above its median over voxels ({least:.3g})",
     )
-    return (alike, spread), (_trials_table(shown),)
+    return (alike, *spread), (_trials_table(shown),)
 
 
 def _trials_table(shown: ShownTrials) -> Table:
@@ -116,35 +98,28 @@ def _mean(values: FloatArray) -> str:
     return f"{values.mean():z.2f}".replace("-", "−") if values.size else "n/a"
 
 
-def draw_whiteness(z: FloatArray, critical: float, on: Backdrop, folder: Path) -> Figure:
+def draw_whiteness(
+    z: FloatArray, critical: float, views: tuple[View, ...], folder: Path
+) -> tuple[Figure, ...]:
     """Draw where residuals are not white.
 
     Parameters
     ----------
-    z : ndarray of shape (n_i, n_j, n_k)
-        Of the test for autocorrelation; 0 outside the mask.
+    z : ndarray of shape (n_voxels,)
+        Of the test for autocorrelation.
     critical : float
         From where a voxel is not white.
-    on : Backdrop
-        Mean image and mask.
+    views : tuple of View
+        What to draw on.
     folder : Path
-        Where the picture goes.
+        Where the pictures go.
     """
-    from boldglm.reports import figures as draw
-
-    return Figure(
-        draw.plot_map(
-            z,
-            on.underlay,
-            on.mask,
-            on.affine,
-            critical,
-            folder / "whiteness.png",
-            n_slices=on.n_slices,
-            two_sided=False,
-        ),
+    return draw_on_all(
+        views,
+        z,
+        Shading(critical, two_sided=False),
+        folder / "whiteness",
         f"Where residuals are not white after prewhitening: z ≥ {critical:.2f} (p < .01), which 1 "
         "% of voxels would reach by chance, anywhere. Large patches are where the noise model "
-        "fails.",
-        "Slices with the z map of the test for autocorrelation of residuals.",
+        "fails",
     )

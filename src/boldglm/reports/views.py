@@ -1,0 +1,229 @@
+"""What a row of values can be drawn on: slices of a volume, sides of a hemisphere, or neither."""
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from boldglm.reports.content import Figure, Table
+
+if TYPE_CHECKING:  # that module imports matplotlib
+    from boldglm.reports.surfaces import SurfaceViews
+
+FloatArray = NDArray[np.floating]
+BoolArray = NDArray[np.bool_]
+MOST_PEAKS = 10
+N_BINS = 60
+
+
+@dataclass(frozen=True)
+class Shading:
+    """From where on which statistic is colored."""
+
+    threshold: float
+    statistic: str = "z"
+    two_sided: bool = True
+
+
+@dataclass(frozen=True)
+class VolumeView:
+    """Voxels, on slices of the mean image.
+
+    Parameters
+    ----------
+    name : str
+        Which part of the values these are; empty if they are all.
+    columns : slice
+        Of a row of values.
+    mask : ndarray of bool, shape (n_i, n_j, n_k)
+        Where they lie, in the order of ``mask[mask]``.
+    underlay : ndarray of shape (n_i, n_j, n_k)
+        Mean BOLD image.
+    affine : ndarray of shape (4, 4)
+        Voxel indices to mm.
+    n_slices : int
+        At most this many.
+    """
+
+    name: str
+    columns: slice
+    mask: BoolArray
+    underlay: FloatArray
+    affine: FloatArray
+    n_slices: int
+
+    def draw(self, row: FloatArray, shading: Shading, path: Path, caption: str) -> Figure:
+        """Draw a row of values, (n_voxels,); the ending of the path is ours."""
+        from boldglm.reports import figures as draw
+
+        path = draw.plot_map(
+            self._volume(row),
+            self.underlay,
+            self.mask,
+            self.affine,
+            shading.threshold,
+            path.with_name(f"{path.name}.png"),
+            n_slices=self.n_slices,
+            statistic=shading.statistic,
+            two_sided=shading.two_sided,
+        )
+        part = f" ({self.name})" if self.name else ""
+        return Figure(path, f"{caption}{part}.", f"Slices: {caption}{part}.")
+
+    def tabulate(self, row: FloatArray, shading: Shading, threshold_text: str) -> Table:
+        """List the largest peaks."""
+        from boldglm.reports.peaks import find_peaks, peaks_table
+
+        peaks = find_peaks(
+            self._volume(row), self.affine, shading.threshold, two_sided=shading.two_sided
+        )
+        table = peaks_table(peaks, statistic=shading.statistic, threshold_text=threshold_text)
+        part = f"{self.name.capitalize()}. " if self.name else ""
+        return replace(table, caption=part + table.caption)
+
+    def _volume(self, row: FloatArray) -> FloatArray:
+        volume = np.zeros(self.mask.shape)
+        volume[self.mask] = row[self.columns]
+        return volume
+
+
+@dataclass(frozen=True)
+class SurfaceView:
+    """Vertices of a hemisphere, on its mesh if there is one.
+
+    Parameters
+    ----------
+    name : str
+        Such as ``"left hemisphere"``; empty if it is not known.
+    columns : slice
+        Of a row of values.
+    mask : ndarray of bool, shape (n_vertices,)
+        Where they lie, in the order of ``mask[mask]``.
+    mesh_name : str or None
+        What the mesh is; None if there is none, and a histogram is drawn.
+    coordinates : ndarray of shape (n_vertices, 3) or None
+        mm.
+    triangles : ndarray of int, of shape (n_triangles, 3), or None
+        Indices of vertices.
+    """
+
+    name: str
+    columns: slice
+    mask: BoolArray
+    mesh_name: str | None = None
+    coordinates: FloatArray | None = None
+    triangles: NDArray[np.integer] | None = None
+
+    def draw(self, row: FloatArray, shading: Shading, path: Path, caption: str) -> Figure:
+        """Draw a row of values, (n_vertices in the mask,); the ending of the path is ours."""
+        part = f" ({self.name})" if self.name else ""
+        if self._seen is None:
+            drawn = _histogram(row[self.columns], shading, path.with_name(f"{path.name}.svg"))
+            return Figure(
+                drawn,
+                f"{caption}{part}: distribution over vertices. No mesh with {self.mask.size} "
+                "vertices was found, so there is no picture of the surface; give one with --mesh.",
+                f"Histogram: {caption}{part}.",
+            )
+        from boldglm.reports.surfaces import plot_surface
+
+        drawn = plot_surface(
+            self._filled(row),
+            self.mask,
+            self._seen,
+            shading.threshold,
+            path.with_name(f"{path.name}.png"),
+            statistic=shading.statistic,
+            two_sided=shading.two_sided,
+            footer=f"On {self.mesh_name}. Darker: not analysed.",
+        )
+        return Figure(drawn, f"{caption}{part}.", f"Both sides of the surface: {caption}{part}.")
+
+    def tabulate(self, row: FloatArray, shading: Shading, threshold_text: str) -> Table:
+        """List the vertices with the largest values, local maxima where the mesh is known."""
+        values = self._filled(row)
+        sizes = np.abs(values) if shading.two_sided else values
+        chosen = np.flatnonzero(self.mask & (sizes >= shading.threshold))
+        what = "Largest values"
+        if self.triangles is not None:
+            around = np.concatenate([self.triangles, np.roll(self.triangles, 1, axis=1)])
+            highest = sizes.copy()
+            np.maximum.at(highest, around.ravel(), np.roll(sizes[around], 1, axis=1).ravel())
+            chosen = chosen[sizes[chosen] >= highest[chosen]]
+            what = "Local maxima"
+        first = chosen[np.argsort(-sizes[chosen], kind="stable")][:MOST_PEAKS]
+        rows = tuple((str(k), f"{values[k]:.2f}".replace("-", "−")) for k in first)
+        where = f", {self.name}" if self.name else ""
+        count = f"{what} ({len(rows)} of {chosen.size:,})"
+        return Table(
+            ("vertex", shading.statistic),
+            rows,
+            f"{count} at {threshold_text}{where}; vertices counted from 0.",
+        )
+
+    @cached_property
+    def _seen(self) -> "SurfaceViews | None":
+        if self.coordinates is None or self.triangles is None:
+            return None
+        from boldglm.reports.surfaces import see_surface
+
+        is_left = {"left hemisphere": True, "right hemisphere": False}.get(self.name)
+        return see_surface(self.coordinates, self.triangles, is_left=is_left)
+
+    def _filled(self, row: FloatArray) -> FloatArray:
+        values = np.zeros(self.mask.shape)
+        values[self.mask] = row[self.columns]
+        return values
+
+
+View = VolumeView | SurfaceView
+
+
+def draw_on_all(
+    views: tuple[View, ...], row: FloatArray, shading: Shading, path: Path, caption: str
+) -> tuple[Figure, ...]:
+    """Draw a row of values on everything it has a part on.
+
+    Parameters
+    ----------
+    views : tuple of View
+        Parts.
+    row : ndarray of shape (n_voxels,)
+        Values of all of them.
+    shading : Shading
+        Colors.
+    path : Path
+        Without ending; parts with a name append it.
+    caption : str
+        What the values are, without a full stop.
+
+    Returns
+    -------
+    tuple of Figure
+        One for each part.
+    """
+    figures = []
+    for view in views:
+        part = "".join(word.capitalize() for word in view.name.split())
+        name = f"{path.name}-{part}" if part else path.name
+        figures.append(view.draw(row, shading, path.with_name(name), caption))
+    return tuple(figures)
+
+
+def _histogram(values: FloatArray, shading: Shading, path: Path) -> Path:
+    from boldglm.reports.drawing import BLUE, RED, svg_figure
+
+    with svg_figure(path, width=5.0, height=1.8) as figure:
+        axes = figure.add_subplot()
+        finite = values[np.isfinite(values)]
+        axes.hist(finite, bins=N_BINS, color=BLUE)
+        axes.set_xlabel(shading.statistic)
+        axes.set_ylabel("vertices")
+        ends = (-shading.threshold, shading.threshold) if shading.two_sided else ()
+        for end in ends or (shading.threshold,):
+            if np.isfinite(end):
+                axes.axvline(end, color=RED, linewidth=0.8)
+    return path
