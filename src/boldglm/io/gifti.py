@@ -70,9 +70,11 @@ class GiftiArray:
         if encoding == "ASCII":
             values = np.array(self.text.split(), dtype=self.dtype)
         else:
-            values = np.frombuffer(self._bytes(encoding, expected), dtype=self.dtype)
-        if values.nbytes != expected:
-            raise ValueError(f"an array of {expected} bytes is announced, {values.nbytes} found")
+            content = self._bytes(encoding, expected)
+            if len(content) != expected:
+                found = f"{len(content)}" if len(content) < expected else "more"
+                raise ValueError(f"an array of {expected} bytes is announced, {found} found")
+            values = np.frombuffer(content, dtype=self.dtype)
         column_major = self.attributes.get("ArrayIndexingOrder") == "ColumnMajorOrder"
         return values.reshape(self.shape, order="F" if column_major else "C")
 

@@ -122,6 +122,8 @@ class Reading:
         Where temporary files lie; by default the system's folder for them.
     held_bytes : int
         Largest series that lies in memory.
+    meshes : tuple of Path
+        Surfaces to smooth along.
     """
 
     signal_scaling: str = "percent"
@@ -129,6 +131,7 @@ class Reading:
     n_threads: int = 1
     spool_folder: Path | None = None
     held_bytes: int = HELD_BYTES
+    meshes: tuple[Path, ...] = ()
 
     @property
     def folder(self) -> Path:
@@ -219,7 +222,7 @@ def _gathered_later(header: BoldHeader, wanted: BoolArray | None, reading: Readi
             np.take(volume, taken, out=series.next_row(), mode="clip")
         mean_inside = mean[mask]
     else:
-        smoother = geometry.smoother(reading.smoothing)
+        smoother = geometry.with_meshes(reading.meshes).smoother(reading.smoothing)
         series = reading.series(np.dtype(np.float32), (header.n_scans, taken.size))
         for volume in kept:
             smoother.smooth(volume[taken], out=series.next_row())
