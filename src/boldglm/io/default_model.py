@@ -1,6 +1,7 @@
 """The model that is built when the user gives none, as a valid BIDS Stats Model."""
 
-from collections.abc import Sequence
+import logging
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations
 from typing import Any
@@ -11,10 +12,12 @@ from boldglm.errors import BadDataError, nearest
 from boldglm.glm import hrf_basis, parse_contrast, parse_orthogonalization
 from boldglm.glm.contrasts import split_named_contrast
 from boldglm.io.confounds import ConfoundChoices
+from boldglm.io.derivatives import clashing_labels
 from boldglm.io.events import PREFIX
 from boldglm.io.model import DUMMY_SCANS, FD_THRESHOLD, MODEL_VERSION
 from boldglm.io.modulation import Modulator, parse_modulation, refuse_clashes
 
+logger = logging.getLogger(__name__)
 MOST_PAIRED = 5  # conditions up to which every pair gets a contrast
 FIR_SPAN = 20.0  # seconds after the onset that default FIR delays cover
 
@@ -44,6 +47,7 @@ def default_model(
     options: DefaultModelOptions,
     *,
     name: str = "default",
+    runs: Sequence[Collection[str]] | None = None,
 ) -> dict[str, Any]:
     """Build the default model of one task.
 
@@ -59,11 +63,14 @@ def default_model(
         What the user chose.
     name : str
         Name of the model, and of its file.
+    runs : sequence of collection of str, optional
+        Trial types of each selected run: conditions that no run has together are not compared
+        unless `options` say so. By default every run has all.
 
     Returns
     -------
     dict
-        Content of a BIDS Stats Model file.
+        Content of a BIDS Stats Model file; its description names what is not compared.
 
     Raises
     ------
@@ -78,20 +85,7 @@ def default_model(
     modulating = [PREFIX + one.name for one in modulators]
     columns = [name + suffix for name in variables + modulating for suffix in suffixes]
     contrasts = _contrasts(variables, modulating, suffixes, columns, options)
-    own: dict[str, Any] = {
-        "NoiseModel": options.noise_model,
-        "SignalScaling": options.signal_scaling,
-    }
-    if options.smoothing is not None:
-        own["SmoothingFWHM"] = options.smoothing
-    if modulators:
-        own["Modulators"] = [one.to_dict() for one in modulators]
-    if options.orthogonalize:
-        own["Orthogonalize"] = [_rule(text, columns) for text in options.orthogonalize]
-    if options.confounds.fd_threshold is not None:
-        own[FD_THRESHOLD] = options.confounds.fd_threshold
-    if options.confounds.dummy_scans:
-        own[DUMMY_SCANS] = options.confounds.dummy_scans
+    contrasts, apart = _of_one_run(contrasts, conditions, options, runs)
     filters = {"HighPassFilterCutoffHz": 1 / options.high_pass} if options.high_pass else {}
     run = {
         "Level": "Run",
@@ -108,7 +102,7 @@ def default_model(
             "Type": "glm",
             "X": [*columns, *options.confounds.columns, 1],
             "Options": filters,
-            "Software": {"boldglm": own},
+            "Software": {"boldglm": _software(options, modulators, columns)},
         },
         "Contrasts": contrasts,
     }
@@ -116,10 +110,62 @@ def default_model(
         "Name": name,
         "BIDSModelVersion": MODEL_VERSION,
         "Description": f"Default model of boldglm for task {task}: one regressor per trial_type, "
-        "fixed effects over runs, one-sample t over subjects.",
+        "fixed effects over runs, one-sample t over subjects." + _not_compared(apart),
         "Input": {"task": [task]},
         "Nodes": [run, _upper("Subject", ["subject", "contrast"], "meta"), _dataset()],
     }
+
+
+def _software(
+    options: DefaultModelOptions, modulators: list[Modulator], columns: list[str]
+) -> dict[str, Any]:
+    """Return what the specification has no place for."""
+    own: dict[str, Any] = {
+        "NoiseModel": options.noise_model,
+        "SignalScaling": options.signal_scaling,
+    }
+    if options.smoothing is not None:
+        own["SmoothingFWHM"] = options.smoothing
+    if modulators:
+        own["Modulators"] = [one.to_dict() for one in modulators]
+    if options.orthogonalize:
+        own["Orthogonalize"] = [_rule(text, columns) for text in options.orthogonalize]
+    if options.confounds.fd_threshold is not None:
+        own[FD_THRESHOLD] = options.confounds.fd_threshold
+    if options.confounds.dummy_scans:
+        own[DUMMY_SCANS] = options.confounds.dummy_scans
+    return own
+
+
+def _of_one_run(
+    contrasts: list[dict[str, Any]],
+    conditions: list[str],
+    options: DefaultModelOptions,
+    runs: Sequence[Collection[str]] | None,
+) -> tuple[list[dict[str, Any]], list[str]]:
+    """Take out what nobody asked for and no run can estimate; return what is left, and names."""
+    if options.contrasts is not None or runs is None:
+        return contrasts, []
+    kept, apart = [], []
+    for one in contrasts:
+        # a column is its condition, or that and a suffix or modulator: the longest name fits
+        own = {
+            max((c for c in conditions if column.startswith(PREFIX + c)), key=len)
+            for column in one["ConditionList"]
+        }
+        if any(own <= set(run) for run in runs):
+            kept.append(one)
+        else:
+            apart.append(one["Name"])
+    return kept, apart
+
+
+def _not_compared(apart: Sequence[str]) -> str:
+    if not apart:
+        return ""
+    text = f"No run has all that these would need, so they are left out: {', '.join(apart)}."
+    logger.warning("%s", text)
+    return f" {text}"
 
 
 def _upper(level: str, group_by: list[str], kind: str) -> dict[str, Any]:
@@ -209,7 +255,19 @@ def _contrasts(
     if len(variables) > 1:
         every = [column for name in variables for column in each[name]]
         contrasts.append(_contrast("any condition", every, np.eye(len(every)), "F"))
-    return contrasts
+    return _with_distinct_labels(contrasts)
+
+
+def _with_distinct_labels(contrasts: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Number contrasts whose files would have the same name, of 'go left' and 'go_left', say."""
+    names: list[str] = []
+    for one in contrasts:
+        name, number = one["Name"], 1
+        while name in names or clashing_labels([*names, name]):
+            number += 1
+            name = f"{one['Name']} ({number})"
+        names.append(name)
+    return [{**one, "Name": name} for one, name in zip(contrasts, names, strict=True)]
 
 
 def _asked(text: str, columns: list[str]) -> dict[str, Any]:

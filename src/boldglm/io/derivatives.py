@@ -4,9 +4,11 @@
 and the tests read it. No other module puts a BIDS name together.
 """
 
+import hashlib
 import json
 import re
-from collections.abc import Mapping
+import unicodedata
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +18,7 @@ from boldglm.errors import CannotWriteError
 from boldglm.io.files import write_bytes
 from boldglm.io.runs import entities_stem
 
+LONGEST_LABEL = 80  # characters: a file name has 255 for all its entities
 BIDS_VERSION = "1.10.0"
 CODE_URL = "https://github.com/boldglm/boldglm"
 BIDSIGNORE = (
@@ -154,12 +157,16 @@ def _rows(table: Mapping[str, Statistic]) -> str:
 def camel_case(name: str) -> str:
     """Turn any name into the camelCase alphanumerics that a BIDS label allows.
 
-    Operators are spelt out, so that two contrasts do not end up with one name.
+    Operators are spelt out, letters lose their accents, and those of other scripts become their
+    code points, so that two contrasts do not end up with one name; see `clashing_labels` for
+    those that do. A label of more than 80 characters ends in a digest of the name.
 
     Examples
     --------
     >>> camel_case("faces - houses"), camel_case("trial_type.go"), camel_case("A>B")
     ('facesMinusHouses', 'trialTypeGo', 'AGtB')
+    >>> camel_case("Häuser"), camel_case("面孔"), len(camel_case(300 * "x"))
+    ('Hauser', 'u9762u5b54', 80)
     """
     for symbol, word in (("-", "minus"), ("+", "plus"), (">", "gt"), ("<", "lt"), ("/", "over")):
         pattern = rf"(?<=\w){symbol}(?=\w)" if symbol == "-" else re.escape(symbol)
@@ -181,8 +188,13 @@ def node_label(name: str) -> str:
 
 
 def _joined_words(name: str) -> str:
-    first, *rest = [word for word in re.split(r"[^0-9a-zA-Z]+", name) if word] or [""]
-    return first + "".join(word[0].upper() + word[1:] for word in rest)
+    plain = "".join(map(_plain_letter, unicodedata.normalize("NFKD", name)))
+    first, *rest = [word for word in re.split(r"[^0-9a-zA-Z]+", plain) if word] or [""]
+    label = first + "".join(word[0].upper() + word[1:] for word in rest)
+    if len(label) > LONGEST_LABEL:
+        digest = hashlib.sha256(name.encode()).hexdigest()[:8]
+        label = label[: LONGEST_LABEL - len(digest)] + digest
+    return label
 
 
 def model_file_name(name: str) -> str:
@@ -194,6 +206,41 @@ def model_file_name(name: str) -> str:
     ('model-default_smdl.json', 'model-myModel_smdl.json')
     """
     return f"model-{node_label(name)}_smdl.json"
+
+
+def _plain_letter(letter: str) -> str:
+    if unicodedata.combining(letter):
+        return ""
+    return letter if letter.isascii() or not letter.isalnum() else f"u{ord(letter):04x}"
+
+
+def clashing_labels(names: Sequence[str]) -> list[tuple[str, str]]:
+    """Return pairs of contrasts whose files would have one name.
+
+    File systems that do not tell capital letters apart count.
+
+    Parameters
+    ----------
+    names : sequence of str
+        Names of contrasts, each of them once.
+
+    Returns
+    -------
+    list of (str, str)
+        Each name whose label is taken, behind the first that has it.
+
+    Examples
+    --------
+    >>> clashing_labels(["go left", "stop", "go_left", "STOP"])
+    [('go left', 'go_left'), ('stop', 'STOP')]
+    """
+    taken: dict[str, str] = {}
+    found = []
+    for name in names:
+        first = taken.setdefault(camel_case(name).casefold(), name)
+        if first != name:
+            found.append((first, name))
+    return found
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,6 @@
 """Events tables: read, checked row by row, ready for a design."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -88,6 +89,8 @@ def read_events(path: Path) -> Events:
             "are not modelled",
         )
     names = used["trial_type"].str.strip().to_numpy(dtype=object).astype(str)
+    _refuse_broken_names(path, names, used.index)
+    left_out += _repeated(path, names, onset)
     others = {
         column: used[column].to_numpy(dtype=object)
         for column in used.columns
@@ -118,12 +121,40 @@ def read_table(path: Path) -> pd.DataFrame:
         )
     except OSError as error:
         raise MissingInputError(f"{path} cannot be read: {error.strerror or error}.") from error
-    except (ValueError, UnicodeDecodeError) as error:
+    except UnicodeDecodeError as error:
         raise BadDataError(
-            f"{path.name} is not a tab-separated table with a header line: {error}."
+            f"{path.name} is not text in UTF-8 ({error.reason} at byte {error.start}). Save it "
+            "again with that encoding."
+        ) from error
+    except ValueError as error:
+        raise BadDataError(
+            f"{path.name} is not a tab-separated table with a header line: "
+            f"{str(error).strip().rstrip('.')}."
         ) from error
     table.columns = [str(column).strip() for column in table.columns]
     return table
+
+
+def _refuse_broken_names(path: Path, names: np.ndarray, index: pd.Index) -> None:
+    """Refuse names over several lines or cells, which a quote that is not closed makes."""
+    broken = np.array([any(mark in name for mark in "\t\n\r") for name in names], dtype=bool)
+    if broken.any():
+        raise BadDataError(
+            f"{path.name} has a trial_type that goes on over tabs or line ends in "
+            f'{_rows(index[broken])}, so probably a quotation mark (") that is not closed. Close '
+            "it, or leave it out."
+        )
+
+
+def _repeated(path: Path, names: np.ndarray, onset: np.ndarray) -> tuple[str, ...]:
+    """Say how many events are there more than once: they count as often, which few intend."""
+    count = len(names) - len(set(zip(names.tolist(), onset.tolist(), strict=True)))
+    if not count:
+        return ()
+    return (
+        f"{count} of {len(names)} events in {path.name} repeat one of the same trial_type and "
+        "onset: none is left out, and their responses add up",
+    )
 
 
 def _missing_column(path: Path, column: str, found: list[str]) -> str:
@@ -141,10 +172,15 @@ def _numbers(path: Path, table: pd.DataFrame, column: str) -> np.ndarray:
     if bad.any():
         found = table[column][bad].iloc[0]
         shown = "n/a" if pd.isna(found) else repr(found)
+        remedy = (
+            "Write decimals with a point."
+            if isinstance(found, str) and re.fullmatch(r"-?\d+,\d+", found.strip())
+            else f"Give the {column}, or set trial_type to n/a in rows that are not to be "
+            "modelled."
+        )
         raise BadDataError(
             f"{path.name} has {column} {shown} in {_rows(table.index[bad])}, where a number of "
-            f"seconds is needed. Give the {column}, or set trial_type to n/a in rows that are not "
-            "to be modelled."
+            f"seconds is needed. {remedy}"
         )
     return numbers
 

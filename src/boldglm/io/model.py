@@ -297,7 +297,9 @@ class _Reader:
         return ConfoundChoices(tuple(confounds), own.get(FD_THRESHOLD), own.get(DUMMY_SCANS, 0))
 
     def _contrasts(self, node: dict, model: dict) -> tuple[ContrastSpec, ...]:
-        columns = [name for name in model.get("X", []) if name != 1 and not is_pattern(name)]
+        listed = [name for name in model.get("X", []) if name != 1]
+        # a condition may be called 'go [left]'; only confounds have wildcards
+        columns = [name for name in listed if name.startswith(PREFIX) or not is_pattern(name)]
         conditions = [name for name in columns if name.startswith(PREFIX)]
         specs = []
         for index, one in enumerate(node.get("Contrasts", [])):

@@ -68,7 +68,7 @@ def parse_modulation(text: str, conditions: Sequence[str]) -> tuple[Modulator, .
         )
     found = []
     for term in columns.split("+"):
-        match = re.fullmatch(r"([^\s^@+]+)(?:\^([123]))?", term.strip())
+        match = re.fullmatch(r"([^^@+]*[^^@+\s])(?:\^([123]))?", term.strip())
         if match is None:
             raise BadDataError(
                 f"--modulate '{text}': {term.strip()!r} is no column of the events. Write 'column "

@@ -6,6 +6,7 @@ global list, which leaks in a long run and is not safe between threads.
 
 import io
 import re
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -86,9 +87,12 @@ def svg_figure(path: Path, *, width: float, height: float) -> Iterator[Figure]:
         figure = Figure(figsize=(width, height))
         yield figure
         buffer = io.StringIO()
-        figure.savefig(
-            buffer, format="svg", bbox_inches="tight", pad_inches=0.03, metadata={"Date": None}
-        )
+        with warnings.catch_warnings():
+            # text stays text, which the reader's browser has letters for
+            warnings.filterwarnings("ignore", r"Glyph .* missing from font", UserWarning)
+            figure.savefig(
+                buffer, format="svg", bbox_inches="tight", pad_inches=0.03, metadata={"Date": None}
+            )
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(_tidy_svg(buffer.getvalue()), encoding="utf-8", newline="\n")
 

@@ -22,6 +22,7 @@ from boldglm.io.confounds import (
     read_confounds,
 )
 from boldglm.io.default_model import DefaultModelOptions, default_model
+from boldglm.io.derivatives import camel_case, clashing_labels
 from boldglm.io.designs import (
     DesignChoices,
     RunTiming,
@@ -241,7 +242,14 @@ def _default(task: str, runs: Sequence[_RunRead], choice: ModelChoice, *, severa
         confounds.columns, options.high_pass, is_asked=wishes.high_pass_is_asked
     )
     options = replace(options, confounds=confounds, high_pass=high_pass)
-    content = default_model(task, found, runs[0].inputs.repetition_time, options, name=name)
+    content = default_model(
+        task,
+        found,
+        runs[0].inputs.repetition_time,
+        options,
+        name=name,
+        runs=[run.events.conditions for run in runs],
+    )
     return parse_model(content, f"model-{name}_smdl.json")
 
 
@@ -336,7 +344,12 @@ def _as_written(model: Model) -> list[dict[str, Any]]:
 
 
 def _check_contrasts(analysis: Analysis) -> None:
-    """Refuse a contrast that no run can estimate."""
+    """Refuse contrasts whose files would have one name, or that no run can estimate."""
+    for taken, second in clashing_labels([spec.name for spec in analysis.model.contrasts]):
+        raise BadDataError(
+            f"The contrasts {taken!r} and {second!r} would both be written as "
+            f"contrast-{camel_case(second)}. Rename one of them ('name = weights')."
+        )
     for spec in analysis.model.contrasts:
         able = [run for run in analysis.runs if run.numbers.estimable.get(spec.name, False)]
         if able:
