@@ -98,7 +98,7 @@ def test_the_report_shows_single_trials_and_how_they_differ(dataset, tmp_path, m
     page = (out / "sub-01.html").read_text()
     table = pd.read_csv(out / f"{RUN}_desc-trials_events.tsv", sep="\t")
     assert f"({method.upper()})" in page
-    assert "sub-01_task-cuetarget_run-1_desc-trials_stat-effect_statmap.nii.gz" in page
+    assert f"{RUN}_desc-trials_*" in page
     assert "Correlations over voxels between the t maps of single trials" in page
     assert "Standard deviation of single-trial effects within conditions" in page
     for condition, count in table.trial_type.value_counts().items():
@@ -115,3 +115,15 @@ def test_the_report_shows_single_trials_and_how_they_differ(dataset, tmp_path, m
     frame = pd.DataFrame(effect - pd.DataFrame(effect).groupby(table.trial_type).transform("mean"))
     expected = np.sqrt((frame**2).sum() / (len(table) - table.trial_type.nunique()))
     np.testing.assert_allclose(spread, expected, rtol=1e-4)
+
+
+def test_conditions_of_one_trial_have_no_spread_to_show(dataset, tmp_path):
+    for path in dataset.rglob("*_events.tsv"):
+        rows = pd.read_csv(path, sep="\t").drop_duplicates("trial_type")
+        rows.to_csv(path, sep="\t", index=False)
+
+    assert participant(dataset, tmp_path, "--single-trials", "lss", "--run-label", "1") == 0
+
+    page = (tmp_path / "sub-01.html").read_text()
+    assert "Correlations over voxels between the t maps of single trials" in page
+    assert "Standard deviation of single-trial effects" not in page

@@ -193,14 +193,12 @@ def least_squares_all(
             "counted from 0): they follow each other too closely, or are at the same time."
         )
     found = fit(bold, columns, noise=noise)
-    tested = list(found.contrasts([(f"trial {k}", row) for k, row in enumerate(units)]))
+    effect, t, dof = np.empty((3, W.shape[1], found.n_voxels))
+    tested = found.contrasts([(f"trial {k}", row) for k, row in enumerate(units)])
+    for k, one in enumerate(tested):  # one at a time: each is made when it is asked for
+        effect[k], t[k], dof[k] = one.effect, one.t, one.dof
     rows = units @ found.model.back_projection
-    return SingleTrials(
-        np.stack([one.effect for one in tested if one.effect is not None]),
-        np.stack([one.statistic for one in tested]),
-        np.stack([np.broadcast_to(one.dof, found.n_voxels) for one in tested]),
-        np.einsum("kr,kr->k", rows, rows),
-    )
+    return SingleTrials(effect, t, dof, np.einsum("kr,kr->k", rows, rows))
 
 
 def pattern_correlations(maps: FloatArray, block_size: int = 2048) -> FloatArray:

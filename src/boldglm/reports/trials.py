@@ -49,7 +49,9 @@ def draw_trials(
         "them correlate.",
         "Heat map of correlations between trials, in blocks by condition.",
     )
-    least = float(np.median(shown.spread)) if shown.spread.size else 0.0
+    if not shown.spread.any():  # no condition has two trials
+        return (alike,), (_trials_table(shown),)
+    least = float(np.median(shown.spread))
     spread = draw_on_all(
         views,
         shown.spread,

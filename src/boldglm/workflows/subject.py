@@ -157,10 +157,8 @@ def _trials_facts(inputs: RunInputs, model: Model, context: AppContext) -> list[
     if context.single_trials is None:
         return []
     place = Place.of(context.output_dir, model.run_node, inputs.entities)
-    maps = place.run_map("trialeffect").relative_to(context.output_dir)
-    text = (
-        f"{METHODS[context.single_trials]}; {maps}, a volume each, with t, table and more beside"
-    )
+    folder = place.folder.relative_to(context.output_dir).as_posix()
+    text = f"{METHODS[context.single_trials]}: {folder}/{place.stem}_desc-trials_*"
     return [("Single trials", text)]
 
 
