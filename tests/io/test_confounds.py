@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from boldglm.errors import BadDataError
-from boldglm.io.confounds import check_denoising, check_patterns, read_confounds
+from boldglm.io.confounds import check_denoising, check_patterns
+from boldglm.io.confounds_table import read_confounds
 
 
 def table(path, columns):
@@ -69,3 +70,28 @@ def test_missing_noise_components_are_said_to_come_from_another_program(tmp_path
 
     with pytest.raises(BadDataError, match=r"since version 23\.1; fMRIPost-AROMA does"):
         check_patterns(["aroma_motion_*"], [found])
+
+
+def test_columns_come_in_the_order_in_which_they_are_asked_for(tmp_path):
+    content = {name: [number, number + 0.5] for number, name in enumerate("abcdef")}
+    found = read_confounds(table(tmp_path / "a.tsv", content))
+
+    np.testing.assert_array_equal(found.values(["e", "a", "c"]), [[4, 0, 2], [4.5, 0.5, 2.5]])
+    assert found.values([]).shape == (2, 0)
+
+
+def test_a_cell_that_is_no_number_is_named_by_column_and_line(tmp_path):
+    found = read_confounds(table(tmp_path / "a.tsv", {"b": [1, 2], "a": ["n/a", "fast"]}))
+
+    with pytest.raises(BadDataError, match=r"a.tsv, column 'a', line 3: 'fast' is no number"):
+        found.values(["a", "b"])
+    np.testing.assert_array_equal(found.values(["b"])[:, 0], [1, 2])
+
+
+@pytest.mark.parametrize("rows", ["1\t2\t3\n", "1\t2\n1\t2\t3\n", "1\t2\t\n1\t2\t\n", "1\t2\n1\n"])
+def test_rows_longer_or_shorter_than_the_header_are_refused(rows, tmp_path):
+    path = tmp_path / "a.tsv"
+    path.write_text("a\tb\n" + rows)
+
+    with pytest.raises(BadDataError, match=r"a\.tsv, line [23]: [13] cells, but 2 columns"):
+        read_confounds(path)

@@ -13,7 +13,8 @@ import pytest
 from nilearn.interfaces.fmriprep import load_confounds
 
 from boldglm.glm import expand_strategies, match_columns, prepare_confounds
-from boldglm.io.confounds import ConfoundChoices, confounds_of_run, read_confounds
+from boldglm.io.confounds import ConfoundChoices, confounds_of_run
+from boldglm.io.confounds_table import read_confounds
 
 OLD, NEW = "test_desc-confounds_regressors.tsv", "test-v21_desc-confounds_timeseries.tsv"
 WITHOUT = "no_nonsteady_desc-confounds_regressors.tsv"

@@ -14,7 +14,8 @@ from nipype.interfaces.base import (
 )
 
 from boldglm.glm import Confounds, parse_orthogonalization
-from boldglm.io.confounds import ConfoundChoices, confounds_of_run, read_confounds
+from boldglm.io.confounds import ConfoundChoices, confounds_of_run
+from boldglm.io.confounds_table import read_confounds
 from boldglm.io.derivatives import sidecar
 from boldglm.io.designs import (
     DesignChoices,

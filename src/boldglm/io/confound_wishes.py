@@ -12,7 +12,8 @@ from boldglm.glm.confound_names import (
     has_cosines,
     is_pattern,
 )
-from boldglm.io.confounds import ConfoundChoices, ConfoundsTable
+from boldglm.io.confounds import ConfoundChoices
+from boldglm.io.confounds_table import ConfoundsTable
 
 
 @dataclass(frozen=True)

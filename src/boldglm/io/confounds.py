@@ -1,11 +1,9 @@
-"""Confounds tables: read, columns chosen, scans to censor found."""
+"""What of a run's confounds joins its design, and which scans are censored."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
-from pathlib import Path
+from dataclasses import dataclass, replace
 
 import numpy as np
-import pandas as pd
 
 from boldglm.errors import BadDataError, MissingInputError, nearest
 from boldglm.glm import Confounds, match_columns, prepare_confounds
@@ -16,53 +14,15 @@ from boldglm.glm.confound_names import (
     is_denoised_by_aroma,
     is_pattern,
     lacks_cosines,
-    modern_name,
 )
 from boldglm.glm.confounds import MANY_CENSORED, describe_scans
-from boldglm.io.events import read_table
-from boldglm.io.sidecars import read_object
+from boldglm.io.confounds_table import ConfoundsTable
 
 DISPLACEMENT = "framewise_displacement"
 AROMA_HINT = (
     " fMRIPrep has not written them since version 23.1; fMRIPost-AROMA does, and its table is "
     "read where its folder is given beside fMRIPrep's (-d FMRIPREP AROMA)."
 )
-
-
-@dataclass(frozen=True, eq=False)
-class ConfoundsTable:
-    """A confounds table of one run, its columns under the names of today's fMRIPrep.
-
-    `masks` tells, for CompCor columns, the mask that they are from; `explained` the share of its
-    variance that a component and those before it explain.
-    """
-
-    name: str  # of the file, or of all of them
-    cells: pd.DataFrame  # text; missing where the file has n/a
-    masks: dict[str, str] = field(default_factory=dict)
-    explained: dict[str, float] = field(default_factory=dict)
-
-    @property
-    def columns(self) -> tuple[str, ...]:
-        """Names of the columns, in the order of the file."""
-        return tuple(self.cells.columns)
-
-    def values(self, names: Sequence[str]) -> np.ndarray:
-        """Return columns as numbers, (n_scans, len(names)); NaN where the file has n/a."""
-        columns = [self._numbers(name) for name in names]
-        return np.column_stack(columns) if columns else np.zeros((len(self.cells), 0))
-
-    def _numbers(self, name: str) -> np.ndarray:
-        cells = self.cells[name]
-        numbers = pd.to_numeric(cells, errors="coerce")
-        strange = cells.notna() & numbers.isna()
-        if strange.any():
-            row = int(np.flatnonzero(strange)[0])
-            raise BadDataError(
-                f"{self.name}, column {name!r}, line {row + 2}: {cells.iloc[row]!r} is no "
-                "number. Mend the table or leave the column out."
-            )
-        return numbers.to_numpy(dtype=float)
 
 
 @dataclass(frozen=True)
@@ -81,71 +41,6 @@ class ConfoundChoices:
     def needs_table(self) -> bool:
         """Whether a run needs a confounds table."""
         return bool(self.columns) or self.fd_threshold is not None
-
-
-def read_confounds(*paths: Path) -> ConfoundsTable:
-    """Read the confounds tables of a run and, for CompCor, the JSON beside them.
-
-    Parameters
-    ----------
-    *paths : Path
-        One or more tables: one row for each scan; a name for each column. Names that fMRIPrep
-        used before version 1.2 (``RotX``, ``aCompCor00``) are changed to today's.
-
-    Returns
-    -------
-    ConfoundsTable
-        The columns of all tables, those of the first one first.
-
-    Raises
-    ------
-    MissingInputError
-        If a file cannot be read.
-    BadDataError
-        If it is not a table, two columns have the same name but not the same values, or the
-        tables have different numbers of rows.
-    """
-    tables = [_read_table(path) for path in paths]
-    cells = tables[0].cells
-    for table in tables[1:]:
-        if len(table.cells) != len(cells):
-            raise BadDataError(
-                f"{table.name} has {len(table.cells)} rows, but {tables[0].name} {len(cells)}: "
-                "tables of one run need one row for each volume. Leave one of the derivatives "
-                "out of -d, or move the table away."
-            )
-        for name in table.columns:
-            if name in cells and not table.cells[name].equals(cells[name]):
-                raise BadDataError(
-                    f"{table.name} and {tables[0].name} are tables of one run, and both have a "
-                    f"column {name!r}, with different values: rename one."
-                )
-        new = [name for name in table.columns if name not in cells]
-        cells = pd.concat([cells, table.cells[new]], axis=1)
-    return ConfoundsTable(
-        " + ".join(table.name for table in tables),
-        cells,
-        {name: mask for table in tables for name, mask in table.masks.items()},
-        {name: share for table in tables for name, share in table.explained.items()},
-    )
-
-
-def _read_table(path: Path) -> ConfoundsTable:
-    cells = read_table(path)
-    cells.columns = [modern_name(name) for name in cells.columns]
-    twice = sorted({name for name in cells.columns if list(cells.columns).count(name) > 1})
-    if twice:
-        raise BadDataError(f"{path.name} has more than one column {twice[0]!r}: rename one.")
-    sidecar = path.with_suffix(".json")
-    about = read_object(sidecar) if sidecar.is_file() else {}
-    components = {modern_name(name): one for name, one in about.items() if isinstance(one, dict)}
-    explained = {
-        name: one["CumulativeVarianceExplained"]
-        for name, one in components.items()
-        if isinstance(one.get("CumulativeVarianceExplained"), int | float)
-    }
-    masks = {name: str(one["Mask"]) for name, one in components.items() if one.get("Mask")}
-    return ConfoundsTable(path.name, cells, masks, explained)
 
 
 def confounds_of_run(
@@ -188,9 +83,9 @@ def confounds_of_run(
         reasons.setdefault(scan, []).append(f"one of the first {choices.dummy_scans}")
     if table is None:
         return prepare_confounds((), np.zeros((n_scans, 0)), reasons)
-    if len(table.cells) != n_scans:
+    if table.n_rows != n_scans:
         raise BadDataError(
-            f"{table.name} has {len(table.cells)} rows, but {run} has {n_scans} volumes: "
+            f"{table.name} has {table.n_rows} rows, but {run} has {n_scans} volumes: "
             "there must be one row for each. Is it another run's table, or was the series cut?"
         )
     _add_displaced(reasons, table, choices.fd_threshold)

@@ -1,7 +1,7 @@
 """Events tables: read, checked row by row, ready for a design."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -99,8 +99,13 @@ def read_events(path: Path) -> Events:
     return Events(onset, duration, names, left_out, others)
 
 
-def read_table(path: Path) -> pd.DataFrame:
+def read_table(
+    path: Path, places: Sequence[int] | None = None, *, n_rows: int | None = None
+) -> pd.DataFrame:
     """Read a BIDS table as text; n/a is missing, names of columns are stripped.
+
+    `places` are the columns to read, from 0, in the order of the file; by default all. `n_rows`
+    stops after so many.
 
     Raises
     ------
@@ -118,6 +123,8 @@ def read_table(path: Path) -> pd.DataFrame:
             keep_default_na=False,
             encoding="utf-8-sig",
             skipinitialspace=True,
+            usecols=places,
+            nrows=n_rows,
         )
     except OSError as error:
         raise MissingInputError(f"{path} cannot be read: {error.strerror or error}.") from error

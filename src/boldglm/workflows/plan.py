@@ -15,12 +15,11 @@ from boldglm.glm.confounds import describe_scans
 from boldglm.glm.fit import check_noise_model
 from boldglm.io.confound_wishes import ConfoundWishes, high_pass_beside
 from boldglm.io.confounds import (
-    ConfoundsTable,
     check_denoising,
     check_patterns,
     confounds_of_run,
-    read_confounds,
 )
+from boldglm.io.confounds_table import ConfoundsTable, read_confounds
 from boldglm.io.default_model import DefaultModelOptions, default_model
 from boldglm.io.derivatives import camel_case, clashing_labels
 from boldglm.io.designs import (
