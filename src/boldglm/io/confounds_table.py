@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from boldglm.errors import BadDataError
+from boldglm.errors import BadDataError, MissingInputError
 from boldglm.glm.confound_names import modern_name
 from boldglm.io.events import read_table
 from boldglm.io.sidecars import read_object
@@ -106,7 +106,8 @@ def read_confounds(*paths: Path) -> ConfoundsTable:
 
 
 def _read_one(path: Path) -> ConfoundsTable:
-    names = [modern_name(name) for name in read_table(path, n_rows=0).columns]
+    header, n_rows = _outline(path)
+    names = [modern_name(name) for name in header]
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         raise BadDataError(f"{path.name} has more than one column {twice[0]!r}: rename one.")
@@ -120,24 +121,32 @@ def _read_one(path: Path) -> ConfoundsTable:
     }
     masks = {name: str(one["Mask"]) for name, one in components.items() if one.get("Mask")}
     places = {name: (path, place) for place, name in enumerate(names)}
-    return ConfoundsTable(path.name, _n_rows(path, len(names)), places, masks, explained)
+    return ConfoundsTable(path.name, n_rows, places, masks, explained)
 
 
-def _n_rows(path: Path, n_columns: int) -> int:
-    """Count the rows; refuse one that is longer or shorter, of which pandas would read a part."""
-    n_rows = -1  # less the header
-    with path.open(encoding="utf-8-sig") as lines:
-        for number, line in enumerate(lines, start=1):
-            if not line.strip("\n"):
-                continue
-            n_rows += 1
-            n_cells = line.count("\t") + 1
-            if n_cells != n_columns:
-                raise BadDataError(
-                    f"{path.name}, line {number}: {n_cells} cells, but {n_columns} columns in the "
-                    "header. Was the table cut off, or edited?"
-                )
-    return n_rows
+def _outline(path: Path) -> tuple[list[str], int]:
+    """Return the header and the number of rows, which must be as long as the header.
+
+    Not by pandas, which takes ten times as long and reads a part of rows that are longer.
+    """
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except OSError as error:
+        raise MissingInputError(f"{path} cannot be read: {error.strerror or error}.") from error
+    except UnicodeDecodeError as error:
+        raise BadDataError(f"{path.name} is no text in UTF-8: {error}.") from error
+    rows = [(number, line) for number, line in enumerate(lines, start=1) if line]
+    if not rows:
+        raise BadDataError(f"{path.name} is empty: it needs a header and a row for each scan.")
+    n_columns = rows[0][1].count("\t") + 1
+    for number, line in rows:
+        n_cells = line.count("\t") + 1
+        if n_cells != n_columns:
+            raise BadDataError(
+                f"{path.name}, line {number}: {n_cells} cells, but {n_columns} columns in the "
+                "header. Was the table cut off, or edited?"
+            )
+    return [name.strip().strip('"') for name in rows[0][1].split("\t")], len(rows) - 1
 
 
 def _cells(path: Path, place: int) -> pd.Series:

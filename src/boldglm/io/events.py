@@ -99,13 +99,10 @@ def read_events(path: Path) -> Events:
     return Events(onset, duration, names, left_out, others)
 
 
-def read_table(
-    path: Path, places: Sequence[int] | None = None, *, n_rows: int | None = None
-) -> pd.DataFrame:
+def read_table(path: Path, places: Sequence[int] | None = None) -> pd.DataFrame:
     """Read a BIDS table as text; n/a is missing, names of columns are stripped.
 
-    `places` are the columns to read, from 0, in the order of the file; by default all. `n_rows`
-    stops after so many.
+    `places` are the columns to read, from 0; they come in the order of the file. By default all.
 
     Raises
     ------
@@ -124,7 +121,6 @@ def read_table(
             encoding="utf-8-sig",
             skipinitialspace=True,
             usecols=places,
-            nrows=n_rows,
         )
     except OSError as error:
         raise MissingInputError(f"{path} cannot be read: {error.strerror or error}.") from error

@@ -84,6 +84,7 @@ def _configure(workflow: Workflow, how: Execution) -> None:
         "execution": {
             "poll_sleep_duration": POLL_SECONDS,
             "crashfile_format": "txt",
+            "create_report": "false",  # of each node, in a folder that is removed
             "crashdump_dir": str(how.log_dir),
             "stop_on_first_crash": str(how.stop_on_first_crash).lower(),
             "check_version": "false",

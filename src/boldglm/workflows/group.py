@@ -192,7 +192,7 @@ def _add_report(
             methods=methods,
             references=list(dict.fromkeys(cited)),
             command=context.command,
-            versions=versions(),
+            versions=list(versions()),
         ),
         name="write_report",
     )

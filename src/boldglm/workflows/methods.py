@@ -1,6 +1,7 @@
 """The methods paragraph and what the report says of a model."""
 
 import platform
+from functools import cache
 from importlib.metadata import version
 
 from boldglm._version import __version__
@@ -151,11 +152,12 @@ def references(model: Model) -> list[str]:
     return [REFERENCES[key] for key in [*keys, "meier", "bids", "pybids", "nipype"]]
 
 
-def versions() -> list[tuple[str, str]]:
+@cache  # a look-up takes milliseconds, and every report needs it
+def versions() -> tuple[tuple[str, str], ...]:
     """Versions of the software that computed the results."""
     names = ("numpy", "scipy", "nibabel", "nipype", "pybids", "pandas", "matplotlib")
     found = [(name, version(name)) for name in names]
-    return [("boldglm", __version__), ("Python", platform.python_version()), *found]
+    return (("boldglm", __version__), ("Python", platform.python_version()), *found)
 
 
 def _short(name: str) -> str:

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -65,11 +66,18 @@ class Analysis:
     @property
     def subjects(self) -> tuple[str, ...]:
         """Labels of the participants, in order."""
-        return tuple(dict.fromkeys(run.inputs.subject for run in self.runs))
+        return tuple(self._by_subject)
 
     def of_subject(self, subject: str) -> tuple[RunPlan, ...]:
         """Runs of one participant."""
-        return tuple(run for run in self.runs if run.inputs.subject == subject)
+        return self._by_subject.get(subject, ())
+
+    @cached_property
+    def _by_subject(self) -> dict[str, tuple[RunPlan, ...]]:
+        found: dict[str, list[RunPlan]] = {}
+        for run in self.runs:
+            found.setdefault(run.inputs.subject, []).append(run)
+        return {subject: tuple(runs) for subject, runs in found.items()}
 
 
 @dataclass(frozen=True)
@@ -390,9 +398,3 @@ def _check_grids(analysis: Analysis) -> None:
                 f"So the runs of sub-{subject} cannot be combined voxel by voxel. Resample them "
                 "to one grid, or choose with --session-label or --run-label.",
             )
-
-
-def with_fresh_fingerprints(analysis: Analysis, stamp: str) -> Analysis:
-    """Return the same analysis under fingerprints that no finished record has."""
-    runs = tuple(replace(run, fingerprint=f"{run.fingerprint}-{stamp}") for run in analysis.runs)
-    return replace(analysis, runs=runs)

@@ -66,13 +66,10 @@ def init_boldglm_wf(
     """
     workflow = Workflow(name=name)
     subjects = list(dict.fromkeys(one for analysis in analyses for one in analysis.subjects))
-    n_runs = 0
-    for subject in subjects:
-        subject_wf, to_fit = init_subject_wf(subject, analyses, context)
-        n_runs += to_fit
-        if subject_wf is not None:
-            workflow.add_nodes([subject_wf])
-    return (workflow if workflow.list_node_names() else None), n_runs
+    built = [init_subject_wf(subject, analyses, context) for subject in subjects]
+    to_run = [subject_wf for subject_wf, _ in built if subject_wf is not None]
+    workflow.add_nodes(to_run)  # at once: each call looks at every node that is there
+    return (workflow if to_run else None), sum(to_fit for _, to_fit in built)
 
 
 def init_subject_wf(
@@ -343,7 +340,7 @@ def _add_report(
             methods=methods,
             references=list(dict.fromkeys(cited)),
             command=context.command,
-            versions=versions(),
+            versions=list(versions()),
         ),
         name="write_report",
     )
