@@ -101,6 +101,33 @@ def test_degrees_of_freedom_follow_from_how_the_variance_changes_with_the_coeffi
             np.testing.assert_allclose(tested.dof[voxel], 2 / (2 / found.dof + spread), rtol=1e-5)
 
 
+def test_degrees_of_freedom_in_several_directions_are_those_of_dense_matrices():
+    X = a_design(120)
+    found = fit(noise_of([0.5, -0.3], 30, n_scans=120), X, noise="ar2")
+    U, estimates = found.model.basis, found.estimates
+    rows = np.random.default_rng(0).normal(size=(3, U.shape[1]))
+
+    moments = estimates.contrast_moments(rows)
+
+    def covariance(z, noise):
+        precision = np.linalg.inv(covariance_of(partial_to_ar(np.tanh(z[:, np.newaxis])), len(U)))
+        inverse = np.linalg.inv(U.T @ precision @ U)
+        left = precision - precision @ U @ inverse @ U.T @ precision
+        return np.trace(left @ noise) * rows @ inverse @ rows.T
+
+    for voxel in (0, 15):
+        ar = found.ar[:, [voxel]]
+        z, noise = np.arctanh(ar_to_partial(ar))[:, 0], covariance_of(ar, len(U))
+        values, vectors = np.linalg.eigh(covariance(z, noise))
+        slopes = [
+            np.diag(vectors.T @ (covariance(z + h, noise) - covariance(z - h, noise)) @ vectors)
+            / (2e-4 * values)
+            for h in 1e-4 * np.eye(2)
+        ]
+        spread = np.einsum("pa,pr,ra->a", slopes, estimates.z_covariance, slopes)
+        np.testing.assert_allclose(moments.dofs[voxel], 2 / (2 / found.dof + spread), rtol=1e-4)
+
+
 def test_f_of_one_row_is_the_square_of_t():
     X = a_design()
     found = fit(noise_of([0.5, -0.3], 20), X, noise="ar3")
