@@ -252,7 +252,7 @@ def test_output_without_series_is_refused_in_words(level, dataset):
             path.with_name(f"{stem}_desc-coreg_boldref.nii.gz").touch()
             path.with_name(f"{stem}_from-boldref_to-T1w_mode-image_xfm.txt").touch()
 
-    with pytest.raises(MissingInputError, match="no preprocessed volumes") as refused:
+    with pytest.raises(MissingInputError, match="no preprocessed series") as refused:
         runs_of(dataset)
 
     assert ("--level minimal" in str(refused.value)) == (level == "minimal")

@@ -119,7 +119,7 @@ def _model_choice(options: argparse.Namespace) -> ModelChoice:
         dummy_scans=None if dummy_scans in (None, "auto") else dummy_scans,
         high_pass_is_asked=options.high_pass is not None,
     )
-    return ModelChoice(file, defaults, options.mask, confounds)
+    return ModelChoice(file, defaults, options.mask, confounds, tuple(options.mesh or ()))
 
 
 def _tuple(values: Sequence | None) -> tuple | None:

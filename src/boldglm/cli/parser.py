@@ -284,6 +284,14 @@ def _add_fit(parser: argparse.ArgumentParser) -> None:
         help="brain mask on the grid of the BOLD runs (default: computed from each run)",
     )
     group.add_argument(
+        "--mesh",
+        type=Path,
+        nargs="+",
+        metavar="FILE",
+        help="surfaces (.surf.gii, or FreeSurfer's such as lh.white) of series on the cortex: to "
+        "smooth along, and to draw on (default: what is found in the derivatives)",
+    )
+    group.add_argument(
         "--signal-scaling",
         choices=SIGNAL_SCALINGS,
         help="percent of each voxel's mean, or none: the units of the file (default: percent)",

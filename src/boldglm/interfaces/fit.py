@@ -8,6 +8,7 @@ import numpy as np
 from nipype.interfaces.base import (
     BaseInterfaceInputSpec,
     File,
+    InputMultiPath,
     OutputMultiPath,
     SimpleInterface,
     TraitedSpec,
@@ -30,6 +31,7 @@ class _FitGLMInput(BaseInterfaceInputSpec):
     bold_file = File(exists=True, mandatory=True, desc="4-D BOLD series")
     design_file = File(exists=True, mandatory=True, desc="design matrix as BuildDesign writes it")
     mask_file = File(exists=True, desc="brain mask (default: computed from the series)")
+    mesh_files = InputMultiPath(File(exists=True), desc="surfaces to smooth along")
     noise_model = traits.Str("auto", usedefault=True, desc="as for boldglm.glm.fit")
     signal_scaling = traits.Enum("percent", "none", usedefault=True, desc="unit of the effects")
     smoothing = traits.Range(
@@ -75,6 +77,7 @@ class FitGLM(SimpleInterface):
             smoothing=inputs.smoothing if isdefined(inputs.smoothing) else None,
             n_threads=inputs.n_threads,
             spool_folder=here,
+            meshes=_paths(self.inputs.mesh_files),
         )
         run = load_run(Path(inputs.bold_file), mask_file, reading)
         design = read_design(Path(inputs.design_file))
@@ -115,6 +118,10 @@ class FitGLM(SimpleInterface):
         return write_single_trials(run, events, design, choices, here)
 
 
+def _paths(given) -> tuple[Path, ...]:
+    return tuple(Path(path) for path in given) if isdefined(given) else ()
+
+
 def _repetition_time(design: Design) -> float:
     first, *_, last = design.frame_times
     return round(float(last - first) / (design.n_scans - 1), 6)
@@ -124,6 +131,7 @@ class _EstimateContrastsInput(BaseInterfaceInputSpec):
     fit_file = File(exists=True, mandatory=True, desc="as FitGLM writes it")
     mask_file = File(exists=True, mandatory=True, desc="voxels that were fitted")
     mean_file = File(exists=True, mandatory=True, desc="mean image, kept with the result")
+    mesh_files = InputMultiPath(File(exists=True), desc="surfaces to draw on, kept likewise")
     contrasts = traits.List(
         traits.Any,
         mandatory=True,
@@ -174,7 +182,13 @@ class EstimateContrasts(SimpleInterface):
             run_maps["dof"] = fewest_dof(result, Path(runtime.cwd))
         white = self.inputs.whiteness if isdefined(self.inputs.whiteness) else {}
         size = self.inputs.mask_size if isdefined(self.inputs.mask_size) else {}
-        result = replace(result, maps=run_maps, whiteness=white, mask_size=size)
+        result = replace(
+            result,
+            maps=run_maps,
+            whiteness=white,
+            mask_size=size,
+            meshes=_paths(self.inputs.mesh_files),
+        )
         self._results = result_files(result, Path(runtime.cwd))
         return runtime
 

@@ -28,6 +28,7 @@ from boldglm.io.run_maps import CRITICAL, whiteness_fact
 from boldglm.io.trials import read_trials
 from boldglm.io.writing import NodeDetails, NodeFiles, write_derivatives
 from boldglm.reports.content import Figure, Report, Table
+from boldglm.reports.hemispheres import join_hemispheres
 from boldglm.reports.html import write_report
 from boldglm.reports.sections import (
     ShownContrast,
@@ -66,7 +67,9 @@ class PlotResults(SimpleInterface):
     def _run_interface(self, runtime):
         here = Path(runtime.cwd)
         result = read_result(Path(self.inputs.result_file))
-        geometry = read_geometry(result.mask)
+        # pictures do without surfaces that have gone since
+        meshes = [path for path in result.meshes if path.is_file()]
+        geometry = read_geometry(result.mask).with_meshes(meshes)
         views = _views(geometry, result, self.inputs.n_slices)
         design = draw_design(self._design(result), here) if self._has("design_file") else ((), ())
         more = _drawn_maps(result, geometry, views, here)
@@ -226,6 +229,13 @@ class WriteDerivatives(SimpleInterface):
         return runtime
 
 
+def _but_hemisphere(record: Record) -> tuple[object, str]:
+    """Return what both hemispheres of a result have in common, and which one it is."""
+    entities = dict(record.entities)
+    side = entities.pop("hemi", "")
+    return (record.node, tuple(entities.items())), side
+
+
 class _WriteReportInput(BaseInterfaceInputSpec):
     record_files = InputMultiPath(
         File(exists=True), mandatory=True, desc="records in the order of the sections"
@@ -255,10 +265,10 @@ class WriteReport(SimpleInterface):
     def _run_interface(self, runtime):
         inputs = self.inputs
         root = Path(inputs.output_dir)
-        sections = [
-            section_from_dict(Record.read(Path(path), root).section, root)
-            for path in inputs.record_files
-        ]
+        records = [Record.read(Path(path), root) for path in inputs.record_files]
+        sections = join_hemispheres(
+            [(_but_hemisphere(one), section_from_dict(one.section, root)) for one in records]
+        )
         if len(sections) > 1:
             sections = [replace(sections[0], is_open=True), *sections[1:]]
         report = Report(

@@ -186,6 +186,7 @@ def combine_runs(results: Sequence[NodeResult], labels: Sequence[str], folder: P
         tuple(done),
         tuple(notes),
         mask_size=common.size,
+        meshes=results[0].meshes,
     )
 
 
@@ -226,7 +227,14 @@ def one_sample_over_subjects(
         tested = one_sample_t(effects, name=name)
         done.append(_write_maps(_scaled(tested), list(having), geometry, folder))
     means = _mean_image([result.mean for result in results], geometry, folder)
-    return NodeResult(common.mask_file, means, tuple(done), tuple(notes), mask_size=common.size)
+    return NodeResult(
+        common.mask_file,
+        means,
+        tuple(done),
+        tuple(notes),
+        mask_size=common.size,
+        meshes=results[0].meshes,
+    )
 
 
 def weights_text(one: ContrastMaps) -> str:

@@ -104,7 +104,8 @@ Files of a node lie in `node-<node>/sub-<label>/[ses-<label>/]func/`, those of t
 |---|---|
 {files}
 
-Images keep the kind of the series: `.nii.gz` of volumes. Maps are
+Images keep the kind of the series: `.nii.gz` of volumes; `.shape.gii` of surfaces, `.func.gii`
+of their series; `.dscalar.nii` of CIFTI, `.dtseries.nii` of its series. Maps are
 `..._contrast-<contrast>_stat-<label>_statmap.nii.gz`, float32, zero outside the mask, each with a
 JSON sidecar: exact contrast name and weights, test, degrees of freedom, unit, model,
 noise model, HRF, sources, mask, design and software version.

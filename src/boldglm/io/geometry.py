@@ -175,6 +175,16 @@ class Geometry(ABC):
         """
         return everything(self.shape)
 
+    def check_smoothing(self, fwhm: float) -> None:  # noqa: ARG002 - a volume can always be
+        """Refuse, before anything is fitted, a smoothing for which something is missing.
+
+        Raises
+        ------
+        BadDataError
+            With what is missing.
+        """
+        return
+
     @abstractmethod
     def smoother(self, fwhm: float) -> Smoother:
         """Return what smooths by a Gaussian of a full width at half maximum in mm.

@@ -1,7 +1,7 @@
 """Meshes of the cortex: GIFTI surfaces, and those of FreeSurfer's own format."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -69,6 +69,38 @@ def read_mesh(path: Path) -> Mesh:
             "with points and triangles, such as hemi-L_midthickness.surf.gii."
         )
     return _checked(path, kind, structure, found[POINTS], found[TRIANGLES])
+
+
+def find_meshes(root: Path, series: Path, entities: Mapping[str, str]) -> tuple[Path, ...]:
+    """Find surfaces that a series on the cortex may lie on; those of a volume are not looked for.
+
+    They are the participant's in the ``anat`` folders of the derivatives, and of a template of
+    FreeSurfer in its ``sourcedata/freesurfer``, where fMRIPrep leaves it.
+
+    Parameters
+    ----------
+    root : Path
+        Derivative dataset.
+    series : Path
+        File of the series.
+    entities : mapping of str to str
+        Of the series.
+
+    Returns
+    -------
+    tuple of Path
+        Perhaps of either hemisphere, and of several kinds.
+    """
+    if not series.name.endswith((".func.gii", ".dtseries.nii")):
+        return ()
+    space, subject = entities.get("space", ""), root / f"sub-{entities['sub']}"
+    native = sorted([*subject.glob("anat/*.surf.gii"), *subject.glob("ses-*/anat/*.surf.gii")])
+    own = [path for path in native if entities_of(path.name).get("space", space) == space]
+    if not space.startswith("fsaverage"):
+        return tuple(own)
+    folder = root / "sourcedata" / "freesurfer" / space / "surf"
+    template = [path for path in folder.glob("[lr]h.*") if mesh_kind(path) in (*SHOWN, *MEASURED)]
+    return (*own, *sorted(template))
 
 
 def choose_mesh(

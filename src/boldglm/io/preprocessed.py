@@ -14,8 +14,9 @@ from boldglm.io.derivative_datasets import Derivative
 from boldglm.io.runs import RUN_KEYS, entities_of
 from boldglm.io.sidecars import suffix_of
 
-SPACE_KEYS = ("space", "cohort", "res")
+SPACE_KEYS = ("space", "cohort", "res", "den")
 VOLUMES = ("nii", "nii.gz")
+SURFACES = ("func.gii", "dtseries.nii")  # fMRIPrep writes them without desc
 OWN_SPACE = "func"  # what fMRIPrep calls the grid of the run itself
 PREPROCESSED = "preproc"  # the kind of series (its desc) that is taken where there are several
 _KIND_KEYS = ("desc", "variant")  # the second until fMRIPrep 1.1
@@ -160,7 +161,8 @@ def refuse_repeated(images: Sequence[PreprocessedImage]) -> None:
     """Refuse a run that several series claim to be."""
     seen: dict[frozenset, PreprocessedImage] = {}
     for image in images:
-        first = seen.setdefault(_run_of(image.entities), image)
+        side = {("hemi", image.entities.get("hemi", ""))}  # of a surface, which has two files
+        first = seen.setdefault(_run_of(image.entities) | side, image)
         if first is not image:
             raise NothingSelectedError(
                 f"{first.path} and {image.path} are the same run preprocessed twice. Choose one "
@@ -209,7 +211,8 @@ def _sorted_out(folder: Path, subject: str) -> _Folder:
         if entities.get("sub") != subject or "task" not in entities:
             continue  # a name that says nothing of whose run it is
         suffix, desc = suffix_of(name), entities.get("desc", "")
-        if extension in VOLUMES and ((suffix == "bold" and desc) or suffix == "preproc"):
+        is_volume = extension in VOLUMES and ((suffix == "bold" and desc) or suffix == "preproc")
+        if is_volume or (extension in SURFACES and suffix == "bold"):
             files.series.append(folder / name)
         elif extension in VOLUMES and (suffix, desc) in (("mask", "brain"), ("brainmask", "")):
             files.masks[_grid_of(entities)] = folder / name
@@ -270,18 +273,12 @@ def _no_series(derivatives: Sequence[Derivative], subject: str) -> str:
         for folder in _func_folders(top)
         for path in sorted(folder.iterdir())
     ]
-    surfaces = [name for name in names if name.endswith((".func.gii", ".dtseries.nii"))]
     whom = "" if subject == "*" else f" of sub-{subject}"
     text = (
-        f"{', '.join(str(one.path) for one in derivatives)} has no preprocessed volumes{whom} "
-        "(*_desc-preproc_bold.nii.gz)"
+        f"{', '.join(str(one.path) for one in derivatives)} has no preprocessed series{whom} "
+        "(*_desc-preproc_bold.nii.gz, *_bold.func.gii or *_bold.dtseries.nii)"
     )
-    if surfaces:
-        text += (
-            f", only surfaces such as {surfaces[0]}, which this version does not fit. Run "
-            "fMRIPrep with a volume in --output-spaces"
-        )
-    elif names:
+    if names:
         text += (
             f", but other files such as {names[0]}. fMRIPrep writes none with --level minimal or "
             "resampling: run it again with --level full"

@@ -16,6 +16,7 @@ from boldglm.errors import (
 )
 from boldglm.io.derivative_datasets import Derivative, find_derivatives
 from boldglm.io.layout import RawDataset, long_entities
+from boldglm.io.meshes import find_meshes
 from boldglm.io.preprocessed import (
     PreprocessedImage,
     choose_series,
@@ -40,6 +41,7 @@ class RunFiles:
     sources: tuple[str, ...]
     mask: Path | None = None
     confounds: tuple[Path, ...] = ()
+    meshes: tuple[Path, ...] = ()
     kind: str = ""  # the label of its desc, if it is preprocessed
     derivatives: str = ""  # the pipeline that preprocessed the run, and its folder
 
@@ -202,6 +204,7 @@ def _files_of_run(
         extra = {
             "mask": series.mask,
             "confounds": series.confounds,
+            "meshes": find_meshes(series.derivative.path, series.path, series.entities),
             "kind": series.kind,
             "derivatives": f"{series.derivative.pipeline} ({series.derivative.path})",
         }

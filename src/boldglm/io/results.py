@@ -44,6 +44,7 @@ class NodeResult:
     contrasts: tuple[ContrastMaps, ...]
     left_out: tuple[str, ...] = ()
     maps: Mapping[str, Path] = field(default_factory=dict)  # of the run as a whole
+    meshes: tuple[Path, ...] = ()  # to draw maps on; files of the inputs
     whiteness: Mapping[str, float] = field(default_factory=dict)  # as `write_run_maps` says
     mask_size: Mapping[str, int] = field(default_factory=dict)  # voxels: Analyzed, LeftOut
 
@@ -57,6 +58,7 @@ class NodeResult:
             "Mask": shown(self.mask),
             "Mean": shown(self.mean),
             "LeftOut": list(self.left_out),
+            "Meshes": [str(path) for path in self.meshes],
             "Maps": {label: shown(path) for label, path in self.maps.items()},
             "Whiteness": dict(self.whiteness),
             "MaskSize": dict(self.mask_size),
@@ -81,6 +83,7 @@ class NodeResult:
             mask=base / content["Mask"],
             mean=base / content["Mean"],
             left_out=tuple(content["LeftOut"]),
+            meshes=tuple(Path(path) for path in content.get("Meshes", ())),
             maps={label: base / path for label, path in content.get("Maps", {}).items()},
             whiteness=content.get("Whiteness", {}),
             mask_size=content.get("MaskSize", {}),

@@ -5,7 +5,8 @@ from pathlib import Path
 
 # The order in which BIDS writes entities in file names.
 ENTITY_ORDER = (
-    *("sub", "ses", "task", "acq", "ce", "rec", "dir", "run", "echo", "space", "cohort", "res"),
+    *("sub", "ses", "task", "acq", "ce", "rec", "dir", "run", "echo", "hemi", "space", "cohort"),
+    *("res", "den"),
 )
 RUN_KEYS = ("sub", "ses", "task", "acq", "ce", "rec", "dir", "run")  # what tells runs apart
 
@@ -27,6 +28,7 @@ class RunInputs:
     sources: tuple[str, ...]  # BIDS URIs of what the run was made from
     mask: Path | None = None  # None: computed from the series
     confounds: tuple[Path, ...] = ()  # tables, a row for each volume
+    meshes: tuple[Path, ...] = ()  # surfaces of the cortex that may fit the series
     kind: str = ""  # the label of its desc, if it is preprocessed
     derivatives: str = ""  # the pipeline that preprocessed the run, and its folder
 
@@ -52,6 +54,7 @@ class RunInputs:
             **asdict(self),
             **{key: None if path is None else str(path) for key, path in paths.items()},
             "confounds": [str(path) for path in self.confounds],
+            "meshes": [str(path) for path in self.meshes],
         }
 
 

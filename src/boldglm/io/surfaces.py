@@ -75,6 +75,10 @@ class Hemisphere(Geometry):
         found.check_same(path.name, self, "the images that it is compared with")
         return values
 
+    def check_smoothing(self, fwhm: float) -> None:
+        """Look for the mesh."""
+        self.smoother(fwhm)
+
     def smoother(self, fwhm: float) -> Smoother:
         """Smooth along the surface."""
         mesh = choose_mesh(self.meshes, MEASURED, self.structure, self.n_vertices)

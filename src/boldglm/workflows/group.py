@@ -58,8 +58,7 @@ def plan_group(output_dir: Path, subjects: Sequence[str] = ()) -> tuple[GroupPla
             f"{output_dir} has no models/model-*_smdl.json: run the participant level into this "
             "folder first."
         )
-    found = [_plan_model(output_dir, file, subjects) for file in files]
-    plans = [plan for plan in found if plan is not None]
+    plans = [plan for file in files for plan in _plan_model(output_dir, file, subjects)]
     if not plans:
         raise MissingInputError(
             f"{output_dir} has no finished subject"
@@ -69,12 +68,12 @@ def plan_group(output_dir: Path, subjects: Sequence[str] = ()) -> tuple[GroupPla
     return tuple(plans)
 
 
-def _plan_model(output_dir: Path, file: Path, subjects: Sequence[str]) -> GroupPlan | None:
+def _plan_model(output_dir: Path, file: Path, subjects: Sequence[str]) -> list[GroupPlan]:
+    """Plan one group of subjects, or one for each hemisphere where these have their own files."""
     model = read_model(file)
     if model.dataset_node is None:
-        return None
-    wanted = f"bids::models/{file.name}"
-    chosen: dict[str, tuple[Path, Record]] = {}
+        return []
+    found: dict[str, dict[str, tuple[Path, Record]]] = {}
     for path in sorted(
         (output_dir / "logs" / "records").glob(
             f"node-{node_label(str(model.subject_node))}_*.json"
@@ -82,16 +81,22 @@ def _plan_model(output_dir: Path, file: Path, subjects: Sequence[str]) -> GroupP
     ):
         record = Record.read(path, output_dir)
         label = record.entities["sub"]
+        wanted = f"bids::models/{file.name}"
         if (subjects and label not in subjects) or not record.files or not _is_of(record, wanted):
             continue
+        chosen = found.setdefault(record.entities.get("hemi", ""), {})
         if label in chosen:
             raise BadDataError(
                 f"sub-{label} has two results for {file.name}: {chosen[label][0].name} and "
                 f"{path.name}. Remove the outdated one from logs/records."
             )
         chosen[label] = (path, record)
-    if not chosen:
-        return None
+    return [_plan_of(model, chosen, output_dir, file) for chosen in found.values()]
+
+
+def _plan_of(
+    model: Model, chosen: dict[str, tuple[Path, Record]], output_dir: Path, file: Path
+) -> GroupPlan:
     if len(chosen) < 2:
         raise BadDataError(
             f"The group level needs at least two subjects; {output_dir} has one for {file.name} "
@@ -189,7 +194,7 @@ def _add_report(
             title="Group",
             subtitle="One-sample t tests over participants",
             left_out=list(context.left_out),
-            methods=methods,
+            methods=list(dict.fromkeys(methods)),
             references=list(dict.fromkeys(cited)),
             command=context.command,
             versions=list(versions()),

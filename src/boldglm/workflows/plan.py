@@ -58,7 +58,7 @@ class RunPlan:
 
 @dataclass(frozen=True)
 class Analysis:
-    """A model and the runs of its task."""
+    """A model and the runs of its task; of one hemisphere, where each has its own files."""
 
     model: Model
     runs: tuple[RunPlan, ...]
@@ -88,6 +88,7 @@ class ModelChoice:
     options: DefaultModelOptions
     mask: Path | None = None
     confounds: ConfoundWishes = field(default_factory=ConfoundWishes)
+    meshes: tuple[Path, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -119,7 +120,7 @@ def make_plan(files: Sequence[RunFiles], choice: ModelChoice) -> tuple[Analysis,
     BadDataError
         With file, finding and remedy, for the first thing that cannot be analysed.
     """
-    runs = [_read_run(one, choice.mask) for one in files]
+    runs = [_read_run(one, choice) for one in files]
     tasks = list(dict.fromkeys(run.inputs.task for run in runs))
     if choice.file is not None:
         model = read_model(choice.file)
@@ -130,17 +131,22 @@ def make_plan(files: Sequence[RunFiles], choice: ModelChoice) -> tuple[Analysis,
         if choice.file is None:
             model = _default(task, own, choice, several=len(tasks) > 1)
         check_patterns(model.confounds.columns, [run.table for run in own if run.table])
-        analysis = Analysis(model, tuple(_plan_run(run, model) for run in own))
-        _check_contrasts(analysis)
-        _check_grids(analysis)
-        analyses.append(analysis)
+        planned = [_plan_run(run, model) for run in own]
+        for side in dict.fromkeys(run.inputs.entities.get("hemi") for run in planned):
+            same = (run for run in planned if run.inputs.entities.get("hemi") == side)
+            analysis = Analysis(model, tuple(same))
+            _check_contrasts(analysis)
+            _check_grids(analysis)
+            analyses.append(analysis)
     return tuple(analyses)
 
 
-def _read_run(files: RunFiles, mask: Path | None) -> _RunRead:
+def _read_run(files: RunFiles, choice: ModelChoice) -> _RunRead:
     inputs, header = inspect_run(files)
-    if mask is not None:
-        inputs = replace(inputs, mask=mask.resolve())
+    if choice.mask is not None:
+        inputs = replace(inputs, mask=choice.mask.resolve())
+    if choice.meshes:
+        inputs = replace(inputs, meshes=tuple(path.resolve() for path in choice.meshes))
     table = read_confounds(*inputs.confounds) if inputs.confounds else None
     return _RunRead(inputs, header, read_events(inputs.events), table)
 
@@ -164,6 +170,7 @@ def inspect_run(files: RunFiles) -> tuple[RunInputs, BoldHeader]:
         sources=files.sources,
         mask=files.mask,
         confounds=files.confounds,
+        meshes=files.meshes,
         kind=files.kind,
         derivatives=files.derivatives,
     )
@@ -275,8 +282,7 @@ def _plan_run(run: _RunRead, model: Model) -> RunPlan:
     except ValueError as error:
         raise BadDataError(f"{inputs.events.name}: {error}") from error
     left_out += notes + check_denoising(inputs.kind, confounds.names, model.high_pass)
-    if inputs.mask is not None:
-        read_mask(inputs.mask, header)
+    _check_places(inputs, header, model)
     weights = {
         spec.name: laid
         for spec in model.contrasts
@@ -303,6 +309,7 @@ def _plan_run(run: _RunRead, model: Model) -> RunPlan:
             __version__,
             inputs.bold,
             inputs.mask,
+            *(inputs.meshes if model.smoothing else ()),
             design.matrix,
             list(design.names),
             list(contrasts),
@@ -336,6 +343,14 @@ def _check_freedom(
 
 def _collinear(numbers: Collinearity) -> str:
     return ", ".join(name for name, value in numbers.vif.items() if not np.isfinite(value))
+
+
+def _check_places(inputs: RunInputs, header: BoldHeader, model: Model) -> None:
+    """Refuse a mask that lies elsewhere, and smoothing along a surface that is not there."""
+    if inputs.mask is not None:
+        read_mask(inputs.mask, header)
+    if model.smoothing:
+        header.geometry.with_meshes(inputs.meshes).check_smoothing(model.smoothing)
 
 
 def _as_written(model: Model) -> list[dict[str, Any]]:

@@ -18,6 +18,7 @@ RUN_FIELDS = (
     "bold_file",
     "events_file",
     "mask_file",
+    "mesh_files",
     "confounds_file",
     "n_scans",
     "repetition_time",
@@ -119,6 +120,8 @@ def init_run_wf(
         4-D series and its BIDS events.
     mask_file
         Optional brain mask on the grid of the series.
+    mesh_files
+        Optional surfaces, for series on the cortex: to smooth along, and to draw on.
     confounds_file
         Optional table of confounds, or several: one row for each volume.
     n_scans, repetition_time, start_time
@@ -171,10 +174,14 @@ def init_run_wf(
     notes = Node(Merge(3), name="left_out")
     tested = make_node(EstimateContrasts(contrasts=list(contrasts)), name="estimate_contrasts")
     tested.inputs.maps = list(maps)
-    from_inputs = [(field, field) for field in RUN_FIELDS if field != "mask_file"]
+    of_the_fit = ("mask_file", "mesh_files")
+    from_inputs = [(field, field) for field in RUN_FIELDS if field not in of_the_fit]
     workflow.connect([
         (inputnode, build, from_inputs),
-        (inputnode, fitted, [("bold_file", "bold_file"), ("mask_file", "mask_file")]),
+        (inputnode, fitted, [
+            (field, field) for field in ("bold_file", *of_the_fit)
+        ]),
+        (inputnode, tested, [("mesh_files", "mesh_files")]),
         (build, orthogonalized, [("design_file", "design_file")]),
         (orthogonalized, fitted, [("design_file", "design_file")]),
         (build, notes, [("left_out", "in1")]),

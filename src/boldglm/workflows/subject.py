@@ -269,6 +269,8 @@ def _run_record(
     )
     if inputs.mask is not None:
         node.inputs.mask_file = str(inputs.mask)
+    if inputs.meshes:
+        node.inputs.mesh_files = [str(path) for path in inputs.meshes]
     if inputs.confounds:
         node.inputs.confounds_file = [str(path) for path in inputs.confounds]
     writing = init_outputs_wf(output, events_file=inputs.events, name="outputs_wf")
@@ -329,7 +331,7 @@ def _add_report(
     for analysis in analyses:
         methods += methods_paragraphs(analysis.model, "subject")
         cited += references(analysis.model)
-    tasks = ", ".join(analysis.runs[0].inputs.task for analysis in analyses)
+    tasks = ", ".join(dict.fromkeys(one.runs[0].inputs.task for one in analyses))
     report = make_node(
         WriteReport(
             output_dir=str(context.output_dir),
@@ -337,7 +339,7 @@ def _add_report(
             title=f"sub-{subject}",
             subtitle=f"Voxelwise general linear model, task {tasks}",
             left_out=list(context.left_out),
-            methods=methods,
+            methods=list(dict.fromkeys(methods)),
             references=list(dict.fromkeys(cited)),
             command=context.command,
             versions=list(versions()),
