@@ -37,9 +37,9 @@ from boldglm.io.model import Model, parse_model, read_model
 from boldglm.io.query import RunFiles
 from boldglm.io.results import fingerprint
 from boldglm.io.runs import RunInputs
+from boldglm.workflows.timing import repetition_time, start_time
 
 logger = logging.getLogger(__name__)
-TIME_TOLERANCE = 1e-3  # seconds by which header and sidecar may differ
 
 
 @dataclass(frozen=True)
@@ -164,8 +164,8 @@ def inspect_run(files: RunFiles) -> tuple[RunInputs, BoldHeader]:
         bold=files.bold,
         events=_events(files),
         entities=files.entities,
-        repetition_time=_repetition_time(files, header),
-        start_time=_start_time(files),
+        repetition_time=repetition_time(files, header),
+        start_time=start_time(files),
         n_scans=header.n_scans,
         sources=files.sources,
         mask=files.mask,
@@ -186,49 +186,6 @@ def inspect_run(files: RunFiles) -> tuple[RunInputs, BoldHeader]:
 def _events(files: RunFiles) -> Path:
     assert files.events is not None  # runs without events were left out by the query
     return files.events
-
-
-def _repetition_time(files: RunFiles, header: BoldHeader) -> float:
-    name = files.bold.name
-    sidecar = name.split(".", 1)[0] + ".json"
-    stated = files.metadata.get("RepetitionTime")
-    if stated is None:
-        hint = (
-            f" (the image header says {header.repetition_time:g})"
-            if header.repetition_time
-            else ""
-        )
-        raise BadDataError(
-            f"{name} has no RepetitionTime in {sidecar} or any sidecar that it inherits{hint}. "
-            "Add it, in seconds."
-        )
-    if not isinstance(stated, int | float) or isinstance(stated, bool) or not stated > 0:
-        raise BadDataError(
-            f"{name} has RepetitionTime {stated!r} in its sidecar; it must be a positive "
-            "number of seconds."
-        )
-    if stated > 100:
-        raise BadDataError(
-            f"{name} has RepetitionTime {stated:g} in its sidecar, which must be in seconds: "
-            f"write {stated / 1000:g}."
-        )
-    found = header.repetition_time
-    if found is not None and abs(found - stated) > TIME_TOLERANCE:
-        raise BadDataError(
-            f"{name}: its sidecar says RepetitionTime {stated:g} s, the image header {found:g} s. "
-            "One of them is wrong, and every regressor depends on it: find out which from the "
-            "protocol and correct the other (BIDS requires them to agree)."
-        )
-    return float(stated)
-
-
-def _start_time(files: RunFiles) -> float:
-    value = files.metadata.get("StartTime", 0.0)
-    if not isinstance(value, int | float) or isinstance(value, bool):
-        raise BadDataError(
-            f"{files.bold.name} has StartTime {value!r} in its sidecar; it must be in seconds."
-        )
-    return float(value)
 
 
 def _task_of(model: Model, tasks: list[str], file: Path) -> list[str]:
