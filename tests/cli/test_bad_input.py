@@ -158,7 +158,7 @@ def fmriprep_of_level_minimal(dataset):
         path.unlink()
 
 
-def fmriprep_of_surfaces_only(dataset):
+def fmriprep_of_surfaces_that_are_none(dataset):
     for path in write_fmriprep(dataset).rglob("*_desc-preproc_bold.nii.gz"):
         name = path.name.split("_space")[0] + "_hemi-L_space-fsaverage5_bold.func.gii"
         path.rename(path.with_name(name))
@@ -268,7 +268,12 @@ TABLE = [
     (fmriprep_without_tables, ["--confounds", "motion6"], 66, ["no run has a confounds table"]),
     (fmriprep_of_two_spaces, [], 18, ["--space", "T1w", f"{MNI}:res-2"]),
     (fmriprep_of_level_minimal, [], 66, ["--level minimal", "-d none"]),
-    (fmriprep_of_surfaces_only, [], 66, ["only surfaces", "fsaverage5", "-d none"]),
+    (
+        fmriprep_of_surfaces_that_are_none,
+        [],
+        65,
+        ["hemi-L_space-fsaverage5", "not a readable GIFTI file"],
+    ),
     (fmriprep_table_cut, [], 65, ["75 rows", "80 volumes"]),
     (fmriprep_table_with_a_gap, [], 65, ["timeseries.tsv", "'rot_x'", "scan 6"]),
     (fmriprep_table_of_words, [], 65, ["'rot_x'", "line 8", "'moved'"]),
