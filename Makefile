@@ -69,6 +69,7 @@ benchmarks: $(VENV)/.test-installed  ## speed and memory against nilearn and Fit
 	@$(BIN)/python benchmarks/run.py --cache $(BENCHMARK_CACHE) --background --memory-scans
 	@$(BIN)/python benchmarks/command.py --cache $(BENCHMARK_CACHE)
 	@$(BIN)/python benchmarks/scaling.py --cache $(BENCHMARK_CACHE)
+	@$(BIN)/python benchmarks/query.py --cache $(BENCHMARK_CACHE)
 	@$(BIN)/python benchmarks/report.py
 
 image:  ## build the container image

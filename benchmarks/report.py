@@ -226,12 +226,34 @@ def scaling(result: Result) -> str:
     return section("How time grows", result, note, table(header, rows))
 
 
+def query(result: Result) -> str:
+    """Return the section on large datasets."""
+    rows = [
+        [
+            row["job"],
+            f"{row['n_runs']:,}",
+            seconds(row["ours"]["seconds"]),
+            seconds(row["pybids"]["seconds"]) if "pybids" in row else "",
+            times(row["ratio"]) if "ratio" in row else "",
+            f"{row['peak_gb']:.2f}",
+        ]
+        for row in result["rows"]
+    ]
+    header = ["job", "runs", "seconds", "pybids", "ratio", "peak GB"]
+    note = (
+        "Series, metadata and events of runs, and what a command does before its first fit. "
+        "pybids indexes everything, as it does by default; imports count for commands only."
+    )
+    return section("Large datasets", result, note, table(header, rows))
+
+
 SECTIONS: dict[str, Callable[[Result], str]] = {
     "arrays": arrays,
     "run": run,
     "run-background": run,
     "command": command,
     "scaling": scaling,
+    "query": query,
 }
 
 

@@ -20,6 +20,7 @@ CALLS = {
     "run": ["--memory-scans", "60", "--jobs", "ols"],
     "command": ["--noise-models", "ols", "--skip-fitlins"],
     "scaling": ["--noise-models", "ols"],
+    "query": [],
 }
 
 
@@ -79,6 +80,15 @@ def test_growth_is_measured_in_every_direction(results):
 
     assert set(row["exponents"]) == {"n_scans", "n_voxels", "n_regressors", "n_contrasts"}
     assert all(np.isfinite(list(one.values())).all() for one in row["exponents"].values())
+
+
+def test_runs_are_found_planned_and_fitted(results):
+    one, every, kept, command, dry_run, first_fit = result(results, "query")["rows"]
+
+    assert [row["n_runs"] for row in (one, every, kept)] == [4, 24, 24]
+    assert command["n_runs"] == 4
+    assert dry_run["n_runs"] == first_fit["n_runs"] == 12
+    assert one["ratio"]["median"] > 0
 
 
 def test_a_result_says_how_it_was_made_but_not_where(results):
