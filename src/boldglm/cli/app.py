@@ -155,6 +155,7 @@ def _execute(options: argparse.Namespace, workflow: Workflow, n_runs: int) -> li
         nprocs=options.nprocs,
         stop_on_first_crash=options.stop_on_first_crash,
         verbose=options.verbose,
+        keep_files=options.debug,
     )
     failures = execute(workflow, how, n_runs)
     if not options.debug:

@@ -12,6 +12,8 @@ from typing import Any, TextIO
 from nipype import config
 from nipype.pipeline.engine import Workflow
 
+from boldglm.workflows.order import InProcessesPlugin, OneByOnePlugin
+
 POLL_SECONDS = 0.02  # nipype's default of 2 s costs two seconds a node
 RUN_NODE = "estimate_contrasts"  # the last step of a fit
 
@@ -53,25 +55,26 @@ class Execution:
     nprocs: int = 1
     stop_on_first_crash: bool = False
     verbose: bool = False
+    keep_files: bool = False  # of nodes that are done
 
 
 def execute(workflow: Workflow, how: Execution, n_runs: int) -> list[str]:
     """Run a workflow to its end and return one message for each failure.
 
-    Independent runs go on when one fails. Nodes are run one by one in this process, or with
-    several processes by nipype's MultiProc plugin.
+    Independent runs go on when one fails. Nodes are run one by one in this process or, several
+    at a time, in others; each run to its end before the next one starts.
     """
     _configure(workflow, how)
     workflow.base_dir = str(how.work_dir)
     progress = Progress(n_runs)
     before = set(how.log_dir.glob("crash-*"))
-    plugin_args: dict[str, Any] = {"status_callback": progress}
-    plugin = "Linear"
+    arguments: dict[str, Any] = {"status_callback": progress, "keep_files": how.keep_files}
+    plugin: Any = OneByOnePlugin(arguments)
     if how.nprocs > 1:
-        plugin = "MultiProc"
-        plugin_args |= {"n_procs": how.nprocs, "raise_insufficient": False}
+        arguments |= {"n_procs": how.nprocs, "raise_insufficient": False}
+        plugin = InProcessesPlugin(arguments)
     try:
-        workflow.run(plugin=plugin, plugin_args=plugin_args)
+        workflow.run(plugin=plugin)
     except Exception as error:  # nipype wraps what its nodes raise in types of its own
         crashes = sorted(set(how.log_dir.glob("crash-*")) - before)
         messages = [_message(path) for path in crashes]
