@@ -5,12 +5,14 @@ from pathlib import Path
 
 import nibabel as nib
 import numpy as np
+from nibabel.cifti2 import BrainModelAxis, SeriesAxis
 
 from boldglm.io.synthetic import brain
 from fake_fmriprep import write_fmriprep
 from icosphere import icosphere
 
 SPACE = "fsaverage5"
+CIFTI_SPACE = "space-fsLR_den-91k"
 POINTS, TRIANGLES = icosphere(3, radius=60.0)
 N_VERTICES, N_MEDIAL = len(POINTS), 40  # vertices of the medial wall come first, without signal
 STRUCTURES = {"L": "CortexLeft", "R": "CortexRight"}
@@ -58,4 +60,45 @@ def write_surfaces(dataset: Path, *, meshes=("midthickness", "inflated")) -> Pat
                     ["POINTSET", "TRIANGLE"],
                     structure,
                 )
+    return folder
+
+
+def brain_models(shape: tuple[int, ...], affine: np.ndarray):
+    """Return both hemispheres without their medial walls, and voxels of two structures."""
+    vertices = np.arange(N_MEDIAL, N_VERTICES)
+    axis = None
+    for side in ("LEFT", "RIGHT"):
+        cortex = BrainModelAxis.from_surface(vertices, N_VERTICES, f"CORTEX_{side}")
+        axis = cortex if axis is None else axis + cortex
+    inside = np.argwhere(brain(shape))
+    half = len(inside) // 2
+    for name, voxels in (("THALAMUS_LEFT", inside[:half]), ("PUTAMEN_RIGHT", inside[half:])):
+        # as in CIFTI files, the first index varies fastest
+        ordered = voxels[np.lexsort(voxels.T)]
+        names = [f"CIFTI_STRUCTURE_{name}"] * len(ordered)
+        axis += BrainModelAxis(names, voxel=ordered, affine=affine, volume_shape=shape)
+    return axis
+
+
+def grayordinate_series(raw: Path, axis) -> np.ndarray:
+    """Return (n_scans, n_grayordinates) float32."""
+    data = np.asarray(nib.load(raw).dataobj, dtype=np.float32)
+    cortex = [vertex_series(raw, side)[:, N_MEDIAL:] for side in "LR"]
+    voxels = axis.voxel[~axis.surface_mask]
+    return np.hstack([*cortex, data[tuple(voxels.T)].T])
+
+
+def write_cifti(dataset: Path, *, meshes=("midthickness", "inflated")) -> Path:
+    """Write derivatives with a dtseries of every raw run beside volumes and surfaces."""
+    folder = write_surfaces(dataset, meshes=meshes)
+    for raw in sorted(dataset.glob("sub-*/func/*_bold.nii.gz")):
+        image = nib.load(raw)
+        axis = brain_models(image.shape[:3], image.affine)
+        series = grayordinate_series(raw, axis)
+        stem = raw.name.removesuffix("_bold.nii.gz")
+        bold = folder / raw.relative_to(dataset).parent / f"{stem}_{CIFTI_SPACE}_bold.dtseries.nii"
+        header = (SeriesAxis(0, 2.0, len(series)), axis)
+        nib.save(nib.Cifti2Image(series, header), bold)
+        sidecar = {"RepetitionTime": 2.0, "StartTime": 0.95, "TaskName": "cuetarget"}
+        bold.with_name(bold.name.replace(".dtseries.nii", ".json")).write_text(json.dumps(sidecar))
     return folder

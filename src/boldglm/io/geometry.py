@@ -45,7 +45,7 @@ class GridPart:
     """Voxels of a volume, for pictures: where they are and which columns of a row they are."""
 
     name: str  # empty if there are no other parts
-    columns: slice
+    columns: slice | NDArray[np.intp]
     mask: BoolArray  # (x, y, z)
     affine: np.ndarray  # (4, 4), voxel indices to mm
 
@@ -55,7 +55,7 @@ class SurfacePart:
     """Vertices of a hemisphere, for pictures: which columns of a row they are, and their mesh."""
 
     name: str  # such as "left hemisphere"; empty if it is not known
-    columns: slice
+    columns: slice | NDArray[np.intp]
     mask: BoolArray  # (n_vertices,)
     mesh_name: str | None  # file that the mesh is from; None if there is none
     coordinates: np.ndarray | None  # (n_vertices, 3), mm

@@ -3,6 +3,8 @@
 from pathlib import Path
 
 from boldglm.errors import BadDataError
+from boldglm.io.cifti import ENDINGS as CIFTI
+from boldglm.io.cifti import read_cifti_header, read_cifti_map
 from boldglm.io.geometry import BoldHeader, Geometry
 from boldglm.io.nifti import read_nifti_header, read_volume
 from boldglm.io.surfaces import read_gifti_header, read_surface_map
@@ -20,6 +22,8 @@ def read_bold_header(path: Path) -> BoldHeader:
     BadDataError
         If it is not what its name says, or shorter than its header says.
     """
+    if path.name.endswith(CIFTI):
+        return read_cifti_header(path)
     return read_gifti_header(path) if path.suffix == GIFTI else read_nifti_header(path)
 
 
@@ -31,6 +35,9 @@ def read_geometry(path: Path) -> Geometry:
     MissingInputError, BadDataError
         If the file is not there or cannot be read.
     """
+    if path.name.endswith(CIFTI):
+        grayordinates, values = read_cifti_map(path)
+        return grayordinates.within(values > 0)
     if path.suffix == GIFTI:
         surface, values = read_surface_map(path)
         return surface.within(values > 0)

@@ -36,7 +36,7 @@ class VolumeView:
     ----------
     name : str
         Which part of the values these are; empty if they are all.
-    columns : slice
+    columns : slice or ndarray of int
         Of a row of values.
     mask : ndarray of bool, shape (n_i, n_j, n_k)
         Where they lie, in the order of ``mask[mask]``.
@@ -49,7 +49,7 @@ class VolumeView:
     """
 
     name: str
-    columns: slice
+    columns: slice | NDArray[np.integer]
     mask: BoolArray
     underlay: FloatArray
     affine: FloatArray
@@ -98,7 +98,7 @@ class SurfaceView:
     ----------
     name : str
         Such as ``"left hemisphere"``; empty if it is not known.
-    columns : slice
+    columns : slice or ndarray of int
         Of a row of values.
     mask : ndarray of bool, shape (n_vertices,)
         Where they lie, in the order of ``mask[mask]``.
@@ -111,7 +111,7 @@ class SurfaceView:
     """
 
     name: str
-    columns: slice
+    columns: slice | NDArray[np.integer]
     mask: BoolArray
     mesh_name: str | None = None
     coordinates: FloatArray | None = None
