@@ -29,7 +29,7 @@ RESULTS = HERE / "results"
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 UNTIMED = ("import", "prepare", "check")  # parts of a side that are no part of the job
 
-PACKAGES = ("numpy", "scipy", "nibabel", "nilearn", "nipype", "isal")
+PACKAGES = ("numpy", "scipy", "nibabel", "nilearn", "nipype", "pybids", "isal")
 
 Sample = dict[str, Any]
 

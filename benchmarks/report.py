@@ -33,6 +33,7 @@ GOALS_OF_ARRAYS = {"nilearn-ar1": 15, "ar1": 10, "auto": 3, "ols": 3}
 GOALS_OF_RUNS = {"ols": 10, "auto": 8, "ols, 5 mm": 5, "auto, 5 mm": 5}
 GOALS_OF_OVERHEAD = {"ols": 1.5, "auto": 2}
 GOAL_OF_COMMAND = 15
+VERSIONS = ("numpy", "scipy", "nilearn", "nipype", "pybids")
 AXES = {
     "n_scans": "scans",
     "n_voxels": "voxels",
@@ -271,7 +272,7 @@ def setting(result: Result) -> str:
         f"{on['cores']} core{'s' if on['cores'] > 1 else ''}",
         f"{on['memory_gb']} GB",
         f"{on['system']}, Python {on['python']}",
-        *(f"{name} {on[name]}" for name in ("numpy", "scipy", "nilearn", "nipype")),
+        *(f"{name} {on[name]}" for name in VERSIONS if name in on),
         *([on["blas"]] if "blas" in on else []),
     ]
     return ", ".join(parts)
