@@ -19,7 +19,7 @@ from boldglm.cli import parser as command_line
 from boldglm.cli import values as option_values
 from boldglm.cli.parser import build_demo_parser, build_parser
 from boldglm.glm import hrf
-from boldglm.io import derivatives
+from boldglm.io import derivatives, software
 from boldglm.io import model as model_file
 from boldglm.workflows import methods
 
@@ -172,9 +172,9 @@ def test_the_choices_of_the_command_line_are_those_of_the_numerics_and_of_model_
     families = {name.split(" + ")[0] for name in hrf.HRF_MODELS}
 
     assert command_line.HRF_MODELS == hrf.HRF_MODELS
-    assert set(model_file.CONVOLVE_MODELS) == set(methods.HRF_WORDS) == families
-    assert command_line.NOISE_MODELS == model_file.NOISE_MODELS == glm.NOISE_MODELS
-    assert command_line.SIGNAL_SCALINGS == model_file.SIGNAL_SCALINGS
+    assert set(model_file.PLAIN_MODELS) == set(methods.HRF_WORDS) == families
+    assert command_line.NOISE_MODELS == software.NOISE_MODELS == glm.NOISE_MODELS
+    assert command_line.SIGNAL_SCALINGS == software.SIGNAL_SCALINGS
     assert tuple(derivatives.RUN_MAPS) == option_values.RUN_MAPS
     assert set(option_values.CONTRAST_MAPS) == set(derivatives.STATISTICS) - {"dof"}
     assert set(methods.NOISE_WORDS) == set(glm.NOISE_MODELS)

@@ -256,4 +256,4 @@ def test_a_model_with_an_impossible_smoothing_is_refused(dataset, tmp_path, caps
     code = main([str(dataset), str(tmp_path / "new"), "participant", "-m", str(changed)])
 
     assert code == 65
-    assert "Software.boldglm.SmoothingFWHM: '6 mm'" in capsys.readouterr().err
+    assert "Software.boldglm.SmoothingFWHM: found '6 mm'" in capsys.readouterr().err

@@ -7,9 +7,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from boldglm.glm.design import Design, build_design, orthogonalize_design
+from boldglm.glm.design import Design, build_design
 from boldglm.glm.hrf import HRFBasis
 from boldglm.glm.kernels import SPM, Box, DoubleGamma
+from boldglm.glm.orthogonalized_design import orthogonalize_design
 from boldglm.glm.regressors import convolve_events
 
 SCANS = np.arange(100) * 2.0

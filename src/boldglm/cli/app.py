@@ -8,19 +8,23 @@ import time
 import uuid
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from nipype.pipeline.engine import Workflow
 
-from boldglm.cli.dry_run import show_plan
-from boldglm.errors import CannotWriteError
+from boldglm.cli.dry_run import show_levels, show_plan
+from boldglm.errors import BadDataError, CannotWriteError
 from boldglm.io.confound_wishes import ConfoundWishes
 from boldglm.io.default_model import DefaultModelOptions
 from boldglm.io.derivatives import RUN_MAPS, model_file_name, prepare_output, write_json
+from boldglm.io.participants import ParticipantTables
 from boldglm.io.query import find_runs
 from boldglm.io.results import notes_of_records
 from boldglm.io.selection import Selection
+from boldglm.io.software import DUMMY_SCANS, FD_THRESHOLD
 from boldglm.io.trials import trial_shape
 from boldglm.workflows.execution import Execution, execute
+from boldglm.workflows.finer import init_finer_wf
 from boldglm.workflows.group import init_group_wf, plan_group
 from boldglm.workflows.plan import Analysis, ModelChoice, make_plan
 from boldglm.workflows.subject import AppContext, init_boldglm_wf
@@ -47,10 +51,11 @@ def run_participant(options: argparse.Namespace, command: str) -> int:
         options.space,
         options.bids_database_dir,
     )
-    plan = make_plan(found.runs, _model_choice(options))
+    tables = ParticipantTables(options.bids_dir)
+    plan = make_plan(found.runs, _model_choice(options), options.output_dir.resolve(), tables)
     if options.single_trials is not None:
         for analysis in plan:
-            trial_shape(analysis.model.hrf_model)
+            _check_trials(analysis)
     if options.dry_run:
         show_plan(plan, found.left_out, sys.stdout)
         return 0
@@ -58,8 +63,8 @@ def run_participant(options: argparse.Namespace, command: str) -> int:
     prepare_output(options.output_dir, options.bids_dir, found.dataset_name, command, preprocessed)
     for analysis in plan:
         name = model_file_name(analysis.model.name)
-        write_json(options.output_dir / "models" / name, analysis.model.source)
-    for note in found.left_out:
+        write_json(options.output_dir / "models" / name, analysis.model.spec.source)
+    for note in [*found.left_out, *(one for run in plan for one in run.model.spec.notes)]:
         logger.info("%s", note)
     _write_settings(options, command)
     context = _context(options, command, found.left_out)
@@ -72,17 +77,20 @@ def run_participant(options: argparse.Namespace, command: str) -> int:
     return 1 if failures else 0
 
 
-def run_group(options: argparse.Namespace, command: str) -> int:
-    """Test over subjects what `participant` left in the output folder; return the exit code."""
+def run_above(options: argparse.Namespace, command: str, levels: Sequence[str]) -> int:
+    """Fit levels above the run from what lies in the output folder; return the exit code."""
     _start_logging(verbose=options.verbose)
     subjects = Selection.of(options.participant_label).subjects
-    plans = plan_group(options.output_dir.resolve(), subjects)
+    output = options.output_dir.resolve()
+    plans = plan_group(output, options.bids_dir, subjects, levels)
     if options.dry_run:
         for plan in plans:
-            print(f"{plan.model.name}: {len(plan.labels)} participants: {', '.join(plan.labels)}")
+            show_levels(plan.levels, sys.stdout)
+        print("\nNothing was fitted (--dry-run).")
         return 0
     context = _context(options, command, ())
-    workflow = init_group_wf(plans, context)
+    is_group = "dataset" in levels
+    workflow = (init_group_wf if is_group else init_finer_wf)(plans, context)
     if workflow is not None:
         failures = _execute(options, workflow, 0)
         if failures:
@@ -90,11 +98,26 @@ def run_group(options: argparse.Namespace, command: str) -> int:
                 print(f"boldglm: {failure}", file=sys.stderr)
             return 65 if all("different grids" in failure for failure in failures) else 1
     else:
-        print("Nothing to do: the group is finished and its inputs have not changed.")
+        print("Nothing to do: everything is finished and its inputs have not changed.")
     for plan in plans:
-        print(f"Tested {len(plan.labels)} participants ({', '.join(plan.labels)}).")
-    print(f"Report: {options.output_dir / 'group.html'}")
+        places = f"{len(plan.levels)} results of the {' and '.join(levels)} level"
+        print(f"Tested {len(plan.subjects)} participants ({', '.join(plan.subjects)}): {places}.")
+    _print_notes([note for plan in plans for one in plan.levels for note in one.plan.notes])
+    reports = ["group.html"] if is_group else [
+        f"sub-{subject}.html" for plan in plans for subject in plan.subjects
+    ]  # fmt: skip
+    for report in dict.fromkeys(reports):
+        print(f"Report: {options.output_dir / report}")
     return 0
+
+
+def _check_trials(analysis: Analysis) -> None:
+    if analysis.model.plain is None:
+        raise BadDataError(
+            f"--single-trials needs a model whose conditions are convolved trial types; "
+            f"{analysis.model.name} has transformations of its own."
+        )
+    trial_shape(analysis.model.hrf_model)
 
 
 def _model_choice(options: argparse.Namespace) -> ModelChoice:
@@ -119,7 +142,28 @@ def _model_choice(options: argparse.Namespace) -> ModelChoice:
         dummy_scans=None if dummy_scans in (None, "auto") else dummy_scans,
         high_pass_is_asked=options.high_pass is not None,
     )
-    return ModelChoice(file, defaults, options.mask, confounds, tuple(options.mesh or ()))
+    return ModelChoice(
+        file,
+        defaults,
+        options.mask,
+        confounds,
+        meshes=tuple(options.mesh or ()),
+        fit_options=_fit_options(options) if file is not None else {},
+        missing_conditions=options.missing_conditions,
+    )
+
+
+def _fit_options(options: argparse.Namespace) -> dict[str, Any]:
+    """Return what the command line says about the fit, as a model file would."""
+    dummies = options.dummy_scans if isinstance(options.dummy_scans, int) else None
+    given = {
+        "NoiseModel": options.noise_model,
+        "SignalScaling": options.signal_scaling,
+        "SmoothingFWHM": options.smoothing,
+        FD_THRESHOLD: options.fd_threshold,
+        DUMMY_SCANS: dummies,
+    }
+    return {key: value for key, value in given.items() if value is not None}
 
 
 def _tuple(values: Sequence | None) -> tuple | None:
@@ -134,6 +178,8 @@ def _context(options: argparse.Namespace, command: str, left_out: tuple[str, ...
         n_threads=options.omp_nthreads,
         maps=tuple(dict.fromkeys(one for one in options.maps or () if one in RUN_MAPS)),
         single_trials=options.single_trials,
+        missing_conditions=options.missing_conditions,
+        levels=("run",) if options.analysis_level == "run" else ("run", "session", "subject"),
         stamp=f"-{uuid.uuid4().hex[:8]}" if options.fresh else "",
     )
 
@@ -185,7 +231,8 @@ def _summarize(
     runs = [run for analysis in plan for run in analysis.runs]
     planned = [(f"{run.inputs.name} (run)", note) for run in runs for note in run.left_out]
     recorded = notes_of_records(output_dir, [run.inputs.entities for run in runs])
-    notes = [*left_out, *_together([*planned, *recorded])]
+    upper = [note for analysis in plan for note in analysis.left_out]
+    notes = [*left_out, *_together([*planned, *recorded]), *upper]
     if n_runs < total:
         print(f"{total - n_runs} of {total} runs were finished already and not fitted again.")
     if failures:
@@ -195,11 +242,7 @@ def _summarize(
         )
     print(f"{total} runs of {len(subjects)} participants, {seconds:.1f} s.")
     if notes:
-        print(f"Left out ({len(notes)}):")
-        for note in notes[:20]:
-            print(f"  {note}")
-        if len(notes) > 20:
-            print(f"  and {len(notes) - 20} more: see the reports")
+        _print_notes(notes)
     else:
         print("Nothing was left out.")
     for subject in subjects:
@@ -217,6 +260,17 @@ def _together(notes: Sequence[tuple[str, str]]) -> list[str]:
     for note, (first, *others) in whom.items():
         lines.append(f"{first}{f' and {len(others)} more' if others else ''}: {note}")
     return lines
+
+
+def _print_notes(notes: Sequence[str], most: int = 20) -> None:
+    different = list(dict.fromkeys(notes))
+    if not different:
+        return
+    print(f"Left out ({len(different)}):")
+    for note in different[:most]:
+        print(f"  {note}")
+    if len(different) > most:
+        print(f"  and {len(different) - most} more: see the reports")
 
 
 def _start_logging(*, verbose: bool) -> None:

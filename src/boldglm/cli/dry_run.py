@@ -8,6 +8,8 @@ import numpy as np
 from boldglm.glm.confound_names import has_cosines
 from boldglm.glm.confounds import describe_scans
 from boldglm.io.model import Model
+from boldglm.io.runs import entities_stem
+from boldglm.workflows.levels import LevelPlan
 from boldglm.workflows.plan import Analysis, RunPlan
 
 VIF_HIGH = 5.0
@@ -31,11 +33,32 @@ def show_plan(plan: Sequence[Analysis], left_out: Sequence[str], stream: TextIO)
         for run in analysis.runs:
             say()
             _show_run(run, say)
+        if analysis.levels:
+            say()
+            show_levels(analysis.levels, stream)
+        for note in analysis.left_out:
+            say(f"  left out: {note}")
+        for note in model.spec.notes:
+            say(f"  note: {note}")
     if left_out:
         say("\nLeft out:")
         for note in left_out:
             say(f"  {note}")
     say("\nNothing was fitted (--dry-run).")
+
+
+def show_levels(levels: Sequence[LevelPlan], stream: TextIO) -> None:
+    """Print what is fitted above the run, a line for each place in the output."""
+    for level in levels:
+        plan, node = level.plan, level.plan.node
+        place = entities_stem(plan.entities) or "all"
+        print(f"{node.level} node {node.name} ({node.type}), {place}:", file=stream)
+        for fit in plan.fits:
+            names = ", ".join(f"{one.name} ({one.test})" for one in fit.contrasts)
+            columns = ", ".join(fit.design.names)
+            print(f"    {len(fit.items)} inputs, X = [{columns}]: {names}", file=stream)
+        for note in plan.notes:
+            print(f"    left out: {note}", file=stream)
 
 
 def _show_run(run: RunPlan, say: Callable[[str], None]) -> None:

@@ -13,9 +13,9 @@ from importlib import resources
 from pathlib import Path
 
 from boldglm.cli.parser import (
-    GROUP_LEVELS,
+    ABOVE_RUN_LEVELS,
+    BOLD_LEVELS,
     LEVELS,
-    PARTICIPANT_LEVELS,
     build_demo_parser,
     build_parser,
 )
@@ -26,14 +26,10 @@ MODEL_OPTIONS = (
     "hrf_model",
     "fir_delays",
     "orthogonalize",
+    "modulate",
     "contrast",
     "confounds",
-    "fd_threshold",
-    "dummy_scans",
     "high_pass",
-    "noise_model",
-    "signal_scaling",
-    "smoothing",
 )
 
 
@@ -87,10 +83,9 @@ def _app(options: argparse.Namespace, arguments: list[str]) -> int:
     from boldglm.cli import app
 
     command = "boldglm " + " ".join(_quoted(argument) for argument in arguments)
-    if level in PARTICIPANT_LEVELS:
+    if level in BOLD_LEVELS:
         return app.run_participant(options, command)
-    assert level in GROUP_LEVELS
-    return app.run_group(options, command)
+    return app.run_above(options, command, ABOVE_RUN_LEVELS[level])
 
 
 def _check_usage(options: argparse.Namespace) -> None:

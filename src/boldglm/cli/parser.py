@@ -10,9 +10,14 @@ from pathlib import Path
 from boldglm._version import __version__
 from boldglm.cli.values import RUN_MAPS, dummy_scans, high_pass, map_name, positive, smoothing
 
-PARTICIPANT_LEVELS = ("participant", "run", "session", "subject")
-GROUP_LEVELS = ("group", "dataset")
-LEVELS = PARTICIPANT_LEVELS + GROUP_LEVELS
+BOLD_LEVELS = ("participant", "run")  # which read BOLD series
+ABOVE_RUN_LEVELS = {
+    "session": ("session",),
+    "subject": ("subject",),
+    "group": ("dataset",),
+    "dataset": ("dataset",),
+}
+LEVELS = (*BOLD_LEVELS, *ABOVE_RUN_LEVELS)
 HRF_MODELS = (
     "spm",
     "spm + derivative",
@@ -174,9 +179,9 @@ def _add_model(parser: argparse.ArgumentParser) -> None:
         "--model",
         default="default",
         metavar="FILE",
-        help="a BIDS Stats Model (*_smdl.json) as a default run saves it, perhaps edited; "
-        "'default' builds one from the data (default: default). The options below shape the "
-        "default model and cannot be combined with a file",
+        help="a BIDS Stats Model (*_smdl.json); 'default' builds one from the data (default: "
+        "default). The options below shape the default model and cannot be combined with a file; "
+        "those of the fit override what a file says",
     )
     group.add_argument(
         "--conditions",
@@ -295,6 +300,15 @@ def _add_fit(parser: argparse.ArgumentParser) -> None:
         "--signal-scaling",
         choices=SIGNAL_SCALINGS,
         help="percent of each voxel's mean, or none: the units of the file (default: percent)",
+    )
+    group.add_argument(
+        "--missing-conditions",
+        "--missing_conditions",
+        choices=("drop", "error", "zero"),
+        default="drop",
+        help="where a run has no event of a condition: drop its regressor and the contrasts that "
+        "need it, in that run; error, stop before any fit; zero, drop the regressor, and share "
+        "its weight in each contrast among the conditions that are there (default: drop)",
     )
 
 

@@ -9,13 +9,7 @@ from boldglm.glm.combine import combine_fixed_effects, one_sample_t
 from boldglm.glm.confound_names import expand_strategies, match_columns
 from boldglm.glm.confounds import Confounds, censored_columns, prepare_confounds
 from boldglm.glm.contrasts import Contrast, NotEstimableError, parse_contrast
-from boldglm.glm.design import (
-    Design,
-    build_design,
-    orthogonalize_design,
-    parse_orthogonalization,
-    resolve_name,
-)
+from boldglm.glm.design import Design, build_design
 from boldglm.glm.drift import cosine_drift, polynomial_drift
 from boldglm.glm.fit import Fit, fit
 from boldglm.glm.hrf import (
@@ -31,9 +25,12 @@ from boldglm.glm.hrf import (
     time_derivative,
 )
 from boldglm.glm.kernels import DoubleGamma
+from boldglm.glm.names import parse_orthogonalization, resolve_name
 from boldglm.glm.noise_models import NOISE_MODELS
 from boldglm.glm.orthogonalize import orthogonalize
+from boldglm.glm.orthogonalized_design import orthogonalize_design
 from boldglm.glm.regressors import convolve_events
+from boldglm.glm.second_level import SecondLevelFit, fit_second_level
 from boldglm.glm.whiteness import whiteness
 
 __all__ = [
@@ -47,6 +44,7 @@ __all__ = [
     "Fit",
     "HRFBasis",
     "NotEstimableError",
+    "SecondLevelFit",
     "build_design",
     "censored_columns",
     "collinearity",
@@ -58,6 +56,7 @@ __all__ = [
     "expand_strategies",
     "fir_basis",
     "fit",
+    "fit_second_level",
     "glover_hrf",
     "hrf_basis",
     "match_columns",

@@ -3,11 +3,13 @@
 Notation: e effect, v its variance, w = 1/v precision, W = Σ w, ν degrees of freedom.
 """
 
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import ArrayLike
 
 from boldglm.glm.contrasts import Contrast
-from boldglm.glm.kernels import FloatArray
+from boldglm.glm.second_level import fit_second_level
 
 
 def combine_fixed_effects(
@@ -81,19 +83,12 @@ def combine_fixed_effects(
     >>> found.effect.round(6).item(), found.variance.round(4).item()
     (1.6, 0.8)
     """
-    e, v, nu = _checked_inputs(effects, variances, dofs)
-    usable = np.isfinite(e) & np.isfinite(v) & (v > 0)
-    precision = np.divide(1.0, v, out=np.zeros_like(v), where=usable)
-    total = precision.sum(axis=0)
-    shares = _quotient(precision, total)
-    effect = (shares * np.where(usable, e, 0.0)).sum(axis=0)
-    variance = _quotient(1 + 4 * (shares * (1 - shares) / nu).sum(axis=0), total)
-    uncertainty = (shares**2 / nu).sum(axis=0)
-    dof = np.full(total.shape, np.inf)
-    np.divide(1.0, uncertainty, out=dof, where=uncertainty > 0)
-    dof[total == 0] = 1.0
-    t = _quotient(effect, np.sqrt(variance))
-    return Contrast(name, np.ones(len(e)), "t", effect, variance, t, dof)
+    e = np.asarray(effects, dtype=np.float64)
+    ones = np.ones((len(e), 1))
+    found = fit_second_level(
+        e, ones, variances=variances, dofs=dofs, method="fixed", coverage=1 / max(len(e), 1)
+    )
+    return replace(found.contrast([1.0], name), weights=np.ones(len(e)))
 
 
 def one_sample_t(effects: ArrayLike, name: str = "mean") -> Contrast:
@@ -127,46 +122,11 @@ def one_sample_t(effects: ArrayLike, name: str = "mean") -> Contrast:
     >>> tested.effect.item(), tested.t.round(4).item(), tested.dof
     (2.0, 3.4641, 2.0)
     """
-    e = _two_dimensional(effects, "effects")
-    if len(e) < 2:
+    e = np.asarray(effects, dtype=np.float64)
+    if e.ndim != 2 or len(e) < 2:
         raise ValueError(f"a test over subjects needs at least 2 of them; there is {len(e)}.")
     if not np.isfinite(e).all():
         bad = int((~np.isfinite(e).all(axis=0)).sum())
         raise ValueError(f"effects are not finite at {bad} voxels; leave those out of the mask.")
-    effect = e.mean(axis=0)
-    variance = e.var(axis=0, ddof=1) / len(e)
-    rounding = (np.finfo(np.float64).eps * np.abs(effect)) ** 2 * len(e)
-    variance[variance <= rounding] = 0.0
-    t = _quotient(effect, np.sqrt(variance))
-    weights = np.full(len(e), 1 / len(e))
-    return Contrast(name, weights, "t", effect, variance, t, float(len(e) - 1))
-
-
-def _checked_inputs(
-    effects: ArrayLike, variances: ArrayLike, dofs: ArrayLike
-) -> tuple[FloatArray, FloatArray, FloatArray]:
-    e, v = _two_dimensional(effects, "effects"), _two_dimensional(variances, "variances")
-    if e.shape != v.shape:
-        raise ValueError(f"effects have shape {e.shape}, but variances {v.shape}.")
-    nu = np.asarray(dofs, dtype=np.float64)
-    if nu.ndim == 1:
-        nu = nu[:, np.newaxis]
-    if nu.ndim != 2 or len(nu) != len(e) or nu.shape[1] not in (1, e.shape[1]):
-        raise ValueError(
-            f"dofs have shape {np.shape(dofs)}; give one per input ({len(e)}) or one per input "
-            f"and voxel {e.shape}."
-        )
-    if not (nu > 0).all():
-        raise ValueError(f"degrees of freedom must be positive; the smallest is {nu.min():g}.")
-    return e, v, nu
-
-
-def _two_dimensional(values: ArrayLike, what: str) -> FloatArray:
-    array = np.asarray(values, dtype=np.float64)
-    if array.ndim != 2 or not len(array):
-        raise ValueError(f"{what} have shape {array.shape}; they need (n_inputs, n_voxels).")
-    return array
-
-
-def _quotient(numerator: FloatArray, denominator: FloatArray) -> FloatArray:
-    return np.divide(numerator, denominator, out=np.zeros_like(numerator), where=denominator > 0)
+    found = fit_second_level(e, np.ones((len(e), 1)))
+    return replace(found.contrast([1.0], name), weights=np.full(len(e), 1 / len(e)))

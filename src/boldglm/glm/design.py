@@ -1,12 +1,12 @@
 """The design of one run: its columns, what they are called and what they are for.
 
 A `Design` is a value: built once, never changed; every step that alters columns returns a
-new one. `build_design` makes it from events, `orthogonalize_design` applies the rules that
-a person wrote.
+new one. `build_design` makes it from events; `boldglm.glm.orthogonalized_design` applies the
+rules that a person wrote.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -23,20 +23,11 @@ from boldglm.glm.design_parts import (
     condition_part,
     confound_part,
 )
-from boldglm.glm.drift import cosine_drift
+from boldglm.glm.drift import cosine_drift, fast_cosines
 from boldglm.glm.hrf import HRFBasis
 from boldglm.glm.kernels import FloatArray
-from boldglm.glm.names import did_you_mean, parse_orthogonalization, resolve_name
-from boldglm.glm.orthogonalize import NOTHING_LEFT, orthogonalize, residualize
+from boldglm.glm.names import did_you_mean, resolve_name
 from boldglm.glm.regressors import checked_frame_times
-
-__all__ = [
-    "Design",
-    "build_design",
-    "orthogonalize_design",
-    "parse_orthogonalization",
-    "resolve_name",
-]
 
 
 @dataclass(frozen=True, eq=False)
@@ -218,11 +209,44 @@ def build_design(
     ]
     if confounds is not None or confound_names is not None:
         parts.append(confound_part(confounds, confound_names, scans.size))
+    return join_parts(parts, scans, high_pass=high_pass, censored=censored, constant=constant)
+
+
+def join_parts(
+    parts: Sequence[Part],
+    frame_times: ArrayLike,
+    *,
+    high_pass: float | None = 128.0,
+    low_pass: float | None = None,
+    censored: Sequence[int] = (),
+    constant: bool = True,
+) -> Design:
+    """Put conditions and confounds together with censored scans, drift and constant.
+
+    Parameters
+    ----------
+    parts : sequence of Part
+        Columns, (n_scans, n_columns) each, with names and role.
+    frame_times, high_pass, censored, constant
+        As for `build_design`.
+    low_pass : float, optional
+        Longest period in seconds that `fast_cosines` takes out.
+
+    Raises
+    ------
+    ValueError
+        If there is no column, or two have one name.
+    """
+    scans = checked_frame_times(frame_times)
+    parts = list(parts)
     if len(censored):
         parts.append(censored_part(censored, scans.size))
     if high_pass is not None:
         drift = cosine_drift(scans, high_pass)
         parts.append(Part(drift, [f"drift_{k + 1}" for k in range(drift.shape[1])], "drift"))
+    if low_pass is not None:
+        fast = fast_cosines(scans, low_pass)
+        parts.append(Part(fast, [f"fast_{k + 1}" for k in range(fast.shape[1])], "drift"))
     if constant:
         parts.append(Part(np.ones((scans.size, 1)), ["constant"], "constant"))
     if not parts:
@@ -234,61 +258,6 @@ def build_design(
         tuple(part.role for part in parts for _ in part.names),
         tuple(part.condition for part in parts for _ in part.names),
     )
-
-
-def orthogonalize_design(design: Design, rules: Sequence[tuple[str, Sequence[str]]]) -> Design:
-    """Take out of some columns of a design what others explain of them.
-
-    Beside the columns that are not conditions, so that the constant, drift and confounds keep
-    their part: the estimate of what was orthogonalized against becomes exactly what it would
-    be without the orthogonalized column in the model, and nothing else changes.
-
-    Parameters
-    ----------
-    design : Design
-        Not changed.
-    rules : sequence of (str, sequence of str)
-        Each (B, (A1, A2, …)) takes out of B what A1, A2, … explain together. A condition's
-        name stands for all its columns. Applied in the order given: a later rule sees the
-        columns that an earlier one has left.
-
-    Returns
-    -------
-    Design
-        The same names and roles.
-
-    Raises
-    ------
-    ValueError
-        If a name is not in the design or stands on both sides, if a name has two rules, if
-        rules go in a circle, or if nothing is left of a column.
-
-    Examples
-    --------
-    >>> a, b = [1.0, -1, 1, -1], [3.0, -1, 1, -3]
-    >>> columns = np.column_stack([a, b, np.ones(4)])
-    >>> roles = ("condition", "condition", "constant")
-    >>> design = Design(columns, ("A", "B", "constant"), [0, 2, 4, 6], roles)
-    >>> orthogonalize_design(design, [("B", ["A"])]).matrix[:, 1].tolist()
-    [1.0, 1.0, -1.0, -1.0]
-    """
-    resolved = _checked_rules(design, rules)
-    matrix = np.array(design.matrix)
-    nuisance = [k for k, role in enumerate(design.roles) if role != "condition"]
-    for target, against in resolved:
-        adjust = matrix[:, [k for k in nuisance if k not in (*target, *against)]]
-        before = matrix[:, target]
-        after = orthogonalize(before, matrix[:, against], adjust)
-        remaining = np.linalg.norm(residualize(after, adjust), axis=0)
-        gone = np.flatnonzero(remaining <= NOTHING_LEFT * np.linalg.norm(before, axis=0))
-        if gone.size:
-            raise ValueError(
-                f"nothing is left of {design.names[target[gone[0]]]!r} once the share of "
-                f"{', '.join(design.names[k] for k in against)} is taken out (beside confounds, "
-                "drift and constant): leave out the rule or the column."
-            )
-        matrix[:, target] = after
-    return replace(design, matrix=matrix)
 
 
 def _check_design(
@@ -322,48 +291,3 @@ def _check_design(
     for name, role, column in zip(names, roles, matrix.T, strict=True):
         if role == "censored" and not (column.max() == 1 and np.count_nonzero(column) == 1):
             raise ValueError(f"column {name!r} must be 1 at the scan it censors and 0 elsewhere.")
-
-
-def _checked_rules(
-    design: Design, rules: Sequence[tuple[str, Sequence[str]]]
-) -> list[tuple[list[int], list[int]]]:
-    """Return the columns of each rule's two sides."""
-    resolved: list[tuple[list[int], list[int]]] = []
-    after: dict[int, set[int]] = {}  # column -> columns it is orthogonalized against
-    for name, against in rules:
-        target = _columns_of(design, name)
-        others = sorted({k for other in against for k in _columns_of(design, other)})
-        if not others:
-            raise ValueError(f"{name!r} is orthogonalized against nothing: name a column.")
-        if set(target) & set(others):
-            raise ValueError(f"{name!r} cannot be orthogonalized against itself.")
-        if set(target) & set(after):
-            raise ValueError(
-                f"{name!r} has two orthogonalization rules, of which the second would undo the "
-                "first in part: write one, 'B ~ A1 + A2'."
-            )
-        after.update({k: set(others) for k in target})
-        resolved.append((target, others))
-    _refuse_circles(design, after)
-    return resolved
-
-
-def _refuse_circles(design: Design, after: Mapping[int, set[int]]) -> None:
-    for column in after:
-        reached: set[int] = set()
-        to_visit = set(after[column])
-        while to_visit:
-            reached |= to_visit
-            to_visit = set[int]().union(*(after.get(k, ()) for k in to_visit)) - reached
-        if column in reached:
-            circle = ", ".join(design.names[k] for k in sorted(reached & set(after)))
-            raise ValueError(f"the orthogonalization rules of {circle} go in a circle.")
-
-
-def _columns_of(design: Design, name: str) -> list[int]:
-    """Return the columns that a name in a rule stands for."""
-    conditions = list(dict.fromkeys(filter(None, design.conditions)))
-    full = resolve_name(name, dict.fromkeys([*conditions, *design.names]))
-    if full in conditions:
-        return design.condition_columns(full)
-    return [design.index(full)]

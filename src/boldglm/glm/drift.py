@@ -70,6 +70,51 @@ def cosine_drift(frame_times: ArrayLike, high_pass: float) -> FloatArray:
     return np.sqrt(2.0 / n_scans) * np.cos(angles)
 
 
+def fast_cosines(frame_times: ArrayLike, low_pass: float) -> FloatArray:
+    """Return cosines of all periods from the shortest up to a cut-off: a low-pass filter.
+
+    Each column costs a degree of freedom, which the fit counts.
+
+    Parameters
+    ----------
+    frame_times : array_like of shape (n_scans,)
+        Time of each scan in seconds.
+    low_pass : float
+        Longest period taken out, in seconds.
+
+    Returns
+    -------
+    ndarray of shape (n_scans, n_columns)
+        The rest of the family of `cosine_drift`; none if scans are too far apart to show such
+        periods.
+
+    Raises
+    ------
+    ValueError
+        If `low_pass` is not positive, or so long that nothing would be left.
+
+    Examples
+    --------
+    With scans every 2 s, periods from 4 s on can be seen:
+
+    >>> fast_cosines(np.arange(0, 64, 2), low_pass=8).shape, fast_cosines([0, 2, 4], 3).shape
+    ((32, 16), (3, 0))
+    """
+    scans = checked_frame_times(frame_times)
+    if not (np.isfinite(low_pass) and low_pass > 0):
+        raise ValueError(f"low_pass must be a period above 0 s, not {low_pass!r}.")
+    n_scans = scans.size
+    if n_scans == 1:
+        return np.zeros((1, 0))
+    spacing = (scans[-1] - scans[0]) / (n_scans - 1)
+    first = int(np.ceil(2 * n_scans * spacing / low_pass - 1e-9))
+    if first <= 1:
+        raise ValueError(f"low_pass {low_pass:g} s takes out everything that the scans can show.")
+    position = (scans - scans[0]) / spacing + 0.5
+    angles = np.pi / n_scans * np.outer(position, np.arange(first, n_scans))
+    return np.sqrt(2.0 / n_scans) * np.cos(angles)
+
+
 def polynomial_drift(frame_times: ArrayLike, order: int) -> FloatArray:
     """Return orthogonal polynomials of time, from the line to the given order.
 

@@ -3,16 +3,18 @@
 They take and give plain files and work in any nipype workflow, with or without a BIDS dataset.
 """
 
-from boldglm.interfaces.combine import CombineRuns, TestSubjects
-from boldglm.interfaces.design import BuildDesign, OrthogonalizeDesign
+from boldglm.interfaces.combine import CombineRuns, FitNode, TestSubjects
+from boldglm.interfaces.design import BuildDesign, BuildModelDesign, OrthogonalizeDesign
 from boldglm.interfaces.fit import EstimateContrasts, FitGLM
 from boldglm.interfaces.outputs import PlotResults, WriteDerivatives, WriteReport
 
 __all__ = [
     "BuildDesign",
+    "BuildModelDesign",
     "CombineRuns",
     "EstimateContrasts",
     "FitGLM",
+    "FitNode",
     "OrthogonalizeDesign",
     "PlotResults",
     "TestSubjects",

@@ -1,5 +1,6 @@
-"""Levels above the run: fixed effects over runs, one-sample t over subjects."""
+"""Levels above the run: one design over runs, sessions or participants at every voxel."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from nipype.interfaces.base import (
@@ -10,20 +11,48 @@ from nipype.interfaces.base import (
     traits,
 )
 
+from boldglm.errors import BadDataError
 from boldglm.interfaces.fit import _ResultOutput, result_files
-from boldglm.io.contrast_maps import combine_runs, one_sample_over_subjects
+from boldglm.io.node_maps import NodeFits, fit_node
 from boldglm.io.results import NodeResult, read_result
 
 
-class _CombineInput(BaseInterfaceInputSpec):
+class _ResultsInput(BaseInterfaceInputSpec):
     result_files = InputMultiPath(
-        File(exists=True), mandatory=True, desc="result or record of each run or subject"
+        File(exists=True), mandatory=True, desc="result or record of each input"
     )
+
+
+class _CombineInput(_ResultsInput):
     labels = traits.List(traits.Str, mandatory=True, desc="what each input is called")
+
+
+class _FitNodeInput(_ResultsInput):
+    fits = traits.Dict(mandatory=True, desc="designs and contrasts: NodeFits.to_dict")
 
 
 def _results(paths: list[str]) -> list[NodeResult]:
     return [read_result(Path(path)) for path in paths]
+
+
+def _means(results: Sequence[NodeResult], labels: Sequence[str], method: str) -> NodeFits:
+    contrasts = [[one.name for one in result.contrasts if one.test != "F"] for result in results]
+    return NodeFits.of_means(contrasts, labels, method=method)
+
+
+class FitNode(SimpleInterface):
+    """Fit the designs of a model's node above the run."""
+
+    input_spec = _FitNodeInput
+    output_spec = _ResultOutput
+
+    def _run_interface(self, runtime):
+        here = Path(runtime.cwd)
+        wanted = NodeFits.from_dict(self.inputs.fits)
+        self._results = result_files(
+            fit_node(_results(self.inputs.result_files), wanted, here), here
+        )
+        return runtime
 
 
 class CombineRuns(SimpleInterface):
@@ -33,21 +62,25 @@ class CombineRuns(SimpleInterface):
     output_spec = _ResultOutput
 
     def _run_interface(self, runtime):
-        results = _results(self.inputs.result_files)
-        combined = combine_runs(results, self.inputs.labels, Path(runtime.cwd))
-        self._results = result_files(combined, Path(runtime.cwd))
+        here, results = Path(runtime.cwd), _results(self.inputs.result_files)
+        wanted = _means(results, self.inputs.labels, "fixed")
+        self._results = result_files(fit_node(results, wanted, here), here)
         return runtime
 
 
 class TestSubjects(SimpleInterface):
-    """Test every contrast's mean over subjects by a one-sample t."""
+    """Test every contrast's mean over participants by a one-sample t."""
 
     __test__ = False  # a name that pytest would otherwise collect
     input_spec = _CombineInput
     output_spec = _ResultOutput
 
     def _run_interface(self, runtime):
-        results = _results(self.inputs.result_files)
-        tested = one_sample_over_subjects(results, self.inputs.labels, Path(runtime.cwd))
-        self._results = result_files(tested, Path(runtime.cwd))
+        here, results = Path(runtime.cwd), _results(self.inputs.result_files)
+        if len(results) < 2:
+            raise BadDataError(
+                f"A test over participants needs at least two of them; there is {len(results)}."
+            )
+        wanted = _means(results, self.inputs.labels, "ols")
+        self._results = result_files(fit_node(results, wanted, here), here)
         return runtime

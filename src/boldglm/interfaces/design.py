@@ -25,27 +25,31 @@ from boldglm.io.designs import (
     read_design,
     write_design,
 )
-from boldglm.io.events import PREFIX, read_events
+from boldglm.io.events import PREFIX, read_event_columns, read_events
 from boldglm.io.images import read_bold_header
+from boldglm.io.model import read_model
+from boldglm.io.model_designs import RunTables, design_from_model
 from boldglm.io.modulation import Modulator
+from boldglm.stats_model.transformations import MISSING_POLICIES
 
 
-class _BuildDesignInput(BaseInterfaceInputSpec):
-    events_file = File(
-        exists=True, mandatory=True, desc="BIDS events: onset, duration, trial_type"
-    )
+class _RunTablesInput(BaseInterfaceInputSpec):
+    events_file = File(exists=True, mandatory=True, desc="BIDS events of the run")
     bold_file = File(exists=True, desc="BOLD series: number of volumes and repetition time")
     n_scans = traits.Range(low=2, desc="number of volumes, if not from bold_file")
     repetition_time = traits.Float(desc="seconds between volumes, if not from bold_file")
     start_time = traits.Float(0.0, usedefault=True, desc="time of the first volume, in seconds")
+    confounds_file = InputMultiPath(
+        File(exists=True), desc="one or more confounds tables: one row for each volume"
+    )
+
+
+class _BuildDesignInput(_RunTablesInput):
     conditions = traits.List(traits.Str, desc="trial types to model (default: all)")
     hrf_model = traits.Str("spm", usedefault=True, desc="hemodynamic response function")
     fir_delays = traits.List(traits.Float, desc="delays of hrf_model fir, in seconds")
     high_pass = traits.Either(
         None, traits.Float, default=128.0, usedefault=True, desc="drift cut-off period, seconds"
-    )
-    confounds_file = InputMultiPath(
-        File(exists=True), desc="one or more confounds tables: one row for each volume"
     )
     confounds = traits.List(traits.Str, desc="its columns to take: names and patterns")
     fd_threshold = traits.Float(desc="censor volumes of more framewise displacement, in mm")
@@ -54,6 +58,14 @@ class _BuildDesignInput(BaseInterfaceInputSpec):
         traits.Dict, desc="columns of the events that scale responses: Condition, Column, Order"
     )
     prefix = traits.Str(PREFIX, usedefault=True, desc="put before each trial type in the columns")
+
+
+class _BuildModelDesignInput(_RunTablesInput):
+    model_file = File(exists=True, mandatory=True, desc="BIDS Stats Model")
+    known_variables = traits.List(traits.Str, desc="names of variables that some run has")
+    missing_conditions = traits.Enum(
+        *MISSING_POLICIES, usedefault=True, desc="what to do where this run lacks one of them"
+    )
 
 
 class _DesignOutput(TraitedSpec):
@@ -91,7 +103,7 @@ class BuildDesign(SimpleInterface):
             prefix=inputs.prefix,
         )
         events = Path(inputs.events_file)
-        timing = self._timing()
+        timing = _timing(inputs)
         design, left_out = design_from_events(
             read_events(events), timing, choices, events.name, self._confounds(timing.n_scans)
         )
@@ -112,19 +124,47 @@ class BuildDesign(SimpleInterface):
         )
         return confounds_of_run(table, choices, n_scans, Path(inputs.events_file).name)
 
-    def _timing(self) -> RunTiming:
-        n_scans, repetition_time = self.inputs.n_scans, self.inputs.repetition_time
-        if isdefined(self.inputs.bold_file):
-            header = read_bold_header(Path(self.inputs.bold_file))
-            n_scans = n_scans if isdefined(n_scans) else header.n_scans
-            if not isdefined(repetition_time):
-                repetition_time = header.repetition_time
-        if not isdefined(n_scans) or not isdefined(repetition_time) or repetition_time is None:
-            raise ValueError(
-                "BuildDesign needs bold_file, or n_scans and repetition_time (in seconds)."
-            )
-        start_time = self.inputs.start_time if isdefined(self.inputs.start_time) else 0.0
-        return RunTiming(int(n_scans), float(repetition_time), start_time)
+
+class BuildModelDesign(SimpleInterface):
+    """Build the design of a run by the transformations of a BIDS Stats Model."""
+
+    input_spec = _BuildModelDesignInput
+    output_spec = _DesignOutput
+
+    def _run_interface(self, runtime):
+        inputs = self.inputs
+        events = Path(inputs.events_file)
+        table = None
+        if isdefined(inputs.confounds_file):
+            table = read_confounds(*map(Path, inputs.confounds_file))
+        tables = RunTables(
+            read_event_columns(events), table, _timing(inputs), events.name, events.name
+        )
+        made = design_from_model(
+            read_model(Path(inputs.model_file)),
+            tables,
+            inputs.known_variables if isdefined(inputs.known_variables) else (),
+            inputs.missing_conditions,
+        )
+        path = Path(runtime.cwd) / "design.tsv"
+        write_design(made.design, path, {"LeftOut": list(made.left_out)})
+        self._results = _results(path, made.left_out)
+        return runtime
+
+
+def _timing(inputs: _RunTablesInput) -> RunTiming:
+    n_scans, repetition_time = inputs.n_scans, inputs.repetition_time
+    if isdefined(inputs.bold_file):
+        header = read_bold_header(Path(inputs.bold_file))
+        n_scans = n_scans if isdefined(n_scans) else header.n_scans
+        if not isdefined(repetition_time):
+            repetition_time = header.repetition_time
+    if not isdefined(n_scans) or not isdefined(repetition_time) or repetition_time is None:
+        raise ValueError(
+            "BuildDesign needs bold_file, or n_scans and repetition_time (in seconds)."
+        )
+    start_time = inputs.start_time if isdefined(inputs.start_time) else 0.0
+    return RunTiming(int(n_scans), float(repetition_time), start_time)
 
 
 class _OrthogonalizeDesignInput(BaseInterfaceInputSpec):

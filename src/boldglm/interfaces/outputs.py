@@ -40,6 +40,7 @@ from boldglm.reports.sections import (
 from boldglm.reports.storage import section_figures, section_from_dict, section_to_dict
 from boldglm.reports.trials import ShownTrials, draw_trials, draw_whiteness
 from boldglm.reports.views import SurfaceView, View, VolumeView
+from boldglm.stats_model.specification import LEVELS
 
 
 class _PlotResultsInput(BaseInterfaceInputSpec):
@@ -187,13 +188,14 @@ def _contrast_rows(result: NodeResult, names) -> list[tuple[str, np.ndarray]]:
 class _WriteDerivativesInput(BaseInterfaceInputSpec):
     output_dir = traits.Directory(mandatory=True, desc="root of the derivative dataset")
     node = traits.Str(mandatory=True, desc="name of the model's node")
-    level = traits.Enum("run", "subject", "dataset", mandatory=True, desc="level of the node")
+    level = traits.Enum(*LEVELS, mandatory=True, desc="level of the node")
     entities = traits.Dict(mandatory=True, desc="BIDS entities of the files")
     result_file = File(exists=True, mandatory=True, desc="maps to write")
     section_file = File(exists=True, mandatory=True, desc="as PlotResults writes it")
     design_file = File(exists=True, desc="design that was fitted")
     fingerprint = traits.Str(mandatory=True, desc="digest of what the result was made from")
     details = traits.Dict(desc="what every sidecar says")
+    model = traits.Str("", usedefault=True, desc="name of the model, for the record")
 
 
 class _WriteDerivativesOutput(TraitedSpec):
@@ -223,6 +225,7 @@ class WriteDerivatives(SimpleInterface):
             dict(self.inputs.entities),
             self.inputs.fingerprint,
             dict(self.inputs.details) if isdefined(self.inputs.details) else {},
+            self.inputs.model,
         )
         record = write_derivatives(Path(self.inputs.output_dir), files, details)
         self._results = {"record_file": str(record)}

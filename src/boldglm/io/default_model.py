@@ -14,8 +14,9 @@ from boldglm.glm.contrasts import split_named_contrast
 from boldglm.io.confounds import ConfoundChoices
 from boldglm.io.derivatives import clashing_labels
 from boldglm.io.events import PREFIX
-from boldglm.io.model import DUMMY_SCANS, FD_THRESHOLD, MODEL_VERSION
+from boldglm.io.model import MODEL_VERSION
 from boldglm.io.modulation import Modulator, parse_modulation, refuse_clashes
+from boldglm.io.software import DUMMY_SCANS, FD_THRESHOLD
 
 logger = logging.getLogger(__name__)
 MOST_PAIRED = 5  # conditions up to which every pair gets a contrast

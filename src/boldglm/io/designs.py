@@ -11,8 +11,8 @@ from boldglm.glm import Confounds, Design, build_design, orthogonalize_design
 from boldglm.io.derivatives import read_json, sidecar, write_json
 from boldglm.io.events import PREFIX, Events
 from boldglm.io.files import write_bytes
-from boldglm.io.model import ContrastSpec
 from boldglm.io.modulation import Modulator, modulated_columns, refuse_clashes
+from boldglm.stats_model.specification import ContrastSpec
 
 
 @dataclass(frozen=True)

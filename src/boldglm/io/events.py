@@ -99,6 +99,37 @@ def read_events(path: Path) -> Events:
     return Events(onset, duration, names, left_out, others)
 
 
+def read_event_columns(path: Path) -> dict[str, np.ndarray]:
+    """Read all columns of a BIDS events file, as transformations take them.
+
+    Returns
+    -------
+    dict of str to ndarray of shape (n_events,)
+        onset and duration in seconds, NaN where they are n/a; other columns as text, missing
+        where they are n/a.
+
+    Raises
+    ------
+    MissingInputError
+        If the file cannot be read.
+    BadDataError
+        If onset or duration are missing, or hold text.
+    """
+    table = read_table(path)
+    columns: dict[str, np.ndarray] = {}
+    for column in ("onset", "duration"):
+        if column not in table.columns:
+            raise BadDataError(_missing_column(path, column, list(table.columns)))
+        present = table[column].notna()
+        numbers = np.full(len(table), np.nan)
+        numbers[present.to_numpy()] = _numbers(path, table[present], column)
+        columns[column] = numbers
+    for name in table.columns:
+        if name not in columns:
+            columns[str(name)] = table[name].to_numpy(dtype=object)
+    return columns
+
+
 def read_table(path: Path, places: Sequence[int] | None = None) -> pd.DataFrame:
     """Read a BIDS table as text; n/a is missing, names of columns are stripped.
 

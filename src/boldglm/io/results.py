@@ -28,6 +28,8 @@ class ContrastMaps:
     dof: float  # median over voxels where they differ
     dof_numerator: int
     maps: dict[str, Path]
+    inputs: tuple[str, ...] = ()  # above the run: what each row of the design is
+    design: Mapping[str, list[float]] = field(default_factory=dict)  # its columns by name
 
     @property
     def statistic(self) -> str:
@@ -70,6 +72,8 @@ class NodeResult:
                     "DegreesOfFreedom": one.dof,
                     "NumeratorDegreesOfFreedom": one.dof_numerator,
                     "Maps": {label: shown(path) for label, path in one.maps.items()},
+                    "Inputs": list(one.inputs),
+                    "DesignMatrix": dict(one.design),
                 }
                 for one in self.contrasts
             ],
@@ -95,6 +99,8 @@ class NodeResult:
                     one["DegreesOfFreedom"],
                     one["NumeratorDegreesOfFreedom"],
                     {label: base / path for label, path in one["Maps"].items()},
+                    tuple(one.get("Inputs", ())),
+                    one.get("DesignMatrix", {}),
                 )
                 for one in content["Contrasts"]
             ),
@@ -125,11 +131,12 @@ class Record:
 
     fingerprint: str
     node: str
-    level: str  # run, subject or dataset
+    level: str  # run, session, subject or dataset
     entities: dict[str, str]
     result: NodeResult
     section: dict[str, Any]  # facts, figures and tables, for the report
     files: tuple[Path, ...]  # everything that was written
+    model: str = ""  # name of the model
 
     def write(self, path: Path, root: Path) -> None:
         """Write the record, with paths relative to the output folder."""
@@ -137,6 +144,7 @@ class Record:
             path,
             {
                 "Fingerprint": self.fingerprint,
+                "Model": self.model,
                 "Node": self.node,
                 "Level": self.level,
                 "Entities": self.entities,
@@ -161,6 +169,7 @@ class Record:
             NodeResult.from_dict(content["Result"], root),
             content["Section"],
             tuple(root / file for file in content["Files"]),
+            content.get("Model", ""),
         )
 
 

@@ -47,6 +47,7 @@ class NodeDetails:
     entities: dict[str, str]
     fingerprint: str
     common: Mapping[str, Any]  # Sources, NoiseModel, HRF, SignalScaling, ...
+    model: str = ""
 
 
 def write_derivatives(output_dir: Path, files: NodeFiles, details: NodeDetails) -> Path:
@@ -105,6 +106,7 @@ def _write(output_dir: Path, place: Place, files: NodeFiles, details: NodeDetail
         result=result.moved(mask, mean, maps, run_maps),
         section=section,
         files=tuple(written + pictures),
+        model=details.model,
     ).write(record, output_dir)
     return record
 
@@ -176,6 +178,9 @@ def _map_sidecar(
             one.name, "dof", image_ending(one.maps["dof"])
         ).name
         content["DegreesOfFreedomNote"] = "DegreesOfFreedom is the median over voxels"
+    if one.inputs:
+        content["Inputs"] = list(one.inputs)
+        content["DesignMatrix"] = dict(one.design)
     if one.test == "F":
         content["NumeratorDegreesOfFreedom"] = one.dof_numerator
     if details.level == "run":

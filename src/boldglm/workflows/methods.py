@@ -13,12 +13,23 @@ from boldglm.glm.confound_names import (
 )
 from boldglm.io.confounds import ConfoundChoices
 from boldglm.io.model import Model
+from boldglm.io.software import own_choices
+from boldglm.stats_model.specification import LEVELS
 
 HRF_WORDS = {
     "spm": "the SPM double-gamma hemodynamic response function",
     "glover": "the Glover double-gamma hemodynamic response function",
     "textbook": "a double-gamma hemodynamic response function (peak 6, undershoot 12, ratio 0.35)",
     "fir": "finite impulse response",
+}
+METHOD_WORDS = {
+    "fixed": "were combined by inverse-variance weighted fixed effects, with the variance "
+    "corrected for the weights being estimated (Meier 1953)",
+    "ols": "were tested by least squares, their scatter being the noise (a one-sample t test "
+    "where the design is a constant)",
+    "mixed": "were tested by mixed effects: weighted by the inverse of their own variance plus a "
+    "variance between them estimated by restricted maximum likelihood at every voxel, with the "
+    "test of Knapp and Hartung (2003)",
 }
 NOISE_WORDS = {
     "ols": "taken to be white",
@@ -56,6 +67,9 @@ REFERENCES = {
     "doi:10.1080/01621459.1983.10477920",
     "meier": "Meier P (1953). Variance of a weighted mean. Biometrics 9:59-73. "
     "doi:10.2307/3001633",
+    "knapp": "Knapp G, Hartung J (2003). Improved tests for a random effects meta-regression with "
+    "a single covariate. Statistics in Medicine 22:2693-2710. doi:10.1002/sim.1482",
+    "stats models": "BIDS Stats Models specification. https://bids-standard.github.io/stats-models",
     "nipype": "Gorgolewski K et al. (2011). Nipype: a flexible, lightweight and extensible "
     "neuroimaging data processing framework in Python. Frontiers in Neuroinformatics 5:13. "
     "doi:10.3389/fninf.2011.00013",
@@ -69,21 +83,17 @@ REFERENCES = {
 
 def methods_paragraphs(model: Model, level: str) -> list[str]:
     """Describe an analysis as a methods section would; every clause comes from the model."""
-    kind, *extras = model.hrf_model.split(" + ")
-    response = HRF_WORDS[kind]
-    if extras:
-        response += " with its " + " and ".join(f"{extra} derivative" for extra in extras).replace(
-            "derivative derivative", "time derivative"
-        )
     first = (
         f"Task fMRI data were analyzed with boldglm {__version__}. For each run, a general linear "
-        f"model was fitted to all voxels at the same time, with one regressor for each of "
-        f"{len(model.conditions)} trial types ({', '.join(model.conditions)}). Events were "
-        f"convolved with {response} in continuous time and sampled at the acquisition time of "
-        "each volume."
+        f"model was fitted to all voxels at the same time, {_regressors(model)}"
     )
     if model.high_pass:
         first += f" Slow drift was modeled by cosines with periods above {model.high_pass:g} s."
+    if model.low_pass:
+        first += (
+            f" Signals with periods below {model.low_pass:g} s were filtered out by cosines in "
+            "the model."
+        )
     first += _confound_sentences(model.confounds)
     for regressor, against in model.orthogonalize:
         first += (
@@ -102,12 +112,58 @@ def methods_paragraphs(model: Model, level: str) -> list[str]:
         else " Signals were not scaled."
     )
     first += f" Noise was {NOISE_WORDS[model.noise_model]}."
-    second = (
-        "Runs were combined within participants by inverse-variance weighted fixed effects. The "
-        "variance is corrected for the weights being estimated (Meier 1953)."
+    return [first, *_upper_sentences(model, level)]
+
+
+def _regressors(model: Model) -> str:
+    """Say which regressors a run has."""
+    if model.plain is None:
+        steps = [str(one["Name"]) for one in model.run_node.instructions]
+        terms = ", ".join(str(term) for term in model.run_node.x if term != 1)
+        made = f" after the transformations {', '.join(steps)}" if steps else ""
+        response = (
+            ""
+            if model.hrf_model == "none"
+            else f" Events were convolved with {_response(model.hrf_model)} in continuous time "
+            "and sampled at the acquisition time of each volume."
+        )
+        return (
+            f"as the BIDS Stats Model {model.name!r} says: with the terms {terms}{made}.{response}"
+        )
+    conditions = model.plain.conditions
+    return (
+        f"with one regressor for each of {len(conditions)} trial types "
+        f"({', '.join(conditions)}). Events were convolved with {_response(model.hrf_model)} in "
+        "continuous time and sampled at the acquisition time of each volume."
     )
-    third = "The mean over participants was tested against zero by a one-sample t test."
-    return [first, second, third] if level == "dataset" else [first, second]
+
+
+def _response(hrf_model: str) -> str:
+    texts = []
+    for one in hrf_model.split(", "):
+        kind, *extras = one.split(" + ")
+        text = HRF_WORDS.get(kind.lower(), f"the {kind} hemodynamic response function")
+        if extras:
+            words = {"derivative": "time derivative", "dispersion": "dispersion derivative"}
+            text += " with its " + " and ".join(words.get(extra, extra) for extra in extras)
+        texts.append(text)
+    return ", ".join(texts)
+
+
+def _upper_sentences(model: Model, level: str) -> list[str]:
+    """One paragraph for each node above the run, up to a level."""
+    levels = LEVELS if level == "dataset" else LEVELS[:3]
+    found = []
+    for node in model.spec.above_run(levels):
+        inputs = {"session": "Runs", "subject": "Runs", "dataset": "Results of participants"}
+        estimator = own_choices(node, model.name).get("Estimator", "ols")
+        method = "fixed" if node.type == "meta" else estimator
+        columns = ", ".join(_short(str(term)) for term in node.x if term != 1)
+        text = f"{inputs[node.level]} {METHOD_WORDS[method]}"
+        if columns:
+            text += f", in a design with the columns {columns}"
+        found.append(text + f" (node {node.name!r}).")
+    return found
 
 
 def _confound_sentences(confounds: ConfoundChoices) -> str:
@@ -149,7 +205,10 @@ def references(model: Model) -> list[str]:
         keys += ["autocorrelation", "satterthwaite"]
     if model.noise_model == "auto":
         keys.append("empirical bayes")
-    return [REFERENCES[key] for key in [*keys, "meier", "bids", "pybids", "nipype"]]
+    if any("mixed" in node.software.get("boldglm", {}).values() for node in model.spec.nodes):
+        keys.append("knapp")
+    keys += ["meier", "bids", "stats models", "pybids", "nipype"]
+    return [REFERENCES[key] for key in keys]
 
 
 @cache  # a look-up takes milliseconds, and every report needs it

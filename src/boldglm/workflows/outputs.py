@@ -27,6 +27,7 @@ class NodeOutput:
     details: dict[str, Any] = field(default_factory=dict)
     n_slices: int = 21
     is_open: bool = False
+    model: str = ""
 
     @property
     def record(self) -> Path:
@@ -85,6 +86,7 @@ def init_outputs_wf(output: NodeOutput, *, events_file: Path | None = None, name
             level=output.level,
             entities=output.entities,
             fingerprint=output.fingerprint,
+            model=output.model,
             details=output.details,
         ),
         name="write_derivatives",

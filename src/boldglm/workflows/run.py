@@ -1,6 +1,7 @@
 """The workflow of one run: events to design to fit to contrast maps."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from nipype.interfaces.utility import IdentityInterface, Merge
@@ -8,6 +9,7 @@ from nipype.pipeline.engine import Node, Workflow
 
 from boldglm.interfaces import (
     BuildDesign,
+    BuildModelDesign,
     EstimateContrasts,
     FitGLM,
     OrthogonalizeDesign,
@@ -63,6 +65,9 @@ def init_run_wf(
     smoothing: float | None = None,
     maps: Sequence[str] = (),
     single_trials: str | None = None,
+    model_file: Path | None = None,
+    known_variables: Sequence[str] = (),
+    missing_conditions: str = "drop",
     n_threads: int = 1,
     mem_gb: float = 1.0,
     name: str = "run_wf",
@@ -102,6 +107,13 @@ def init_run_wf(
         ``"residuals"``, ``"fitted"``.
     single_trials : {"lsa", "lss"}, optional
         Estimate every trial as well, all in one model or each in its own.
+    model_file : Path, optional
+        BIDS Stats Model whose run node makes the design, in place of the arguments from
+        `conditions` to `modulators`.
+    known_variables : sequence of str
+        With a model file: names of variables that other runs have.
+    missing_conditions : {"drop", "zero", "error"}
+        With a model file: what to do where this run lacks one of them.
     n_threads : int
         With more than one, the series is decompressed ahead of the rest.
     mem_gb : float
@@ -141,22 +153,27 @@ def init_run_wf(
     workflow = Workflow(name=name)
     inputnode = Node(IdentityInterface(fields=list(RUN_FIELDS)), name="inputnode")
     outputnode = Node(IdentityInterface(fields=list(RESULT_FIELDS)), name="outputnode")
-    build = make_node(
-        BuildDesign(
+    build: Node
+    if model_file is not None:
+        build = make_node(
+            BuildModelDesign(
+                model_file=str(model_file),
+                known_variables=list(known_variables),
+                missing_conditions=missing_conditions,
+            ),
+            name="build_design",
+        )
+    else:
+        build = _build_design(
             hrf_model=hrf_model,
             high_pass=high_pass,
             confounds=list(confounds),
             dummy_scans=dummy_scans,
-        ),
-        name="build_design",
-    )
-    build.inputs.modulators = list(modulators)
-    if fd_threshold is not None:
-        build.inputs.fd_threshold = fd_threshold
-    if conditions is not None:
-        build.inputs.conditions = list(conditions)
-    if fir_delays is not None:
-        build.inputs.fir_delays = list(fir_delays)
+            modulators=list(modulators),
+            fd_threshold=fd_threshold,
+            conditions=None if conditions is None else list(conditions),
+            fir_delays=None if fir_delays is None else list(fir_delays),
+        )
     orthogonalized = make_node(
         OrthogonalizeDesign(rules=list(orthogonalize)), name="orthogonalize"
     )
@@ -198,3 +215,12 @@ def init_run_wf(
         ]),
     ])  # fmt: skip
     return workflow
+
+
+def _build_design(**options: Any) -> Node:
+    """Make the node of a design from conditions; options that are None keep their default."""
+    build = make_node(BuildDesign(), name="build_design")
+    for name, value in options.items():
+        if value is not None or name == "high_pass":
+            setattr(build.inputs, name, value)
+    return build

@@ -5,25 +5,26 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from nipype.interfaces.utility import Merge
 from nipype.pipeline.engine import Node, Workflow
 
-from boldglm._version import __version__
 from boldglm.glm.confound_names import confound_kind
 from boldglm.glm.confounds import describe_scans
-from boldglm.interfaces import CombineRuns, WriteReport
+from boldglm.interfaces import WriteReport
 from boldglm.io.confounds import check_denoising
 from boldglm.io.derivatives import Place, model_file_name
 from boldglm.io.model import Model
-from boldglm.io.results import fingerprint, is_finished
-from boldglm.io.runs import ENTITY_ORDER, RunInputs
+from boldglm.io.results import is_finished
+from boldglm.io.runs import RunInputs
 from boldglm.io.trials import METHODS
 from boldglm.workflows.methods import methods_paragraphs, references, versions
 from boldglm.workflows.nodes import make_node
 from boldglm.workflows.outputs import NodeOutput, init_outputs_wf
 from boldglm.workflows.plan import Analysis, RunPlan
 from boldglm.workflows.run import init_run_wf
+from boldglm.workflows.upper import RecordSource, add_level, connect_record, level_output
 
 # A fit holds libraries, at most 128 MiB of the series, and a few blocks, whatever the length of a
 # run; its estimates are about as many float64 a voxel as the design has columns, and some more.
@@ -40,6 +41,8 @@ class AppContext:
     n_threads: int = 1
     maps: tuple[str, ...] = ()  # of runs as a whole
     single_trials: str | None = None  # "lsa" or "lss"
+    missing_conditions: str = "drop"
+    levels: tuple[str, ...] = ("run", "session", "subject")  # which are to be done
     stamp: str = ""  # makes fingerprints new when everything is to be fitted again
 
 
@@ -89,27 +92,50 @@ def init_subject_wf(
     """
     workflow = Workflow(name=f"sub_{_plain(subject)}_wf")
     own = [analysis for analysis in analyses if analysis.of_subject(subject)]
-    n_records = sum(1 + len(analysis.of_subject(subject)) for analysis in own)
-    records = Node(Merge(n_records), name="records")
-    slot = n_runs = 0
+    shown: list[RecordSource] = []
+    n_runs = 0
     for number, analysis in enumerate(own):
-        slot += 1
-        runs = analysis.of_subject(subject)
-        outputs = [run_output(run, analysis.model, context) for run in runs]
-        merged = Node(Merge(len(runs)), name=f"run_records_{number}")
-        for index, (run, output) in enumerate(zip(runs, outputs, strict=True), start=1):
-            record = _run_record(run, analysis.model, output, context)
-            _feed(workflow, record, merged, f"in{index}")
-            _feed(workflow, record, records, f"in{slot + index}")
-            n_runs += isinstance(record, Workflow)
-        combined = subject_output(subject, analysis, context)
-        _add_subject(workflow, runs, combined, merged, records, slot, number)
-        slot += len(runs)
+        sources: dict[str, RecordSource] = {}
+        for run in analysis.of_subject(subject):
+            output = run_output(run, analysis.model, context)
+            source = _run_record(run, analysis, output, context)
+            if isinstance(source, Workflow):
+                workflow.add_nodes([source])
+                n_runs += 1
+            sources[str(output.record)] = source
+        runs = list(sources.values())
+        upper = _add_levels(workflow, subject, analysis, sources, context, number)
+        shown += [*upper, *runs]
     report = context.output_dir / f"sub-{subject}.html"
     if not workflow.list_node_names() and report.is_file():
         return None, 0
-    _add_report(workflow, subject, own, context, records)
+    models = [analysis.model for analysis in own]
+    tasks = [analysis.runs[0].inputs.task for analysis in own]
+    add_subject_report(workflow, subject, models, tasks, context, shown)
     return workflow, n_runs
+
+
+def _add_levels(
+    workflow: Workflow,
+    subject: str,
+    analysis: Analysis,
+    sources: dict[str, RecordSource],
+    context: AppContext,
+    number: int,
+) -> list[RecordSource]:
+    """Add the session and subject nodes of one participant; the highest come first."""
+    found: list[RecordSource] = []
+    for index, level in enumerate(analysis.levels):
+        if level.subject != subject or level.plan.node.level not in context.levels:
+            continue
+        output = level_output(
+            level, analysis.model, context.output_dir, model_details(analysis.model), context.stamp
+        )
+        name = f"{_plain(level.plan.node.name)}_{number}_{index}_wf"
+        source = add_level(workflow, level, sources, output, analysis.model, name)
+        sources[str(output.record)] = source
+        found.insert(0, source)
+    return found
 
 
 def run_output(run: RunPlan, model: Model, context: AppContext) -> NodeOutput:
@@ -131,7 +157,7 @@ def run_output(run: RunPlan, model: Model, context: AppContext) -> NodeOutput:
     ]
     return NodeOutput(
         output_dir=context.output_dir,
-        node=model.run_node,
+        node=model.run_node.name,
         level="run",
         entities=inputs.entities,
         fingerprint="-".join(
@@ -141,11 +167,12 @@ def run_output(run: RunPlan, model: Model, context: AppContext) -> NodeOutput:
         title=_title(inputs.entities, "task", "ses", "run", "acq", "dir"),
         facts=facts,
         details={
-            **_details(model),
+            **model_details(model),
             "Sources": list(inputs.sources),
             **_confound_details(run),
         },
         n_slices=12,
+        model=model.name,
     )
 
 
@@ -153,7 +180,7 @@ def _trials_facts(inputs: RunInputs, model: Model, context: AppContext) -> list[
     """Say how single trials were estimated and where they are."""
     if context.single_trials is None:
         return []
-    place = Place.of(context.output_dir, model.run_node, inputs.entities)
+    place = Place.of(context.output_dir, model.run_node.name, inputs.entities)
     folder = place.folder.relative_to(context.output_dir).as_posix()
     text = f"{METHODS[context.single_trials]}: {folder}/{place.stem}_desc-trials_*"
     return [("Single trials", text)]
@@ -189,75 +216,26 @@ def _confound_details(run: RunPlan) -> dict:
     }
 
 
-def subject_output(subject: str, analysis: Analysis, context: AppContext) -> NodeOutput:
-    """Say what the combined outputs of a subject are called and tell."""
-    runs = analysis.of_subject(subject)
-    model = analysis.model
-    entities = common_entities([run.inputs.entities for run in runs])
-    return NodeOutput(
-        output_dir=context.output_dir,
-        node=model.subject_node or "subject",
-        level="subject",
-        entities=entities,
-        fingerprint=fingerprint(__version__, model.subject_node, [run.fingerprint for run in runs])
-        + context.stamp,
-        title=f"Task {runs[0].inputs.task}: "
-        + (f"{len(runs)} runs combined" if len(runs) > 1 else "the subject's one run"),
-        facts=[
-            ("Runs", str(len(runs))),
-            ("Combination", "fixed effects, weighted by inverse variance"),
-        ],
-        details={
-            **_details(model),
-            "Sources": [source for run in runs for source in run.inputs.sources],
-        },
-        is_open=True,
-    )
-
-
-def common_entities(each: Sequence[dict[str, str]]) -> dict[str, str]:
-    """Entities that all inputs share; those that differ are what was combined.
-
-    Examples
-    --------
-    >>> common_entities([{"sub": "01", "run": "1"}, {"sub": "01", "run": "2"}])
-    {'sub': '01'}
-    """
-    shared = set.intersection(*(set(one.items()) for one in each))
-    return {
-        key: label
-        for key, label in each[0].items()
-        if (key, label) in shared and key in ENTITY_ORDER and key != "run"
-    }
-
-
 def _run_record(
-    run: RunPlan, model: Model, output: NodeOutput, context: AppContext
+    run: RunPlan, analysis: Analysis, output: NodeOutput, context: AppContext
 ) -> Workflow | Path:
     """Return the record of a finished run, or the workflow that will make it."""
     if is_finished(output.record, context.output_dir, output.fingerprint):
         return output.record
-    inputs = run.inputs
+    inputs, model = run.inputs, analysis.model
     label = _plain(inputs.name)
     fitting = init_run_wf(
         contrasts=run.contrasts,
-        conditions=model.conditions,
-        hrf_model=model.hrf_model,
-        fir_delays=model.fir_delays,
-        high_pass=model.high_pass,
-        confounds=model.confounds.columns,
-        fd_threshold=model.confounds.fd_threshold,
-        dummy_scans=model.confounds.dummy_scans,
-        modulators=[one.to_dict() for one in model.modulators],
-        orthogonalize=[f"{one} ~ {' + '.join(many)}" for one, many in model.orthogonalize],
         noise_model=model.noise_model,
         signal_scaling=model.signal_scaling,
         smoothing=model.smoothing,
+        orthogonalize=[f"{one} ~ {' + '.join(many)}" for one, many in model.orthogonalize],
         maps=context.maps,
         single_trials=context.single_trials,
         n_threads=context.n_threads,
         mem_gb=_memory_gb(run),
         name="fit_wf",
+        **_design_arguments(analysis, context),
     )
     node = fitting.get_node("inputnode")
     node.inputs.trait_set(
@@ -273,12 +251,34 @@ def _run_record(
         node.inputs.mesh_files = [str(path) for path in inputs.meshes]
     if inputs.confounds:
         node.inputs.confounds_file = [str(path) for path in inputs.confounds]
-    writing = init_outputs_wf(output, events_file=inputs.events, name="outputs_wf")
+    events = inputs.events if model.plain is not None else None  # drawn by trial_type
+    writing = init_outputs_wf(output, events_file=events, name="outputs_wf")
     whole = Workflow(name=f"{label}_wf")
     fields = ("result_file", "design_file", "before_file")
     pairs = [(f"outputnode.{field}", f"inputnode.{field}") for field in fields]
     whole.connect([(fitting, writing, pairs)])
     return whole
+
+
+def _design_arguments(analysis: Analysis, context: AppContext) -> dict[str, Any]:
+    """Return what the design of a run is built from: conditions, or a whole model file."""
+    model = analysis.model
+    if model.plain is None:
+        return {
+            "model_file": context.output_dir / "models" / model_file_name(model.name),
+            "known_variables": analysis.known,
+            "missing_conditions": context.missing_conditions,
+        }
+    return {
+        "conditions": model.plain.conditions,
+        "hrf_model": model.plain.hrf_model,
+        "fir_delays": model.plain.fir_delays,
+        "high_pass": model.high_pass,
+        "confounds": model.confounds.columns,
+        "fd_threshold": model.confounds.fd_threshold,
+        "dummy_scans": model.confounds.dummy_scans,
+        "modulators": [one.to_dict() for one in model.modulators],
+    }
 
 
 def _memory_gb(run: RunPlan) -> float:
@@ -288,56 +288,29 @@ def _memory_gb(run: RunPlan) -> float:
     return round(FIT_GB + of_estimates, 3)
 
 
-def _feed(workflow: Workflow, record: Workflow | Path, node: Node, field: str) -> None:
-    """Give a record to an input, now or once its workflow has made it."""
-    if isinstance(record, Workflow):
-        workflow.connect(record, "outputs_wf.outputnode.record_file", node, field)
-    else:
-        setattr(node.inputs, field, str(record))
-
-
-def _add_subject(
-    workflow: Workflow,
-    runs: Sequence[RunPlan],
-    output: NodeOutput,
-    merged: Node,
-    records: Node,
-    slot: int,
-    number: int,
-) -> None:
-    """Add the combination of the runs, or its record where it is finished."""
-    fitted = workflow.list_node_names()
-    if not fitted and is_finished(output.record, output.output_dir, output.fingerprint):
-        setattr(records.inputs, f"in{slot}", str(output.record))
-        return
-    labels = [run.inputs.name for run in runs]
-    combine = make_node(CombineRuns(labels=labels), name=f"combine_runs_{number}")
-    writing = init_outputs_wf(output, name=f"subject_{number}_outputs_wf")
-    workflow.connect([
-        (merged, combine, [("out", "result_files")]),
-        (combine, writing, [("result_file", "inputnode.result_file")]),
-        (writing, records, [("outputnode.record_file", f"in{slot}")]),
-    ])  # fmt: skip
-
-
-def _add_report(
+def add_subject_report(
     workflow: Workflow,
     subject: str,
-    analyses: Sequence[Analysis],
+    models: Sequence[Model],
+    tasks: Sequence[str],
     context: AppContext,
-    records: Node,
+    sources: Sequence[RecordSource],
 ) -> None:
+    """Add the report of a participant, with a section for each record."""
+    records = Node(Merge(len(sources)), name="records")
+    workflow.add_nodes([records])
+    for slot, source in enumerate(sources, start=1):
+        connect_record(workflow, source, records, f"in{slot}")
     methods, cited = [], []
-    for analysis in analyses:
-        methods += methods_paragraphs(analysis.model, "subject")
-        cited += references(analysis.model)
-    tasks = ", ".join(dict.fromkeys(one.runs[0].inputs.task for one in analyses))
+    for model in models:
+        methods += methods_paragraphs(model, "subject")
+        cited += references(model)
     report = make_node(
         WriteReport(
             output_dir=str(context.output_dir),
             report_name=f"sub-{subject}.html",
             title=f"sub-{subject}",
-            subtitle=f"Voxelwise general linear model, task {tasks}",
+            subtitle=f"Voxelwise general linear model, task {', '.join(tasks)}",
             left_out=list(context.left_out),
             methods=list(dict.fromkeys(methods)),
             references=list(dict.fromkeys(cited)),
@@ -349,7 +322,8 @@ def _add_report(
     workflow.connect(records, "out", report, "record_files")
 
 
-def _details(model: Model) -> dict:
+def model_details(model: Model) -> dict:
+    """Return what every sidecar says of the model."""
     return {
         "Model": f"bids::models/{model_file_name(model.name)}",
         "NoiseModel": model.noise_model,

@@ -1,0 +1,221 @@
+"""Designs of runs from a model's transformations, tables and HRF."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
+from typing import Any
+
+import numpy as np
+
+from boldglm.errors import BadDataError
+from boldglm.glm import Confounds, Design
+from boldglm.glm.confound_names import match_columns
+from boldglm.glm.design import join_parts
+from boldglm.glm.design_parts import Part, confound_part
+from boldglm.io.confounds import ConfoundChoices, confounds_of_run
+from boldglm.io.confounds_table import ConfoundsTable
+from boldglm.io.designs import RunTiming
+from boldglm.io.model import Model
+from boldglm.stats_model.columns import RunColumns, apply_hrf, run_columns
+from boldglm.stats_model.specification import NodeSpec
+from boldglm.stats_model.transformations import apply_instructions
+from boldglm.stats_model.variables import Variables, run_variables
+
+MOST_LEVELS = 2000  # of one column, when the levels of all runs are collected
+
+
+@dataclass(frozen=True)
+class RunTables:
+    """The tables of one run: what its design is made from.
+
+    `events` are columns as `read_event_columns` returns them.
+    """
+
+    events: Mapping[str, np.ndarray]
+    confounds: ConfoundsTable | None
+    timing: RunTiming
+    events_name: str
+    bold_name: str
+
+
+@dataclass(frozen=True)
+class ModelDesign:
+    """A design and what went into it."""
+
+    design: Design
+    confounds: Confounds
+    left_out: tuple[str, ...]
+
+
+def design_from_model(
+    model: Model, tables: RunTables, known: Iterable[str] = (), missing: str = "drop"
+) -> ModelDesign:
+    """Build the design of one run by the transformations of a model.
+
+    Parameters
+    ----------
+    model : Model
+    tables : RunTables
+    known : iterable of str
+        Names of variables that some run has, from `names_in_any_run`.
+    missing : {"drop", "zero", "error"}
+        What to do where this run lacks one of them.
+
+    Returns
+    -------
+    ModelDesign
+
+    Raises
+    ------
+    BadDataError
+        If the model names what no run has, or the run has nothing to fit.
+    """
+    node = model.run_node
+    try:
+        variables, notes = _transformed(_variables(node, tables, known), node, missing)
+        columns = run_columns(variables, node)
+    except BadDataError as error:
+        raise BadDataError(f"{model.name}, run of {tables.events_name}: {error}") from error
+    if missing == "error" and columns.missing:
+        raise BadDataError(
+            f"{tables.events_name} has no event of {', '.join(columns.missing)}, which "
+            f"{node.path}.Model.X names, and --missing-conditions error asks to stop."
+        )
+    confounds = _confounds(model, columns, tables)
+    left_out = [*notes, *columns.notes, *confounds.notes]
+    left_out += [
+        f"{name!r} of X has no event in {tables.events_name}: it gets no regressor in this run"
+        for name in columns.missing
+    ]
+    if not columns.names and node.x != (1,):
+        raise BadDataError(
+            f"{tables.events_name} has no event of anything that X names "
+            f"({', '.join(columns.missing) or 'nothing matches'}). Leave the run out or change X."
+        )
+    if not columns.has_constant:
+        left_out.append("X has no 1: a constant was added, because the BOLD signal has a mean")
+    parts = [
+        Part(columns.matrix[:, [k]], [name], "condition", name)
+        for k, name in enumerate(columns.names)
+    ]
+    parts.append(confound_part(confounds.columns, confounds.names, tables.timing.n_scans))
+    try:
+        design = join_parts(
+            parts,
+            tables.timing.frame_times,
+            high_pass=model.high_pass,
+            low_pass=model.low_pass,
+            censored=list(confounds.censored),
+        )
+    except ValueError as error:
+        raise BadDataError(f"{tables.bold_name}: {error}") from error
+    return ModelDesign(design, confounds, tuple(dict.fromkeys(left_out)))
+
+
+def names_in_any_run(model: Model, runs: Sequence[RunTables]) -> frozenset[str]:
+    """Return the names of all variables that the transformations meet in some run.
+
+    The levels of all runs are put into one made-up run, so that a condition that a run lacks
+    can be told from one that nobody has.
+
+    Raises
+    ------
+    BadDataError
+        If the instructions name what no run has.
+    """
+    node = model.run_node
+    variables = _pooled(node, runs)
+    names = set(variables.names)
+    path = f"{node.path}.Transformations.Instructions"
+    variables, _ = apply_instructions(variables, node.instructions, path, met=names)
+    variables, _ = apply_hrf(variables, node.hrf, f"{node.path}.Model.HRF")
+    return frozenset(names | set(variables.names) | variables.missing)
+
+
+def _transformed(
+    variables: Variables, node: NodeSpec, missing: str
+) -> tuple[Variables, tuple[str, ...]]:
+    path = f"{node.path}.Transformations.Instructions"
+    variables, notes = apply_instructions(variables, node.instructions, path, missing=missing)
+    variables, more = apply_hrf(variables, node.hrf, f"{node.path}.Model.HRF")
+    return variables, (*notes, *more)
+
+
+def _variables(node: NodeSpec, tables: RunTables, known: Iterable[str] = ()) -> Variables:
+    confounds = {}
+    if tables.confounds is not None:
+        names = _mentioned(node, tables.confounds.columns)
+        values = tables.confounds.values(names)
+        values[0] = np.where(np.isnan(values[0]), 0.0, values[0])  # derivatives have no first
+        confounds = dict(zip(names, values.T, strict=True))
+        if len(values) != tables.timing.n_scans:
+            confounds_of_run(
+                tables.confounds, ConfoundChoices(), tables.timing.n_scans, tables.bold_name
+            )
+    try:
+        return run_variables(
+            tables.events, confounds, tables.timing.frame_times, tables.timing.end, known
+        )
+    except ValueError as error:
+        raise BadDataError(str(error)) from error
+
+
+def _mentioned(node: NodeSpec, columns: Sequence[str]) -> list[str]:
+    """Columns that any text of a node names or matches: others need not be read."""
+    texts: set[str] = {str(term) for term in node.x}
+    stack: list[Any] = list(node.instructions)
+    while stack:
+        value = stack.pop()
+        if isinstance(value, str):
+            texts.add(value)
+        elif isinstance(value, dict):
+            stack += list(value.values())
+        elif isinstance(value, list | tuple):
+            stack += list(value)
+    if node.formula:
+        texts |= set(node.formula.replace("+", " ").replace("*", " ").replace(":", " ").split())
+    return [name for name in columns if any(fnmatchcase(name, text) for text in texts)]
+
+
+def _confounds(model: Model, columns: RunColumns, tables: RunTables) -> Confounds:
+    choices = replace(model.confounds, columns=columns.confounds)
+    if tables.confounds is not None:
+        match_columns(columns.confounds, tables.confounds.columns)
+    return confounds_of_run(tables.confounds, choices, tables.timing.n_scans, tables.bold_name)
+
+
+def _pooled(node: NodeSpec, runs: Sequence[RunTables]) -> Variables:
+    """One made-up run with every value of every column of the events, once."""
+    columns = list(dict.fromkeys(name for run in runs for name in run.events))
+    seen: dict[str, set[Any]] = {name: set() for name in columns}
+    rows: list[dict[str, Any]] = []
+    for run in runs:
+        size = len(run.events["onset"])
+        for row in range(size):
+            new = False
+            for name in run.events:
+                value = run.events[name][row]
+                known = seen[name]
+                is_new = name not in ("onset", "duration") and value not in known
+                if is_new and len(known) < MOST_LEVELS:
+                    known.add(value)
+                    new = True
+            if new:
+                rows.append({name: run.events[name][row] for name in run.events})
+    events: dict[str, Any] = {
+        name: np.array([*(row.get(name) for row in rows), None], dtype=object)[:-1]
+        for name in columns
+    }
+    first = runs[0]
+    for name, value in (("onset", 0.0), ("duration", 1.0)):
+        events[name] = np.full(len(rows), value) + (np.arange(len(rows)) if name == "onset" else 0)
+    base = RunTables(events, first.confounds, first.timing, first.events_name, first.bold_name)
+    variables = _variables(node, base)
+    others = [run.confounds for run in runs[1:] if run.confounds is not None]
+    more = {
+        name
+        for table in others
+        for name in _mentioned(node, table.columns)
+        if name not in variables
+    }
+    return replace(variables, missing=frozenset(more))

@@ -1,0 +1,68 @@
+"""What a model file says under `Software.boldglm`: choices the specification has no place for."""
+
+from collections.abc import Mapping
+from typing import Any, NoReturn
+
+from boldglm.errors import BadDataError, nearest
+from boldglm.stats_model.specification import NodeSpec
+
+NOISE_MODELS = ("auto", "ols", "ar1", "ar2", "ar3", "ar4", "ar5", "ar6", "arma11", "nilearn-ar1")
+SIGNAL_SCALINGS = ("percent", "none")
+ESTIMATORS = ("ols", "mixed", "fixed")
+FD_THRESHOLD = "FramewiseDisplacementThreshold"
+DUMMY_SCANS = "DummyScans"
+RUN_KEYS = (
+    *("NoiseModel", "SignalScaling", "SmoothingFWHM", "Orthogonalize", "Modulators"),
+    *(FD_THRESHOLD, DUMMY_SCANS),
+)
+UPPER_KEYS = ("Estimator", "Coverage")
+
+
+def own_choices(node: NodeSpec, file_name: str) -> Mapping[str, Any]:
+    """Return the checked content of `Software.boldglm` of a node.
+
+    Raises
+    ------
+    BadDataError
+        For a key or value that is unknown, with its JSON path.
+    """
+    path = f"{node.path}.Model.Software.boldglm"
+    own = node.software.get("boldglm", {})
+
+    def refuse(key: str, remedy: str) -> NoReturn:
+        shown = f"found {own[key]!r}" if isinstance(own, dict) else "no object"
+        raise BadDataError(f"{file_name}, at {path}.{key}: {shown}. {remedy}")
+
+    if not isinstance(own, dict):
+        refuse("", "A JSON object is needed here.")
+    allowed = RUN_KEYS if node.level == "run" else UPPER_KEYS
+    for key in own:
+        if key not in allowed:
+            refuse(key, f"The key is unknown; known: {', '.join(allowed)}.{nearest(key, allowed)}")
+    choices = {
+        "NoiseModel": NOISE_MODELS,
+        "SignalScaling": SIGNAL_SCALINGS,
+        "Estimator": ESTIMATORS,
+    }
+    for key, known in choices.items():
+        if key in own and own[key] not in known:
+            refuse(key, f"Known: {', '.join(known)}.")
+    _check_numbers(own, refuse)
+    return own
+
+
+def _check_numbers(own: Mapping[str, Any], refuse: Any) -> None:
+    if own.get("SmoothingFWHM") is not None and not _above_0(own["SmoothingFWHM"]):
+        refuse("SmoothingFWHM", "It is a width in mm above 0, or null.")
+    if own.get(FD_THRESHOLD) is not None and not _above_0(own[FD_THRESHOLD]):
+        refuse(FD_THRESHOLD, "Give millimeters above 0.")
+    dummies = own.get(DUMMY_SCANS, 0)
+    if not isinstance(dummies, int) or dummies < 0:
+        refuse(DUMMY_SCANS, "Give a number of scans.")
+    if "Coverage" in own and not (_above_0(own["Coverage"]) and own["Coverage"] <= 1):
+        refuse("Coverage", "Give a share of the inputs, above 0 and up to 1.")
+
+
+def _above_0(value: Any) -> bool:
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    return number and 0 < value < float("inf")

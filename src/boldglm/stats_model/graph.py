@@ -1,0 +1,357 @@
+"""Results laid out over the nodes above the run: what is fitted with what, under which name.
+
+A node receives the contrasts of its parents, splits them by `GroupBy`, and fits one design to
+each group. The names of results follow pybids, so that published models give the names that
+their authors know.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from boldglm.errors import BadDataError, nearest
+from boldglm.stats_model.row_designs import RowDesign, row_design
+from boldglm.stats_model.specification import ContrastSpec, NodeSpec, StatsModel
+
+ENTITY_KEYS = {
+    "subject": "sub",
+    "session": "ses",
+    "acquisition": "acq",
+    "ceagent": "ce",
+    "reconstruction": "rec",
+    "direction": "dir",
+    "resolution": "res",
+    "density": "den",
+    **{key: key for key in ("task", "run", "echo", "space", "cohort", "hemi")},
+}
+GEOMETRY = ("space", "cohort", "res", "den", "hemi")  # never mixed, named in GroupBy or not
+OPTIONAL = ("run", "session")  # where no input has them, GroupBy may still name them
+NOT_KNOWN = ("", "n/a", "nan")
+
+
+@dataclass(frozen=True)
+class Item:
+    """One contrast of one finished or planned result: what goes along an edge.
+
+    Parameters
+    ----------
+    node : str
+        The node that made it.
+    key : str
+        Which result holds its maps.
+    label : str
+        What notes call the result.
+    contrast : str
+    entities : mapping
+        Short BIDS keys (sub, ses, task, run) to labels.
+    metadata : mapping
+        What tables of the dataset say of it (age, sex).
+    """
+
+    node: str
+    key: str
+    label: str
+    contrast: str
+    entities: Mapping[str, str]
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class FitPlan:
+    """One design over items, and the contrasts to estimate, under their final names."""
+
+    items: tuple[Item, ...]
+    design: RowDesign
+    contrasts: tuple[ContrastSpec, ...]
+
+
+@dataclass(frozen=True)
+class NodePlan:
+    """The fits of one node that share their entities, and so a place in the output."""
+
+    node: NodeSpec
+    entities: dict[str, str]
+    groups: dict[str, str]  # what the fits were grouped by, without contrast
+    fits: tuple[FitPlan, ...]
+    notes: tuple[str, ...]
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """Results that the fits need, in order."""
+        return tuple(dict.fromkeys(item.key for fit in self.fits for item in fit.items))
+
+    def labels(self) -> dict[str, str]:
+        """What each of `keys` is called."""
+        return {item.key: item.label for fit in self.fits for item in fit.items}
+
+    def results(self, key: str, label: str) -> tuple[Item, ...]:
+        """What goes on to the next nodes once the maps lie under `key`; F ends here."""
+        metadata: dict[str, Any] = {}
+        items = [item for fit in self.fits for item in fit.items]
+        for name in dict.fromkeys(name for item in items for name in item.metadata):
+            values = {str(item.metadata.get(name)) for item in items}
+            if len(values) == 1:
+                metadata[name] = items[0].metadata[name]
+        return tuple(
+            Item(self.node.name, key, label, spec.name, self.entities, metadata)
+            for fit in self.fits
+            for spec in fit.contrasts
+            if spec.test != "F"
+        )
+
+
+def plan_node(
+    model: StatsModel,
+    node: NodeSpec,
+    items: Sequence[Item],
+    known: frozenset[str] = frozenset(),
+) -> tuple[NodePlan, ...]:
+    """Lay out one node above the run.
+
+    Parameters
+    ----------
+    model : StatsModel
+    node : NodeSpec
+        One of its nodes, not the root.
+    items : sequence of Item
+        Results of all its parents (others are ignored).
+    known : frozenset of str
+        Names of levels (``sex.f``) that no mistake has made, though no input may have them.
+
+    Returns
+    -------
+    tuple of NodePlan
+        One for each place in the output, without fits where no contrast can be estimated; none
+        if nothing reached the node.
+
+    Raises
+    ------
+    BadDataError
+        If GroupBy or X name what no input has.
+    """
+    received = _received(model, node, items)
+    if not received:
+        return ()
+    keys = _usable_keys(node, received)
+    left: list[str] = []
+    groups: dict[tuple, list[Item]] = {}
+    for item in received:
+        values = tuple(_value(item, key) for key in keys)
+        absent = [key for key, value in zip(keys, values, strict=True) if value is None]
+        if absent:
+            left.append(
+                f"node {node.name!r}: {item.label} has no {', '.join(absent)} to group by and is "
+                "left out"
+            )
+            continue
+        geometry = tuple(item.entities.get(key) for key in GEOMETRY)
+        groups.setdefault((values, geometry), []).append(item)
+    places: dict[tuple, list[tuple[FitPlan | None, tuple[str, ...]]]] = {}
+    members: dict[tuple, list[list[Item]]] = {}
+    for (values, geometry), own in groups.items():
+        named = tuple(
+            (key, str(value)) for key, value in zip(keys, values, strict=True) if key != "contrast"
+        )
+        places.setdefault((named, geometry), []).append(_plan_fit(node, own, known))
+        members.setdefault((named, geometry), []).append(own)
+    return tuple(
+        _plan_place(
+            node,
+            dict(named),
+            [item for own in members[named, geometry] for item in own],
+            fits,
+            left,
+        )
+        for (named, geometry), fits in places.items()
+    )
+
+
+def _received(model: StatsModel, node: NodeSpec, items: Sequence[Item]) -> list[Item]:
+    """Items that some edge lets through, once each."""
+    found: dict[tuple[str, str, str], Item] = {}
+    for edge in model.edges_into(node):
+        own = [item for item in items if item.node == edge.source]
+        for key in edge.filter:
+            if own and not any(_value(item, key) is not None for item in own):
+                known = _known_keys(own)
+                raise BadDataError(
+                    f"The edge from {edge.source!r} to {edge.destination!r} filters by {key!r}, "
+                    f"which no result has.{nearest(key, known)} Known: {', '.join(known)}."
+                )
+        for item in own:
+            passes = all(str(_value(item, key)) in values for key, values in edge.filter.items())
+            if passes:
+                found[item.node, item.key, item.contrast] = item
+    return list(found.values())
+
+
+def _value(item: Item, key: str) -> Any:
+    """Return what an item has under a name of GroupBy or Filter, or None."""
+    if key == "contrast":
+        return item.contrast
+    if key in ENTITY_KEYS:
+        return item.entities.get(ENTITY_KEYS[key])
+    value = item.metadata.get(key, item.entities.get(key))
+    return None if value is None or str(value).lower() in NOT_KNOWN else value
+
+
+def _known_keys(items: Sequence[Item]) -> list[str]:
+    long_names = {short: name for name, short in ENTITY_KEYS.items()}
+    entities = [long_names.get(key, key) for item in items for key in item.entities]
+    columns = [key for item in items for key in item.metadata]
+    return list(dict.fromkeys(["contrast", *entities, *columns]))
+
+
+def _usable_keys(node: NodeSpec, items: Sequence[Item]) -> list[str]:
+    keys = []
+    for key in node.group_by:
+        if any(_value(item, key) is not None for item in items):
+            keys.append(key)
+        elif key not in OPTIONAL:
+            known = _known_keys(items)
+            raise BadDataError(
+                f"Node {node.name!r}, at {node.path}.GroupBy: no input has {key!r}."
+                f"{nearest(key, known)} Known: {', '.join(known)}."
+            )
+    return keys
+
+
+def _plan_fit(
+    node: NodeSpec, items: list[Item], known: frozenset[str]
+) -> tuple[FitPlan | None, tuple[str, ...]]:
+    """Return the design of one group with its contrasts, and what had to be left out."""
+    design, items, notes = row_design(node, items, known)
+    incoming = list(dict.fromkeys(item.contrast for item in items))
+    if not items:
+        return None, tuple(notes)
+    if len(incoming) > 1 and "contrast" not in node.group_by and node.x == (1,):
+        notes.append(
+            f"node {node.name!r} takes the mean over the contrasts {', '.join(incoming)}: add "
+            "'contrast' to GroupBy to keep them apart"
+        )
+    specs = []
+    for spec in _wanted(node, design):
+        columns = [_column_name(name) for name in spec.columns]
+        missing = [name for name in columns if name not in design.names]
+        if missing:
+            there = (*design.names, *design.dropped)
+            unknown = [name for name in missing if name not in design.dropped]
+            if unknown:
+                raise BadDataError(
+                    f"Node {node.name!r}, at {node.path}.Contrasts: {spec.name!r} names "
+                    f"{unknown[0]!r}, which is not in X.{nearest(unknown[0], there)} There are "
+                    f"{', '.join(design.names)}."
+                )
+            notes.append(
+                f"contrast {spec.name!r} of node {node.name!r} is left out: no input has "
+                f"{', '.join(missing)}"
+            )
+            continue
+        name = _result_name(spec.name, incoming)
+        specs.append(ContrastSpec(name, tuple(columns), spec.weights, spec.test))
+    return FitPlan(tuple(items), design, tuple(specs)), tuple(notes)
+
+
+def _column_name(name: str) -> str:
+    """Return what a column of a design is called: formula packages write levels in brackets.
+
+    Examples
+    --------
+    >>> _column_name("C(group)[T.patients]"), _column_name("1"), _column_name("age")
+    ('group.patients', 'intercept', 'age')
+    """
+    level = re.fullmatch(r"C\((.+?)\)\[(?:T\.)?(.+)\]", name)
+    if level is not None:
+        return f"{level[1]}.{level[2]}"
+    return "intercept" if name == "1" else name
+
+
+def _wanted(node: NodeSpec, design: RowDesign) -> list[ContrastSpec]:
+    """Contrasts that a node defines: its own, then dummy contrasts in the order of X."""
+    wanted = list(node.contrasts)
+    if node.dummy is not None:
+        names = [str(one) for one in node.dummy.contrasts or design.names]
+        wanted += [
+            ContrastSpec(name, (name,), ((1.0,),), node.dummy.test)
+            for name in names
+            if name not in [spec.name for spec in node.contrasts]
+        ]
+    return wanted
+
+
+def _result_name(name: str, incoming: Sequence[str]) -> str:
+    """Name a result as pybids does: after the one incoming contrast, if there is one.
+
+    Examples
+    --------
+    >>> _result_name("1", ["go"]), _result_name("age", ["go"]), _result_name("1", ["go", "stop"])
+    ('go', 'go_age', 'intercept')
+    """
+    constant = name in ("1", "intercept")
+    if len(incoming) == 1:
+        return incoming[0] if constant else f"{incoming[0]}_{name}"
+    return "intercept" if constant else name
+
+
+def _plan_place(
+    node: NodeSpec,
+    groups: dict[str, str],
+    items: Sequence[Item],
+    found: Sequence[tuple[FitPlan | None, tuple[str, ...]]],
+    left: Sequence[str],
+) -> NodePlan:
+    notes = list(left)
+    fits: list[FitPlan] = []
+    taken: dict[str, int] = {}
+    for fit, own_notes in found:
+        notes += own_notes
+        if fit is None or not fit.contrasts:
+            continue
+        for spec in fit.contrasts:
+            taken[spec.name] = taken.get(spec.name, 0) + 1
+        fits.append(fit)
+    notes += _absences(node, fits)
+    for name, count in taken.items():
+        if count > 1:
+            raise BadDataError(
+                f"Node {node.name!r}, at {node.path}: two of its results would be called "
+                f"{name!r}. Rename a contrast."
+            )
+    return NodePlan(
+        node, _entities(node, groups, items), groups, tuple(fits), tuple(dict.fromkeys(notes))
+    )
+
+
+def _absences(node: NodeSpec, fits: Sequence[FitPlan]) -> list[str]:
+    """Say which inputs have no part in some contrast, though they have in another."""
+    if "contrast" not in node.group_by:
+        return []
+    labels = {item.key: item.label for fit in fits for item in fit.items}
+    notes = []
+    for fit in fits:
+        there = {item.key for item in fit.items}
+        gone = [label for key, label in labels.items() if key not in there]
+        if gone:
+            shown = ", ".join(gone[:10]) + (", ..." if len(gone) > 10 else "")
+            notes.append(f"contrast {fit.items[0].contrast!r}: {shown} did not estimate it")
+    return notes
+
+
+def _entities(node: NodeSpec, groups: Mapping[str, str], items: Sequence[Item]) -> dict[str, str]:
+    """Entities of the output: what all inputs share, less what a level combines, and groups."""
+    shared = set.intersection(*(set(item.entities.items()) for item in items))
+    combined = {
+        "session": ("run",),
+        "subject": ("run",),
+        "dataset": ("run", "ses", "sub"),
+    }[node.level]
+    short = {ENTITY_KEYS.get(key, key): value for key, value in groups.items()}
+    kept = {
+        key: label
+        for key, label in items[0].entities.items()
+        if (key, label) in shared and (key not in combined or key in short)
+    }
+    for key, value in short.items():
+        kept.setdefault(key, "".join(one for one in value if one.isalnum()) or "blank")
+    return kept

@@ -1,0 +1,159 @@
+"""Transformations of names: Copy, Rename, Select, Delete, Group, Constant, Assign, Replace."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import numpy as np
+
+from boldglm.stats_model.transformations.calls import Call
+from boldglm.stats_model.variables import Variable, Variables, typed
+
+ATTRIBUTES = ("amplitude", "value", "onset", "duration")
+
+
+def copy(variables: Variables, call: Call) -> Variables:
+    """Put in copies under other names."""
+    _check_outputs(call)
+    return variables.having(
+        replace(variables[name], name=call.output_of(name), source="derived")
+        for name in call.inputs
+    )
+
+
+def rename(variables: Variables, call: Call) -> Variables:
+    """Give variables other names."""
+    return copy(variables, call).without(
+        name for name in call.inputs if name not in (call.outputs or ())
+    )
+
+
+def _check_outputs(call: Call) -> None:
+    if call.value("OutputSuffix", None) is None and (
+        call.outputs is None or len(call.outputs) != len(call.inputs)
+    ):
+        call.refuse(
+            "Output",
+            f"{len(call.outputs or ())} names for {len(call.inputs)} variables",
+            "Give one for each.",
+        )
+
+
+def select(variables: Variables, call: Call) -> Variables:
+    """Keep these variables only."""
+    return variables.without(name for name in variables.names if name not in call.inputs)
+
+
+def delete(variables: Variables, call: Call) -> Variables:
+    """Take variables out."""
+    return variables.without(call.inputs)
+
+
+def group(variables: Variables, call: Call) -> Variables:
+    """Let one name stand for several variables."""
+    name = str(call.value("Output", None) or call.value("GroupName", ""))
+    if not name or name in variables:
+        call.refuse("Output", f"found {name!r}", "Give a name that no variable has.")
+    return replace(variables, groups={**variables.groups, name: call.inputs})
+
+
+def constant(variables: Variables, call: Call) -> Variables:
+    """Put in a variable that is the same everywhere: at all scans, or for all inputs."""
+    value = call.number("Value", 1.0)
+    name = call.one_output()
+    if variables.frame_times is not None:
+        values = np.full(variables.frame_times.shape, value)
+        return variables.having([Variable(name, values, times=variables.frame_times)])
+    size = len(next(iter(variables.found.values())).values) if variables.found else 0
+    return variables.having([Variable(name, np.full(size, value))])
+
+
+def assign(variables: Variables, call: Call) -> Variables:
+    """Take amplitude, onset or duration of one variable over into another."""
+    targets = call.names("Target", variables, required=False)
+    wanted = call.value("Target", [])
+    if not wanted:
+        call.refuse("Target", "it is missing", "Name a variable.")
+    if not targets or not call.inputs:
+        return variables  # the run lacks one of them
+    if len(call.inputs) not in (1, len(targets)):
+        call.refuse("Target", f"{len(targets)} for {len(call.inputs)} inputs", "Give one each.")
+    read = call.word("InputAttr", "amplitude", ATTRIBUTES)
+    write = call.word("TargetAttr", "amplitude", ATTRIBUTES)
+    made = []
+    for index, target_name in enumerate(targets):
+        source = variables[call.inputs[index if len(call.inputs) > 1 else 0]]
+        target = variables[target_name]
+        for one in (source, target):
+            if not one.is_sparse:
+                call.refuse("Input", f"{one.name!r} is no list of events", "Assign needs events.")
+        if source.values.size != target.values.size:
+            call.refuse(
+                "Target",
+                f"{target.name!r} has {target.values.size} events, {source.name!r} "
+                f"{source.values.size}",
+                "Both need the same events.",
+            )
+        values = _attribute(call.numeric(source) if write != "amplitude" else source, read)
+        outputs = call.outputs
+        name = outputs[index] if outputs and len(outputs) > index else target.name
+        made.append(replace(_with_attribute(target, write, values), name=name))
+    return variables.having(made)
+
+
+def _attribute(variable: Variable, attribute: str) -> np.ndarray:
+    if attribute == "onset":
+        assert variable.onset is not None
+        return variable.onset
+    if attribute == "duration":
+        assert variable.duration is not None
+        return variable.duration
+    return variable.values
+
+
+def _with_attribute(variable: Variable, attribute: str, values: np.ndarray) -> Variable:
+    if attribute == "onset":
+        return replace(variable, onset=np.asarray(values, dtype=float), source="derived")
+    if attribute == "duration":
+        return replace(variable, duration=np.asarray(values, dtype=float), source="derived")
+    return variable.with_values(values)
+
+
+def replace_values(variables: Variables, call: Call) -> Variables:
+    """Replace values, onsets or durations by others."""
+    table = call.value("Replace", None)
+    if isinstance(table, list) and all(isinstance(one, Mapping) for one in table):
+        table = {key: value for one in table for key, value in one.items()}
+    if not isinstance(table, Mapping):
+        call.refuse("Replace", f"found {table!r}", "Give an object: {old: new}.")
+    attribute = call.word("Attribute", "value", (*ATTRIBUTES, "all"))
+    made = []
+    for name in call.inputs:
+        variable = variables[name]
+        chosen = ("amplitude", "onset", "duration") if attribute == "all" else (attribute,)
+        for one in chosen:
+            if one in ("onset", "duration") and not variable.is_sparse:
+                call.refuse("Attribute", f"{name!r} is no list of events", "Use 'value'.")
+            values = _attribute(variable, one)
+            changed = typed([_replaced(value, table) for value in values])
+            variable = _with_attribute(variable, one, changed)
+        made.append(replace(variable, name=call.output_of(name)))
+    return variables.having(made)
+
+
+def _replaced(value: object, table: Mapping) -> object:
+    """Look a value up, as text or as a number."""
+    missing = value is None or (isinstance(value, float) and np.isnan(value))
+    for old, new in table.items():
+        if missing:
+            if str(old).strip().lower() in ("", "n/a", "nan"):
+                return new
+        elif str(old) == str(value) or _as_number(old) == _as_number(value) is not None:
+            return new
+    return value
+
+
+def _as_number(value: object) -> float | None:
+    try:
+        return float(str(value))
+    except ValueError:
+        return None
