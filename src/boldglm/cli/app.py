@@ -200,8 +200,7 @@ def _execute(options: argparse.Namespace, workflow: Workflow, n_runs: int) -> li
         log_dir=output / "logs",
         nprocs=options.nprocs,
         stop_on_first_crash=options.stop_on_first_crash,
-        verbose=options.verbose,
-        keep_files=options.debug,
+        debug=options.debug,
     )
     failures = execute(workflow, how, n_runs)
     if not options.debug:

@@ -367,7 +367,11 @@ def _add_running(parser: argparse.ArgumentParser) -> None:
         help="stop when a run fails instead of finishing the others",
     )
     group.add_argument("-v", "--verbose", action="store_true", help="show what is decided and why")
-    group.add_argument("--debug", action="store_true", help="show tracebacks and keep the work")
+    group.add_argument(
+        "--debug",
+        action="store_true",
+        help="show tracebacks and nipype's messages, and keep the work",
+    )
     group.add_argument("--version", action="version", version=f"boldglm {__version__}")
     group.add_argument(
         "--bids-exec-spec",

@@ -54,8 +54,7 @@ class Execution:
     log_dir: Path
     nprocs: int = 1
     stop_on_first_crash: bool = False
-    verbose: bool = False
-    keep_files: bool = False  # of nodes that are done
+    debug: bool = False  # keep the files of all nodes, and let nipype say what it does
 
 
 def execute(workflow: Workflow, how: Execution, n_runs: int) -> list[str]:
@@ -68,7 +67,7 @@ def execute(workflow: Workflow, how: Execution, n_runs: int) -> list[str]:
     workflow.base_dir = str(how.work_dir)
     progress = Progress(n_runs)
     before = set(how.log_dir.glob("crash-*"))
-    arguments: dict[str, Any] = {"status_callback": progress, "keep_files": how.keep_files}
+    arguments: dict[str, Any] = {"status_callback": progress, "keep_files": how.debug}
     plugin: Any = OneByOnePlugin(arguments)
     if how.nprocs > 1:
         arguments |= {"n_procs": how.nprocs, "raise_insufficient": False}
@@ -97,7 +96,7 @@ def _configure(workflow: Workflow, how: Execution) -> None:
     }
     config.update_config(settings)
     workflow.config = deepcopy(config._sections)  # a workflow copies the settings when it is made
-    level = logging.INFO if how.verbose else logging.CRITICAL
+    level = logging.INFO if how.debug else logging.CRITICAL
     for name in ("nipype", "nipype.workflow", "nipype.interface", "nipype.utils"):
         logging.getLogger(name).setLevel(level)
 
