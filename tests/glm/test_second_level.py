@@ -1,0 +1,188 @@
+"""Fits over inputs: what they must hold to, and how bad input is refused."""
+
+import numpy as np
+import pytest
+
+from boldglm.glm import NotEstimableError, combine_fixed_effects, fit, fit_second_level
+
+RNG = np.random.default_rng(3)
+N, V = 9, 40
+EFFECTS = RNG.normal(0.4, 1, (N, V))
+VARIANCES = RNG.chisquare(20, (N, V)) / 20
+DOFS = RNG.uniform(15, 60, (N, V))
+DESIGN = np.column_stack([np.ones(N), np.arange(N) % 2, RNG.normal(size=N)])
+NAMES = ["mean", "group", "age"]
+METHODS = ("ols", "fixed", "mixed")
+
+
+def fitted(method, effects=EFFECTS, design=DESIGN, variances=VARIANCES, **options):
+    return fit_second_level(
+        effects, design, variances=variances, dofs=DOFS[: len(effects)], method=method,
+        names=NAMES[: design.shape[1]], **options
+    )  # fmt: skip
+
+
+def test_least_squares_over_inputs_is_the_fit_of_a_run():
+    found, expected = fitted("ols"), fit(EFFECTS, DESIGN, noise="ols")
+    for weights in ([0, 1, 0], [1, -1, 0.5]):
+        one, other = found.contrast(weights), expected.contrast(weights)
+        np.testing.assert_allclose(one.t, other.t, rtol=1e-10)
+        np.testing.assert_allclose(one.variance, other.variance, rtol=1e-10)
+        assert one.dof == other.dof
+    np.testing.assert_allclose(
+        found.contrast([[0, 1, 0], [0, 0, 1]]).F,
+        expected.contrast([[0, 1, 0], [0, 0, 1]]).F,
+        rtol=1e-9,
+    )
+
+
+def test_the_mean_by_fixed_effects_has_meiers_variance_and_satterthwaites_dof():
+    found = fit_second_level(
+        EFFECTS, np.ones((N, 1)), variances=VARIANCES, dofs=DOFS, method="fixed"
+    ).contrast([1.0])
+    shares = (1 / VARIANCES) / (1 / VARIANCES).sum(axis=0)
+    variance = (1 + 4 * (shares * (1 - shares) / DOFS).sum(axis=0)) / (1 / VARIANCES).sum(axis=0)
+    np.testing.assert_allclose(found.effect, (shares * EFFECTS).sum(axis=0), rtol=1e-12)
+    np.testing.assert_allclose(found.variance, variance, rtol=1e-12)
+    np.testing.assert_allclose(found.dof, 1 / (shares**2 / DOFS).sum(axis=0), rtol=1e-12)
+    np.testing.assert_allclose(
+        combine_fixed_effects(EFFECTS, VARIANCES, DOFS).t, found.t, rtol=1e-12
+    )
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_unit_of_measurement_changes_no_t(method):
+    one = fitted(method).contrast("group")
+    other = fitted(method, EFFECTS * 1e-4, variances=VARIANCES * 1e-8).contrast("group")
+    np.testing.assert_allclose(one.t, other.t, rtol=1e-7, atol=1e-9)
+    np.testing.assert_allclose(one.p, other.p, rtol=1e-7)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_the_order_of_inputs_changes_nothing(method):
+    order = RNG.permutation(N)
+    other = fit_second_level(
+        EFFECTS[order], DESIGN[order], variances=VARIANCES[order], dofs=DOFS[order],
+        method=method, names=NAMES,
+    ).contrast("age")  # fmt: skip
+    np.testing.assert_allclose(fitted(method).contrast("age").t, other.t, rtol=1e-7, atol=1e-9)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_rank_deficient_design_gives_what_its_columns_span(method):
+    doubled = np.column_stack([DESIGN, 1 - DESIGN[:, 1]])
+    found = fit_second_level(
+        EFFECTS, doubled, variances=VARIANCES, dofs=DOFS, method=method,
+        names=[*NAMES, "other group"],
+    )  # fmt: skip
+    difference = found.contrast([0, 1, 0, -1])
+    np.testing.assert_allclose(
+        difference.t, fitted(method).contrast("group").t, rtol=1e-6, atol=1e-8
+    )
+    with pytest.raises(NotEstimableError, match="linearly dependent"):
+        found.contrast("group")
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_voxel_that_some_inputs_lack_is_fitted_with_the_others(method):
+    holes = EFFECTS.copy()
+    holes[[1, 4], 5:9] = np.nan
+    holes[7, 20:22] = np.nan
+    found = fitted(method, holes, coverage=0.5).contrast("group")
+    rest = [k for k in range(N) if k not in (1, 4)]
+    alone = fit_second_level(
+        EFFECTS[rest], DESIGN[rest], variances=VARIANCES[rest], dofs=DOFS[rest], method=method,
+        names=NAMES,
+    ).contrast("group")  # fmt: skip
+    whole = fitted(method).contrast("group")
+    np.testing.assert_allclose(found.t[5:9], alone.t[5:9], rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(found.t[:5], whole.t[:5], rtol=1e-9, atol=1e-12)
+
+
+def test_coverage_says_which_voxels_are_tested():
+    holes = EFFECTS.copy()
+    holes[:3, 0] = np.nan
+    found = fitted("ols", holes, coverage=0.7)
+    assert not found.tested[0]
+    assert found.tested[1:].all()
+    assert found.n_inputs[0] == 6
+    assert found.contrast("mean").t[0] == 0
+    assert fitted("ols", holes, coverage=0.6).contrast("mean").t[0] != 0
+
+
+def test_a_contrast_that_the_inputs_of_a_voxel_do_not_determine_is_not_tested_there():
+    holes = EFFECTS.copy()
+    holes[1::2, 3] = np.nan  # one group is gone
+    found = fitted("ols", holes, coverage=0.3).contrast("group")
+    assert found.t[3] == 0
+    assert (found.t[4:] != 0).all()
+
+
+def test_an_input_without_variance_is_absent():
+    variances = VARIANCES.copy()
+    variances[2, 7] = 0.0
+    found = fitted("mixed", variances=variances, coverage=0.5)
+    assert found.n_inputs[7] == N - 1
+
+
+def test_mixed_effects_without_scatter_between_inputs_weight_by_precision():
+    tight = RNG.normal(0, 0.01, (N, V)) + 1
+    found = fitted("mixed", tight).contrast("mean")
+    precise = fitted("fixed", tight).contrast("mean")
+    np.testing.assert_allclose(found.effect, precise.effect, rtol=1e-10)
+
+
+def test_mixed_effects_of_inputs_with_equal_variances_are_least_squares():
+    equal = np.full((N, V), 0.3)
+    found, plain = fitted("mixed", variances=equal), fitted("ols")
+    np.testing.assert_allclose(found.contrast("age").t, plain.contrast("age").t, rtol=1e-8)
+
+
+BAD = [
+    ({"effects": EFFECTS[0]}, "need"),
+    ({"design": DESIGN[:4]}, "4 rows"),
+    ({"method": "magic"}, "known are ols, fixed, mixed"),
+    ({"method": "mixed", "variances": None}, "needs variances"),
+    ({"coverage": 0}, "above 0"),
+    ({"names": ["one"]}, "1 names for 3 columns"),
+    ({"design": np.where(DESIGN == 1, np.nan, DESIGN)}, "not finite"),
+]
+
+
+@pytest.mark.parametrize(("change", "words"), BAD)
+def test_what_cannot_be_fitted_is_refused(change, words):
+    given = {"effects": EFFECTS, "design": DESIGN, "variances": VARIANCES, "dofs": DOFS, **change}
+    with pytest.raises(ValueError, match=words):
+        fit_second_level(given.pop("effects"), given.pop("design"), **given)
+
+
+@pytest.mark.parametrize("n_inputs", [6, 12])
+@pytest.mark.parametrize("between", [0.0, 1.0, 8.0])
+def test_mixed_effects_keep_their_false_positive_rate(n_inputs, between):
+    rng = np.random.default_rng([n_inputs, int(between)])
+    n_voxels = 40000
+    own = np.exp(rng.normal(0, 0.5, (n_inputs, 1))) * np.ones((1, n_voxels))
+    effects = rng.standard_normal(own.shape) * np.sqrt(own + between)
+    variances = own * rng.chisquare(60, own.shape) / 60
+    found = fit_second_level(
+        effects, np.ones((n_inputs, 1)), variances=variances, dofs=np.full(n_inputs, 60.0),
+        method="mixed",
+    ).contrast([1.0])  # fmt: skip
+    assert 0.045 < (found.p < 0.05).mean() < 0.057
+    assert 0.0004 < (found.p < 0.001).mean() < 0.0017
+
+
+@pytest.mark.parametrize("n_inputs", [3, 8])
+def test_fixed_effects_of_a_difference_keep_their_false_positive_rate(n_inputs):
+    rng = np.random.default_rng(n_inputs)
+    n_voxels, dof = 60000, 30.0
+    n = 2 * n_inputs
+    true = np.exp(rng.normal(0, 0.4, (n, 1)))
+    effects = rng.standard_normal((n, n_voxels)) * np.sqrt(true)
+    variances = true * rng.chisquare(dof, (n, n_voxels)) / dof
+    design = np.column_stack([np.ones(n), np.repeat([0, 1], n_inputs)])
+    found = fit_second_level(
+        effects, design, variances=variances, dofs=np.full(n, dof), method="fixed"
+    ).contrast([0.0, 1.0])
+    assert 0.046 < (found.p < 0.05).mean() < 0.055
+    assert 0.0005 < (found.p < 0.001).mean() < 0.0017

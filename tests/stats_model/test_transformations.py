@@ -1,0 +1,230 @@
+"""Transformations: what each makes, and how bad input is refused."""
+
+import numpy as np
+import pytest
+
+from boldglm.errors import BadDataError
+from boldglm.glm import build_design
+from boldglm.stats_model.columns import apply_hrf, run_columns
+from boldglm.stats_model.specification import HRFSpec, NodeSpec
+from boldglm.stats_model.transformations import apply_instructions
+from boldglm.stats_model.variables import row_variables, run_variables
+
+FRAME_TIMES = 0.4 + np.arange(60) * 2.0
+EVENTS = {
+    "onset": [4.0, 16.0, 30.0, 44.0, 60.0, 80.0],
+    "duration": [1.0, 1.0, 2.0, 1.0, 0.0, 3.0],
+    "trial_type": ["go", "stop", "go", "go", "stop", "go"],
+    "rt": ["0.4", "n/a", "0.9", "0.5", "0.7", "0.6"],
+    "correct": ["1", "0", "1", "1", "0", "1"],
+}
+MOTION = np.sin(np.arange(60) / 5)
+
+
+def variables(missing=(), **more):
+    return run_variables({**EVENTS, **more}, {"rot_x": MOTION}, FRAME_TIMES, 120.4, missing)
+
+
+def run(*instructions, start=None, **options):
+    return apply_instructions(start or variables(), instructions, "$.I", **options)[0]
+
+
+def one(name, **content):
+    return {"Name": name, **content}
+
+
+FACTOR = one("Factor", Input=["trial_type"])
+
+
+def test_a_model_gives_the_regressors_of_a_design_from_events():
+    names = ["trial_type.go", "trial_type.stop"]
+    found = run(FACTOR, one("Convolve", Input=["trial_type.*"], Model="glover", Derivative=True))
+    node = NodeSpec("run", "run", (), "glm", ("trial_type.*", 1))
+    columns = run_columns(found, node)
+    events = {key: EVENTS[key] for key in ("onset", "duration")}
+    events["trial_type"] = [f"trial_type.{name}" for name in EVENTS["trial_type"]]
+    design = build_design(
+        events, FRAME_TIMES, hrf_model="glover + derivative", high_pass=None, conditions=names
+    )
+    assert columns.names == design.names[:-1]
+    np.testing.assert_allclose(columns.matrix, design.matrix[:, :-1], rtol=1e-12, atol=1e-14)
+
+
+def test_model_hrf_convolves_as_the_instruction_does():
+    hrf = HRFSpec(("trial_type.*",), "spm")
+    by_hrf, _ = apply_hrf(run(FACTOR), hrf, "$.HRF")
+    by_instruction = run(FACTOR, one("Convolve", Input=["trial_type.*"], Model="spm"))
+    for name in ("trial_type.go", "trial_type.stop"):
+        np.testing.assert_allclose(by_hrf[name].values, by_instruction[name].values)
+
+
+def test_a_variable_is_not_convolved_twice():
+    convolved = run(FACTOR, one("Convolve", Input=["trial_type.*"], Model="spm"))
+    with pytest.raises(BadDataError, match="no list of events any more"):
+        apply_hrf(convolved, HRFSpec(("trial_type.go",), "spm"), "$.HRF")
+
+
+def test_events_that_nobody_convolves_are_boxcars_at_the_volumes():
+    node = NodeSpec("run", "run", (), "glm", ("trial_type.go", 1))
+    column = run_columns(run(FACTOR), node).matrix[:, 0]
+    assert set(column) == {0.0, 1.0}
+    np.testing.assert_allclose(FRAME_TIMES[column > 0][:2], [4.4, 30.4])
+
+
+def test_a_missing_value_is_not_modelled():
+    found = run(one("Convolve", Input=["rt"], Model="spm"))
+    kept = [0, 2, 3, 4, 5]
+    events = {
+        "onset": np.array(EVENTS["onset"])[kept],
+        "duration": np.array(EVENTS["duration"])[kept],
+        "trial_type": ["rt"] * 5,
+        "modulation": [0.4, 0.9, 0.5, 0.7, 0.6],
+    }
+    expected = build_design(events, FRAME_TIMES, high_pass=None).matrix[:, 0]
+    np.testing.assert_allclose(found["rt"].values, expected, rtol=1e-12)
+
+
+def test_names_are_matched_with_wildcards_and_brackets_taken_literally():
+    start = variables(**{"a [x]": ["1"] * 6, "a [y]": ["2"] * 6})
+    found = run(one("Demean", Input=["a [x]"]), one("Delete", Input=["a [?]"]), start=start)
+    assert [name for name in found.names if name.startswith("a")] == []
+
+
+def test_a_group_stands_for_its_variables():
+    found = run(FACTOR, one("Group", Input=["trial_type.*"], Output="all"),
+                one("Or", Input=["all"], Output="any"))  # fmt: skip
+    np.testing.assert_allclose(found["any"].values, 1)
+
+
+def test_a_split_follows_the_levels_of_another_column():
+    found = run(one("Split", Input=["rt"], By=["trial_type"]))
+    assert "rt" not in found
+    np.testing.assert_allclose(found["rt.trial_type[go]"].values, [0.4, 0.9, 0.5, 0.6])
+    np.testing.assert_allclose(found["rt.trial_type[go]"].onset, [4, 30, 44, 80])
+
+
+def test_columns_are_concatenated_to_a_category():
+    joined = one("Concatenate", Input=["trial_type", "correct"], Output="both")
+    found = run(joined, one("Factor", Input=["both"]))
+    assert [name for name in found.names if name.startswith("both")] == [
+        "both.go_1",
+        "both.stop_0",
+    ]
+
+
+def test_identical_rows_are_counted():
+    found = run(one("LabelIdenticalRows", Input=["trial_type"], Cumulative=True))
+    np.testing.assert_allclose(found["trial_type_label"].values, [1, 1, 2, 3, 2, 4])
+    found = run(one("LabelIdenticalRows", Input=["trial_type"]))
+    np.testing.assert_allclose(found["trial_type_label"].values, [1, 1, 1, 2, 1, 1])
+
+
+def test_an_input_may_be_a_comparison():
+    found = run(one("And", Input=["trial_type==go", "correct==1"], Output="hit"))
+    np.testing.assert_allclose(found["hit"].values, [1, 0, 1, 1, 0, 1])
+
+
+def test_values_are_lagged_and_powers_and_logarithms_taken():
+    found = run(one("Lag", Input=["rot_x"], Shift=1, Order=0, Output=["late"]),
+                one("Power", Input=["rot_x"], Value=2, Output=["squared"]),
+                one("Log", Input=["rt"], Output=["log_rt"]))  # fmt: skip
+    np.testing.assert_allclose(found["late"].values[1:], MOTION[:-1])
+    np.testing.assert_allclose(found["squared"].values, MOTION**2)
+    np.testing.assert_allclose(found["log_rt"].values[0], np.log(0.4))
+
+
+def test_events_and_scans_meet_at_the_scans():
+    found = run(one("Product", Input=["correct", "rot_x"], Output="both"))
+    assert found["both"].values.shape == (60,)
+    np.testing.assert_allclose(found["both"].values[2], MOTION[2])
+
+
+def test_a_filter_reads_its_query_and_runs_nothing():
+    kept = run(one("Filter", Input=["rt"], Query="correct == 1 and rt < 0.6", By=["correct"]))
+    np.testing.assert_allclose(kept["rt"].values, [0.4, 0.5])
+    with pytest.raises(BadDataError, match="no comparison"):
+        run(one("Filter", Input=["rt"], Query="__import__('os').getcwd() == 1"))
+
+
+def test_a_level_that_only_other_runs_have_is_dropped_with_what_follows_from_it():
+    known = {"trial_type.nogo", "trial_type.go", "trial_type.stop"}
+    start = variables(known)
+    found, _ = apply_instructions(
+        start,
+        [
+            FACTOR,
+            one("Product", Input=["trial_type.nogo", "rt"], Output="nogo_rt"),
+            one("Sum", Input=["trial_type.nogo", "trial_type.go"], Output="any"),
+            one("Convolve", Input=["trial_type.nogo", "nogo_rt", "any"], Model="spm"),
+        ],
+        "$.I",
+    )
+    assert {"trial_type.nogo", "nogo_rt"} <= found.missing
+    assert "any" in found
+    node = NodeSpec("run", "run", (), "glm", ("trial_type.nogo", "any", 1))
+    columns = run_columns(found, node)
+    assert (columns.names, columns.missing) == (("any",), ("trial_type.nogo",))
+
+
+def test_a_missing_level_stops_where_that_was_asked_for():
+    with pytest.raises(BadDataError, match=r"no trial_type\.nogo, and --missing-conditions error"):
+        run(FACTOR, one("Convolve", Input=["trial_type.nogo"]),
+            start=variables({"trial_type.nogo"}), missing="error")  # fmt: skip
+
+
+def test_an_empty_condition_has_no_regressor_and_that_is_said():
+    found, notes = apply_instructions(
+        variables(),
+        [one("Threshold", Input=["rt"], Threshold=5, Output=["slow"]),
+         one("Convolve", Input=["slow"], Model="spm")],
+        "$.I",
+    )  # fmt: skip
+    assert "slow" in found.missing
+    assert any("'slow' has no event" in note for note in notes)
+
+
+def test_rows_of_participants_are_transformed():
+    rows = row_variables({"sex": ["f", "m", "f"], "age": ["20", "30", "n/a"]})
+    found = run(one("Factor", Input=["sex"]), one("Demean", Input=["age"]),
+                one("Product", Input=["sex.f", "age"], Output="age.f"), start=rows)  # fmt: skip
+    np.testing.assert_allclose(found["age.f"].values, [-5, 0, np.nan])
+
+
+BAD = [
+    (one("Facter", Input=["rt"]), "$.I[0].Name", "Did you mean 'Factor'"),
+    (one("Demean", Input=["rtt"]), "$.I[0].Input[0]", "Did you mean 'rt'"),
+    (one("Demean", Input=["rt"], Centre=True), "$.I[0].Centre", "unknown"),
+    (one("Demean", Input=["trial_type"]), "$.I[0].Input", "holds text"),
+    (one("Threshold", Input=["rt"], Threshold="high"), "$.I[0].Threshold", "number"),
+    (one("Product", Input=["rt", "correct"]), "$.I[0].Output", "one name"),
+    (one("Sum", Input=["rt", "correct"], Weights=[1], Output="x"), "$.I[0].Weights", "1 for 2"),
+    (one("Convolve", Input=["rt"], Model="gamma"), "$.I[0].Model", "Known"),
+    (one("Convolve", Input=["rt"], Model="fir"), "$.I[0].FirDelays", "missing"),
+    (one("Replace", Input=["rt"], Replace=3), "$.I[0].Replace", "object"),
+    (one("Assign", Input=["rot_x"], Target=["rt"]), "$.I[0].Input", "Assign needs events"),
+    (one("Scale", Input=["flat"]), "$.I[0].Input", "does not vary"),
+    (one("Rename", Input=["rt"], Output=["a", "b"]), "$.I[0].Output", "one for each"),
+    (one("Log", Input=["correct"]), "$.I[0].Input", "no finite result"),
+    (one("Orthogonalize", Input=["rt"], Other=["rt"]), "$.I[0].Other", "itself"),
+    (one("ToDense", Input=["rt"], SamplingRate="fast"), "$.I[0].SamplingRate", "TR"),
+    (one("Factor", Input=["trial_type"], Constraint="drop_one", RefLevel="x"),
+     "$.I[0].RefLevel", "Levels"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("instruction", "path", "words"), BAD)
+def test_a_bad_instruction_is_refused_with_path_and_remedy(instruction, path, words):
+    with pytest.raises(BadDataError) as refusal:
+        run(instruction, start=variables(flat=["1"] * 6))
+    assert f"At {path} " in str(refusal.value) or f"At {path}:" in str(refusal.value)
+    assert words in str(refusal.value)
+
+
+def test_time_has_no_meaning_above_the_run():
+    with pytest.raises(BadDataError, match="no time above the run"):
+        run(one("Convolve", Input=["age"], Model="spm"), start=row_variables({"age": [1, 2]}))
+
+
+def test_a_column_of_events_cannot_have_the_name_of_a_confound():
+    with pytest.raises(ValueError, match="of the events and of the confounds"):
+        variables(rot_x=["1"] * 6)
