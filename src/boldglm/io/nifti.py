@@ -180,6 +180,12 @@ def read_nifti_header(path: Path) -> NiftiHeader:
         )
     offset = int(header.get_data_offset())
     _check_length(path, offset, shape, dtype)
+    affine = header.get_best_affine()
+    if not (np.isfinite(affine).all() and abs(np.linalg.det(affine)) > 0):
+        raise BadDataError(
+            f"{path.name} has an affine that cannot be inverted, so its voxels are nowhere:\n"
+            f"{affine}\nCorrect its sform or qform."
+        )
     return NiftiHeader(
         path=path,
         geometry=VolumeGrid(everything(shape[:3]), header),
@@ -305,7 +311,8 @@ def load_map(path: Path) -> Any:
             header = parse_header(start)
             n_values = int(np.prod(header.get_data_shape(), dtype=object))
             needed = int(header.get_data_offset()) + n_values * header.get_data_dtype().itemsize
-            if n_values > MOST_VOXELS or needed > most_bytes(path):
+            possible = 0 < n_values <= MOST_VOXELS and min(header.get_data_shape()) > 0
+            if not possible or needed > most_bytes(path):
                 raise BadDataError(
                     f"{path.name} is not a readable image: its header announces {n_values} "
                     f"voxels ({needed} bytes), which the file cannot hold. Copy or convert it "

@@ -113,8 +113,13 @@ def _contrast(name: str, parts: Sequence[Sided]) -> ContrastResult:
     ]
     first = found[0][1]
     degrees = {one.dof_text for _, one in found}
+    # weights of runs name files of the hemisphere
+    weights = first.weights_text
+    for side in SIDES:
+        weights = weights.replace(f"_hemi-{side}_", "_")
     return replace(
         first,
+        weights_text=weights,
         dof_text=first.dof_text
         if len(degrees) == 1
         else "; ".join(f"{one.dof_text} ({side})" for side, one in found),

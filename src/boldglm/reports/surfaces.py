@@ -74,19 +74,38 @@ def see_surface(
     """
     extent = coordinates.max(axis=0) - coordinates.min(axis=0)
     scale = (_PANEL - 1) / max(float(extent[1:].max()), 1e-9)
+    outward = _outward(coordinates, triangles)
     sides = []
     for from_left in (True, False) if is_left is not False else (False, True):
         # the eye is far out on the x axis; the front of the head is left, seen from the left
         across = -coordinates[:, 1] if from_left else coordinates[:, 1]
         toward = -coordinates[:, 0] if from_left else coordinates[:, 0]
         seen = np.column_stack([across, coordinates[:, 2], toward]) * scale
-        sides.append(_rasterize(seen, triangles))
+        facing = triangles
+        if outward is not None:  # of a closed surface, the other half cannot be seen
+            facing = triangles[outward[:, 0] < 0 if from_left else outward[:, 0] > 0]
+        sides.append(_rasterize(seen, facing))
     names = ("from the left", "from the right") if is_left is None else ("lateral", "medial")
     width = sides[0][0].shape[1]
     gap = np.full((len(sides[0][0]), _GAP), _EMPTY)
     vertex = np.hstack([sides[0][0], gap, sides[1][0]])
     light = np.hstack([sides[0][1], gap * 0.0, sides[1][1]])
     return SurfaceViews(vertex, light, (width // 2, width + _GAP + width // 2), names)
+
+
+def _outward(coordinates: FloatArray, triangles: NDArray[np.integer]) -> FloatArray | None:
+    """Normals that point outwards, (n_triangles, 3), of a closed surface; None of another."""
+    sides = np.concatenate(
+        [triangles, np.roll(triangles, 1, axis=1), np.roll(triangles, 2, axis=1)]
+    )
+    edges = np.sort(sides[:, :2], axis=1)
+    n_edges = np.unique(edges[:, 0].astype(np.int64) * len(coordinates) + edges[:, 1]).size
+    if 2 * n_edges != 3 * len(triangles):
+        return None
+    corners = coordinates[triangles] - coordinates.mean(axis=0)
+    normals = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+    volume = np.einsum("td,td->", normals, corners.mean(axis=1))  # six times what is enclosed
+    return normals if volume > 0 else -normals
 
 
 def _rasterize(

@@ -155,12 +155,13 @@ class SurfaceView:
             chosen = chosen[sizes[chosen] >= highest[chosen]]
             what = "Local maxima"
         first = chosen[np.argsort(-sizes[chosen], kind="stable")][:MOST_PEAKS]
-        rows = tuple((str(k), f"{values[k]:.2f}".replace("-", "−")) for k in first)
+        vertices = tuple(str(k) for k in first) or ("none",)
+        heights = tuple(f"{values[k]:.2f}".replace("-", "−") for k in first) or ("",)
         where = f", {self.name}" if self.name else ""
-        count = f"{what} ({len(rows)} of {chosen.size:,})"
+        count = f"{what} ({first.size} of {chosen.size:,})"
         return Table(
-            ("vertex", shading.statistic),
-            rows,
+            ("vertex", *vertices),
+            ((shading.statistic, *heights),),
             f"{count} at {threshold_text}{where}; vertices counted from 0.",
         )
 
