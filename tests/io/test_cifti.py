@@ -10,13 +10,15 @@ from nibabel.cifti2 import ScalarAxis, SeriesAxis
 from boldglm.errors import BadDataError
 from boldglm.glm.mesh_smoothing import MeshSmoother
 from boldglm.glm.smoothing import MaskSmoother
-from boldglm.io.cifti import Grayordinates
+from boldglm.io.cifti import BrainModels
+from boldglm.io.grayordinates import Grayordinates
 from boldglm.io.images import read_bold_header, read_geometry
 from boldglm.io.series import Reading, load_run
 from fake_surfaces import N_MEDIAL, N_VERTICES, POINTS, TRIANGLES, brain_models, write_gifti
 
 SHAPE, AFFINE = (9, 10, 8), np.array([[-3.0, 0, 0, 12], [0, 3, 0, -9], [0, 0, 3, 3], [0, 0, 0, 1]])
 AXIS = brain_models(SHAPE, AFFINE)
+MODELS = BrainModels(AXIS)
 N_SCANS = 30
 
 
@@ -33,7 +35,7 @@ def signal(dtype=np.float32):
 @pytest.mark.parametrize("dtype", [np.float32, np.int16, np.float64])
 @pytest.mark.parametrize("block_bytes", [2**26, 5000], ids=["at once", "some at a time"])
 def test_a_series_is_read_as_nibabel_reads_it(tmp_path, dtype, block_bytes, monkeypatch):
-    monkeypatch.setattr("boldglm.io.cifti.BLOCK_BYTES", block_bytes)
+    monkeypatch.setattr("boldglm.io.grayordinates.BLOCK_BYTES", block_bytes)
     path = write_series(tmp_path / "x_bold.dtseries.nii", signal(dtype))
 
     found = load_run(path, None, Reading())
@@ -81,7 +83,7 @@ def test_grayordinates_without_signal_are_left_out_and_counted(tmp_path):
 def test_maps_and_series_come_back_through_nibabel_and_through_us(tmp_path):
     rng = np.random.default_rng(0)
     mask = rng.random(len(AXIS)) < 0.8
-    place = Grayordinates(mask, AXIS)
+    place = Grayordinates(mask, MODELS)
     row, rows = rng.normal(size=mask.sum()), rng.normal(size=(4, mask.sum()))
     rows[1, 3] = np.nan
 
@@ -115,18 +117,18 @@ def test_maps_and_series_come_back_through_nibabel_and_through_us(tmp_path):
 
 def test_other_brain_models_are_not_compared(tmp_path):
     mask = np.ones(len(AXIS), bool)
-    path = Grayordinates(mask, AXIS).write_map(tmp_path, "mask", mask)
+    path = Grayordinates(mask, MODELS).write_map(tmp_path, "mask", mask)
     moved = brain_models(SHAPE, AFFINE + 0.5 * np.eye(4))
 
     with pytest.raises(BadDataError, match="but other vertices or voxels"):
-        Grayordinates(mask, moved).read_rows([path])
+        Grayordinates(mask, BrainModels(moved)).read_rows([path])
     with pytest.raises(BadDataError, match=rf"{len(AXIS)} grayordinates against 50"):
-        Grayordinates(mask[:50], AXIS[:50]).read_rows([path])
+        Grayordinates(mask[:50], BrainModels(AXIS[:50])).read_rows([path])
 
 
 def test_each_part_is_where_its_values_belong():
     rng = np.random.default_rng(0)
-    place = Grayordinates(rng.random(len(AXIS)) < 0.8, AXIS)
+    place = Grayordinates(rng.random(len(AXIS)) < 0.8, MODELS)
     row = rng.normal(size=place.n_voxels)
     values = place.filled(row)
 
@@ -152,7 +154,7 @@ def test_smoothing_stays_on_each_surface_and_in_each_structure(tmp_path):
         meshes.append(tmp_path / f"hemi-{side}_midthickness.surf.gii")
         arrays = [POINTS.astype(np.float32), TRIANGLES.astype(np.int32)]
         write_gifti(meshes[-1], arrays, ["POINTSET", "TRIANGLE"], structure)
-    place = Grayordinates(np.ones(len(AXIS), bool), AXIS)
+    place = Grayordinates(np.ones(len(AXIS), bool), MODELS)
     row = np.random.default_rng(0).normal(size=len(AXIS))
 
     found = place.with_meshes(meshes).smoother(20.0).smooth(row)

@@ -3,9 +3,9 @@
 from pathlib import Path
 
 from boldglm.errors import BadDataError
-from boldglm.io.cifti import ENDINGS as CIFTI
-from boldglm.io.cifti import read_cifti_header, read_cifti_map
 from boldglm.io.geometry import BoldHeader, Geometry
+from boldglm.io.grayordinates import ENDINGS as CIFTI
+from boldglm.io.grayordinates import read_cifti_header, read_cifti_map
 from boldglm.io.nifti import read_nifti_header, read_volume
 from boldglm.io.surfaces import read_gifti_header, read_surface_map
 

@@ -161,7 +161,7 @@ def read_nifti_header(path: Path) -> NiftiHeader:
     check_start(path)
     try:
         header = read_header(path)
-        slope, intercept = header.get_slope_inter()
+        slope, intercept = scaling(header)
         shape = tuple(int(n) for n in header.get_data_shape())
         dtype = header.get_data_dtype()
     except _HEADER_ERRORS as error:
@@ -192,8 +192,8 @@ def read_nifti_header(path: Path) -> NiftiHeader:
         n_scans=shape[3],
         repetition_time=_header_repetition_time(header),
         dtype=dtype,
-        slope=1.0 if slope is None else float(slope),
-        intercept=0.0 if intercept is None else float(intercept),
+        slope=slope,
+        intercept=intercept,
         data_offset=offset,
     )
 
@@ -225,6 +225,22 @@ def read_header(path: Path) -> Any:
     with open_read(path) as file:
         start = file.read(SIZE_OF_NIFTI2_HEADER)
     return parse_header(start)
+
+
+def scaling(header: Any) -> tuple[float, float]:
+    """Return slope and intercept of the stored values.
+
+    Raises
+    ------
+    ValueError
+        If they turn numbers into what float32 cannot hold.
+    """
+    slope, intercept = header.get_slope_inter()
+    slope = 1.0 if slope is None else float(slope)
+    intercept = 0.0 if intercept is None else float(intercept)
+    if not (1e-30 < abs(slope) < 1e30 and abs(intercept) < 1e30):
+        raise ValueError(f"it scales values by {slope:g} and adds {intercept:g}")
+    return slope, intercept
 
 
 def parse_header(start: bytes) -> Any:
