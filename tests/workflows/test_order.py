@@ -1,6 +1,9 @@
 """Runs go to their end one after the other, and what they leave behind is removed."""
 
+import io
+import re
 from pathlib import Path
+from types import SimpleNamespace
 
 import networkx as nx
 import numpy as np
@@ -57,6 +60,18 @@ def test_a_run_is_written_before_the_next_one_is_fitted(dataset, tmp_path, watch
              and name in ("fit_glm", "write_derivatives", "write_report")]  # fmt: skip
     subject = ["fit_glm", "write_derivatives"] * 2 + ["write_derivatives", "write_report"]
     assert steps == subject * 2
+
+
+def test_the_time_left_does_not_count_what_came_before_the_first_step():
+    said = io.StringIO()
+    progress = execution.Progress(n_runs=1001, stream=said, started=-1e7)
+    name = execution.RUN_NODE
+    node = SimpleNamespace(name=name, fullname=f"boldglm_wf.run_1_wf.fit_wf.{name}")
+
+    progress(node, "start")
+    progress(node, "end")
+
+    assert re.search(r"^\[1/1001\] fitted .*, about \d+ s left$", said.getvalue())
 
 
 def test_a_call_that_is_ended_loses_only_the_run_it_was_in(dataset, tmp_path, watched):

@@ -32,6 +32,8 @@ class Progress:
         """Take a report of nipype on a node."""
         name = str(node.fullname)
         if status == "start":
+            if not self.running:  # nipype has built its graph, which may have taken a while
+                self.started = time.monotonic()
             self.running.add(name)
         elif status == "end" and node.name == RUN_NODE and name in self.running:
             # nipype also reports the end of nodes that it passes over after a failure
