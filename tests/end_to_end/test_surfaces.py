@@ -11,7 +11,16 @@ from boldglm.cli.main import main
 from boldglm.glm import fit
 from boldglm.glm.mesh_smoothing import MeshSmoother
 from boldglm.io.designs import read_design
-from fake_surfaces import N_MEDIAL, N_VERTICES, POINTS, TRIANGLES, vertex_series, write_surfaces
+from fake_surfaces import (
+    N_MEDIAL,
+    N_VERTICES,
+    POINTS,
+    TRIANGLES,
+    vertex_series,
+    write_gifti,
+    write_surfaces,
+)
+from icosphere import icosphere
 
 FUNC = "node-run/sub-01/func/sub-01_task-cuetarget_run-1_hemi-{}_space-fsaverage5"
 OF_SUBJECT = "node-subject/sub-01/func/sub-01_task-cuetarget_hemi-{}_space-fsaverage5"
@@ -143,3 +152,21 @@ def test_volumes_and_surfaces_together_are_a_choice_to_make(dataset, tmp_path, c
 
     assert code == 18
     assert "--space: MNI152NLin2009cAsym:res-2, fsaverage5" in capsys.readouterr().err
+
+
+def test_a_mesh_that_is_not_there_or_fits_no_run_is_refused(dataset, tmp_path, capsys):
+    write_surfaces(dataset)
+    points, triangles = icosphere(2)
+    arrays = [points.astype(np.float32), triangles.astype(np.int32)]
+    write_gifti(tmp_path / "hemi-L_white.surf.gii", arrays, ["POINTSET", "TRIANGLE"])
+
+    absent = participant(dataset, tmp_path / "a", "--mesh", str(tmp_path / "none.surf.gii"))
+    coarse = participant(
+        dataset, tmp_path / "b", "--mesh", str(tmp_path / "hemi-L_white.surf.gii")
+    )
+
+    assert (absent, coarse) == (66, 65)
+    said = capsys.readouterr().err
+    assert "There is no surface" in said
+    assert "162 vertices" in said
+    assert "642 vertices" in said

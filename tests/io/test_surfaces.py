@@ -10,7 +10,7 @@ import pytest
 
 from boldglm.errors import BadDataError, MissingInputError
 from boldglm.io.images import read_bold_header, read_geometry
-from boldglm.io.meshes import MEASURED, SHOWN, choose_mesh, read_mesh
+from boldglm.io.meshes import MEASURED, SHOWN, choose_mesh, find_meshes, read_mesh
 from boldglm.io.series import Reading, load_run
 from boldglm.io.surfaces import Hemisphere
 from icosphere import icosphere
@@ -254,3 +254,40 @@ def test_a_damaged_surface_is_named(tmp_path, name):
         read_mesh(path)
     with pytest.raises(MissingInputError, match="There is no surface"):
         read_mesh(tmp_path / "other.surf.gii")
+
+
+def test_meshes_are_found_beside_the_series_and_in_the_templates_of_freesurfer(tmp_path):
+    anat, surf = tmp_path / "sub-01/anat", tmp_path / "sourcedata/freesurfer/fsaverage5/surf"
+    func = tmp_path / "sub-01/ses-a/func"
+    for folder in (anat, surf, func):
+        folder.mkdir(parents=True)
+    names = ("hemi-L_white", "hemi-L_sphere", "hemi-L_space-fsLR_den-32k_midthickness")
+    for name in names:
+        (anat / f"sub-01_{name}.surf.gii").touch()
+    for name in ("lh.inflated", "rh.white", "lh.sphere.reg", "lh.thickness"):
+        (surf / name).touch()
+
+    def found(space, ending):
+        entities = {"sub": "01", "space": space}
+        paths = find_meshes(tmp_path, func / f"sub-01_bold{ending}", entities)
+        return [path.name for path in paths]
+
+    white = "sub-01_hemi-L_white.surf.gii"
+    midthickness = "sub-01_hemi-L_space-fsLR_den-32k_midthickness.surf.gii"
+    assert found("fsaverage5", ".func.gii") == [white, "lh.inflated", "rh.white"]
+    assert found("fsLR", ".dtseries.nii") == [midthickness, white]
+    assert found("fsnative", ".func.gii") == [white]
+    assert found("MNI152NLin2009cAsym", ".nii.gz") == []
+
+
+def test_a_surface_of_an_unknown_kind_comes_last_and_a_sphere_never(tmp_path):
+    points, triangles = icosphere(2)
+    names = ("hemi-L_mine", "hemi-L_sphere", "hemi-L_pial")
+    files = [write_surface(tmp_path / f"{n}.surf.gii", points, triangles) for n in names]
+
+    given = (files, files[:2], files[1:2])
+    chosen = [choose_mesh(some, MEASURED, "CortexLeft", 162) for some in given]
+
+    assert [mesh and mesh.path.name for mesh in chosen] == [
+        "hemi-L_pial.surf.gii", "hemi-L_mine.surf.gii", None,
+    ]  # fmt: skip

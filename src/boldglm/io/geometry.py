@@ -199,6 +199,11 @@ class Geometry(ABC):
         """Return the same geometry with the surfaces that it can use of those given."""
         return self
 
+    def fits(self, mesh: Path) -> bool:
+        """Tell whether a surface belongs to a part of this geometry."""
+        parts = self.with_meshes([mesh]).parts()
+        return any(isinstance(part, SurfacePart) and part.mesh_name for part in parts)
+
     @abstractmethod
     def parts(self) -> tuple[Part, ...]:
         """Return what can be drawn: volumes and surfaces."""

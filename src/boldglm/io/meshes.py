@@ -13,8 +13,9 @@ from boldglm.io.gifti import POINTS, TRIANGLES, decoded, not_readable, stream_ar
 from boldglm.io.runs import entities_of
 
 # An inflated surface shows best, but its distances are not those of the cortex.
-SHOWN = ("inflated", "veryinflated", "vinflated", "midthickness", "graymid", "pial", "white")
+DISTORTED = ("inflated", "veryinflated", "vinflated", "sphere", "flat")
 MEASURED = ("midthickness", "graymid", "white", "pial", "smoothwm")
+SHOWN = (*DISTORTED[:3], "midthickness", "graymid", "pial", "white", "smoothwm")
 STRUCTURES = {"L": "CortexLeft", "R": "CortexRight", "lh": "CortexLeft", "rh": "CortexRight"}
 _FREESURFER = re.compile(r"[lr]h\.\w+")
 _FREESURFER_MAGIC = b"\xff\xff\xfe"
@@ -95,11 +96,15 @@ def find_meshes(root: Path, series: Path, entities: Mapping[str, str]) -> tuple[
         return ()
     space, subject = entities.get("space", ""), root / f"sub-{entities['sub']}"
     native = sorted([*subject.glob("anat/*.surf.gii"), *subject.glob("ses-*/anat/*.surf.gii")])
-    own = [path for path in native if entities_of(path.name).get("space", space) == space]
+    own = [
+        path
+        for path in native
+        if entities_of(path.name).get("space", space) == space and mesh_kind(path) in SHOWN
+    ]
     if not space.startswith("fsaverage"):
         return tuple(own)
     folder = root / "sourcedata" / "freesurfer" / space / "surf"
-    template = [path for path in folder.glob("[lr]h.*") if mesh_kind(path) in (*SHOWN, *MEASURED)]
+    template = [path for path in folder.glob("[lr]h.*") if mesh_kind(path) in SHOWN]
     return (*own, *sorted(template))
 
 
@@ -113,7 +118,7 @@ def choose_mesh(
     paths : iterable of Path
         What there is, of either hemisphere and any number of vertices.
     kinds : tuple of str
-        `SHOWN` or `MEASURED`.
+        `SHOWN` or `MEASURED`. Surfaces of other kinds come last, unless they are `DISTORTED`.
     structure : str
         Such as ``"CortexLeft"``; empty fits all.
     n_vertices : int
@@ -124,8 +129,11 @@ def choose_mesh(
     Mesh or None
         None if none fits.
     """
-    wanted = [(kinds.index(kind), path) for path in paths if (kind := mesh_kind(path)) in kinds]
-    for _, path in sorted(wanted, key=lambda one: one[0]):
+    ranks = {kind: rank for rank, kind in enumerate(kinds)}
+    wanted = [
+        path for path in paths if mesh_kind(path) in kinds or mesh_kind(path) not in DISTORTED
+    ]
+    for path in sorted(wanted, key=lambda one: ranks.get(mesh_kind(one), len(ranks))):
         side = mesh_structure(path)
         if structure and side and side != structure:
             continue
@@ -168,7 +176,7 @@ def mesh_structure(path: Path) -> str:
 
 def _kind_in_name(path: Path) -> str:
     words = re.split(r"[._]", path.name.removesuffix(".surf.gii"))
-    known = [word for word in reversed(words) if word in (*SHOWN, *MEASURED)]
+    known = [word for word in reversed(words) if word in (*SHOWN, *DISTORTED)]
     return known[0] if known else words[-1]
 
 

@@ -13,6 +13,7 @@ from boldglm.io.confounds_table import read_confounds
 from boldglm.io.default_model import DefaultModelOptions, default_model
 from boldglm.io.derivatives import Place, camel_case, clashing_labels
 from boldglm.io.events import PREFIX, read_event_columns, read_events
+from boldglm.io.meshes import read_mesh
 from boldglm.io.model import Model, parse_model, read_model
 from boldglm.io.model_designs import names_in_any_run
 from boldglm.io.participants import ParticipantTables
@@ -108,8 +109,10 @@ def make_plan(
         model = read_model(choice.file, choice.fit_options)
         chosen = _of_input(files, model, choice.file)
         runs = [_read_run(one, choice, model) for one in chosen]
+        _check_meshes(choice.meshes, runs)
         return (_analyse(model, runs, choice, output_dir, tables),)
     runs = [_read_run(one, choice, None) for one in files]
+    _check_meshes(choice.meshes, runs)
     tasks = list(dict.fromkeys(run.inputs.task for run in runs))
     analyses = []
     for task in tasks:
@@ -117,6 +120,20 @@ def make_plan(
         model = _default(task, own, choice, several=len(tasks) > 1)
         analyses.append(_analyse(model, own, choice, output_dir, tables))
     return tuple(analyses)
+
+
+def _check_meshes(meshes: Sequence[Path], runs: Sequence[RunRead]) -> None:
+    """Refuse a surface that cannot be read, or that belongs to none of the runs."""
+    for path in meshes:
+        mesh = read_mesh(path)
+        if not any(run.header.geometry.fits(path) for run in runs):
+            first = runs[0]
+            raise BadDataError(
+                f"--mesh {path.name} has {len(mesh.coordinates)} vertices"
+                f"{' of ' + mesh.structure if mesh.structure else ''}, and none of the runs has "
+                f"values on them ({first.inputs.bold.name} has {first.header.volume_size:,} "
+                f"{first.header.geometry.noun}). Give the mesh of the series' space, or no --mesh."
+            )
 
 
 def _analyse(
