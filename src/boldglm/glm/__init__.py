@@ -25,6 +25,7 @@ from boldglm.glm.hrf import (
     time_derivative,
 )
 from boldglm.glm.kernels import DoubleGamma
+from boldglm.glm.multiple_comparisons import benjamini_hochberg, bonferroni
 from boldglm.glm.names import parse_orthogonalization, resolve_name
 from boldglm.glm.noise_models import NOISE_MODELS
 from boldglm.glm.orthogonalize import orthogonalize
@@ -45,6 +46,8 @@ __all__ = [
     "HRFBasis",
     "NotEstimableError",
     "SecondLevelFit",
+    "benjamini_hochberg",
+    "bonferroni",
     "build_design",
     "censored_columns",
     "collinearity",
