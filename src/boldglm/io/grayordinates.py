@@ -33,7 +33,7 @@ STRUCTURES = {
     "CIFTI_STRUCTURE_CORTEX_RIGHT": "CortexRight",
 }
 BLOCK_BYTES = 2**26  # turned from columns to volumes at a time
-BLOCK_COLUMNS = 4096  # written at a time
+BLOCK_COLUMNS = 2048  # read or written at a time
 
 
 @dataclass(frozen=True)
@@ -208,14 +208,25 @@ class CiftiHeader(BoldHeader):
     geometry: Grayordinates
     data_offset: int
 
-    def volumes(self, *, n_threads: int = 1) -> Iterator[np.ndarray]:  # noqa: ARG002 - mapped
-        """Turn columns to volumes, some at a time."""
-        shape = (self.volume_size, self.n_scans)
-        stored = np.memmap(self.path, self.dtype, "r", self.data_offset, shape)
+    def volumes(self, *, n_threads: int = 1) -> Iterator[np.ndarray]:  # noqa: ARG002 - as stored
+        """Turn columns to volumes, some at a time; the file is read once for each of these."""
         native = self.dtype.newbyteorder("=")
-        n_together = max(1, BLOCK_BYTES // (self.volume_size * self.dtype.itemsize))
+        n_together = max(1, BLOCK_BYTES // (self.volume_size * native.itemsize))
         for start in range(0, self.n_scans, n_together):
-            yield from np.ascontiguousarray(stored[:, start : start + n_together].T, dtype=native)
+            stop = min(start + n_together, self.n_scans)
+            some = np.empty((stop - start, self.volume_size), dtype=native)
+            for first, columns in self._blocks():
+                some[:, first : first + len(columns)] = columns[:, start:stop].T
+            yield from some
+
+    def _blocks(self) -> Iterator[tuple[int, np.ndarray]]:
+        """Yield some columns at a time, (n_columns, n_scans), and the number of the first."""
+        with self.path.open("rb") as file:
+            file.seek(self.data_offset)
+            for first in range(0, self.volume_size, BLOCK_COLUMNS):
+                n_columns = min(BLOCK_COLUMNS, self.volume_size - first)
+                values = np.fromfile(file, self.dtype, n_columns * self.n_scans)
+                yield first, values.reshape(n_columns, self.n_scans)
 
 
 def read_cifti_header(path: Path) -> CiftiHeader:
