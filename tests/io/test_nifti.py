@@ -9,6 +9,7 @@ import pytest
 
 from boldglm.errors import BadDataError, MissingInputError
 from boldglm.io.nifti import VolumeGrid, load_map, read_nifti_header
+from boldglm.io.series import Reading, load_run
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.uint8])
@@ -154,3 +155,32 @@ def test_an_extension_that_unpacks_to_more_than_memory_is_passed_over(tmp_path):
 def test_a_map_that_is_not_there_is_named(tmp_path):
     with pytest.raises(MissingInputError, match=r"no file .*map\.nii\.gz"):
         load_map(tmp_path / "map.nii.gz")
+
+
+@pytest.mark.parametrize("image_class", [nib.Nifti1Image, nib.Nifti2Image])
+@pytest.mark.parametrize("order", ["<", ">"], ids=["little", "big"])
+@pytest.mark.parametrize("name", ["bold.nii.gz", "bold.nii"])
+def test_series_of_either_nifti_and_byte_order_are_read(tmp_path, image_class, order, name):
+    data = np.random.default_rng(0).integers(500, 900, (6, 5, 4, 9)).astype(f"{order}i2")
+    header = image_class.header_class(endianness=order)
+    header.set_data_dtype(data.dtype)
+    image = image_class(data, np.diag([3.0, 3, 3, 1]), header)
+    image.header.set_zooms((3.0, 3.0, 3.0, 1.25))
+    nib.save(image, tmp_path / name)
+    everywhere = VolumeGrid(np.ones((6, 5, 4), bool), image.header)
+    mask = everywhere.write_map(tmp_path, "mask", np.ones(120), dtype=np.uint8)
+
+    found = load_run(tmp_path / name, mask, Reading())
+
+    np.testing.assert_array_equal(np.asarray(found.bold), data.reshape(-1, 9).T)
+    assert found.header.repetition_time == 1.25
+    assert read_nifti_header(tmp_path / name).slope == 1.0
+
+
+def test_an_affine_that_cannot_be_inverted_is_refused(tmp_path):
+    header = nib.Nifti1Header()
+    header.set_sform(np.diag([3.0, 3, 0, 1]), 1)
+    nib.save(nib.Nifti1Image(np.ones((4, 4, 4, 5), np.int16), None, header), tmp_path / "bold.nii")
+
+    with pytest.raises(BadDataError, match="affine that cannot be inverted"):
+        read_nifti_header(tmp_path / "bold.nii")
