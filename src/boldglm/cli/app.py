@@ -19,7 +19,7 @@ from boldglm.io.default_model import DefaultModelOptions
 from boldglm.io.derivatives import RUN_MAPS, model_file_name, prepare_output, write_json
 from boldglm.io.participants import ParticipantTables
 from boldglm.io.query import find_runs
-from boldglm.io.results import notes_of_records
+from boldglm.io.results import Record, notes_of_records
 from boldglm.io.selection import Selection
 from boldglm.io.software import DUMMY_SCANS, FD_THRESHOLD
 from boldglm.io.trials import trial_shape
@@ -102,7 +102,8 @@ def run_above(options: argparse.Namespace, command: str, levels: Sequence[str]) 
     for plan in plans:
         places = f"{len(plan.levels)} results of the {' and '.join(levels)} level"
         print(f"Tested {len(plan.subjects)} participants ({', '.join(plan.subjects)}): {places}.")
-    _print_notes([note for plan in plans for one in plan.levels for note in one.plan.notes])
+    records = [one.record for plan in plans for one in plan.levels if one.record.is_file()]
+    _print_notes([note for path in records for note in Record.read(path, output).result.left_out])
     reports = ["group.html"] if is_group else [
         f"sub-{subject}.html" for plan in plans for subject in plan.subjects
     ]  # fmt: skip
@@ -179,9 +180,16 @@ def _context(options: argparse.Namespace, command: str, left_out: tuple[str, ...
         maps=tuple(dict.fromkeys(one for one in options.maps or () if one in RUN_MAPS)),
         single_trials=options.single_trials,
         missing_conditions=options.missing_conditions,
+        inference=_inference(options),
         levels=("run",) if options.analysis_level == "run" else ("run", "session", "subject"),
         stamp=f"-{uuid.uuid4().hex[:8]}" if options.fresh else "",
     )
+
+
+def _inference(options: argparse.Namespace) -> dict[str, Any]:
+    asked = {"permutations": options.permutations, "cluster_p": options.cluster_p}
+    asked["tfce"] = options.tfce or None
+    return {key: value for key, value in asked.items() if value is not None}
 
 
 def _execute(options: argparse.Namespace, workflow: Workflow, n_runs: int) -> list[str]:

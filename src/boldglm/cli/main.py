@@ -98,6 +98,10 @@ def _check_usage(options: argparse.Namespace) -> None:
         )
     if options.fir_delays and options.hrf_model != "fir":
         raise UsageError("--fir-delays needs --hrf-model fir.")
+    if options.tfce and not options.permutations:
+        raise UsageError("--tfce needs --permutations.")
+    if options.cluster_p is not None and not 0 < options.cluster_p < 0.5:
+        raise UsageError(f"--cluster-p {options.cluster_p:g} must be between 0 and 0.5.")
     if options.fd_threshold is not None and not options.fd_threshold > 0:
         raise UsageError(f"--fd-threshold {options.fd_threshold:g} must be more than 0 mm.")
     output, data = options.output_dir.resolve(), options.bids_dir.resolve()

@@ -8,6 +8,7 @@ import argparse
 from pathlib import Path
 
 from boldglm._version import __version__
+from boldglm.cli.group_options import add_inference
 from boldglm.cli.values import RUN_MAPS, dummy_scans, high_pass, map_name, positive, smoothing
 
 BOLD_LEVELS = ("participant", "run")  # which read BOLD series
@@ -85,6 +86,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_model(parser)
     _add_confounds(parser)
     _add_fit(parser)
+    add_inference(parser)
     _add_outputs(parser)
     _add_running(parser)
     return parser

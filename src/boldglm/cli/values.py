@@ -3,7 +3,10 @@
 import argparse
 from difflib import get_close_matches
 
-CONTRAST_MAPS = ("effect", "variance", "t", "F", "z", "p")
+CONTRAST_MAPS = (
+    *("effect", "variance", "t", "F", "z", "p"),
+    *("qFDR", "pFWE", "pFWEextent", "pFWEmass", "pFWEtfce"),
+)
 RUN_MAPS = ("rsquared", "whiteness", "dof", "ar", "residuals", "fitted")
 
 

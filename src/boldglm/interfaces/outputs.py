@@ -79,6 +79,9 @@ class PlotResults(SimpleInterface):
         facts = list(self.inputs.facts) if isdefined(self.inputs.facts) else []
         if result.mask_size:
             facts.append((geometry.noun.capitalize(), _size_fact(result.mask_size)))
+        facts += [
+            (one.name, _corrected_fact(one, geometry)) for one in result.contrasts if one.inference
+        ]
         if result.whiteness:
             facts.append(("Residuals", whiteness_fact(dict(result.whiteness))))
         section = make_section(
@@ -122,6 +125,23 @@ class PlotResults(SimpleInterface):
 def _size_fact(size: Mapping[str, int]) -> str:
     left_out = f", {size['LeftOut']:,} left out of the mask" if size["LeftOut"] else ""
     return f"{size['Analyzed']:,} analyzed{left_out}"
+
+
+def _corrected_fact(one: ContrastMaps, geometry: Geometry) -> str:
+    """Say how much of a contrast survives correction."""
+    words = {
+        "qFDR": "false discovery rate",
+        "pFWE": "family-wise error of voxels",
+        "pFWEextent": "of cluster extent",
+        "pFWEmass": "of cluster mass",
+        "pFWEtfce": "by TFCE",
+    }
+    parts = []
+    for label, text in words.items():
+        if label in one.maps:
+            row = geometry.read_rows([one.maps[label]])[0]
+            parts.append(f"{text}: {int((row < 0.05).sum())} below .05 (least {row.min():.2g})")
+    return "; ".join(parts)
 
 
 def _views(geometry: Geometry, result: NodeResult, n_slices: int) -> tuple[View, ...]:

@@ -45,6 +45,11 @@ STATISTICS = {
         Statistic("F", "1", "F statistic of the contrast"),
         Statistic("z", "1", "Standard normal deviate with the same one-sided p value"),
         Statistic("p", "1", "One-sided p value: upper tail of t, or of F"),
+        Statistic("qFDR", "1", "q value: least false discovery rate (Benjamini and Hochberg)"),
+        Statistic("pFWE", "1", "Family-wise error of each voxel, by permutation"),
+        Statistic("pFWEextent", "1", "Family-wise error of the extent of its cluster"),
+        Statistic("pFWEmass", "1", "Family-wise error of the mass of its cluster"),
+        Statistic("pFWEtfce", "1", "Family-wise error by threshold-free cluster enhancement"),
         Statistic("dof", "1", "Satterthwaite degrees of freedom, where they differ by voxel"),
     )
 }
@@ -115,8 +120,11 @@ noise model, HRF, sources, mask, design and software version.
 {statistics}
 
 Effect, variance, t or F, z and p of every contrast are always written, and dof where they differ
-by voxel. With `--maps`, of each run as a whole: `..._stat-<label>_statmap.nii.gz`, and of the
-series `..._desc-<label>_bold.nii.gz`.
+by voxel; of t contrasts at the dataset level also qFDR and
+`..._contrast-<contrast>_desc-clusters_table.tsv` (a row for each peak of each cluster; its JSON
+says what the columns are), and with `--permutations` pFWE, pFWEextent and pFWEmass. With `--maps`,
+of each run as a whole: `..._stat-<label>_statmap.nii.gz`, and of the series
+`..._desc-<label>_bold.nii.gz`.
 
 | maps | unit | what it is |
 |---|---|---|
@@ -293,6 +301,11 @@ class Place:
         """Return the path of a map of a contrast, given by its exact name."""
         label = STATISTICS[statistic].label
         name = f"contrast-{camel_case(contrast)}_stat-{label}_statmap{ending}"
+        return self.folder / _joined(self.stem, name)
+
+    def clusters(self, contrast: str) -> Path:
+        """Return the path of the table of clusters of a contrast."""
+        name = f"contrast-{camel_case(contrast)}_desc-clusters_table.tsv"
         return self.folder / _joined(self.stem, name)
 
     def run_map(self, label: str, ending: str = ".nii.gz") -> Path:

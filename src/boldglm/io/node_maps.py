@@ -1,7 +1,7 @@
 """Fits above the run as maps on disk: what a node is told, and the maps it makes."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ from boldglm.glm import NotEstimableError, SecondLevelFit, fit_second_level
 from boldglm.io.contrast_maps import dofs_of, write_contrast
 from boldglm.io.geometry import Geometry
 from boldglm.io.images import read_geometry
+from boldglm.io.inference import Inference, Surroundings, infer
 from boldglm.io.results import ContrastMaps, NodeResult
 from boldglm.stats_model.graph import NodePlan
 from boldglm.stats_model.specification import ContrastSpec
@@ -40,9 +41,12 @@ class NodeFits:
     coverage: float  # share of the inputs that a voxel needs
     is_top: bool  # whether a result must be a test: at the dataset level
     notes: tuple[str, ...] = ()
+    inference: Inference = field(default_factory=Inference)
 
     @classmethod
-    def of(cls, plan: NodePlan, *, method: str, coverage: float) -> "NodeFits":
+    def of(
+        cls, plan: NodePlan, *, method: str, coverage: float, inference: Inference | None = None
+    ) -> "NodeFits":
         """Turn a plan of the model graph into what travels to a node."""
         keys = plan.keys
         labels = plan.labels()
@@ -61,6 +65,7 @@ class NodeFits:
             coverage,
             plan.node.level == "dataset",
             plan.notes,
+            inference or Inference(),
         )
 
     @classmethod
@@ -93,6 +98,7 @@ class NodeFits:
             "Coverage": self.coverage,
             "IsTop": self.is_top,
             "Notes": list(self.notes),
+            "Inference": self.inference.to_dict(),
             "Fits": [
                 {
                     "Inputs": [list(one) for one in fit.inputs],
@@ -122,6 +128,7 @@ class NodeFits:
             content["Coverage"],
             content["IsTop"],
             tuple(content["Notes"]),
+            Inference(**content["Inference"]),
         )
 
 
@@ -157,8 +164,10 @@ def fit_node(results: Sequence[NodeResult], wanted: NodeFits, folder: Path) -> N
     shared = _shared_mask([one.mask for one in results], wanted.labels, wanted.coverage, folder)
     notes = [*wanted.notes, *shared.notes]
     done: list[ContrastMaps] = []
+    meshes = [path for path in results[0].meshes if path.is_file()]
+    surroundings = Surroundings.of(shared.geometry.with_meshes(meshes)) if wanted.is_top else None
     for fit in wanted.fits:
-        done += _fit_one(results, fit, wanted, shared.geometry, notes, folder)
+        done += _fit_one(results, fit, wanted, shared.geometry, surroundings, notes, folder)
     ended = [one.name for result in results for one in result.contrasts if one.test == "F"]
     if ended:
         shown = ", ".join(repr(name) for name in dict.fromkeys(ended))
@@ -184,6 +193,7 @@ def _fit_one(
     wanted: OneFit,
     node: NodeFits,
     geometry: Geometry,
+    surroundings: Surroundings | None,
     notes: list[str],
     folder: Path,
 ) -> list[ContrastMaps]:
@@ -221,13 +231,15 @@ def _fit_one(
         except NotEstimableError as error:
             notes.append(f"contrast left out: {error}")
             continue
-        done.append(
-            replace(
-                write_contrast(tested, wanted.names, geometry, folder, test=spec.test),
-                inputs=labels,
-                design=design,
-            )
+        maps = replace(
+            write_contrast(tested, wanted.names, geometry, folder, test=spec.test),
+            inputs=labels,
+            design=design,
         )
+        if surroundings is not None and spec.test == "t":
+            maps, said = infer(maps, tested, found, surroundings, node.inference, folder)
+            notes += said
+        done.append(maps)
     return done
 
 

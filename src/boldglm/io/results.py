@@ -30,6 +30,8 @@ class ContrastMaps:
     maps: dict[str, Path]
     inputs: tuple[str, ...] = ()  # above the run: what each row of the design is
     design: Mapping[str, list[float]] = field(default_factory=dict)  # its columns by name
+    table: Path | None = None  # of clusters
+    inference: Mapping[str, Any] = field(default_factory=dict)  # thresholds and permutations
 
     @property
     def statistic(self) -> str:
@@ -74,6 +76,8 @@ class NodeResult:
                     "Maps": {label: shown(path) for label, path in one.maps.items()},
                     "Inputs": list(one.inputs),
                     "DesignMatrix": dict(one.design),
+                    "Table": None if one.table is None else shown(one.table),
+                    "Inference": dict(one.inference),
                 }
                 for one in self.contrasts
             ],
@@ -101,6 +105,8 @@ class NodeResult:
                     {label: base / path for label, path in one["Maps"].items()},
                     tuple(one.get("Inputs", ())),
                     one.get("DesignMatrix", {}),
+                    base / one["Table"] if one.get("Table") else None,
+                    one.get("Inference", {}),
                 )
                 for one in content["Contrasts"]
             ),
@@ -115,11 +121,16 @@ class NodeResult:
         mask: Path,
         mean: Path,
         maps: dict[tuple[str, str], Path],
+        tables: Mapping[str, Path],
         run_maps: Mapping[str, Path],
     ) -> "NodeResult":
         """Return the same result at other paths; maps are keyed by (contrast, statistic)."""
         contrasts = tuple(
-            replace(one, maps={label: maps[one.name, label] for label in one.maps})
+            replace(
+                one,
+                maps={label: maps[one.name, label] for label in one.maps},
+                table=tables.get(one.name),
+            )
             for one in self.contrasts
         )
         return replace(self, mask=mask, mean=mean, contrasts=contrasts, maps=run_maps)

@@ -15,7 +15,7 @@ RUN_KEYS = (
     *("NoiseModel", "SignalScaling", "SmoothingFWHM", "Orthogonalize", "Modulators"),
     *(FD_THRESHOLD, DUMMY_SCANS),
 )
-UPPER_KEYS = ("Estimator", "Coverage")
+UPPER_KEYS = ("Estimator", "Coverage", "Permutations", "ClusterP", "Tfce")
 
 
 def own_choices(node: NodeSpec, file_name: str) -> Mapping[str, Any]:
@@ -59,6 +59,13 @@ def _check_numbers(own: Mapping[str, Any], refuse: Any) -> None:
     dummies = own.get(DUMMY_SCANS, 0)
     if not isinstance(dummies, int) or dummies < 0:
         refuse(DUMMY_SCANS, "Give a number of scans.")
+    permutations = own.get("Permutations", 0)
+    if not isinstance(permutations, int) or permutations < 0:
+        refuse("Permutations", "Give a number of permutations, 0 for none.")
+    if "ClusterP" in own and not (_above_0(own["ClusterP"]) and own["ClusterP"] < 0.5):
+        refuse("ClusterP", "Give a p value below 0.5.")
+    if not isinstance(own.get("Tfce", False), bool):
+        refuse("Tfce", "true or false is needed.")
     if "Coverage" in own and not (_above_0(own["Coverage"]) and own["Coverage"] <= 1):
         refuse("Coverage", "Give a share of the inputs, above 0 and up to 1.")
 

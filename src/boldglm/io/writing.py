@@ -86,12 +86,16 @@ def _write(output_dir: Path, place: Place, files: NodeFiles, details: NodeDetail
     if files.design is not None:
         written += _write_design(place, files, details)
     maps: dict[tuple[str, str], Path] = {}
+    tables: dict[str, Path] = {}
     for one in result.contrasts:
         for label, source in one.maps.items():
             path = _copy(source, place.statmap(one.name, label, image_ending(source)))
             write_json(sidecar(path), _map_sidecar(one, label, mask, place, details))
             maps[one.name, label] = path
             written += [path, sidecar(path)]
+        if one.table is not None:
+            tables[one.name] = path = _copy(one.table, place.clusters(one.name))
+            written += [path, _copy(one.table.with_suffix(".json"), sidecar(path))]
     run_maps = {}
     for label, source in result.maps.items():
         run_maps[label] = path = _copy(source, place.run_map(label, image_ending(source)))
@@ -103,7 +107,7 @@ def _write(output_dir: Path, place: Place, files: NodeFiles, details: NodeDetail
         node=details.node,
         level=details.level,
         entities=details.entities,
-        result=result.moved(mask, mean, maps, run_maps),
+        result=result.moved(mask, mean, maps, tables, run_maps),
         section=section,
         files=tuple(written + pictures),
         model=details.model,
@@ -181,6 +185,7 @@ def _map_sidecar(
     if one.inputs:
         content["Inputs"] = list(one.inputs)
         content["DesignMatrix"] = dict(one.design)
+        content |= one.inference
     if one.test == "F":
         content["NumeratorDegreesOfFreedom"] = one.dof_numerator
     if details.level == "run":

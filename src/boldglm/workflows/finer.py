@@ -7,7 +7,7 @@ from nipype.pipeline.engine import Workflow
 from boldglm.io.results import Record
 from boldglm.workflows.group import GroupPlan
 from boldglm.workflows.subject import AppContext, add_subject_report, model_details
-from boldglm.workflows.upper import RecordSource, add_level, level_output
+from boldglm.workflows.upper import RecordSource, add_level, level_output, node_fits
 
 ORDER = ("subject", "session", "run")  # of the sections of a report
 
@@ -46,10 +46,11 @@ def init_finer_wf(
             for index, level in enumerate(plan.levels):
                 if level.subject != subject:
                     continue
+                fits = node_fits(level, plan.model, context.inference)
                 details = model_details(plan.model)
-                output = level_output(level, plan.model, context.output_dir, details, "")
+                output = level_output(level, plan.model, fits, context.output_dir, details, "")
                 label = f"{level.plan.node.level}_{number}_{index}_wf"
-                source = add_level(inner, level, sources, output, plan.model, label)
+                source = add_level(inner, level, sources, output, fits, label)
                 sources[str(output.record)] = source
                 shown[level.plan.node.level].append(source)
         if inner.list_node_names():

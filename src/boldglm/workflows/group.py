@@ -15,7 +15,13 @@ from boldglm.workflows.levels import LevelPlan, finished_records, items_of_recor
 from boldglm.workflows.methods import methods_paragraphs, references, versions
 from boldglm.workflows.nodes import make_node
 from boldglm.workflows.subject import AppContext, model_details
-from boldglm.workflows.upper import RecordSource, add_level, connect_record, level_output
+from boldglm.workflows.upper import (
+    RecordSource,
+    add_level,
+    connect_record,
+    level_output,
+    node_fits,
+)
 
 
 @dataclass(frozen=True)
@@ -133,10 +139,13 @@ def init_group_wf(
     for number, plan in enumerate(plans, start=1):
         sources: dict[str, RecordSource] = {str(path): path for path in plan.records}
         for index, level in enumerate(plan.levels):
+            fits = node_fits(level, plan.model, context.inference)
             details = group_details(plan.model)
-            output = level_output(level, plan.model, context.output_dir, details, context.stamp)
+            output = level_output(
+                level, plan.model, fits, context.output_dir, details, context.stamp
+            )
             label = f"{level.plan.node.level}_{number}_{index}_wf"
-            source = add_level(workflow, level, sources, output, plan.model, label)
+            source = add_level(workflow, level, sources, output, fits, label)
             sources[str(output.record)] = source
             if level.plan.node.level == "dataset":
                 shown.append(source)

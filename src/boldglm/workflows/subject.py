@@ -3,7 +3,7 @@
 import re
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,13 @@ from boldglm.workflows.nodes import make_node
 from boldglm.workflows.outputs import NodeOutput, init_outputs_wf
 from boldglm.workflows.plan import Analysis, RunPlan
 from boldglm.workflows.run import init_run_wf
-from boldglm.workflows.upper import RecordSource, add_level, connect_record, level_output
+from boldglm.workflows.upper import (
+    RecordSource,
+    add_level,
+    connect_record,
+    level_output,
+    node_fits,
+)
 
 # A fit holds libraries, at most 128 MiB of the series, and a few blocks, whatever the length of a
 # run; its estimates are about as many float64 a voxel as the design has columns, and some more.
@@ -42,6 +48,7 @@ class AppContext:
     maps: tuple[str, ...] = ()  # of runs as a whole
     single_trials: str | None = None  # "lsa" or "lss"
     missing_conditions: str = "drop"
+    inference: dict[str, Any] = field(default_factory=dict)  # of a group, as options say it
     levels: tuple[str, ...] = ("run", "session", "subject")  # which are to be done
     stamp: str = ""  # makes fingerprints new when everything is to be fitted again
 
@@ -128,11 +135,13 @@ def _add_levels(
     for index, level in enumerate(analysis.levels):
         if level.subject != subject or level.plan.node.level not in context.levels:
             continue
+        model = analysis.model
+        fits = node_fits(level, model, {})
         output = level_output(
-            level, analysis.model, context.output_dir, model_details(analysis.model), context.stamp
+            level, model, fits, context.output_dir, model_details(model), context.stamp
         )
         name = f"{_plain(level.plan.node.name)}_{number}_{index}_wf"
-        source = add_level(workflow, level, sources, output, analysis.model, name)
+        source = add_level(workflow, level, sources, output, fits, name)
         sources[str(output.record)] = source
         found.insert(0, source)
     return found

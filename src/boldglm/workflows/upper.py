@@ -8,9 +8,10 @@ from nipype.interfaces.utility import Merge
 from nipype.pipeline.engine import Node, Workflow
 
 from boldglm.interfaces import FitNode
+from boldglm.io.inference import inference_of
 from boldglm.io.model import Model
 from boldglm.io.node_maps import NodeFits
-from boldglm.io.results import is_finished
+from boldglm.io.results import fingerprint, is_finished
 from boldglm.io.runs import ENTITY_ORDER
 from boldglm.io.software import own_choices
 from boldglm.workflows.levels import COVERAGE, LevelPlan
@@ -30,7 +31,7 @@ def add_level(
     level: LevelPlan,
     sources: Mapping[str, RecordSource],
     output: NodeOutput,
-    model: Model,
+    fits: NodeFits,
     name: str,
 ) -> RecordSource:
     """Add the fit of one place to a workflow, unless it is finished.
@@ -43,7 +44,8 @@ def add_level(
         Where the records of the inputs come from, by path.
     output : NodeOutput
         From `level_output`.
-    model : Model
+    fits : NodeFits
+        From `node_fits`.
     name : str
         Name of the inner workflow.
 
@@ -58,7 +60,7 @@ def add_level(
         return output.record
     inner = Workflow(name=name)
     merged = Node(Merge(len(inputs)), name="inputs")
-    fitted = make_node(FitNode(fits=node_fits(level, model).to_dict()), name="fit_node")
+    fitted = make_node(FitNode(fits=fits.to_dict()), name="fit_node")
     writing = init_outputs_wf(output, name="outputs_wf")
     inner.connect([
         (merged, fitted, [("out", "result_files")]),
@@ -83,7 +85,7 @@ def connect_record(
         setattr(target.inputs, field, str(source))
 
 
-def node_fits(level: LevelPlan, model: Model) -> NodeFits:
+def node_fits(level: LevelPlan, model: Model, inference: Mapping[str, Any]) -> NodeFits:
     """Return what the interface needs to know of the fits of one place."""
     node = level.plan.node
     own = own_choices(node, model.name)
@@ -91,15 +93,20 @@ def node_fits(level: LevelPlan, model: Model) -> NodeFits:
         level.plan,
         method="fixed" if node.type == "meta" else own.get("Estimator", "ols"),
         coverage=own.get("Coverage", COVERAGE[node.level]),
+        inference=inference_of(own, inference),
     )
 
 
 def level_output(
-    level: LevelPlan, model: Model, output_dir: Path, details: Mapping[str, Any], stamp: str
+    level: LevelPlan,
+    model: Model,
+    fits: NodeFits,
+    output_dir: Path,
+    details: Mapping[str, Any],
+    stamp: str,
 ) -> NodeOutput:
     """Say what the outputs of a place are called and tell."""
     plan, node = level.plan, level.plan.node
-    fits = node_fits(level, model)
     labels = plan.labels()
     shown = ", ".join(list(labels.values())[:20]) + (", ..." if len(labels) > 20 else "")
     columns = list(dict.fromkeys(name for fit in plan.fits for name in fit.design.names))
@@ -109,6 +116,10 @@ def level_output(
         ("Method", METHOD_WORDS[fits.method]),
         ("Design", ", ".join(columns)),
     ]
+    digest = ""
+    if node.level == "dataset":
+        digest = "-" + fingerprint(fits.inference.to_dict())[:8]
+        facts.append(("Corrected p values", _inference_words(fits)))
     facts += [("Group", f"{key} {value}") for key, value in plan.groups.items()
               if key not in ("subject", "session")]  # fmt: skip
     return NodeOutput(
@@ -116,7 +127,7 @@ def level_output(
         node=node.name,
         level=node.level,
         entities=dict(plan.entities),
-        fingerprint=level.fingerprint + stamp,
+        fingerprint=f"{level.fingerprint}{digest}{stamp}",
         title=_title(level, model, len(labels)),
         facts=facts,
         details={
@@ -127,6 +138,15 @@ def level_output(
         model=model.name,
         is_open=True,
     )  # fmt: skip
+
+
+def _inference_words(fits: NodeFits) -> str:
+    wanted = fits.inference
+    text = f"false discovery rate; clusters of voxels with p < {wanted.cluster_p:g}"
+    if not wanted.permutations:
+        return text
+    more = ", cluster extent and mass" + (", TFCE" if wanted.tfce else "")
+    return f"{text}; family-wise error by {wanted.permutations} permutations: largest t{more}"
 
 
 def _title(level: LevelPlan, model: Model, n_inputs: int) -> str:

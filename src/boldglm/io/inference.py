@@ -1,0 +1,273 @@
+"""Inference over the maps of a group: corrected p values, clusters and their tables."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from scipy import stats
+
+from boldglm.glm import Contrast, SecondLevelFit
+from boldglm.glm.clusters import Neighbors, cluster_sizes, grid_neighbors, mesh_neighbors
+from boldglm.glm.multiple_comparisons import benjamini_hochberg
+from boldglm.glm.permutation import PermutationTest, permutation_test
+from boldglm.io.derivatives import camel_case, write_json
+from boldglm.io.files import write_bytes
+from boldglm.io.geometry import Geometry, GridPart
+from boldglm.io.results import ContrastMaps
+
+SEED = 20261
+PEAKS_APART = 8.0  # mm
+MOST_PEAKS = 3  # of one cluster, beside its highest
+COLUMNS = {
+    "cluster_id": ("Number of the cluster, largest first; a letter marks its further peaks", ""),
+    "x": ("Coordinate of the peak in the space of the image", "mm"),
+    "y": ("Coordinate of the peak in the space of the image", "mm"),
+    "z": ("Coordinate of the peak in the space of the image", "mm"),
+    "peak_t": ("t at the peak", ""),
+    "size": ("Voxels or vertices of the cluster", ""),
+    "volume": ("Volume of the cluster; n/a on surfaces", "mm^3"),
+    "p_fwe": ("Family-wise error of the peak by permutation; n/a without permutations", ""),
+    "p_fwe_extent": ("Family-wise error of the cluster's extent by permutation", ""),
+    "p_fwe_mass": ("Family-wise error of the cluster's mass by permutation", ""),
+}
+
+
+@dataclass(frozen=True)
+class Inference:
+    """What is done beside p values of single voxels.
+
+    Parameters
+    ----------
+    permutations : int
+        0 for none; the data as they are count as one.
+    cluster_p : float
+        One-sided p below which voxels form clusters.
+    tfce : bool
+        Threshold-free cluster enhancement; takes long.
+    """
+
+    permutations: int = 0
+    cluster_p: float = 0.001
+    tfce: bool = False
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return what JSON can hold."""
+        return asdict(self)
+
+
+@dataclass(frozen=True, eq=False)
+class Surroundings:
+    """Where the voxels of a node lie and which are neighbors; made once for all its contrasts.
+
+    `neighbors` is None where a surface has no mesh.
+    """
+
+    geometry: Geometry
+    neighbors: Neighbors | None
+    coordinates: np.ndarray  # (n_voxels, 3), mm; NaN where it is not known
+    voxel_volume: np.ndarray  # (n_voxels,), mm³; NaN on surfaces
+
+    @classmethod
+    def of(cls, geometry: Geometry) -> "Surroundings":
+        """Read them off a geometry."""
+        size = geometry.n_voxels
+        coordinates, volume = np.full((size, 3), np.nan), np.full(size, np.nan)
+        found = []
+        for part in geometry.parts():
+            columns = np.arange(size)[part.columns]
+            if isinstance(part, GridPart):
+                neighbors = grid_neighbors(part.mask)
+                indices = np.argwhere(part.mask)
+                coordinates[columns] = indices @ part.affine[:3, :3].T + part.affine[:3, 3]
+                volume[columns] = abs(np.linalg.det(part.affine[:3, :3]))
+            elif part.triangles is None or part.coordinates is None:
+                return cls(geometry, None, coordinates, volume)
+            else:
+                neighbors = mesh_neighbors(part.triangles, part.mask)
+                coordinates[columns] = part.coordinates[part.mask]
+            found.append((neighbors, columns))
+        return cls(geometry, Neighbors.joined(found, size), coordinates, volume)
+
+
+def infer(
+    maps: ContrastMaps,
+    tested: Contrast,
+    fitted: SecondLevelFit,
+    where: Surroundings,
+    wanted: Inference,
+    folder: Path,
+) -> tuple[ContrastMaps, tuple[str, ...]]:
+    """Write corrected p values and the table of clusters of a t contrast over inputs.
+
+    Parameters
+    ----------
+    maps, tested : ContrastMaps, Contrast
+        The contrast, and its maps so far.
+    fitted : SecondLevelFit
+        What it is a contrast of.
+    where : Surroundings
+    wanted : Inference
+    folder : Path
+
+    Returns
+    -------
+    maps : ContrastMaps
+        With further maps and the table.
+    notes : tuple of str
+    """
+    notes: list[str] = []
+    rows: dict[str, np.ndarray] = {"qFDR": _q_values(tested)}
+    found: PermutationTest | None = None
+    threshold = float(stats.t.isf(wanted.cluster_p, np.median(tested.dof)))
+    if wanted.permutations:
+        found, more, said = _permuted(tested, fitted, threshold, where.neighbors, wanted)
+        rows |= more
+        notes += said
+    files = dict(maps.maps)
+    for label, row in rows.items():
+        stem = f"contrast-{camel_case(tested.name)}_stat-{label}_statmap"
+        files[label] = where.geometry.write_map(folder, stem, row, intent=("p value", ()))
+    table = None
+    if where.neighbors is None:
+        notes.append(f"no table of clusters for {tested.name!r}: the surface has no mesh")
+    else:
+        table = _write_table(tested, threshold, where, where.neighbors, rows, wanted, folder)
+    details: dict[str, Any] = {"ClusterFormingP": wanted.cluster_p, "ClusterFormingT": threshold}
+    if found is not None:
+        details |= {
+            "Permutations": len(found.maxima),
+            "PermutationKind": found.kind,
+            "PermutationsAreAll": found.is_exact,
+            "Seed": SEED,
+        }
+    return replace(maps, maps=files, table=table, inference=details), tuple(notes)
+
+
+def _q_values(tested: Contrast) -> np.ndarray:
+    """q of the voxels that were tested, 1 elsewhere."""
+    q = np.ones(tested.statistic.size)
+    done = tested.statistic != 0
+    if done.any():
+        q[done] = benjamini_hochberg(tested.p[done])
+    return q
+
+
+def _permuted(
+    tested: Contrast,
+    fitted: SecondLevelFit,
+    threshold: float,
+    neighbors: Neighbors | None,
+    wanted: Inference,
+) -> tuple[PermutationTest, dict[str, np.ndarray], list[str]]:
+    notes = []
+    inside = np.isfinite(fitted.effects).all(axis=0)
+    if not inside.all():
+        notes.append(
+            f"permutations of {tested.name!r}: {int((~inside).sum())} of {inside.size} voxels "
+            "are not in all inputs and have p 1"
+        )
+    if neighbors is not None:
+        neighbors = Neighbors(neighbors.adjacency[inside][:, inside].tocsr())
+    found = permutation_test(
+        fitted.effects[:, inside],
+        fitted.design,
+        tested.weights,
+        wanted.permutations,
+        np.random.default_rng(SEED),
+        neighbors=neighbors,
+        cluster_threshold=threshold if neighbors is not None else None,
+        tfce=wanted.tfce and neighbors is not None,
+    )
+    rows = {}
+    for label, p in (
+        ("pFWE", found.p_max),
+        ("pFWEextent", found.p_extent),
+        ("pFWEmass", found.p_mass),
+        ("pFWEtfce", found.p_tfce),
+    ):
+        if p is not None:
+            rows[label] = np.ones(inside.size)
+            rows[label][inside] = p
+    if found.is_exact and len(found.maxima) < wanted.permutations:
+        notes.append(
+            f"permutations of {tested.name!r}: there are only {len(found.maxima)} {found.kind}, "
+            f"so no p value is below {1 / len(found.maxima):.2g}"
+        )
+    return found, rows, notes
+
+
+def _write_table(
+    tested: Contrast,
+    threshold: float,
+    where: Surroundings,
+    neighbors: Neighbors,
+    rows: Mapping[str, np.ndarray],
+    wanted: Inference,
+    folder: Path,
+) -> Path:
+    """Write one row for each peak of each cluster, largest clusters first."""
+    lines = ["\t".join(COLUMNS)]
+    labels, extent, _ = cluster_sizes(tested.statistic, threshold, neighbors)
+    for number, cluster in enumerate(np.argsort(-extent, kind="stable"), start=1):
+        members = np.flatnonzero(labels == cluster)
+        peaks = _peaks(tested.statistic, members, where.coordinates, neighbors)
+        for letter, peak in zip("_abcdefgh", peaks, strict=False):
+            name = f"{number}" + ("" if letter == "_" else letter)
+            values = [name, *(_number(one) for one in where.coordinates[peak])]
+            values.append(_number(tested.statistic[peak]))
+            if letter == "_":
+                values += [str(members.size), _number(where.voxel_volume[members].sum())]
+            else:
+                values += ["n/a", "n/a"]
+            values += [
+                _number(rows[label][peak]) if label in rows else "n/a"
+                for label in ("pFWE", "pFWEextent", "pFWEmass")
+            ]
+            lines.append("\t".join(values))
+    path = folder / f"contrast-{camel_case(tested.name)}_desc-clusters_table.tsv"
+    write_bytes(path, ("\n".join(lines) + "\n").encode())
+    described: dict[str, Any] = {
+        name: {"Description": text, **({"Units": unit} if unit else {})}
+        for name, (text, unit) in COLUMNS.items()
+    }
+    write_json(
+        path.with_suffix(".json"),
+        {
+            "Description": f"Clusters of voxels with t above {threshold:.4g} (one-sided p < "
+            f"{wanted.cluster_p:g}): {tested.name}",
+            **described,
+        },
+    )
+    return path
+
+
+def _peaks(
+    statistic: np.ndarray, members: np.ndarray, coordinates: np.ndarray, neighbors: Neighbors
+) -> list[int]:
+    """Highest voxels of a cluster that are local maxima, apart from one another."""
+    order = members[np.argsort(-statistic[members], kind="stable")]
+    adjacency = neighbors.adjacency
+    chosen = [int(order[0])]
+    for voxel in order[1:]:
+        if len(chosen) > MOST_PEAKS:
+            break
+        around = adjacency.indices[adjacency.indptr[voxel] : adjacency.indptr[voxel + 1]]
+        if around.size and statistic[around].max() > statistic[voxel]:
+            continue
+        apart = np.linalg.norm(coordinates[chosen] - coordinates[voxel], axis=1)
+        if np.all(apart >= PEAKS_APART):
+            chosen.append(int(voxel))
+    return chosen
+
+
+def _number(value: float) -> str:
+    return f"{value:.6g}" if np.isfinite(value) else "n/a"
+
+
+def inference_of(own: Mapping[str, Any], asked: Mapping[str, Any]) -> Inference:
+    """Return what a node's `Software.boldglm` says, overridden by the command line."""
+    names = {"Permutations": "permutations", "ClusterP": "cluster_p", "Tfce": "tfce"}
+    said = {names[key]: value for key, value in own.items() if key in names}
+    return Inference(**{**said, **asked})

@@ -1,0 +1,187 @@
+"""The group level from the command line: designs, corrected p values, clusters, restarts."""
+
+import json
+from dataclasses import replace
+
+import nibabel as nib
+import numpy as np
+import pandas as pd
+import pytest
+
+from boldglm.cli.main import main
+from boldglm.glm import fit_second_level
+from boldglm.glm.clusters import cluster_sizes, grid_neighbors
+from boldglm.glm.permutation import permutation_test
+from boldglm.io.inference import SEED
+from boldglm.io.synthetic import DatasetPlan, write_dataset
+
+N_SUBJECTS = 7
+STEM = "task-cuetarget_contrast-cue"
+
+
+@pytest.fixture(scope="module")
+def fitted(tmp_path_factory):
+    """Return a dataset of several participants with ages, and the folder of its fitted runs."""
+    plan = DatasetPlan(n_subjects=N_SUBJECTS, n_runs=1, n_scans=60, shape=(10, 12, 8))
+    folder = tmp_path_factory.mktemp("group")
+    dataset = write_dataset(folder / "bids", plan)
+    ages = np.linspace(20, 50, N_SUBJECTS).round(1)
+    rows = [f"sub-{k + 1:02d}\t{age}\t{'fm'[k % 2]}" for k, age in enumerate(ages)]
+    (dataset / "participants.tsv").write_text(
+        "participant_id\tage\tsex\n" + "\n".join(rows) + "\n"
+    )
+    out = folder / "out"
+    assert main([str(dataset), str(out), "participant", "--noise-model", "ols"]) == 0
+    return dataset, out
+
+
+def group_map(out, label, node="dataset", stem=STEM):
+    return nib.load(out / f"node-{node}" / f"{stem}_stat-{label}_statmap.nii.gz").get_fdata()
+
+
+def inputs_of(out):
+    """Return the effects of the participants (n, n_voxels), and the mask of the group."""
+    mask = nib.load(out / "node-dataset/task-cuetarget_desc-brain_mask.nii.gz").get_fdata() > 0
+    paths = sorted(out.glob(f"node-subject/sub-*/func/sub-*_{STEM}_stat-effect_statmap.nii.gz"))
+    return np.stack([nib.load(path).get_fdata()[mask] for path in paths]), mask
+
+
+def change_model(out, change):
+    path = out / "models" / "model-default_smdl.json"
+    content = json.loads(path.read_text())
+    change(content)
+    path.write_text(json.dumps(content))
+
+
+def test_permutations_and_clusters_are_those_of_the_numerics(fitted):
+    dataset, out = fitted
+    call = [str(dataset), str(out), "group", "--permutations", "60", "--cluster-p", "0.01"]
+    assert main([*call, "--tfce"]) == 0
+    effects, mask = inputs_of(out)
+    design = np.ones((N_SUBJECTS, 1))
+    tested = fit_second_level(effects, design).contrast([1.0])
+    threshold = 3.142668  # t of 6 degrees of freedom at .01
+    neighbors = grid_neighbors(mask)
+    found = permutation_test(
+        effects, design, [1.0], 60, np.random.default_rng(SEED), neighbors=neighbors,
+        cluster_threshold=threshold, tfce=True,
+    )  # fmt: skip
+    np.testing.assert_allclose(group_map(out, "t")[mask], tested.t, rtol=1e-4)
+    for label, p in (
+        ("pFWE", found.p_max), ("pFWEextent", found.p_extent), ("pFWEmass", found.p_mass),
+        ("pFWEtfce", found.p_tfce),
+    ):  # fmt: skip
+        np.testing.assert_allclose(group_map(out, label)[mask], p, atol=1e-6)
+    table = pd.read_csv(
+        out / "node-dataset" / f"{STEM}_desc-clusters_table.tsv", sep="\t", dtype={0: str}
+    )
+    _, extent, _ = cluster_sizes(tested.t, threshold, neighbors)
+    sizes = table["size"].dropna().to_numpy()
+    np.testing.assert_allclose(sizes, np.sort(extent)[::-1])
+    np.testing.assert_allclose(table["volume"].dropna(), sizes * 64)
+    top = table.iloc[0]
+    image = nib.load(out / "node-dataset" / f"{STEM}_stat-t_statmap.nii.gz")
+    place = np.linalg.inv(image.affine) @ [top.x, top.y, top.z, 1]
+    np.testing.assert_allclose(
+        image.get_fdata()[tuple(place[:3].round().astype(int))], top.peak_t, rtol=1e-4
+    )
+    sidecar = json.loads((out / "node-dataset" / f"{STEM}_stat-pFWE_statmap.json").read_text())
+    assert (sidecar["Permutations"], sidecar["PermutationKind"]) == (60, "sign flips")
+    assert sidecar["Inputs"][0].startswith("sub-01")
+    assert "family-wise error" in (out / "group.html").read_text()
+
+
+def test_q_values_are_always_written(fitted):
+    dataset, out = fitted
+    assert main([str(dataset), str(out), "group"]) == 0
+    _, mask = inputs_of(out)
+    q, p = group_map(out, "qFDR")[mask], group_map(out, "p")[mask]
+    assert np.all(q >= p - 1e-7)
+    assert q.max() <= 1
+
+
+def test_a_covariate_of_participants_is_tested_without_refitting_any_run(fitted, tmp_path, capsys):
+    dataset, out = fitted
+    records = {path: path.stat().st_mtime_ns for path in out.glob("logs/records/node-run_*.json")}
+
+    def add_age(content):
+        node = content["Nodes"][2]
+        node["Name"] = "byAge"
+        node["Model"]["X"] = [1, "age"]
+        demean = {"Name": "Demean", "Input": ["age"]}
+        node["Transformations"] = {
+            "Transformer": "pybids-transforms-v1", "Instructions": [demean]
+        }  # fmt: skip
+
+    before = (out / "models/model-default_smdl.json").read_text()
+    change_model(out, add_age)
+    try:
+        assert main([str(dataset), str(out), "group", "--dry-run"]) == 0
+        assert "X = [intercept, age]: " in capsys.readouterr().out
+        assert main([str(dataset), str(out), "group"]) == 0
+    finally:
+        (out / "models/model-default_smdl.json").write_text(before)
+    effects, mask = inputs_of(out)
+    ages = np.linspace(20, 50, N_SUBJECTS).round(1)
+    design = np.column_stack([np.ones(N_SUBJECTS), ages - ages.mean()])
+    tested = fit_second_level(effects, design).contrast([0, 1.0])
+    found = group_map(out, "t", "byAge", "task-cuetarget_contrast-cueAge")[mask]
+    np.testing.assert_allclose(found, tested.t, rtol=2e-3, atol=1e-3)
+    assert records == {path: path.stat().st_mtime_ns for path in records}
+
+
+def test_mixed_effects_are_asked_for_in_the_model(fitted):
+    dataset, out = fitted
+    before = (out / "models/model-default_smdl.json").read_text()
+
+    def mixed(content):
+        content["Nodes"][2]["Name"] = "mixed"
+        content["Nodes"][2]["Model"]["Software"] = {"boldglm": {"Estimator": "mixed"}}
+
+    change_model(out, mixed)
+    try:
+        assert main([str(dataset), str(out), "group"]) == 0
+    finally:
+        (out / "models/model-default_smdl.json").write_text(before)
+    effects, mask = inputs_of(out)
+    paths = sorted(out.glob(f"node-subject/sub-*/func/sub-*_{STEM}_stat-variance_statmap.nii.gz"))
+    variances = np.stack([nib.load(path).get_fdata()[mask] for path in paths])
+    tested = fit_second_level(
+        effects, np.ones((N_SUBJECTS, 1)), variances=variances, dofs=np.full(N_SUBJECTS, 40.0),
+        method="mixed",
+    ).contrast([1.0])  # fmt: skip
+    np.testing.assert_allclose(group_map(out, "t", "mixed")[mask], tested.t, rtol=1e-3, atol=1e-3)
+    assert "restricted maximum likelihood" in (out / "group.html").read_text()
+
+
+def test_the_subject_level_starts_from_what_is_on_disk(fitted):
+    dataset, out = fitted
+    first = out / "logs/records/node-subject_sub-01_task-cuetarget.json"
+    first.unlink()
+    runs = {path: path.stat().st_mtime_ns for path in out.glob("logs/records/node-run_*.json")}
+    assert main([str(dataset), str(out), "subject"]) == 0
+    assert first.is_file()
+    assert runs == {path: path.stat().st_mtime_ns for path in runs}
+
+
+def test_an_impossible_cluster_threshold_is_a_usage_error(fitted, capsys):
+    dataset, out = fitted
+    assert main([str(dataset), str(out), "group", "--cluster-p", "0.7"]) == 2
+    assert main([str(dataset), str(out), "group", "--tfce"]) == 2
+    assert "--tfce needs --permutations" in capsys.readouterr().err
+
+
+def test_voxels_that_a_participant_lacks_are_tested_with_the_others(tmp_path):
+    plan = DatasetPlan(n_subjects=11, n_runs=1, n_scans=40, shape=(8, 9, 6))
+    dataset = write_dataset(tmp_path / "bids", replace(plan, seed=5))
+    path = dataset / "sub-03/func/sub-03_task-cuetarget_run-1_bold.nii.gz"
+    image = nib.load(path)
+    values = np.asanyarray(image.dataobj).copy()
+    values[4:, :, 3] = 0
+    nib.save(nib.Nifti1Image(values, image.affine, image.header), path)
+    out = tmp_path / "out"
+    assert main([str(dataset), str(out), "participant", "--noise-model", "ols"]) == 0
+    assert main([str(dataset), str(out), "group"]) == 0
+    dof = group_map(out, "dof")
+    assert {9, 10} <= set(dof[dof > 0].astype(int))
+    assert "are fitted with the" in (out / "group.html").read_text()
