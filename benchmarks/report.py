@@ -33,6 +33,7 @@ GOALS_OF_ARRAYS = {"nilearn-ar1": 15, "ar1": 10, "auto": 3, "ols": 3}
 GOALS_OF_RUNS = {"ols": 10, "auto": 8, "ols, 5 mm": 5, "auto, 5 mm": 5}
 GOALS_OF_OVERHEAD = {"ols": 1.5, "auto": 2}
 GOAL_OF_COMMAND = 15
+GOAL_OF_PERMUTATIONS = 15
 VERSIONS = ("numpy", "scipy", "nilearn", "nipype", "pybids")
 AXES = {
     "n_scans": "scans",
@@ -248,6 +249,28 @@ def query(result: Result) -> str:
     return section("Large datasets", result, note, table(header, rows))
 
 
+def group(result: Result) -> str:
+    """Return the section on tests of a group."""
+    rows = [
+        [
+            row["job"],
+            seconds(row["ours"]["seconds"]),
+            seconds(row["nilearn"]["seconds"]) if "nilearn" in row else "",
+            times(row["ratio"]) if "ratio" in row else "",
+            goal(GOAL_OF_PERMUTATIONS) if "ratio" in row else "",
+            f"{row['ours']['peak_gb']:.2f}",
+        ]
+        for row in result["rows"]
+    ]
+    header = ["job", "seconds", "nilearn", "ratio", "goal", "peak GB"]
+    first, second = result["rows"][0]["quantiles"]
+    note = (
+        "From effects in memory to p values, one thread. The 95th percentile of the largest t is "
+        f"{first:.2f} by our flips and {second:.2f} by nilearn's, which are others."
+    )
+    return section("The tests of a group", result, note, table(header, rows))
+
+
 SECTIONS: dict[str, Callable[[Result], str]] = {
     "arrays": arrays,
     "run": run,
@@ -255,6 +278,7 @@ SECTIONS: dict[str, Callable[[Result], str]] = {
     "command": command,
     "scaling": scaling,
     "query": query,
+    "group": group,
 }
 
 

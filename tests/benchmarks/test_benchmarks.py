@@ -21,6 +21,7 @@ CALLS = {
     "command": ["--noise-models", "ols", "--skip-fitlins"],
     "scaling": ["--noise-models", "ols"],
     "query": [],
+    "group": [],
 }
 
 
@@ -56,6 +57,16 @@ def test_least_squares_of_an_array_are_those_of_nilearn(results):
     assert set(row["ours"]["parts"]) == {"import", "prepare", "fit", "contrasts"}
 
 
+def test_permutations_of_nilearn_have_nearly_our_largest_t(results):
+    permutations, constant, columns = result(results, "group")["rows"]
+
+    ours, theirs = permutations["quantiles"]
+    assert abs(ours - theirs) < 0.3 * theirs
+    assert permutations["ratio"]["median"] > 0
+    assert constant["ours"]["seconds"]["median"] > 0
+    assert "3 columns" in columns["job"]
+
+
 def test_a_run_gives_the_t_maps_of_nilearn_and_of_the_floor(results):
     floor, ols = result(results, "run")["rows"]
 
@@ -66,11 +77,11 @@ def test_a_run_gives_the_t_maps_of_nilearn_and_of_the_floor(results):
     assert [row["n_scans"] for row in result(results, "run")["memory"]] == [60]
 
 
-def test_the_command_writes_the_five_maps_of_four_contrasts_of_the_group(results):
+def test_the_command_writes_five_maps_and_q_values_of_four_contrasts_of_the_group(results):
     (row,) = result(results, "command")["rows"]
 
-    assert row["group_maps"] == 20
-    assert row["maps"] > 5 * row["group_maps"]
+    assert row["group_maps"] == 24
+    assert row["maps"] > 4 * row["group_maps"]
     assert len(row["fastest_levels"]) == 2
     assert row["peak_gb"] > 0.05
 

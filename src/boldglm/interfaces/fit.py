@@ -202,8 +202,11 @@ def result_files(result, folder: Path) -> dict:
         output: [str(one.maps[kind]) for one in result.contrasts if kind in one.maps]
         for kind, output in kinds.items()
     }
-    stats = [str(one.maps[one.statistic]) for one in result.contrasts]
+    stats = [str(one.maps[one.statistic]) for one in result.contrasts if one.statistic in one.maps]
     every = [str(one) for contrast in result.contrasts for one in contrast.maps.values()]
     every += [str(one) for one in (result.mask, result.mean) if one.parent == folder]
     every += [str(one) for one in result.maps.values()]
+    for one in result.contrasts:
+        if one.table is not None:
+            every += [str(one.table), str(one.table.with_suffix(".json"))]
     return {"result_file": str(path), "map_files": every, "stat_files": stats, **files}

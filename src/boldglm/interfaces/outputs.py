@@ -74,7 +74,7 @@ class PlotResults(SimpleInterface):
         views = _views(geometry, result, self.inputs.n_slices)
         design = draw_design(self._design(result), here) if self._has("design_file") else ((), ())
         more = _drawn_maps(result, geometry, views, here)
-        shown = [_shown(one, geometry) for one in result.contrasts]
+        shown = [_shown(one, geometry) for one in result.contrasts if one.test != "pass"]
         contrasts = draw_contrasts(shown, views, here)
         facts = list(self.inputs.facts) if isdefined(self.inputs.facts) else []
         if result.mask_size:

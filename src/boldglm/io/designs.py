@@ -175,7 +175,7 @@ def contrast_weights(spec: ContrastSpec, names: Sequence[str]) -> np.ndarray | N
     for row, values in zip(weights, spec.weights, strict=True):
         for column, value in zip(spec.columns, values, strict=True):
             row[list(names).index(column)] += value
-    return weights[0] if spec.test == "t" else weights
+    return weights if spec.test == "F" else weights[0]
 
 
 def write_design(design: Design, path: Path, details: dict) -> None:

@@ -116,12 +116,21 @@ def _plan_model(
             raise BadDataError(f"{model.name}: {'. '.join(left_out[:5])}.")
         return None
     plan = GroupPlan(model, planned, tuple(records))
-    if "dataset" in levels and len(plan.subjects) < 2:
+    if "dataset" in levels and len(plan.subjects) < 2 and not _is_enough(planned):
         raise BadDataError(
             f"The group level needs at least two subjects; {output_dir} has one for the model "
             f"{model.name} (sub-{', '.join(plan.subjects)}). Run the participant level for more."
         )
     return plan
+
+
+def _is_enough(levels: Sequence[LevelPlan]) -> bool:
+    """Tell whether some node can go on from what there is: fixed effects can from one input."""
+    return any(
+        level.plan.node.type == "meta"
+        or any(len(fit.items) > len(fit.design.names) for fit in level.plan.fits)
+        for level in levels
+    )
 
 
 def init_group_wf(

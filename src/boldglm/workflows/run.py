@@ -64,6 +64,7 @@ def init_run_wf(
     signal_scaling: str = "percent",
     smoothing: float | None = None,
     maps: Sequence[str] = (),
+    left_out: Sequence[str] = (),
     single_trials: str | None = None,
     model_file: Path | None = None,
     known_variables: Sequence[str] = (),
@@ -105,6 +106,8 @@ def init_run_wf(
     maps : sequence of str
         Maps of the run as a whole: of ``"rsquared"``, ``"whiteness"``, ``"dof"``, ``"ar"``,
         ``"residuals"``, ``"fitted"``.
+    left_out : sequence of str
+        What is known to be left out before anything is fitted, for the result.
     single_trials : {"lsa", "lss"}, optional
         Estimate every trial as well, all in one model or each in its own.
     model_file : Path, optional
@@ -188,7 +191,8 @@ def init_run_wf(
     if single_trials is not None:
         fitted.inputs.trait_set(single_trials=single_trials, hrf_model=hrf_model)
         workflow.connect(inputnode, "events_file", fitted, "events_file")
-    notes = Node(Merge(3), name="left_out")
+    notes = Node(Merge(4), name="left_out")
+    notes.inputs.in4 = list(left_out)
     tested = make_node(EstimateContrasts(contrasts=list(contrasts)), name="estimate_contrasts")
     tested.inputs.maps = list(maps)
     of_the_fit = ("mask_file", "mesh_files")

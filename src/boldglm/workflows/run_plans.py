@@ -75,6 +75,7 @@ class RunPlan:
     contrasts: tuple[dict[str, Any], ...]  # as the model writes them
     left_out: tuple[str, ...]
     fingerprint: str
+    of_the_plan: tuple[str, ...] = ()  # of `left_out`, what only the plan knows
 
 
 def design_of_run(run: RunRead, model: Model, known: Iterable[str], missing: str) -> RunDesign:
@@ -135,11 +136,11 @@ def plan_run(
         If the design leaves no degree of freedom, or the mask does not fit the series.
     """
     inputs, design = made.run.inputs, made.design
-    left_out = made.left_out
+    own: tuple[str, ...] = ()
     _check_places(inputs, made.run.header, model)
     if missing == "zero":
         contrasts, notes = contrasts_without(contrasts, design.names)
-        left_out = (*left_out, *notes)
+        own = (*own, *notes)
     weights = {
         spec.name: laid
         for spec in contrasts
@@ -148,8 +149,8 @@ def plan_run(
     numbers = collinearity(design, weights)
     _check_freedom(inputs, design, numbers, model.noise_model)
     if numbers.rank < design.n_regressors:
-        left_out = (
-            *left_out,
+        own = (
+            *own,
             f"the design has {design.n_regressors} columns but rank {numbers.rank}: "
             f"{collinear_names(numbers)} are exactly collinear and share their estimate",
         )
@@ -161,7 +162,8 @@ def plan_run(
         confounds=made.confounds,
         numbers=numbers,
         contrasts=written,
-        left_out=left_out,
+        left_out=(*made.left_out, *own),
+        of_the_plan=own,
         fingerprint=fingerprint(
             __version__,
             inputs.bold,

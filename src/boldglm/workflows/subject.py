@@ -240,6 +240,7 @@ def _run_record(
         smoothing=model.smoothing,
         orthogonalize=[f"{one} ~ {' + '.join(many)}" for one, many in model.orthogonalize],
         maps=context.maps,
+        left_out=run.of_the_plan,
         single_trials=context.single_trials,
         n_threads=context.n_threads,
         mem_gb=_memory_gb(run),
