@@ -17,6 +17,7 @@ from boldglm.errors import BadDataError, CannotWriteError
 from boldglm.io.confound_wishes import ConfoundWishes
 from boldglm.io.default_model import DefaultModelOptions
 from boldglm.io.derivatives import RUN_MAPS, model_file_name, prepare_output, write_json
+from boldglm.io.kept_fits import kept_bytes
 from boldglm.io.participants import ParticipantTables
 from boldglm.io.query import find_runs
 from boldglm.io.results import Record, notes_of_records
@@ -30,6 +31,7 @@ from boldglm.workflows.plan import Analysis, ModelChoice, make_plan
 from boldglm.workflows.subject import AppContext, init_boldglm_wf
 
 OWN_WORK = ".boldglm-work"
+FITS = "fits"  # in the work folder
 logger = logging.getLogger(__name__)
 
 
@@ -73,7 +75,8 @@ def run_participant(options: argparse.Namespace, command: str) -> int:
     if workflow is not None:
         failures = _execute(options, workflow, n_runs)
     seconds = time.monotonic() - started
-    _summarize(options.output_dir, plan, n_runs, failures, found.left_out, seconds)
+    kept = kept_bytes(context.keep_folder) if context.keep_folder else 0
+    _summarize(options.output_dir, plan, n_runs, failures, found.left_out, kept, seconds)
     return 1 if failures else 0
 
 
@@ -180,6 +183,7 @@ def _context(options: argparse.Namespace, command: str, left_out: tuple[str, ...
         maps=tuple(dict.fromkeys(one for one in options.maps or () if one in RUN_MAPS)),
         single_trials=options.single_trials,
         missing_conditions=options.missing_conditions,
+        keep_folder=_work_of(options) / FITS if not options.no_keep_fits else None,
         inference=_inference(options),
         levels=("run",) if options.analysis_level == "run" else ("run", "session", "subject"),
         stamp=f"-{uuid.uuid4().hex[:8]}" if options.fresh else "",
@@ -192,9 +196,15 @@ def _inference(options: argparse.Namespace) -> dict[str, Any]:
     return {key: value for key, value in asked.items() if value is not None}
 
 
+def _work_of(options: argparse.Namespace) -> Path:
+    if options.work_dir:
+        return Path(options.work_dir).resolve()
+    return Path(options.output_dir).resolve() / OWN_WORK
+
+
 def _execute(options: argparse.Namespace, workflow: Workflow, n_runs: int) -> list[str]:
     output = options.output_dir.resolve()
-    work = options.work_dir.resolve() if options.work_dir else output / OWN_WORK
+    work = _work_of(options)
     own = work / uuid.uuid4().hex[:12]  # two calls may share a work folder
     try:
         own.mkdir(parents=True)
@@ -229,6 +239,7 @@ def _summarize(
     n_runs: int,
     failures: list[str],
     left_out: Sequence[str],
+    kept: int,
     seconds: float,
 ) -> None:
     total = sum(len(analysis.runs) for analysis in plan)
@@ -248,6 +259,10 @@ def _summarize(
             "give the same command again: only what is missing will be fitted."
         )
     print(f"{total} runs of {len(subjects)} participants, {seconds:.1f} s.")
+    if kept:
+        print(
+            f"Their fits are kept, {kept / 1e9:.2f} GB, so that other contrasts need no new ones."
+        )
     if notes:
         _print_notes(notes)
     else:

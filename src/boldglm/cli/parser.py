@@ -334,14 +334,7 @@ def _add_outputs(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _add_running(parser: argparse.ArgumentParser) -> None:
-    group = parser.add_argument_group("running")
-    group.add_argument(
-        "--dry-run",
-        action="store_true",
-        help="check the data and build every design, show rank, collinearity and contrasts, "
-        "and fit nothing",
-    )
+def _add_work(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "-w",
         "--work-dir",
@@ -350,6 +343,24 @@ def _add_running(parser: argparse.ArgumentParser) -> None:
         help="where nipype keeps its intermediate files (default: a folder inside OUTPUT_DIR "
         "that is removed when all went well)",
     )
+    group.add_argument(
+        "--no-keep-fits",
+        "--no_keep_fits",
+        action="store_true",
+        help="keep no fits of runs in the work folder; by default they are kept, some hundred "
+        "bytes for each voxel of a run, so that changed contrasts need no new fit",
+    )
+
+
+def _add_running(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("running")
+    group.add_argument(
+        "--dry-run",
+        action="store_true",
+        help="check the data and build every design, show rank, collinearity and contrasts, "
+        "and fit nothing",
+    )
+    _add_work(group)
     group.add_argument(
         "--nprocs", type=positive, default=1, metavar="N", help="runs fitted at the same time"
     )

@@ -22,6 +22,7 @@ from boldglm.io.contrast_maps import estimate_contrasts, fewest_dof
 from boldglm.io.derivatives import RUN_MAPS, write_json
 from boldglm.io.designs import read_design
 from boldglm.io.events import read_events
+from boldglm.io.kept_fits import in_double, keep_fit, kept_fit
 from boldglm.io.run_maps import whiteness_note, write_run_maps
 from boldglm.io.series import MaskedRun, Reading, load_run
 from boldglm.io.trials import METHODS, TrialChoices, write_single_trials
@@ -43,6 +44,8 @@ class _FitGLMInput(BaseInterfaceInputSpec):
     single_trials = traits.Enum(*METHODS, desc="estimate every trial as well: lsa or lss")
     events_file = File(exists=True, desc="BIDS events of the run, for single_trials")
     hrf_model = traits.Str("spm", usedefault=True, desc="of single_trials, less its derivatives")
+    keep_folder = traits.Str(desc="where to keep the fit, and to look for one kept before")
+    keep_key = traits.Str("", usedefault=True, desc="digest of all that the fit depends on")
     n_threads = traits.Int(
         1, usedefault=True, nohash=True, desc="with more than one, files are decompressed ahead"
     )
@@ -71,6 +74,11 @@ class FitGLM(SimpleInterface):
 
     def _run_interface(self, runtime):
         inputs, here = self.inputs, Path(runtime.cwd)
+        if isdefined(inputs.keep_folder):
+            kept = kept_fit(Path(inputs.keep_folder), inputs.keep_key)
+            if kept is not None:
+                self._results = kept
+                return runtime
         mask_file = Path(inputs.mask_file) if isdefined(inputs.mask_file) else None
         reading = Reading(
             signal_scaling=inputs.signal_scaling,
@@ -97,6 +105,8 @@ class FitGLM(SimpleInterface):
             "whiteness": white,
             "trial_maps": {label: str(path) for label, path in trial_maps.items()},
         }
+        if isdefined(inputs.keep_folder):
+            keep_fit(Path(inputs.keep_folder), inputs.keep_key, self._results)
         return runtime
 
     def _fit(self, run: MaskedRun, design: Design, here: Path):
@@ -164,8 +174,9 @@ class EstimateContrasts(SimpleInterface):
     output_spec = _ResultOutput
 
     def _run_interface(self, runtime):
-        with np.load(self.inputs.fit_file) as arrays:
-            found, scale = Fit.from_arrays(arrays), arrays["scale"]
+        with np.load(self.inputs.fit_file) as archive:
+            arrays = {name: in_double(archive[name]) for name in archive}
+        found, scale = Fit.from_arrays(arrays), arrays["scale"]
         result = estimate_contrasts(
             found,
             scale,

@@ -69,6 +69,7 @@ def init_run_wf(
     model_file: Path | None = None,
     known_variables: Sequence[str] = (),
     missing_conditions: str = "drop",
+    keep: tuple[Path, str] | None = None,
     n_threads: int = 1,
     mem_gb: float = 1.0,
     name: str = "run_wf",
@@ -117,6 +118,9 @@ def init_run_wf(
         With a model file: names of variables that other runs have.
     missing_conditions : {"drop", "zero", "error"}
         With a model file: what to do where this run lacks one of them.
+    keep : tuple of (Path, str), optional
+        Folder where the fit is kept, and a digest of all that it depends on: a fit that was kept
+        there before with this digest is taken instead of fitting the run.
     n_threads : int
         With more than one, the series is decompressed ahead of the rest.
     mem_gb : float
@@ -188,6 +192,8 @@ def init_run_wf(
     if smoothing is not None:
         fitted.inputs.smoothing = smoothing
     fitted.inputs.maps = list(maps)
+    if keep is not None:
+        fitted.inputs.trait_set(keep_folder=str(keep[0]), keep_key=keep[1])
     if single_trials is not None:
         fitted.inputs.trait_set(single_trials=single_trials, hrf_model=hrf_model)
         workflow.connect(inputnode, "events_file", fitted, "events_file")

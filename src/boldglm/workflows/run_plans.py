@@ -75,6 +75,7 @@ class RunPlan:
     contrasts: tuple[dict[str, Any], ...]  # as the model writes them
     left_out: tuple[str, ...]
     fingerprint: str
+    fit_key: str = ""  # as the fingerprint, contrasts aside
     of_the_plan: tuple[str, ...] = ()  # of `left_out`, what only the plan knows
 
 
@@ -155,6 +156,16 @@ def plan_run(
             f"{collinear_names(numbers)} are exactly collinear and share their estimate",
         )
     written = tuple(spec.to_dict() for spec in contrasts)
+    fit_key = fingerprint(
+        __version__,
+        inputs.bold,
+        inputs.mask,
+        *(inputs.meshes if model.smoothing else ()),
+        design.matrix,
+        list(design.names),
+        [model.noise_model, model.signal_scaling, model.smoothing],
+        list(model.orthogonalize),
+    )
     return RunPlan(
         inputs=inputs,
         header=made.run.header,
@@ -163,18 +174,9 @@ def plan_run(
         numbers=numbers,
         contrasts=written,
         left_out=(*made.left_out, *own),
+        fit_key=fit_key,
         of_the_plan=own,
-        fingerprint=fingerprint(
-            __version__,
-            inputs.bold,
-            inputs.mask,
-            *(inputs.meshes if model.smoothing else ()),
-            design.matrix,
-            list(design.names),
-            list(written),
-            [model.noise_model, model.signal_scaling, model.smoothing],
-            list(model.orthogonalize),
-        ),
+        fingerprint=fingerprint(fit_key, list(written)),
     )
 
 

@@ -48,6 +48,7 @@ class AppContext:
     maps: tuple[str, ...] = ()  # of runs as a whole
     single_trials: str | None = None  # "lsa" or "lss"
     missing_conditions: str = "drop"
+    keep_folder: Path | None = None  # of the fits of runs
     inference: dict[str, Any] = field(default_factory=dict)  # of a group, as options say it
     levels: tuple[str, ...] = ("run", "session", "subject")  # which are to be done
     stamp: str = ""  # makes fingerprints new when everything is to be fitted again
@@ -241,6 +242,7 @@ def _run_record(
         orthogonalize=[f"{one} ~ {' + '.join(many)}" for one, many in model.orthogonalize],
         maps=context.maps,
         left_out=run.of_the_plan,
+        keep=_keep(run, output, context),
         single_trials=context.single_trials,
         n_threads=context.n_threads,
         mem_gb=_memory_gb(run),
@@ -268,6 +270,14 @@ def _run_record(
     pairs = [(f"outputnode.{field}", f"inputnode.{field}") for field in fields]
     whole.connect([(fitting, writing, pairs)])
     return whole
+
+
+def _keep(run: RunPlan, output: NodeOutput, context: AppContext) -> tuple[Path, str] | None:
+    """Say where the fit of a run is kept, and what it depends on."""
+    if context.keep_folder is None:
+        return None
+    key = "-".join([run.fit_key, *sorted(context.maps), *filter(None, [context.single_trials])])
+    return context.keep_folder / output.record.stem, key + context.stamp
 
 
 def _design_arguments(analysis: Analysis, context: AppContext) -> dict[str, Any]:

@@ -1,0 +1,115 @@
+"""Fits of runs kept on disk, so that changed contrasts need no series and no fit."""
+
+import json
+import shutil
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from boldglm.io.arrays import write_arrays
+from boldglm.io.derivatives import write_json
+
+OUTPUTS = "outputs.json"
+
+
+def kept_fit(folder: Path, key: str) -> dict[str, Any] | None:
+    """Return the outputs of a kept fit, or None if there is none of this key.
+
+    Parameters
+    ----------
+    folder : Path
+        Of one run.
+    key : str
+        Digest of everything that the fit depends on.
+    """
+    path = folder / OUTPUTS
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None  # none, or one that was interrupted: the run is fitted
+    if content.get("Key") != key:
+        return None
+    outputs: dict[str, Any] = _with_paths(content["Outputs"], folder)
+    files = [Path(one) for one in _files_of(outputs)]
+    return outputs if all(one.is_file() for one in files) else None
+
+
+def keep_fit(folder: Path, key: str, outputs: Mapping[str, Any]) -> None:
+    """Keep the outputs of a fit in place of those that were kept before.
+
+    Estimates are kept in single precision, maps as they are.
+
+    Parameters
+    ----------
+    folder : Path
+        Of one run.
+    key : str
+    outputs : mapping
+        Paths and plain values; ``fit_file`` is the archive of the estimates.
+    """
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    made = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+    try:
+        names: dict[str, str] = {}
+        for source in _files_of(outputs):
+            name = Path(source).name
+            names[source] = name
+            if source == outputs["fit_file"]:
+                with np.load(source) as arrays:
+                    write_arrays(made / name, {key: _single(arrays[key]) for key in arrays})
+            else:
+                shutil.copyfile(source, made / name)
+        content = {"Key": key, "Outputs": _renamed(outputs, names)}
+        write_json(made / OUTPUTS, content)
+        if folder.exists():
+            shutil.rmtree(folder)
+        made.replace(folder)
+    except BaseException:
+        shutil.rmtree(made, ignore_errors=True)
+        raise
+
+
+def kept_bytes(folder: Path) -> int:
+    """Return how much the fits in a folder take."""
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+
+
+def in_double(array: np.ndarray) -> np.ndarray:
+    """Return what was kept in single precision in double."""
+    return array.astype(np.float64) if array.dtype == np.float32 else array
+
+
+def _single(array: np.ndarray) -> np.ndarray:
+    """Voxels in single precision; what is small stays as it is."""
+    large = array.dtype == np.float64 and array.size > 10_000
+    return array.astype(np.float32) if large else array
+
+
+def _files_of(outputs: Mapping[str, Any]) -> list[str]:
+    found = [str(value) for key, value in outputs.items() if key.endswith("_file")]
+    for key in ("run_maps", "trial_maps"):
+        found += [str(path) for path in outputs.get(key, {}).values()]
+    return found
+
+
+def _renamed(outputs: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, Any]:
+    changed: dict[str, Any] = {}
+    for key, value in outputs.items():
+        if key in ("run_maps", "trial_maps"):
+            changed[key] = {label: names[str(path)] for label, path in value.items()}
+        else:
+            changed[key] = names[str(value)] if key.endswith("_file") else value
+    return changed
+
+
+def _with_paths(outputs: Mapping[str, Any], folder: Path) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for key, value in outputs.items():
+        if key in ("run_maps", "trial_maps"):
+            found[key] = {label: str(folder / name) for label, name in value.items()}
+        else:
+            found[key] = str(folder / value) if key.endswith("_file") else value
+    return found

@@ -1,0 +1,74 @@
+"""Fits that are kept: changed contrasts read no series and fit no run."""
+
+import nibabel as nib
+import numpy as np
+import pytest
+
+from boldglm.cli.main import main
+from boldglm.interfaces import fit as interface
+
+FUNC = "node-run/sub-01/func/sub-01_task-cuetarget_run-1_contrast-{}_stat-{}_statmap.nii.gz"
+
+
+def call(dataset, out, *options):
+    return main([str(dataset), str(out), "participant", "--participant-label", "01", *options])
+
+
+def values(out, contrast, statistic):
+    return nib.load(out / FUNC.format(contrast, statistic)).get_fdata()
+
+
+@pytest.fixture
+def no_fit(monkeypatch):
+    """Make every attempt to read a series fail, from when it is called."""
+
+    def forbid():
+        def refuse(*_, **__):
+            raise AssertionError("a series was read")
+
+        monkeypatch.setattr(interface, "load_run", refuse)
+
+    return forbid
+
+
+def test_changed_contrasts_need_no_series_and_no_fit(dataset, tmp_path, no_fit, capsys):
+    out, fresh = tmp_path / "out", tmp_path / "fresh"
+    asked = ["--contrast", "sum = cue + target", "--maps", "rsquared"]
+    assert call(dataset, fresh, *asked) == 0
+    assert call(dataset, out, "--maps", "rsquared") == 0
+    assert "fits are kept" in capsys.readouterr().out
+    no_fit()
+
+    assert call(dataset, out, *asked) == 0
+
+    for statistic in ("effect", "t", "p"):
+        np.testing.assert_allclose(
+            values(out, "sum", statistic), values(fresh, "sum", statistic), rtol=2e-4, atol=1e-5
+        )
+    assert (
+        out / FUNC.format("sum", "t").replace("contrast-sum_stat-t", "stat-rsquared")
+    ).is_file()
+
+
+def test_another_noise_model_needs_a_new_fit(dataset, tmp_path, no_fit):
+    out = tmp_path / "out"
+    assert call(dataset, out, "--noise-model", "ols") == 0
+    no_fit()
+    assert call(dataset, out, "--noise-model", "ar1") == 1
+
+
+def test_no_fit_is_kept_where_none_is_wanted(dataset, tmp_path, no_fit):
+    out = tmp_path / "out"
+    assert call(dataset, out, "--no-keep-fits") == 0
+    assert not (out / ".boldglm-work").exists()
+    no_fit()
+    assert call(dataset, out, "--contrast", "cue - target") == 1
+
+
+def test_a_damaged_fit_is_made_again(dataset, tmp_path):
+    out = tmp_path / "out"
+    assert call(dataset, out) == 0
+    for path in (out / ".boldglm-work/fits").rglob("outputs.json"):
+        path.write_text("{")
+    assert call(dataset, out, "--contrast", "cue - target") == 0
+    assert values(out, "cueMinusTarget", "t").any()
