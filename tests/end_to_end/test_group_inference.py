@@ -9,9 +9,7 @@ import pandas as pd
 import pytest
 
 from boldglm.cli.main import main
-from boldglm.glm import fit_second_level
-from boldglm.glm.clusters import cluster_sizes, grid_neighbors
-from boldglm.glm.permutation import permutation_test
+from boldglm.glm import find_clusters, fit_second_level, grid_neighbors, permutation_test
 from boldglm.io.inference import SEED
 from boldglm.io.synthetic import DatasetPlan, write_dataset
 
@@ -75,7 +73,7 @@ def test_permutations_and_clusters_are_those_of_the_numerics(fitted):
     table = pd.read_csv(
         out / "node-dataset" / f"{STEM}_desc-clusters_table.tsv", sep="\t", dtype={0: str}
     )
-    _, extent, _ = cluster_sizes(tested.t, threshold, neighbors)
+    _, extent, _ = find_clusters(tested.t, threshold, neighbors)
     sizes = table["size"].dropna().to_numpy()
     np.testing.assert_allclose(sizes, np.sort(extent)[::-1])
     np.testing.assert_allclose(table["volume"].dropna(), sizes * 64)

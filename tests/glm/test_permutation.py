@@ -1,200 +1,316 @@
-"""Permutation tests and clusters: small cases by hand, and error rates on null data."""
+"""Family-wise error by permutation, against fits of every rearrangement one by one."""
 
-from itertools import permutations, product
+import itertools
 
 import numpy as np
 import pytest
-from scipy import ndimage
 
-from boldglm.glm import fit_second_level
-from boldglm.glm.clusters import (
-    Neighbors,
-    cluster_sizes,
-    enhance,
-    grid_neighbors,
-    mesh_neighbors,
-)
-from boldglm.glm.permutation import permutation_test
-
-RNG = np.random.default_rng(5)
+from boldglm.glm import NotEstimableError, fit_second_level, permutation_test
+from boldglm.glm import rearranged_statistics as engine
+from boldglm.glm.partition import partition_design
+from boldglm.glm.permutation import family_wise_p
+from boldglm.glm.rearrangements import permutations, sign_flips
 
 
-def t_of(effects, design, weights):
-    return fit_second_level(effects, design).contrast(weights).t
+@pytest.fixture
+def rng():
+    return np.random.default_rng(20)
 
 
-@pytest.mark.parametrize("two_sided", [False, True])
-def test_all_sign_flips_are_counted_as_by_hand(two_sided):
-    effects = RNG.normal(0.8, 1, (5, 7))
-    design = np.ones((5, 1))
-    found = permutation_test(
-        effects, design, [1.0], 1000, np.random.default_rng(0), two_sided=two_sided
-    )
-    maxima = []
-    for signs in product([1, -1], repeat=5):
-        t = t_of(np.array(signs)[:, None] * effects, design, [1.0])
-        maxima.append(abs(t).max() if two_sided else t.max())
-    t = t_of(effects, design, [1.0])
-    np.testing.assert_allclose(found.t, t, rtol=1e-5)
-    assert (found.kind, found.is_exact, len(found.maxima)) == ("sign flips", True, 32)
-    np.testing.assert_allclose(np.sort(found.maxima), np.sort(maxima), rtol=1e-4)
-    size = abs(t) if two_sided else t
-    expected = [(np.array(maxima) >= one - 1e-9).mean() for one in size]
-    np.testing.assert_allclose(found.p_max, expected)
+def statistic(y, design, weights):
+    """Return t or F of one voxel by plain least squares."""
+    weights = np.asarray(weights, dtype=float)
+    betas = np.linalg.lstsq(design, y, rcond=None)[0]
+    dof = len(y) - np.linalg.matrix_rank(design)
+    sigma2 = np.sum((y - design @ betas) ** 2) / dof
+    unscaled = np.linalg.pinv(design.T @ design)
+    if weights.ndim == 1:
+        return weights @ betas / np.sqrt(sigma2 * (weights @ unscaled @ weights))
+    effects = weights @ betas
+    covariance = weights @ unscaled @ weights.T * sigma2
+    return effects @ np.linalg.solve(covariance, effects) / len(weights)
 
 
-def test_freedman_lane_exchanges_what_the_other_columns_leave():
-    n = 5
-    design = np.column_stack([np.ones(n), [0, 1, 0, 1, 1], [0.3, -1, 2, 0.1, 0.4]])
-    effects = RNG.normal(size=(n, 6))
-    found = permutation_test(effects, design, [0, 1, 0], 1000, np.random.default_rng(0))
-    nuisance = design[:, [0, 2]]
-    fitted = nuisance @ np.linalg.pinv(nuisance) @ effects
-    maxima = [
-        t_of(fitted + (effects - fitted)[list(order)], design, [0, 1, 0]).max()
-        for order in permutations(range(n))
-    ]
-    assert (found.kind, found.is_exact) == ("permutations", True)
-    np.testing.assert_allclose(np.sort(found.maxima), np.sort(maxima), rtol=2e-3)
-    np.testing.assert_allclose(found.t, t_of(effects, design, [0, 1, 0]), rtol=1e-5)
+def freedman_lane(y, design, weights, ways):
+    """Return the statistic of each rearrangement: fit the reduced model, rearrange, fit again."""
+    null = np.linalg.svd(np.atleast_2d(weights))[2][len(np.atleast_2d(weights)) :].T
+    reduced = design @ null
+    fitted = reduced @ np.linalg.lstsq(reduced, y, rcond=None)[0]
+    left = y - fitted
+    moved = [left[way] if ways.min() == 0 else left * way for way in ways]  # orders, or signs
+    return np.array([statistic(fitted + e, design, weights) for e in moved])
 
 
-def test_a_mean_beside_a_covariate_is_tested_by_sign_flips():
-    design = np.column_stack([np.ones(9), RNG.normal(size=9)])
-    effects = RNG.normal(size=(9, 20))
-    of_mean = permutation_test(effects, design, [1, 0], 200, np.random.default_rng(0))
-    of_slope = permutation_test(effects, design, [0, 1], 200, np.random.default_rng(0))
-    assert (of_mean.kind, of_slope.kind) == ("sign flips", "permutations")
+def inverted(ways):
+    """Return the orders that undo some orders: rows of the design move, or errors move back."""
+    return np.argsort(ways, axis=1)
 
 
-@pytest.mark.parametrize("weights", [[1.0, 0.0], [0.0, 1.0]])
-def test_the_family_wise_error_is_what_it_promises(weights):
-    rng = np.random.default_rng(21)
-    design = np.column_stack([np.ones(12), np.arange(12) % 2 - 0.5])
-    hits = 0
-    for _ in range(400):
-        found = permutation_test(rng.normal(size=(12, 30)), design, weights, 100, rng)
-        hits += found.p_max.min() <= 0.05
-    assert 0.025 < hits / 400 < 0.08
+def maxima(y, design, weights, ways, **options):
+    """Return what the engine finds for given rearrangements."""
+    space = partition_design(design, weights)
+    moved = space.nuisance
+    residuals = engine.residuals_of(y, space)
+    two_sided = options.get("two_sided", False)
+    return engine.RearrangedStatistics(space, ways, moved, residuals, two_sided).maxima(y)
 
 
-@pytest.mark.slow
-def test_the_error_of_clusters_is_what_it_promises():
-    rng = np.random.default_rng(8)
-    mask = np.ones((7, 7, 7), dtype=bool)
-    neighbors = grid_neighbors(mask)
-    hits = np.zeros(3)
-    for _ in range(200):
-        effects = rng.normal(size=(10, *mask.shape))
-        effects = ndimage.gaussian_filter(effects, (0, 0.8, 0.8, 0.8)).reshape(10, -1)
+def test_signs_of_three_inputs_by_hand():
+    y = np.array([[1.0, -4.0], [2.0, -1.0], [4.0, 0.5]])
+    flips = np.array(list(itertools.product([1, -1], repeat=3)))
+    t = np.array([[statistic(flip * voxel, np.ones((3, 1)), [1]) for voxel in y.T]
+                  for flip in flips])  # fmt: skip
+
+    for two_sided in (False, True):
         found = permutation_test(
-            effects, np.ones((10, 1)), [1.0], 60, rng, neighbors=neighbors,
-            cluster_threshold=2.0, tfce=True,
-        )  # fmt: skip
-        for k, p in enumerate((found.p_extent, found.p_mass, found.p_tfce)):
-            hits[k] += p.min() <= 0.05
-    assert np.all((hits / 200 > 0.015) & (hits / 200 < 0.10))
+            y, np.ones((3, 1)), [1], 8, np.random.default_rng(0), two_sided=two_sided
+        )
+
+        side = np.abs(t) if two_sided else t
+        expected = (side.max(axis=1)[:, np.newaxis] >= side[0] - 1e-9).mean(axis=0)
+        assert (found.kind, found.is_exact) == ("sign flips", True)
+        np.testing.assert_allclose(found.maxima[0], side[0].max(), rtol=1e-12)
+        np.testing.assert_allclose(np.sort(found.maxima), np.sort(side.max(axis=1)), rtol=1e-9)
+        np.testing.assert_allclose(found.statistic, t[0], rtol=1e-12)
+        np.testing.assert_allclose(found.p_max, expected, rtol=1e-12)
 
 
-def test_a_cluster_has_the_error_of_its_extent_among_the_largest_of_permutations():
-    rng = np.random.default_rng(2)
-    mask = np.ones((6, 6, 6), dtype=bool)
-    neighbors = grid_neighbors(mask)
-    effects = rng.normal(size=(6, mask.sum()))
-    effects[:, 40:70] += 3
-    found = permutation_test(
-        effects, np.ones((6, 1)), [1.0], 100, rng, neighbors=neighbors, cluster_threshold=3.0
-    )
-    largest = []
-    for signs in product([1, -1], repeat=6):
-        t = t_of(np.array(signs)[:, None] * effects, np.ones((6, 1)), [1.0])
-        largest.append(cluster_sizes(t, 3.0, neighbors)[1].max(initial=0))
-    labels, extent, _ = cluster_sizes(found.t, 3.0, neighbors)
-    for cluster, size in enumerate(extent):
-        expected = (np.array(largest) >= size).mean()
-        np.testing.assert_allclose(found.p_extent[labels == cluster], expected)
-    np.testing.assert_allclose(found.p_extent[labels < 0], 1)
-    assert found.p_extent.min() <= 2 / 64
+def test_all_orders_of_two_groups_are_listed_once_and_weigh_alike(rng):
+    y = rng.normal(size=(5, 4))
+    design = np.column_stack([np.ones(5), [0, 1, 0, 1, 1]])
+    every = np.array(list(itertools.permutations(range(5))))
+    t = np.array([[statistic(voxel[order], design, [0, 1]) for voxel in y.T] for order in every])
+
+    found = permutation_test(y, design, [0, 1], 10, rng)
+
+    assert (found.kind, found.is_exact) == ("permutations", True)
+    assert len(found.maxima) == 10  # 5 over 2
+    expected = (t.max(axis=1)[:, np.newaxis] >= t[0] - 1e-9).mean(axis=0)
+    np.testing.assert_allclose(found.p_max, expected, rtol=1e-12)
 
 
-def test_the_null_distribution_is_that_of_nilearn():
-    inference = pytest.importorskip("nilearn.mass_univariate")
-    effects = RNG.normal(size=(15, 300))
-    ours = permutation_test(effects, np.ones((15, 1)), [1.0], 3000, np.random.default_rng(1))
-    theirs = inference.permuted_ols(
-        np.ones((15, 1)), effects, model_intercept=False, n_perm=3000, two_sided_test=False,
-        random_state=0, output_type="dict",
-    )  # fmt: skip
-    np.testing.assert_allclose(ours.t, theirs["t"].ravel(), rtol=1e-4)
-    quantiles = [0.1, 0.5, 0.9, 0.95]
-    np.testing.assert_allclose(
-        np.quantile(ours.maxima, quantiles),
-        np.quantile(theirs["h0_max_t"].ravel(), quantiles),
-        rtol=0.05,
-    )
+DESIGNS = {
+    "mean": ([1.0, 0, 0], "sign flips"),
+    "slope": ([0.0, 1, 0], "permutations"),
+    "slopes": ([[0.0, 1, 0], [0, 0, 1]], "permutations"),
+    "everything": (np.eye(3), "sign flips"),
+    "difference": ([[0.0, 1, -1]], "permutations"),
+}
 
 
-@pytest.mark.parametrize("connectivity", [6, 18, 26])
-def test_clusters_of_a_grid_are_those_of_scipy(connectivity):
-    mask = RNG.random((9, 8, 7)) < 0.9
-    values = ndimage.gaussian_filter(RNG.normal(size=mask.shape), 1)[mask]
-    labels, extent, mass = cluster_sizes(values, 0.1, grid_neighbors(mask, connectivity))
-    volume = np.zeros(mask.shape, dtype=bool)
-    volume[mask] = values > 0.1
-    rank = {6: 1, 18: 2, 26: 3}[connectivity]
-    theirs, count = ndimage.label(volume, ndimage.generate_binary_structure(3, rank))
-    assert len(extent) == count
-    np.testing.assert_allclose(np.sort(extent), np.sort(np.bincount(theirs[volume])[1:]))
-    np.testing.assert_allclose(mass.sum(), (values[values > 0.1] - 0.1).sum())
-    pairs = set(zip(labels[labels >= 0].tolist(), theirs[mask][labels >= 0].tolist(), strict=True))
-    assert len(pairs) == count  # the same clusters under other numbers
+@pytest.mark.parametrize("n_inputs", [8, 24])  # float64 and float32
+@pytest.mark.parametrize("name", DESIGNS)
+def test_maxima_are_those_of_freedman_and_lane_fitted_one_by_one(name, n_inputs, rng):
+    weights, scheme = DESIGNS[name]
+    weights = np.asarray(weights)
+    design = np.column_stack([np.ones(n_inputs), rng.normal(size=(n_inputs, 2)) + 1])
+    y = rng.normal(size=(n_inputs, 30)) + 1
+    space = partition_design(design, weights)
+    if scheme == "permutations":
+        zeros = np.zeros(n_inputs, dtype=int)
+        ways = permutations(np.hstack([space.tested, space.nuisance]), zeros, 25, rng)
+        brute = inverted(ways.ways)
+    else:
+        ways = sign_flips(np.arange(n_inputs), 25, rng, mirrored=False)
+        brute = ways.ways
+    expected = np.array([freedman_lane(voxel, design, weights, brute) for voxel in y.T])
+
+    found = maxima(y, design, weights, ways)
+
+    np.testing.assert_allclose(found, expected.max(axis=0), rtol=1e-9)
+    if weights.ndim == 1:
+        largest = maxima(y, design, weights, ways, two_sided=True)
+        np.testing.assert_allclose(largest, np.abs(expected).max(axis=0), rtol=1e-9)
 
 
-def test_clusters_of_a_mesh_follow_its_edges():
-    triangles = [[0, 1, 2], [1, 2, 3], [4, 5, 6]]
-    inside = np.array([True, True, False, True, True, True, True])
-    neighbors = mesh_neighbors(triangles, inside)
-    labels, count = neighbors.label(np.ones(6, dtype=bool))
-    assert count == 2
-    assert labels[0] == labels[1] == labels[2] != labels[3]
+def test_what_is_constant_within_blocks_need_not_be_moved(rng):
+    blocks = np.repeat(np.arange(4), 3)
+    pairs = (blocks[:, np.newaxis] == np.arange(4)).astype(float)
+    design = np.column_stack([rng.normal(size=(12, 2)), pairs])
+    weights = np.array([1.0, 0, 0, 0, 0, 0])
+    y = rng.normal(size=(12, 10))
+    space = partition_design(design, weights)
+    ways = permutations(space.tested, blocks, 40, rng)
+    residuals = engine.residuals_of(y, space)
+
+    moved = space.moving(blocks)
+    less = engine.RearrangedStatistics(space, ways, moved, residuals, two_sided=False).maxima(y)
+
+    assert moved.shape == (12, 1)
+    assert (blocks[ways.ways] == blocks).all()
+    np.testing.assert_allclose(less, maxima(y, design, weights, ways), rtol=1e-9)
 
 
-def test_parts_are_joined_without_neighbors_in_one_another():
-    line = Neighbors.of_pairs([[0, 1], [1, 2]], 3)
-    both = Neighbors.joined([(line, np.array([0, 2, 4])), (line, np.array([1, 3, 5]))], 6)
-    labels, count = both.label(np.ones(6, dtype=bool))
-    assert count == 2
-    np.testing.assert_array_equal(labels, [0, 1, 0, 1, 0, 1])
+def test_the_statistic_is_that_of_the_second_level(rng):
+    design = np.column_stack([np.ones(12), np.repeat([0, 1], 6), np.repeat([1, 0], 6)])
+    y = rng.normal(size=(12, 50))
+    fitted = fit_second_level(y, design, names=["mean", "a", "b"])
+
+    for weights in ([0, 1, -1], [1, 0.5, 0.5], [[1, 1, 0], [1, 0, 1]]):
+        found = permutation_test(y, design, weights, 2, rng)
+
+        expected = fitted.contrast(weights)
+        np.testing.assert_allclose(found.statistic, expected.statistic, rtol=1e-9)
+        assert found.dof == expected.dof == 10
 
 
-def test_enhancement_sums_support_over_heights():
-    values = np.array([0.0, 1.0, 2.0, 1.0, 0.5])
-    line = Neighbors.of_pairs([[0, 1], [1, 2], [2, 3], [3, 4]], 5)
-    expected = np.zeros(5)
-    for height in (0.5, 1.0, 1.5, 2.0):
-        above = values >= height
-        labels, _ = ndimage.label(above)
-        for voxel in np.flatnonzero(above):
-            extent = (labels == labels[voxel]).sum()
-            expected[voxel] += extent**0.5 * height**2 * 0.5
-    np.testing.assert_allclose(enhance(values, line, step=0.5), expected)
+def test_a_mean_beside_a_covariate_is_tested_by_sign_flips(rng):
+    y, design = rng.normal(size=(9, 20)), np.column_stack([np.ones(9), rng.normal(size=9)])
+
+    kinds = [permutation_test(y, design, weights, 200, rng).kind for weights in np.eye(2)]
+    chosen = permutation_test(y, design, [0, 1], 200, rng, scheme="sign flips").kind
+
+    assert [*kinds, chosen] == ["sign flips", "permutations", "sign flips"]
 
 
-BAD = [
-    ({"effects": np.full((4, 2), np.nan)}, "not finite"),
-    ({"design": np.ones((3, 1))}, "do not fit"),
-    ({"design": np.eye(4), "weights": [1, 0, 0, 0]}, "no degree of freedom"),
-    ({"design": np.ones((4, 2)), "weights": [1, 0]}, "does not determine"),
-    ({"cluster_threshold": 2.0}, "need neighbors"),
-]
+def test_f_of_one_row_is_a_two_sided_t(rng):
+    design = np.column_stack([np.ones(14), rng.normal(size=(14, 2))])
+    y = rng.normal(size=(14, 40))
+
+    t = permutation_test(y, design, [0, 1, 0], 60, np.random.default_rng(5), two_sided=True)
+    f = permutation_test(y, design, [[0, 1, 0]], 60, np.random.default_rng(5))
+
+    np.testing.assert_allclose(f.maxima, t.maxima**2, rtol=1e-9)
+    np.testing.assert_allclose(f.p_max, t.p_max, rtol=1e-12)
+    assert (f.t is None, t.t is t.statistic) == (True, True)
 
 
-@pytest.mark.parametrize(("change", "words"), BAD)
-def test_what_cannot_be_permuted_is_refused(change, words):
-    given = {"effects": RNG.normal(size=(4, 2)), "design": np.ones((4, 1)), "weights": [1.0]}
-    given |= change
-    with pytest.raises(ValueError, match=words):
-        permutation_test(
-            given.pop("effects"), given.pop("design"), given.pop("weights"), 20,
-            np.random.default_rng(0), **given,
-        )  # fmt: skip
+def test_exchanging_pairs_is_flipping_signs_of_differences(rng):
+    first, second = rng.normal(size=(2, 6, 20))
+    pairs = np.tile(np.arange(6), 2)
+    design = np.column_stack([np.repeat([1, -1], 6), pairs[:, np.newaxis] == np.arange(6)])
+    weights = [1, *[0] * 6]
+
+    paired = permutation_test(np.vstack([first, second]), design, weights, 64, rng, blocks=pairs)
+    flipped = permutation_test(first - second, np.ones((6, 1)), [1], 64, rng)
+
+    assert (paired.kind, flipped.kind) == ("permutations", "sign flips")
+    assert (paired.is_exact, flipped.is_exact) == (True, True)
+    np.testing.assert_allclose(paired.statistic, flipped.statistic, rtol=1e-9)
+    np.testing.assert_allclose(np.sort(paired.maxima), np.sort(flipped.maxima), rtol=1e-9)
+
+
+def test_signs_of_a_block_are_flipped_together(rng):
+    y = rng.normal(size=(6, 5))
+    labels = ["b", "a", "b", "c", "a", "c"]
+
+    found = permutation_test(y, np.ones((6, 1)), [1], 8, rng, blocks=labels)
+
+    units = np.unique(labels, return_inverse=True)[1]
+    flips = np.array(list(itertools.product([1, -1], repeat=3)))[:, units]
+    expected = [max(statistic(flip * voxel, np.ones((6, 1)), [1]) for voxel in y.T)
+                for flip in flips]  # fmt: skip
+    np.testing.assert_allclose(np.sort(found.maxima), np.sort(expected), rtol=1e-9)
+
+
+def test_a_voxel_without_residuals_is_not_tested_and_changes_nothing(rng):
+    y = rng.normal(size=(15, 6))
+    with_constant = np.column_stack([y[:, :2], np.full(15, 0.1), np.zeros(15), y[:, 2:]])
+
+    found = permutation_test(with_constant, np.ones((15, 1)), [1], 300, np.random.default_rng(1))
+    plain = permutation_test(y, np.ones((15, 1)), [1], 300, np.random.default_rng(1))
+
+    np.testing.assert_allclose(found.statistic[2:4], 0, atol=0)
+    np.testing.assert_allclose(found.p_max[2:4], 1, rtol=0)
+    kept = [0, 1, 4, 5, 6, 7]
+    np.testing.assert_allclose(found.p_max[kept], plain.p_max, rtol=1e-12)
+
+
+def test_the_unit_of_the_effects_and_the_order_of_voxels_do_not_matter(rng):
+    y = rng.normal(size=(12, 700))
+    design = np.column_stack([np.ones(12), np.arange(12.0)])
+
+    found = permutation_test(y, design, [0, 1], 50, np.random.default_rng(1))
+    scaled = (1e-9 * y[:, ::-1]).astype(np.float32)
+    other = permutation_test(scaled, 1e6 * design, [0, 1], 50, np.random.default_rng(1))
+
+    np.testing.assert_allclose(other.maxima, found.maxima, rtol=1e-4)
+    np.testing.assert_allclose(other.statistic[::-1], found.statistic, rtol=1e-3)
+
+
+def test_the_effects_are_left_as_they_are(rng):
+    y = rng.normal(size=(5, 40))
+    before = y.copy()
+
+    permutation_test(y, np.ones((5, 1)), [1], 30, rng, two_sided=True)
+
+    np.testing.assert_allclose(y, before, rtol=0)
+
+
+def test_rearrangements_are_random_only_where_there_are_more_than_asked_for(rng):
+    y = rng.normal(size=(8, 3))
+    counts = {}
+    for n_permutations in (255, 256, 1000):
+        for two_sided in (True, False):
+            found = permutation_test(
+                y, np.ones((8, 1)), [1], n_permutations, rng, two_sided=two_sided
+            )
+            counts[n_permutations, two_sided] = (len(found.maxima), found.is_exact)
+
+    assert counts[255, True] == counts[255, False] == (255, False)
+    assert {counts[n, side] for n in (256, 1000) for side in (True, False)} == {(256, True)}
+
+
+@pytest.mark.parametrize("two_sided", [True, False])
+@pytest.mark.parametrize("kind", ["mean", "groups with a covariate"])
+def test_the_family_wise_error_of_null_data_is_what_it_should_be(kind, two_sided):
+    rng = np.random.default_rng(11)
+    group, age = np.repeat([0.0, 1.0], 7), rng.normal(size=14)
+    design = np.ones((14, 1)) if kind == "mean" else np.column_stack([group, 0 * age + 1, age])
+    n_sets, found = 500, 0
+    for _ in range(n_sets):
+        shared = rng.standard_t(5, size=(14, 1))
+        y = shared + rng.standard_t(5, size=(14, 30))
+        if kind != "mean":
+            y += 2 * age[:, np.newaxis] + 3
+        tested = permutation_test(
+            y, design, [1, 0, 0][: design.shape[1]], 100, rng, two_sided=two_sided
+        )
+        found += tested.p_max.min() <= 0.1
+
+    # 100 permutations give exactly .1; Freedman and Lane nearly so. Standard error .013
+    assert abs(found / n_sets - 0.1) < 0.04
+
+
+def test_p_values_count_ties():
+    p = family_wise_p([2.0, 2.0 + 1e-12, -1.0, 5.0], [5.0, 2.0, 1.0, -3.0])
+
+    np.testing.assert_allclose(p, [0.5, 0.5, 0.75, 0.25], rtol=1e-15)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"effects": np.ones((4, 2))}, r"effects have shape \(4, 2\); the design has 5 rows"),
+        ({"effects": np.full((5, 3), np.nan)}, r"not finite at 3 of 3 voxels"),
+        ({"weights": [1]}, r"weights have shape \(1,\) and the design \(5, 2\)"),
+        ({"weights": [0, 0]}, r"a row of weights is all 0"),
+        ({"weights": [np.inf, 0]}, r"not finite"),
+        ({"n_permutations": 1}, r"number of permutations is 1; .* at least 2"),
+        ({"scheme": "flip"}, r"unknown scheme 'flip': known are auto, sign flips, permutations"),
+        ({"blocks": [1, 2]}, r"blocks have shape \(2,\); give one label for each of 5 inputs"),
+        ({"blocks": range(5)}, r"exchanging inputs changes nothing"),
+        ({"cluster_threshold": 3.0}, r"need to know which voxels are neighbors"),
+        ({"tfce": True}, r"need to know which voxels are neighbors"),
+        ({"design": np.eye(5), "weights": np.ones(5)}, r"5 inputs and 5 independent columns"),
+    ],
+)
+def test_what_cannot_be_tested_is_refused(change, message, rng):
+    arguments = {
+        "effects": np.ones((5, 2)),
+        "design": np.column_stack([np.ones(5), np.arange(5)]),
+        "weights": [0, 1],
+        "n_permutations": 20,
+        "rng": rng,
+    }
+
+    with pytest.raises(ValueError, match=message):
+        permutation_test(**arguments | change)
+
+
+def test_what_the_design_does_not_determine_is_refused(rng):
+    design = np.column_stack([np.ones(6), np.ones(6)])
+
+    with pytest.raises(NotEstimableError, match=r"\[1\.0, 0\.0\] cannot be estimated"):
+        permutation_test(np.ones((6, 2)), design, [1, 0], 10, rng)
+    assert permutation_test(rng.normal(size=(6, 2)), design, [1, 1], 10, rng).kind == "sign flips"

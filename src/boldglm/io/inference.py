@@ -9,8 +9,15 @@ import numpy as np
 from scipy import stats
 
 from boldglm.glm import Contrast, SecondLevelFit
-from boldglm.glm.clusters import Neighbors, cluster_sizes, grid_neighbors, mesh_neighbors
+from boldglm.glm.clusters import find_clusters
 from boldglm.glm.multiple_comparisons import benjamini_hochberg
+from boldglm.glm.neighbors import (
+    Neighbors,
+    grid_neighbors,
+    join_neighbors,
+    mesh_neighbors,
+)
+from boldglm.glm.peaks import cluster_peaks
 from boldglm.glm.permutation import PermutationTest, permutation_test
 from boldglm.io.derivatives import camel_case, write_json
 from boldglm.io.files import write_bytes
@@ -87,8 +94,8 @@ class Surroundings:
             else:
                 neighbors = mesh_neighbors(part.triangles, part.mask)
                 coordinates[columns] = part.coordinates[part.mask]
-            found.append((neighbors, columns))
-        return cls(geometry, Neighbors.joined(found, size), coordinates, volume)
+            found.append((columns, neighbors))
+        return cls(geometry, join_neighbors(found, size), coordinates, volume)
 
 
 def infer(
@@ -162,14 +169,14 @@ def _permuted(
     wanted: Inference,
 ) -> tuple[PermutationTest, dict[str, np.ndarray], list[str]]:
     notes = []
-    inside = np.isfinite(fitted.effects).all(axis=0)
+    inside = np.asarray(np.isfinite(fitted.effects).all(axis=0))
     if not inside.all():
         notes.append(
             f"permutations of {tested.name!r}: {int((~inside).sum())} of {inside.size} voxels "
             "are not in all inputs and have p 1"
         )
     if neighbors is not None:
-        neighbors = Neighbors(neighbors.adjacency[inside][:, inside].tocsr())
+        neighbors = neighbors.within(inside)
     found = permutation_test(
         fitted.effects[:, inside],
         fitted.design,
@@ -209,11 +216,14 @@ def _write_table(
 ) -> Path:
     """Write one row for each peak of each cluster, largest clusters first."""
     lines = ["\t".join(COLUMNS)]
-    labels, extent, _ = cluster_sizes(tested.statistic, threshold, neighbors)
+    labels, extent, _ = find_clusters(tested.statistic, threshold, neighbors)
+    peaks = cluster_peaks(
+        tested.statistic, labels, neighbors, where.coordinates, min_distance=PEAKS_APART
+    )
     for number, cluster in enumerate(np.argsort(-extent, kind="stable"), start=1):
         members = np.flatnonzero(labels == cluster)
-        peaks = _peaks(tested.statistic, members, where.coordinates, neighbors)
-        for letter, peak in zip("_abcdefgh", peaks, strict=False):
+        own = peaks[labels[peaks] == cluster][: 1 + MOST_PEAKS].tolist()
+        for letter, peak in zip("_abcdefgh", own, strict=False):
             name = f"{number}" + ("" if letter == "_" else letter)
             values = [name, *(_number(one) for one in where.coordinates[peak])]
             values.append(_number(tested.statistic[peak]))
@@ -241,25 +251,6 @@ def _write_table(
         },
     )
     return path
-
-
-def _peaks(
-    statistic: np.ndarray, members: np.ndarray, coordinates: np.ndarray, neighbors: Neighbors
-) -> list[int]:
-    """Highest voxels of a cluster that are local maxima, apart from one another."""
-    order = members[np.argsort(-statistic[members], kind="stable")]
-    adjacency = neighbors.adjacency
-    chosen = [int(order[0])]
-    for voxel in order[1:]:
-        if len(chosen) > MOST_PEAKS:
-            break
-        around = adjacency.indices[adjacency.indptr[voxel] : adjacency.indptr[voxel + 1]]
-        if around.size and statistic[around].max() > statistic[voxel]:
-            continue
-        apart = np.linalg.norm(coordinates[chosen] - coordinates[voxel], axis=1)
-        if np.all(apart >= PEAKS_APART):
-            chosen.append(int(voxel))
-    return chosen
 
 
 def _number(value: float) -> str:

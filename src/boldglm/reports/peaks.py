@@ -5,14 +5,13 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
+from boldglm.glm.clusters import find_clusters
+from boldglm.glm.neighbors import grid_neighbors
+from boldglm.glm.peaks import cluster_peaks
 from boldglm.reports.content import Table
 
 FloatArray = NDArray[np.floating]
-
-# voxels that share a face or an edge belong together (18 neighbors)
-_CONNECTIVITY = ndimage.generate_binary_structure(3, 2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,12 +82,19 @@ def find_peaks(
             f"the map has shape {stat.shape} and the threshold is {threshold}; expected three "
             "dimensions and a positive threshold."
         )
-    values = np.nan_to_num(stat, nan=0.0, posinf=np.inf, neginf=-np.inf)
-    peaks: list[Peak] = []
-    for sign in (1.0, -1.0) if two_sided else (1.0,):
-        peaks += _peaks_of_sign(values, affine, threshold, min_distance, sign)
-    peaks.sort(key=lambda peak: -abs(peak.value))
-    return peaks[:max_peaks]
+    above = np.abs(stat) >= threshold if two_sided else stat >= threshold
+    values = stat[above]
+    neighbors = grid_neighbors(above)
+    labels, sizes, _ = find_clusters(values, threshold, neighbors, two_sided=two_sided)
+    places = np.argwhere(above) @ affine[:3, :3].T + affine[:3, 3]
+    found = cluster_peaks(values, labels, neighbors, places, min_distance=min_distance)
+    voxel_volume = abs(float(np.dot(np.cross(*affine[:3, :2].T), affine[:3, 2])))
+    peaks = []
+    for k in found[:max_peaks].tolist():
+        x, y, z = places[k].tolist()
+        size = int(sizes[labels[k]])
+        peaks.append(Peak(x, y, z, float(values[k]), size, size * voxel_volume))
+    return peaks
 
 
 def peaks_table(
@@ -147,83 +153,6 @@ def peaks_table(
         rows,
         f"{count} at {threshold_text}, in {space}; clusters are connected by faces and edges.",
     )
-
-
-def _peaks_of_sign(
-    values: FloatArray, affine: FloatArray, threshold: float, min_distance: float, sign: float
-) -> list[Peak]:
-    """Peaks of one sign; the map is treated as its mirror image for negative ones."""
-    signed = sign * values
-    above = signed >= threshold
-    if not above.any():
-        return []
-    labels, n_clusters = ndimage.label(above, _CONNECTIVITY)
-    sizes = np.bincount(labels.ravel(), minlength=n_clusters + 1)
-    # voxels outside of this box are below every voxel above the threshold
-    box = ndimage.find_objects(above.astype(np.int8))[0]
-    highest = ndimage.maximum_filter(signed[box], footprint=_CONNECTIVITY, mode="nearest")
-    voxels = np.argwhere(above[box] & (signed[box] == highest)) + [edge.start for edge in box]
-    heights = signed[tuple(voxels.T)]
-    # equal heights keep the order of the array, so the result is reproducible
-    order = np.argsort(-heights, kind="stable")
-    voxels, heights = voxels[order], heights[order]
-    positions = voxels @ affine[:3, :3].T + affine[:3, 3]
-    clusters = labels[tuple(voxels.T)]
-    voxel_volume = abs(float(np.dot(np.cross(*affine[:3, :2].T), affine[:3, 2])))
-    kept = _spread_out(voxels, clusters, affine[:3, :3], min_distance)
-    cluster_sizes = sizes[clusters[kept]]
-    return [
-        Peak(x, y, z, height, size, volume)
-        for (x, y, z), height, size, volume in zip(
-            positions[kept].tolist(),
-            (sign * heights[kept]).tolist(),
-            cluster_sizes.tolist(),
-            (cluster_sizes * voxel_volume).tolist(),
-            strict=True,
-        )
-    ]
-
-
-def _spread_out(
-    voxels: NDArray[np.integer],
-    clusters: NDArray[np.integer],
-    axes: FloatArray,
-    min_distance: float,
-) -> list[int]:
-    """Indices that stay when each, in order, removes later ones near it in its cluster.
-
-    ``axes`` (3, 3) are the steps between voxels in mm. Neighbors are looked up in the grid, one
-    offset at a time, which needs no tree.
-    """
-    offsets = _near_offsets(axes, min_distance)
-    margin = abs(offsets).max(axis=0, initial=0)
-    places = voxels - voxels.min(axis=0) + margin
-    order = np.full(places.max(axis=0) + margin + 1, -1)
-    order[tuple(places.T)] = np.arange(len(voxels))
-    found = [np.empty((0, 2), dtype=int)]
-    for offset in offsets:
-        other = order[tuple((places + offset).T)]
-        both = np.flatnonzero(other >= 0)
-        found.append(np.column_stack([both, other[both]]))
-    pairs = np.sort(np.concatenate(found), axis=1)
-    pairs = pairs[clusters[pairs[:, 0]] == clusters[pairs[:, 1]]]
-    pairs = pairs[np.argsort(pairs[:, 0], kind="stable")]
-    starts = np.searchsorted(pairs[:, 0], np.arange(len(voxels) + 1)).tolist()
-    is_kept = np.ones(len(voxels), dtype=bool)
-    for index in np.unique(pairs[:, 0]).tolist():
-        if is_kept[index]:
-            is_kept[pairs[starts[index] : starts[index + 1], 1]] = False
-    return np.flatnonzero(is_kept).tolist()
-
-
-def _near_offsets(axes: FloatArray, min_distance: float) -> NDArray[np.integer]:
-    """Steps in the grid that are shorter than a distance; of each and its opposite, one."""
-    # a step of n voxels along an axis is at least n / (length of that row of the inverse) long
-    reach = np.floor(min_distance * np.linalg.norm(np.linalg.inv(axes), axis=1)).astype(int)
-    grid = np.indices(2 * reach + 1).reshape(3, -1).T - reach
-    half = grid[len(grid) // 2 + 1 :]
-    # a hair less, so that peaks exactly min_distance apart both stay
-    return half[np.linalg.norm(half @ axes.T, axis=1) < min_distance * (1 - 1e-9)]
 
 
 def _number(value: float, decimals: int) -> str:
