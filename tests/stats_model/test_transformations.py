@@ -206,6 +206,9 @@ BAD = [
     (one("Rename", Input=["rt"], Output=["a", "b"]), "$.I[0].Output", "one for each"),
     (one("Log", Input=["correct"]), "$.I[0].Input", "no finite result"),
     (one("Orthogonalize", Input=["rt"], Other=["rt"]), "$.I[0].Other", "itself"),
+    (one("Demean", Input=[]), "$.I[0].Input", "it is empty"),
+    (one("Copy", Input=["rt"], Output=[None]), "$.I[0].Output", "as text"),
+    (one("Power", Input=["rt"], Value=float("inf")), "$.I[0].Value", "number"),
     (one("ToDense", Input=["rt"], SamplingRate="fast"), "$.I[0].SamplingRate", "TR"),
     (one("Factor", Input=["trial_type"], Constraint="drop_one", RefLevel="x"),
      "$.I[0].RefLevel", "Levels"),
@@ -228,3 +231,9 @@ def test_time_has_no_meaning_above_the_run():
 def test_a_column_of_events_cannot_have_the_name_of_a_confound():
     with pytest.raises(ValueError, match="of the events and of the confounds"):
         variables(rot_x=["1"] * 6)
+
+
+def test_weights_go_with_their_inputs_where_one_is_missing():
+    found = run(FACTOR, one("Sum", Input=["trial_type.nogo", "trial_type.go"], Weights=[5, 2],
+                            Output="x"), start=variables({"trial_type.nogo"}))  # fmt: skip
+    np.testing.assert_allclose(found["x"].values, [2, 0, 2, 2, 0, 2])

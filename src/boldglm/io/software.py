@@ -57,7 +57,7 @@ def _check_numbers(own: Mapping[str, Any], refuse: Any) -> None:
     if own.get(FD_THRESHOLD) is not None and not _above_0(own[FD_THRESHOLD]):
         refuse(FD_THRESHOLD, "Give millimeters above 0.")
     dummies = own.get(DUMMY_SCANS, 0)
-    if not isinstance(dummies, int) or dummies < 0:
+    if not isinstance(dummies, int) or isinstance(dummies, bool) or dummies < 0:
         refuse(DUMMY_SCANS, "Give a number of scans.")
     permutations = own.get("Permutations", 0)
     if not isinstance(permutations, int) or permutations < 0:

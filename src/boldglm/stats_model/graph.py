@@ -12,7 +12,7 @@ from typing import Any
 
 from boldglm.errors import BadDataError, nearest
 from boldglm.stats_model.row_designs import RowDesign, row_design
-from boldglm.stats_model.specification import ContrastSpec, NodeSpec, StatsModel
+from boldglm.stats_model.specification import ContrastSpec, EdgeSpec, NodeSpec, StatsModel
 
 ENTITY_KEYS = {
     "subject": "sub",
@@ -167,6 +167,29 @@ def plan_node(
     )
 
 
+def check_run_groups(node: NodeSpec, metadata: Sequence[Mapping[str, Any]]) -> None:
+    """Refuse a run node that groups by what no run has; runs are fitted one by one all the same.
+
+    Parameters
+    ----------
+    node : NodeSpec
+    metadata : sequence of mapping
+        What tables say of each run.
+
+    Raises
+    ------
+    BadDataError
+        With the JSON path and the nearest name.
+    """
+    known = [*ENTITY_KEYS, *dict.fromkeys(name for one in metadata for name in one)]
+    for index, key in enumerate(node.group_by):
+        if key not in known:
+            raise BadDataError(
+                f"Node {node.name!r}, at {node.path}.GroupBy[{index}]: no run has {key!r}."
+                f"{nearest(key, known)} A run node usually groups by run, session and subject."
+            )
+
+
 def _received(model: StatsModel, node: NodeSpec, items: Sequence[Item]) -> list[Item]:
     """Items that some edge lets through, once each."""
     found: dict[tuple[str, str, str], Item] = {}
@@ -179,11 +202,24 @@ def _received(model: StatsModel, node: NodeSpec, items: Sequence[Item]) -> list[
                     f"The edge from {edge.source!r} to {edge.destination!r} filters by {key!r}, "
                     f"which no result has.{nearest(key, known)} Known: {', '.join(known)}."
                 )
+        _check_contrasts_of(edge, own)
         for item in own:
             passes = all(str(_value(item, key)) in values for key, values in edge.filter.items())
             if passes:
                 found[item.node, item.key, item.contrast] = item
     return list(found.values())
+
+
+def _check_contrasts_of(edge: EdgeSpec, items: Sequence[Item]) -> None:
+    """Refuse a filter for a contrast that the source does not have: it would pass nothing."""
+    there = list(dict.fromkeys(item.contrast for item in items))
+    for name in edge.filter.get("contrast", ()) if items else ():
+        if name not in there:
+            raise BadDataError(
+                f"The edge from {edge.source!r} to {edge.destination!r} filters for the contrast "
+                f"{name!r}, which {edge.source!r} does not have.{nearest(name, there)} There are "
+                f"{', '.join(there)}."
+            )
 
 
 def _value(item: Item, key: str) -> Any:

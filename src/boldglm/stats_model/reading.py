@@ -5,12 +5,11 @@ and tolerant, with a note, of the older spellings that public models have. Every
 JSON path, finding and remedy.
 """
 
-from collections.abc import Mapping, Sequence
-from fractions import Fraction
+from collections.abc import Sequence
 from itertools import pairwise
-from typing import Any, NoReturn
+from typing import Any
 
-from boldglm.errors import BadDataError, nearest
+from boldglm.errors import nearest
 from boldglm.stats_model.graph_checks import check_edges
 from boldglm.stats_model.specification import (
     LEVELS,
@@ -22,6 +21,7 @@ from boldglm.stats_model.specification import (
     StatsModel,
     Term,
 )
+from boldglm.stats_model.walking import Walker, shown
 
 TRANSFORMER = "pybids-transforms-v1"
 TOP_KEYS = ("Name", "BIDSModelVersion", "Description", "Input", "Nodes", "Edges")
@@ -75,41 +75,8 @@ def parse_stats_model(content: Any, file_name: str = "model") -> StatsModel:
     return _Reader(file_name).model(content)
 
 
-class _Reader:
-    """Walks the content; remembers the file's name and what it tolerated."""
-
-    def __init__(self, file_name: str) -> None:
-        self.file_name = file_name
-        self.notes: list[str] = []
-
-    def refuse(self, path: str, found: str, remedy: str) -> NoReturn:
-        raise BadDataError(f"{self.file_name}, at {path}: {found}. {remedy}")
-
-    def note(self, path: str, text: str) -> None:
-        self.notes.append(f"{self.file_name}, at {path}: {text}")
-
-    def object(self, value: Any, path: str) -> dict[str, Any]:
-        if not isinstance(value, dict):
-            self.refuse(path, f"found {_shown(value)}", "A JSON object is needed here.")
-        return value
-
-    def list(self, value: Any, path: str) -> list[Any]:
-        """Return a list; one name alone is taken for a list of one, as older files have it."""
-        if isinstance(value, str):
-            self.note(path, f"{value!r} is read as a list of one")
-            return [value]
-        if not isinstance(value, list):
-            self.refuse(path, f"found {_shown(value)}", "A list is needed here.")
-        return value
-
-    def check_keys(self, content: Mapping[str, Any], known: Sequence[str], path: str) -> None:
-        for key in content:
-            if key not in known:
-                self.refuse(
-                    f"{path}.{key}",
-                    "this key is unknown",
-                    f"Known: {', '.join(known)}.{nearest(key, known)}",
-                )
+class _Reader(Walker):
+    """Turns content into values, from the file down to a contrast."""
 
     def model(self, content: Any) -> StatsModel:
         if not isinstance(content, dict):
@@ -124,6 +91,7 @@ class _Reader:
         for key in ("Name", "Nodes"):
             if not content.get(key):
                 self.refuse("$", f"{key} is missing", "The specification requires it.")
+        self.text(content["Name"], "$.Name")
         if "BIDSModelVersion" not in content:
             self.note("$", "BIDSModelVersion is missing; read as version 1.0.0")
         nodes = tuple(
@@ -181,7 +149,7 @@ class _Reader:
             self.note(f"{path}.GroupBy", f"missing; read as {group_by}")
         dummy = self.dummy(content.get("DummyContrasts"), f"{path}.DummyContrasts")
         return NodeSpec(
-            name=str(content.get("Name") or level),
+            name=self.text(content.get("Name") or level, f"{path}.Name"),
             level=level,
             group_by=tuple(str(one) for one in self.list(group_by, f"{path}.GroupBy")),
             type=kind,
@@ -232,7 +200,7 @@ class _Reader:
         for key in ("HighPassFilterCutoffHz", "LowPassFilterCutoffHz"):
             value = options.get(key)
             number = isinstance(value, int | float) and not isinstance(value, bool)
-            if value is not None and not (number and value > 0):
+            if value is not None and not (number and 0 < value < float("inf")):
                 self.refuse(f"{path}.Options.{key}", f"found {value!r}", "Give a frequency in Hz.")
             if value is not None and level != "run":
                 self.refuse(f"{path}.Options.{key}", f"at level {level}", "Only a run has time.")
@@ -248,7 +216,7 @@ class _Reader:
             elif isinstance(term, str) and term:
                 terms.append(term)
             else:
-                self.refuse(f"{path}[{index}]", f"found {_shown(term)}", "Give a name or 1.")
+                self.refuse(f"{path}[{index}]", f"found {shown(term)}", "Give a name or 1.")
         if not terms:
             self.refuse(path, "X is empty", "List the columns of the design.")
         return tuple(terms)
@@ -309,11 +277,12 @@ class _Reader:
         for key in ("Name", "ConditionList", "Weights"):
             if key not in content:
                 self.refuse(path, f"{key} is missing", "A contrast needs it.")
-        columns = []
-        for index, name in enumerate(self.list(content["ConditionList"], f"{path}.ConditionList")):
-            if name != 1 and not isinstance(name, str):
-                self.refuse(f"{path}.ConditionList[{index}]", _shown(name), "Give a name or 1.")
-            columns.append(str(name))
+        columns = self.conditions(content["ConditionList"], f"{path}.ConditionList")
+        for name in columns:
+            if columns.count(name) > 1:
+                self.refuse(
+                    f"{path}.ConditionList", f"{name!r} is there twice", "Add its weights."
+                )
         weights = content["Weights"]
         rows = weights if isinstance(weights, list) and weights else [weights]
         rows = rows if isinstance(rows[0], list) else [rows]
@@ -327,7 +296,20 @@ class _Reader:
         if test != "F" and len(rows) != 1:
             self.refuse(f"{path}.Weights", f"{len(rows)} rows for a {test} test", "Use Test 'F'.")
         values = tuple(tuple(self.number(one, f"{path}.Weights") for one in row) for row in rows)
-        return ContrastSpec(str(content["Name"]), tuple(columns), values, test)
+        if any(not any(row) for row in values):
+            self.refuse(f"{path}.Weights", f"{weights} has only zeros", "Give some weight.")
+        name = self.text(content["Name"], f"{path}.Name")
+        return ContrastSpec(name, tuple(columns), values, test)
+
+    def conditions(self, content: Any, path: str) -> list[str]:
+        columns: list[str] = []
+        for index, name in enumerate(self.list(content, path)):
+            if name != 1 and not isinstance(name, str):
+                self.refuse(f"{path}[{index}]", shown(name), "Give a name or 1.")
+            if str(name) in columns:
+                self.refuse(path, f"{name!r} is there twice", "Add its weights.")
+            columns.append(str(name))
+        return columns
 
     def test(self, value: Any, path: str) -> str:
         if value is None:
@@ -341,7 +323,7 @@ class _Reader:
             return "t"
         known = {one.lower(): one for one in TESTS}
         if str(value).lower() not in known:
-            self.refuse(f"{path}.Test", f"found {_shown(value)}", f"Known: {', '.join(TESTS)}.")
+            self.refuse(f"{path}.Test", f"found {shown(value)}", f"Known: {', '.join(TESTS)}.")
         return known[str(value).lower()]
 
     def dummy(self, content: Any, path: str) -> DummySpec | None:
@@ -362,22 +344,9 @@ class _Reader:
             self.test(content.get("Test"), path),
         )
 
-    def number(self, value: Any, path: str) -> float:
-        try:
-            if isinstance(value, bool):
-                raise TypeError
-            return float(Fraction(value)) if isinstance(value, str) else float(value)
-        except (ValueError, TypeError, ZeroDivisionError):
-            self.refuse(path, f"{value!r} is no number", "Write 0.5 or '1/2'.")
-
 
 _OPTION_REMEDIES = {
     "ReplaceVariables": "Write the variables in X.",
     "Mask": "Give a mask on the command line with --mask.",
     "Aggregate": "boldglm fits every voxel; average afterwards.",
 }
-
-
-def _shown(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else text[:57] + "..."

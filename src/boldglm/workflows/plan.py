@@ -18,7 +18,7 @@ from boldglm.io.model import Model, parse_model, read_model
 from boldglm.io.model_designs import names_in_any_run
 from boldglm.io.participants import ParticipantTables
 from boldglm.io.query import RunFiles
-from boldglm.stats_model.graph import ENTITY_KEYS, GEOMETRY, Item
+from boldglm.stats_model.graph import ENTITY_KEYS, GEOMETRY, Item, check_run_groups
 from boldglm.stats_model.run_contrasts import run_contrasts
 from boldglm.stats_model.specification import LEVELS, ContrastSpec
 from boldglm.workflows.inspection import inspect_run
@@ -154,6 +154,7 @@ def _analyse(
     planned = tuple(plan_run(one, model, contrasts, missing) for one in made)
     _check_contrasts(contrasts, planned)
     _check_grids(model, planned)
+    check_run_groups(model.run_node, [tables.of(run.inputs.entities) for run in planned])
     items, prints = [], {}
     for run in planned:
         record = Place.of(output_dir, model.run_node.name, run.inputs.entities).record()

@@ -3,11 +3,12 @@
 import warnings
 from collections.abc import Callable
 from dataclasses import replace
+from math import isfinite
 
 import numpy as np
 
 from boldglm.stats_model.transformations.aligning import aligned
-from boldglm.stats_model.transformations.calls import Call
+from boldglm.stats_model.transformations.calls import Call, as_list
 from boldglm.stats_model.variables import Variable, Variables
 
 
@@ -122,11 +123,16 @@ def product(variables: Variables, call: Call) -> Variables:
 def total(variables: Variables, call: Call) -> Variables:
     """Add variables, perhaps with weights."""
     weights = call.value("Weights", None)
-    n_inputs = len(call.inputs) + len(call.absent)
-    if weights is not None and len(weights) != n_inputs:
-        call.refuse("Weights", f"{len(weights)} for {n_inputs} variables", "Give one for each.")
-    factors = np.ones(n_inputs) if weights is None else np.asarray(weights, dtype=float)
-    return _together(variables, call, lambda values: factors[: len(values)] @ values)
+    names = [name for name in call.listed if name in call.inputs or name in call.absent]
+    given = [1.0] * len(names) if weights is None else as_list(weights)
+    if len(given) != len(names):
+        call.refuse("Weights", f"{len(given)} for {len(names)} variables", "Give one for each.")
+    for index, value in enumerate(given):
+        if isinstance(value, bool) or not isinstance(value, int | float) or not isfinite(value):
+            call.refuse(f"Weights[{index}]", f"found {value!r}", "A number is needed.")
+    of = dict(zip(names, given, strict=True))
+    factors = np.array([of[name] for name in call.inputs], dtype=float)
+    return _together(variables, call, lambda values: factors @ values)
 
 
 def conjunction(variables: Variables, call: Call) -> Variables:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from math import isfinite
 from typing import Any, NoReturn
 
 from boldglm.errors import BadDataError, nearest
@@ -23,6 +24,7 @@ class Call:
     inputs: tuple[str, ...] = ()
     absent: tuple[str, ...] = ()
     outputs: tuple[str, ...] | None = None
+    listed: tuple[str, ...] = ()  # inputs and absent ones in the order of the file
     notes: list[str] = field(default_factory=list)
 
     def refuse(self, key: str, found: str, remedy: str) -> NoReturn:
@@ -40,7 +42,7 @@ class Call:
     def number(self, key: str, default: float) -> float:
         """Return a parameter that must be a number."""
         value = self.value(key, default)
-        if isinstance(value, bool) or not isinstance(value, int | float):
+        if isinstance(value, bool) or not isinstance(value, int | float) or not isfinite(value):
             self.refuse(key, f"found {value!r}", "A number is needed.")
         return float(value)
 
@@ -135,8 +137,10 @@ def checked_call(
             call.refuse(key, "the parameter is unknown", f"Known: {', '.join(allowed)}.")
     inputs: list[str] = []
     absent: list[str] = []
+    listed: list[str] = []
     for index, one in enumerate(as_list(call.value("Input", []))):
         matched = variables.matching(str(one))
+        listed += matched or (str(one),)
         if matched:
             inputs += matched
         elif str(one) in variables.missing:
@@ -146,12 +150,22 @@ def checked_call(
         else:
             call.refuse(f"Input[{index}]", *unknown(str(one), variables))
     output = call.value("Output", None)
-    outputs = None if output is None else tuple(str(one) for one in as_list(output))
-    if outputs is not None and absent and len(outputs) == len(inputs) + len(absent) > 1:
-        listed = [str(one) for one in as_list(call.value("Input", []))]
-        outputs = tuple(out for out, one in zip(outputs, listed, strict=True) if one in inputs)
+    outputs = None if output is None else tuple(_output(one, call) for one in as_list(output))
+    if not listed and canonical != "Constant":
+        call.refuse("Input", "it is empty", "Name variables.")
+    call.listed = tuple(dict.fromkeys(listed))
+    if outputs is not None and absent and len(outputs) == len(call.listed) > 1:
+        outputs = tuple(
+            out for out, one in zip(outputs, call.listed, strict=True) if one in inputs
+        )
     call.inputs, call.absent, call.outputs = tuple(dict.fromkeys(inputs)), tuple(absent), outputs
     return call
+
+
+def _output(value: Any, call: Call) -> str:
+    if not isinstance(value, str) or not value.strip():
+        call.refuse("Output", f"found {value!r}", "A name is needed, as text.")
+    return value
 
 
 def as_list(value: Any) -> list[Any]:
