@@ -196,11 +196,16 @@ def test_signs_of_a_block_are_flipped_together(rng):
 
     found = permutation_test(y, np.ones((6, 1)), [1], 8, rng, blocks=labels)
 
+    drawn = permutation_test(y, np.ones((6, 1)), [1], 7, rng, blocks=labels)
+
     units = np.unique(labels, return_inverse=True)[1]
     flips = np.array(list(itertools.product([1, -1], repeat=3)))[:, units]
     expected = [max(statistic(flip * voxel, np.ones((6, 1)), [1]) for voxel in y.T)
                 for flip in flips]  # fmt: skip
     np.testing.assert_allclose(np.sort(found.maxima), np.sort(expected), rtol=1e-9)
+    distances = np.abs(drawn.maxima[:, np.newaxis] - expected).min(axis=1)
+    np.testing.assert_allclose(distances, 0, atol=1e-9)
+    assert (found.is_exact, drawn.is_exact) == (True, False)
 
 
 def test_a_voxel_without_residuals_is_not_tested_and_changes_nothing(rng):
@@ -214,6 +219,53 @@ def test_a_voxel_without_residuals_is_not_tested_and_changes_nothing(rng):
     np.testing.assert_allclose(found.p_max[2:4], 1, rtol=0)
     kept = [0, 1, 4, 5, 6, 7]
     np.testing.assert_allclose(found.p_max[kept], plain.p_max, rtol=1e-12)
+
+
+def test_a_voxel_that_is_not_tested_is_no_maximum_where_all_others_are_negative(rng):
+    y = np.column_stack([np.full(6, 2.0), rng.normal(size=6) - 0.5])
+
+    found = permutation_test(y, np.ones((6, 1)), [1], 64, rng)
+    alone = permutation_test(y[:, 1:], np.ones((6, 1)), [1], 64, rng)
+
+    assert found.maxima[1:].min() < 0
+    np.testing.assert_allclose(found.maxima[1:], alone.maxima[1:], rtol=1e-12)
+    np.testing.assert_allclose(found.p_max[0], 1, rtol=0)
+
+
+def test_nothing_to_test_gives_nothing(rng):
+    found = permutation_test(np.ones((4, 3)), np.ones((4, 1)), [1], 16, rng)
+
+    np.testing.assert_allclose(found.maxima, 0, atol=0)
+    np.testing.assert_allclose(found.p_max, 1, rtol=0)
+
+
+@pytest.mark.parametrize("n_inputs", [2, 4])
+def test_few_inputs_and_many_voxels_have_maxima_without_rounding(n_inputs, rng):
+    y = rng.normal(size=(n_inputs, 30_000))
+    ones, flips = (
+        np.ones((n_inputs, 1)),
+        np.array(list(itertools.product([1, -1], repeat=n_inputs))),
+    )
+
+    found = permutation_test(y, ones, [1], 2**n_inputs, rng)
+
+    means = flips @ y / n_inputs
+    left = flips[:, :, np.newaxis] * y - means[:, np.newaxis]
+    variances = (left**2).sum(axis=1) / (n_inputs - 1) / n_inputs
+    expected = (means / np.sqrt(variances)).max(axis=1)
+    assert expected.max() > 30
+    np.testing.assert_allclose(np.sort(found.maxima), np.sort(expected), rtol=1e-6)
+
+
+def test_signs_can_be_flipped_where_a_slope_is_tested(rng):
+    design = np.column_stack([np.ones(6), rng.normal(size=6)])
+    y = rng.normal(size=(6, 4)) + 2
+    flips = np.array(list(itertools.product([1, -1], repeat=6)))
+
+    found = permutation_test(y, design, [0, 1], 64, rng, scheme="sign flips")
+
+    expected = [freedman_lane(voxel, design, [0, 1], flips) for voxel in y.T]
+    np.testing.assert_allclose(np.sort(found.maxima), np.sort(np.max(expected, axis=0)), rtol=1e-9)
 
 
 def test_the_unit_of_the_effects_and_the_order_of_voxels_do_not_matter(rng):

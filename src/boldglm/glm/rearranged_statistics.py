@@ -167,6 +167,9 @@ class RearrangedStatistics:
                 maps[:, start : start + width] = r
             if self.two_sided:
                 np.abs(r, out=r)
+            hidden = self.residuals.silent[start : start + width]
+            if hidden.any():
+                r[:, hidden] = -np.inf
             places = r.argmax(axis=1)
             here = r[each, places]
             better = here > best
