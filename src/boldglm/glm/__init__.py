@@ -4,6 +4,7 @@ Arrays are (time, voxel) everywhere: BOLD is (n_scans, n_voxels), a design is (n
 n_regressors), estimates are (n_regressors, n_voxels). Times are seconds, float64 throughout.
 """
 
+from boldglm.glm.cluster_table import ClusterPeak, tabulate_clusters
 from boldglm.glm.clusters import find_clusters
 from boldglm.glm.collinearity import Collinearity, collinearity
 from boldglm.glm.combine import combine_fixed_effects, one_sample_t
@@ -47,6 +48,7 @@ from boldglm.glm.whiteness import whiteness
 __all__ = [
     "HRF_MODELS",
     "NOISE_MODELS",
+    "ClusterPeak",
     "Collinearity",
     "Confounds",
     "Contrast",
@@ -92,6 +94,7 @@ __all__ = [
     "prepare_confounds",
     "resolve_name",
     "spm_hrf",
+    "tabulate_clusters",
     "textbook_hrf",
     "time_derivative",
     "whiteness",

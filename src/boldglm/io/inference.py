@@ -9,7 +9,7 @@ import numpy as np
 from scipy import stats
 
 from boldglm.glm import Contrast, SecondLevelFit
-from boldglm.glm.clusters import find_clusters
+from boldglm.glm.cluster_table import tabulate_clusters
 from boldglm.glm.multiple_comparisons import benjamini_hochberg
 from boldglm.glm.neighbors import (
     Neighbors,
@@ -17,28 +17,13 @@ from boldglm.glm.neighbors import (
     join_neighbors,
     mesh_neighbors,
 )
-from boldglm.glm.peaks import cluster_peaks
 from boldglm.glm.permutation import PermutationTest, permutation_test
-from boldglm.io.derivatives import camel_case, write_json
-from boldglm.io.files import write_bytes
+from boldglm.io.cluster_tables import write_cluster_table
+from boldglm.io.derivatives import camel_case
 from boldglm.io.geometry import Geometry, GridPart
 from boldglm.io.results import ContrastMaps
 
 SEED = 20261
-PEAKS_APART = 8.0  # mm
-MOST_PEAKS = 3  # of one cluster, beside its highest
-COLUMNS = {
-    "cluster_id": ("Number of the cluster, largest first; a letter marks its further peaks", ""),
-    "x": ("Coordinate of the peak in the space of the image", "mm"),
-    "y": ("Coordinate of the peak in the space of the image", "mm"),
-    "z": ("Coordinate of the peak in the space of the image", "mm"),
-    "peak_t": ("t at the peak", ""),
-    "size": ("Voxels or vertices of the cluster", ""),
-    "volume": ("Volume of the cluster; n/a on surfaces", "mm^3"),
-    "p_fwe": ("Family-wise error of the peak by permutation; n/a without permutations", ""),
-    "p_fwe_extent": ("Family-wise error of the cluster's extent by permutation", ""),
-    "p_fwe_mass": ("Family-wise error of the cluster's mass by permutation", ""),
-}
 
 
 @dataclass(frozen=True)
@@ -215,46 +200,16 @@ def _write_table(
     folder: Path,
 ) -> Path:
     """Write one row for each peak of each cluster, largest clusters first."""
-    lines = ["\t".join(COLUMNS)]
-    labels, extent, _ = find_clusters(tested.statistic, threshold, neighbors)
-    peaks = cluster_peaks(
-        tested.statistic, labels, neighbors, where.coordinates, min_distance=PEAKS_APART
+    peaks = tabulate_clusters(
+        tested.statistic, threshold, neighbors, where.coordinates, volumes=where.voxel_volume
     )
-    for number, cluster in enumerate(np.argsort(-extent, kind="stable"), start=1):
-        members = np.flatnonzero(labels == cluster)
-        own = peaks[labels[peaks] == cluster][: 1 + MOST_PEAKS].tolist()
-        for letter, peak in zip("_abcdefgh", own, strict=False):
-            name = f"{number}" + ("" if letter == "_" else letter)
-            values = [name, *(_number(one) for one in where.coordinates[peak])]
-            values.append(_number(tested.statistic[peak]))
-            if letter == "_":
-                values += [str(members.size), _number(where.voxel_volume[members].sum())]
-            else:
-                values += ["n/a", "n/a"]
-            values += [
-                _number(rows[label][peak]) if label in rows else "n/a"
-                for label in ("pFWE", "pFWEextent", "pFWEmass")
-            ]
-            lines.append("\t".join(values))
-    path = folder / f"contrast-{camel_case(tested.name)}_desc-clusters_table.tsv"
-    write_bytes(path, ("\n".join(lines) + "\n").encode())
-    described: dict[str, Any] = {
-        name: {"Description": text, **({"Units": unit} if unit else {})}
-        for name, (text, unit) in COLUMNS.items()
-    }
-    write_json(
-        path.with_suffix(".json"),
-        {
-            "Description": f"Clusters of voxels with t above {threshold:.4g} (one-sided p < "
-            f"{wanted.cluster_p:g}): {tested.name}",
-            **described,
-        },
+    return write_cluster_table(
+        folder / f"contrast-{camel_case(tested.name)}_desc-clusters_table.tsv",
+        peaks,
+        rows,
+        f"Clusters of voxels with t of at least {threshold:.4g} (one-sided p < "
+        f"{wanted.cluster_p:g}): {tested.name}",
     )
-    return path
-
-
-def _number(value: float) -> str:
-    return f"{value:.6g}" if np.isfinite(value) else "n/a"
 
 
 def inference_of(own: Mapping[str, Any], asked: Mapping[str, Any]) -> Inference:
