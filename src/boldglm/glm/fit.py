@@ -23,6 +23,7 @@ from boldglm.glm.contrasts import (
 from boldglm.glm.design import Design
 from boldglm.glm.kernels import FloatArray
 from boldglm.glm.linear_model import LinearModel, Series, linear_model
+from boldglm.glm.memory import keep_freed_memory
 from boldglm.glm.moments import NoiseEstimates
 from boldglm.glm.noise_models import noise_model
 
@@ -261,6 +262,7 @@ def fit(
     >>> found.dof, found.rank, found.sigma2.round(6).tolist()
     (2, 2, [0.0, 0.15])
     """
+    keep_freed_memory()
     model_of_noise = noise_model(noise)
     names, columns = _checked_design(design)
     signals = _checked_bold(bold, len(columns), block_size)

@@ -9,6 +9,7 @@ import numpy as np
 from boldglm.glm import Contrast, Fit, NotEstimableError
 from boldglm.glm.contrasts import check_estimable, format_weights
 from boldglm.glm.contrasts import contrast_weights as named_weights
+from boldglm.glm.memory import keep_freed_memory
 from boldglm.io.derivatives import camel_case
 from boldglm.io.designs import contrast_weights
 from boldglm.io.geometry import Geometry
@@ -56,6 +57,7 @@ def estimate_contrasts(
     ValueError
         If an expression names what the design does not have.
     """
+    keep_freed_memory()
     geometry = read_geometry(mask_file)
     possible: list[tuple[str, np.ndarray]] = []
     passed = {

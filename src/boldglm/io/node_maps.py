@@ -9,6 +9,7 @@ import numpy as np
 
 from boldglm.errors import BadDataError
 from boldglm.glm import NotEstimableError, SecondLevelFit, fit_second_level
+from boldglm.glm.memory import keep_freed_memory
 from boldglm.io.contrast_maps import dofs_of, write_contrast
 from boldglm.io.geometry import Geometry
 from boldglm.io.images import read_geometry
@@ -161,6 +162,7 @@ def fit_node(results: Sequence[NodeResult], wanted: NodeFits, folder: Path) -> N
         If the results lie on different grids, share no voxel, or a dataset node can test
         nothing at all.
     """
+    keep_freed_memory()
     shared = _shared_mask([one.mask for one in results], wanted.labels, wanted.coverage, folder)
     notes = [*wanted.notes, *shared.notes]
     done: list[ContrastMaps] = []
