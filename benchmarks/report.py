@@ -257,7 +257,7 @@ def group(result: Result) -> str:
             seconds(row["ours"]["seconds"]),
             seconds(row["nilearn"]["seconds"]) if "nilearn" in row else "",
             times(row["ratio"]) if "ratio" in row else "",
-            goal(GOAL_OF_PERMUTATIONS) if "ratio" in row else "",
+            goal(GOAL_OF_PERMUTATIONS) if "quantiles" in row else "",
             f"{row['ours']['peak_gb']:.2f}",
         ]
         for row in result["rows"]

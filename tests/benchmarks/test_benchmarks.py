@@ -58,11 +58,14 @@ def test_least_squares_of_an_array_are_those_of_nilearn(results):
 
 
 def test_permutations_of_nilearn_have_nearly_our_largest_t(results):
-    permutations, constant, columns = result(results, "group")["rows"]
+    permutations, clusters, tfce, constant, columns = result(results, "group")["rows"]
 
     ours, theirs = permutations["quantiles"]
     assert abs(ours - theirs) < 0.3 * theirs
     assert permutations["ratio"]["median"] > 0
+    for maps in (clusters, tfce):
+        np.testing.assert_allclose(*maps["largest"], rtol=1e-6)
+    assert tfce["job"].startswith("TFCE: 100 maps of")
     assert constant["ours"]["seconds"]["median"] > 0
     assert "3 columns" in columns["job"]
 
