@@ -1,5 +1,7 @@
 """Real runs from the command line; the numbers are those of the data's own documentation."""
 
+import json
+
 import nibabel as nib
 import numpy as np
 import pytest
@@ -127,3 +129,67 @@ def test_every_hrf_runs_on_real_data(model, real_data, tmp_path):
     values = np.asarray(nib.load(func / f"{stem}_stat-{label}_statmap.nii.gz").dataobj)
     assert code == 0
     assert np.abs(values).max() > 3
+
+
+def test_twelve_runs_go_through_three_levels_of_a_model_of_its_own(real_data, tmp_path):
+    data = real_data("haxby-slices") / "bids-25mm"
+    tools = ["trial_type.scissors", "trial_type.bottle"]
+    upper = {"Model": {"Type": "meta", "X": [1]}, "DummyContrasts": {"Test": "t"}}
+    run = {
+        "Level": "Run",
+        "Name": "run",
+        "GroupBy": ["run", "subject"],
+        "Transformations": {
+            "Transformer": "pybids-transforms-v1",
+            "Instructions": [
+                {"Name": "Factor", "Input": ["trial_type"]},
+                {"Name": "Or", "Input": ["trial_type.face", "trial_type.cat"],
+                 "Output": "animate"},
+            ],
+        },
+        "Model": {
+            "Type": "glm",
+            "X": ["animate", "trial_type.house", *tools, 1],
+            "HRF": {"Variables": ["animate", "trial_type.*"], "Model": "glover"},
+            "Options": {"HighPassFilterCutoffHz": 0.0078},
+            "Software": {"boldglm": {"NoiseModel": "ols"}},
+        },
+        "Contrasts": [
+            {"Name": "animate - house", "ConditionList": ["animate", "trial_type.house"],
+             "Weights": [1, "-1"], "Test": "t"},
+            {"Name": "tools", "ConditionList": tools, "Weights": [[1, 0], [0, 1]], "Test": "F"},
+        ],
+    }  # fmt: skip
+    content = {
+        "Name": "threeLevels",
+        "BIDSModelVersion": "1.0.0",
+        "Nodes": [
+            run,
+            {"Level": "Subject", "Name": "subject", "GroupBy": ["subject", "contrast"], **upper},
+            {"Level": "Dataset", "Name": "all", "GroupBy": ["contrast"], **upper},
+        ],
+    }
+    model, out = tmp_path / "model-three_smdl.json", tmp_path / "out"
+    model.write_text(json.dumps(content))
+
+    assert main([str(data), str(out), "participant", "-m", str(model)]) == 0
+    assert main([str(data), str(out), "group"]) == 0
+
+    name = "task-objectviewing{}_contrast-animateMinusHouse_stat-{}_statmap.nii.gz"
+    runs = out / "node-run/sub-01/func"
+    effects, variances = (
+        np.stack([
+            nib.load(path).get_fdata()
+            for path in sorted(runs.glob("sub-01_" + name.format("_run-*", statistic)))
+        ])
+        for statistic in ("effect", "variance")
+    )  # fmt: skip
+    group = nib.load(out / "node-all" / name.format("", "effect")).get_fdata()
+    inside = (variances > 0).all(axis=0) & (group != 0)
+    weights = 1 / variances[:, inside]
+    expected = (weights * effects[:, inside]).sum(axis=0) / weights.sum(axis=0)
+    assert len(effects) == 12
+    assert inside.sum() > 50
+    np.testing.assert_allclose(group[inside], expected, rtol=1e-4, atol=1e-6)
+    assert len(list(runs.glob("*contrast-tools_stat-F_statmap.nii.gz"))) == 12
+    assert not list((out / "node-subject").rglob("*contrast-tools*"))

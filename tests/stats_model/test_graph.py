@@ -1,0 +1,236 @@
+"""Results laid out over the nodes above the run."""
+
+import copy
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from boldglm.errors import BadDataError
+from boldglm.stats_model.graph import Item, check_run_groups, plan_node
+from boldglm.stats_model.reading import parse_stats_model
+
+RUN = {
+    "Level": "Run",
+    "Name": "run",
+    "GroupBy": ["run", "subject"],
+    "Model": {"Type": "glm", "X": ["go", "stop", 1]},
+    "DummyContrasts": {"Test": "t"},
+}
+SUBJECT = {
+    "Level": "Subject",
+    "Name": "subject",
+    "GroupBy": ["subject", "contrast"],
+    "Model": {"Type": "meta", "X": [1]},
+    "DummyContrasts": {"Test": "t"},
+}
+GROUP = {
+    "Level": "Dataset",
+    "Name": "group",
+    "GroupBy": ["contrast"],
+    "Model": {"Type": "glm", "X": [1]},
+    "DummyContrasts": {"Test": "t"},
+}
+PEOPLE = {
+    "01": {"sex": "f", "age": "20"},
+    "02": {"sex": "m", "age": "30"},
+    "03": {"sex": "f", "age": "n/a"},
+    "04": {"sex": "m", "age": "40"},
+}
+
+
+def model_of(*nodes, edges=None):
+    content = {"Name": "m", "BIDSModelVersion": "1.0.0", "Nodes": [copy.deepcopy(RUN), *nodes]}
+    if edges:
+        content["Edges"] = edges
+    return parse_stats_model(content)
+
+
+def run_items(contrasts=("go", "stop"), runs=("1", "2")):
+    return [
+        Item(
+            "run",
+            f"{subject}-{run}",
+            f"sub-{subject}_run-{run}",
+            contrast,
+            {"sub": subject, "task": "x", "run": run},
+            metadata,
+        )
+        for subject, metadata in PEOPLE.items()
+        for run in runs
+        for contrast in contrasts
+    ]
+
+
+def planned(model, items):
+    """Plan all nodes above the run; return the plans by name of the node."""
+    items, found = list(items), {}
+    for node in model.above_run():
+        found[node.name] = plan_node(model, node, items)
+        for number, plan in enumerate(found[node.name]):
+            items += plan.results(f"{node.name}-{number}", str(plan.entities))
+    return found
+
+
+def test_runs_are_combined_within_subjects_and_subjects_tested_contrast_by_contrast():
+    plans = planned(model_of(SUBJECT, GROUP), run_items())
+    assert [plan.entities for plan in plans["subject"]] == [
+        {"sub": subject, "task": "x"} for subject in PEOPLE
+    ]
+    first = plans["subject"][0]
+    assert [[spec.name for spec in fit.contrasts] for fit in first.fits] == [["go"], ["stop"]]
+    assert first.keys == ("01-1", "01-2")
+    (group,) = plans["group"]
+    assert group.entities == {"task": "x"}
+    assert [len(fit.items) for fit in group.fits] == [4, 4]
+
+
+def test_a_covariate_gives_a_contrast_named_after_the_incoming_one():
+    group = {**GROUP, "Model": {"Type": "glm", "X": [1, "age"]}}
+    (plan,) = planned(model_of(SUBJECT, group), run_items())["group"]
+    assert [spec.name for spec in plan.fits[0].contrasts] == ["go", "go_age"]
+    np.testing.assert_allclose(plan.fits[0].design.matrix, [[1, 20], [1, 30], [1, 40]])
+    assert any("03" in note and "no age" in note for note in plan.notes)
+
+
+def test_text_gets_an_indicator_for_each_level_but_the_first_beside_a_constant():
+    group = {**GROUP, "Model": {"Type": "glm", "X": [1, "sex"]}}
+    (plan,) = planned(model_of(SUBJECT, group), run_items())["group"]
+    assert plan.fits[0].design.names == ("intercept", "sex.m")
+    np.testing.assert_allclose(plan.fits[0].design.matrix[:, 1], [0, 1, 0, 1])
+
+
+def test_a_formula_makes_interactions():
+    group = {**GROUP, "Model": {"Type": "glm", "X": ["sex", "age"], "Formula": "0 + sex:age"}}
+    (plan,) = planned(model_of(SUBJECT, group), run_items())["group"]
+    assert plan.fits[0].design.names == ("sex.f:age", "sex.m:age")
+    np.testing.assert_allclose(plan.fits[0].design.matrix, [[20, 0], [0, 30], [0, 40]])
+
+
+def test_groups_by_a_column_of_participants_are_places_of_their_own():
+    group = {**GROUP, "GroupBy": ["contrast", "sex"]}
+    plans = planned(model_of(SUBJECT, group), run_items())["group"]
+    assert [plan.entities for plan in plans] == [
+        {"task": "x", "sex": "f"},
+        {"task": "x", "sex": "m"},
+    ]
+    assert [len(plan.fits[0].items) for plan in plans] == [2, 2]
+
+
+def test_contrasts_grouped_together_are_columns_of_one_design():
+    group = {
+        **GROUP,
+        "GroupBy": [],
+        "Model": {"Type": "glm", "X": ["go", "stop"]},
+        "Contrasts": [
+            {
+                "Name": "any",
+                "ConditionList": ["go", "stop"],
+                "Weights": [[1, 0], [0, 1]],
+                "Test": "F",
+            }
+        ],
+    }
+    del group["DummyContrasts"]
+    (plan,) = planned(model_of(SUBJECT, group), run_items())["group"]
+    assert plan.fits[0].design.matrix.shape == (8, 2)
+    np.testing.assert_allclose(plan.fits[0].design.matrix.sum(axis=1), 1)
+    assert plan.results("key", "label") == ()  # F ends here
+
+
+def test_a_filter_lets_some_contrasts_through():
+    edges = [
+        {"Source": "run", "Destination": "subject"},
+        {"Source": "subject", "Destination": "group", "Filter": {"contrast": ["stop"]}},
+    ]
+    (plan,) = planned(model_of(SUBJECT, GROUP, edges=edges), run_items())["group"]
+    assert [spec.name for fit in plan.fits for spec in fit.contrasts] == ["stop"]
+
+
+def test_a_filter_is_a_conjunction():
+    edges = [
+        {"Source": "run", "Destination": "subject"},
+        {
+            "Source": "subject",
+            "Destination": "group",
+            "Filter": {"contrast": ["stop"], "sex": ["f"]},
+        },
+    ]
+    (plan,) = planned(model_of(SUBJECT, GROUP, edges=edges), run_items())["group"]
+    assert [item.label for item in plan.fits[0].items] == [
+        str({"sub": subject, "task": "x"}) for subject in ("01", "03")
+    ]
+
+
+def test_a_node_with_two_parents_receives_from_both():
+    other = {**SUBJECT, "Name": "minus", "DummyContrasts": None, "Contrasts": [
+        {"Name": "minus", "ConditionList": [1], "Weights": [-1], "Test": "t"}]}  # fmt: skip
+    edges = [
+        {"Source": "run", "Destination": "subject"},
+        {"Source": "run", "Destination": "minus"},
+        {"Source": "subject", "Destination": "group"},
+        {"Source": "minus", "Destination": "group"},
+    ]
+    (plan,) = planned(model_of(SUBJECT, other, GROUP, edges=edges), run_items())["group"]
+    names = [spec.name for fit in plan.fits for spec in fit.contrasts]
+    assert names == ["go", "stop", "go_minus", "stop_minus"]
+
+
+def test_sessions_of_one_run_each_need_no_run_entity():
+    items = [
+        Item("run", f"{k}", f"ses-{k}", "go", {"sub": "01", "ses": str(k), "task": "x"})
+        for k in (1, 2)
+    ]
+    (plan,) = planned(model_of({**SUBJECT, "GroupBy": ["run", "subject", "contrast"]}), items)[
+        "subject"
+    ]
+    assert plan.entities == {"sub": "01", "task": "x"}
+
+
+def test_two_geometries_are_never_mixed():
+    items = [
+        Item("run", space, space, "go", {"sub": "01", "task": "x", "space": space})
+        for space in ("MNI", "T1w")
+    ]
+    plans = planned(model_of(SUBJECT), items)["subject"]
+    assert [plan.entities["space"] for plan in plans] == ["MNI", "T1w"]
+
+
+def test_a_missing_conditions_contrast_is_left_out_where_nobody_has_it():
+    group = {
+        **GROUP,
+        "GroupBy": [],
+        "Model": {"Type": "glm", "X": ["go", "stop"]},
+        "DummyContrasts": {"Contrasts": ["go", "gone"], "Test": "t"},
+    }
+    with pytest.raises(BadDataError, match=r"'gone', which is not in X\. Did you mean"):
+        planned(model_of(SUBJECT, group), run_items())
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"GroupBy": ["contrast", "handedness"]}, "no input has 'handedness'"),
+        ({"Model": {"Type": "glm", "X": [1, "agee"]}}, "Did you mean 'age'"),
+        ({"Model": {"Type": "glm", "X": ["sex"], "Formula": "log(sex)"}}, "no formula"),
+    ],
+)
+def test_what_nobody_has_is_refused_by_name(change, words):
+    with pytest.raises(BadDataError, match=words):
+        planned(model_of(SUBJECT, {**GROUP, **change}), run_items())
+
+
+def test_a_filter_for_a_contrast_that_is_not_there_is_refused():
+    edges = [
+        {"Source": "run", "Destination": "subject"},
+        {"Source": "subject", "Destination": "group", "Filter": {"contrast": ["stopp"]}},
+    ]
+    with pytest.raises(BadDataError, match=r"'stopp', which 'subject' does not have\. Did"):
+        planned(model_of(SUBJECT, GROUP, edges=edges), run_items())
+
+
+def test_a_run_node_cannot_group_by_what_no_run_has():
+    node = model_of().root
+    check_run_groups(node, [{"age": "20"}])
+    with pytest.raises(BadDataError, match=r"no run has 'subjct'\. Did you mean 'subject'"):
+        check_run_groups(replace(node, group_by=("run", "subjct")), [{}])

@@ -32,7 +32,8 @@ NODE_KEYS = (
 MODEL_KEYS = ("Type", "X", "Formula", "HRF", "Options", "Software", "Description")
 UNUSED_MODEL_KEYS = ("VarianceComponents", "ErrorDistribution")
 OPTION_KEYS = ("HighPassFilterCutoffHz", "LowPassFilterCutoffHz", "Description")
-UNSUPPORTED_OPTIONS = ("ReplaceVariables", "Mask", "Aggregate")
+UNSUPPORTED_OPTIONS = ("ReplaceVariables", "Aggregate")
+BRAIN_MASK = {"desc": "brain", "suffix": "mask"}  # what Options.Mask may ask for
 CONTRAST_KEYS = ("Name", "ConditionList", "Weights", "Test", "Description")
 DEFAULT_GROUPS = {
     "run": ("run", "session", "subject"),
@@ -196,7 +197,8 @@ class _Reader(Walker):
         for key in UNSUPPORTED_OPTIONS:
             if options.get(key) not in (None, "none", {}, []):
                 self.refuse(f"{path}.Options.{key}", "not supported", _OPTION_REMEDIES[key])
-        self.check_keys(options, (*OPTION_KEYS, *UNSUPPORTED_OPTIONS), f"{path}.Options")
+        self.check_keys(options, (*OPTION_KEYS, "Mask", *UNSUPPORTED_OPTIONS), f"{path}.Options")
+        self.mask(options.get("Mask"), f"{path}.Options.Mask")
         for key in ("HighPassFilterCutoffHz", "LowPassFilterCutoffHz"):
             value = options.get(key)
             number = isinstance(value, int | float) and not isinstance(value, bool)
@@ -205,6 +207,17 @@ class _Reader(Walker):
             if value is not None and level != "run":
                 self.refuse(f"{path}.Options.{key}", f"at level {level}", "Only a run has time.")
         return options
+
+    def mask(self, content: Any, path: str) -> None:
+        """Accept the brain mask, which is what a run is fitted in; refuse any other."""
+        for key, value in self.object(content or {}, path).items():
+            if self.list(value, f"{path}.{key}") != [BRAIN_MASK.get(key)]:
+                self.refuse(
+                    f"{path}.{key}",
+                    f"found {shown(value)}",
+                    "Runs are fitted in their brain mask (desc brain, suffix mask); give another "
+                    "with --mask.",
+                )
 
     def terms(self, model: dict[str, Any], path: str) -> tuple[Term, ...]:
         if "X" not in model:
@@ -347,6 +360,5 @@ class _Reader(Walker):
 
 _OPTION_REMEDIES = {
     "ReplaceVariables": "Write the variables in X.",
-    "Mask": "Give a mask on the command line with --mask.",
     "Aggregate": "boldglm fits every voxel; average afterwards.",
 }
