@@ -65,7 +65,7 @@ def test_permutations_of_nilearn_have_nearly_our_largest_t(results):
     assert permutations["ratio"]["median"] > 0
     for maps in (clusters, tfce):
         np.testing.assert_allclose(*maps["largest"], rtol=1e-6)
-    assert tfce["job"].startswith("TFCE: 100 maps of")
+    assert tfce["job"].startswith("TFCE: 100 sign flips")
     assert constant["ours"]["seconds"]["median"] > 0
     assert "3 columns" in columns["job"]
 
