@@ -72,3 +72,17 @@ def test_a_damaged_fit_is_made_again(dataset, tmp_path):
         path.write_text("{")
     assert call(dataset, out, "--contrast", "cue - target") == 0
     assert values(out, "cueMinusTarget", "t").any()
+
+
+def test_maps_of_a_contrast_that_left_the_model_are_removed(dataset, tmp_path):
+    out = tmp_path / "out"
+    assert call(dataset, out, "--contrast", "cue", "--contrast", "target") == 0
+    assert (out / FUNC.format("target", "t")).is_file()
+    assert list((out / "sub-01/figures").glob("*ontrastTarget*"))
+
+    assert call(dataset, out, "--contrast", "cue") == 0
+
+    left = [path.name for path in out.rglob("*arget_*") if "contrast-target" in path.name]
+    assert left == []
+    assert not list((out / "sub-01/figures").glob("*ontrastTarget*"))
+    assert (out / FUNC.format("cue", "t")).is_file()

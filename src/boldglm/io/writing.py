@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from boldglm._version import __version__
-from boldglm.errors import CannotWriteError
+from boldglm.errors import CannotWriteError, MissingInputError
 from boldglm.io.derivatives import (
     RUN_MAPS,
     SERIES,
@@ -76,6 +76,7 @@ def write_derivatives(output_dir: Path, files: NodeFiles, details: NodeDetails) 
 def _write(output_dir: Path, place: Place, files: NodeFiles, details: NodeDetails) -> Path:
     result = files.result
     record = place.record()
+    before = _files_before(record, output_dir)
     record.unlink(missing_ok=True)  # until the new one is complete, there is none
     mask = _copy(result.mask, place.image("desc-brain_mask", image_ending(result.mask)))
     size = {"MaskSize": dict(result.mask_size)}
@@ -112,7 +113,17 @@ def _write(output_dir: Path, place: Place, files: NodeFiles, details: NodeDetail
         files=tuple(written + pictures),
         model=details.model,
     ).write(record, output_dir)
+    for path in before - {*written, *pictures}:
+        path.unlink(missing_ok=True)  # of a contrast that the model has no more
     return record
+
+
+def _files_before(record: Path, output_dir: Path) -> set[Path]:
+    """Files that the record in the same place lists, if there is one."""
+    try:
+        return set(Record.read(record, output_dir).files)
+    except (MissingInputError, ValueError, KeyError):
+        return set()  # none, or one that was interrupted
 
 
 def _copy(source: Path, target: Path) -> Path:
