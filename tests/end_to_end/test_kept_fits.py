@@ -86,3 +86,9 @@ def test_maps_of_a_contrast_that_left_the_model_are_removed(dataset, tmp_path):
     assert left == []
     assert not list((out / "sub-01/figures").glob("*ontrastTarget*"))
     assert (out / FUNC.format("cue", "t")).is_file()
+
+
+def test_series_are_not_kept_twice(dataset, tmp_path):
+    out = tmp_path / "out"
+    assert call(dataset, out, "--maps", "residuals", "--run-label", "1") == 0
+    assert not (out / ".boldglm-work").exists()

@@ -54,8 +54,9 @@ def keep_fit(folder: Path, key: str, outputs: Mapping[str, Any]) -> None:
     made = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
     try:
         names: dict[str, str] = {}
-        for source in _files_of(outputs):
-            name = Path(source).name
+        for number, source in enumerate(_files_of(outputs)):
+            # names that no search for maps finds; the ending says the format
+            name = f"kept{number}.{Path(source).name.partition('.')[2]}"
             names[source] = name
             if source == outputs["fit_file"]:
                 with np.load(source) as arrays:

@@ -14,7 +14,7 @@ from boldglm.glm.confound_names import confound_kind
 from boldglm.glm.confounds import describe_scans
 from boldglm.interfaces import WriteReport
 from boldglm.io.confounds import check_denoising
-from boldglm.io.derivatives import Place, model_file_name
+from boldglm.io.derivatives import SERIES, Place, model_file_name
 from boldglm.io.model import Model
 from boldglm.io.results import is_finished
 from boldglm.io.runs import RunInputs
@@ -273,10 +273,10 @@ def _run_record(
 
 
 def _keep(run: RunPlan, output: NodeOutput, context: AppContext) -> tuple[Path, str] | None:
-    """Say where the fit of a run is kept, and what it depends on."""
-    if context.keep_folder is None:
+    """Say where the fit of a run is kept, and what it depends on; with series, it is not."""
+    if context.keep_folder is None or context.single_trials or set(SERIES) & set(context.maps):
         return None
-    key = "-".join([run.fit_key, *sorted(context.maps), *filter(None, [context.single_trials])])
+    key = "-".join([run.fit_key, *sorted(context.maps)])
     return context.keep_folder / output.record.stem, key + context.stamp
 
 
