@@ -52,7 +52,7 @@ def run_contrasts(
         names = [CONSTANT if name in ("1", INTERCEPT) else name for name in spec.columns]
         for name in names:
             if name not in columns:
-                shown = ", ".join(task_columns)
+                shown = ", ".join(task_columns) or "none"
                 raise BadDataError(
                     f"At {path}: {spec.name!r} names {name!r}, which is not in X. There are "
                     f"{shown}.{nearest(name, columns)}"
