@@ -146,3 +146,33 @@ def test_p_and_z_together_are_p_and_z(t, dof):
 
     np.testing.assert_allclose(p, t_to_p(t, dof), rtol=1e-12)
     np.testing.assert_array_equal(z, t_to_z(t, dof))
+
+
+@pytest.mark.parametrize(("fewest", "most"), [(170, 170), (100, 170), (20, 1e6), (4, 400)])
+def test_many_values_together_are_what_each_is_alone(fewest, most):
+    rng = np.random.default_rng(3)
+    t = np.concatenate([rng.normal(size=9000) * 3, [0.0, 40.0, -1e5, np.inf]])
+    dof = rng.uniform(fewest, most, t.size)
+
+    p, z = t_to_p_and_z(t, dof)
+
+    # both are computed from integrals with errors near 1e-13, or through a polynomial
+    np.testing.assert_allclose(p, t_to_p(t, dof), rtol=1e-11)
+    alone = [t_to_z(t[k : k + 1000], dof[k : k + 1000]) for k in range(0, t.size, 1000)]
+    np.testing.assert_allclose(z, np.concatenate(alone), rtol=1e-10, atol=1e-13)
+    np.testing.assert_array_equal(t_to_z(-t, dof), -z)
+
+
+def test_z_of_many_values_rises_with_t_across_the_end_of_the_polynomial():
+    t = np.linspace(6, 16, 20001)
+
+    assert (np.diff(t_to_z(t, 40.0)) > 0).all()
+
+
+@pytest.mark.parametrize(("t", "dof", "p", "z"), T_REFERENCE)
+def test_many_values_agree_with_sixty_digit_arithmetic(t, dof, p, z):
+    many_p, many_z = t_to_p_and_z(np.full(6000, t), dof)
+
+    np.testing.assert_allclose(many_z, z, rtol=1e-12)
+    if p is not None:
+        np.testing.assert_allclose(many_p, p, rtol=1e-12)

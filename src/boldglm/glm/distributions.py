@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike
 from scipy import special
 
 from boldglm.glm.kernels import FloatArray
+from boldglm.glm.student_tail import FEWEST_DOF, LARGEST_W, TailPolynomial
 
 # Below this p the logarithm is used; float64 ends at 1e-308.
 SMALLEST_P = 1e-200
@@ -20,6 +21,9 @@ SMALLEST_P = 1e-200
 AS_GOOD_AS_INFINITE = 1e13
 
 MAX_TERMS = 500
+
+# From so many values on, z of most of them comes from a polynomial made for them.
+MANY_VALUES = 5000
 
 
 def t_to_p(t: ArrayLike, dof: ArrayLike) -> FloatArray:
@@ -69,8 +73,8 @@ def t_to_p_and_z(t: ArrayLike, dof: ArrayLike) -> tuple[FloatArray, FloatArray]:
     ([0.9633, 0.5, 0.0367], [-1.7904, 0.0, 1.7904])
     """
     values, dofs = _float(t, dof)
-    tail = t_to_p(np.abs(values), dofs)
-    return np.where(values < 0, 1.0 - tail, tail), _z_of_tail(tail, values, dofs)
+    tail, z = _tail_and_z(np.abs(values), dofs)
+    return np.where(values < 0, 1.0 - tail, tail), np.copysign(z, values)
 
 
 def t_to_z(t: ArrayLike, dof: ArrayLike) -> FloatArray:
@@ -104,12 +108,36 @@ def t_to_z(t: ArrayLike, dof: ArrayLike) -> FloatArray:
     [-1.7904, 0.0, 1.7904, 42.8854]
     """
     values, dofs = _float(t, dof)
-    return _z_of_tail(t_to_p(np.abs(values), dofs), values, dofs)
+    return np.copysign(_tail_and_z(np.abs(values), dofs)[1], values)
 
 
-def _z_of_tail(p: FloatArray, values: FloatArray, dofs: FloatArray) -> FloatArray:
-    """Return z of t values whose sizes have the upper tails p."""
-    size = np.abs(values)
+def _tail_and_z(size: FloatArray, dofs: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Return the upper tails of sizes of t, and their z."""
+    if size.size < MANY_VALUES:
+        tail = t_to_p(size, dofs)
+        return tail, _z_of_tail(tail, size, dofs)
+    with np.errstate(over="ignore", invalid="ignore"):  # what overflows is not `smooth`
+        w = np.sqrt(dofs * np.log1p(size * size / dofs))
+        smooth = (dofs >= FEWEST_DOF) & (w <= LARGEST_W)
+    if smooth.all():
+        z = _smooth_z(w.ravel(), dofs.ravel()).reshape(w.shape)
+        return np.asarray(special.ndtr(-z)), z
+    tail, z = np.empty_like(w), np.empty_like(w)
+    if smooth.any():
+        z[smooth] = _smooth_z(w[smooth], dofs[smooth])
+        tail[smooth] = special.ndtr(-z[smooth])
+    rest = ~smooth
+    tail[rest] = t_to_p(size[rest], dofs[rest])
+    z[rest] = _z_of_tail(tail[rest], size[rest], dofs[rest])
+    return tail, z
+
+
+def _smooth_z(w: FloatArray, dofs: FloatArray) -> FloatArray:
+    return TailPolynomial(float(dofs.min()), float(dofs.max()))(w, dofs)
+
+
+def _z_of_tail(p: FloatArray, size: FloatArray, dofs: FloatArray) -> FloatArray:
+    """Return z of sizes of t that have the upper tails p."""
     z = np.asarray(-special.ndtri(p))
     normal = dofs > AS_GOOD_AS_INFINITE
     far = (p < SMALLEST_P) & ~normal & np.isfinite(size)
@@ -118,8 +146,7 @@ def _z_of_tail(p: FloatArray, values: FloatArray, dofs: FloatArray) -> FloatArra
         inside, outside = nu / (nu + square), square / (nu + square)
         log_p = _log_beta_tail(nu / 2, np.full_like(nu, 0.5), inside, outside) - np.log(2)
         z[far] = -special.ndtri_exp(log_p)
-    z = np.where(normal, size, z)
-    return np.copysign(z, values)
+    return np.where(normal, size, z)
 
 
 def f_to_p(f: ArrayLike, dof1: ArrayLike, dof2: ArrayLike) -> FloatArray:

@@ -103,10 +103,13 @@ class SecondLevelFit:
     def _patterns(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """Give each set of inputs that some voxels have, with these voxels."""
         there = np.isfinite(self.effects)
-        packed = np.packbits(there, axis=0)[:, self.tested].T
-        voxels = np.flatnonzero(self.tested)
+        complete = there.all(axis=0) & self.tested
+        if complete.any():  # mostly all of them, and found without sorting
+            yield np.arange(len(there)), np.flatnonzero(complete)
+        voxels = np.flatnonzero(self.tested & ~complete)
         if not voxels.size:
             return
+        packed = np.packbits(there[:, voxels], axis=0).T
         keys, which = np.unique(packed, axis=0, return_inverse=True)
         order = np.argsort(which.ravel(), kind="stable")
         bounds = np.cumsum(np.bincount(which.ravel(), minlength=len(keys)))[:-1]
