@@ -55,7 +55,7 @@ test: lint  ## the whole test suite
 	@$(BIN)/python -m pytest -q -m "not slow and not container"
 
 test-all: lint  ## the test suite with its slow batteries
-	@$(BIN)/python -m pytest -q -m "not container"
+	@BOLDGLM_TEST_EXAMPLES=explore $(BIN)/python -m pytest -q -m "not container"
 
 # Real runs with made-up events are part of the table where BOLDGLM_TEST_DATA, or the folder that
 # the tests look in, has them.
