@@ -3,8 +3,8 @@
 Measured: from the array to effect, variance, t, p and z of four t contrasts, once in each fresh
 process; the sides take turns. Ours starts from float32, as our reader leaves a run, and its
 conversion counts; nilearn is handed float64 ready-made. Left out: interpreter start, imports,
-reading the array, building the design. nilearn runs with its default n_jobs=1, ours without
-threads of its own; both have the same number of cores and threads of linear algebra. Peak memory
+reading the array, building the design. nilearn runs with its default n_jobs=1, ours with as many
+threads as cores; both have the same number of cores and threads of linear algebra. Peak memory
 is that of the whole process with its copy of the input.
 """
 

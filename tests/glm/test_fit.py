@@ -366,6 +366,7 @@ def test_a_fit_keeps_a_few_numbers_per_voxel_not_the_scans(noise):
             "Known: auto, ols.*mean 'auto'",
         ),
         (np.ones((6, 2)), np.ones((6, 1)), {"block_size": 0}, "block_size is 0"),
+        (np.ones((6, 2)), np.ones((6, 1)), {"n_threads": 0}, "n_threads is 0"),
     ],
 )
 def test_input_that_cannot_be_fitted_is_refused(bold, design, options, message):
@@ -378,8 +379,9 @@ def test_missing_values_are_counted_and_named():
     bold[2, 1] = bold[3, 1] = np.nan
     bold[0, 4] = np.inf
 
-    with pytest.raises(ValueError, match="not finite at 2 of 5 voxels"):
-        fit(bold, X, block_size=2)
+    for n_threads in (1, 3):
+        with pytest.raises(ValueError, match="not finite at 2 of 5 voxels"):
+            fit(bold, X, block_size=2, n_threads=n_threads)
     X[4, 1] = np.nan
     with pytest.raises(ValueError, match="not finite, in 'column_2'"):
         fit(np.ones((6, 5)), X, noise="ols")

@@ -369,7 +369,7 @@ def _add_running(parser: argparse.ArgumentParser) -> None:
         type=positive,
         default=1,
         metavar="N",
-        help="threads of the linear algebra within a run",
+        help="threads within a run: blocks of voxels, decompression",
     )
     group.add_argument(
         "--fresh", action="store_true", help="fit everything again instead of resuming"

@@ -16,10 +16,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from boldglm.glm.blocks import Block, Series, Walk, each_projected
 from boldglm.glm.kernels import FloatArray
 from boldglm.glm.lag_one import LagOne, LagOneStatistics
 from boldglm.glm.lagged_basis import neighbors
-from boldglm.glm.linear_model import Block, LinearModel, Series, projected_blocks
+from boldglm.glm.linear_model import LinearModel
 from boldglm.glm.moments import ContrastMoments, satterthwaite
 
 # Where ρ is looked for, and on how many nodes, equally spaced in atanh ρ. Drift that a
@@ -137,9 +138,7 @@ class AR1Estimates:
         return shape, slope
 
 
-def estimate_ar1(
-    bold: Series, model: LinearModel, block_size: int
-) -> tuple[LinearModel, AR1Estimates]:
+def estimate_ar1(bold: Series, model: LinearModel, walk: Walk) -> tuple[LinearModel, AR1Estimates]:
     """Estimate every voxel by generalized least squares with its own coefficient.
 
     Parameters
@@ -148,8 +147,8 @@ def estimate_ar1(
         Signals, of consecutive scans.
     model : LinearModel
         The design.
-    block_size : int
-        Voxels per block.
+    walk : Walk
+        How many voxels at a time, and by how many threads.
 
     Returns
     -------
@@ -177,7 +176,7 @@ def estimate_ar1(
 
     >>> from boldglm.glm.linear_model import linear_model
     >>> signal = np.array([[1.0, -1.2, 0.9, -1.1, 1.0, -0.8, 1.1, -1.0]]).T
-    >>> model, estimates = estimate_ar1(signal, linear_model(np.ones((8, 1))), 2048)
+    >>> model, estimates = estimate_ar1(signal, linear_model(np.ones((8, 1))), Walk())
     >>> bool(estimates.rho[0] < -0.7)
     True
     """
@@ -188,7 +187,8 @@ def estimate_ar1(
     coordinates = np.empty((model.rank, n_voxels))
     shifted = neighbors(model.basis, 1)
     search = _Search(lag, model.dof)
-    for block in projected_blocks(bold, model, block_size):
+
+    def search_block(block: Block) -> None:
         statistics = lag_one_statistics(block, lag, shifted)
         found = search.optimum(statistics)
         coordinates[:, block.voxels] = block.coordinates + block.removed + found.delta
@@ -197,6 +197,8 @@ def estimate_ar1(
         out["rho"][block.voxels] = np.where(block.silent, 0.0, found.rho)
         out["slope"][block.voxels] = np.where(block.silent, 0.0, found.slope)
         out["z_variance"][block.voxels] = found.z_variance
+
+    each_projected(bold, model, walk, search_block)
     return model, AR1Estimates(
         coordinates, **out, eigenvalues=lag.eigenvalues, ends=lag.ends, dof=model.dof
     )

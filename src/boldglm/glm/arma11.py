@@ -9,7 +9,7 @@ grid point, Q = V⁻¹, U orthonormal basis of the design (r columns), M = U'QU,
 T scans, ν = T - r.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -17,9 +17,10 @@ from numpy.typing import NDArray
 from scipy.linalg import toeplitz
 
 from boldglm.glm.autoregression import autocovariances_to_partial, partial_to_ar
+from boldglm.glm.blocks import Block, Series, Walk, each_projected
 from boldglm.glm.kernels import FloatArray
 from boldglm.glm.lagged_basis import lag_sums
-from boldglm.glm.linear_model import LinearModel, Series, projected_blocks
+from boldglm.glm.linear_model import LinearModel
 from boldglm.glm.moments import ContrastMoments
 from boldglm.glm.residual_autocovariance import expected_lag_sums
 
@@ -153,7 +154,7 @@ class _Point:
 
 
 def estimate_arma11(
-    bold: Series, model: LinearModel, block_size: int
+    bold: Series, model: LinearModel, walk: Walk
 ) -> tuple[LinearModel, ARMA11Estimates]:
     """Estimate every voxel by generalized least squares with the best point of a grid.
 
@@ -163,8 +164,8 @@ def estimate_arma11(
         Signals, of consecutive scans.
     model : LinearModel
         The design.
-    block_size : int
-        Voxels per block.
+    walk : Walk
+        How many voxels at a time, and by how many threads.
 
     Returns
     -------
@@ -191,7 +192,7 @@ def estimate_arma11(
     --------
     >>> from boldglm.glm.linear_model import linear_model
     >>> white = np.random.default_rng(0).normal(size=(120, 3))
-    >>> _, found = estimate_arma11(white, linear_model(np.ones((120, 1))), 2048)
+    >>> _, found = estimate_arma11(white, linear_model(np.ones((120, 1))), Walk())
     >>> bool((abs(found.rho * found.share) < 0.2).all())
     True
     """
@@ -204,7 +205,8 @@ def estimate_arma11(
     grid = _Grid(model.basis, max(min(START_LAGS, model.dof - 1), 1))
     coordinates, means = np.empty((model.rank, n_voxels)), np.empty(n_voxels)
     sigma2, best = np.empty(n_voxels), np.empty(n_voxels, dtype=np.intp)
-    for block in projected_blocks(bold, model, max(block_size, VOXELS_AT_ONCE)):
+
+    def fit_block(block: Block) -> None:
         residuals = block.signal - model.basis @ block.coordinates
         points, ssr = _search(residuals, grid, model.dof)
         points[block.silent], ssr[block.silent] = 0, 0.0
@@ -215,6 +217,9 @@ def estimate_arma11(
             point, some = grid.point(number), np.flatnonzero(points == number)
             delta = point.inverse @ (point.weighted.T @ residuals[:, some])
             coordinates[:, block.voxels.start + some] += delta
+
+    large = replace(walk, block_size=max(walk.block_size, VOXELS_AT_ONCE))
+    each_projected(bold, model, large, fit_block)
     used, which = np.unique(best, return_inverse=True)
     rho, share = grid.values[used].T
     return model, ARMA11Estimates(

@@ -18,10 +18,11 @@ from numpy.typing import NDArray
 
 from boldglm.glm.ar_prior import ARPrior, PartialStatistic, draw, learn_prior, polynomial
 from boldglm.glm.autoregression import partial_to_ar, precision_of
+from boldglm.glm.blocks import Series, Walk
 from boldglm.glm.kernels import FloatArray
 from boldglm.glm.kinds import Residuals, cells, gls_by_kinds, ols_residuals
 from boldglm.glm.lagged_basis import LaggedBasis, lag_sums, left_over, precision_times
-from boldglm.glm.linear_model import LinearModel, Series
+from boldglm.glm.linear_model import LinearModel
 from boldglm.glm.moments import ContrastMoments, whiteness_lags
 from boldglm.glm.residual_autocovariance import effective_voxels
 from boldglm.glm.small_sample import Pairs, corrections, spectra, stated_variances, variance_ratios
@@ -152,7 +153,7 @@ def order_for(n_scans: int, dof: int) -> int:
 
 
 def estimate_auto(
-    bold: Series, model: LinearModel, block_size: int
+    bold: Series, model: LinearModel, walk: Walk
 ) -> tuple[LinearModel, AutoEstimates]:
     """Estimate every voxel by generalized least squares with partly shared coefficients.
 
@@ -162,8 +163,8 @@ def estimate_auto(
         Signals, of consecutive scans.
     model : LinearModel
         The design.
-    block_size : int
-        Voxels per block.
+    walk : Walk
+        How many voxels at a time, and by how many threads.
 
     Returns
     -------
@@ -176,10 +177,12 @@ def estimate_auto(
     the kinds the estimate is b + M⁻¹ g with g = U'Qe, and SSR = e'Qe - g'M⁻¹g, exactly.
     """
     order = order_for(model.n_scans, model.dof)
-    found = ols_residuals(bold, model, block_size, order=max(order, 1), n_sample=SAMPLE)
+    found = ols_residuals(bold, model, walk, order=max(order, 1), n_sample=SAMPLE)
     usable = order > 0 and not found.silent.all()
     learnt = _learn(found, model, order) if usable else _white(found, model)
-    sigma2 = gls_by_kinds(bold, model, found, learnt.which, precision_of(learnt.kinds))
+    sigma2 = gls_by_kinds(
+        bold, model, found, learnt.which, precision_of(learnt.kinds), walk.n_threads
+    )
     pairs = learnt.pairs
     return model, AutoEstimates(
         found.coordinates, found.means, sigma2, learnt.which, learnt.kinds, learnt.terms,

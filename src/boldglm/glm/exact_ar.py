@@ -25,10 +25,11 @@ from boldglm.glm.autoregression import (
     precision_of,
     simulate,
 )
+from boldglm.glm.blocks import Series, Walk, each_block
 from boldglm.glm.kernels import FloatArray
 from boldglm.glm.kinds import Residuals, ols_residuals
 from boldglm.glm.lagged_basis import LaggedBasis, lag_sums
-from boldglm.glm.linear_model import LinearModel, Series, read_blocks
+from boldglm.glm.linear_model import LinearModel
 from boldglm.glm.moments import ContrastMoments, blocks_of, satterthwaite
 from boldglm.glm.residual_autocovariance import expected_lag_sums
 
@@ -202,7 +203,7 @@ def refuse_too_many(model: LinearModel, order: int) -> None:
 
 
 def estimate_exact_ar(
-    bold: Series, model: LinearModel, block_size: int, order: int
+    bold: Series, model: LinearModel, walk: Walk, order: int
 ) -> tuple[LinearModel, ExactAREstimates]:
     """Estimate every voxel by generalized least squares with its own coefficients.
 
@@ -212,8 +213,8 @@ def estimate_exact_ar(
         Signals, of consecutive scans.
     model : LinearModel
         The design.
-    block_size : int
-        Voxels per block.
+    walk : Walk
+        How many voxels at a time, and by how many threads.
     order : int
         p.
 
@@ -244,17 +245,17 @@ def estimate_exact_ar(
     --------
     >>> from boldglm.glm.linear_model import linear_model
     >>> bold = simulate(np.array([[0.5], [-0.4]]), 400, np.random.default_rng(0))
-    >>> _, found = estimate_exact_ar(bold, linear_model(np.ones(400)[:, None]), 2048, 2)
+    >>> _, found = estimate_exact_ar(bold, linear_model(np.ones(400)[:, None]), Walk(), 2)
     >>> bool(abs(found.ar[:, 0] - [0.5, -0.4]).max() < 0.1)
     True
     """
     refuse_too_many(model, order)
-    found = ols_residuals(bold, model, block_size, order=order, n_sample=1)
+    found = ols_residuals(bold, model, walk, order=order, n_sample=1)
     matched = _MomentMatch(model.basis, order)
     sums = np.where(found.silent, np.eye(order + 1)[:, :1], found.sums)
     ar = np.concatenate([matched(sums[:, some]) for some in blocks_of(found.means.size)] or [
         np.empty((order, 0))], axis=1)  # fmt: skip
-    sigma2, slopes = _gls(bold, model, found, ar)
+    sigma2, slopes = _gls(bold, model, found, ar, walk.n_threads)
     heard = ~found.silent
     z = np.arctanh(ar_to_partial(ar[:, heard] if heard.any() else np.zeros((order, 1)))).mean(
         axis=1
@@ -296,14 +297,15 @@ class _MomentMatch:
 
 
 def _gls(
-    bold: Series, model: LinearModel, found: Residuals, ar: FloatArray
+    bold: Series, model: LinearModel, found: Residuals, ar: FloatArray, n_threads: int
 ) -> tuple[FloatArray, FloatArray]:
     """Turn OLS into GLS coordinates in place; return variances and their expected slopes."""
     order, rank = len(ar), model.rank
     lagged = LaggedBasis(model.basis, order)
     stacked = lagged.shifted.transpose(0, 2, 1).reshape(-1, model.n_scans)
     sigma2, slopes = np.empty(found.means.size), np.empty_like(ar)
-    for voxels, signal in read_blocks(bold, VOXELS_AT_ONCE):
+
+    def solve(voxels: slice, signal: FloatArray) -> None:
         signal -= found.means[voxels]
         signal -= model.basis @ found.coordinates[:, voxels]
         noise = precision_of(ar[:, voxels])
@@ -319,6 +321,8 @@ def _gls(
         ssr -= np.einsum("rv,rv->v", g, delta)
         sigma2[voxels] = np.maximum(ssr, 0.0) / model.dof
         slopes[:, voxels] = _expected_slopes(lagged, inverses, ar[:, voxels]) / model.dof
+
+    each_block(bold, Walk(VOXELS_AT_ONCE, n_threads), solve)
     sigma2[found.silent] = 0.0
     return sigma2, slopes
 

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from boldglm.glm.blocks import Series, read_blocks
 from boldglm.glm.fit import Fit
 from boldglm.glm.kernels import FloatArray
-from boldglm.glm.linear_model import Series, read_blocks
 
 
 def fitted_blocks(

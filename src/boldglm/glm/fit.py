@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from boldglm.glm.blocks import Series, Walk
 from boldglm.glm.contrasts import (
     Contrast,
     contrast_weights,
@@ -22,10 +23,11 @@ from boldglm.glm.contrasts import (
 )
 from boldglm.glm.design import Design
 from boldglm.glm.kernels import FloatArray
-from boldglm.glm.linear_model import LinearModel, Series, linear_model
+from boldglm.glm.linear_model import LinearModel, linear_model
 from boldglm.glm.memory import keep_freed_memory
 from boldglm.glm.moments import NoiseEstimates
 from boldglm.glm.noise_models import noise_model
+from boldglm.glm.threads import usable_threads
 
 
 @dataclass(frozen=True, eq=False)
@@ -206,6 +208,7 @@ def fit(
     design: ArrayLike | Design,
     noise: str = "auto",
     block_size: int = 2048,
+    n_threads: int | None = None,
 ) -> Fit:
     """Fit one design to every voxel at the same time.
 
@@ -228,6 +231,9 @@ def fit(
         ``"nilearn-ar1"``, as nilearn does it, for comparison only.
     block_size : int
         Voxels at a time; changes memory and speed, not results.
+    n_threads : int, optional
+        Blocks at a time, likewise; by default as many as linear algebra would use, which is
+        OMP_NUM_THREADS or the number of processors.
 
     Returns
     -------
@@ -265,14 +271,15 @@ def fit(
     keep_freed_memory()
     model_of_noise = noise_model(noise)
     names, columns = _checked_design(design)
-    signals = _checked_bold(bold, len(columns), block_size)
+    walk = _checked_walk(block_size, n_threads)
+    signals = _checked_bold(bold, len(columns))
     model = linear_model(columns)
     if model.dof < 1:
         raise ValueError(
             f"{len(columns)} scans cannot be fitted by a design of rank {model.rank}: noise needs "
             f"at least {model.rank + 1} scans. Use fewer regressors or more scans."
         )
-    model, estimates = model_of_noise.estimate(signals, model, block_size)
+    model, estimates = model_of_noise.estimate(signals, model, walk)
     return Fit(names, noise, model, estimates)
 
 
@@ -328,9 +335,15 @@ def _checked_design(design: ArrayLike | Design) -> tuple[tuple[str, ...], FloatA
     return tuple(names), columns
 
 
-def _checked_bold(bold: ArrayLike | Series, n_scans: int, block_size: int) -> Series:
+def _checked_walk(block_size: int, n_threads: int | None) -> Walk:
     if block_size < 1:
         raise ValueError(f"block_size is {block_size}; it is a number of voxels, at least 1.")
+    if n_threads is not None and n_threads < 1:
+        raise ValueError(f"n_threads is {n_threads}; it is a number of threads, at least 1.")
+    return Walk(block_size, n_threads or usable_threads())
+
+
+def _checked_bold(bold: ArrayLike | Series, n_scans: int) -> Series:
     signals: Series = bold if isinstance(bold, Series) else np.asarray(bold)
     if np.dtype(signals.dtype).kind not in "buif":
         raise ValueError(f"bold has type {signals.dtype}; it needs real numbers.")

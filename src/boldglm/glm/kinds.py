@@ -8,7 +8,6 @@ Notation: U orthonormal basis of the design, y centered signal, b = U'y, e = y -
 residual, Q inverse of the noise covariance for innovations of variance 1, M = U'QU.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -16,13 +15,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from boldglm.glm.autoregression import Precision
+from boldglm.glm.blocks import Block, Series, Walk, each_projected
 from boldglm.glm.kernels import FloatArray
 from boldglm.glm.lagged_basis import LaggedBasis, lag_sums
-from boldglm.glm.linear_model import LinearModel, Series, projected_blocks
+from boldglm.glm.linear_model import LinearModel
+from boldglm.glm.threads import Scratch, each
 
 BYTES_AT_ONCE = 2**26
 VOXELS_AT_ONCE = 2048
-PIECES_AT_ONCE = 64
+PIECES_AT_ONCE = 16
+ROWS_AT_ONCE = 16
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,7 +56,7 @@ class Residuals:
 
 
 def ols_residuals(
-    bold: Series, model: LinearModel, block_size: int, *, order: int, n_sample: int
+    bold: Series, model: LinearModel, walk: Walk, *, order: int, n_sample: int
 ) -> Residuals:
     """Fit by ordinary least squares and keep lag sums of the residuals, in one pass.
 
@@ -64,8 +66,8 @@ def ols_residuals(
         Signals.
     model : LinearModel
         The design.
-    block_size : int
-        Voxels per block.
+    walk : Walk
+        How many voxels at a time, and by how many threads.
     order : int
         Largest lag.
     n_sample : int
@@ -80,25 +82,34 @@ def ols_residuals(
     sums, ends = np.empty((order + 1, n_voxels)), np.empty((2 * order, n_voxels))
     silent = np.empty(n_voxels, dtype=bool)
     every = max(-(-n_voxels // n_sample), 1)
-    samples = [np.empty((model.n_scans, 0))]
-    buffer = np.empty(model.n_scans * min(block_size, n_voxels))
-    for block in projected_blocks(bold, model, block_size):
-        left = buffer[: block.signal.size].reshape(block.signal.shape)
+    samples = {0: np.empty((model.n_scans, 0))}
+    scratch = Scratch()
+
+    def keep(block: Block) -> None:
+        left = scratch.array(*block.signal.shape)
         np.matmul(model.basis, block.coordinates, out=left)
         np.subtract(block.signal, left, out=left)
-        coordinates[:, block.voxels] = block.coordinates + block.removed
+        np.add(block.coordinates, block.removed, out=coordinates[:, block.voxels])
         means[block.voxels] = block.means
         sums[:, block.voxels] = lag_sums(left, order)
         ends[:order, block.voxels] = left[:order]
         ends[order:, block.voxels] = left[::-1][:order]
         silent[block.voxels] = block.silent
         picked = np.arange(-block.voxels.start % every, block.means.size, every)
-        samples.append(left[:, picked[~block.silent[picked]]])
-    return Residuals(coordinates, means, sums, ends, silent, np.concatenate(samples, axis=1))
+        samples[block.voxels.start] = left[:, picked[~block.silent[picked]]]
+
+    each_projected(bold, model, walk, keep)
+    sample = np.concatenate([samples[start] for start in sorted(samples)], axis=1)
+    return Residuals(coordinates, means, sums, ends, silent, sample)
 
 
 def gls_by_kinds(
-    bold: Series, model: LinearModel, found: Residuals, which: NDArray, noise: Precision
+    bold: Series,
+    model: LinearModel,
+    found: Residuals,
+    which: NDArray,
+    noise: Precision,
+    n_threads: int = 1,
 ) -> FloatArray:
     """Turn OLS into GLS coordinates, in place, and return the variances of the innovations.
 
@@ -114,6 +125,8 @@ def gls_by_kinds(
         Kind of each voxel.
     noise : Precision
         Of each kind.
+    n_threads : int
+        Kinds at a time.
 
     Returns
     -------
@@ -125,86 +138,147 @@ def gls_by_kinds(
     b + M⁻¹g with g = U'Qe, and SSR = e'Qe - g'M⁻¹g, where e'Qe is a weighted sum of what
     `found` has.
     """
-    lagged, order = LaggedBasis(model.basis, noise.order), noise.order
-    matrices = lagged.normal_matrices(noise)
-    inverses = np.linalg.inv(matrices)
-    twice = noise.band * np.where(np.arange(order + 1) == 0, 1.0, 2.0)[:, np.newaxis]
+    kinds = _Kinds.of(model, noise)
     sigma2 = np.empty(bold.shape[1])
-    buffer = np.empty(bold.shape[0] * VOXELS_AT_ONCE)
-    kept = (found.coordinates, found.sums, found.ends)
-    step = _voxels_at_once(bold)
-    spares = [np.empty((len(values), step)) for values in kept]
-    for voxels, arrangement, signals in _sorted_by_kind(bold, which):
-        b, sums, ends = (
-            _arranged(values[:, voxels], arrangement, spare)
-            for values, spare in zip(kept, spares, strict=True)
-        )
-        means, squares = found.means[voxels][arrangement], np.empty(arrangement.size)
-        for kind, weighted, piece in _pieces(which[voxels][arrangement], lagged, noise):
-            centered = buffer[: len(signals) * (piece.stop - piece.start)]
-            centered = centered.reshape(len(signals), -1)
-            np.subtract(signals[:, piece], means[piece], out=centered)
-            g = weighted.T @ centered
-            g -= matrices[kind] @ b[:, piece]
-            delta = inverses[kind] @ g
-            b[:, piece] += delta
-            squares[piece] = twice[:, kind] @ sums[:, piece]
-            squares[piece] -= np.einsum("rv,rv->v", g, delta)
-            start, stop = ends[:order, piece], ends[order:, piece]
-            squares[piece] -= np.einsum("sv,sv->v", start, noise.first[kind] @ start)
-            squares[piece] -= np.einsum("sv,sv->v", stop, noise.last[kind] @ stop)
-        back = np.empty_like(arrangement)
-        back[arrangement] = np.arange(arrangement.size)
-        for row, target in zip(b, found.coordinates[:, voxels], strict=True):
-            np.take(row, back, out=target, mode="clip")
-        sigma2[voxels] = squares[back]
+    spare = _Sorted.spare(bold, found)
+    for voxels in _portions(bold):
+        portion = _Sorted.of(bold, found, which, voxels, spare, n_threads)
+        sigma2[voxels.start + portion.order] = kinds.solve(portion, n_threads)
+        portion.put_back(found.coordinates[:, voxels], n_threads)
     sigma2 = np.maximum(sigma2, 0.0) / model.dof
     sigma2[found.silent] = 0.0
     return sigma2
 
 
-def _sorted_by_kind(bold: Series, which: NDArray) -> Iterator[tuple[slice, NDArray, NDArray]]:
-    """Yield voxels, the order of their kinds, and their signals in this order."""
-    n_voxels, step = bold.shape[1], _voxels_at_once(bold)
-    buffer = np.empty(0, dtype=bold.dtype)
-    for start in range(0, n_voxels, step):
-        voxels = slice(start, min(start + step, n_voxels))
+@dataclass(frozen=True, eq=False)
+class _Kinds:
+    """Kinds of noise, and what a design makes of them."""
+
+    lagged: LaggedBasis
+    noise: Precision
+    matrices: FloatArray  # M
+    inverses: FloatArray
+    twice: FloatArray  # weights of lag sums in e'Qe
+
+    @classmethod
+    def of(cls, model: LinearModel, noise: Precision) -> "_Kinds":
+        lagged = LaggedBasis(model.basis, noise.order)
+        matrices = lagged.normal_matrices(noise)
+        both_sides = np.where(np.arange(noise.order + 1) == 0, 1.0, 2.0)[:, np.newaxis]
+        inverses = np.asarray(np.linalg.inv(matrices), dtype=np.float64)
+        return cls(lagged, noise, matrices, inverses, noise.band * both_sides)
+
+    def solve(self, portion: "_Sorted", n_threads: int) -> FloatArray:
+        """Turn the coordinates of a portion into those of GLS; return SSR of its voxels."""
+        squares = np.empty(portion.order.size)
+        scratch = Scratch()
+
+        def solve_some(pieces: list[tuple[int, slice]]) -> None:
+            own = self.noise.of(np.array([kind for kind, _ in pieces]))
+            weighted = self.lagged.weighted_basis(own)
+            for (kind, voxels), basis in zip(pieces, weighted, strict=True):
+                centered = scratch.array(len(portion.signals), voxels.stop - voxels.start)
+                np.subtract(portion.signals[:, voxels], portion.means[voxels], out=centered)
+                squares[voxels] = self._solve_one(kind, basis.T @ centered, portion, voxels)
+
+        each(_pieces(portion.kinds), solve_some, n_threads)
+        return squares
+
+    def _solve_one(
+        self, kind: int, projected: FloatArray, portion: "_Sorted", voxels: slice
+    ) -> FloatArray:
+        """Do so for voxels of one kind, from (QU)'y."""
+        order = self.noise.order
+        g = projected - self.matrices[kind] @ portion.coordinates[:, voxels]
+        delta = self.inverses[kind] @ g
+        portion.coordinates[:, voxels] += delta
+        ssr = self.twice[:, kind] @ portion.sums[:, voxels]
+        ssr -= np.einsum("rv,rv->v", g, delta)
+        start, stop = portion.ends[:order, voxels], portion.ends[order:, voxels]
+        ssr -= np.einsum("sv,sv->v", start, self.noise.first[kind] @ start)
+        ssr -= np.einsum("sv,sv->v", stop, self.noise.last[kind] @ stop)
+        return np.asarray(ssr)
+
+
+@dataclass(frozen=True, eq=False)
+class _Sorted:
+    """A portion of the voxels in the order of their kinds, in memory that is used again."""
+
+    order: NDArray[np.intp]
+    kinds: NDArray[np.integer]
+    means: FloatArray
+    signals: NDArray
+    coordinates: FloatArray
+    sums: FloatArray
+    ends: FloatArray
+
+    @staticmethod
+    def spare(bold: Series, found: Residuals) -> list[NDArray]:
+        """Return memory for any portion."""
+        step = _portion_size(bold)
+        signals = np.empty((bold.shape[0], step), dtype=bold.dtype)
+        kept = (found.coordinates, found.sums, found.ends)
+        return [signals, *(np.empty((len(values), step)) for values in kept)]
+
+    @classmethod
+    def of(
+        cls,
+        bold: Series,
+        found: Residuals,
+        which: NDArray,
+        voxels: slice,
+        spare: list[NDArray],
+        n_threads: int,
+    ) -> "_Sorted":
         order = np.argsort(which[voxels], kind="stable")
-        signals = np.asarray(bold[:, voxels])
-        if buffer.dtype != signals.dtype or len(buffer) < signals.size:
-            buffer = np.empty(signals.size, dtype=signals.dtype)
-        arranged = buffer[: signals.size].reshape(signals.shape)
-        np.take(signals, order, axis=1, out=arranged, mode="clip")
-        yield voxels, order, arranged
+        kept = (found.coordinates, found.sums, found.ends)
+        sources = [np.asarray(bold[:, voxels]), *(values[:, voxels] for values in kept)]
+        arranged = [values[:, : order.size] for values in spare]
+        rows = [
+            pair
+            for pairs in zip(sources, arranged, strict=True)
+            for pair in zip(*pairs, strict=True)
+        ]
+        _each_row(rows, order, n_threads)
+        return cls(order, which[voxels][order], found.means[voxels][order], *arranged)
+
+    def put_back(self, coordinates: FloatArray, n_threads: int) -> None:
+        """Write the coordinates in the order in which the voxels came."""
+        back = np.empty_like(self.order)
+        back[self.order] = np.arange(self.order.size)
+        _each_row(list(zip(self.coordinates, coordinates, strict=True)), back, n_threads)
 
 
-def _voxels_at_once(bold: Series) -> int:
+def _each_row(rows: list[tuple[NDArray, NDArray]], order: NDArray, n_threads: int) -> None:
+    """Write the elements of some rows in another order into others."""
+
+    def arrange(some: list[tuple[NDArray, NDArray]]) -> None:
+        for row, target in some:
+            # "clip" spares take a copy that it makes in case an index is out of range
+            np.take(row, order, out=target, mode="clip")
+
+    each(
+        [rows[k : k + ROWS_AT_ONCE] for k in range(0, len(rows), ROWS_AT_ONCE)], arrange, n_threads
+    )
+
+
+def _portions(bold: Series) -> list[slice]:
+    n_voxels, step = bold.shape[1], _portion_size(bold)
+    return [slice(k, min(k + step, n_voxels)) for k in range(0, n_voxels, step)]
+
+
+def _portion_size(bold: Series) -> int:
     n_scans, n_voxels = bold.shape
     return max(1, min(BYTES_AT_ONCE // (n_scans * np.dtype(bold.dtype).itemsize), n_voxels))
 
 
-def _arranged(values: FloatArray, order: NDArray, spare: FloatArray) -> FloatArray:
-    """Return columns in another order, in memory that is there already."""
-    result = spare[:, : order.size]
-    for row, target in zip(values, result, strict=True):
-        # "clip" spares take a copy that it makes in case an index is out of range
-        np.take(row, order, out=target, mode="clip")
-    return result
-
-
-def _pieces(
-    kinds: NDArray, lagged: LaggedBasis, noise: Precision
-) -> Iterator[tuple[int, FloatArray, slice]]:
-    """Yield kind, QU and voxels, of runs of the same kind that are not too long."""
+def _pieces(kinds: NDArray) -> list[list[tuple[int, slice]]]:
+    """Return kind and voxels of runs of the same kind that are not too long, some at a time."""
     edges = np.flatnonzero(np.diff(kinds, prepend=-1, append=-1))
     starts = [np.arange(a, b, VOXELS_AT_ONCE) for a, b in pairwise(edges.tolist())]
-    bounds = np.concatenate([*starts, edges[-1:]])
-    for first in range(0, len(bounds) - 1, PIECES_AT_ONCE):
-        some = bounds[first : first + PIECES_AT_ONCE + 1]
-        here = kinds[some[:-1]]
-        weighted = lagged.weighted_basis(noise.of(here))
-        for k, (start, stop) in enumerate(pairwise(some.tolist())):
-            yield int(here[k]), weighted[k], slice(start, stop)
+    bounds = np.concatenate([*starts, edges[-1:]]).tolist()
+    pieces = [(int(kinds[a]), slice(a, b)) for a, b in pairwise(bounds)]
+    return [pieces[k : k + PIECES_AT_ONCE] for k in range(0, len(pieces), PIECES_AT_ONCE)]
 
 
 def cells(along: FloatArray, most: int, finest: float) -> NDArray[np.int32]:

@@ -7,38 +7,16 @@ Notation: X design, U orthonormal basis of its columns (U'U = 1), b = U'y coordi
 signal y, X⁺ pseudo-inverse, D lengths of the columns, eps the spacing of float64 at 1.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from boldglm.glm.collinearity import OUTSIDE
 from boldglm.glm.design import Design
 from boldglm.glm.kernels import FloatArray
 
 EPS = float(np.finfo(np.float64).eps)
-
-# Where the fit leaves less of the signal's energy than this, y'y - b'b has lost more digits
-# than it may, and residuals are formed.
-NEARLY_ALL_EXPLAINED = 1e-4
-
-
-@runtime_checkable
-class Series(Protocol):
-    """Signals that can be read a block of voxels at a time: an array, or something like it."""
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """(n_scans, n_voxels)."""
-
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        """Type of the values."""
-
-    def __getitem__(self, key: Any) -> Any:
-        """Return all scans of some voxels, for ``[:, start:stop]``."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -188,131 +166,3 @@ def _constant_weights(
     sizes = abs(weights) * lengths
     weights[sizes <= tolerance * sizes.max()] = 0.0
     return weights
-
-
-@dataclass(frozen=True, eq=False)
-class Block:
-    """A block of voxels with its projection on the basis; made by `projected_blocks`.
-
-    Parameters
-    ----------
-    voxels : slice
-        Which voxels these are.
-    means : ndarray of shape (n,)
-        What was subtracted from each signal: its mean, or 0 if the design has no constant.
-    signal : ndarray of shape (n_scans, n)
-        Centered signals, less `removed`.
-    coordinates : ndarray of shape (rank, n)
-        ``U'signal``.
-    energy : ndarray of shape (n,)
-        Sum of squares of `signal`.
-    removed : ndarray of shape (rank, n)
-        Coordinates of what was taken out of signals that the design explains nearly
-        entirely; mostly 0.
-    silent : ndarray of bool, of shape (n,)
-        Voxels without any residual beyond rounding, of which `signal` is all 0.
-    """
-
-    voxels: slice
-    means: FloatArray
-    signal: FloatArray
-    coordinates: FloatArray
-    energy: FloatArray
-    removed: FloatArray
-    silent: NDArray[np.bool_]
-
-    def ssr(self) -> FloatArray:
-        """Return the sum of squared residuals, without forming residuals."""
-        explained = np.einsum("rv,rv->v", self.coordinates, self.coordinates)
-        return np.maximum(self.energy - explained, 0.0)
-
-
-def read_blocks(bold: Series, block_size: int) -> Iterator[tuple[slice, FloatArray]]:
-    """Walk through the voxels in blocks that fit the processor's cache.
-
-    Parameters
-    ----------
-    bold : Series of shape (n_scans, n_voxels)
-        Signals of any real type.
-    block_size : int
-        Voxels per block.
-
-    Yields
-    ------
-    tuple of (slice, ndarray of shape (n_scans, n))
-        Which voxels, and their signals as float64, in memory that the next block uses again.
-
-    Raises
-    ------
-    ValueError
-        If a value is not finite.
-    """
-    n_scans, n_voxels = bold.shape
-    buffer = np.empty(n_scans * min(block_size, n_voxels))
-    for start in range(0, n_voxels, block_size):
-        voxels = slice(start, min(start + block_size, n_voxels))
-        signal = buffer[: n_scans * (voxels.stop - start)].reshape(n_scans, -1)
-        np.copyto(signal, bold[:, voxels])
-        if not np.isfinite(np.einsum("tv->", signal)):
-            _refuse_missing(bold, block_size)
-        yield voxels, signal
-
-
-def _refuse_missing(bold: Series, block_size: int) -> None:
-    n_voxels = bold.shape[1]
-    bad = 0
-    for start in range(0, n_voxels, block_size):
-        some = np.asarray(bold[:, start : start + block_size])
-        bad += int((~np.isfinite(some).all(axis=0)).sum())
-    if bad:
-        raise ValueError(
-            f"bold is not finite at {bad} of {n_voxels} voxels. Leave them out of the mask."
-        )
-
-
-def projected_blocks(bold: Series, model: LinearModel, block_size: int) -> Iterator[Block]:
-    """Walk through the voxels, projecting each block of them on the design.
-
-    Parameters
-    ----------
-    bold : Series of shape (n_scans, n_voxels)
-        Signals of any real type; each block is converted to float64.
-    model : LinearModel
-        Its basis is projected on.
-    block_size : int
-        Voxels per block.
-
-    Yields
-    ------
-    Block
-        With enough digits left in ``energy - coordinates²`` whatever the fit: voxels which
-        the design explains nearly entirely have their fit subtracted first. Its signal is in
-        memory that the next block uses again.
-    """
-    for voxels, signal in read_blocks(bold, block_size):
-        means = np.zeros(signal.shape[1])
-        if model.spans_constant:
-            means = signal.mean(axis=0)
-            signal -= means
-        yield _projected(voxels, means, signal, model.basis)
-
-
-def _projected(voxels: slice, means: FloatArray, signal: FloatArray, basis: FloatArray) -> Block:
-    coordinates = basis.T @ signal
-    energy = np.einsum("tv,tv->v", signal, signal)
-    rounding = (len(signal) * EPS) ** 2 * (energy + len(signal) * means**2)
-    removed = np.zeros_like(coordinates)
-    silent = np.zeros(len(means), dtype=bool)
-    left = energy - np.einsum("rv,rv->v", coordinates, coordinates)
-    hard = np.flatnonzero(left <= NEARLY_ALL_EXPLAINED * energy)
-    if hard.size:
-        residuals = signal[:, hard] - basis @ coordinates[:, hard]
-        energy[hard] = np.einsum("tv,tv->v", residuals, residuals)
-        nothing = energy[hard] <= rounding[hard]
-        residuals[:, nothing] = 0.0
-        silent[hard] = nothing
-        signal[:, hard] = residuals
-        removed[:, hard] = coordinates[:, hard]
-        coordinates[:, hard] = basis.T @ residuals
-        energy[silent] = 0.0
-    return Block(voxels, means, signal, coordinates, energy, removed, silent)

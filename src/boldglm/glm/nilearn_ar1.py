@@ -13,10 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from boldglm.glm.ar1 import lag_one_statistics
+from boldglm.glm.blocks import Block, Series, Walk, each_projected
 from boldglm.glm.kernels import FloatArray
 from boldglm.glm.lag_one import LagOne, LagOneStatistics
 from boldglm.glm.lagged_basis import neighbors
-from boldglm.glm.linear_model import LinearModel, Series, projected_blocks
+from boldglm.glm.linear_model import LinearModel
 from boldglm.glm.moments import ContrastMoments
 
 BINS = 100  # per unit of the coefficient
@@ -81,7 +82,7 @@ class NilearnAR1Estimates:
 
 
 def estimate_nilearn_ar1(
-    bold: Series, model: LinearModel, block_size: int
+    bold: Series, model: LinearModel, walk: Walk
 ) -> tuple[LinearModel, NilearnAR1Estimates]:
     """Estimate every voxel as nilearn 0.14 does with ``noise_model="ar1"``.
 
@@ -91,8 +92,8 @@ def estimate_nilearn_ar1(
         Signals, of consecutive scans.
     model : LinearModel
         The design.
-    block_size : int
-        Voxels per block.
+    walk : Walk
+        How many voxels at a time, and by how many threads.
 
     Returns
     -------
@@ -110,11 +111,12 @@ def estimate_nilearn_ar1(
     lag, rotation = LagOne.of(model.basis)
     model = model.rotated(rotation)
     shifted = neighbors(model.basis, 1)
-    mean = 0.0 if model.spans_constant else _mean_residual(bold, model, block_size)
+    mean = 0.0 if model.spans_constant else _mean_residual(bold, model, walk)
     n_voxels = bold.shape[1]
     coordinates, means = np.empty((model.rank, n_voxels)), np.empty(n_voxels)
     sigma2, coefficients = np.empty(n_voxels), np.empty(n_voxels)
-    for block in projected_blocks(bold, model, block_size):
+
+    def weigh(block: Block) -> None:
         seen = lag_one_statistics(block, lag, shifted)
         totals = block.signal.sum(axis=0) - model.basis.sum(axis=0) @ block.coordinates
         rho = np.trunc(BINS * _yule_walker(seen, totals, mean, model.n_scans)) / BINS
@@ -123,6 +125,8 @@ def estimate_nilearn_ar1(
         coordinates[:, block.voxels] = block.coordinates + block.removed + delta
         means[block.voxels], coefficients[block.voxels] = block.means, rho
         sigma2[block.voxels] = np.where(block.silent, 0.0, ssr / model.dof)
+
+    each_projected(bold, model, walk, weigh)
     rho, which = np.unique(coefficients, return_inverse=True)
     inverses = np.stack([_inverse(lag, one) for one in rho.tolist()] or [np.eye(model.rank)])
     return model, NilearnAR1Estimates(coordinates, means, sigma2, which, rho, inverses, model.dof)
@@ -138,12 +142,15 @@ def _yule_walker(
     return np.asarray((g1 / (n_scans - 1)) / (g0 / n_scans))
 
 
-def _mean_residual(bold: Series, model: LinearModel, block_size: int) -> float:
+def _mean_residual(bold: Series, model: LinearModel, walk: Walk) -> float:
     """Return the mean of all OLS residuals, which is not 0 without a constant."""
-    total = 0.0
-    for block in projected_blocks(bold, model, block_size):
-        total += float((block.signal - model.basis @ block.coordinates).sum())
-    return total / (model.n_scans * max(bold.shape[1], 1))
+    totals = np.zeros(bold.shape[1])
+
+    def add_up(block: Block) -> None:
+        totals[block.voxels] = (block.signal - model.basis @ block.coordinates).sum(axis=0)
+
+    each_projected(bold, model, walk, add_up)
+    return float(totals.sum()) / (model.n_scans * max(bold.shape[1], 1))
 
 
 def _weighted(

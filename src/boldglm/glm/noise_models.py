@@ -7,14 +7,15 @@ from typing import NamedTuple
 from boldglm.glm.ar1 import AR1Estimates, estimate_ar1
 from boldglm.glm.arma11 import ARMA11Estimates, estimate_arma11
 from boldglm.glm.auto_ar import AutoEstimates, estimate_auto
+from boldglm.glm.blocks import Series, Walk
 from boldglm.glm.exact_ar import ExactAREstimates, estimate_exact_ar, refuse_too_many
-from boldglm.glm.linear_model import LinearModel, Series
+from boldglm.glm.linear_model import LinearModel
 from boldglm.glm.moments import NoiseEstimates
 from boldglm.glm.names import did_you_mean
 from boldglm.glm.nilearn_ar1 import NilearnAR1Estimates, estimate_nilearn_ar1
 from boldglm.glm.ols import OLSEstimates, estimate_ols
 
-Estimator = Callable[[Series, LinearModel, int], tuple[LinearModel, NoiseEstimates]]
+Estimator = Callable[[Series, LinearModel, Walk], tuple[LinearModel, NoiseEstimates]]
 
 
 def _refuse_nothing(_: LinearModel) -> None:

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from boldglm.glm.blocks import Block, Series, Walk, each_projected
 from boldglm.glm.kernels import FloatArray
-from boldglm.glm.linear_model import LinearModel, Series, projected_blocks
+from boldglm.glm.linear_model import LinearModel
 from boldglm.glm.moments import ContrastMoments
 
 
@@ -63,9 +64,7 @@ class OLSEstimates:
         return ContrastMoments(self.sigma2, (rows @ rows.T)[np.newaxis], dofs)
 
 
-def estimate_ols(
-    bold: Series, model: LinearModel, block_size: int
-) -> tuple[LinearModel, OLSEstimates]:
+def estimate_ols(bold: Series, model: LinearModel, walk: Walk) -> tuple[LinearModel, OLSEstimates]:
     """Estimate every voxel by ordinary least squares.
 
     Parameters
@@ -74,8 +73,8 @@ def estimate_ols(
         Signals.
     model : LinearModel
         The design.
-    block_size : int
-        Voxels per block.
+    walk : Walk
+        How many voxels at a time, and by how many threads.
 
     Returns
     -------
@@ -85,22 +84,25 @@ def estimate_ols(
     Notes
     -----
     σ² = (y'y - b'b) / ν after centering; where the fit explains nearly everything the
-    residuals are formed instead (`projected_blocks`).
+    residuals are formed instead (`each_projected`).
 
     Examples
     --------
     >>> from boldglm.glm.linear_model import linear_model
     >>> groups = np.kron(np.eye(2), np.ones((3, 1)))
     >>> signal = np.array([[1.0, 2, 3, 3, 4, 5]]).T
-    >>> model, estimates = estimate_ols(signal, linear_model(groups), 2048)
+    >>> model, estimates = estimate_ols(signal, linear_model(groups), Walk())
     >>> estimates.sigma2.round(12).tolist()
     [1.0]
     """
     n_voxels = bold.shape[1]
     coordinates = np.empty((model.rank, n_voxels))
     means, sigma2 = np.empty(n_voxels), np.empty(n_voxels)
-    for block in projected_blocks(bold, model, block_size):
-        coordinates[:, block.voxels] = block.coordinates + block.removed
+
+    def keep(block: Block) -> None:
+        np.add(block.coordinates, block.removed, out=coordinates[:, block.voxels])
         means[block.voxels] = block.means
         sigma2[block.voxels] = block.ssr() / model.dof
+
+    each_projected(bold, model, walk, keep)
     return model, OLSEstimates(coordinates, means, sigma2, model.dof)

@@ -18,10 +18,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
+from boldglm.glm.blocks import Series, read_blocks
 from boldglm.glm.distributions import t_to_p
 from boldglm.glm.fit import fit
 from boldglm.glm.kernels import FloatArray
-from boldglm.glm.linear_model import Series, linear_model, read_blocks
+from boldglm.glm.linear_model import linear_model
 
 # Relative size under which a direction of the few regressors of a model counts as none.
 NO_DIRECTION = 1e-10

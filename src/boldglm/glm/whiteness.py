@@ -10,10 +10,10 @@ at the first lags, m and S their mean and covariance where the model is true.
 import numpy as np
 
 from boldglm.glm.autoregression import simulate
+from boldglm.glm.blocks import Series
 from boldglm.glm.fit import Fit, fit
 from boldglm.glm.kernels import FloatArray
 from boldglm.glm.lagged_basis import left_over
-from boldglm.glm.linear_model import Series
 from boldglm.glm.moments import whiteness_lags
 
 PIECE = 50  # voxels side by side of a sample

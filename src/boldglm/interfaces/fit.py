@@ -47,7 +47,10 @@ class _FitGLMInput(BaseInterfaceInputSpec):
     keep_folder = traits.Str(desc="where to keep the fit, and to look for one kept before")
     keep_key = traits.Str("", usedefault=True, desc="digest of all that the fit depends on")
     n_threads = traits.Int(
-        1, usedefault=True, nohash=True, desc="with more than one, files are decompressed ahead"
+        1,
+        usedefault=True,
+        nohash=True,
+        desc="blocks of voxels at a time; with more than one, files are decompressed ahead",
     )
 
 
@@ -111,7 +114,9 @@ class FitGLM(SimpleInterface):
 
     def _fit(self, run: MaskedRun, design: Design, here: Path):
         """Fit and write; what a fit holds is gone before single trials are estimated."""
-        found = fit(run.bold, design, noise=self.inputs.noise_model)
+        found = fit(
+            run.bold, design, noise=self.inputs.noise_model, n_threads=self.inputs.n_threads
+        )
         arrays: dict[str, Any] = {"scale": run.scale, **found.to_arrays()}
         write_arrays(here / "fit.npz", arrays)
         wanted = self.inputs.maps if isdefined(self.inputs.maps) else []
