@@ -27,6 +27,7 @@ from boldglm.glm.lagged_basis import lag_sums
 from boldglm.glm.residual_autocovariance import expected_lag_sums
 
 N_SIMULATED = 4000
+N_TO_BEGIN = 1000  # simulations that only find out where to simulate
 LARGEST_Z = 2.3  # partial autocorrelations of .98; beyond, a run is too short to tell
 
 # Differences between voxels are given this many times their variance before a voxel's own
@@ -115,6 +116,8 @@ class ForwardMap:
         Its extent.
     rng : numpy.random.Generator
         For the simulation.
+    n_simulated : int
+        Series to simulate.
 
     Notes
     -----
@@ -128,10 +131,11 @@ class ForwardMap:
         mean: FloatArray,
         covariance: FloatArray,
         rng: np.random.Generator,
+        n_simulated: int = N_SIMULATED,
     ) -> None:
         self.center = mean[:, np.newaxis]
         self.spread = np.sqrt(np.diag(covariance))[:, np.newaxis]
-        z = draw(mean, covariance, rng.standard_normal((len(mean), N_SIMULATED)))
+        z = draw(mean, covariance, rng.standard_normal((len(mean), n_simulated)))
         expected = statistic.expectation(z)
         x = (z - self.center) / self.spread
         self.smooth = _regression(polynomial(x, 3), expected)
@@ -275,16 +279,17 @@ def learn_prior(statistic: PartialStatistic, s: FloatArray, rng: np.random.Gener
     usual = np.diag(USUAL_VARIANCE / np.arange(1, order + 1) ** 2)
     share = 1 / (1 + (USUAL_VOXELS / n_voxels) ** 2)
     seen = np.cov(s).reshape(order, order) if n_voxels > 1 else np.zeros((order, order))
-    mean, covariance, error = s.mean(axis=1), usual, 0.1 * usual
+    seen_mean = s.mean(axis=1)
+    mean, covariance, error = seen_mean, usual, 0.1 * usual
     normal = rng.standard_normal((order, N_SIMULATED))
-    for _ in range(4):
-        forward = ForwardMap(statistic, mean, covariance + 0.3 * error, rng)
+    for n_simulated in (N_TO_BEGIN, N_TO_BEGIN, N_SIMULATED, N_SIMULATED):
+        forward = ForwardMap(statistic, mean, covariance + 0.3 * error, rng, n_simulated)
         for _ in range(3):
-            expected = forward(draw(mean, covariance, normal))
+            expected = forward(draw(mean, covariance, normal[:, :n_simulated]))
             back, error = forward.inverse(mean)
             missing = seen - forward.noise - np.cov(expected).reshape(order, order)
             covariance = _between(covariance + share * back @ missing @ back.T, 1e-6, PLAUSIBLE)
-            mean = _closer(forward, mean, s.mean(axis=1) - expected.mean(axis=1))
+            mean = _closer(forward, mean, seen_mean - expected.mean(axis=1))
         covariance = share * covariance + (1 - share) * usual
     lower = np.linalg.cholesky(error)
     whitened = np.linalg.solve(lower, np.linalg.solve(lower, covariance).T)
