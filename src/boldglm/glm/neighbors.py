@@ -117,17 +117,20 @@ def grid_neighbors(
             f"a mask of shape {inside.shape} with connectivity {connectivity}: expected three "
             f"axes, and one of {', '.join(map(str, CONNECTIVITIES))}."
         )
-    n_voxels = int(inside.sum())
-    places = np.full(inside.shape, -1, dtype=np.int32)
-    places[inside] = np.arange(n_voxels, dtype=np.int32)
+    # a frame of voxels that are not in the mask, so that a step is the same distance in memory
+    # everywhere and only the voxels of the mask, which may be few, are looked at
+    framed = np.pad(inside, 1).ravel()
+    here = np.flatnonzero(framed)
+    n_voxels = len(here)
+    places = np.empty(framed.size, dtype=np.int32)
+    places[here] = np.arange(n_voxels, dtype=np.int32)
+    _, n_y, n_z = (length + 2 for length in inside.shape)
     around = ndimage.generate_binary_structure(3, CONNECTIVITIES[connectivity])
     found = []
-    for offset in np.argwhere(around) - 1:
-        if tuple(offset) > (0, 0, 0):  # of each step and its opposite, one
-            here = tuple(slice(max(0, -step), -step if step > 0 else None) for step in offset)
-            there = tuple(slice(max(0, step), step if step < 0 else None) for step in offset)
-            both = inside[here] & inside[there]
-            found.append((places[here][both], places[there][both]))
+    for step in (np.argwhere(around) - 1) @ [n_y * n_z, n_z, 1]:
+        if step > 0:  # of each step and its opposite, one
+            first = np.flatnonzero(framed[here + step])
+            found.append((first.astype(np.int32), places[here[first] + step]))
     first, second = (np.concatenate(ends) for ends in zip(*found, strict=True))
     return _from_pairs(first, second, np.full(n_voxels, float(voxel_volume)))
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from scipy import stats
+from scipy import special
 
 from boldglm.glm import Contrast, SecondLevelFit
 from boldglm.glm.cluster_table import tabulate_clusters
@@ -112,7 +112,7 @@ def infer(
     notes: list[str] = []
     rows: dict[str, np.ndarray] = {"qFDR": _q_values(tested)}
     found: PermutationTest | None = None
-    threshold = float(stats.t.isf(wanted.cluster_p, np.median(tested.dof)))
+    threshold = -float(special.stdtrit(np.median(tested.dof), wanted.cluster_p))
     if wanted.permutations:
         found, more, said = _permuted(tested, fitted, threshold, where.neighbors, wanted)
         rows |= more

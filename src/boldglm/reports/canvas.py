@@ -72,8 +72,9 @@ class Canvas:
         self._canvas.draw()
         # text is grey on white, so one channel tells all; few greys keep its edges smooth
         # enough at this resolution and the file a quarter smaller
-        shades = np.rint(np.asarray(self._canvas.buffer_rgba())[..., 0] * (_N_SHADES / 255))
-        text = np.rint(shades * (WHITE / _N_SHADES)).astype(np.uint8)
+        shades = np.rint(np.arange(256) * (_N_SHADES / 255))
+        greys = np.rint(shades * (WHITE / _N_SHADES)).astype(np.uint8)
+        text = greys[np.asarray(self._canvas.buffer_rgba())[..., 0]]
         image = Image.fromarray(np.where(text < WHITE, text, self.picture))
         image.putpalette(palette().ravel().tolist())
         path.parent.mkdir(parents=True, exist_ok=True)

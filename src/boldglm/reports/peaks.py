@@ -88,13 +88,14 @@ def find_peaks(
     labels, sizes, _ = find_clusters(values, threshold, neighbors, two_sided=two_sided)
     places = np.argwhere(above) @ affine[:3, :3].T + affine[:3, 3]
     found = cluster_peaks(values, labels, neighbors, places, min_distance=min_distance)
+    found = found[:max_peaks]
     voxel_volume = abs(float(np.dot(np.cross(*affine[:3, :2].T), affine[:3, 2])))
-    peaks = []
-    for k in found[:max_peaks].tolist():
-        x, y, z = places[k].tolist()
-        size = int(sizes[labels[k]])
-        peaks.append(Peak(x, y, z, float(values[k]), size, size * voxel_volume))
-    return peaks
+    in_clusters = sizes[labels[found]].astype(int).tolist()
+    columns = (*places[found].T.tolist(), values[found].tolist(), in_clusters)
+    return [
+        Peak(x, y, z, value, size, size * voxel_volume)
+        for x, y, z, value, size in zip(*columns, strict=True)
+    ]
 
 
 def peaks_table(
