@@ -127,3 +127,24 @@ def test_conditions_of_one_trial_have_no_spread_to_show(dataset, tmp_path):
     page = (tmp_path / "sub-01.html").read_text()
     assert "Correlations over voxels between the t maps of single trials" in page
     assert "Standard deviation of single-trial effects" not in page
+
+
+def test_the_scheduler_is_told_of_the_memory_that_trials_need(dataset, monkeypatch, tmp_path):
+    class PlannedError(Exception):
+        """Stands for all that comes after planning."""
+
+    told = []
+
+    def remember(workflow, how, n_runs):
+        told.append(max(node._mem_gb for node in workflow._get_all_nodes()))
+        raise PlannedError
+
+    monkeypatch.setattr("boldglm.cli.app.execute", remember)
+    for options in ((), ("--single-trials", "lss")):
+        with pytest.raises(PlannedError):
+            participant(dataset, tmp_path / "out", *options)
+
+    run = dataset / "sub-01/func/sub-01_task-cuetarget_run-1"
+    n_trials = len(pd.read_csv(f"{run}_events.tsv", sep="\t"))
+    of_a_trial = 8 * np.prod(nib.load(f"{run}_bold.nii.gz").shape[:3]) / 2**30
+    assert told[1] - told[0] == pytest.approx(4 * n_trials * of_a_trial, rel=0.1)  # or run 2

@@ -15,6 +15,7 @@ from boldglm.glm.confounds import describe_scans
 from boldglm.interfaces import WriteReport
 from boldglm.io.confounds import check_denoising
 from boldglm.io.derivatives import SERIES, Place, model_file_name
+from boldglm.io.events import read_table
 from boldglm.io.model import Model
 from boldglm.io.results import is_finished
 from boldglm.io.runs import RunInputs
@@ -245,7 +246,7 @@ def _run_record(
         keep=_keep(run, output, context),
         single_trials=context.single_trials,
         n_threads=context.n_threads,
-        mem_gb=_memory_gb(run),
+        mem_gb=_memory_gb(run, context.single_trials is not None),
         name="fit_wf",
         **_design_arguments(analysis, context),
     )
@@ -301,11 +302,12 @@ def _design_arguments(analysis: Analysis, context: AppContext) -> dict[str, Any]
     }
 
 
-def _memory_gb(run: RunPlan) -> float:
+def _memory_gb(run: RunPlan, with_trials: bool) -> float:
     """Bound what a fit needs, were every voxel in the mask; for nipype's scheduler."""
-    n_voxels = run.header.volume_size
-    of_estimates = n_voxels * (run.design.n_regressors + OTHER_ESTIMATES) * 8 / 2**30
-    return round(FIT_GB + of_estimates, 3)
+    per_voxel = run.design.n_regressors + OTHER_ESTIMATES
+    if with_trials:  # of each at most its weight in the model of all, effect, t and dof
+        per_voxel += 4 * len(read_table(run.inputs.events))
+    return round(FIT_GB + run.header.volume_size * per_voxel * 8 / 2**30, 6)
 
 
 def add_subject_report(
