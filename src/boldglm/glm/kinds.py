@@ -23,6 +23,7 @@ from boldglm.glm.threads import Scratch, each
 
 BYTES_AT_ONCE = 2**26
 VOXELS_AT_ONCE = 2048
+OF_A_KIND = 384  # voxels to sort at a time, on average; more only take memory
 PIECES_AT_ONCE = 16
 ROWS_AT_ONCE = 16
 
@@ -140,8 +141,10 @@ def gls_by_kinds(
     """
     kinds = _Kinds.of(model, noise)
     sigma2 = np.empty(bold.shape[1])
-    spare = _Sorted.spare(bold, found)
-    for voxels in _portions(bold):
+    size = _portion_size(bold, len(kinds.matrices))
+    spare = _Sorted.spare(bold, found, size)
+    for start in range(0, bold.shape[1], size):
+        voxels = slice(start, min(start + size, bold.shape[1]))
         portion = _Sorted.of(bold, found, which, voxels, spare, n_threads)
         sigma2[voxels.start + portion.order] = kinds.solve(portion, n_threads)
         portion.put_back(found.coordinates[:, voxels], n_threads)
@@ -213,12 +216,11 @@ class _Sorted:
     ends: FloatArray
 
     @staticmethod
-    def spare(bold: Series, found: Residuals) -> list[NDArray]:
-        """Return memory for any portion."""
-        step = _portion_size(bold)
-        signals = np.empty((bold.shape[0], step), dtype=bold.dtype)
+    def spare(bold: Series, found: Residuals, size: int) -> list[NDArray]:
+        """Return memory for portions of so many voxels."""
+        signals = np.empty((bold.shape[0], size), dtype=bold.dtype)
         kept = (found.coordinates, found.sums, found.ends)
-        return [signals, *(np.empty((len(values), step)) for values in kept)]
+        return [signals, *(np.empty((len(values), size)) for values in kept)]
 
     @classmethod
     def of(
@@ -262,14 +264,11 @@ def _each_row(rows: list[tuple[NDArray, NDArray]], order: NDArray, n_threads: in
     )
 
 
-def _portions(bold: Series) -> list[slice]:
-    n_voxels, step = bold.shape[1], _portion_size(bold)
-    return [slice(k, min(k + step, n_voxels)) for k in range(0, n_voxels, step)]
-
-
-def _portion_size(bold: Series) -> int:
+def _portion_size(bold: Series, n_kinds: int) -> int:
+    """Return how many voxels to sort at a time: enough of a kind for a product, no more."""
     n_scans, n_voxels = bold.shape
-    return max(1, min(BYTES_AT_ONCE // (n_scans * np.dtype(bold.dtype).itemsize), n_voxels))
+    most = BYTES_AT_ONCE // (n_scans * np.dtype(bold.dtype).itemsize)
+    return max(1, min(max(VOXELS_AT_ONCE, OF_A_KIND * n_kinds), most, n_voxels))
 
 
 def _pieces(kinds: NDArray) -> list[list[tuple[int, slice]]]:
