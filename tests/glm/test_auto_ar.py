@@ -5,7 +5,7 @@ import pytest
 from scipy.linalg import toeplitz
 
 from boldglm.glm import fit
-from boldglm.glm.ar_prior import PartialStatistic, learn_prior
+from boldglm.glm.ar_prior import ForwardMap, PartialStatistic, learn_prior
 from boldglm.glm.auto_ar import order_for
 from boldglm.glm.autoregression import (
     autocorrelations,
@@ -185,3 +185,21 @@ def test_short_runs_get_short_models_and_the_shortest_none():
 
     np.testing.assert_array_equal(found.ar, 0.0)
     np.testing.assert_allclose(found.contrast([1.0]).dof, plain.dof)
+
+
+def test_the_slopes_of_the_forward_map_are_its_differences():
+    rng = np.random.default_rng(0)
+    basis = np.linalg.qr(rng.normal(size=(120, 8)))[0]
+    forward = ForwardMap(PartialStatistic(basis, 4), np.full(4, 0.1), 0.05 * np.eye(4), rng, 500)
+    z, step = 0.3 * rng.normal(size=(4, 7)), 1e-6
+    z[2, 3] = 9.0  # so far out that the map goes on as a constant
+
+    slopes = forward.jacobian(z)
+
+    for row in range(4):
+        above, below = z.copy(), z.copy()
+        above[row] += step
+        below[row] -= step
+        difference = (forward(above) - forward(below)) / (2 * step)
+        np.testing.assert_allclose(slopes[:, :, row], difference.T, atol=1e-7)
+    assert not slopes[3, :, 2].any()

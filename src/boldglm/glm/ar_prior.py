@@ -96,11 +96,51 @@ def polynomial(x: FloatArray, degree: int) -> FloatArray:
     >>> polynomial(np.array([[2.0], [3.0]]), 2).ravel().tolist()
     [1.0, 2.0, 3.0, 4.0, 6.0, 9.0]
     """
-    terms: dict[tuple[int, ...], FloatArray] = {(): np.ones(x.shape[1])}
-    for length in range(1, degree + 1):
-        for which in combinations_with_replacement(range(len(x)), length):
-            terms[which] = terms[which[:-1]] * x[which[-1]]
+    terms: dict[tuple[int, ...], FloatArray] = {}
+    for which in monomials(len(x), degree):
+        terms[which] = terms[which[:-1]] * x[which[-1]] if which else np.ones(x.shape[1])
     return np.stack(list(terms.values()))
+
+
+def monomials(n_variables: int, degree: int) -> list[tuple[int, ...]]:
+    """Return of which variables the terms of `polynomial` are products.
+
+    Examples
+    --------
+    >>> monomials(2, 2)
+    [(), (0,), (1,), (0, 0), (0, 1), (1, 1)]
+    """
+    lengths = range(degree + 1)
+    return [
+        which
+        for length in lengths
+        for which in combinations_with_replacement(range(n_variables), length)
+    ]
+
+
+def derivatives(n_variables: int, degree: int) -> FloatArray:
+    """Return the derivatives of the terms of `polynomial`, in terms of one degree less.
+
+    Returns
+    -------
+    ndarray of shape (n_variables, n_terms, n_terms of one degree less)
+
+    Examples
+    --------
+    Of 1, x and x², by x: 0, 1 and 2x.
+
+    >>> derivatives(1, 2).tolist()
+    [[[0.0, 0.0], [1.0, 0.0], [0.0, 2.0]]]
+    """
+    terms, lower = monomials(n_variables, degree), monomials(n_variables, degree - 1)
+    place = {which: k for k, which in enumerate(lower)}
+    result = np.zeros((n_variables, len(terms), len(lower)))
+    for k, which in enumerate(terms):
+        for variable in set(which):
+            left = list(which)
+            left.remove(variable)
+            result[variable, k, place[tuple(left)]] = which.count(variable)
+    return result
 
 
 class ForwardMap:
@@ -143,6 +183,9 @@ class ForwardMap:
         terms = polynomial(x, 2)
         self.shift = _regression(terms, excess)
         self.noise = np.cov(excess - self.shift @ terms).reshape(len(mean), -1)
+        coefficients = self.smooth.copy()
+        coefficients[:, : self.shift.shape[1]] += self.shift
+        self.slopes = coefficients @ derivatives(len(mean), 3) / self.spread[:, :, np.newaxis]
 
     def __call__(self, z: FloatArray) -> FloatArray:
         """Return μ(z); (order, n) -> (order, n)."""
@@ -152,13 +195,11 @@ class ForwardMap:
 
     def jacobian(self, z: FloatArray) -> FloatArray:
         """Return derivatives of μ by z; (order, n) -> (n, order, order)."""
-        here, step = self(z), 1e-4
-        columns = []
-        for row in range(len(z)):
-            moved = z.copy()
-            moved[row] += step
-            columns.append((self(moved) - here) / step)
-        return np.asarray(np.stack(columns, axis=-1).transpose(1, 0, 2), dtype=np.float64)
+        x = (z - self.center) / self.spread
+        terms = polynomial(np.clip(x, -4, 4), 2)
+        slopes = self.slopes @ terms  # (order of z, order of s, n)
+        slopes *= (abs(x) <= 4)[:, np.newaxis]
+        return np.asarray(slopes.transpose(2, 1, 0), dtype=np.float64)
 
     def inverse(self, mean: FloatArray, n_voxels: float = 1.0) -> tuple[FloatArray, FloatArray]:
         """Return how z follows from s near `mean`, and with what error.

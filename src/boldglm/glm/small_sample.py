@@ -14,7 +14,7 @@ of contrast c, ν residual degrees of freedom.
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.fft import rfft
+from scipy.fft import next_fast_len, rfft
 
 from boldglm.glm.autoregression import autocorrelations, precision_of, variance_ratio
 from boldglm.glm.kernels import FloatArray
@@ -107,7 +107,9 @@ def stated_variances(
         # Single precision is enough for an average over pairs.
         scaled = (root.transpose(0, 2, 1) @ weighted.transpose(0, 2, 1)).astype(np.float32)
         transform = rfft(scaled, _length(n_scans), axis=2)
-        powers = (transform.real**2 + transform.imag**2).sum(axis=1)
+        parts = transform.view(np.float32)
+        powers = np.einsum("nrf,nrf->nf", parts, parts)
+        powers = powers[:, ::2] + powers[:, 1::2]
         stated[some] -= np.einsum("nf,nf->n", powers, spectra(true[:, some], n_scans))
     return stated / (n_scans - rank)
 
@@ -160,8 +162,8 @@ def variance_ratios(
     n_scans = len(basis)
     solved = inverses @ row
     weights = precision_times(basis @ solved.T, precision_of(pairs.estimated))
-    powers = abs(np.fft.rfft(weights.T, _length(n_scans), axis=1)) ** 2
-    actual = np.einsum("nf,nf->n", powers, spectrum)
+    transform = np.fft.rfft(weights.T, _length(n_scans), axis=1)
+    actual = np.einsum("nf,nf->n", transform.real**2 + transform.imag**2, spectrum)
     return np.asarray(actual / (pairs.stated * (solved @ row)))
 
 
@@ -230,4 +232,5 @@ def corrections(
 
 
 def _length(n_scans: int) -> int:
-    return 1 << int(np.ceil(np.log2(2 * n_scans)))
+    """Return an even length of at least twice as many, which is transformed fast."""
+    return 2 * next_fast_len(n_scans, real=True)
