@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from boldglm.glm.blocks import Block, Series, Walk, each_projected
 from boldglm.glm.kernels import FloatArray
-from boldglm.glm.lag_one import LagOne, LagOneStatistics
+from boldglm.glm.lag_one import LagOne, LagOneAt, LagOneSolution, LagOneStatistics
 from boldglm.glm.lagged_basis import neighbors
 from boldglm.glm.linear_model import LinearModel
 from boldglm.glm.moments import ContrastMoments, satterthwaite
@@ -235,44 +235,42 @@ class _Search:
         self.step = float(self.nodes[1] - self.nodes[0])
         at = lag.at(np.tanh(self.nodes))
         self.at_nodes = at
-        self.penalty = at.log_determinant()[0] - np.log(1 - at.rho**2)
+        self.penalty = (at.log_determinant() - np.log(1 - at.rho**2)).astype(np.float32)
 
     def optimum(self, statistics: LagOneStatistics) -> _Optimum:
         """Return ρ where the criterion is smallest, and what follows from it."""
-        criterion = self.dof * np.log(statistics.ssr_at_nodes(self.at_nodes))
+        criterion = np.log(statistics.ssr_at_nodes(self.at_nodes))
+        criterion *= self.dof
         criterion += self.penalty[:, np.newaxis]
         best = criterion.argmin(axis=0)
         z, curvature = self.polished(self.quartic_minimum(criterion, best), best, statistics)
         rho = np.tanh(z)
-        delta, ssr, first = statistics.ssr_at(self.lag.at(rho))
+        found = statistics.solution(self.lag.at(rho))
         # In large samples the variance of z is 1 / (T (1 - ρ²)). It stands in where ρ is at
         # the end of its range, and it keeps a flat criterion from giving no information.
         expected = 2 * self.dof * (1 - rho**2)
         inside = (z > self.nodes[0]) & (z < self.nodes[-1])
         curvature = np.where(inside, np.maximum(curvature, 0.1 * expected), expected)
-        return _Optimum(rho, delta, ssr, first / ssr * (1 - rho**2), 2 / curvature)
+        slope = found.first / found.ssr * (1 - rho**2)
+        return _Optimum(rho, found.delta, found.ssr, slope, 2 / curvature)
 
-    def derivatives(
-        self,
-        log_determinant: tuple[FloatArray, FloatArray, FloatArray],
-        rho: FloatArray,
-        ssr: FloatArray,
-        first: FloatArray,
-        second: FloatArray,
-    ) -> tuple[FloatArray, FloatArray]:
+    def derivatives(self, at: LagOneAt, found: LagOneSolution) -> tuple[FloatArray, FloatArray]:
         """Return the first and second derivative of the criterion by z."""
+        rho, ssr, log_determinant = at.rho, found.ssr, at.log_determinant_slopes()
         room = 1 - rho**2
-        ratio = first / ssr
-        by_rho = self.dof * ratio + log_determinant[1] + 2 * rho / room
-        twice = self.dof * (second / ssr - ratio**2) + log_determinant[2]
+        ratio = found.first / ssr
+        by_rho = self.dof * ratio + log_determinant[0] + 2 * rho / room
+        twice = self.dof * (found.second(at) / ssr - ratio**2) + log_determinant[1]
         twice += 2 * (1 + rho**2) / room**2
         return by_rho * room, twice * room**2 - 2 * rho * room * by_rho
 
-    def quartic_minimum(self, criterion: FloatArray, best: NDArray[np.intp]) -> FloatArray:
+    def quartic_minimum(
+        self, criterion: NDArray[np.floating], best: NDArray[np.intp]
+    ) -> FloatArray:
         """Return z at the minimum of the polynomial through the five nodes around the best."""
         middle = np.clip(best, 2, N_NODES - 3)
         window = np.take_along_axis(criterion, middle + np.arange(-2, 3)[:, np.newaxis], axis=0)
-        window = window - window[2]
+        window = (window - window[2]).astype(np.float64)
         offsets = np.arange(-2.0, 3.0)
         coefficients = np.linalg.inv(np.vander(offsets, increasing=True)) @ window
         start = (best - middle).astype(np.float64)
@@ -298,9 +296,8 @@ class _Search:
             here = z[moving]
             at = self.lag.at(np.tanh(here))
             some = statistics if moving.size == z.size else statistics.subset(moving)
-            delta, ssr, first = some.ssr_at(at)
-            second = some.second_derivative(at, delta)
-            slope, curvature = self.derivatives(at.log_determinant(), at.rho, ssr, first, second)
+            found = some.solution(at)
+            slope, curvature = self.derivatives(at, found)
             newton = here - slope / np.where(curvature > 0, curvature, 1.0)
             downhill = np.where(slope > 0, (here + low[moving]) / 2, (here + high[moving]) / 2)
             z[moving] = np.clip(

@@ -107,8 +107,12 @@ class LagOneAt:
         scaled += self.D * (self.lag.ends.T @ np.stack([first, last]))
         return scaled
 
-    def log_determinant(self) -> tuple[FloatArray, FloatArray, FloatArray]:
-        """Return log |M| and its first and second derivative by ρ; each (n,)."""
+    def log_determinant(self) -> FloatArray:
+        """Return log |M|; (n,)."""
+        return np.asarray(np.log(self.determinant) - np.log(self.D).sum(axis=0))
+
+    def log_determinant_slopes(self) -> tuple[FloatArray, FloatArray]:
+        """Return the first and second derivative of log |M| by ρ; each (n,)."""
         rho, q, D = self.rho, self.q, self.D
         moved = D * self.slope
         K, K1 = self.K, self.lag.end_products @ (-D * moved)
@@ -121,7 +125,6 @@ class LagOneAt:
         two = A2[0] * A[2] + 2 * A1[0] * A1[2] + A[0] * A2[2]
         two -= 2 * (A1[1] ** 2 + A[1] * A2[1])
         return (
-            np.log(self.determinant) - np.log(D).sum(axis=0),
             moved.sum(axis=0) + one,
             (2 * D - moved**2).sum(axis=0) + two / self.determinant - one**2,
         )
@@ -154,8 +157,8 @@ class LagOneStatistics:
             self.w[:, voxels], self.g0[voxels], self.g1[voxels], self.ends[:, voxels]
         )
 
-    def ssr_at_nodes(self, nodes: LagOneAt) -> FloatArray:
-        """Return the sum of squares at every node for every voxel, by three products.
+    def ssr_at_nodes(self, nodes: LagOneAt) -> NDArray[np.float32]:
+        """Return sums of squares at every node for every voxel, over e'e, by three products.
 
         Parameters
         ----------
@@ -165,7 +168,7 @@ class LagOneStatistics:
         Returns
         -------
         ndarray of shape (n_nodes, n)
-            e'Qe - g'M⁻¹g, in single precision: it is to find where to look closer.
+            (e'Qe - g'M⁻¹g) / e'e, in single precision: it is to find where to look closer.
         """
         single = np.float32
         rho, q = (values[:, np.newaxis].astype(single) for values in (nodes.rho, nodes.q))
@@ -187,9 +190,11 @@ class LagOneStatistics:
         s += q * at_last
         corrected = (1 - q * k11) * p * p + 2 * q * k01 * p * s + (1 - q * k00) * s * s
         white = (1 + q) - rho * g1 - q * (first * first + last * last)
-        return np.asarray((white - g_D_g - scale * corrected) * self.g0)
+        white -= g_D_g
+        white -= scale * corrected
+        return np.asarray(white, dtype=single)
 
-    def ssr_at(self, at: LagOneAt) -> tuple[FloatArray, FloatArray, FloatArray]:
+    def solution(self, at: LagOneAt) -> "LagOneSolution":
         """Return the GLS solution and sum of squares at one ρ per voxel.
 
         Parameters
@@ -199,8 +204,7 @@ class LagOneStatistics:
 
         Returns
         -------
-        tuple of ndarray, of shapes (rank, n), (n,) and (n,)
-            What GLS adds to the OLS estimate; SSR; its derivative by ρ.
+        LagOneSolution
 
         Notes
         -----
@@ -211,27 +215,44 @@ class LagOneStatistics:
         delta = at.solve(g)
         white = (1 + q) * self.g0 - rho * self.g1 - q * (self.ends**2).sum(axis=0)
         ssr = white - np.einsum("rv,rv->v", g, delta)
-        inner, lagged, _ = self._products(at, delta)
-        return delta, ssr, 2 * rho * inner - lagged
-
-    def second_derivative(self, at: LagOneAt, delta: FloatArray) -> FloatArray:
-        """Return the second derivative of SSR by ρ, where `delta` solves; (n,).
-
-        Notes
-        -----
-        ε'Q''ε - 2 u'M⁻¹u, u = U'Q'ε.
-        """
-        inner, _, ends = self._products(at, delta)
-        turned = at.lag.eigenvalues[:, np.newaxis] * delta
-        u = turned - self.w - 2 * at.rho * (delta + at.lag.ends.T @ ends)
-        return np.asarray(2 * inner - 2 * np.einsum("rv,rv->v", u, at.solve(u)))
-
-    def _products(
-        self, at: LagOneAt, delta: FloatArray
-    ) -> tuple[FloatArray, FloatArray, FloatArray]:
-        """Return ε'ε less its ends, ε'Nε, and the ends of ε."""
-        ends = self.ends - at.lag.ends @ delta
+        ends = self.ends - F @ delta
         inner = self.g0 + np.einsum("rv,rv->v", delta, delta) - (ends**2).sum(axis=0)
-        twice = at.lag.eigenvalues[:, np.newaxis] * delta
-        twice -= 2 * self.w
-        return inner, self.g1 + np.einsum("rv,rv->v", delta, twice), ends
+        turned = at.lag.eigenvalues[:, np.newaxis] * delta
+        turned -= self.w
+        lagged = self.g1 + np.einsum("rv,rv->v", delta, turned - self.w)
+        return LagOneSolution(delta, ssr, 2 * rho * inner - lagged, inner, turned, ends)
+
+
+@dataclass(frozen=True, eq=False)
+class LagOneSolution:
+    """Generalized least squares at one ρ per voxel; ε is its residual.
+
+    Parameters
+    ----------
+    delta : ndarray of shape (rank, n)
+        What GLS adds to the OLS estimate.
+    ssr : ndarray of shape (n,)
+        ε'Qε.
+    first : ndarray of shape (n,)
+        Its derivative by ρ.
+    inner : ndarray of shape (n,)
+        ε'ε less its ends.
+    turned : ndarray of shape (rank, n)
+        -U'Nε.
+    ends : ndarray of shape (2, n)
+        First and last element of ε.
+    """
+
+    delta: FloatArray
+    ssr: FloatArray
+    first: FloatArray
+    inner: FloatArray
+    turned: FloatArray
+    ends: FloatArray
+
+    def second(self, at: LagOneAt) -> FloatArray:
+        """Return the second derivative of SSR by ρ, (n,): ε'Q''ε - 2 u'M⁻¹u, u = U'Q'ε."""
+        u = self.delta + at.lag.ends.T @ self.ends
+        u *= -2 * at.rho
+        u += self.turned
+        return np.asarray(2 * self.inner - 2 * np.einsum("rv,rv->v", u, at.solve(u)))
