@@ -94,11 +94,12 @@ def test_the_echo_that_was_asked_for_is_fitted_under_its_name_at_every_level(
     assert {path.name.split("_desc")[0] for path in func.glob("*_boldref.nii.gz")} == {
         f"sub-01_task-cuetarget_run-{run}_echo-2" for run in (1, 2)
     }
+    said = capsys.readouterr().err
     mean = load(func / f"{RUN}_echo-2_desc-mean_boldref.nii.gz")
     series = load(raw_echoes / "sub-01" / "func" / f"{RUN}_echo-2_bold.nii.gz")
     mask = load(func / f"{RUN}_echo-2_desc-brain_mask.nii.gz") > 0
     np.testing.assert_allclose(mean[mask], series.mean(axis=3)[mask], rtol=1e-6)
-    assert "Single echoes are fitted, as --bids-filter-file asks: echo 2" in capsys.readouterr().err
+    assert "Single echoes are fitted, as --bids-filter-file asks: echo 2" in said
     assert (
         out / "node-dataset" / "task-cuetarget_echo-2_contrast-cue_stat-t_statmap.nii.gz"
     ).is_file()

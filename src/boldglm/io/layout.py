@@ -6,7 +6,6 @@ for each sidecar. Sidecars are read where a run needs them (`boldglm.io.sidecars
 """
 
 import hashlib
-import json
 import logging
 import os
 import re
@@ -19,6 +18,7 @@ from typing import Any
 
 from boldglm._version import __version__
 from boldglm.errors import BadDataError, CannotWriteError, InvalidDatasetError, MissingInputError
+from boldglm.io.json_files import load_json
 from boldglm.io.runs import entities_of, entities_stem, run_of
 from boldglm.io.sidecars import Sidecars
 
@@ -133,7 +133,7 @@ def _dataset_name(bids_dir: Path) -> str:
             '"BIDSVersion": "1.10.0"}).'
         )
     try:
-        content = json.loads(description.read_text(encoding="utf-8"))
+        content = load_json(description)
     except (OSError, ValueError) as error:
         raise InvalidDatasetError(f"{description} cannot be read as JSON: {error}.") from error
     keys = ("Name", "BIDSVersion")
