@@ -101,6 +101,22 @@ def test_a_mask_of_the_user_takes_the_place_of_fmripreps(dataset, tmp_path):
     assert "own.nii.gz" in (tmp_path / "out" / "sub-01.html").read_text()
 
 
+def test_a_mask_on_another_grid_is_refused_before_the_fit(dataset, tmp_path, capsys):
+    folder = write_fmriprep(dataset)
+    given = nib.load(folder / "sub-01" / "func" / f"{STEM}_desc-brain_mask.nii.gz")
+    nib.save(given.slicer[:-1], tmp_path / "cut.nii.gz")
+    moved = given.affine + np.outer([1, 0, 0, 0], [0, 0, 0, 2.0])
+    nib.save(nib.Nifti1Image(np.asarray(given.dataobj), moved), tmp_path / "moved.nii.gz")
+
+    for name in ("cut.nii.gz", "moved.nii.gz"):
+        call = [str(dataset), str(tmp_path / "out"), "participant", "--mask"]
+        assert main([*call, str(tmp_path / name)]) == 65
+        said = capsys.readouterr().err
+        assert name in said
+        assert f"{STEM}_desc-preproc_bold.nii.gz" in said
+    assert not (tmp_path / "out").exists()
+
+
 def test_a_mask_is_computed_where_there_is_none(dataset, tmp_path):
     folder = write_fmriprep(dataset)
     mask = folder / "sub-01" / "func" / f"{STEM}_desc-brain_mask.nii.gz"

@@ -128,6 +128,20 @@ def test_a_participant_without_preprocessed_series_is_left_out_or_refused_by_nam
         find_runs(dataset, Selection(subjects=("02",)))
 
 
+def test_only_folders_of_the_participants_asked_for_are_looked_into(dataset):
+    folder = write_fmriprep(dataset)
+    table = next(folder.rglob("sub-02*run-1_desc-confounds_timeseries.tsv"))
+    table.with_name(table.name.replace("timeseries", "regressors")).write_bytes(b"a second one")
+    for path in folder.rglob("sub-02*.json"):
+        path.write_text("{")
+
+    found = find_runs(dataset, Selection(subjects=("01",)))
+
+    assert {run.entities["sub"] for run in found.runs} == {"01"}
+    with pytest.raises(BoldglmError, match="two confounds tables of one run"):
+        runs_of(dataset)
+
+
 def test_single_echoes_are_left_out(dataset):
     folder = write_fmriprep(dataset)
     for path in (folder / "sub-01" / "func").glob("*_run-1_*_bold.nii.gz"):
@@ -136,7 +150,10 @@ def test_single_echoes_are_left_out(dataset):
     found = runs_of(dataset)
 
     assert len(found.runs) == 3
-    assert any("single echo" in note for note in found.left_out)
+    assert found.left_out == (
+        "sub-01_task-cuetarget_run-1 was left out: it has only single echoes (1), which boldglm "
+        "does not combine",
+    )
 
 
 def test_a_filter_file_applies_to_preprocessed_series(dataset):
@@ -270,4 +287,4 @@ def test_the_combined_echoes_are_taken_and_single_ones_left_out_in_words(dataset
 
     assert len(found.runs) == 4
     assert all("echo" not in run.entities for run in found.runs)
-    assert sum("is a single echo and was left out" in note for note in found.left_out) == 8
+    assert sum("single echoes (1, 2) were left out" in note for note in found.left_out) == 4

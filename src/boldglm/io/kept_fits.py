@@ -1,6 +1,5 @@
 """Fits of runs kept on disk, so that changed contrasts need no series and no fit."""
 
-import json
 import shutil
 import tempfile
 from collections.abc import Mapping
@@ -11,6 +10,7 @@ import numpy as np
 
 from boldglm.io.arrays import write_arrays
 from boldglm.io.derivatives import write_json
+from boldglm.io.json_files import load_json
 
 OUTPUTS = "outputs.json"
 
@@ -27,7 +27,7 @@ def kept_fit(folder: Path, key: str) -> dict[str, Any] | None:
     """
     path = folder / OUTPUTS
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = load_json(path)
     except (OSError, ValueError):
         return None  # none, or one that was interrupted: the run is fitted
     if content.get("Key") != key:

@@ -6,7 +6,6 @@ for each sidecar. Sidecars are read where a run needs them (`boldglm.io.sidecars
 """
 
 import hashlib
-import json
 import logging
 import os
 import re
@@ -19,7 +18,8 @@ from typing import Any
 
 from boldglm._version import __version__
 from boldglm.errors import BadDataError, CannotWriteError, InvalidDatasetError, MissingInputError
-from boldglm.io.runs import RUN_KEYS, entities_of, entities_stem
+from boldglm.io.json_files import load_json
+from boldglm.io.runs import entities_of, entities_stem, run_of
 from boldglm.io.sidecars import Sidecars
 
 OTHER_DATATYPES = ("anat", "dwi", "fmap", "perf", "eeg", "meg", "ieeg", "beh", "pet", "micr")
@@ -69,7 +69,7 @@ class RawDataset:
         for name in layout.get(suffix="events", extension=".tsv", return_type="filename"):
             path = Path(name)
             self._events.setdefault(path.parent, []).append((entities_of(path.name), path))
-        self._runs = {_run_of(entities_of(path.name)): path for path in reversed(self.bold)}
+        self._runs = {run_of(entities_of(path.name)): path for path in reversed(self.bold)}
         self._sidecars = Sidecars(self.root)
         seconds = time.monotonic() - started
         logger.info("%s: %d BOLD files indexed in %.1f s", self.root, len(self.bold), seconds)
@@ -80,7 +80,7 @@ class RawDataset:
 
     def bold_of(self, wanted: Mapping[str, str]) -> Path | None:
         """Return the raw series of a run (its first echo), or None."""
-        return self._runs.get(_run_of(wanted))
+        return self._runs.get(run_of(wanted))
 
     def events_of(self, wanted: Mapping[str, str]) -> Path | None:
         """Return the events of a run by the inheritance principle, or None.
@@ -133,7 +133,7 @@ def _dataset_name(bids_dir: Path) -> str:
             '"BIDSVersion": "1.10.0"}).'
         )
     try:
-        content = json.loads(description.read_text(encoding="utf-8"))
+        content = load_json(description)
     except (OSError, ValueError) as error:
         raise InvalidDatasetError(f"{description} cannot be read as JSON: {error}.") from error
     keys = ("Name", "BIDSVersion")
@@ -141,10 +141,6 @@ def _dataset_name(bids_dir: Path) -> str:
     if missing:
         raise InvalidDatasetError(f"{description} lacks {' and '.join(missing)}: BIDS needs both.")
     return str(content["Name"])
-
-
-def _run_of(entities: Mapping[str, str]) -> frozenset:
-    return frozenset((key, label) for key, label in entities.items() if key in RUN_KEYS)
 
 
 def _is_of(path: Path, subjects: Sequence[str]) -> bool:

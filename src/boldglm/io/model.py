@@ -15,6 +15,7 @@ from boldglm.glm import hrf_basis
 from boldglm.glm.confound_names import has_cosines
 from boldglm.io.confounds import ConfoundChoices
 from boldglm.io.events import PREFIX
+from boldglm.io.json_files import load_json
 from boldglm.io.modulation import ORDERS, Modulator
 from boldglm.io.software import DUMMY_SCANS, FD_THRESHOLD, own_choices
 from boldglm.stats_model.reading import parse_stats_model
@@ -98,7 +99,7 @@ def read_model(path: Path, fit_options: Mapping[str, Any] | None = None) -> Mode
         message gives the JSON path.
     """
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = load_json(path)
     except OSError as error:
         raise MissingInputError(f"The model {path} cannot be read: {error.strerror}.") from error
     except ValueError as error:

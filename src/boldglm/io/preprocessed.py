@@ -11,7 +11,7 @@ from pathlib import Path
 
 from boldglm.errors import BadDataError, MissingInputError, NothingSelectedError, nearest
 from boldglm.io.derivative_datasets import Derivative
-from boldglm.io.runs import RUN_KEYS, entities_of
+from boldglm.io.runs import RUN_KEYS, entities_of, run_of
 from boldglm.io.sidecars import suffix_of
 
 SPACE_KEYS = ("space", "cohort", "res", "den")
@@ -20,6 +20,7 @@ SURFACES = ("func.gii", "dtseries.nii")  # fMRIPrep writes them without desc
 OWN_SPACE = "func"  # what fMRIPrep calls the grid of the run itself
 PREPROCESSED = "preproc"  # the kind of series (its desc) that is taken where there are several
 _KIND_KEYS = ("desc", "variant")  # the second until fMRIPrep 1.1
+_NOT_OF_MASKS = (*_KIND_KEYS, "echo")
 logger = logging.getLogger(__name__)
 
 
@@ -86,7 +87,7 @@ def find_images(
             for folder in _func_folders(derivative.path / f"sub-{subject}"):
                 folders[folder] = _sorted_out(folder, subject)
                 images += _images(folders[folder], derivative)
-    origins = {_run_of(image.entities): image for image in images if image.kind == PREPROCESSED}
+    origins = {run_of(image.entities): image for image in images if image.kind == PREPROCESSED}
     images = [_completed(image, derivatives, folders, origins) for image in images]
     have = {image.entities["sub"] for image in images}
     without = [one for one in subjects if one not in have] or ([] if images else ["*"])
@@ -130,11 +131,11 @@ def choose_series(
             f"{'fit' if asked else 'can be taken for granted'}. Choose one with --space: "
             f"{', '.join(spaces)}."
         )
-    have = {_run_of(image.entities) for image in kept}
+    have = {run_of(image.entities) for image in kept}
     missing = {
-        _run_of(image.entities): image.path.name
+        run_of(image.entities): image.path.name
         for image in images
-        if _run_of(image.entities) not in have
+        if run_of(image.entities) not in have
     }
     return kept, [
         f"{name} was left out: its run has no desc-{kept[0].kind} series in space {spaces[0]}"
@@ -162,7 +163,7 @@ def refuse_repeated(images: Sequence[PreprocessedImage]) -> None:
     seen: dict[frozenset, PreprocessedImage] = {}
     for image in images:
         side = {("hemi", image.entities.get("hemi", ""))}  # of a surface, which has two files
-        first = seen.setdefault(_run_of(image.entities) | side, image)
+        first = seen.setdefault(run_of(image.entities) | side, image)
         if first is not image:
             raise NothingSelectedError(
                 f"{first.path} and {image.path} are the same run preprocessed twice. Choose one "
@@ -176,12 +177,8 @@ def _func_folders(subject: Path) -> Iterator[Path]:
             yield folder / "func"
 
 
-def _run_of(entities: Mapping[str, str]) -> frozenset:
-    return frozenset((key, label) for key, label in entities.items() if key in RUN_KEYS)
-
-
 def _grid_of(entities: Mapping[str, str]) -> frozenset:
-    return frozenset((key, label) for key, label in entities.items() if key not in _KIND_KEYS)
+    return frozenset((key, label) for key, label in entities.items() if key not in _NOT_OF_MASKS)
 
 
 def _images(files: _Folder, derivative: Derivative) -> list[PreprocessedImage]:
@@ -196,7 +193,7 @@ def _images(files: _Folder, derivative: Derivative) -> list[PreprocessedImage]:
                 kind=kinds[0] if kinds else PREPROCESSED,
                 derivative=derivative,
                 mask=files.masks.get(_grid_of(entities)),
-                confounds=tuple(files.tables.get(_run_of(entities), {}).values()),
+                confounds=tuple(files.tables.get(run_of(entities), {}).values()),
             )
         )
     return images
@@ -217,7 +214,7 @@ def _sorted_out(folder: Path, subject: str) -> _Folder:
         elif extension in VOLUMES and (suffix, desc) in (("mask", "brain"), ("brainmask", "")):
             files.masks[_grid_of(entities)] = folder / name
         elif extension == "tsv" and _is_table(suffix, entities):
-            _add_table(files, _run_of(entities), desc or "confounds", folder / name)
+            _add_table(files, run_of(entities), desc or "confounds", folder / name)
     return files
 
 
@@ -250,7 +247,7 @@ def _completed(
 ) -> PreprocessedImage:
     """Add tables, and the mask, that other derivatives have of a run where its own lacks them."""
     place = image.path.parent.relative_to(image.derivative.path)
-    run, mask = _run_of(image.entities), image.mask
+    run, mask = run_of(image.entities), image.mask
     tables = {entities_of(path.name).get("desc", "confounds"): path for path in image.confounds}
     for derivative in derivatives:
         files = folders.get(derivative.path / place, _Folder())

@@ -4,6 +4,7 @@ Asked once, before any graph is built. Only what was asked for is looked at: fol
 participants, of other datatypes and of derivatives are passed over.
 """
 
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,10 +24,11 @@ from boldglm.io.preprocessed import (
     find_images,
     refuse_repeated,
 )
-from boldglm.io.runs import entities_of
+from boldglm.io.runs import entities_of, entities_stem, run_of
 from boldglm.io.selection import Selection, passes_filter, same_label
 from boldglm.io.sidecars import Sidecars
 
+logger = logging.getLogger(__name__)
 TIMING = ("RepetitionTime", "StartTime", "SliceTimingCorrected")  # the same for denoised series
 
 
@@ -114,7 +116,7 @@ def find_runs(
     chosen = [image for image in found if _is_chosen(image, selection)]
     if not chosen:
         raise NothingSelectedError(_nothing_left(roots[0], selection, found))
-    chosen, left_out = _without_partial_images(chosen)
+    chosen, left_out = _without_partial_images(chosen, selection)
     if used:
         chosen, elsewhere = _in_one_space(chosen, space)
         left_out += [*elsewhere, *_without_series(bids_dir, used, selection, found)]
@@ -225,20 +227,66 @@ def _raw_repetition_time(raw: RawDataset, entities: dict[str, str]) -> dict[str,
     return {key: metadata[key] for key in ("RepetitionTime",) if key in metadata}
 
 
-def _without_partial_images(images: Sequence[_Image]) -> tuple[list[_Image], list[str]]:
-    """Leave out single echoes and phase images: a run is its (combined) magnitude image."""
-    kept, left_out = [], []
+def _without_partial_images(
+    images: Sequence[_Image], selection: Selection
+) -> tuple[list[_Image], list[str]]:
+    """Leave out phase images and single echoes: a run is its (combined) magnitude image."""
+    whole, left_out = [], []
     for image in images:
-        name, entities = image.path.name, image.entities
-        if "echo" in entities:
-            left_out.append(f"{name} is a single echo and was left out: combine the echoes first")
-        elif entities.get("part", "mag") != "mag":
-            left_out.append(f"{name} is not a magnitude image and was left out")
+        if image.entities.get("part", "mag") == "mag":
+            whole.append(image)
         else:
-            kept.append(image)
+            left_out.append(f"{image.path.name} is not a magnitude image and was left out")
+    if not whole:
+        raise NothingSelectedError(f"No run is left: {'; '.join(left_out[:3])}.")
+    if dict(selection.filters).get("echo") is not None:
+        _check_one_echo(whole)
+        return whole, left_out
+    whole, single = _without_echoes(whole)
+    return whole, left_out + single
+
+
+def _without_echoes(images: Sequence[_Image]) -> tuple[list[_Image], list[str]]:
+    """Leave out single echoes, and with them runs whose echoes nobody has combined."""
+    kept = [image for image in images if "echo" not in image.entities]
+    echoes = [image for image in images if "echo" in image.entities]
     if not kept:
-        raise NothingSelectedError("No run is left: " + "; ".join(left_out) + ".")
-    return kept, left_out
+        raise NothingSelectedError(
+            f"All {len(echoes)} BOLD series selected are single echoes, such as "
+            f"{echoes[0].path.name}, and boldglm does not combine echoes. Give the combined "
+            "series with -d (fMRIPrep writes them), or choose one echo with --bids-filter-file, "
+            'a file with {"bold": {"echo": 2}}.'
+        )
+    labels: dict[frozenset, list[str]] = {}
+    for image in echoes:
+        labels.setdefault(run_of(image.entities), []).append(image.entities["echo"])
+    combined = {run_of(image.entities) for image in kept}
+    notes = []
+    for run, own in labels.items():
+        name, listed = entities_stem(dict(run)), ", ".join(dict.fromkeys(own))
+        if run in combined:
+            notes.append(f"{name}: single echoes ({listed}) were left out for their combination")
+        else:
+            notes.append(
+                f"{name} was left out: it has only single echoes ({listed}), which boldglm does "
+                "not combine"
+            )
+    return kept, notes
+
+
+def _check_one_echo(images: Sequence[_Image]) -> None:
+    """Refuse filters that ask for several echoes of one run."""
+    first: dict[frozenset, _Image] = {}
+    for image in images:
+        without = frozenset(pair for pair in image.entities.items() if pair[0] != "echo")
+        other = first.setdefault(without, image)
+        if other is not image:
+            raise NothingSelectedError(
+                f"--bids-filter-file asks for several echoes of one run, {other.path.name} and "
+                f"{image.path.name}, and boldglm does not combine echoes. Choose one."
+            )
+    chosen = ", ".join(sorted({image.entities["echo"] for image in images}))
+    logger.info("Single echoes are fitted, as --bids-filter-file asks: echo %s", chosen)
 
 
 def _is_chosen(image: _Image, selection: Selection) -> bool:

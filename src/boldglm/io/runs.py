@@ -1,5 +1,6 @@
 """What is known about one BOLD run before anything is fitted."""
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -69,6 +70,17 @@ def entities_stem(entities: dict[str, str]) -> str:
     unknown = [key for key in entities if key not in ENTITY_ORDER]
     keys = [key for key in ENTITY_ORDER if key in entities] + unknown
     return "_".join(f"{key}-{entities[key]}" for key in keys)
+
+
+def run_of(entities: Mapping[str, str]) -> frozenset[tuple[str, str]]:
+    """Return what tells a run apart from others: not its space, say, nor its echo.
+
+    Examples
+    --------
+    >>> run_of({"sub": "01", "echo": "2", "space": "T1w"})
+    frozenset({('sub', '01')})
+    """
+    return frozenset((key, label) for key, label in entities.items() if key in RUN_KEYS)
 
 
 def entities_of(file_name: str) -> dict[str, str]:

@@ -1,12 +1,12 @@
 """Which participants, sessions, tasks and runs a person asked for."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from boldglm.errors import BadDataError, MissingInputError, nearest
+from boldglm.io.json_files import load_json
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ def _read_filters(path: Path | None) -> tuple[tuple[str, Any], ...]:
     if path is None:
         return ()
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = load_json(path)
     except OSError as error:
         raise MissingInputError(f"--bids-filter-file {path} cannot be read: {error}.") from error
     except ValueError as error:

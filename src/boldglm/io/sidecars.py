@@ -4,12 +4,12 @@ Only sidecars of files that are used are opened, and each folder is listed once:
 thousands of runs has as many sidecars, most of which nobody asked for.
 """
 
-import json
 import os
 from pathlib import Path
 from typing import Any
 
 from boldglm.errors import BadDataError
+from boldglm.io.json_files import load_json
 from boldglm.io.runs import entities_of
 
 
@@ -87,7 +87,7 @@ def read_object(path: Path) -> dict[str, Any]:
         If it cannot be read, or holds something else.
     """
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = load_json(path)
     except (OSError, ValueError) as error:
         raise BadDataError(f"{path} cannot be read as JSON: {error}.") from error
     if not isinstance(content, dict):

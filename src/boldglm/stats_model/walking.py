@@ -1,11 +1,15 @@
 """Walking through the content of a model file, with messages that say where."""
 
+import re
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from math import isfinite
 from typing import Any, NoReturn
 
 from boldglm.errors import BadDataError, nearest
+
+# What Fraction takes, but short: of 1e999999999 it would write out every digit.
+_NUMBER = re.compile(r"\s*[-+]?[\d./]{1,40}([eE][-+]?\d{1,3})?\s*")
 
 
 class Walker:
@@ -56,12 +60,14 @@ class Walker:
         try:
             if isinstance(value, bool):
                 raise TypeError
+            if isinstance(value, str) and not _NUMBER.fullmatch(value):
+                raise ValueError
             number = float(Fraction(value)) if isinstance(value, str) else float(value)
             if not isfinite(number):
                 raise ValueError
             return number
-        except (ValueError, TypeError, ZeroDivisionError):
-            self.refuse(path, f"{value!r} is no number", "Write 0.5 or '1/2'.")
+        except (ValueError, TypeError, ArithmeticError):
+            self.refuse(path, f"{shown(value)} is no number", "Write 0.5 or '1/2'.")
 
 
 def shown(value: Any) -> str:

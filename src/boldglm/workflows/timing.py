@@ -1,5 +1,8 @@
 """When the volumes of a run were taken, by its sidecar and its header."""
 
+import math
+from typing import Any
+
 from boldglm.errors import BadDataError
 from boldglm.io.geometry import BoldHeader
 from boldglm.io.query import RunFiles
@@ -28,24 +31,25 @@ def repetition_time(files: RunFiles, header: BoldHeader) -> float:
             f"{name} has no RepetitionTime in {sidecar} or any sidecar that it inherits{hint}. "
             "Add it, in seconds."
         )
-    if not isinstance(stated, int | float) or isinstance(stated, bool) or not stated > 0:
+    seconds = _finite(stated)
+    if seconds is None or seconds <= 0:
         raise BadDataError(
             f"{name} has RepetitionTime {stated!r} in its sidecar; it must be a positive "
             "number of seconds."
         )
-    if stated > 100:
+    if seconds > 100:
         raise BadDataError(
-            f"{name} has RepetitionTime {stated:g} in its sidecar, which must be in seconds: "
-            f"write {stated / 1000:g}."
+            f"{name} has RepetitionTime {seconds:g} in its sidecar, which must be in seconds: "
+            f"write {seconds / 1000:g}."
         )
     found = header.repetition_time
-    if found is not None and abs(found - stated) > TIME_TOLERANCE:
+    if found is not None and abs(found - seconds) > TIME_TOLERANCE:
         raise BadDataError(
-            f"{name}: its sidecar says RepetitionTime {stated:g} s, the image header {found:g} s. "
-            "One of them is wrong, and every regressor depends on it: find out which from the "
+            f"{name}: its sidecar says RepetitionTime {seconds:g} s, the image header {found:g} "
+            "s. One of them is wrong, and every regressor depends on it: find out which from the "
             "protocol and correct the other (BIDS requires them to agree)."
         )
-    return float(stated)
+    return seconds
 
 
 def start_time(files: RunFiles) -> float:
@@ -57,8 +61,17 @@ def start_time(files: RunFiles) -> float:
         If it is no number.
     """
     value = files.metadata.get("StartTime", 0.0)
-    if not isinstance(value, int | float) or isinstance(value, bool):
+    seconds = _finite(value)
+    if seconds is None:
         raise BadDataError(
-            f"{files.bold.name} has StartTime {value!r} in its sidecar; it must be in seconds."
+            f"{files.bold.name} has StartTime {value!r:.40} in its sidecar; it must be a number "
+            "of seconds."
         )
-    return float(value)
+    return seconds
+
+
+def _finite(value: Any) -> float | None:
+    """Return a finite number; None for anything else."""
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        return None
+    return float(value) if math.isfinite(value) else None
