@@ -25,6 +25,7 @@ from boldglm.io.events import read_events
 from boldglm.io.kept_fits import in_double, keep_fit, kept_fit
 from boldglm.io.run_maps import whiteness_note, write_run_maps
 from boldglm.io.series import MaskedRun, Reading, load_run
+from boldglm.io.smoothness import residual_smoothness
 from boldglm.io.trials import METHODS, TrialChoices, write_single_trials
 
 
@@ -32,7 +33,9 @@ class _FitGLMInput(BaseInterfaceInputSpec):
     bold_file = File(exists=True, mandatory=True, desc="4-D BOLD series")
     design_file = File(exists=True, mandatory=True, desc="design matrix as BuildDesign writes it")
     mask_file = File(exists=True, desc="brain mask (default: computed from the series)")
-    mesh_files = InputMultiPath(File(exists=True), desc="surfaces to smooth along")
+    mesh_files = InputMultiPath(
+        File(exists=True), desc="surfaces that tell distances, to smooth along"
+    )
     noise_model = traits.Str("auto", usedefault=True, desc="as for boldglm.glm.fit")
     signal_scaling = traits.Enum("percent", "none", usedefault=True, desc="unit of the effects")
     smoothing = traits.Range(
@@ -62,6 +65,7 @@ class _FitGLMOutput(TraitedSpec):
     left_out = traits.List(traits.Str, desc="what was left out and why")
     run_maps = traits.Dict(desc="maps of the run as a whole, by label")
     whiteness = traits.Dict(desc="share of voxels whose residuals are not white, and expected")
+    smoothness = traits.Dict(desc="FWHM of the residuals in each part, mm")
     trial_maps = traits.Dict(desc="maps and tables of single trials, by label")
 
 
@@ -92,7 +96,7 @@ class FitGLM(SimpleInterface):
         )
         run = load_run(Path(inputs.bold_file), mask_file, reading)
         design = read_design(Path(inputs.design_file))
-        run_maps, white = self._fit(run, design, here)
+        run_maps, white, smooth = self._fit(run, design, here)
         trial_maps, trials_left_out = self._trials(run, design, here)
         note = whiteness_note(white, inputs.noise_model)
         inside, everywhere = run.geometry, run.geometry.everywhere()
@@ -106,6 +110,7 @@ class FitGLM(SimpleInterface):
             "left_out": [*run.left_out, *([note] if note else []), *trials_left_out],
             "run_maps": {label: str(path) for label, path in run_maps.items()},
             "whiteness": white,
+            "smoothness": smooth,
             "trial_maps": {label: str(path) for label, path in trial_maps.items()},
         }
         if isdefined(inputs.keep_folder):
@@ -120,7 +125,8 @@ class FitGLM(SimpleInterface):
         arrays: dict[str, Any] = {"scale": run.scale, **found.to_arrays()}
         write_arrays(here / "fit.npz", arrays)
         wanted = self.inputs.maps if isdefined(self.inputs.maps) else []
-        return write_run_maps(run, found, wanted, _repetition_time(design), here)
+        maps, white = write_run_maps(run, found, wanted, _repetition_time(design), here)
+        return maps, white, residual_smoothness(run, found, _paths(self.inputs.mesh_files))
 
     def _trials(self, run: MaskedRun, design: Design, here: Path):
         """Estimate single trials, if they are asked for."""
@@ -156,6 +162,7 @@ class _EstimateContrastsInput(BaseInterfaceInputSpec):
     left_out = traits.List(traits.Str, desc="what was left out before, kept with the result")
     run_maps = traits.Dict(desc="as FitGLM gives them, kept with the result")
     whiteness = traits.Dict(desc="as FitGLM gives it, kept with the result")
+    smoothness = traits.Dict(desc="as FitGLM gives it, kept with the result")
     trial_maps = traits.Dict(desc="as FitGLM gives them, kept with the result")
     mask_size = traits.Dict(desc="as FitGLM gives it, kept with the result")
     maps = traits.List(
@@ -197,11 +204,13 @@ class EstimateContrasts(SimpleInterface):
         if isdefined(self.inputs.maps) and "dof" in self.inputs.maps:
             run_maps["dof"] = fewest_dof(result, Path(runtime.cwd))
         white = self.inputs.whiteness if isdefined(self.inputs.whiteness) else {}
+        smooth = self.inputs.smoothness if isdefined(self.inputs.smoothness) else {}
         size = self.inputs.mask_size if isdefined(self.inputs.mask_size) else {}
         result = replace(
             result,
             maps=run_maps,
             whiteness=white,
+            smoothness=smooth,
             mask_size=size,
             meshes=_paths(self.inputs.mesh_files),
         )

@@ -32,6 +32,7 @@ FITTED_FIELDS = (
     "mean_file",
     "run_maps",
     "whiteness",
+    "smoothness",
     "trial_maps",
     "mask_size",
 )

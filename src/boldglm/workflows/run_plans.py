@@ -160,7 +160,7 @@ def plan_run(
         __version__,
         inputs.bold,
         inputs.mask,
-        *(inputs.meshes if model.smoothing else ()),
+        *inputs.meshes,
         design.matrix,
         list(design.names),
         [model.noise_model, model.signal_scaling, model.smoothing],
