@@ -236,7 +236,7 @@ def test_a_thread_that_reads_ahead_changes_no_map(dataset, tmp_path):
         ("-4", "above 0"),
         ("wide", "above 0"),
         ("5:subject", "level 'subject' is not supported yet"),
-        ("5:run:isoblurto", "type 'isoblurto' is not supported yet"),
+        ("5:run:wider", "no smoothing of type 'wider'; write 5:run:iso, or 5:run:isoblurto"),
         ("5:", "write 5:run:iso"),
     ],
 )

@@ -13,6 +13,7 @@ from typing import Any
 from nipype.pipeline.engine import Workflow
 
 from boldglm.cli.dry_run import show_levels, show_plan
+from boldglm.cli.values import Smoothing
 from boldglm.errors import BadDataError, CannotWriteError
 from boldglm.io.confound_wishes import ConfoundWishes
 from boldglm.io.default_model import DefaultModelOptions
@@ -136,7 +137,7 @@ def _model_choice(options: argparse.Namespace) -> ModelChoice:
         high_pass=None if high_pass == "none" else high_pass,
         noise_model=options.noise_model or "auto",
         signal_scaling=options.signal_scaling or "percent",
-        smoothing=options.smoothing,
+        **_smoothing_of_runs(options.smoothing),
     )
     file = None if options.model == "default" else Path(options.model)
     dummy_scans = options.dummy_scans
@@ -157,13 +158,18 @@ def _model_choice(options: argparse.Namespace) -> ModelChoice:
     )
 
 
+def _smoothing_of_runs(asked: Smoothing | None) -> dict[str, Any]:
+    return {} if asked is None else {"smoothing": asked.fwhm, "smoothing_type": asked.kind}
+
+
 def _fit_options(options: argparse.Namespace) -> dict[str, Any]:
     """Return what the command line says about the fit, as a model file would."""
     dummies = options.dummy_scans if isinstance(options.dummy_scans, int) else None
     given = {
         "NoiseModel": options.noise_model,
         "SignalScaling": options.signal_scaling,
-        "SmoothingFWHM": options.smoothing,
+        "SmoothingFWHM": options.smoothing and options.smoothing.fwhm,
+        "SmoothingType": options.smoothing and options.smoothing.kind,
         FD_THRESHOLD: options.fd_threshold,
         DUMMY_SCANS: dummies,
     }

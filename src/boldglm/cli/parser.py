@@ -282,7 +282,8 @@ def _add_fit(parser: argparse.ArgumentParser) -> None:
         type=smoothing,
         metavar="FWHM[:LEVEL[:TYPE]]",
         help="smooth each run by a Gaussian of this full width at half maximum in mm, among the "
-        "voxels of its mask; LEVEL is run and TYPE is iso (default: no smoothing)",
+        "voxels of its mask; LEVEL is run; TYPE is iso, or isoblurto to smooth until residuals "
+        "are as smooth as white noise smoothed by that width (default: no smoothing)",
     )
     group.add_argument(
         "--mask",

@@ -2,11 +2,13 @@
 
 import argparse
 from difflib import get_close_matches
+from typing import NamedTuple
 
 CONTRAST_MAPS = (
     *("effect", "variance", "t", "F", "z", "p"),
     *("qFDR", "pFWE", "pFWEextent", "pFWEmass", "pFWEtfce"),
 )
+SMOOTHING_TYPES = ("iso", "isoblurto")
 RUN_MAPS = ("rsquared", "whiteness", "dof", "ar", "residuals", "fitted")
 
 
@@ -51,17 +53,26 @@ def high_pass(text: str) -> float | str:
     return seconds
 
 
-def smoothing(text: str) -> float:
-    """Read FWHM[:LEVEL[:TYPE]], as FitLins writes it; return the width in mm."""
+class Smoothing(NamedTuple):
+    """What is smoothed how much: FWHM in mm, a level of the model, iso or isoblurto."""
+
+    fwhm: float
+    level: str
+    kind: str
+
+
+def smoothing(text: str) -> Smoothing:
+    """Read FWHM[:LEVEL[:TYPE]], as FitLins writes it."""
     width, _, rest = text.partition(":")
     level, _, kind = rest.partition(":")
     if level not in ("", "run"):
         raise argparse.ArgumentTypeError(
             f"{text!r}: smoothing at level {level!r} is not supported yet; write {width}:run"
         )
-    if kind not in ("", "iso") or text.endswith(":"):
+    if kind not in ("", *SMOOTHING_TYPES) or text.endswith(":"):
         raise argparse.ArgumentTypeError(
-            f"{text!r}: smoothing of type {kind!r} is not supported yet; write {width}:run:iso"
+            f"{text!r}: there is no smoothing of type {kind!r}; write {width}:run:iso, or "
+            f"{width}:run:isoblurto to smooth until noise is {width} mm smooth"
         )
     try:
         fwhm = float(width)
@@ -71,4 +82,4 @@ def smoothing(text: str) -> float:
         raise argparse.ArgumentTypeError(
             f"{text!r} does not start with a width in mm above 0; leave the option out for none"
         )
-    return fwhm
+    return Smoothing(fwhm, level or "run", kind or "iso")

@@ -30,8 +30,12 @@ class Domain(Protocol):
         `rows` are residuals, (n_rows, n_voxels).
         """
 
-    def smoother(self, fwhm: float) -> Smoother:
-        """Return what smooths by a Gaussian of this full width in mm, along every axis."""
+    def smoother(self, fwhm: float | ArrayLike, *, is_checked: bool = True) -> Smoother:
+        """Return what smooths by a Gaussian of this full width in mm, of every axis or each.
+
+        Widths that are too small to make noise as smooth as they say are refused, unless the
+        caller looks at what comes out.
+        """
 
 
 class VolumeDomain:
@@ -58,7 +62,12 @@ class VolumeDomain:
         """Return how smooth noise is along the three axes, as `grid_fwhm`."""
         return grid_fwhm(rows, self._mask, self._sizes)
 
-    def smoother(self, fwhm: float) -> Smoother:
+    def smoother(
+        self,
+        fwhm: float | ArrayLike,
+        *,
+        is_checked: bool = True,  # noqa: ARG002 - any width can be
+    ) -> Smoother:
         """Return a `MaskSmoother`."""
         return MaskSmoother(self._mask, fwhm, self._sizes)
 
@@ -89,6 +98,7 @@ class SurfaceDomain:
         """Return how smooth noise is along the surface, as `mesh_fwhm`."""
         return np.array([mesh_fwhm(rows, *mesh_edges(*self._mesh))])
 
-    def smoother(self, fwhm: float) -> Smoother:
+    def smoother(self, fwhm: float | ArrayLike, *, is_checked: bool = True) -> Smoother:
         """Return a `MeshSmoother`."""
-        return MeshSmoother(*self._mesh, fwhm)
+        (width,) = np.atleast_1d(np.asarray(fwhm, dtype=float)).tolist()
+        return MeshSmoother(*self._mesh, width, is_checked=is_checked)

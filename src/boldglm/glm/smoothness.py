@@ -8,7 +8,7 @@ Notation: e residuals, (n_rows, n_voxels), of some of the scans; r mean correlat
 neighbors; d their distance; F full width at half maximum, mm.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -23,6 +23,7 @@ IndexArray = NDArray[np.intp]
 
 FEWEST_SCANS, MOST_SCANS = 16, 64  # that are looked at
 MOST_VALUES = 2**23  # of them together, 32 MiB in float32, while there are more than the fewest
+TOGETHER = 16  # volumes that are projected on the design at a time
 EXPLAINED = 0.9  # leverage above which a scan has next to no residual, as a censored one
 WIDEST = 1e4  # F over the mean distance of neighbors; beyond, nothing can be measured
 
@@ -260,6 +261,49 @@ def sampled_residuals(bold: Series, found: Fit, block_size: int = 2048) -> Float
         fitted += found.estimates.means[voxels]
         rows[:, voxels] = np.where(found.sigma2[voxels] > 0, bold[:, voxels][scans] - fitted, 0)
     return rows
+
+
+def sampled_residual_rows(
+    volumes: Iterable[NDArray], basis: FloatArray, n_voxels: int
+) -> Float32Array:
+    """Return what least squares leaves of some scans, of a series that comes volume by volume.
+
+    Parameters
+    ----------
+    volumes : iterable of ndarray of shape (n_voxels,)
+        All scans in order; each may be overwritten by the next.
+    basis : ndarray of shape (n_scans, rank)
+        Orthonormal columns of the design.
+    n_voxels : int
+
+    Returns
+    -------
+    ndarray of float32, of shape (n_rows, n_voxels)
+        As `sampled_residuals` of ordinary least squares.
+
+    Examples
+    --------
+    >>> bold = np.array([[1.0], [2.0], [6.0]])
+    >>> sampled_residual_rows(bold, np.full((3, 1), 3**-0.5), 1).round(6).ravel().tolist()
+    [-2.0, -1.0, 3.0]
+    """
+    scans = sampled_scans(basis, n_voxels)
+    coordinates = np.zeros((basis.shape[1], n_voxels))
+    kept = np.empty((scans.size, n_voxels))
+    batch = np.empty((TOGETHER, n_voxels))
+    places = {scan: row for row, scan in enumerate(scans.tolist())}
+    scan = -1
+    for scan, volume in enumerate(volumes):
+        batch[scan % TOGETHER] = volume
+        if scan in places:
+            kept[places[scan]] = volume
+        if (scan + 1) % TOGETHER == 0:
+            coordinates += basis[scan + 1 - TOGETHER : scan + 1].T @ batch
+    rest = (scan + 1) % TOGETHER
+    coordinates += basis[scan + 1 - rest : scan + 1].T @ batch[:rest]
+    for row, scan in zip(kept, scans, strict=True):
+        row -= basis[scan] @ coordinates
+    return kept.astype(np.float32)
 
 
 def _products(volume: FloatArray) -> FloatArray:

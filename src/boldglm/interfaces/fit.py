@@ -17,6 +17,8 @@ from nipype.interfaces.base import (
 )
 
 from boldglm.glm import Design, Fit, fit
+from boldglm.glm.linear_model import linear_model
+from boldglm.glm.smoothness import sampled_residuals
 from boldglm.io.arrays import write_arrays
 from boldglm.io.contrast_maps import estimate_contrasts, fewest_dof
 from boldglm.io.derivatives import RUN_MAPS, write_json
@@ -25,7 +27,8 @@ from boldglm.io.events import read_events
 from boldglm.io.kept_fits import in_double, keep_fit, kept_fit
 from boldglm.io.run_maps import whiteness_note, write_run_maps
 from boldglm.io.series import MaskedRun, Reading, load_run
-from boldglm.io.smoothness import residual_smoothness
+from boldglm.io.smoothness import measured
+from boldglm.io.software import SMOOTHING_TYPES
 from boldglm.io.trials import METHODS, TrialChoices, write_single_trials
 
 
@@ -40,6 +43,11 @@ class _FitGLMInput(BaseInterfaceInputSpec):
     signal_scaling = traits.Enum("percent", "none", usedefault=True, desc="unit of the effects")
     smoothing = traits.Range(
         low=0.0, exclude_low=True, desc="FWHM in mm of a Gaussian within the mask (default: none)"
+    )
+    smoothing_type = traits.Enum(
+        *SMOOTHING_TYPES,
+        usedefault=True,
+        desc="iso: by that width; isoblurto: until residuals are so smooth",
     )
     maps = traits.List(
         traits.Enum(*RUN_MAPS), desc="maps of the run as a whole, beside those of its contrasts"
@@ -87,15 +95,17 @@ class FitGLM(SimpleInterface):
                 self._results = kept
                 return runtime
         mask_file = Path(inputs.mask_file) if isdefined(inputs.mask_file) else None
+        design = read_design(Path(inputs.design_file))
         reading = Reading(
             signal_scaling=inputs.signal_scaling,
             smoothing=inputs.smoothing if isdefined(inputs.smoothing) else None,
+            smoothing_type=inputs.smoothing_type,
+            basis=linear_model(design.matrix).basis,
             n_threads=inputs.n_threads,
             spool_folder=here,
             meshes=_paths(self.inputs.mesh_files),
         )
         run = load_run(Path(inputs.bold_file), mask_file, reading)
-        design = read_design(Path(inputs.design_file))
         run_maps, white, smooth = self._fit(run, design, here)
         trial_maps, trials_left_out = self._trials(run, design, here)
         note = whiteness_note(white, inputs.noise_model)
@@ -126,7 +136,13 @@ class FitGLM(SimpleInterface):
         write_arrays(here / "fit.npz", arrays)
         wanted = self.inputs.maps if isdefined(self.inputs.maps) else []
         maps, white = write_run_maps(run, found, wanted, _repetition_time(design), here)
-        return maps, white, residual_smoothness(run, found, _paths(self.inputs.mesh_files))
+        parts = run.geometry.with_meshes(_paths(self.inputs.mesh_files)).domains()
+        smooth = measured(sampled_residuals(run.bold, found), parts)
+        return (
+            maps,
+            white,
+            {name: {**one, **run.blur.get(name, {})} for name, one in smooth.items()},
+        )
 
     def _trials(self, run: MaskedRun, design: Design, here: Path):
         """Estimate single trials, if they are asked for."""

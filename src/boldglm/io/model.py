@@ -53,6 +53,7 @@ class Model:
     noise_model: str = "auto"
     signal_scaling: str = "percent"
     smoothing: float | None = None  # FWHM in mm
+    smoothing_type: str = "iso"
 
     @property
     def name(self) -> str:
@@ -149,6 +150,7 @@ def parse_model(
         noise_model=own.get("NoiseModel", "auto"),
         signal_scaling=own.get("SignalScaling", "percent"),
         smoothing=own.get("SmoothingFWHM"),
+        smoothing_type=own.get("SmoothingType", "iso"),
     )
 
 

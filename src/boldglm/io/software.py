@@ -8,11 +8,13 @@ from boldglm.stats_model.specification import NodeSpec
 
 NOISE_MODELS = ("auto", "ols", "ar1", "ar2", "ar3", "ar4", "ar5", "ar6", "arma11", "nilearn-ar1")
 SIGNAL_SCALINGS = ("percent", "none")
+SMOOTHING_TYPES = ("iso", "isoblurto")
 ESTIMATORS = ("ols", "mixed", "fixed")
 FD_THRESHOLD = "FramewiseDisplacementThreshold"
 DUMMY_SCANS = "DummyScans"
 RUN_KEYS = (
-    *("NoiseModel", "SignalScaling", "SmoothingFWHM", "Orthogonalize", "Modulators"),
+    *("NoiseModel", "SignalScaling", "SmoothingFWHM", "SmoothingType"),
+    *("Orthogonalize", "Modulators"),
     *(FD_THRESHOLD, DUMMY_SCANS),
 )
 UPPER_KEYS = ("Estimator", "Coverage", "Permutations", "ClusterP", "Tfce")
@@ -42,6 +44,7 @@ def own_choices(node: NodeSpec, file_name: str) -> Mapping[str, Any]:
     choices = {
         "NoiseModel": NOISE_MODELS,
         "SignalScaling": SIGNAL_SCALINGS,
+        "SmoothingType": SMOOTHING_TYPES,
         "Estimator": ESTIMATORS,
     }
     for key, known in choices.items():
@@ -54,6 +57,8 @@ def own_choices(node: NodeSpec, file_name: str) -> Mapping[str, Any]:
 def _check_numbers(own: Mapping[str, Any], refuse: Any) -> None:
     if own.get("SmoothingFWHM") is not None and not _above_0(own["SmoothingFWHM"]):
         refuse("SmoothingFWHM", "It is a width in mm above 0, or null.")
+    if "SmoothingType" in own and not own.get("SmoothingFWHM"):
+        refuse("SmoothingType", "It needs SmoothingFWHM, a width in mm.")
     if own.get(FD_THRESHOLD) is not None and not _above_0(own[FD_THRESHOLD]):
         refuse(FD_THRESHOLD, "Give millimeters above 0.")
     dummies = own.get(DUMMY_SCANS, 0)

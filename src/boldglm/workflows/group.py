@@ -172,7 +172,7 @@ def init_group_wf(
 
 def group_details(model: Model) -> dict:
     """Return what the sidecars of a group say of the model."""
-    kept = ("Model", "SignalScaling", "SmoothingFWHM")
+    kept = ("Model", "SignalScaling", "SmoothingFWHM", "SmoothingType")
     return {key: value for key, value in model_details(model).items() if key in kept}
 
 

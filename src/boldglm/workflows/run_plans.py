@@ -163,7 +163,7 @@ def plan_run(
         *inputs.meshes,
         design.matrix,
         list(design.names),
-        [model.noise_model, model.signal_scaling, model.smoothing],
+        [model.noise_model, model.signal_scaling, model.smoothing, model.smoothing_type],
         list(model.orthogonalize),
     )
     return RunPlan(
