@@ -17,7 +17,15 @@ RUN_KEYS = (
     *("Orthogonalize", "Modulators"),
     *(FD_THRESHOLD, DUMMY_SCANS),
 )
-UPPER_KEYS = ("Estimator", "Coverage", "Permutations", "ClusterP", "Tfce")
+UPPER_KEYS = ("Estimator", "Coverage", "SmoothingFWHM", "Permutations", "ClusterP", "Tfce")
+
+
+_NEEDS_VARIANCES = (
+    "This node weights its inputs by their variances, and that of a smoothed effect depends on "
+    "how noise correlates between voxels, which no map holds. Smooth the runs (--smoothing "
+    "{0:g}:run), or what enters a node that uses least squares (Type glm, Estimator ols), such as "
+    "the default model's dataset node (--smoothing {0:g}:dataset)."
+)
 
 
 def own_choices(node: NodeSpec, file_name: str) -> Mapping[str, Any]:
@@ -51,7 +59,14 @@ def own_choices(node: NodeSpec, file_name: str) -> Mapping[str, Any]:
         if key in own and own[key] not in known:
             refuse(key, f"Known: {', '.join(known)}.")
     _check_numbers(own, refuse)
+    if node.level != "run" and own.get("SmoothingFWHM") is not None and uses_variances(node):
+        refuse("SmoothingFWHM", _NEEDS_VARIANCES.format(own["SmoothingFWHM"]))
     return own
+
+
+def uses_variances(node: NodeSpec) -> bool:
+    """Tell whether a node above the run weights its inputs by their variances."""
+    return node.type == "meta" or node.software.get("boldglm", {}).get("Estimator", "ols") != "ols"
 
 
 def _check_numbers(own: Mapping[str, Any], refuse: Any) -> None:

@@ -181,6 +181,9 @@ def _upper_sentences(model: Model, level: str) -> list[str]:
         text = f"{inputs[node.level]} {METHOD_WORDS[method]}"
         if columns:
             text += f", in a design with the columns {columns}"
+        width = own_choices(node, model.name).get("SmoothingFWHM")
+        if width is not None:
+            text += f", after their effects had been smoothed by a Gaussian of {width:g} mm FWHM"
         found.append(text + f" (node {node.name!r}).")
     return found
 
