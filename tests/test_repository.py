@@ -21,6 +21,7 @@ from boldglm.cli.parser import build_demo_parser, build_parser
 from boldglm.glm import hrf
 from boldglm.io import derivatives, software
 from boldglm.io import model as model_file
+from boldglm.stats_model import specification
 from boldglm.workflows import methods
 
 ROOT = Path(__file__).parents[1]
@@ -175,6 +176,8 @@ def test_the_choices_of_the_command_line_are_those_of_the_numerics_and_of_model_
     assert set(model_file.PLAIN_MODELS) == set(methods.HRF_WORDS) == families
     assert command_line.NOISE_MODELS == software.NOISE_MODELS == glm.NOISE_MODELS
     assert command_line.SIGNAL_SCALINGS == software.SIGNAL_SCALINGS
+    assert option_values.SMOOTHED_LEVELS == specification.LEVELS
+    assert option_values.SMOOTHING_TYPES == software.SMOOTHING_TYPES
     assert tuple(derivatives.RUN_MAPS) == option_values.RUN_MAPS
     assert set(option_values.CONTRAST_MAPS) == set(derivatives.STATISTICS) - {"dof"}
     assert set(methods.NOISE_WORDS) == set(glm.NOISE_MODELS)

@@ -235,8 +235,9 @@ def test_a_thread_that_reads_ahead_changes_no_map(dataset, tmp_path):
         ("0", "above 0"),
         ("-4", "above 0"),
         ("wide", "above 0"),
-        ("5:subject", "level 'subject' is not supported yet"),
-        ("5:run:isoblurto", "type 'isoblurto' is not supported yet"),
+        ("5:l2", "no level 'l2'; write 5:run, or the level of the nodes"),
+        ("5:dataset:isoblurto", "write 5:run:isoblurto or 5:dataset"),
+        ("5:run:wider", "no smoothing of type 'wider'; write 5:run:iso, or 5:run:isoblurto"),
         ("5:", "write 5:run:iso"),
     ],
 )

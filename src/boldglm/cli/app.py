@@ -13,11 +13,13 @@ from typing import Any
 from nipype.pipeline.engine import Workflow
 
 from boldglm.cli.dry_run import show_levels, show_plan
-from boldglm.errors import BadDataError, CannotWriteError
+from boldglm.cli.values import Smoothing
+from boldglm.errors import BadDataError, CannotWriteError, UsageError
 from boldglm.io.confound_wishes import ConfoundWishes
 from boldglm.io.default_model import DefaultModelOptions
 from boldglm.io.derivatives import RUN_MAPS, model_file_name, prepare_output, write_json
 from boldglm.io.kept_fits import kept_bytes
+from boldglm.io.model import Model
 from boldglm.io.participants import ParticipantTables
 from boldglm.io.query import find_runs
 from boldglm.io.results import Record, notes_of_records
@@ -27,6 +29,7 @@ from boldglm.io.trials import trial_shape
 from boldglm.workflows.execution import Execution, execute
 from boldglm.workflows.finer import init_finer_wf
 from boldglm.workflows.group import init_group_wf, plan_group
+from boldglm.workflows.methods import smoothing_words
 from boldglm.workflows.plan import Analysis, ModelChoice, make_plan
 from boldglm.workflows.subject import AppContext, init_boldglm_wf
 
@@ -85,7 +88,11 @@ def run_above(options: argparse.Namespace, command: str, levels: Sequence[str]) 
     _start_logging(verbose=options.verbose)
     subjects = Selection.of(options.participant_label).subjects
     output = options.output_dir.resolve()
-    plans = plan_group(output, options.bids_dir, subjects, levels)
+    asked = options.smoothing
+    own = _level_options(asked) if asked and asked.level in levels else {}
+    plans = plan_group(output, options.bids_dir, subjects, levels, own)
+    if asked is not None:
+        _check_smoothing_above(asked, levels, [plan.model for plan in plans])
     if options.dry_run:
         for plan in plans:
             show_levels(plan.levels, sys.stdout)
@@ -136,7 +143,7 @@ def _model_choice(options: argparse.Namespace) -> ModelChoice:
         high_pass=None if high_pass == "none" else high_pass,
         noise_model=options.noise_model or "auto",
         signal_scaling=options.signal_scaling or "percent",
-        smoothing=options.smoothing,
+        **_smoothing_of_runs(options.smoothing),
     )
     file = None if options.model == "default" else Path(options.model)
     dummy_scans = options.dummy_scans
@@ -153,17 +160,48 @@ def _model_choice(options: argparse.Namespace) -> ModelChoice:
         confounds,
         meshes=tuple(options.mesh or ()),
         fit_options=_fit_options(options) if file is not None else {},
+        level_options=_level_options(options.smoothing),
         missing_conditions=options.missing_conditions,
     )
+
+
+def _smoothing_of_runs(asked: Smoothing | None) -> dict[str, Any]:
+    if asked is None or asked.level != "run":
+        return {}
+    return {"smoothing": asked.fwhm, "smoothing_type": asked.kind}
+
+
+def _level_options(asked: Smoothing | None) -> dict[str, dict[str, Any]]:
+    """Return what the command line says about nodes above the run, as a model file would."""
+    return {} if asked is None or asked.level == "run" else {
+        asked.level: {"SmoothingFWHM": asked.fwhm}
+    }  # fmt: skip
+
+
+def _check_smoothing_above(
+    asked: Smoothing, levels: Sequence[str], models: Sequence[Model]
+) -> None:
+    """Refuse a smoothing that the finished results do not have and these levels do not do."""
+    if asked.level in levels:
+        return
+    for model in models:
+        if asked.level != "run" or (model.smoothing, model.smoothing_type) != asked[::2]:
+            raise UsageError(
+                f"--smoothing {asked.fwhm:g}:{asked.level} is not done here, where finished "
+                f"results are the start (runs were smoothed: {smoothing_words(model)}). Give it "
+                f"to participant, or smooth what enters {' or '.join(levels)}."
+            )
 
 
 def _fit_options(options: argparse.Namespace) -> dict[str, Any]:
     """Return what the command line says about the fit, as a model file would."""
     dummies = options.dummy_scans if isinstance(options.dummy_scans, int) else None
+    of_runs = _smoothing_of_runs(options.smoothing)
     given = {
         "NoiseModel": options.noise_model,
         "SignalScaling": options.signal_scaling,
-        "SmoothingFWHM": options.smoothing,
+        "SmoothingFWHM": of_runs.get("smoothing"),
+        "SmoothingType": of_runs.get("smoothing_type"),
         FD_THRESHOLD: options.fd_threshold,
         DUMMY_SCANS: dummies,
     }

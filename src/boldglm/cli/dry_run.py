@@ -10,6 +10,7 @@ from boldglm.glm.confounds import describe_scans
 from boldglm.io.model import Model
 from boldglm.io.runs import entities_stem
 from boldglm.workflows.levels import LevelPlan
+from boldglm.workflows.methods import smoothing_words
 from boldglm.workflows.plan import Analysis, RunPlan
 
 VIF_HIGH = 5.0
@@ -27,7 +28,7 @@ def show_plan(plan: Sequence[Analysis], left_out: Sequence[str], stream: TextIO)
         say(f"Model {model.name}: {n_runs} runs of {n_subjects} participants")
         say(f"  HRF {model.hrf_model}; high-pass {_high_pass(model)}; noise "
             f"{model.noise_model}; signal in {_unit(model.signal_scaling)}; smoothing "
-            f"{model.smoothing or 0:g} mm")  # fmt: skip
+            f"{smoothing_words(model)}")  # fmt: skip
         for one, many in model.orthogonalize:
             say(f"  orthogonalized: {one} against {', '.join(many)}")
         for run in analysis.runs:
@@ -52,7 +53,9 @@ def show_levels(levels: Sequence[LevelPlan], stream: TextIO) -> None:
     for level in levels:
         plan, node = level.plan, level.plan.node
         place = entities_stem(plan.entities) or "all"
-        print(f"{node.level} node {node.name} ({node.type}), {place}:", file=stream)
+        width = node.software.get("boldglm", {}).get("SmoothingFWHM")
+        smoothed = f", effects smoothed by {width:g} mm" if width else ""
+        print(f"{node.level} node {node.name} ({node.type}), {place}{smoothed}:", file=stream)
         for fit in plan.fits:
             names = ", ".join(f"{one.name} ({one.test})" for one in fit.contrasts)
             columns = ", ".join(fit.design.names)

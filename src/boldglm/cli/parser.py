@@ -281,8 +281,10 @@ def _add_fit(parser: argparse.ArgumentParser) -> None:
         "--smoothing",
         type=smoothing,
         metavar="FWHM[:LEVEL[:TYPE]]",
-        help="smooth each run by a Gaussian of this full width at half maximum in mm, among the "
-        "voxels of its mask; LEVEL is run and TYPE is iso (default: no smoothing)",
+        help="smooth by a Gaussian of this full width at half maximum in mm, among the voxels of "
+        "the mask; LEVEL is run (each run), or a level of the model, such as dataset, to smooth "
+        "the effects that enter it; TYPE is iso, or for runs isoblurto, to smooth until residuals "
+        "are as smooth as white noise smoothed by that width (default: no smoothing)",
     )
     group.add_argument(
         "--mask",

@@ -2,11 +2,14 @@
 
 import argparse
 from difflib import get_close_matches
+from typing import NamedTuple
 
 CONTRAST_MAPS = (
     *("effect", "variance", "t", "F", "z", "p"),
     *("qFDR", "pFWE", "pFWEextent", "pFWEmass", "pFWEtfce"),
 )
+SMOOTHING_TYPES = ("iso", "isoblurto")
+SMOOTHED_LEVELS = ("run", "session", "subject", "dataset")
 RUN_MAPS = ("rsquared", "whiteness", "dof", "ar", "residuals", "fitted")
 
 
@@ -51,17 +54,33 @@ def high_pass(text: str) -> float | str:
     return seconds
 
 
-def smoothing(text: str) -> float:
-    """Read FWHM[:LEVEL[:TYPE]], as FitLins writes it; return the width in mm."""
+class Smoothing(NamedTuple):
+    """What is smoothed how much: FWHM in mm, a level of the model, iso or isoblurto."""
+
+    fwhm: float
+    level: str
+    kind: str
+
+
+def smoothing(text: str) -> Smoothing:
+    """Read FWHM[:LEVEL[:TYPE]], as FitLins writes it."""
     width, _, rest = text.partition(":")
     level, _, kind = rest.partition(":")
-    if level not in ("", "run"):
+    level = {"": "run", "l1": "run"}.get(level.lower(), level.lower())
+    if level not in SMOOTHED_LEVELS:
         raise argparse.ArgumentTypeError(
-            f"{text!r}: smoothing at level {level!r} is not supported yet; write {width}:run"
+            f"{text!r}: there is no level {level!r}; write {width}:run, or the level of the nodes "
+            f"whose inputs are to be smoothed: {', '.join(SMOOTHED_LEVELS[1:])}"
         )
-    if kind not in ("", "iso") or text.endswith(":"):
+    if kind not in ("", *SMOOTHING_TYPES) or text.endswith(":"):
         raise argparse.ArgumentTypeError(
-            f"{text!r}: smoothing of type {kind!r} is not supported yet; write {width}:run:iso"
+            f"{text!r}: there is no smoothing of type {kind!r}; write {width}:run:iso, or "
+            f"{width}:run:isoblurto to smooth until noise is {width} mm smooth"
+        )
+    if kind == "isoblurto" and level != "run":
+        raise argparse.ArgumentTypeError(
+            f"{text!r}: isoblurto needs to see noise, which runs have and maps have not; write "
+            f"{width}:run:isoblurto or {width}:{level}"
         )
     try:
         fwhm = float(width)
@@ -71,4 +90,4 @@ def smoothing(text: str) -> float:
         raise argparse.ArgumentTypeError(
             f"{text!r} does not start with a width in mm above 0; leave the option out for none"
         )
-    return fwhm
+    return Smoothing(fwhm, level, kind or "iso")

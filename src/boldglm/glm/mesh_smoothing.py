@@ -38,6 +38,8 @@ class MeshSmoother:
         Vertices that take part.
     fwhm : float
         Full width at half maximum of the Gaussian, mm.
+    is_checked : bool
+        Whether a width is refused that is so small that noise would come out less smooth.
 
     Raises
     ------
@@ -74,7 +76,13 @@ class MeshSmoother:
     """
 
     def __init__(
-        self, coordinates: ArrayLike, triangles: ArrayLike, mask: ArrayLike, fwhm: float
+        self,
+        coordinates: ArrayLike,
+        triangles: ArrayLike,
+        mask: ArrayLike,
+        fwhm: float,
+        *,
+        is_checked: bool = True,
     ) -> None:
         points = np.asarray(coordinates, dtype=float)
         faces = np.asarray(triangles, dtype=np.intp)
@@ -99,7 +107,7 @@ class MeshSmoother:
         shifted = matrix * (2 / largest) - sparse.eye_array(len(root))
         self._step = sparse.csr_array(shifted, dtype=np.float32)
         edge = edge_length(areas)
-        if fwhm < NARROWEST * edge:
+        if is_checked and fwhm < NARROWEST * edge:
             raise ValueError(
                 f"smoothing by {fwhm:g} mm is narrower than a mesh with {edge:.2g} mm between "
                 f"vertices can hold; the least is {NARROWEST * edge:.2g} mm."

@@ -76,8 +76,9 @@ class MaskSmoother:
     ----------
     mask : array_like of bool, of shape (x, y, z)
         Voxels that take part.
-    fwhm : float
-        Full width at half maximum of the Gaussian, mm; 0.1 or 20 as well.
+    fwhm : float or sequence of 3 floats
+        Full width at half maximum of the Gaussian, mm; 0.1 or 20 as well. Along each axis where
+        there are three, 0 for an axis that is left as it is.
     voxel_sizes : sequence of 3 floats
         Distances between voxels along the axes, mm.
 
@@ -104,7 +105,9 @@ class MaskSmoother:
     [16.0, 1.0, 0.0]
     """
 
-    def __init__(self, mask: ArrayLike, fwhm: float, voxel_sizes: Sequence[float]) -> None:
+    def __init__(
+        self, mask: ArrayLike, fwhm: float | ArrayLike, voxel_sizes: Sequence[float]
+    ) -> None:
         inside = np.asarray(mask, dtype=bool)
         if inside.ndim != 3 or not inside.any():
             raise ValueError(
@@ -118,9 +121,14 @@ class MaskSmoother:
         self._box = np.zeros(shape, dtype=np.float32)
         self._other = np.empty_like(self._box)
         self._third = np.empty_like(self._box)
+        widths = np.asarray(fwhm, dtype=float)
         self._tiles = [
-            _tiles(length, gaussian_kernel(fwhm, size))
-            for length, size in zip(shape, voxel_sizes, strict=True)
+            _tiles(
+                length, np.ones(1) if widths.ndim and width == 0 else gaussian_kernel(width, size)
+            )
+            for length, width, size in zip(
+                shape, np.broadcast_to(widths, 3).tolist(), voxel_sizes, strict=True
+            )
         ]
         ones = np.ones(self._positions.size, dtype=np.float32)
         self._reached = self._convolved(ones).copy()

@@ -17,6 +17,8 @@ from nipype.interfaces.base import (
 )
 
 from boldglm.glm import Design, Fit, fit
+from boldglm.glm.linear_model import linear_model
+from boldglm.glm.smoothness import sampled_residuals
 from boldglm.io.arrays import write_arrays
 from boldglm.io.contrast_maps import estimate_contrasts, fewest_dof
 from boldglm.io.derivatives import RUN_MAPS, write_json
@@ -25,6 +27,8 @@ from boldglm.io.events import read_events
 from boldglm.io.kept_fits import in_double, keep_fit, kept_fit
 from boldglm.io.run_maps import whiteness_note, write_run_maps
 from boldglm.io.series import MaskedRun, Reading, load_run
+from boldglm.io.smoothness import measured
+from boldglm.io.software import SMOOTHING_TYPES
 from boldglm.io.trials import METHODS, TrialChoices, write_single_trials
 
 
@@ -32,11 +36,18 @@ class _FitGLMInput(BaseInterfaceInputSpec):
     bold_file = File(exists=True, mandatory=True, desc="4-D BOLD series")
     design_file = File(exists=True, mandatory=True, desc="design matrix as BuildDesign writes it")
     mask_file = File(exists=True, desc="brain mask (default: computed from the series)")
-    mesh_files = InputMultiPath(File(exists=True), desc="surfaces to smooth along")
+    mesh_files = InputMultiPath(
+        File(exists=True), desc="surfaces that tell distances, to smooth along"
+    )
     noise_model = traits.Str("auto", usedefault=True, desc="as for boldglm.glm.fit")
     signal_scaling = traits.Enum("percent", "none", usedefault=True, desc="unit of the effects")
     smoothing = traits.Range(
         low=0.0, exclude_low=True, desc="FWHM in mm of a Gaussian within the mask (default: none)"
+    )
+    smoothing_type = traits.Enum(
+        *SMOOTHING_TYPES,
+        usedefault=True,
+        desc="iso: by that width; isoblurto: until residuals are so smooth",
     )
     maps = traits.List(
         traits.Enum(*RUN_MAPS), desc="maps of the run as a whole, beside those of its contrasts"
@@ -62,6 +73,7 @@ class _FitGLMOutput(TraitedSpec):
     left_out = traits.List(traits.Str, desc="what was left out and why")
     run_maps = traits.Dict(desc="maps of the run as a whole, by label")
     whiteness = traits.Dict(desc="share of voxels whose residuals are not white, and expected")
+    smoothness = traits.Dict(desc="FWHM of the residuals in each part, mm")
     trial_maps = traits.Dict(desc="maps and tables of single trials, by label")
 
 
@@ -83,16 +95,18 @@ class FitGLM(SimpleInterface):
                 self._results = kept
                 return runtime
         mask_file = Path(inputs.mask_file) if isdefined(inputs.mask_file) else None
+        design = read_design(Path(inputs.design_file))
         reading = Reading(
             signal_scaling=inputs.signal_scaling,
             smoothing=inputs.smoothing if isdefined(inputs.smoothing) else None,
+            smoothing_type=inputs.smoothing_type,
+            basis=linear_model(design.matrix).basis,
             n_threads=inputs.n_threads,
             spool_folder=here,
             meshes=_paths(self.inputs.mesh_files),
         )
         run = load_run(Path(inputs.bold_file), mask_file, reading)
-        design = read_design(Path(inputs.design_file))
-        run_maps, white = self._fit(run, design, here)
+        run_maps, white, smooth = self._fit(run, design, here)
         trial_maps, trials_left_out = self._trials(run, design, here)
         note = whiteness_note(white, inputs.noise_model)
         inside, everywhere = run.geometry, run.geometry.everywhere()
@@ -106,6 +120,7 @@ class FitGLM(SimpleInterface):
             "left_out": [*run.left_out, *([note] if note else []), *trials_left_out],
             "run_maps": {label: str(path) for label, path in run_maps.items()},
             "whiteness": white,
+            "smoothness": smooth,
             "trial_maps": {label: str(path) for label, path in trial_maps.items()},
         }
         if isdefined(inputs.keep_folder):
@@ -120,7 +135,14 @@ class FitGLM(SimpleInterface):
         arrays: dict[str, Any] = {"scale": run.scale, **found.to_arrays()}
         write_arrays(here / "fit.npz", arrays)
         wanted = self.inputs.maps if isdefined(self.inputs.maps) else []
-        return write_run_maps(run, found, wanted, _repetition_time(design), here)
+        maps, white = write_run_maps(run, found, wanted, _repetition_time(design), here)
+        parts = run.geometry.with_meshes(_paths(self.inputs.mesh_files)).domains()
+        smooth = measured(sampled_residuals(run.bold, found), parts)
+        return (
+            maps,
+            white,
+            {name: {**one, **run.blur.get(name, {})} for name, one in smooth.items()},
+        )
 
     def _trials(self, run: MaskedRun, design: Design, here: Path):
         """Estimate single trials, if they are asked for."""
@@ -156,6 +178,7 @@ class _EstimateContrastsInput(BaseInterfaceInputSpec):
     left_out = traits.List(traits.Str, desc="what was left out before, kept with the result")
     run_maps = traits.Dict(desc="as FitGLM gives them, kept with the result")
     whiteness = traits.Dict(desc="as FitGLM gives it, kept with the result")
+    smoothness = traits.Dict(desc="as FitGLM gives it, kept with the result")
     trial_maps = traits.Dict(desc="as FitGLM gives them, kept with the result")
     mask_size = traits.Dict(desc="as FitGLM gives it, kept with the result")
     maps = traits.List(
@@ -197,11 +220,13 @@ class EstimateContrasts(SimpleInterface):
         if isdefined(self.inputs.maps) and "dof" in self.inputs.maps:
             run_maps["dof"] = fewest_dof(result, Path(runtime.cwd))
         white = self.inputs.whiteness if isdefined(self.inputs.whiteness) else {}
+        smooth = self.inputs.smoothness if isdefined(self.inputs.smoothness) else {}
         size = self.inputs.mask_size if isdefined(self.inputs.mask_size) else {}
         result = replace(
             result,
             maps=run_maps,
             whiteness=white,
+            smoothness=smooth,
             mask_size=size,
             meshes=_paths(self.inputs.mesh_files),
         )

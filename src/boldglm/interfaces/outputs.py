@@ -25,6 +25,7 @@ from boldglm.io.geometry import Geometry, GridPart
 from boldglm.io.images import read_geometry
 from boldglm.io.results import ContrastMaps, NodeResult, Record, read_result
 from boldglm.io.run_maps import CRITICAL, whiteness_fact
+from boldglm.io.smoothness import smoothness_fact
 from boldglm.io.trials import read_trials
 from boldglm.io.writing import NodeDetails, NodeFiles, write_derivatives
 from boldglm.reports.content import Figure, Report, Table
@@ -84,6 +85,8 @@ class PlotResults(SimpleInterface):
         ]
         if result.whiteness:
             facts.append(("Residuals", whiteness_fact(dict(result.whiteness))))
+        if result.smoothness:
+            facts.append(("Smoothness of residuals", smoothness_fact(result.smoothness)))
         section = make_section(
             self.inputs.title,
             facts,

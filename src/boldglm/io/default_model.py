@@ -39,6 +39,7 @@ class DefaultModelOptions:
     noise_model: str = "auto"
     signal_scaling: str = "percent"
     smoothing: float | None = None  # FWHM in mm
+    smoothing_type: str = "iso"
 
 
 def default_model(
@@ -127,6 +128,7 @@ def _software(
     }
     if options.smoothing is not None:
         own["SmoothingFWHM"] = options.smoothing
+        own["SmoothingType"] = options.smoothing_type
     if modulators:
         own["Modulators"] = [one.to_dict() for one in modulators]
     if options.orthogonalize:

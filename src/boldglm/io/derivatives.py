@@ -113,7 +113,7 @@ Images keep the kind of the series: `.nii.gz` of volumes; `.shape.gii` of surfac
 of their series; `.dscalar.nii` of CIFTI, `.dtseries.nii` of its series. Maps are
 `..._contrast-<contrast>_stat-<label>_statmap.nii.gz`, float32, zero outside the mask, each with a
 JSON sidecar: exact contrast name and weights, test, degrees of freedom, unit, model,
-noise model, HRF, sources, mask, design and software version.
+noise model, HRF, smoothness of residuals (runs), sources, mask, design, software version.
 
 | stat | unit | what it is |
 |---|---|---|

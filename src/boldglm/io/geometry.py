@@ -9,12 +9,14 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import ClassVar, Protocol, Self
+from typing import ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from boldglm.errors import BadDataError
+from boldglm.glm.domains import Smoother
+from boldglm.io.domains import DomainPart, smoother_of
 
 BoolArray = NDArray[np.bool_]
 Intent = tuple[str, tuple[float, ...]]  # what a map holds, as NIfTI names it: ("t test", (dof,))
@@ -24,15 +26,6 @@ RESAMPLE = (
     "a common template (fMRIPrep's --output-spaces), or analyse the subjects one by one."
 )
 MOST_VOXELS = 2**26  # of one volume: many times what a scanner or a mesh gives
-
-
-class Smoother(Protocol):
-    """Smooths the values of a volume among the voxels of a mask."""
-
-    def smooth(
-        self, values: np.ndarray, out: NDArray[np.float32] | None = None
-    ) -> NDArray[np.float32]:
-        """Return (n_voxels,) values smoothed."""
 
 
 def everything(shape: tuple[int, ...]) -> BoolArray:
@@ -186,6 +179,9 @@ class Geometry(ABC):
         return
 
     @abstractmethod
+    def domains(self) -> tuple[DomainPart, ...]:
+        """Return the parts in which noise is measured and smoothed, each by itself."""
+
     def smoother(self, fwhm: float) -> Smoother:
         """Return what smooths by a Gaussian of a full width at half maximum in mm.
 
@@ -194,6 +190,7 @@ class Geometry(ABC):
         BadDataError
             If the geometry has no distances.
         """
+        return smoother_of(self.domains(), fwhm)
 
     def with_meshes(self, paths: Sequence[Path]) -> Self:  # noqa: ARG002 - only some need it
         """Return the same geometry with the surfaces that it can use of those given."""

@@ -9,9 +9,9 @@ import numpy as np
 from nibabel.cifti2 import cifti2_axes
 
 from boldglm.errors import BadDataError
-from boldglm.glm.mesh_smoothing import MeshSmoother
-from boldglm.glm.smoothing import MaskSmoother
+from boldglm.glm.domains import VolumeDomain
 from boldglm.io.cifti import BrainModels, open_cifti
+from boldglm.io.domains import DomainPart
 from boldglm.io.files import whole_file
 from boldglm.io.geometry import (
     BoldHeader,
@@ -20,14 +20,14 @@ from boldglm.io.geometry import (
     GridPart,
     Intent,
     Part,
-    Smoother,
     SurfacePart,
     everything,
 )
-from boldglm.io.meshes import MEASURED, SHOWN, choose_mesh
-from boldglm.io.surfaces import SIDES, no_mesh_to_smooth
+from boldglm.io.meshes import SHOWN, choose_mesh
+from boldglm.io.surfaces import SIDES, surface_domain
 
 ENDINGS = (".dtseries.nii", ".dscalar.nii")
+PREFIX = "CIFTI_STRUCTURE_"
 STRUCTURES = {
     "CIFTI_STRUCTURE_CORTEX_LEFT": "CortexLeft",
     "CIFTI_STRUCTURE_CORTEX_RIGHT": "CortexRight",
@@ -87,26 +87,21 @@ class Grayordinates(Geometry):
         """Look for the meshes."""
         self.smoother(fwhm)
 
-    def smoother(self, fwhm: float) -> Smoother:
-        """Smooth along each surface, and in the volume within each structure."""
+    def domains(self) -> tuple[DomainPart, ...]:
+        """Return each surface, and each structure of voxels by itself."""
         sizes = np.linalg.norm(self.axis.affine[:3, :3], axis=0) if self._has_voxels else ()
-        parts: list[tuple[np.ndarray, Smoother]] = []
+        found = []
         for one in self._structures(apart=True):
             if not one.columns.size:
                 continue
-            if not one.is_surface:
-                parts.append((one.columns, MaskSmoother(one.where, fwhm, [*map(float, sizes)])))
-                continue
-            side = STRUCTURES.get(one.name, "")
-            mesh = choose_mesh(self.meshes, MEASURED, side, one.where.size)
-            if mesh is None:
-                raise BadDataError(no_mesh_to_smooth(side, one.where.size, self.meshes))
-            try:
-                smoother = MeshSmoother(mesh.coordinates, mesh.triangles, one.where, fwhm)
-            except ValueError as error:
-                raise BadDataError(f"{mesh.path.name}: {error}") from error
-            parts.append((one.columns, smoother))
-        return _Each(parts)
+            if one.is_surface:
+                side = STRUCTURES.get(one.name, "")
+                found.append(surface_domain(side, one.columns, one.where, self.meshes))
+            else:
+                name = one.name.removeprefix(PREFIX).replace("_", " ").lower()
+                domain = VolumeDomain(one.where, [*map(float, sizes)])
+                found.append(DomainPart(name, one.columns, domain))
+        return tuple(found)
 
     def parts(self) -> tuple[Part, ...]:
         """Return the surfaces, and all voxels as one volume."""
@@ -175,21 +170,6 @@ class Grayordinates(Geometry):
                 block[inside] = np.nan_to_num(rows[:, first:last].T, posinf=0, neginf=0)
                 file.write(block.tobytes())
                 first = last
-
-
-class _Each:
-    """Smooths each part of a row by its own smoother."""
-
-    def __init__(self, parts: Sequence[tuple[np.ndarray, Smoother]]) -> None:
-        self._parts = parts
-
-    def smooth(self, values: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
-        """Return a row smoothed."""
-        given = np.asarray(values, dtype=np.float32)
-        result = np.empty(given.shape, dtype=np.float32) if out is None else out
-        for columns, smoother in self._parts:
-            result[columns] = smoother.smooth(given[columns])
-        return result
 
 
 def _laid(

@@ -5,7 +5,7 @@ saved file gives the same maps. What this version cannot do is refused by name a
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NoReturn
@@ -54,11 +54,18 @@ class Model:
     noise_model: str = "auto"
     signal_scaling: str = "percent"
     smoothing: float | None = None  # FWHM in mm
+    smoothing_type: str = "iso"
 
     @property
     def name(self) -> str:
         """Name of the model, and of its file."""
         return self.spec.name
+
+    @property
+    def widths(self) -> tuple[float, ...]:
+        """Every width that something is smoothed by, mm."""
+        own = [node.software.get("boldglm", {}).get("SmoothingFWHM") for node in self.spec.nodes]
+        return tuple(dict.fromkeys(float(width) for width in own if width))
 
     @property
     def run_node(self) -> NodeSpec:
@@ -81,7 +88,11 @@ class Model:
         return ", ".join(dict.fromkeys(found)) or "none"
 
 
-def read_model(path: Path, fit_options: Mapping[str, Any] | None = None) -> Model:
+def read_model(
+    path: Path,
+    fit_options: Mapping[str, Any] | None = None,
+    level_options: Mapping[str, Mapping[str, Any]] | None = None,
+) -> Model:
     """Read a BIDS Stats Model file.
 
     Parameters
@@ -89,6 +100,8 @@ def read_model(path: Path, fit_options: Mapping[str, Any] | None = None) -> Mode
     path : Path
     fit_options : mapping, optional
         Keys of `Software.boldglm` of the run node that override the file's.
+    level_options : mapping, optional
+        Likewise of the nodes, by level, that results of lower levels enter.
 
     Raises
     ------
@@ -104,11 +117,14 @@ def read_model(path: Path, fit_options: Mapping[str, Any] | None = None) -> Mode
         raise MissingInputError(f"The model {path} cannot be read: {error.strerror}.") from error
     except ValueError as error:
         raise BadDataError(f"The model {path} is not JSON: {error}.") from error
-    return parse_model(content, path.name, fit_options)
+    return parse_model(content, path.name, fit_options, level_options)
 
 
 def parse_model(
-    content: Any, file_name: str = "model", fit_options: Mapping[str, Any] | None = None
+    content: Any,
+    file_name: str = "model",
+    fit_options: Mapping[str, Any] | None = None,
+    level_options: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> Model:
     """Turn the content of a BIDS Stats Model file into a `Model`.
 
@@ -118,9 +134,12 @@ def parse_model(
         As `boldglm.stats_model.reading.parse_stats_model`, and for what `Software.boldglm` says.
     """
     spec = parse_stats_model(content, file_name)
-    if fit_options:
-        content = _with_options(content, spec, fit_options)
-        spec = parse_stats_model(content, file_name)
+    nodes = [([spec.root.name], fit_options or {})]
+    nodes += [(_entered(spec, *one, file_name), one[1]) for one in (level_options or {}).items()]
+    for names, options in nodes:
+        if options:
+            content = _with_options(content, names, options)
+            spec = parse_stats_model(content, file_name)
     for node in spec.nodes:
         own_choices(node, file_name)
     root = spec.root
@@ -150,6 +169,7 @@ def parse_model(
         noise_model=own.get("NoiseModel", "auto"),
         signal_scaling=own.get("SignalScaling", "percent"),
         smoothing=own.get("SmoothingFWHM"),
+        smoothing_type=own.get("SmoothingType", "iso"),
     )
 
 
@@ -233,14 +253,34 @@ def _modulators(
     return tuple(found)
 
 
+def _entered(
+    spec: StatsModel, level: str, options: Mapping[str, Any], file_name: str
+) -> list[str]:
+    """Name the nodes of a level that results of lower levels enter."""
+    found = [
+        node.name
+        for node in spec.nodes
+        if node.level == level
+        and any(spec.node(edge.source).level != level for edge in spec.edges_into(node))
+    ]
+    if not found:
+        levels = ", ".join(dict.fromkeys(node.level for node in spec.nodes))
+        raise BadDataError(
+            f"{file_name} has no {level} node that {' and '.join(options)} could be for; it has "
+            f"nodes of the levels: {levels}."
+        )
+    return found
+
+
 def _with_options(
-    content: dict[str, Any], spec: StatsModel, options: Mapping[str, Any]
+    content: dict[str, Any], names: Sequence[str], options: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """Return a copy of a model file whose run node holds the options."""
+    """Return a copy of a model file some nodes of which hold the options."""
     changed: dict[str, Any] = json.loads(json.dumps(content))
-    node = changed["Nodes"][spec.nodes.index(spec.root)]
-    software = node.setdefault("Model", {}).setdefault("Software", {})
-    software["boldglm"] = {**software.get("boldglm", {}), **options}
+    for node in changed["Nodes"]:
+        if node["Name"] in names:
+            software = node.setdefault("Model", {}).setdefault("Software", {})
+            software["boldglm"] = {**software.get("boldglm", {}), **options}
     return changed
 
 

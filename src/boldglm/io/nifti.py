@@ -15,8 +15,9 @@ from nibabel.wrapstruct import WrapStructError
 
 from boldglm.errors import BadDataError, MissingInputError
 from boldglm.glm.brain_mask import compute_brain_mask
-from boldglm.glm.smoothing import MaskSmoother
+from boldglm.glm.domains import VolumeDomain
 from boldglm.io.compression import COMPRESSION, READ_ERRORS, most_bytes, open_read
+from boldglm.io.domains import DomainPart
 from boldglm.io.files import whole_file, write_bytes
 from boldglm.io.geometry import (
     MOST_VOXELS,
@@ -25,7 +26,6 @@ from boldglm.io.geometry import (
     Geometry,
     GridPart,
     Intent,
-    Smoother,
     everything,
 )
 from boldglm.io.volumes import stream_volumes
@@ -83,9 +83,9 @@ class VolumeGrid(Geometry):
         """Find the brain."""
         return compute_brain_mask(mean, has_signal)
 
-    def smoother(self, fwhm: float) -> Smoother:
-        """Smooth along the three axes."""
-        return MaskSmoother(self.mask, fwhm, self.voxel_sizes)
+    def domains(self) -> tuple[DomainPart, ...]:
+        """Return the one volume that there is."""
+        return (DomainPart("volume", slice(None), VolumeDomain(self.mask, self.voxel_sizes)),)
 
     def parts(self) -> tuple[GridPart, ...]:
         """Return the one volume that there is."""

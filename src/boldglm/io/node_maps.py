@@ -14,6 +14,7 @@ from boldglm.io.contrast_maps import dofs_of, write_contrast
 from boldglm.io.geometry import Geometry
 from boldglm.io.images import read_geometry
 from boldglm.io.inference import Inference, Surroundings, infer
+from boldglm.io.input_smoothing import smoothed_inputs
 from boldglm.io.results import ContrastMaps, NodeResult
 from boldglm.stats_model.graph import NodePlan
 from boldglm.stats_model.specification import ContrastSpec
@@ -43,10 +44,17 @@ class NodeFits:
     is_top: bool  # whether a result must be a test: at the dataset level
     notes: tuple[str, ...] = ()
     inference: Inference = field(default_factory=Inference)
+    smoothing: float | None = None  # FWHM by which effects are smoothed before, mm
 
     @classmethod
     def of(
-        cls, plan: NodePlan, *, method: str, coverage: float, inference: Inference | None = None
+        cls,
+        plan: NodePlan,
+        *,
+        method: str,
+        coverage: float,
+        inference: Inference | None = None,
+        smoothing: float | None = None,
     ) -> "NodeFits":
         """Turn a plan of the model graph into what travels to a node."""
         keys = plan.keys
@@ -67,6 +75,7 @@ class NodeFits:
             plan.node.level == "dataset",
             plan.notes,
             inference or Inference(),
+            smoothing,
         )
 
     @classmethod
@@ -100,6 +109,7 @@ class NodeFits:
             "IsTop": self.is_top,
             "Notes": list(self.notes),
             "Inference": self.inference.to_dict(),
+            "Smoothing": self.smoothing,
             "Fits": [
                 {
                     "Inputs": [list(one) for one in fit.inputs],
@@ -130,6 +140,7 @@ class NodeFits:
             content["IsTop"],
             tuple(content["Notes"]),
             Inference(**content["Inference"]),
+            content["Smoothing"],
         )
 
 
@@ -163,6 +174,17 @@ def fit_node(results: Sequence[NodeResult], wanted: NodeFits, folder: Path) -> N
         nothing at all.
     """
     keep_freed_memory()
+    if wanted.smoothing is None:
+        return _fit_all(results, wanted, folder)
+    needed: dict[int, list[str]] = {}
+    for index, name in (pair for fit in wanted.fits for pair in fit.inputs):
+        needed.setdefault(index, []).append(name)
+    with smoothed_inputs(results, needed, wanted.smoothing, folder) as smoothed:
+        return _fit_all(smoothed, wanted, folder)
+
+
+def _fit_all(results: Sequence[NodeResult], wanted: NodeFits, folder: Path) -> NodeResult:
+    """Fit all designs of a node among the voxels that its inputs share."""
     shared = _shared_mask([one.mask for one in results], wanted.labels, wanted.coverage, folder)
     notes = [*wanted.notes, *shared.notes]
     done: list[ContrastMaps] = []
@@ -212,10 +234,11 @@ def _fit_one(
     matrix = np.array(wanted.matrix, dtype=float).reshape(len(pairs), -1)[there]
     method = node.method
     if method != "fixed" and len(inputs) <= np.linalg.matrix_rank(matrix):
-        if node.is_top:
+        if node.is_top or node.smoothing is not None:
+            why = "" if node.is_top else ", and smoothed effects have no variances of their own"
             notes.append(
                 f"contrast {names} was not tested: {len(inputs)} inputs and "
-                f"{len(wanted.names)} columns leave no degree of freedom"
+                f"{len(wanted.names)} columns leave no degree of freedom{why}"
             )
             return []
         method = "fixed"

@@ -50,6 +50,7 @@ class NodeResult:
     maps: Mapping[str, Path] = field(default_factory=dict)  # of the run as a whole
     meshes: tuple[Path, ...] = ()  # to draw maps on; files of the inputs
     whiteness: Mapping[str, float] = field(default_factory=dict)  # as `write_run_maps` says
+    smoothness: Mapping[str, Any] = field(default_factory=dict)  # as `residual_smoothness` says
     mask_size: Mapping[str, int] = field(default_factory=dict)  # voxels: Analyzed, LeftOut
 
     def to_dict(self, root: Path | None = None) -> dict[str, Any]:
@@ -65,6 +66,7 @@ class NodeResult:
             "Meshes": [str(path) for path in self.meshes],
             "Maps": {label: shown(path) for label, path in self.maps.items()},
             "Whiteness": dict(self.whiteness),
+            "Smoothness": dict(self.smoothness),
             "MaskSize": dict(self.mask_size),
             "Contrasts": [
                 {
@@ -94,6 +96,7 @@ class NodeResult:
             meshes=tuple(Path(path) for path in content.get("Meshes", ())),
             maps={label: base / path for label, path in content.get("Maps", {}).items()},
             whiteness=content.get("Whiteness", {}),
+            smoothness=content.get("Smoothness", {}),
             mask_size=content.get("MaskSize", {}),
             contrasts=tuple(
                 ContrastMaps(

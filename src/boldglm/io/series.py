@@ -5,15 +5,19 @@ that is much, in an unnamed temporary file in the order in which it is read.
 """
 
 import tempfile
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 
 from boldglm.errors import BadDataError
+from boldglm.glm.domains import Smoother
+from boldglm.glm.smoothness import sampled_residual_rows
 from boldglm.io.geometry import BoldHeader, BoolArray, Geometry
 from boldglm.io.images import read_bold_header, read_mask
+from boldglm.io.smoothness import blurring
 from boldglm.io.spool import BlockSpool, HeldSeries, VolumeSpool
 from boldglm.io.volumes import RunningSummary
 
@@ -99,6 +103,7 @@ class MaskedRun:
     scale: np.ndarray
     left_out: tuple[str, ...]
     n_left_out: int  # voxels of the mask without signal
+    blur: Mapping[str, Any] = field(default_factory=dict)  # as `Blurring.said`, for isoblurto
 
     @property
     def mask_size(self) -> dict[str, int]:
@@ -116,6 +121,11 @@ class Reading:
         ``"percent"`` of the voxel's mean over time, or ``"none"``.
     smoothing : float, optional
         Full width at half maximum of a Gaussian in the mask, in mm.
+    smoothing_type : {"iso", "isoblurto"}
+        Whether that is the width of the Gaussian, or how smooth noise is to be after it.
+    basis : ndarray of shape (n_scans, rank), optional
+        Orthonormal columns of the design, whose residuals are the noise that isoblurto looks at;
+        by default a constant.
     n_threads : int
         With more than one, decompression has a thread of its own.
     spool_folder : Path, optional
@@ -128,6 +138,8 @@ class Reading:
 
     signal_scaling: str = "percent"
     smoothing: float | None = None
+    smoothing_type: str = "iso"
+    basis: np.ndarray | None = None
     n_threads: int = 1
     spool_folder: Path | None = None
     held_bytes: int = HELD_BYTES
@@ -216,21 +228,41 @@ def _gathered_later(header: BoldHeader, wanted: BoolArray | None, reading: Readi
     geometry, left_out = _usable(header, wanted, mean, has_signal, reading)
     mask = geometry.mask
     taken = geometry.positions() if positions is None else np.flatnonzero(mask[wanted])
+    n_left_out = int(wanted.sum()) - geometry.n_voxels
+    found = _Found(geometry, mean, mean[mask], left_out, n_left_out)
     if reading.smoothing is None:
         series = reading.series(dtype, (header.n_scans, taken.size))
         for volume in kept:
             np.take(volume, taken, out=series.next_row(), mode="clip")
-        mean_inside = mean[mask]
-    else:
-        smoother = geometry.with_meshes(reading.meshes).smoother(reading.smoothing)
-        series = reading.series(np.dtype(np.float32), (header.n_scans, taken.size))
-        for volume in kept:
-            smoother.smooth(volume[taken], out=series.next_row())
-        mean_inside = smoother.smooth(mean[mask]).astype(np.float64)
+        return _masked_run(header, series.finish(np.arange(taken.size)), found, reading)
+    smoother, found = _smoother(kept, taken, header, found, reading)
+    series = reading.series(np.dtype(np.float32), (header.n_scans, taken.size))
+    for volume in kept:
+        smoother.smooth(volume[taken], out=series.next_row())
+    mean_inside = smoother.smooth(mean[mask]).astype(np.float64)
     bold = series.finish(np.arange(taken.size))
-    n_left_out = int(wanted.sum()) - geometry.n_voxels
-    found = _Found(geometry, mean, mean_inside, left_out, n_left_out)
-    return _masked_run(header, bold, found, reading)
+    return _masked_run(header, bold, replace(found, mean_inside=mean_inside), reading)
+
+
+def _smoother(
+    kept: Iterable[np.ndarray],
+    taken: np.ndarray,
+    header: BoldHeader,
+    found: "_Found",
+    reading: Reading,
+) -> tuple[Smoother, "_Found"]:
+    """Return what smooths the volumes as it was asked for, and what there is to say of it."""
+    assert reading.smoothing is not None
+    geometry = found.geometry.with_meshes(reading.meshes)
+    if reading.smoothing_type == "iso":
+        return geometry.smoother(reading.smoothing), found
+    basis = reading.basis
+    if basis is None:
+        basis = np.full((header.n_scans, 1), header.n_scans**-0.5)
+    rows = sampled_residual_rows((volume[taken] for volume in kept), basis, taken.size)
+    to = blurring(rows, geometry.domains(), reading.smoothing, header.path.name)
+    left_out = (*found.left_out, *to.notes)
+    return to.smoother, replace(found, left_out=left_out, blur=to.said)
 
 
 def _whole(header: BoldHeader, summary: RunningSummary) -> tuple[np.ndarray, np.ndarray]:
@@ -248,6 +280,7 @@ class _Found:
     mean_inside: np.ndarray  # (n_voxels,), smoothed if the series is
     left_out: tuple[str, ...]
     n_left_out: int
+    blur: Mapping[str, Any] = field(default_factory=dict)
 
 
 def _masked_run(header: BoldHeader, bold: Series, found: _Found, reading: Reading) -> MaskedRun:
@@ -259,7 +292,8 @@ def _masked_run(header: BoldHeader, bold: Series, found: _Found, reading: Readin
     if reading.signal_scaling == "percent":
         scale = 100.0 * factor / found.mean_inside
     return MaskedRun(
-        header, bold, found.geometry, found.mean, scale, found.left_out, found.n_left_out
+        *(header, bold, found.geometry, found.mean, scale),
+        *(found.left_out, found.n_left_out, found.blur),
     )
 
 

@@ -8,14 +8,24 @@ from boldglm.stats_model.specification import NodeSpec
 
 NOISE_MODELS = ("auto", "ols", "ar1", "ar2", "ar3", "ar4", "ar5", "ar6", "arma11", "nilearn-ar1")
 SIGNAL_SCALINGS = ("percent", "none")
+SMOOTHING_TYPES = ("iso", "isoblurto")
 ESTIMATORS = ("ols", "mixed", "fixed")
 FD_THRESHOLD = "FramewiseDisplacementThreshold"
 DUMMY_SCANS = "DummyScans"
 RUN_KEYS = (
-    *("NoiseModel", "SignalScaling", "SmoothingFWHM", "Orthogonalize", "Modulators"),
+    *("NoiseModel", "SignalScaling", "SmoothingFWHM", "SmoothingType"),
+    *("Orthogonalize", "Modulators"),
     *(FD_THRESHOLD, DUMMY_SCANS),
 )
-UPPER_KEYS = ("Estimator", "Coverage", "Permutations", "ClusterP", "Tfce")
+UPPER_KEYS = ("Estimator", "Coverage", "SmoothingFWHM", "Permutations", "ClusterP", "Tfce")
+
+
+_NEEDS_VARIANCES = (
+    "This node weights its inputs by their variances, and that of a smoothed effect depends on "
+    "how noise correlates between voxels, which no map holds. Smooth the runs (--smoothing "
+    "{0:g}:run), or what enters a node that uses least squares (Type glm, Estimator ols), such as "
+    "the default model's dataset node (--smoothing {0:g}:dataset)."
+)
 
 
 def own_choices(node: NodeSpec, file_name: str) -> Mapping[str, Any]:
@@ -42,18 +52,28 @@ def own_choices(node: NodeSpec, file_name: str) -> Mapping[str, Any]:
     choices = {
         "NoiseModel": NOISE_MODELS,
         "SignalScaling": SIGNAL_SCALINGS,
+        "SmoothingType": SMOOTHING_TYPES,
         "Estimator": ESTIMATORS,
     }
     for key, known in choices.items():
         if key in own and own[key] not in known:
             refuse(key, f"Known: {', '.join(known)}.")
     _check_numbers(own, refuse)
+    if node.level != "run" and own.get("SmoothingFWHM") is not None and uses_variances(node):
+        refuse("SmoothingFWHM", _NEEDS_VARIANCES.format(own["SmoothingFWHM"]))
     return own
+
+
+def uses_variances(node: NodeSpec) -> bool:
+    """Tell whether a node above the run weights its inputs by their variances."""
+    return node.type == "meta" or node.software.get("boldglm", {}).get("Estimator", "ols") != "ols"
 
 
 def _check_numbers(own: Mapping[str, Any], refuse: Any) -> None:
     if own.get("SmoothingFWHM") is not None and not _above_0(own["SmoothingFWHM"]):
         refuse("SmoothingFWHM", "It is a width in mm above 0, or null.")
+    if "SmoothingType" in own and not own.get("SmoothingFWHM"):
+        refuse("SmoothingType", "It needs SmoothingFWHM, a width in mm.")
     if own.get(FD_THRESHOLD) is not None and not _above_0(own[FD_THRESHOLD]):
         refuse(FD_THRESHOLD, "Give millimeters above 0.")
     dummies = own.get(DUMMY_SCANS, 0)

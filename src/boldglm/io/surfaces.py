@@ -8,12 +8,13 @@ from typing import Any, ClassVar, Self
 import numpy as np
 
 from boldglm.errors import BadDataError
-from boldglm.glm.mesh_smoothing import MeshSmoother
+from boldglm.glm.domains import SurfaceDomain
+from boldglm.io.domains import DomainPart
 from boldglm.io.geometry import (
     BoldHeader,
+    BoolArray,
     Geometry,
     Intent,
-    Smoother,
     SurfacePart,
     everything,
 )
@@ -79,15 +80,9 @@ class Hemisphere(Geometry):
         """Look for the mesh."""
         self.smoother(fwhm)
 
-    def smoother(self, fwhm: float) -> Smoother:
-        """Smooth along the surface."""
-        mesh = choose_mesh(self.meshes, MEASURED, self.structure, self.n_vertices)
-        if mesh is None:
-            raise BadDataError(no_mesh_to_smooth(self.structure, self.n_vertices, self.meshes))
-        try:
-            return MeshSmoother(mesh.coordinates, mesh.triangles, self.mask, fwhm)
-        except ValueError as error:
-            raise BadDataError(f"{mesh.path.name}: {error}") from error
+    def domains(self) -> tuple[DomainPart, ...]:
+        """Return the one surface that there is."""
+        return (surface_domain(self.structure, slice(None), self.mask, self.meshes),)
 
     def parts(self) -> tuple[SurfacePart, ...]:
         """Return the one surface that there is."""
@@ -121,6 +116,21 @@ class Hemisphere(Geometry):
 
     def _metadata(self) -> dict[str, str]:
         return {"AnatomicalStructurePrimary": self.structure} if self.structure else {}
+
+
+def surface_domain(
+    structure: str,
+    columns: slice | np.ndarray,
+    mask: BoolArray,
+    meshes: Sequence[Path],
+) -> DomainPart:
+    """Return a hemisphere with the distances of the mesh that fits it, if there is one."""
+    name = SIDES.get(structure, "surface")
+    mesh = choose_mesh(meshes, MEASURED, structure, mask.size)
+    if mesh is None:
+        return DomainPart(name, columns, None, no_mesh_to_smooth(structure, mask.size, meshes))
+    domain = SurfaceDomain(mesh.coordinates, mesh.triangles, mask)
+    return DomainPart(name, columns, domain, mesh.path.name)
 
 
 def no_mesh_to_smooth(structure: str, n_vertices: int, given: Sequence[Path]) -> str:

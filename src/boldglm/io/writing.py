@@ -91,7 +91,8 @@ def _write(output_dir: Path, place: Place, files: NodeFiles, details: NodeDetail
     for one in result.contrasts:
         for label, source in one.maps.items():
             path = _copy(source, place.statmap(one.name, label, image_ending(source)))
-            write_json(sidecar(path), _map_sidecar(one, label, mask, place, details))
+            content = _map_sidecar(one, label, mask, place, details) | _smoothness(result)
+            write_json(sidecar(path), content)
             maps[one.name, label] = path
             written += [path, sidecar(path)]
         if one.table is not None:
@@ -153,6 +154,7 @@ def _write_design(place: Place, files: NodeFiles, details: NodeDetails) -> list[
     extra = {key: value for key, value in made.items() if key not in ("Regressors", "FrameTimes")}
     extra["LeftOut"] = list(files.result.left_out)
     extra["MaskSize"] = dict(files.result.mask_size)
+    extra |= _smoothness(files.result)
     write_design(design, path, {**details.common, **extra})
     written = [path, sidecar(path)]
     if files.correlations is not None:
@@ -164,6 +166,11 @@ def _write_design(place: Place, files: NodeFiles, details: NodeDetails) -> list[
         )
         written.append(correlations)
     return written
+
+
+def _smoothness(result: NodeResult) -> dict[str, Any]:
+    """How smooth the residuals of a run are."""
+    return {"ResidualSmoothness": dict(result.smoothness)} if result.smoothness else {}
 
 
 def _map_sidecar(

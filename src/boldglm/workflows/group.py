@@ -1,16 +1,19 @@
 """The workflow of the group level, from the records that the participant level left."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from nipype.interfaces.utility import Merge
 from nipype.pipeline.engine import Node, Workflow
 
 from boldglm.errors import BadDataError, MissingInputError
 from boldglm.interfaces import WriteReport
+from boldglm.io.input_smoothing import place_of
 from boldglm.io.model import Model, read_model
 from boldglm.io.participants import ParticipantTables
+from boldglm.io.results import Record
 from boldglm.workflows.levels import LevelPlan, finished_records, items_of_record, plan_levels
 from boldglm.workflows.methods import methods_paragraphs, references, versions
 from boldglm.workflows.nodes import make_node
@@ -50,6 +53,7 @@ def plan_group(
     bids_dir: Path,
     subjects: Sequence[str] = (),
     levels: Sequence[str] = ("dataset",),
+    level_options: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> tuple[GroupPlan, ...]:
     """Lay out levels above the run over what lies in the output folder.
 
@@ -63,6 +67,8 @@ def plan_group(
         Labels to include; empty means all.
     levels : sequence of str
         Levels to lay out, of session, subject and dataset.
+    level_options : mapping, optional
+        Keys of `Software.boldglm` that override those of the models, by level.
 
     Returns
     -------
@@ -83,7 +89,8 @@ def plan_group(
             "folder first."
         )
     tables = ParticipantTables(bids_dir)
-    found = [_plan_model(output_dir, read_model(file), tables, subjects, levels) for file in files]
+    models = [read_model(file, level_options=level_options) for file in files]
+    found = [_plan_model(output_dir, model, tables, subjects, levels) for model in models]
     plans = tuple(plan for plan in found if plan is not None)
     if not plans:
         raise MissingInputError(
@@ -115,6 +122,7 @@ def _plan_model(
         if left_out:
             raise BadDataError(f"{model.name}: {'. '.join(left_out[:5])}.")
         return None
+    _check_distances(planned, records)
     plan = GroupPlan(model, planned, tuple(records))
     if "dataset" in levels and len(plan.subjects) < 2 and not _is_enough(planned):
         raise BadDataError(
@@ -122,6 +130,15 @@ def _plan_model(
             f"{model.name} (sub-{', '.join(plan.subjects)}). Run the participant level for more."
         )
     return plan
+
+
+def _check_distances(planned: Sequence[LevelPlan], records: Mapping[Path, Record]) -> None:
+    """Refuse to smooth finished results whose surfaces have gone since."""
+    for level in planned:
+        width = level.plan.node.software.get("boldglm", {}).get("SmoothingFWHM")
+        for path in level.inputs if width else ():
+            if path in records:
+                place_of(records[path].result).check_smoothing(width)
 
 
 def _is_enough(levels: Sequence[LevelPlan]) -> bool:
@@ -172,7 +189,7 @@ def init_group_wf(
 
 def group_details(model: Model) -> dict:
     """Return what the sidecars of a group say of the model."""
-    kept = ("Model", "SignalScaling", "SmoothingFWHM")
+    kept = ("Model", "SignalScaling", "SmoothingFWHM", "SmoothingType")
     return {key: value for key, value in model_details(model).items() if key in kept}
 
 

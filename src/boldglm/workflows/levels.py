@@ -5,6 +5,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from boldglm._version import __version__
 from boldglm.errors import BadDataError, MissingInputError
 from boldglm.io.derivatives import Place
@@ -91,6 +93,7 @@ def plan_levels(
                     f"node {node.name!r} has nothing to estimate for {label}: {reasons}"
                 )
                 continue
+            _check_smoothed(plan, model)
             record = Place.of(output_dir, node.name, plan.entities).record()
             digest = fingerprint(
                 __version__,
@@ -104,6 +107,22 @@ def plan_levels(
             planned.append(LevelPlan(plan, record, digest))
     _check_places(planned)
     return tuple(planned), tuple(left_out)
+
+
+def _check_smoothed(plan: NodePlan, model: Model) -> None:
+    """Refuse to smooth what goes on by its own variances, for want of degrees of freedom."""
+    node = plan.node
+    if own_choices(node, model.name).get("SmoothingFWHM") is None or node.level == "dataset":
+        return
+    for fit in plan.fits:
+        rank = np.linalg.matrix_rank(fit.design.matrix)
+        if len(fit.items) <= rank:
+            raise BadDataError(
+                f"Node {node.name!r}: {entities_stem(plan.entities)} has {len(fit.items)} inputs "
+                f"for a design of rank {rank}, which leaves no variance between them. Their own "
+                "would have to do, and smoothed effects have none. Smooth the runs, or what "
+                "enters a higher level."
+            )
 
 
 def _described(fit) -> list:

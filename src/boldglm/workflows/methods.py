@@ -101,11 +101,7 @@ def methods_paragraphs(model: Model, level: str) -> list[str]:
             f"{', '.join(map(_short, against))}, so that what they share is attributed to the "
             "latter."
         )
-    if model.smoothing:
-        first += (
-            f" The series was smoothed by a Gaussian of {model.smoothing:g} mm full width at half "
-            "maximum, among the voxels of the brain mask only."
-        )
+    first += _smoothing_sentence(model)
     first += (
         " Signals are expressed in percent of each voxel's mean."
         if model.signal_scaling == "percent"
@@ -113,6 +109,29 @@ def methods_paragraphs(model: Model, level: str) -> list[str]:
     )
     first += f" Noise was {NOISE_WORDS[model.noise_model]}."
     return [first, *_upper_sentences(model, level)]
+
+
+def smoothing_words(model: Model) -> str:
+    """Say in a few words how runs are smoothed."""
+    if not model.smoothing:
+        return "none"
+    return f"{'to ' * (model.smoothing_type == 'isoblurto')}{model.smoothing:g} mm FWHM"
+
+
+def _smoothing_sentence(model: Model) -> str:
+    if not model.smoothing:
+        return ""
+    width = f"{model.smoothing:g} mm full width at half maximum"
+    if model.smoothing_type == "isoblurto":
+        return (
+            f" The series was smoothed, among the voxels of the brain mask only, by the Gaussian "
+            f"after which residuals of the design were as smooth as white noise smoothed by "
+            f"{width}; runs that were smoother before were left as they were."
+        )
+    return (
+        f" The series was smoothed by a Gaussian of {width}, among the voxels of the brain mask "
+        "only."
+    )
 
 
 def _regressors(model: Model) -> str:
@@ -162,6 +181,9 @@ def _upper_sentences(model: Model, level: str) -> list[str]:
         text = f"{inputs[node.level]} {METHOD_WORDS[method]}"
         if columns:
             text += f", in a design with the columns {columns}"
+        width = own_choices(node, model.name).get("SmoothingFWHM")
+        if width is not None:
+            text += f", after their effects had been smoothed by a Gaussian of {width:g} mm FWHM"
         found.append(text + f" (node {node.name!r}).")
     return found
 

@@ -66,7 +66,8 @@ class Analysis:
 class ModelChoice:
     """A model file, or how to build the default model.
 
-    `fit_options` are keys of `Software.boldglm` that override those of a file.
+    `fit_options` are keys of `Software.boldglm` that override those of a file; `level_options`
+    likewise of nodes above the run, by level, and of the default model too.
     """
 
     file: Path | None
@@ -74,6 +75,7 @@ class ModelChoice:
     mask: Path | None = None
     confounds: ConfoundWishes = field(default_factory=ConfoundWishes)
     fit_options: Mapping[str, Any] = field(default_factory=dict)
+    level_options: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     meshes: tuple[Path, ...] = ()
     missing_conditions: str = "drop"
 
@@ -106,7 +108,7 @@ def make_plan(
         If a model file is for none of the runs.
     """
     if choice.file is not None:
-        model = read_model(choice.file, choice.fit_options)
+        model = read_model(choice.file, choice.fit_options, choice.level_options)
         chosen = _of_input(files, model, choice.file)
         runs = [_read_run(one, choice, model) for one in chosen]
         _check_meshes(choice.meshes, runs)
@@ -259,7 +261,7 @@ def _default(task: str, runs: Sequence[RunRead], choice: ModelChoice, *, several
         name=name,
         runs=[run.events.conditions for run in runs if run.events],
     )
-    return parse_model(content, f"model-{name}_smdl.json")
+    return parse_model(content, f"model-{name}_smdl.json", level_options=choice.level_options)
 
 
 def _check_contrasts(contrasts: Sequence[ContrastSpec], runs: Sequence[RunPlan]) -> None:

@@ -32,6 +32,7 @@ FITTED_FIELDS = (
     "mean_file",
     "run_maps",
     "whiteness",
+    "smoothness",
     "trial_maps",
     "mask_size",
 )
@@ -63,6 +64,7 @@ def init_run_wf(
     noise_model: str = "auto",
     signal_scaling: str = "percent",
     smoothing: float | None = None,
+    smoothing_type: str = "iso",
     maps: Sequence[str] = (),
     left_out: Sequence[str] = (),
     single_trials: str | None = None,
@@ -104,6 +106,8 @@ def init_run_wf(
         as for `boldglm.glm.fit`; ``"percent"`` or ``"none"``.
     smoothing : float, optional
         Full width at half maximum in mm of a Gaussian among the voxels of the mask.
+    smoothing_type : {"iso", "isoblurto"}
+        Whether that is the width of the Gaussian, or how smooth residuals are to be after it.
     maps : sequence of str
         Maps of the run as a whole: of ``"rsquared"``, ``"whiteness"``, ``"dof"``, ``"ar"``,
         ``"residuals"``, ``"fitted"``.
@@ -190,7 +194,7 @@ def init_run_wf(
         mem_gb=mem_gb,
     )
     if smoothing is not None:
-        fitted.inputs.smoothing = smoothing
+        fitted.inputs.trait_set(smoothing=smoothing, smoothing_type=smoothing_type)
     fitted.inputs.maps = list(maps)
     if keep is not None:
         fitted.inputs.trait_set(keep_folder=str(keep[0]), keep_key=keep[1])

@@ -160,10 +160,10 @@ def plan_run(
         __version__,
         inputs.bold,
         inputs.mask,
-        *(inputs.meshes if model.smoothing else ()),
+        *inputs.meshes,
         design.matrix,
         list(design.names),
-        [model.noise_model, model.signal_scaling, model.smoothing],
+        [model.noise_model, model.signal_scaling, model.smoothing, model.smoothing_type],
         list(model.orthogonalize),
     )
     return RunPlan(
@@ -211,5 +211,5 @@ def _check_places(inputs: RunInputs, header: BoldHeader, model: Model) -> None:
     """Refuse a mask that lies elsewhere, and smoothing along a surface that is not there."""
     if inputs.mask is not None:
         read_mask(inputs.mask, header)
-    if model.smoothing:
-        header.geometry.with_meshes(inputs.meshes).check_smoothing(model.smoothing)
+    for width in model.widths:
+        header.geometry.with_meshes(inputs.meshes).check_smoothing(width)

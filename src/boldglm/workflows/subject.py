@@ -20,7 +20,12 @@ from boldglm.io.model import Model
 from boldglm.io.results import is_finished
 from boldglm.io.runs import RunInputs
 from boldglm.io.trials import METHODS
-from boldglm.workflows.methods import methods_paragraphs, references, versions
+from boldglm.workflows.methods import (
+    methods_paragraphs,
+    references,
+    smoothing_words,
+    versions,
+)
 from boldglm.workflows.nodes import make_node
 from boldglm.workflows.outputs import NodeOutput, init_outputs_wf
 from boldglm.workflows.plan import Analysis, RunPlan
@@ -158,7 +163,7 @@ def run_output(run: RunPlan, model: Model, context: AppContext) -> NodeOutput:
         ("Regressors", f"{run.design.n_regressors} (rank {run.numbers.rank})"),
         ("Noise model", model.noise_model),
         ("HRF", model.hrf_model),
-        ("Smoothing", f"{model.smoothing:g} mm FWHM" if model.smoothing else "none"),
+        ("Smoothing", smoothing_words(model)),
         ("BOLD", inputs.bold.name),
         ("Events", inputs.events.name),
         ("Mask", inputs.mask.name if inputs.mask else "computed from the series"),
@@ -240,6 +245,7 @@ def _run_record(
         noise_model=model.noise_model,
         signal_scaling=model.signal_scaling,
         smoothing=model.smoothing,
+        smoothing_type=model.smoothing_type,
         orthogonalize=[f"{one} ~ {' + '.join(many)}" for one, many in model.orthogonalize],
         maps=context.maps,
         left_out=run.of_the_plan,
@@ -353,6 +359,7 @@ def model_details(model: Model) -> dict:
         "HighPassPeriod": model.high_pass,
         "SignalScaling": model.signal_scaling,
         "SmoothingFWHM": model.smoothing or 0.0,
+        **({"SmoothingType": model.smoothing_type} if model.smoothing else {}),
         **({"Modulators": [one.name for one in model.modulators]} if model.modulators else {}),
     }
 

@@ -94,6 +94,7 @@ def node_fits(level: LevelPlan, model: Model, inference: Mapping[str, Any]) -> N
         method="fixed" if node.type == "meta" else own.get("Estimator", "ols"),
         coverage=own.get("Coverage", COVERAGE[node.level]),
         inference=inference_of(own, inference),
+        smoothing=own.get("SmoothingFWHM"),
     )
 
 
@@ -116,6 +117,9 @@ def level_output(
         ("Method", METHOD_WORDS[fits.method]),
         ("Design", ", ".join(columns)),
     ]
+    if fits.smoothing is not None:
+        facts.append(("Smoothing of inputs", f"effects by {fits.smoothing:g} mm FWHM"))
+        details = {**details, "InputSmoothingFWHM": fits.smoothing}
     digest = ""
     if node.level == "dataset":
         digest = "-" + fingerprint(fits.inference.to_dict())[:8]
