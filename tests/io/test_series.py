@@ -13,7 +13,7 @@ from boldglm.glm.brain_mask import compute_brain_mask
 from boldglm.glm.smoothing import MaskSmoother
 from boldglm.io import volumes
 from boldglm.io.images import read_bold_header
-from boldglm.io.series import Reading, load_run
+from boldglm.io.series import Reading, ScaledSeries, load_run
 from boldglm.io.spool import BLOCK_VOXELS, BlockSpool, VolumeSpool
 
 SHAPE = (13, 11, 9)
@@ -300,3 +300,14 @@ def test_no_floating_copy_of_a_series_is_made(tmp_path):
     tracemalloc.stop()
     assert held_peak < 1.5 * stored  # the series as stored, and a few volumes
     assert spooled_peak < 2.0 * 2**24 + 0.3 * stored  # one batch of the spool, and a few volumes
+
+
+def test_slope_and_intercept_are_applied_in_double_precision():
+    stored = np.random.default_rng(0).normal(0, 1, (20, 3)).astype(np.float32)
+
+    scaled = ScaledSeries(stored, 0.37, 12345.678)
+
+    assert scaled[:, 1:].dtype == scaled.dtype
+    np.testing.assert_array_equal(
+        scaled[:, 1:], stored[:, 1:].astype(np.float64) * 0.37 + 12345.678
+    )

@@ -78,7 +78,7 @@ class ScaledSeries:
 
     def __getitem__(self, index: Any, /) -> np.ndarray:
         """Read ``[:, start:stop]``, scaled."""
-        return self._stored[index] * self._slope + self._intercept
+        return np.asarray(self._stored[index], dtype=np.float64) * self._slope + self._intercept
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         """Read everything."""
