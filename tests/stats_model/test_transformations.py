@@ -237,3 +237,36 @@ def test_weights_go_with_their_inputs_where_one_is_missing():
     found = run(FACTOR, one("Sum", Input=["trial_type.nogo", "trial_type.go"], Weights=[5, 2],
                             Output="x"), start=variables({"trial_type.nogo"}))  # fmt: skip
     np.testing.assert_allclose(found["x"].values, [2, 0, 2, 2, 0, 2])
+
+
+def test_pairs_that_are_assigned_keep_their_names_where_one_is_missing():
+    missing = ("trial_type.wait", "wait_rt", "go_rt")
+    assign = one(
+        "Assign",
+        Input=["rt"],
+        Target=["trial_type.wait", "trial_type.go"],
+        TargetAttr="duration",
+        Output=["wait_rt", "go_rt"],
+    )
+    found = run(FACTOR, assign, start=variables(missing))
+    assert "wait_rt" not in found
+    assert "wait_rt" in found.missing
+    np.testing.assert_array_equal(found["go_rt"].duration, variables()["rt"].values)
+    np.testing.assert_array_equal(found["go_rt"].values, found["trial_type.go"].values)
+
+    columns = one(
+        "Assign",
+        Input=["other", "rt"],
+        Target=["trial_type.go", "trial_type.wait"],
+        TargetAttr="duration",
+    )
+    found, notes = apply_instructions(variables((*missing, "other")), [FACTOR, columns], "$.I")
+    assert "trial_type.go" not in found, "it must not take the values meant for another"
+    assert any("'trial_type.go' has no duration from 'other'" in note for note in notes)
+
+
+def test_the_duration_of_a_column_of_text_can_be_assigned():
+    assign = one(
+        "Assign", Input="trial_type", InputAttr="duration", Target="rt", TargetAttr="duration"
+    )
+    np.testing.assert_array_equal(run(assign)["rt"].duration, EVENTS["duration"])

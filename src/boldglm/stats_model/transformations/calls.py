@@ -25,6 +25,7 @@ class Call:
     absent: tuple[str, ...] = ()
     outputs: tuple[str, ...] | None = None
     listed: tuple[str, ...] = ()  # inputs and absent ones in the order of the file
+    given_outputs: tuple[str, ...] | None = None  # as the file has them
     notes: list[str] = field(default_factory=list)
 
     def refuse(self, key: str, found: str, remedy: str) -> NoReturn:
@@ -65,7 +66,14 @@ class Call:
         return value
 
     def names(self, key: str, variables: Variables, *, required: bool = True) -> tuple[str, ...]:
-        """Return the variables that another parameter than Input names."""
+        """Return the variables that another parameter than Input names, and that are there."""
+        listed = self.listed_in(key, variables, required=required)
+        return tuple(name for name in listed if name in variables)
+
+    def listed_in(
+        self, key: str, variables: Variables, *, required: bool = True
+    ) -> tuple[str, ...]:
+        """Return the variables that another parameter names, those that the run lacks too."""
         listed = as_list(self.value(key, []))
         if required and not listed:
             self.refuse(key, "it is missing", "Name a variable.")
@@ -74,7 +82,7 @@ class Call:
             matched = variables.matching(str(one))
             if not matched and str(one) not in variables.missing:
                 self.refuse(f"{key}[{index}]", *unknown(str(one), variables))
-            found += matched
+            found += matched or (str(one),)
         return tuple(dict.fromkeys(found))
 
     def output_of(self, name: str) -> str:
@@ -154,6 +162,7 @@ def checked_call(
     if not listed and canonical != "Constant":
         call.refuse("Input", "it is empty", "Name variables.")
     call.listed = tuple(dict.fromkeys(listed))
+    call.given_outputs = outputs
     if outputs is not None and absent and len(outputs) == len(call.listed) > 1:
         outputs = tuple(
             out for out, one in zip(outputs, call.listed, strict=True) if one in inputs
