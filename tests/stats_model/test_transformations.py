@@ -270,3 +270,43 @@ def test_the_duration_of_a_column_of_text_can_be_assigned():
         "Assign", Input="trial_type", InputAttr="duration", Target="rt", TargetAttr="duration"
     )
     np.testing.assert_array_equal(run(assign)["rt"].duration, EVENTS["duration"])
+
+
+@pytest.mark.parametrize(
+    ("query", "kept"),
+    [
+        ("(rt > .4 or correct == 1) and correct == 0", [4]),
+        ("correct == 0 and (rt > .4 or correct == 1)", [4]),
+        ("rt > .4 or correct == 1 and correct == 0", [2, 3, 4, 5]),
+        ("((rt > .4) and (rt < .7)) | rt == .4", [0, 3, 5]),
+        ("not (rt > .4)", [0, 1]),
+        ("trial_type == 'go and stop' or trial_type == 'stop'", [1, 4]),
+        ("trial_type not in ['go', 'wait']", [1, 4]),
+        ("(correct==1)&(rt<=.5)", [0, 3]),
+        ("rt != .4", [2, 3, 4, 5]),
+    ],
+)
+def test_parentheses_and_quotes_of_a_query_are_minded(query, kept):
+    by = ["rt", "correct", "trial_type"]
+    start = run(one("Copy", Input="onset_", Output="x"), start=variables(onset_=list("012345")))
+    found = run(one("Filter", Input="x", By=by, Query=query), start=start)
+    assert found["x"].values.tolist() == kept
+
+
+@pytest.mark.parametrize(
+    ("query", "words"),
+    [
+        ("(rt > .4 and correct == 1", "a parenthesis too many"),
+        ("reply > 0.5", "holds text ('miss'), which is neither more nor less than 0.5"),
+        ("rt > .4 xor correct == 1", "holds numbers"),
+    ],
+)
+def test_a_query_that_cannot_be_read_is_refused(query, words):
+    reply = ["10", ".3", "miss", "2", "n/a", "4"]
+    with pytest.raises(BadDataError) as caught:
+        run(
+            one("Filter", Input="rt", By=["correct", "reply"], Query=query),
+            start=variables(reply=reply),
+        )
+    assert words in str(caught.value)
+    assert "$.I[0].Query" in str(caught.value)
