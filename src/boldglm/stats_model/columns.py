@@ -57,7 +57,7 @@ def apply_hrf(variables: Variables, hrf: HRFSpec | None, path: str) -> tuple[Var
     basis = basis_of(call)
     for index, pattern in enumerate(hrf.variables):
         matched = variables.matching(pattern)
-        if not matched and pattern not in variables.missing and not set(pattern) & set("*?"):
+        if not matched and not variables.lacks(pattern) and not set(pattern) & set("*?"):
             call.refuse(f"Variables[{index}]", *unknown(pattern, variables))
         for name in matched:
             if not variables[name].is_sparse:

@@ -137,7 +137,7 @@ def apply_instructions(
         skipped = bool(call.absent) and (chosen.absent == "all" or not call.inputs)
         if sees_to_it or (not skipped and (call.inputs or call.name == "Constant")):
             variables = chosen.function(variables, call)
-        if call.absent and not sees_to_it:
+        if call.absent and not sees_to_it and not variables.lacks_others:
             variables = replace(
                 variables, missing=variables.missing | _missing_outputs(call, skipped=skipped)
             )

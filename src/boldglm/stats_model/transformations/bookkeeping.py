@@ -91,7 +91,8 @@ def assign(variables: Variables, call: Call) -> Variables:
         missing.append(name)
         if target in variables:
             call.notes.append(f"{target!r} has no {write} from {gone[0]!r}, which is not there")
-    variables = replace(variables, missing=variables.missing | set(missing))
+    if not variables.lacks_others:
+        variables = replace(variables, missing=variables.missing | set(missing))
     return variables.without(missing).having(made)
 
 

@@ -80,7 +80,7 @@ class Call:
         found: list[str] = []
         for index, one in enumerate(listed):
             matched = variables.matching(str(one))
-            if not matched and str(one) not in variables.missing:
+            if not matched and not variables.lacks(str(one)):
                 self.refuse(f"{key}[{index}]", *unknown(str(one), variables))
             found += matched or (str(one),)
         return tuple(dict.fromkeys(found))
@@ -151,7 +151,7 @@ def checked_call(
         listed += matched or (str(one),)
         if matched:
             inputs += matched
-        elif str(one) in variables.missing:
+        elif variables.lacks(str(one)):
             absent.append(str(one))
         elif set(str(one)) & set("*?"):
             call.notes.append(f"{canonical} at {path}: nothing matches {one!r}")
@@ -186,7 +186,8 @@ def unknown(name: str, variables: Variables) -> tuple[str, str]:
     """Return finding and remedy for a name that no variable has."""
     names = list(variables.names)
     shown = ", ".join(names[:30]) + (", ..." if len(names) > 30 else "")
-    return f"there is no variable {name!r}", f"There are {shown}.{nearest(name, names)}"
+    candidates = [*names, *sorted(variables.missing)]
+    return f"there is no variable {name!r}", f"There are {shown}.{nearest(name, candidates)}"
 
 
 def _plain(key: str) -> str:
