@@ -72,3 +72,29 @@ def test_what_no_run_has_is_refused_with_the_nearest_name_of_any_run():
     with pytest.raises(BadDataError, match=r"X\[1\].*'cue.chery'.*Did you mean 'cue.cherry'") as e:
         design_from_model(model, runs[0], known)
     assert "run-1_events.tsv" in str(e.value)
+
+
+@pytest.mark.parametrize("more", [{}, {"RefLevel": "a"}])
+@pytest.mark.parametrize(("constraint", "at_reference"), [("drop_one", 0.0), ("mean_zero", -0.5)])
+def test_the_reference_of_a_factor_is_one_level_in_all_runs(constraint, at_reference, more):
+    first = tables_of(cue=["c", "b", "a", "c"])
+    second = tables_of("run-2", cue=["c", "b", "b", "c"])  # has no a
+    factor = {"Name": "Factor", "Input": "cue", "Constraint": constraint, **more}
+    model = model_of(["cue.b", "cue.c", 1], factor)
+    known = names_in_any_run(model, [second, first])
+
+    designs = [design_from_model(model, one, known).design for one in (first, second)]
+
+    assert [one.names[:2] for one in designs] == [("cue.b", "cue.c")] * 2
+    at_scans = [[0, 1, at_reference, 0], [0, 1, 1, 0]]
+    for design, heights in zip(designs, at_scans, strict=True):
+        scans = np.searchsorted(design.frame_times, 5.0 + 9 * np.arange(4))
+        np.testing.assert_array_equal(design.matrix[scans, 0], heights)
+
+
+def test_levels_with_many_digits_keep_their_names_apart():
+    run = tables_of(stimulus=["1000001", "1000002", "1000001", "0.1234567"])
+    model = model_of(["stimulus.*", 1], {"Name": "Factor", "Input": "stimulus"})
+    found = design_from_model(model, run, names_in_any_run(model, [run]))
+    expected = ("stimulus.0.1234567", "stimulus.1000001", "stimulus.1000002")
+    assert found.design.names[:3] == expected

@@ -5,8 +5,10 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from boldglm.errors import BadDataError
+from boldglm.glm import fit_second_level
 from boldglm.stats_model.graph import Item, check_run_groups, plan_node
 from boldglm.stats_model.reading import parse_stats_model
 
@@ -234,3 +236,67 @@ def test_a_run_node_cannot_group_by_what_no_run_has():
     check_run_groups(node, [{"age": "20"}])
     with pytest.raises(BadDataError, match=r"no run has 'subjct'\. Did you mean 'subject'"):
         check_run_groups(replace(node, group_by=("run", "subjct")), [{}])
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"Model": {"Type": "glm", "X": [1, "site"]}},
+        {
+            "Model": {"Type": "glm", "X": [1, "site.*"]},
+            "Transformations": {
+                "Transformer": "pybids-transforms-v1",
+                "Instructions": [{"Name": "Factor", "Input": "site", "Constraint": "drop_one"}],
+            },
+        },
+    ],
+)
+def test_the_reference_level_is_the_same_where_a_group_of_inputs_lacks_it(change):
+    sites = {"01": "a", "02": "b", "03": "c", "04": "c"}
+    items = [
+        replace(item, metadata={"site": sites[item.entities["sub"]]})
+        for item in run_items()
+        if not (item.contrast == "stop" and sites[item.entities["sub"]] == "a")
+    ]
+    (plan,) = planned(model_of(SUBJECT, {**GROUP, **change}), items)["group"]
+    go, stop = plan.fits
+    assert go.design.names == stop.design.names == ("intercept", "site.b", "site.c")
+    np.testing.assert_array_equal(stop.design.matrix[:, 1:], [[1, 0], [0, 1], [0, 1]])
+
+
+def test_participants_can_be_columns_for_pairs():
+    group = {
+        **GROUP,
+        "GroupBy": [],
+        "Model": {"Type": "glm", "X": ["go", "stop", "subject"]},
+        "Contrasts": [
+            {"Name": "pairs", "ConditionList": ["go", "stop"], "Weights": [1, -1], "Test": "t"}
+        ],
+    }
+    (plan,) = planned(model_of(SUBJECT, group), run_items())["group"]
+    design = plan.fits[0].design
+    labels = [f"subject.{label}" for label in PEOPLE]
+    assert list(design.names[2:]) == labels
+    y = np.random.default_rng(3).normal(size=8)
+    left = {item.contrast: [] for item in plan.fits[0].items}
+    for item, value in zip(plan.fits[0].items, y, strict=True):
+        left[item.contrast].append(value)
+    found = fit_second_level(y[:, np.newaxis], design.matrix).contrast([1, -1, 0, 0, 0, 0])
+    expected = stats.ttest_rel(left["go"], left["stop"]).statistic
+    np.testing.assert_allclose(found.t, expected)
+
+
+def test_columns_that_a_pattern_stands_for_come_in_one_order():
+    factor = {"Name": "Factor", "Input": "sex"}
+    group = {
+        **GROUP,
+        "Model": {"Type": "glm", "X": ["sex.*"]},
+        "Transformations": {"Transformer": "pybids-transforms-v1", "Instructions": [factor]},
+    }
+    model = model_of(SUBJECT, group)
+    items = [item for plan in planned(model, run_items())["subject"]
+             for item in plan.results(str(plan.entities), "label")]  # fmt: skip
+    for known in (["sex.m", "sex.f", "sex.x"], ["sex.x", "sex.f", "sex.m"]):
+        (plan,) = plan_node(model, model.nodes[-1], items, frozenset(known))
+        assert plan.fits[0].design.names == ("sex.f", "sex.m")
+        assert plan.fits[0].design.dropped == ("sex.x",)

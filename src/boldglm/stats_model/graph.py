@@ -11,20 +11,15 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from boldglm.errors import BadDataError, nearest
-from boldglm.stats_model.row_designs import RowDesign, row_design
-from boldglm.stats_model.specification import ContrastSpec, EdgeSpec, NodeSpec, StatsModel
+from boldglm.stats_model.row_designs import RowDesign, levels_of_items, row_design
+from boldglm.stats_model.specification import (
+    ENTITY_KEYS,
+    ContrastSpec,
+    EdgeSpec,
+    NodeSpec,
+    StatsModel,
+)
 
-ENTITY_KEYS = {
-    "subject": "sub",
-    "session": "ses",
-    "acquisition": "acq",
-    "ceagent": "ce",
-    "reconstruction": "rec",
-    "direction": "dir",
-    "resolution": "res",
-    "density": "den",
-    **{key: key for key in ("task", "run", "echo", "space", "cohort", "hemi")},
-}
 GEOMETRY = ("space", "cohort", "res", "den", "hemi")  # never mixed, named in GroupBy or not
 OPTIONAL = ("run", "session")  # where no input has them, GroupBy may still name them
 NOT_KNOWN = ("", "n/a", "nan")
@@ -133,6 +128,7 @@ def plan_node(
     received = _received(model, node, items)
     if not received:
         return ()
+    known |= levels_of_items(received)
     keys = _usable_keys(node, received)
     left: list[str] = []
     groups: dict[tuple, list[Item]] = {}
