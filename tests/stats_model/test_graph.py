@@ -9,7 +9,8 @@ from scipy import stats
 
 from boldglm.errors import BadDataError
 from boldglm.glm import fit_second_level
-from boldglm.stats_model.graph import Item, check_run_groups, plan_node
+from boldglm.stats_model.graph import check_run_groups, plan_node
+from boldglm.stats_model.items import Item
 from boldglm.stats_model.reading import parse_stats_model
 
 RUN = {
@@ -227,7 +228,8 @@ def test_a_filter_for_a_contrast_that_is_not_there_is_refused():
         {"Source": "run", "Destination": "subject"},
         {"Source": "subject", "Destination": "group", "Filter": {"contrast": ["stopp"]}},
     ]
-    with pytest.raises(BadDataError, match=r"'stopp', which 'subject' does not have\. Did"):
+    words = r"\$\.Edges\[1\]\.Filter: .*'stopp', which 'subject' does not have\. Did"
+    with pytest.raises(BadDataError, match=words):
         planned(model_of(SUBJECT, GROUP, edges=edges), run_items())
 
 
@@ -300,3 +302,40 @@ def test_columns_that_a_pattern_stands_for_come_in_one_order():
         (plan,) = plan_node(model, model.nodes[-1], items, frozenset(known))
         assert plan.fits[0].design.names == ("sex.f", "sex.m")
         assert plan.fits[0].design.dropped == ("sex.x",)
+
+
+OVER_CONDITIONS = {
+    **SUBJECT,
+    "GroupBy": ["subject"],
+    "Model": {"Type": "meta", "X": ["go", "stop"]},
+    "Contrasts": [
+        {"Name": "diff", "ConditionList": ["go", "stop"], "Weights": [1, -1], "Test": "t"}
+    ],
+}
+
+
+def lacking_stop():
+    return [item for item in run_items() if item.entities["sub"] != "02" or item.contrast == "go"]
+
+
+def test_a_participant_without_a_condition_keeps_the_names_of_the_others():
+    plans = planned(model_of(OVER_CONDITIONS, GROUP), lacking_stop())
+    subjects = {plan.entities["sub"]: plan for plan in plans["subject"]}
+    names = {sub: [spec.name for spec in plan.fits[0].contrasts] for sub, plan in subjects.items()}
+    assert names["01"] == ["diff", "go", "stop"]
+    assert names["02"] == ["go"]  # not go_go: it goes on together with that of the others
+    assert any("'diff'" in note and "no input has stop" in note for note in subjects["02"].notes)
+    (group,) = plans["group"]
+    sizes = {fit.items[0].contrast: len(fit.items) for fit in group.fits}
+    assert sizes == {"diff": 3, "go": 4, "stop": 3}
+
+
+def test_one_participant_alone_may_lack_what_a_filter_or_x_names():
+    alone = [item for item in lacking_stop() if item.entities["sub"] == "02"]
+    edges = [
+        {"Source": "run", "Destination": "subject"},
+        {"Source": "subject", "Destination": "group", "Filter": {"contrast": ["stop"]}},
+    ]
+    plans = planned(model_of(OVER_CONDITIONS, GROUP, edges=edges), alone)
+    assert [spec.name for spec in plans["subject"][0].fits[0].contrasts] == ["go"]
+    assert plans["group"] == ()

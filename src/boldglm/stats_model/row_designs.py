@@ -19,7 +19,7 @@ from boldglm.stats_model.transformations.categories import (
 from boldglm.stats_model.variables import Variable, Variables, row_variables
 
 if TYPE_CHECKING:
-    from boldglm.stats_model.graph import Item
+    from boldglm.stats_model.items import Item
 
 INTERCEPT = "intercept"
 

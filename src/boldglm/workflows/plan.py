@@ -18,7 +18,8 @@ from boldglm.io.model import Model, parse_model, read_model
 from boldglm.io.model_designs import names_in_any_run
 from boldglm.io.participants import ParticipantTables
 from boldglm.io.query import RunFiles
-from boldglm.stats_model.graph import GEOMETRY, Item, check_run_groups
+from boldglm.stats_model.graph import GEOMETRY, check_run_groups
+from boldglm.stats_model.items import Item
 from boldglm.stats_model.run_contrasts import run_contrasts
 from boldglm.stats_model.specification import ENTITY_KEYS, LEVELS, ContrastSpec
 from boldglm.workflows.inspection import inspect_run
