@@ -16,6 +16,7 @@ from boldglm.io.events import PREFIX, read_event_columns, read_events
 from boldglm.io.meshes import read_mesh
 from boldglm.io.model import Model, parse_model, read_model
 from boldglm.io.model_designs import names_in_any_run
+from boldglm.io.other_events import names_elsewhere
 from boldglm.io.participants import ParticipantTables
 from boldglm.io.query import RunFiles
 from boldglm.stats_model.graph import GEOMETRY, check_run_groups
@@ -149,13 +150,11 @@ def _analyse(
     """Plan all levels of one model."""
     missing = choice.missing_conditions
     check_patterns(model.confounds.columns, [run.table for run in runs if run.table])
-    known: frozenset[str] = frozenset()
-    if model.plain is None:
-        known = names_in_any_run(model, [run.tables for run in runs])
+    known, elsewhere = _known(model, runs, tables.bids_dir)
     made = [design_of_run(run, model, known, missing) for run in runs]
     contrasts = _contrasts(model, made)
     planned = tuple(plan_run(one, model, contrasts, missing) for one in made)
-    _check_contrasts(contrasts, planned)
+    _check_contrasts(contrasts, planned, elsewhere)
     _check_grids(model, planned)
     check_run_groups(model.run_node, [tables.of(run.inputs.entities) for run in planned])
     items, prints = [], {}
@@ -177,6 +176,27 @@ def _analyse(
         ]
     levels, left_out = plan_levels(model, items, prints, output_dir, LEVELS[1:], tables.levels())
     return Analysis(model, planned, levels, tuple(sorted(known)), left_out)
+
+
+def _known(
+    model: Model, runs: Sequence[RunRead], bids_dir: Path
+) -> tuple[frozenset[str], frozenset[str]]:
+    """Return the variables that some run has, and those that only runs not selected have."""
+    tables = [run.tables for run in runs] if model.plain is None else []
+    if model.plain is None:
+        known = names_in_any_run(model, tables)
+    else:
+        conditions = (name for run in runs if run.events for name in run.events.conditions)
+        known = frozenset(PREFIX + name for name in conditions)
+    elsewhere = names_elsewhere(
+        model,
+        known,
+        bids_dir,
+        runs[0].inputs.task,
+        [run.inputs.events for run in runs],
+        tables[0] if tables else None,
+    )
+    return known | elsewhere, elsewhere
 
 
 def _contrasts(model: Model, made: Sequence[RunDesign]) -> tuple[ContrastSpec, ...]:
@@ -265,10 +285,18 @@ def _default(task: str, runs: Sequence[RunRead], choice: ModelChoice, *, several
     return parse_model(content, f"model-{name}_smdl.json", level_options=choice.level_options)
 
 
-def _check_contrasts(contrasts: Sequence[ContrastSpec], runs: Sequence[RunPlan]) -> None:
-    """Refuse a contrast that no run can estimate."""
+def _check_contrasts(
+    contrasts: Sequence[ContrastSpec], runs: Sequence[RunPlan], elsewhere: frozenset[str]
+) -> None:
+    """Refuse a contrast that no run can estimate, unless it needs what only other runs have."""
+    estimable = {name for run in runs for name, can in run.numbers.estimable.items() if can}
     for spec in contrasts:
-        if any(run.numbers.estimable.get(spec.name, False) for run in runs):
+        has_part = any(
+            column == name or column.startswith(f"{name}_")
+            for column in spec.columns
+            for name in elsewhere
+        )
+        if spec.name in estimable or (has_part and estimable):
             continue
         first = runs[0]
         collinear = collinear_names(first.numbers)
