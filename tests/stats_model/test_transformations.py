@@ -310,3 +310,64 @@ def test_a_query_that_cannot_be_read_is_refused(query, words):
         )
     assert words in str(caught.value)
     assert "$.I[0].Query" in str(caught.value)
+
+
+def test_a_lag_by_whole_samples_moves_values_as_they_are():
+    found = run(one("Lag", Input="rt", Output="before"))
+    np.testing.assert_array_equal(found["before"].values, [0.4, 0.4, np.nan, 0.9, 0.5, 0.7])
+    ahead = run(one("Lag", Input="rt", Output="after", Shift=-2, Mode="constant", Constant=9))
+    np.testing.assert_array_equal(ahead["after"].values, [0.9, 0.5, 0.7, 0.6, 9, 9])
+
+
+def test_what_has_no_value_is_not_the_contrary_either():
+    start = variables(correct=["1", "0", "n/a", "1", "0", "1"])
+    found = run(one("Not", Input="correct", Output="wrong"), start=start)
+    assert found["wrong"].values.tolist() == [0, 1, 0, 0, 1, 0]
+
+
+def test_a_constant_is_scaled_to_zeros_where_gaps_are_filled_afterwards():
+    start = variables(k=["2", "2", "n/a", "2", "2", "2"])
+    found = run(one("Scale", Input="k", ReplaceNa="after"), start=start)
+    np.testing.assert_array_equal(found["k"].values, np.zeros(6))
+
+
+@pytest.mark.parametrize(
+    ("instruction", "path", "words"),
+    [
+        (one("Lag", Input="rt", Order=7), "$.I[0].Order", "from 0 to 5"),
+        (one("Lag", Input="rt", Shift=0.5), "$.I[0].Input", "no spline goes through"),
+        (one("Log", Input="rt", Base="e"), "$.I[0].Base", "A number is needed"),
+        (one("Log", Input="rt", Base=1), "$.I[0].Base", "other than 1"),
+        (
+            one("Replace", Input="rt", Attribute="duration", Replace={"1": "long"}),
+            "$.I[0].Replace",
+            "'long' as duration of 'rt'",
+        ),
+        (
+            one("Convolve", Input="rt", Model="spm", Parameters={"PeakDelay": 4}),
+            "$.I[0].Parameters",
+            "DoubleGamma",
+        ),
+        (
+            one("Convolve", Input="rt", Model="DoubleGamma", Parameters={"PeakDelay": "x"}),
+            "$.I[0].Parameters.peakdelay",
+            "A number is needed",
+        ),
+        (
+            one("Convolve", Input="rt", Model="DoubleGamma", Parameters=[4]),
+            "$.I[0].Parameters",
+            "Give an object",
+        ),
+    ],
+)
+def test_parameters_that_cannot_be_used_are_refused(instruction, path, words):
+    with pytest.raises(BadDataError) as caught:
+        run(instruction)
+    assert path in str(caught.value)
+    assert words in str(caught.value)
+
+
+def test_parameters_of_an_hrf_that_has_none_are_refused():
+    hrf = HRFSpec(("trial_type.*",), "spm", {"PeakDelay": 4})
+    with pytest.raises(BadDataError, match=r"\$\.HRF\.Parameters.*DoubleGamma"):
+        apply_hrf(run(FACTOR), hrf, "$.HRF")

@@ -151,6 +151,9 @@ def replace_values(variables: Variables, call: Call) -> Variables:
                 call.refuse("Attribute", f"{name!r} is no list of events", "Use 'value'.")
             values = _attribute(variable, one)
             changed = typed([_replaced(value, table) for value in values])
+            if one in ("onset", "duration") and changed.dtype == object:
+                odd = next(value for value in changed if value and _as_number(value) is None)
+                call.refuse("Replace", f"{odd!r} as {one} of {name!r}", "Give seconds, or 'n/a'.")
             variable = _with_attribute(variable, one, changed)
         made.append(replace(variable, name=call.output_of(name)))
     return variables.having(made)
