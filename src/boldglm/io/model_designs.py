@@ -85,9 +85,10 @@ def design_from_model(
         for name in columns.missing
     ]
     if not columns.names and node.x != (1,):
+        shown = ", ".join(columns.missing) or ", ".join(str(term) for term in node.x if term != 1)
         raise BadDataError(
-            f"{tables.events_name} has no event of anything that X names "
-            f"({', '.join(columns.missing) or 'nothing matches'}). Leave the run out or change X."
+            f"{tables.events_name} has no event of anything that {node.path}.Model.X names "
+            f"({shown}). There are {', '.join(variables.names)}. Leave the run out or change X."
         )
     if not columns.has_constant:
         left_out.append("X has no 1: a constant was added, because the BOLD signal has a mean")

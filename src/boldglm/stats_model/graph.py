@@ -176,7 +176,7 @@ def _usable_keys(node: NodeSpec, items: Sequence[Item]) -> list[str]:
             known = known_keys(items)
             raise BadDataError(
                 f"Node {node.name!r}, at {node.path}.GroupBy: no input has {key!r}."
-                f"{nearest(key, known)} Known: {', '.join(known)}."
+                f"{nearest(key, [*known, *ENTITY_KEYS])} Known: {', '.join(known)}."
             )
     return keys
 
@@ -206,8 +206,9 @@ def _plan_fit(
             there = (*design.names, *design.dropped)
             unknown = [name for name in missing if name not in design.dropped]
             if unknown:
+                place = "Contrasts" if spec in node.contrasts else "DummyContrasts.Contrasts"
                 raise BadDataError(
-                    f"Node {node.name!r}, at {node.path}.Contrasts: {spec.name!r} names "
+                    f"Node {node.name!r}, at {node.path}.{place}: {spec.name!r} names "
                     f"{unknown[0]!r}, which is not in X.{nearest(unknown[0], there)} There are "
                     f"{', '.join(design.names)}."
                 )

@@ -121,7 +121,7 @@ def _terms(
     absent = {name: Variable(name, np.zeros(size)) for name in sorted(rows.missing)
               if COMPARED not in name and name not in rows}  # fmt: skip
     rows = replace(rows, found={**rows.found, **absent})
-    chosen = _chosen(node, rows, list(absent))
+    chosen = _chosen(node, rows, list(absent), notes)
     has_constant = 1 in node.x
     terms: list[tuple[str, ...]] = [(name,) for name in chosen]
     categorical: tuple[str, ...] = ()
@@ -151,15 +151,18 @@ def _terms(
     return kept, [found[name] for name in kept], dropped
 
 
-def _chosen(node: NodeSpec, rows: Variables, absent: Sequence[str]) -> list[str]:
+def _chosen(node: NodeSpec, rows: Variables, absent: Sequence[str], notes: list[str]) -> list[str]:
     """Expand X to names of columns."""
     chosen: list[str] = []
     for index, term in enumerate(node.x):
         text = str(term)
         matched = () if term == 1 else rows.matching(text)
         chosen += matched
-        if term != 1 and not matched and not set(text) & set("*?") and text != INTERCEPT:
+        if term == 1 or matched or text == INTERCEPT:
+            continue
+        if not set(text) & set("*?"):
             _refuse(text, rows, absent, f"{node.path}.Model.X[{index}]")
+        notes.append(f"node {node.name!r}: nothing matches {text!r} of X")
     return list(dict.fromkeys(chosen))
 
 

@@ -88,10 +88,12 @@ def plan_levels(
             )
         plans = plan_node(model.spec, node, available, known)
         parents = [edge.source for edge in model.spec.edges_into(node)]
-        if not plans and any(item.node in parents for item in available):
+        if not plans and prints:
+            why = "has a contrast to pass on (F contrasts end where they are made)"
+            if any(item.node in parents for item in available):
+                why = "passes the filters of the edges that lead to it and its GroupBy"
             left_out.append(
-                f"node {node.name!r} has nothing to fit: no result of {' or '.join(parents)} "
-                "passes the filters of the edges that lead to it and its GroupBy"
+                f"node {node.name!r} has nothing to fit: no result of {' or '.join(parents)} {why}"
             )
         for plan in plans:
             if not plan.fits:

@@ -6,7 +6,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from boldglm.errors import BadDataError, NothingSelectedError
+from boldglm.errors import BadDataError, NothingSelectedError, nearest
 from boldglm.io.confound_wishes import ConfoundWishes, high_pass_beside
 from boldglm.io.confounds import check_patterns
 from boldglm.io.confounds_table import read_confounds
@@ -114,7 +114,12 @@ def make_plan(
         chosen = _of_input(files, model, choice.file)
         runs = [_read_run(one, choice, model) for one in chosen]
         _check_meshes(choice.meshes, runs)
-        return (_analyse(model, runs, choice, output_dir, tables),)
+        try:
+            return (_analyse(model, runs, choice, output_dir, tables),)
+        except BadDataError as error:
+            if "$." not in str(error) or choice.file.name in str(error):
+                raise
+            raise BadDataError(f"{choice.file.name}: {error}") from error
     runs = [_read_run(one, choice, None) for one in files]
     _check_meshes(choice.meshes, runs)
     tasks = list(dict.fromkeys(run.inputs.task for run in runs))
@@ -241,8 +246,13 @@ def _of_input(files: Sequence[RunFiles], model: Model, file: Path) -> list[RunFi
             for one in chosen
             if any(_same_label(str(one.entities.get(short)), value) for value in wanted)
         ]
+        if found == ["None"] and key not in ENTITY_KEYS:
+            raise BadDataError(
+                f"{file.name}, at $.Input.{key}: no run has this entity."
+                f"{nearest(key, list(ENTITY_KEYS))} The runs have {', '.join(files[0].entities)}."
+            )
         if not chosen:
-            word = "task" if key == "task" else f"Input.{key}"
+            word = f"{key} (at $.Input.{key})"
             error = BadDataError if key == "task" else NothingSelectedError
             raise error(
                 f"{file.name} is a model for {word} {', '.join(map(repr, wanted))}; the selected "
