@@ -1,6 +1,5 @@
 """Transformations of numbers: Demean, Scale, Threshold, Product, Sum, And, Or, Not, Power, ..."""
 
-import warnings
 from collections.abc import Callable
 from dataclasses import replace
 from math import isfinite
@@ -163,11 +162,19 @@ def negation(variables: Variables, call: Call) -> Variables:
 def _together(
     variables: Variables, call: Call, join: Callable[[np.ndarray], np.ndarray]
 ) -> Variables:
-    found = [call.numeric(one) for one in aligned(variables, call.inputs, call)]
+    found = [call.numeric(one) for one in aligned(variables, call.inputs, call, absent=0.0)]
+    first = found[0].duration
+    if first is not None and any(
+        not np.array_equal(first, one.duration, equal_nan=True)
+        for one in found[1:]
+        if one.duration is not None
+    ):
+        call.notes.append(
+            f"{call.one_output()!r} ({call.name} of {', '.join(call.inputs)}) has the durations "
+            f"of {found[0].name!r}; those of the others differ"
+        )
     values = np.stack([np.asarray(one.values, dtype=float) for one in found])
-    with warnings.catch_warnings():
-        joined = join(values)
-    made = replace(found[0].with_values(joined), name=call.one_output())
+    made = replace(found[0].with_values(join(values)), name=call.one_output())
     return variables.having([made])
 
 

@@ -124,7 +124,7 @@ def split(variables: Variables, call: Call) -> Variables:
     """Split a variable by the levels of others, into ``<name>.<by>[<level>]``."""
     by = call.names("By", variables)
     for name in call.inputs:
-        own, *others = aligned(variables, [name, *by], call)
+        own, *others = aligned(variables, [name, *by], call, onto_first=True)
         made = []
         for levels in every_pair(*(levels_of(one) for one in others)):
             inside = np.ones(own.values.size, dtype=bool)

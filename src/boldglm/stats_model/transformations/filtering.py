@@ -35,7 +35,8 @@ def filter_events(variables: Variables, call: Call) -> Variables:
     by = call.names("By", variables, required=False)
     made = []
     for name in call.inputs:
-        own, *others = aligned(variables, [name, *(one for one in by if one != name)], call)
+        names = [name, *(one for one in by if one != name)]
+        own, *others = aligned(variables, names, call, onto_first=True)
         columns = {own.name: own, **{one.name: one for one in others}}
         kept = _holds(query, columns, call)
         if own.is_sparse:

@@ -195,7 +195,8 @@ def orthogonalize(variables: Variables, call: Call) -> Variables:
         against = [one for one in others if one != name]
         if not against:
             call.refuse("Other", f"it is {name!r} itself", "Name another variable.")
-        own, *rest = [call.numeric(one) for one in aligned(variables, [name, *against], call)]
+        together = aligned(variables, [name, *against], call, onto_first=True)
+        own, *rest = [call.numeric(one) for one in together]
         values = np.asarray(own.values, dtype=float)
         columns = np.stack([np.asarray(one.values, dtype=float) for one in rest], axis=1)
         there = np.isfinite(values) & np.isfinite(columns).all(axis=1)
