@@ -22,7 +22,7 @@ from boldglm.io.kept_fits import kept_bytes
 from boldglm.io.model import Model
 from boldglm.io.participants import ParticipantTables
 from boldglm.io.query import find_runs
-from boldglm.io.results import Record, notes_of_records
+from boldglm.io.results import STAMP, Record, notes_of_records
 from boldglm.io.selection import Selection
 from boldglm.io.software import DUMMY_SCANS, FD_THRESHOLD
 from boldglm.io.trials import trial_shape
@@ -227,7 +227,7 @@ def _context(options: argparse.Namespace, command: str, left_out: tuple[str, ...
         keep_folder=_work_of(options) / FITS if not options.no_keep_fits else None,
         inference=_inference(options),
         levels=("run",) if options.analysis_level == "run" else ("run", "session", "subject"),
-        stamp=f"-{uuid.uuid4().hex[:8]}" if options.fresh else "",
+        stamp=f"{STAMP}{uuid.uuid4().hex[:8]}" if options.fresh else "",
     )
 
 
