@@ -339,3 +339,13 @@ def test_one_participant_alone_may_lack_what_a_filter_or_x_names():
     plans = planned(model_of(OVER_CONDITIONS, GROUP, edges=edges), alone)
     assert [spec.name for spec in plans["subject"][0].fits[0].contrasts] == ["go"]
     assert plans["group"] == ()
+
+
+def test_runs_that_are_taken_for_participants_are_warned_of():
+    (straight,) = planned(model_of(GROUP), run_items())["group"]
+    assert any("8 inputs of 4 participants for independent" in note for note in straight.notes)
+    (by_subject,) = planned(model_of(SUBJECT, GROUP), run_items())["group"]
+    assert not any("independent" in note for note in by_subject.notes)
+    with_people = {**GROUP, "Model": {"Type": "glm", "X": ["subject"]}}
+    (plan,) = planned(model_of(with_people), run_items())["group"]
+    assert not any("independent" in note for note in plan.notes)

@@ -198,6 +198,7 @@ def _plan_fit(
             f"node {node.name!r} takes the mean over the contrasts {', '.join(incoming)}: add "
             "'contrast' to GroupBy to keep them apart"
         )
+    notes += _repeated(node, items, design)
     specs = []
     for spec in _wanted(node, design):
         columns = [_column_name(name) for name in spec.columns]
@@ -220,6 +221,19 @@ def _plan_fit(
         name = result_name(spec.name, incoming if "contrast" in node.group_by else contrasts)
         specs.append(ContrastSpec(name, tuple(columns), spec.weights, spec.test))
     return FitPlan(tuple(items), design, tuple(specs)), tuple(notes)
+
+
+def _repeated(node: NodeSpec, items: Sequence[Item], design: RowDesign) -> list[str]:
+    """Warn of several inputs of one participant that least squares take for independent."""
+    people = {item.entities.get("sub") for item in items}
+    has_people = any(name.startswith("subject.") for name in design.names)
+    if node.level != "dataset" or node.type == "meta" or has_people or len(people) == len(items):
+        return []
+    return [
+        f"node {node.name!r} takes {len(items)} inputs of {len(people)} participants for "
+        "independent, which makes tests too liberal: combine them in a Subject node, or put "
+        "'subject' into X"
+    ]
 
 
 def _column_name(name: str) -> str:
