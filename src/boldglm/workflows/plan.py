@@ -252,11 +252,10 @@ def _of_input(files: Sequence[RunFiles], model: Model, file: Path) -> list[RunFi
                 f"{nearest(key, list(ENTITY_KEYS))} The runs have {', '.join(files[0].entities)}."
             )
         if not chosen:
-            word = f"{key} (at $.Input.{key})"
             error = BadDataError if key == "task" else NothingSelectedError
             raise error(
-                f"{file.name} is a model for {word} {', '.join(map(repr, wanted))}; the selected "
-                f"runs have: {', '.join(found)}."
+                f"{file.name}, at $.Input.{key}: it is a model for {key} "
+                f"{', '.join(map(repr, wanted))}; the selected runs have: {', '.join(found)}."
             )
     tasks = list(dict.fromkeys(one.entities["task"] for one in chosen))
     if "task" not in model.spec.input and len(tasks) > 1:
