@@ -145,3 +145,45 @@ def test_one_participant_is_enough_for_fixed_effects(dataset, tmp_path):
     np.testing.assert_allclose(
         nib.load(group).get_fdata(), effect(out, "subject", "mean"), rtol=1e-5, atol=1e-7
     )
+
+
+def without_cue(dataset):
+    for path in dataset.glob("sub-01/func/*_events.tsv"):
+        rows = path.read_text().splitlines()
+        path.write_text("\n".join(row for row in rows if "cue" not in row.split("\t")[2]) + "\n")
+
+
+@pytest.mark.parametrize("named", ["trial_type.*", "trial_type.cue"])
+def test_a_participant_alone_may_lack_a_condition_that_others_have(
+    dataset, tmp_path, capsys, named
+):
+    """As where every participant is a job of its own."""
+    without_cue(dataset)
+    out, model = tmp_path / "out", model_of(tmp_path)
+    content = json.loads(model.read_text())
+    convolve = content["Nodes"][0]["Transformations"]["Instructions"][1]
+    convolve["Input"] = [named, "trial_type.target"]
+    model.write_text(json.dumps(content))
+
+    assert fit(dataset, out, model) == 0
+
+    shown = capsys.readouterr().out
+    assert "contrast 'difference' needs trial_type.cue, which this run lacks" in shown
+    assert effect(out, "subject", "target") is not None
+    assert effect(out, "subject", "difference") is None
+    assert fit(dataset, tmp_path / "b", model, "--missing-conditions", "error") == 65
+
+
+def test_a_participant_alone_may_lack_a_condition_of_a_saved_default_model(dataset, tmp_path):
+    both = tmp_path / "both"
+    first = [str(dataset), str(both), "participant", "--participant-label", "02"]
+    assert main([*first, "--noise-model", "ols"]) == 0
+    without_cue(dataset)
+    out, model = tmp_path / "out", both / "models/model-default_smdl.json"
+
+    assert fit(dataset, out, model) == 0
+
+    maps = (out / "node-subject/sub-01").rglob("*stat-effect_statmap.nii.gz")
+    names = {path.name.split("contrast-")[1].split("_")[0] for path in maps}
+    assert "target" in names
+    assert not any("cue" in name.lower() for name in names)

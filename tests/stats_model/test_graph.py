@@ -5,9 +5,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from boldglm.errors import BadDataError
-from boldglm.stats_model.graph import Item, check_run_groups, plan_node
+from boldglm.glm import fit_second_level
+from boldglm.stats_model.graph import check_run_groups, plan_node
+from boldglm.stats_model.items import Item
 from boldglm.stats_model.reading import parse_stats_model
 
 RUN = {
@@ -225,7 +228,8 @@ def test_a_filter_for_a_contrast_that_is_not_there_is_refused():
         {"Source": "run", "Destination": "subject"},
         {"Source": "subject", "Destination": "group", "Filter": {"contrast": ["stopp"]}},
     ]
-    with pytest.raises(BadDataError, match=r"'stopp', which 'subject' does not have\. Did"):
+    words = r"\$\.Edges\[1\]\.Filter: .*'stopp', which 'subject' does not have\. Did"
+    with pytest.raises(BadDataError, match=words):
         planned(model_of(SUBJECT, GROUP, edges=edges), run_items())
 
 
@@ -234,3 +238,114 @@ def test_a_run_node_cannot_group_by_what_no_run_has():
     check_run_groups(node, [{"age": "20"}])
     with pytest.raises(BadDataError, match=r"no run has 'subjct'\. Did you mean 'subject'"):
         check_run_groups(replace(node, group_by=("run", "subjct")), [{}])
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"Model": {"Type": "glm", "X": [1, "site"]}},
+        {
+            "Model": {"Type": "glm", "X": [1, "site.*"]},
+            "Transformations": {
+                "Transformer": "pybids-transforms-v1",
+                "Instructions": [{"Name": "Factor", "Input": "site", "Constraint": "drop_one"}],
+            },
+        },
+    ],
+)
+def test_the_reference_level_is_the_same_where_a_group_of_inputs_lacks_it(change):
+    sites = {"01": "a", "02": "b", "03": "c", "04": "c"}
+    items = [
+        replace(item, metadata={"site": sites[item.entities["sub"]]})
+        for item in run_items()
+        if not (item.contrast == "stop" and sites[item.entities["sub"]] == "a")
+    ]
+    (plan,) = planned(model_of(SUBJECT, {**GROUP, **change}), items)["group"]
+    go, stop = plan.fits
+    assert go.design.names == stop.design.names == ("intercept", "site.b", "site.c")
+    np.testing.assert_array_equal(stop.design.matrix[:, 1:], [[1, 0], [0, 1], [0, 1]])
+
+
+def test_participants_can_be_columns_for_pairs():
+    group = {
+        **GROUP,
+        "GroupBy": [],
+        "Model": {"Type": "glm", "X": ["go", "stop", "subject"]},
+        "Contrasts": [
+            {"Name": "pairs", "ConditionList": ["go", "stop"], "Weights": [1, -1], "Test": "t"}
+        ],
+    }
+    (plan,) = planned(model_of(SUBJECT, group), run_items())["group"]
+    design = plan.fits[0].design
+    labels = [f"subject.{label}" for label in PEOPLE]
+    assert list(design.names[2:]) == labels
+    y = np.random.default_rng(3).normal(size=8)
+    left = {item.contrast: [] for item in plan.fits[0].items}
+    for item, value in zip(plan.fits[0].items, y, strict=True):
+        left[item.contrast].append(value)
+    found = fit_second_level(y[:, np.newaxis], design.matrix).contrast([1, -1, 0, 0, 0, 0])
+    expected = stats.ttest_rel(left["go"], left["stop"]).statistic
+    np.testing.assert_allclose(found.t, expected)
+
+
+def test_columns_that_a_pattern_stands_for_come_in_one_order():
+    factor = {"Name": "Factor", "Input": "sex"}
+    group = {
+        **GROUP,
+        "Model": {"Type": "glm", "X": ["sex.*"]},
+        "Transformations": {"Transformer": "pybids-transforms-v1", "Instructions": [factor]},
+    }
+    model = model_of(SUBJECT, group)
+    items = [item for plan in planned(model, run_items())["subject"]
+             for item in plan.results(str(plan.entities), "label")]  # fmt: skip
+    for known in (["sex.m", "sex.f", "sex.x"], ["sex.x", "sex.f", "sex.m"]):
+        (plan,) = plan_node(model, model.nodes[-1], items, frozenset(known))
+        assert plan.fits[0].design.names == ("sex.f", "sex.m")
+        assert plan.fits[0].design.dropped == ("sex.x",)
+
+
+OVER_CONDITIONS = {
+    **SUBJECT,
+    "GroupBy": ["subject"],
+    "Model": {"Type": "meta", "X": ["go", "stop"]},
+    "Contrasts": [
+        {"Name": "diff", "ConditionList": ["go", "stop"], "Weights": [1, -1], "Test": "t"}
+    ],
+}
+
+
+def lacking_stop():
+    return [item for item in run_items() if item.entities["sub"] != "02" or item.contrast == "go"]
+
+
+def test_a_participant_without_a_condition_keeps_the_names_of_the_others():
+    plans = planned(model_of(OVER_CONDITIONS, GROUP), lacking_stop())
+    subjects = {plan.entities["sub"]: plan for plan in plans["subject"]}
+    names = {sub: [spec.name for spec in plan.fits[0].contrasts] for sub, plan in subjects.items()}
+    assert names["01"] == ["diff", "go", "stop"]
+    assert names["02"] == ["go"]  # not go_go: it goes on together with that of the others
+    assert any("'diff'" in note and "no input has stop" in note for note in subjects["02"].notes)
+    (group,) = plans["group"]
+    sizes = {fit.items[0].contrast: len(fit.items) for fit in group.fits}
+    assert sizes == {"diff": 3, "go": 4, "stop": 3}
+
+
+def test_one_participant_alone_may_lack_what_a_filter_or_x_names():
+    alone = [item for item in lacking_stop() if item.entities["sub"] == "02"]
+    edges = [
+        {"Source": "run", "Destination": "subject"},
+        {"Source": "subject", "Destination": "group", "Filter": {"contrast": ["stop"]}},
+    ]
+    plans = planned(model_of(OVER_CONDITIONS, GROUP, edges=edges), alone)
+    assert [spec.name for spec in plans["subject"][0].fits[0].contrasts] == ["go"]
+    assert plans["group"] == ()
+
+
+def test_runs_that_are_taken_for_participants_are_warned_of():
+    (straight,) = planned(model_of(GROUP), run_items())["group"]
+    assert any("8 inputs of 4 participants for independent" in note for note in straight.notes)
+    (by_subject,) = planned(model_of(SUBJECT, GROUP), run_items())["group"]
+    assert not any("independent" in note for note in by_subject.notes)
+    with_people = {**GROUP, "Model": {"Type": "glm", "X": ["subject"]}}
+    (plan,) = planned(model_of(with_people), run_items())["group"]
+    assert not any("independent" in note for note in plan.notes)

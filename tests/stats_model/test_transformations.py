@@ -237,3 +237,137 @@ def test_weights_go_with_their_inputs_where_one_is_missing():
     found = run(FACTOR, one("Sum", Input=["trial_type.nogo", "trial_type.go"], Weights=[5, 2],
                             Output="x"), start=variables({"trial_type.nogo"}))  # fmt: skip
     np.testing.assert_allclose(found["x"].values, [2, 0, 2, 2, 0, 2])
+
+
+def test_pairs_that_are_assigned_keep_their_names_where_one_is_missing():
+    missing = ("trial_type.wait", "wait_rt", "go_rt")
+    assign = one(
+        "Assign",
+        Input=["rt"],
+        Target=["trial_type.wait", "trial_type.go"],
+        TargetAttr="duration",
+        Output=["wait_rt", "go_rt"],
+    )
+    found = run(FACTOR, assign, start=variables(missing))
+    assert "wait_rt" not in found
+    assert "wait_rt" in found.missing
+    np.testing.assert_array_equal(found["go_rt"].duration, variables()["rt"].values)
+    np.testing.assert_array_equal(found["go_rt"].values, found["trial_type.go"].values)
+
+    columns = one(
+        "Assign",
+        Input=["other", "rt"],
+        Target=["trial_type.go", "trial_type.wait"],
+        TargetAttr="duration",
+    )
+    found, notes = apply_instructions(variables((*missing, "other")), [FACTOR, columns], "$.I")
+    assert "trial_type.go" not in found, "it must not take the values meant for another"
+    assert any("'trial_type.go' has no duration from 'other'" in note for note in notes)
+
+
+def test_the_duration_of_a_column_of_text_can_be_assigned():
+    assign = one(
+        "Assign", Input="trial_type", InputAttr="duration", Target="rt", TargetAttr="duration"
+    )
+    np.testing.assert_array_equal(run(assign)["rt"].duration, EVENTS["duration"])
+
+
+@pytest.mark.parametrize(
+    ("query", "kept"),
+    [
+        ("(rt > .4 or correct == 1) and correct == 0", [4]),
+        ("correct == 0 and (rt > .4 or correct == 1)", [4]),
+        ("rt > .4 or correct == 1 and correct == 0", [2, 3, 4, 5]),
+        ("((rt > .4) and (rt < .7)) | rt == .4", [0, 3, 5]),
+        ("not (rt > .4)", [0, 1]),
+        ("trial_type == 'go and stop' or trial_type == 'stop'", [1, 4]),
+        ("trial_type not in ['go', 'wait']", [1, 4]),
+        ("(correct==1)&(rt<=.5)", [0, 3]),
+        ("rt != .4", [2, 3, 4, 5]),
+    ],
+)
+def test_parentheses_and_quotes_of_a_query_are_minded(query, kept):
+    by = ["rt", "correct", "trial_type"]
+    start = run(one("Copy", Input="onset_", Output="x"), start=variables(onset_=list("012345")))
+    found = run(one("Filter", Input="x", By=by, Query=query), start=start)
+    assert found["x"].values.tolist() == kept
+
+
+@pytest.mark.parametrize(
+    ("query", "words"),
+    [
+        ("(rt > .4 and correct == 1", "a parenthesis too many"),
+        ("reply > 0.5", "holds text ('miss'), which is neither more nor less than 0.5"),
+        ("rt > .4 xor correct == 1", "holds numbers"),
+    ],
+)
+def test_a_query_that_cannot_be_read_is_refused(query, words):
+    reply = ["10", ".3", "miss", "2", "n/a", "4"]
+    with pytest.raises(BadDataError) as caught:
+        run(
+            one("Filter", Input="rt", By=["correct", "reply"], Query=query),
+            start=variables(reply=reply),
+        )
+    assert words in str(caught.value)
+    assert "$.I[0].Query" in str(caught.value)
+
+
+def test_a_lag_by_whole_samples_moves_values_as_they_are():
+    found = run(one("Lag", Input="rt", Output="before"))
+    np.testing.assert_array_equal(found["before"].values, [0.4, 0.4, np.nan, 0.9, 0.5, 0.7])
+    ahead = run(one("Lag", Input="rt", Output="after", Shift=-2, Mode="constant", Constant=9))
+    np.testing.assert_array_equal(ahead["after"].values, [0.9, 0.5, 0.7, 0.6, 9, 9])
+
+
+def test_what_has_no_value_is_not_the_contrary_either():
+    start = variables(correct=["1", "0", "n/a", "1", "0", "1"])
+    found = run(one("Not", Input="correct", Output="wrong"), start=start)
+    assert found["wrong"].values.tolist() == [0, 1, 0, 0, 1, 0]
+
+
+def test_a_constant_is_scaled_to_zeros_where_gaps_are_filled_afterwards():
+    start = variables(k=["2", "2", "n/a", "2", "2", "2"])
+    found = run(one("Scale", Input="k", ReplaceNa="after"), start=start)
+    np.testing.assert_array_equal(found["k"].values, np.zeros(6))
+
+
+@pytest.mark.parametrize(
+    ("instruction", "path", "words"),
+    [
+        (one("Lag", Input="rt", Order=7), "$.I[0].Order", "from 0 to 5"),
+        (one("Lag", Input="rt", Shift=0.5), "$.I[0].Input", "no spline goes through"),
+        (one("Log", Input="rt", Base="e"), "$.I[0].Base", "A number is needed"),
+        (one("Log", Input="rt", Base=1), "$.I[0].Base", "other than 1"),
+        (
+            one("Replace", Input="rt", Attribute="duration", Replace={"1": "long"}),
+            "$.I[0].Replace",
+            "'long' as duration of 'rt'",
+        ),
+        (
+            one("Convolve", Input="rt", Model="spm", Parameters={"PeakDelay": 4}),
+            "$.I[0].Parameters",
+            "DoubleGamma",
+        ),
+        (
+            one("Convolve", Input="rt", Model="DoubleGamma", Parameters={"PeakDelay": "x"}),
+            "$.I[0].Parameters.peakdelay",
+            "A number is needed",
+        ),
+        (
+            one("Convolve", Input="rt", Model="DoubleGamma", Parameters=[4]),
+            "$.I[0].Parameters",
+            "Give an object",
+        ),
+    ],
+)
+def test_parameters_that_cannot_be_used_are_refused(instruction, path, words):
+    with pytest.raises(BadDataError) as caught:
+        run(instruction)
+    assert path in str(caught.value)
+    assert words in str(caught.value)
+
+
+def test_parameters_of_an_hrf_that_has_none_are_refused():
+    hrf = HRFSpec(("trial_type.*",), "spm", {"PeakDelay": 4})
+    with pytest.raises(BadDataError, match=r"\$\.HRF\.Parameters.*DoubleGamma"):
+        apply_hrf(run(FACTOR), hrf, "$.HRF")

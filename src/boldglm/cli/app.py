@@ -22,7 +22,7 @@ from boldglm.io.kept_fits import kept_bytes
 from boldglm.io.model import Model
 from boldglm.io.participants import ParticipantTables
 from boldglm.io.query import find_runs
-from boldglm.io.results import Record, notes_of_records
+from boldglm.io.results import STAMP, Record, notes_of_records
 from boldglm.io.selection import Selection
 from boldglm.io.software import DUMMY_SCANS, FD_THRESHOLD
 from boldglm.io.trials import trial_shape
@@ -93,12 +93,14 @@ def run_above(options: argparse.Namespace, command: str, levels: Sequence[str]) 
     plans = plan_group(output, options.bids_dir, subjects, levels, own)
     if asked is not None:
         _check_smoothing_above(asked, levels, [plan.model for plan in plans])
+    left_out = [note for plan in plans for note in plan.left_out]
     if options.dry_run:
         for plan in plans:
             show_levels(plan.levels, sys.stdout)
+        _print_notes(left_out)
         print("\nNothing was fitted (--dry-run).")
         return 0
-    context = _context(options, command, ())
+    context = _context(options, command, tuple(left_out))
     is_group = "dataset" in levels
     workflow = (init_group_wf if is_group else init_finer_wf)(plans, context)
     if workflow is not None:
@@ -113,7 +115,8 @@ def run_above(options: argparse.Namespace, command: str, levels: Sequence[str]) 
         places = f"{len(plan.levels)} results of the {' and '.join(levels)} level"
         print(f"Tested {len(plan.subjects)} participants ({', '.join(plan.subjects)}): {places}.")
     records = [one.record for plan in plans for one in plan.levels if one.record.is_file()]
-    _print_notes([note for path in records for note in Record.read(path, output).result.left_out])
+    left_out += [note for path in records for note in Record.read(path, output).result.left_out]
+    _print_notes(left_out)
     reports = ["group.html"] if is_group else [
         f"sub-{subject}.html" for plan in plans for subject in plan.subjects
     ]  # fmt: skip
@@ -224,7 +227,7 @@ def _context(options: argparse.Namespace, command: str, left_out: tuple[str, ...
         keep_folder=_work_of(options) / FITS if not options.no_keep_fits else None,
         inference=_inference(options),
         levels=("run",) if options.analysis_level == "run" else ("run", "session", "subject"),
-        stamp=f"-{uuid.uuid4().hex[:8]}" if options.fresh else "",
+        stamp=f"{STAMP}{uuid.uuid4().hex[:8]}" if options.fresh else "",
     )
 
 

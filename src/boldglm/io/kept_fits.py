@@ -11,6 +11,7 @@ import numpy as np
 from boldglm.io.arrays import write_arrays
 from boldglm.io.derivatives import write_json
 from boldglm.io.json_files import load_json
+from boldglm.io.results import is_same
 
 OUTPUTS = "outputs.json"
 
@@ -30,7 +31,7 @@ def kept_fit(folder: Path, key: str) -> dict[str, Any] | None:
         content = load_json(path)
     except (OSError, ValueError):
         return None  # none, or one that was interrupted: the run is fitted
-    if content.get("Key") != key:
+    if not is_same(content.get("Key", ""), key):
         return None
     outputs: dict[str, Any] = _with_paths(content["Outputs"], folder)
     files = [Path(one) for one in _files_of(outputs)]

@@ -1,6 +1,7 @@
 """Designs of runs from a model's transformations, tables and HRF."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from typing import Any
@@ -20,8 +21,6 @@ from boldglm.stats_model.columns import RunColumns, apply_hrf, run_columns
 from boldglm.stats_model.specification import NodeSpec
 from boldglm.stats_model.transformations import apply_instructions
 from boldglm.stats_model.variables import Variables, run_variables
-
-MOST_LEVELS = 2000  # of one column, when the levels of all runs are collected
 
 
 @dataclass(frozen=True)
@@ -71,11 +70,9 @@ def design_from_model(
         If the model names what no run has, or the run has nothing to fit.
     """
     node = model.run_node
-    try:
+    with _saying_which(model, tables):
         variables, notes = _transformed(_variables(node, tables, known), node, missing)
         columns = run_columns(variables, node)
-    except BadDataError as error:
-        raise BadDataError(f"{model.name}, run of {tables.events_name}: {error}") from error
     if missing == "error" and columns.missing:
         raise BadDataError(
             f"{tables.events_name} has no event of {', '.join(columns.missing)}, which "
@@ -88,9 +85,10 @@ def design_from_model(
         for name in columns.missing
     ]
     if not columns.names and node.x != (1,):
+        shown = ", ".join(columns.missing) or ", ".join(str(term) for term in node.x if term != 1)
         raise BadDataError(
-            f"{tables.events_name} has no event of anything that X names "
-            f"({', '.join(columns.missing) or 'nothing matches'}). Leave the run out or change X."
+            f"{tables.events_name} has no event of anything that {node.path}.Model.X names "
+            f"({shown}). There are {', '.join(variables.names)}. Leave the run out or change X."
         )
     if not columns.has_constant:
         left_out.append("X has no 1: a constant was added, because the BOLD signal has a mean")
@@ -112,24 +110,37 @@ def design_from_model(
     return ModelDesign(design, confounds, tuple(dict.fromkeys(left_out)))
 
 
-def names_in_any_run(model: Model, runs: Sequence[RunTables]) -> frozenset[str]:
+def names_in_any_run(model: Model, runs: Iterable[RunTables]) -> frozenset[str]:
     """Return the names of all variables that the transformations meet in some run.
 
-    The levels of all runs are put into one made-up run, so that a condition that a run lacks
-    can be told from one that nobody has.
+    Every run is transformed, with whatever it lacks left out, so that a condition that a run
+    lacks can be told from one that nobody has.
 
     Raises
     ------
     BadDataError
-        If the instructions name what no run has.
+        If an instruction cannot be carried out on a run.
     """
     node = model.run_node
-    variables = _pooled(node, runs)
-    names = set(variables.names)
     path = f"{node.path}.Transformations.Instructions"
-    variables, _ = apply_instructions(variables, node.instructions, path, met=names)
-    variables, _ = apply_hrf(variables, node.hrf, f"{node.path}.Model.HRF")
-    return frozenset(names | set(variables.names) | variables.missing)
+    names: set[str] = set()
+    for tables in runs:
+        variables = replace(_variables(node, tables), lacks_others=True)
+        names |= set(variables.names)
+        with _saying_which(model, tables):
+            variables, _ = apply_instructions(variables, node.instructions, path, met=names)
+            variables, _ = apply_hrf(variables, node.hrf, f"{node.path}.Model.HRF")
+        names |= set(variables.names) | variables.missing
+    return frozenset(names)
+
+
+@contextmanager
+def _saying_which(model: Model, tables: RunTables) -> Iterator[None]:
+    """Say in what is refused which run it was."""
+    try:
+        yield
+    except BadDataError as error:
+        raise BadDataError(f"{model.name}, run of {tables.events_name}: {error}") from error
 
 
 def _transformed(
@@ -182,40 +193,3 @@ def _confounds(model: Model, columns: RunColumns, tables: RunTables) -> Confound
     if tables.confounds is not None:
         match_columns(columns.confounds, tables.confounds.columns)
     return confounds_of_run(tables.confounds, choices, tables.timing.n_scans, tables.bold_name)
-
-
-def _pooled(node: NodeSpec, runs: Sequence[RunTables]) -> Variables:
-    """One made-up run with every value of every column of the events, once."""
-    columns = list(dict.fromkeys(name for run in runs for name in run.events))
-    seen: dict[str, set[Any]] = {name: set() for name in columns}
-    rows: list[dict[str, Any]] = []
-    for run in runs:
-        size = len(run.events["onset"])
-        for row in range(size):
-            new = False
-            for name in run.events:
-                value = run.events[name][row]
-                known = seen[name]
-                is_new = name not in ("onset", "duration") and value not in known
-                if is_new and len(known) < MOST_LEVELS:
-                    known.add(value)
-                    new = True
-            if new:
-                rows.append({name: run.events[name][row] for name in run.events})
-    events: dict[str, Any] = {
-        name: np.array([*(row.get(name) for row in rows), None], dtype=object)[:-1]
-        for name in columns
-    }
-    first = runs[0]
-    for name, value in (("onset", 0.0), ("duration", 1.0)):
-        events[name] = np.full(len(rows), value) + (np.arange(len(rows)) if name == "onset" else 0)
-    base = RunTables(events, first.confounds, first.timing, first.events_name, first.bold_name)
-    variables = _variables(node, base)
-    others = [run.confounds for run in runs[1:] if run.confounds is not None]
-    more = {
-        name
-        for table in others
-        for name in _mentioned(node, table.columns)
-        if name not in variables
-    }
-    return replace(variables, missing=frozenset(more))

@@ -277,13 +277,21 @@ def _estimate(
     coverage: float,
     geometry: Geometry,
 ) -> SecondLevelFit:
-    """Read effects (n_inputs, n_voxels), NaN outside the mask of their result, and fit them."""
+    """Read effects (n_inputs, n_voxels), NaN where an input does not have them, and fit them.
+
+    That is outside the mask of its result, and in it where effect and variance are 0: there the
+    result was lacking too many of its own inputs for this contrast.
+    """
     masks = geometry.read_rows([results[index].mask for index, _ in inputs])
     effects = geometry.read_rows([maps.maps["effect"] for _, maps in inputs])
     effects = np.where(masks > 0, effects, np.nan)
+    variance_files = [maps.maps["variance"] for _, maps in inputs]
     if method == "ols":
+        if (effects == 0).any():  # rarely: the maps of variances need not be read otherwise
+            lacking = (effects == 0) & (geometry.read_rows(variance_files) == 0)
+            effects[lacking] = np.nan
         return fit_second_level(effects, matrix, names=names, method=method, coverage=coverage)
-    variances = geometry.read_rows([maps.maps["variance"] for _, maps in inputs])
+    variances = geometry.read_rows(variance_files)
     return fit_second_level(
         effects,
         matrix,

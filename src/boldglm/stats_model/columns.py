@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -49,15 +50,17 @@ def apply_hrf(variables: Variables, hrf: HRFSpec | None, path: str) -> tuple[Var
     """
     if hrf is None:
         return variables, []
-    content = {"Model": hrf.model, "Parameters": dict(hrf.parameters)}
+    content: dict[str, Any] = {"Model": hrf.model, "Parameters": {}}
     for key, value in hrf.parameters.items():
         if key.lower().replace("_", "") == "firdelays":
-            content = {"Model": hrf.model, "FirDelays": value}
+            content["FirDelays"] = value
+        else:
+            content["Parameters"][key] = value
     call = Call("HRF", path, content)
     basis = basis_of(call)
     for index, pattern in enumerate(hrf.variables):
         matched = variables.matching(pattern)
-        if not matched and pattern not in variables.missing and not set(pattern) & set("*?"):
+        if not matched and not variables.lacks(pattern) and not set(pattern) & set("*?"):
             call.refuse(f"Variables[{index}]", *unknown(pattern, variables))
         for name in matched:
             if not variables[name].is_sparse:

@@ -7,54 +7,28 @@ their authors know.
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from boldglm.errors import BadDataError, nearest
-from boldglm.stats_model.row_designs import RowDesign, row_design
-from boldglm.stats_model.specification import ContrastSpec, EdgeSpec, NodeSpec, StatsModel
+from boldglm.stats_model.items import (
+    Item,
+    known_keys,
+    possible_contrasts,
+    received,
+    result_name,
+    value_of,
+)
+from boldglm.stats_model.row_designs import RowDesign, levels_of_items, row_design
+from boldglm.stats_model.specification import (
+    ENTITY_KEYS,
+    ContrastSpec,
+    NodeSpec,
+    StatsModel,
+)
 
-ENTITY_KEYS = {
-    "subject": "sub",
-    "session": "ses",
-    "acquisition": "acq",
-    "ceagent": "ce",
-    "reconstruction": "rec",
-    "direction": "dir",
-    "resolution": "res",
-    "density": "den",
-    **{key: key for key in ("task", "run", "echo", "space", "cohort", "hemi")},
-}
 GEOMETRY = ("space", "cohort", "res", "den", "hemi")  # never mixed, named in GroupBy or not
 OPTIONAL = ("run", "session")  # where no input has them, GroupBy may still name them
-NOT_KNOWN = ("", "n/a", "nan")
-
-
-@dataclass(frozen=True)
-class Item:
-    """One contrast of one finished or planned result: what goes along an edge.
-
-    Parameters
-    ----------
-    node : str
-        The node that made it.
-    key : str
-        Which result holds its maps.
-    label : str
-        What notes call the result.
-    contrast : str
-    entities : mapping
-        Short BIDS keys (sub, ses, task, run) to labels.
-    metadata : mapping
-        What tables of the dataset say of it (age, sex).
-    """
-
-    node: str
-    key: str
-    label: str
-    contrast: str
-    entities: Mapping[str, str]
-    metadata: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -130,14 +104,17 @@ def plan_node(
     BadDataError
         If GroupBy or X name what no input has.
     """
-    received = _received(model, node, items)
-    if not received:
+    inputs = received(model, node, items)
+    if not inputs:
         return ()
-    keys = _usable_keys(node, received)
+    contrasts = tuple(dict.fromkeys(item.contrast for item in inputs))
+    contrasts += tuple(sorted(possible_contrasts(model, node) - set(contrasts)))
+    known |= levels_of_items(inputs) | set(contrasts)
+    keys = _usable_keys(node, inputs)
     left: list[str] = []
     groups: dict[tuple, list[Item]] = {}
-    for item in received:
-        values = tuple(_value(item, key) for key in keys)
+    for item in inputs:
+        values = tuple(value_of(item, key) for key in keys)
         absent = [key for key, value in zip(keys, values, strict=True) if value is None]
         if absent:
             left.append(
@@ -153,7 +130,7 @@ def plan_node(
         named = tuple(
             (key, str(value)) for key, value in zip(keys, values, strict=True) if key != "contrast"
         )
-        places.setdefault((named, geometry), []).append(_plan_fit(node, own, known))
+        places.setdefault((named, geometry), []).append(_plan_fit(node, own, contrasts, known))
         members.setdefault((named, geometry), []).append(own)
     return tuple(
         _plan_place(
@@ -190,73 +167,28 @@ def check_run_groups(node: NodeSpec, metadata: Sequence[Mapping[str, Any]]) -> N
             )
 
 
-def _received(model: StatsModel, node: NodeSpec, items: Sequence[Item]) -> list[Item]:
-    """Items that some edge lets through, once each."""
-    found: dict[tuple[str, str, str], Item] = {}
-    for edge in model.edges_into(node):
-        own = [item for item in items if item.node == edge.source]
-        for key in edge.filter:
-            if own and not any(_value(item, key) is not None for item in own):
-                known = _known_keys(own)
-                raise BadDataError(
-                    f"The edge from {edge.source!r} to {edge.destination!r} filters by {key!r}, "
-                    f"which no result has.{nearest(key, known)} Known: {', '.join(known)}."
-                )
-        _check_contrasts_of(edge, own)
-        for item in own:
-            passes = all(str(_value(item, key)) in values for key, values in edge.filter.items())
-            if passes:
-                found[item.node, item.key, item.contrast] = item
-    return list(found.values())
-
-
-def _check_contrasts_of(edge: EdgeSpec, items: Sequence[Item]) -> None:
-    """Refuse a filter for a contrast that the source does not have: it would pass nothing."""
-    there = list(dict.fromkeys(item.contrast for item in items))
-    for name in edge.filter.get("contrast", ()) if items else ():
-        if name not in there:
-            raise BadDataError(
-                f"The edge from {edge.source!r} to {edge.destination!r} filters for the contrast "
-                f"{name!r}, which {edge.source!r} does not have.{nearest(name, there)} There are "
-                f"{', '.join(there)}."
-            )
-
-
-def _value(item: Item, key: str) -> Any:
-    """Return what an item has under a name of GroupBy or Filter, or None."""
-    if key == "contrast":
-        return item.contrast
-    if key in ENTITY_KEYS:
-        return item.entities.get(ENTITY_KEYS[key])
-    value = item.metadata.get(key, item.entities.get(key))
-    return None if value is None or str(value).lower() in NOT_KNOWN else value
-
-
-def _known_keys(items: Sequence[Item]) -> list[str]:
-    long_names = {short: name for name, short in ENTITY_KEYS.items()}
-    entities = [long_names.get(key, key) for item in items for key in item.entities]
-    columns = [key for item in items for key in item.metadata]
-    return list(dict.fromkeys(["contrast", *entities, *columns]))
-
-
 def _usable_keys(node: NodeSpec, items: Sequence[Item]) -> list[str]:
     keys = []
     for key in node.group_by:
-        if any(_value(item, key) is not None for item in items):
+        if any(value_of(item, key) is not None for item in items):
             keys.append(key)
         elif key not in OPTIONAL:
-            known = _known_keys(items)
+            known = known_keys(items)
             raise BadDataError(
                 f"Node {node.name!r}, at {node.path}.GroupBy: no input has {key!r}."
-                f"{nearest(key, known)} Known: {', '.join(known)}."
+                f"{nearest(key, [*known, *ENTITY_KEYS])} Known: {', '.join(known)}."
             )
     return keys
 
 
 def _plan_fit(
-    node: NodeSpec, items: list[Item], known: frozenset[str]
+    node: NodeSpec, items: list[Item], contrasts: Sequence[str], known: frozenset[str]
 ) -> tuple[FitPlan | None, tuple[str, ...]]:
-    """Return the design of one group with its contrasts, and what had to be left out."""
+    """Return the design of one group with its contrasts, and what had to be left out.
+
+    `contrasts` are all that the node may receive: where they come together, results are called
+    after all of them, also in a group that lacks some.
+    """
     design, items, notes = row_design(node, items, known)
     incoming = list(dict.fromkeys(item.contrast for item in items))
     if not items:
@@ -266,6 +198,7 @@ def _plan_fit(
             f"node {node.name!r} takes the mean over the contrasts {', '.join(incoming)}: add "
             "'contrast' to GroupBy to keep them apart"
         )
+    notes += _repeated(node, items, design)
     specs = []
     for spec in _wanted(node, design):
         columns = [_column_name(name) for name in spec.columns]
@@ -274,8 +207,9 @@ def _plan_fit(
             there = (*design.names, *design.dropped)
             unknown = [name for name in missing if name not in design.dropped]
             if unknown:
+                place = "Contrasts" if spec in node.contrasts else "DummyContrasts.Contrasts"
                 raise BadDataError(
-                    f"Node {node.name!r}, at {node.path}.Contrasts: {spec.name!r} names "
+                    f"Node {node.name!r}, at {node.path}.{place}: {spec.name!r} names "
                     f"{unknown[0]!r}, which is not in X.{nearest(unknown[0], there)} There are "
                     f"{', '.join(design.names)}."
                 )
@@ -284,9 +218,22 @@ def _plan_fit(
                 f"{', '.join(missing)}"
             )
             continue
-        name = _result_name(spec.name, incoming)
+        name = result_name(spec.name, incoming if "contrast" in node.group_by else contrasts)
         specs.append(ContrastSpec(name, tuple(columns), spec.weights, spec.test))
     return FitPlan(tuple(items), design, tuple(specs)), tuple(notes)
+
+
+def _repeated(node: NodeSpec, items: Sequence[Item], design: RowDesign) -> list[str]:
+    """Warn of several inputs of one participant that least squares take for independent."""
+    people = {item.entities.get("sub") for item in items}
+    has_people = any(name.startswith("subject.") for name in design.names)
+    if node.level != "dataset" or node.type == "meta" or has_people or len(people) == len(items):
+        return []
+    return [
+        f"node {node.name!r} takes {len(items)} inputs of {len(people)} participants for "
+        "independent, which makes tests too liberal: combine them in a Subject node, or put "
+        "'subject' into X"
+    ]
 
 
 def _column_name(name: str) -> str:
@@ -314,20 +261,6 @@ def _wanted(node: NodeSpec, design: RowDesign) -> list[ContrastSpec]:
             if name not in [spec.name for spec in node.contrasts]
         ]
     return wanted
-
-
-def _result_name(name: str, incoming: Sequence[str]) -> str:
-    """Name a result as pybids does: after the one incoming contrast, if there is one.
-
-    Examples
-    --------
-    >>> _result_name("1", ["go"]), _result_name("age", ["go"]), _result_name("1", ["go", "stop"])
-    ('go', 'go_age', 'intercept')
-    """
-    constant = name in ("1", "intercept")
-    if len(incoming) == 1:
-        return incoming[0] if constant else f"{incoming[0]}_{name}"
-    return "intercept" if constant else name
 
 
 def _plan_place(

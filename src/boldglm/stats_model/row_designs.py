@@ -1,20 +1,25 @@
 """Designs above the run: one row an input, columns from tables, contrasts and transformations."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from boldglm.errors import BadDataError, nearest
 from boldglm.stats_model.formula import formula_of
-from boldglm.stats_model.specification import NodeSpec
+from boldglm.stats_model.specification import ENTITY_KEYS, NodeSpec
 from boldglm.stats_model.transformations import apply_instructions
-from boldglm.stats_model.variables import row_variables
+from boldglm.stats_model.transformations.categories import (
+    COMPARED,
+    levels_everywhere,
+    levels_of,
+    shown,
+)
+from boldglm.stats_model.variables import Variable, Variables, row_variables
 
 if TYPE_CHECKING:
-    from boldglm.stats_model.graph import Item
+    from boldglm.stats_model.items import Item
 
 INTERCEPT = "intercept"
 
@@ -64,20 +69,12 @@ def row_design(
     BadDataError
         If X names what is neither a column of the tables nor an incoming contrast.
     """
-    tables = {
-        name: [item.metadata.get(name) for item in items]
-        for name in dict.fromkeys(name for item in items for name in item.metadata)
-    }
-    rows = row_variables({**_indicators(items), **tables})
-    rows = replace(rows, missing=known)
+    rows = replace(_variables(items), missing=known)
     rows, transformed = apply_instructions(
         rows, node.instructions, f"{node.path}.Transformations.Instructions"
     )
     notes = list(transformed)
-    zeros = [0.0] * len(items)
-    columns = dict.fromkeys(rows.missing, zeros)
-    columns |= {name: rows[name].values.tolist() for name in rows.names}
-    names, values, dropped = _terms(node, columns, notes)
+    names, values, dropped = _terms(node, rows, len(items), notes)
     matrix = np.array(values, dtype=float).reshape(len(names), len(items)).T
     complete = np.isfinite(matrix).all(axis=1)
     for item, is_complete, row in zip(items, complete, matrix, strict=True):
@@ -90,33 +87,53 @@ def row_design(
     return RowDesign(tuple(names), matrix[complete], tuple(dropped)), kept, notes
 
 
-def _indicators(items: Sequence["Item"]) -> dict[str, list[float]]:
-    """One column for each incoming contrast: 1 in its rows."""
-    return {
-        name: [float(item.contrast == name) for item in items]
+def levels_of_items(items: Sequence["Item"]) -> frozenset[str]:
+    """Return the levels of everything that is known of inputs, as ``<name>==<level>``.
+
+    Among the names that `row_design` is told of, they keep the reference level of a category the
+    same in groups that do not have it.
+    """
+    rows = _variables(items)
+    return frozenset(
+        f"{name}{COMPARED}{shown(level)}" for name in rows.names for level in levels_of(rows[name])
+    )
+
+
+def _variables(items: Sequence["Item"]) -> Variables:
+    """Columns over inputs: incoming contrasts, entities (always text), columns of tables."""
+    found = {
+        name: Variable(name, np.array([float(item.contrast == name) for item in items]))
         for name in dict.fromkeys(item.contrast for item in items)
     }
+    for name, key in ENTITY_KEYS.items():
+        labels = [item.entities.get(key) for item in items]
+        if any(label is not None for label in labels):
+            found[name] = Variable(name, np.array([*labels, None], dtype=object)[:-1])
+    columns = dict.fromkeys(name for item in items for name in item.metadata)
+    tables = row_variables({name: [one.metadata.get(name) for one in items] for name in columns})
+    return Variables({**found, **tables.found})
 
 
 def _terms(
-    node: NodeSpec, columns: Mapping[str, list[Any]], notes: list[str]
+    node: NodeSpec, rows: Variables, size: int, notes: list[str]
 ) -> tuple[list[str], list[list[float]], list[str]]:
     """Return names and values of the columns of a design, and the terms that nobody has."""
-    path = f"{node.path}.Model.X"
-    size = len(next(iter(columns.values()), []))
-    chosen = _chosen(node, columns, path)
+    absent = {name: Variable(name, np.zeros(size)) for name in sorted(rows.missing)
+              if COMPARED not in name and name not in rows}  # fmt: skip
+    rows = replace(rows, found={**rows.found, **absent})
+    chosen = _chosen(node, rows, list(absent), notes)
     has_constant = 1 in node.x
     terms: list[tuple[str, ...]] = [(name,) for name in chosen]
     categorical: tuple[str, ...] = ()
     if node.formula is not None:
         formula = formula_of(node)
         for name in formula.variables:
-            if name not in columns:
-                _refuse(name, columns, f"{node.path}.Model.Formula")
+            if name not in rows:
+                _refuse(name, rows, list(absent), f"{node.path}.Model.Formula")
         terms, has_constant = list(formula.terms), formula.has_constant
         categorical = formula.categorical
     coded = {
-        name: _coded(name, columns[name], name in categorical, has_constant, node, notes)
+        name: _coded(rows, name, name in categorical, has_constant, node, notes)
         for name in dict.fromkeys(name for term in terms for name in term)
     }
     found: dict[str, list[float]] = {INTERCEPT: [1.0] * size} if has_constant else {}
@@ -134,33 +151,33 @@ def _terms(
     return kept, [found[name] for name in kept], dropped
 
 
-def _chosen(node: NodeSpec, columns: Mapping[str, list[Any]], path: str) -> list[str]:
+def _chosen(node: NodeSpec, rows: Variables, absent: Sequence[str], notes: list[str]) -> list[str]:
     """Expand X to names of columns."""
     chosen: list[str] = []
-    for term in node.x:
-        if term == 1:
-            continue
+    for index, term in enumerate(node.x):
         text = str(term)
-        if text in columns:
-            chosen.append(text)
-        elif "*" in text or "?" in text:
-            chosen += [name for name in columns if fnmatchcase(name, text)]
-        elif text != INTERCEPT:
-            _refuse(text, columns, path)
+        matched = () if term == 1 else rows.matching(text)
+        chosen += matched
+        if term == 1 or matched or text == INTERCEPT:
+            continue
+        if not set(text) & set("*?"):
+            _refuse(text, rows, absent, f"{node.path}.Model.X[{index}]")
+        notes.append(f"node {node.name!r}: nothing matches {text!r} of X")
     return list(dict.fromkeys(chosen))
 
 
-def _refuse(name: str, columns: Mapping[str, list[Any]], path: str) -> None:
+def _refuse(name: str, rows: Variables, absent: Sequence[str], path: str) -> None:
+    there = [one for one in rows.names if one not in absent]
     raise BadDataError(
-        f"At {path}: {name!r} is no column of participants.tsv or sessions.tsv, no result of a "
-        f"transformation and no incoming contrast.{nearest(name, list(columns))} There are "
-        f"{', '.join(columns) or 'none'}."
+        f"At {path}: {name!r} is no column of participants.tsv or sessions.tsv, no entity, no "
+        f"result of a transformation and no incoming contrast.{nearest(name, list(rows.names))} "
+        f"There are {', '.join(there) or 'none'}."
     )
 
 
 def _coded(
+    rows: Variables,
     name: str,
-    values: Sequence[Any],
     is_category: bool,
     has_constant: bool,
     node: NodeSpec,
@@ -170,25 +187,23 @@ def _coded(
 
     Beside a constant the first level (in alphabetical order) is the reference, without a column.
     """
-    is_text = any(isinstance(value, str) for value in values)
-    if not is_text and not is_category:
-        return {name: [float("nan") if value is None else float(value) for value in values]}
-    levels = sorted({value for value in values if value is not None and value == value})
-    shown = levels[1:] if has_constant and len(levels) > 1 else levels
+    variable = rows[name]
+    if not variable.is_text and not is_category:
+        return {name: variable.values.tolist()}
+    everywhere = levels_everywhere(variable, rows)
+    has_reference = has_constant and len(everywhere) > 1
+    levels = [shown(level) for level in levels_of(variable)]
+    kept = [level for level in levels if not (has_reference and level == everywhere[0])]
     if not is_category:
-        reference = f", against {levels[0]!r}" if shown != levels else ""
+        reference = f", against {everywhere[0]!r}" if has_reference else ""
         notes.append(
             f"node {node.name!r}: {name!r} is text and gets a column for each of "
-            f"{', '.join(map(str, shown))}{reference} (a Factor transformation says it outright)"
+            f"{', '.join(kept)}{reference} (a Factor transformation says it outright)"
         )
     return {
-        f"{name}.{_shown(level)}": [
-            float("nan") if value is None or value != value else float(value == level)
-            for value in values
+        f"{name}.{level}": [
+            float("nan") if value is None or value != value else float(shown(value) == level)
+            for value in variable.values
         ]
-        for level in shown
+        for level in kept
     }
-
-
-def _shown(level: Any) -> str:
-    return f"{level:g}" if isinstance(level, float) else str(level)

@@ -11,6 +11,18 @@ from typing import Any
 LEVELS = ("run", "session", "subject", "dataset")
 Term = str | int  # a name, a pattern, or the number 1, which stands for the constant
 
+ENTITY_KEYS = {
+    "subject": "sub",
+    "session": "ses",
+    "acquisition": "acq",
+    "ceagent": "ce",
+    "reconstruction": "rec",
+    "direction": "dir",
+    "resolution": "res",
+    "density": "den",
+    **{key: key for key in ("task", "run", "echo", "space", "cohort", "hemi")},
+}
+
 
 @dataclass(frozen=True)
 class ContrastSpec:

@@ -83,6 +83,9 @@ class Variables:
         Names that other runs have and this one lacks.
     groups : mapping of str to tuple of str
         Names that stand for several.
+    lacks_others : bool
+        Whether any other name, too, is taken for one that other runs have: while names are
+        collected.
     """
 
     found: Mapping[str, Variable]
@@ -90,6 +93,7 @@ class Variables:
     end: float = 0.0
     missing: frozenset[str] = frozenset()
     groups: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    lacks_others: bool = False
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -101,6 +105,10 @@ class Variables:
 
     def __contains__(self, name: str) -> bool:
         return name in self.found
+
+    def lacks(self, name: str) -> bool:
+        """Tell whether a name that is not there, and no pattern, is one that other runs have."""
+        return name in self.missing or (self.lacks_others and not set(name) & set("*?"))
 
     def matching(self, pattern: str) -> tuple[str, ...]:
         """Return the names that a name or a pattern with ``*`` and ``?`` stands for."""

@@ -48,7 +48,9 @@ def init_finer_wf(
                     continue
                 fits = node_fits(level, plan.model, context.inference)
                 details = model_details(plan.model)
-                output = level_output(level, plan.model, fits, context.output_dir, details, "")
+                output = level_output(
+                    level, plan.model, fits, context.output_dir, details, context.stamp
+                )
                 label = f"{level.plan.node.level}_{number}_{index}_wf"
                 source = add_level(inner, level, sources, output, fits, label)
                 sources[str(output.record)] = source

@@ -34,6 +34,7 @@ class GroupPlan:
     model: Model
     levels: tuple[LevelPlan, ...]
     records: tuple[Path, ...]  # finished, which the levels start from
+    left_out: tuple[str, ...] = ()  # nodes that have nothing to fit somewhere
 
     @property
     def subjects(self) -> tuple[str, ...]:
@@ -123,7 +124,7 @@ def _plan_model(
             raise BadDataError(f"{model.name}: {'. '.join(left_out[:5])}.")
         return None
     _check_distances(planned, records)
-    plan = GroupPlan(model, planned, tuple(records))
+    plan = GroupPlan(model, planned, tuple(records), left_out)
     if "dataset" in levels and len(plan.subjects) < 2 and not _is_enough(planned):
         raise BadDataError(
             f"The group level needs at least two subjects; {output_dir} has one for the model "

@@ -15,7 +15,8 @@ from boldglm.io.participants import ParticipantTables
 from boldglm.io.results import Record, fingerprint
 from boldglm.io.runs import entities_stem
 from boldglm.io.software import own_choices
-from boldglm.stats_model.graph import Item, NodePlan, plan_node
+from boldglm.stats_model.graph import NodePlan, plan_node
+from boldglm.stats_model.items import Item
 
 logger = logging.getLogger(__name__)
 BELOW_DATASET = ("session", "subject")
@@ -85,7 +86,16 @@ def plan_levels(
                 f"Node {node.name!r}, at {node.path}.GroupBy: a {node.level.capitalize()} node "
                 "is fitted within participants; add 'subject'."
             )
-        for plan in plan_node(model.spec, node, available, known):
+        plans = plan_node(model.spec, node, available, known)
+        parents = [edge.source for edge in model.spec.edges_into(node)]
+        if not plans and prints:
+            why = "has a contrast to pass on (F contrasts end where they are made)"
+            if any(item.node in parents for item in available):
+                why = "passes the filters of the edges that lead to it and its GroupBy"
+            left_out.append(
+                f"node {node.name!r} has nothing to fit: no result of {' or '.join(parents)} {why}"
+            )
+        for plan in plans:
             if not plan.fits:
                 label = entities_stem(plan.entities) or "all inputs"
                 reasons = "; ".join(plan.notes) or "it defines no contrast"

@@ -6,7 +6,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from boldglm.errors import BadDataError, NothingSelectedError
+from boldglm.errors import BadDataError, NothingSelectedError, nearest
 from boldglm.io.confound_wishes import ConfoundWishes, high_pass_beside
 from boldglm.io.confounds import check_patterns
 from boldglm.io.confounds_table import read_confounds
@@ -16,11 +16,13 @@ from boldglm.io.events import PREFIX, read_event_columns, read_events
 from boldglm.io.meshes import read_mesh
 from boldglm.io.model import Model, parse_model, read_model
 from boldglm.io.model_designs import names_in_any_run
+from boldglm.io.other_events import names_elsewhere
 from boldglm.io.participants import ParticipantTables
 from boldglm.io.query import RunFiles
-from boldglm.stats_model.graph import ENTITY_KEYS, GEOMETRY, Item, check_run_groups
+from boldglm.stats_model.graph import GEOMETRY, check_run_groups
+from boldglm.stats_model.items import Item
 from boldglm.stats_model.run_contrasts import run_contrasts
-from boldglm.stats_model.specification import LEVELS, ContrastSpec
+from boldglm.stats_model.specification import ENTITY_KEYS, LEVELS, ContrastSpec
 from boldglm.workflows.inspection import inspect_run
 from boldglm.workflows.levels import LevelPlan, plan_levels
 from boldglm.workflows.run_plans import (
@@ -112,7 +114,12 @@ def make_plan(
         chosen = _of_input(files, model, choice.file)
         runs = [_read_run(one, choice, model) for one in chosen]
         _check_meshes(choice.meshes, runs)
-        return (_analyse(model, runs, choice, output_dir, tables),)
+        try:
+            return (_analyse(model, runs, choice, output_dir, tables),)
+        except BadDataError as error:
+            if "$." not in str(error) or choice.file.name in str(error):
+                raise
+            raise BadDataError(f"{choice.file.name}: {error}") from error
     runs = [_read_run(one, choice, None) for one in files]
     _check_meshes(choice.meshes, runs)
     tasks = list(dict.fromkeys(run.inputs.task for run in runs))
@@ -148,13 +155,11 @@ def _analyse(
     """Plan all levels of one model."""
     missing = choice.missing_conditions
     check_patterns(model.confounds.columns, [run.table for run in runs if run.table])
-    known: frozenset[str] = frozenset()
-    if model.plain is None:
-        known = names_in_any_run(model, [run.tables for run in runs])
+    known, elsewhere = _known(model, runs, tables.bids_dir)
     made = [design_of_run(run, model, known, missing) for run in runs]
     contrasts = _contrasts(model, made)
     planned = tuple(plan_run(one, model, contrasts, missing) for one in made)
-    _check_contrasts(contrasts, planned)
+    _check_contrasts(contrasts, planned, elsewhere)
     _check_grids(model, planned)
     check_run_groups(model.run_node, [tables.of(run.inputs.entities) for run in planned])
     items, prints = [], {}
@@ -176,6 +181,27 @@ def _analyse(
         ]
     levels, left_out = plan_levels(model, items, prints, output_dir, LEVELS[1:], tables.levels())
     return Analysis(model, planned, levels, tuple(sorted(known)), left_out)
+
+
+def _known(
+    model: Model, runs: Sequence[RunRead], bids_dir: Path
+) -> tuple[frozenset[str], frozenset[str]]:
+    """Return the variables that some run has, and those that only runs not selected have."""
+    tables = [run.tables for run in runs] if model.plain is None else []
+    if model.plain is None:
+        known = names_in_any_run(model, tables)
+    else:
+        conditions = (name for run in runs if run.events for name in run.events.conditions)
+        known = frozenset(PREFIX + name for name in conditions)
+    elsewhere = names_elsewhere(
+        model,
+        known,
+        bids_dir,
+        runs[0].inputs.task,
+        [run.inputs.events for run in runs],
+        tables[0] if tables else None,
+    )
+    return known | elsewhere, elsewhere
 
 
 def _contrasts(model: Model, made: Sequence[RunDesign]) -> tuple[ContrastSpec, ...]:
@@ -220,12 +246,16 @@ def _of_input(files: Sequence[RunFiles], model: Model, file: Path) -> list[RunFi
             for one in chosen
             if any(_same_label(str(one.entities.get(short)), value) for value in wanted)
         ]
+        if found == ["None"] and key not in ENTITY_KEYS:
+            raise BadDataError(
+                f"{file.name}, at $.Input.{key}: no run has this entity."
+                f"{nearest(key, list(ENTITY_KEYS))} The runs have {', '.join(files[0].entities)}."
+            )
         if not chosen:
-            word = "task" if key == "task" else f"Input.{key}"
             error = BadDataError if key == "task" else NothingSelectedError
             raise error(
-                f"{file.name} is a model for {word} {', '.join(map(repr, wanted))}; the selected "
-                f"runs have: {', '.join(found)}."
+                f"{file.name}, at $.Input.{key}: it is a model for {key} "
+                f"{', '.join(map(repr, wanted))}; the selected runs have: {', '.join(found)}."
             )
     tasks = list(dict.fromkeys(one.entities["task"] for one in chosen))
     if "task" not in model.spec.input and len(tasks) > 1:
@@ -264,10 +294,18 @@ def _default(task: str, runs: Sequence[RunRead], choice: ModelChoice, *, several
     return parse_model(content, f"model-{name}_smdl.json", level_options=choice.level_options)
 
 
-def _check_contrasts(contrasts: Sequence[ContrastSpec], runs: Sequence[RunPlan]) -> None:
-    """Refuse a contrast that no run can estimate."""
+def _check_contrasts(
+    contrasts: Sequence[ContrastSpec], runs: Sequence[RunPlan], elsewhere: frozenset[str]
+) -> None:
+    """Refuse a contrast that no run can estimate, unless it needs what only other runs have."""
+    estimable = {name for run in runs for name, can in run.numbers.estimable.items() if can}
     for spec in contrasts:
-        if any(run.numbers.estimable.get(spec.name, False) for run in runs):
+        has_part = any(
+            column == name or column.startswith(f"{name}_")
+            for column in spec.columns
+            for name in elsewhere
+        )
+        if spec.name in estimable or (has_part and estimable):
             continue
         first = runs[0]
         collinear = collinear_names(first.numbers)

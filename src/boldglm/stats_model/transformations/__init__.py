@@ -27,8 +27,8 @@ __all__ = ["TRANSFORMATIONS", "apply_instructions"]
 class Transformation:
     """A function, its parameters, and what becomes of it where a run lacks an input.
 
-    `absent`: "each" (that input's output is missing too), "all" (the one output is missing) or
-    "ignore" (an input that is not there adds nothing).
+    `absent`: "each" (that input's output is missing too), "all" (the one output is missing),
+    "ignore" (an input that is not there adds nothing) or "own" (the function sees to it).
     """
 
     function: Callable[[Variables, Call], Variables]
@@ -41,7 +41,7 @@ TRANSFORMATIONS: Mapping[str, Transformation] = {
     "Convolve": Transformation(
         timing.convolve, ("Model", "Derivative", "Dispersion", "FirDelays", "Parameters")
     ),
-    "Assign": Transformation(bookkeeping.assign, ("Target", "InputAttr", "TargetAttr"), "ignore"),
+    "Assign": Transformation(bookkeeping.assign, ("Target", "InputAttr", "TargetAttr"), "own"),
     "Replace": Transformation(bookkeeping.replace_values, ("Replace", "Attribute")),
     "Copy": Transformation(bookkeeping.copy),
     "Rename": Transformation(bookkeeping.rename),
@@ -133,10 +133,11 @@ def apply_instructions(
                 "--missing-conditions error asks to stop. Use drop, or leave the run out."
             )
         chosen = TRANSFORMATIONS[call.name]
+        sees_to_it = chosen.absent == "own"
         skipped = bool(call.absent) and (chosen.absent == "all" or not call.inputs)
-        if not skipped and (call.inputs or call.name == "Constant"):
+        if sees_to_it or (not skipped and (call.inputs or call.name == "Constant")):
             variables = chosen.function(variables, call)
-        if call.absent:
+        if call.absent and not sees_to_it and not variables.lacks_others:
             variables = replace(
                 variables, missing=variables.missing | _missing_outputs(call, skipped=skipped)
             )

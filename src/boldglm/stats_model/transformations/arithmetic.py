@@ -1,6 +1,5 @@
 """Transformations of numbers: Demean, Scale, Threshold, Product, Sum, And, Or, Not, Power, ..."""
 
-import warnings
 from collections.abc import Callable
 from dataclasses import replace
 from math import isfinite
@@ -49,11 +48,15 @@ def scale(variables: Variables, call: Call) -> Variables:
             values = values - _mean(values)
         if does_rescale:
             spread = present.std(ddof=1) if present.size > 1 else 0.0
-            if not spread > 1e-12 * max(abs(present).max(initial=0.0), 1e-300):
+            varies = spread > 1e-12 * max(abs(present).max(initial=0.0), 1e-300)
+            if not varies and fill == "after":
+                return np.zeros(values.size)
+            if not varies:
                 call.refuse(
                     "Input",
                     f"{variable.name!r} does not vary",
-                    "A constant cannot be scaled: use Rescale false, or leave it out.",
+                    "A constant cannot be scaled: use Rescale false, ReplaceNa 'after' for "
+                    "zeros, or leave it out.",
                 )
             values = values / spread
         return np.nan_to_num(values) if fill == "after" else values
@@ -96,10 +99,12 @@ def power(variables: Variables, call: Call) -> Variables:
 
 def logarithm(variables: Variables, call: Call) -> Variables:
     """Take the natural logarithm, or that to another base."""
-    base = call.value("Base", None)
+    base = call.number("Base", np.e)
+    if base <= 0 or base == 1:
+        call.refuse("Base", f"found {base:g}", "Give a number above 0 other than 1.")
 
     def change(values: np.ndarray, variable: Variable) -> np.ndarray:
-        changed = np.log(values) / (1.0 if base is None else np.log(float(base)))
+        changed = np.log(values) / np.log(base)
         return _finite(values, changed, variable, call)
 
     with np.errstate(invalid="ignore", divide="ignore"):
@@ -150,18 +155,26 @@ def disjunction(variables: Variables, call: Call) -> Variables:
 
 
 def negation(variables: Variables, call: Call) -> Variables:
-    """1 where a variable is 0, and 0 elsewhere."""
-    return each(variables, call, lambda values, _: (np.nan_to_num(values) == 0).astype(float))
+    """1 where a variable is 0, and 0 elsewhere, also where it is n/a."""
+    return each(variables, call, lambda values, _: (values == 0).astype(float))
 
 
 def _together(
     variables: Variables, call: Call, join: Callable[[np.ndarray], np.ndarray]
 ) -> Variables:
-    found = [call.numeric(one) for one in aligned(variables, call.inputs, call)]
+    found = [call.numeric(one) for one in aligned(variables, call.inputs, call, absent=0.0)]
+    first = found[0].duration
+    if first is not None and any(
+        not np.array_equal(first, one.duration, equal_nan=True)
+        for one in found[1:]
+        if one.duration is not None
+    ):
+        call.notes.append(
+            f"{call.one_output()!r} ({call.name} of {', '.join(call.inputs)}) has the durations "
+            f"of {found[0].name!r}; those of the others differ"
+        )
     values = np.stack([np.asarray(one.values, dtype=float) for one in found])
-    with warnings.catch_warnings():
-        joined = join(values)
-    made = replace(found[0].with_values(joined), name=call.one_output())
+    made = replace(found[0].with_values(join(values)), name=call.one_output())
     return variables.having([made])
 
 

@@ -68,36 +68,52 @@ def constant(variables: Variables, call: Call) -> Variables:
 
 
 def assign(variables: Variables, call: Call) -> Variables:
-    """Take amplitude, onset or duration of one variable over into another."""
-    targets = call.names("Target", variables, required=False)
-    wanted = call.value("Target", [])
-    if not wanted:
-        call.refuse("Target", "it is missing", "Name a variable.")
-    if not targets or not call.inputs:
-        return variables  # the run lacks one of them
-    if len(call.inputs) not in (1, len(targets)):
-        call.refuse("Target", f"{len(targets)} for {len(call.inputs)} inputs", "Give one each.")
+    """Take amplitude, onset or duration of one variable over into another.
+
+    Inputs and targets go together by their place in the file. Where the run lacks one of a pair,
+    it lacks the result too, and that is said.
+    """
+    targets = call.listed_in("Target", variables)
+    if len(call.listed) not in (1, len(targets)):
+        call.refuse("Target", f"{len(targets)} for {len(call.listed)} inputs", "Give one each.")
+    names = targets if call.given_outputs is None else call.given_outputs
+    if len(names) != len(targets):
+        call.refuse("Output", f"{len(names)} for {len(targets)} targets", "Give one for each.")
     read = call.word("InputAttr", "amplitude", ATTRIBUTES)
     write = call.word("TargetAttr", "amplitude", ATTRIBUTES)
-    made = []
-    for index, target_name in enumerate(targets):
-        source = variables[call.inputs[index if len(call.inputs) > 1 else 0]]
-        target = variables[target_name]
-        for one in (source, target):
-            if not one.is_sparse:
-                call.refuse("Input", f"{one.name!r} is no list of events", "Assign needs events.")
-        if source.values.size != target.values.size:
-            call.refuse(
-                "Target",
-                f"{target.name!r} has {target.values.size} events, {source.name!r} "
-                f"{source.values.size}",
-                "Both need the same events.",
-            )
-        values = _attribute(call.numeric(source) if write != "amplitude" else source, read)
-        outputs = call.outputs
-        name = outputs[index] if outputs and len(outputs) > index else target.name
-        made.append(replace(_with_attribute(target, write, values), name=name))
-    return variables.having(made)
+    sources = call.listed * len(targets) if len(call.listed) == 1 else call.listed
+    made, missing = [], []
+    for source, target, name in zip(sources, targets, names, strict=True):
+        gone = [one for one in (source, target) if one not in variables]
+        if not gone:
+            made.append(_assigned(variables[source], variables[target], name, read, write, call))
+            continue
+        missing.append(name)
+        if target in variables:
+            call.notes.append(f"{target!r} has no {write} from {gone[0]!r}, which is not there")
+    if not variables.lacks_others:
+        variables = replace(variables, missing=variables.missing | set(missing))
+    return variables.without(missing).having(made)
+
+
+def _assigned(
+    source: Variable, target: Variable, name: str, read: str, write: str, call: Call
+) -> Variable:
+    for one in (source, target):
+        if not one.is_sparse:
+            call.refuse("Input", f"{one.name!r} is no list of events", "Assign needs events.")
+    if source.values.size != target.values.size:
+        call.refuse(
+            "Target",
+            f"{target.name!r} has {target.values.size} events, {source.name!r} "
+            f"{source.values.size}",
+            "Both need the same events.",
+        )
+    of_time = ("onset", "duration")
+    values = _attribute(
+        call.numeric(source) if write in of_time and read not in of_time else source, read
+    )
+    return replace(_with_attribute(target, write, values), name=name)
 
 
 def _attribute(variable: Variable, attribute: str) -> np.ndarray:
@@ -135,6 +151,9 @@ def replace_values(variables: Variables, call: Call) -> Variables:
                 call.refuse("Attribute", f"{name!r} is no list of events", "Use 'value'.")
             values = _attribute(variable, one)
             changed = typed([_replaced(value, table) for value in values])
+            if one in ("onset", "duration") and changed.dtype == object:
+                odd = next(value for value in changed if value and _as_number(value) is None)
+                call.refuse("Replace", f"{odd!r} as {one} of {name!r}", "Give seconds, or 'n/a'.")
             variable = _with_attribute(variable, one, changed)
         made.append(replace(variable, name=call.output_of(name)))
     return variables.having(made)

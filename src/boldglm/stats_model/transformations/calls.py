@@ -25,6 +25,7 @@ class Call:
     absent: tuple[str, ...] = ()
     outputs: tuple[str, ...] | None = None
     listed: tuple[str, ...] = ()  # inputs and absent ones in the order of the file
+    given_outputs: tuple[str, ...] | None = None  # as the file has them
     notes: list[str] = field(default_factory=list)
 
     def refuse(self, key: str, found: str, remedy: str) -> NoReturn:
@@ -65,16 +66,23 @@ class Call:
         return value
 
     def names(self, key: str, variables: Variables, *, required: bool = True) -> tuple[str, ...]:
-        """Return the variables that another parameter than Input names."""
+        """Return the variables that another parameter than Input names, and that are there."""
+        listed = self.listed_in(key, variables, required=required)
+        return tuple(name for name in listed if name in variables)
+
+    def listed_in(
+        self, key: str, variables: Variables, *, required: bool = True
+    ) -> tuple[str, ...]:
+        """Return the variables that another parameter names, those that the run lacks too."""
         listed = as_list(self.value(key, []))
         if required and not listed:
             self.refuse(key, "it is missing", "Name a variable.")
         found: list[str] = []
         for index, one in enumerate(listed):
             matched = variables.matching(str(one))
-            if not matched and str(one) not in variables.missing:
+            if not matched and not variables.lacks(str(one)):
                 self.refuse(f"{key}[{index}]", *unknown(str(one), variables))
-            found += matched
+            found += matched or (str(one),)
         return tuple(dict.fromkeys(found))
 
     def output_of(self, name: str) -> str:
@@ -143,7 +151,7 @@ def checked_call(
         listed += matched or (str(one),)
         if matched:
             inputs += matched
-        elif str(one) in variables.missing:
+        elif variables.lacks(str(one)):
             absent.append(str(one))
         elif set(str(one)) & set("*?"):
             call.notes.append(f"{canonical} at {path}: nothing matches {one!r}")
@@ -154,6 +162,7 @@ def checked_call(
     if not listed and canonical != "Constant":
         call.refuse("Input", "it is empty", "Name variables.")
     call.listed = tuple(dict.fromkeys(listed))
+    call.given_outputs = outputs
     if outputs is not None and absent and len(outputs) == len(call.listed) > 1:
         outputs = tuple(
             out for out, one in zip(outputs, call.listed, strict=True) if one in inputs
@@ -177,7 +186,8 @@ def unknown(name: str, variables: Variables) -> tuple[str, str]:
     """Return finding and remedy for a name that no variable has."""
     names = list(variables.names)
     shown = ", ".join(names[:30]) + (", ..." if len(names) > 30 else "")
-    return f"there is no variable {name!r}", f"There are {shown}.{nearest(name, names)}"
+    candidates = [*names, *sorted(variables.missing)]
+    return f"there is no variable {name!r}", f"There are {shown}.{nearest(name, candidates)}"
 
 
 def _plain(key: str) -> str:

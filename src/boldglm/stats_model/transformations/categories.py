@@ -1,41 +1,84 @@
 """Transformations of categories: Factor, Split, Concatenate, LabelIdenticalRows."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from itertools import product as every_pair
 from typing import Any
 
 import numpy as np
 
+from boldglm.errors import nearest
 from boldglm.stats_model.transformations.aligning import aligned
 from boldglm.stats_model.transformations.calls import Call, as_list
 from boldglm.stats_model.variables import Variable, Variables
 
+COMPARED = "=="  # between a variable and its level, in the name of an indicator
+
 
 def factor(variables: Variables, call: Call) -> Variables:
-    """Turn a variable into one indicator for each of its levels, called ``<name>.<level>``."""
+    """Turn a variable into one indicator for each of its levels, called ``<name>.<level>``.
+
+    A level without a column is the same one in all runs and groups, whether they have it or not.
+    """
     constraint = call.word("Constraint", "none", ("none", "drop_one", "mean_zero"))
     separator = str(call.value("Sep", "."))
     for name in call.inputs:
         variable = variables[name]
-        levels = levels_of(variable)
-        reference = call.value("RefLevel", None)
-        texts = [shown(level) for level in levels]
-        if reference is not None and str(reference) not in texts:
-            call.refuse("RefLevel", f"found {reference!r}", f"Levels: {', '.join(texts)}.")
+        reference, n_levels = None, 0
+        if constraint != "none":
+            everywhere = levels_everywhere(variable, variables)
+            variables = replace(
+                variables,
+                missing=variables.missing | {f"{name}{COMPARED}{level}" for level in everywhere},
+            )
+            n_levels = len(everywhere)
+            reference = _reference(call, everywhere, variables) if n_levels > 1 else None
+        at_reference = np.array([_is_level(one, reference) for one in variable.values], dtype=bool)
         made = []
-        drop = None
-        if constraint != "none" and len(levels) > 1:
-            drop = texts.index(str(reference)) if reference is not None else 0
-        for index, level in enumerate(levels):
-            if index == drop:
+        for level in map(shown, levels_of(variable)):
+            if level == reference:
                 continue
-            values = np.array([float(value == level) for value in variable.values])
-            if drop is not None and constraint == "mean_zero":
-                at_reference = np.array([value == levels[drop] for value in variable.values])
-                values[at_reference] = -1 / (len(levels) - 1)
-            made.append(_named(variable.with_values(values), name + separator + texts[index]))
+            values = np.array([float(_is_level(one, level)) for one in variable.values])
+            if constraint == "mean_zero" and reference is not None:
+                values[at_reference] = -1 / (n_levels - 1)
+            made.append(_named(variable.with_values(values), name + separator + level))
         variables = variables.without([name]).having(made)
     return variables
+
+
+def _reference(call: Call, levels: Sequence[str], variables: Variables) -> str:
+    """Return the level that gets no column: the one asked for, or the first."""
+    asked = call.value("RefLevel", None)
+    if asked is None:
+        return levels[0]
+    if shown(asked) not in levels and not variables.lacks_others:
+        call.refuse(
+            "RefLevel", f"found {asked!r}", f"Levels: {', '.join(levels)}."
+            f"{nearest(shown(asked), levels)}"
+        )  # fmt: skip
+    return shown(asked)
+
+
+def levels_everywhere(variable: Variable, variables: Variables) -> list[str]:
+    """Return its levels in all runs or groups, in order, as they are written in names.
+
+    Those of others stand among the missing names, as ``<name>==<level>``.
+    """
+    start = variable.name + COMPARED
+    others = {one.removeprefix(start) for one in variables.missing if one.startswith(start)}
+    return sorted(others | set(map(shown, levels_of(variable))), key=_place)
+
+
+def _place(level: str) -> tuple[bool, float, str]:
+    """Numbers first, by size."""
+    try:
+        return False, float(level), level
+    except ValueError:
+        return True, 0.0, level
+
+
+def _is_level(value: object, level: str | None) -> bool:
+    return value is not None and value == value and shown(value) == level
 
 
 def levels_of(variable: Variable) -> list:
@@ -46,8 +89,14 @@ def levels_of(variable: Variable) -> list:
 
 
 def shown(level: object) -> str:
-    """Write a level as it is in the table: whole numbers without a point."""
-    return f"{level:g}" if isinstance(level, float) else str(level)
+    """Write a level as it is in the table: whole numbers without a point.
+
+    Examples
+    --------
+    >>> shown(2.0), shown(1000001.0), shown(0.25), shown("go")
+    ('2', '1000001', '0.25', 'go')
+    """
+    return f"{level:.15g}" if isinstance(level, float) else str(level)
 
 
 def _named(variable: Variable, name: str) -> Variable:
@@ -60,7 +109,7 @@ def with_comparisons(variables: Variables, content: Mapping[str, Any]) -> Variab
     """Put in indicators for inputs written as ``<variable>==<level>``, as public models do."""
     made = []
     for one in as_list(content.get("Input", [])):
-        name, comparison, level = str(one).partition("==")
+        name, comparison, level = str(one).partition(COMPARED)
         variable = variables.found.get(name.strip())
         if comparison and variable is not None and str(one) not in variables:
             same = [
@@ -75,7 +124,7 @@ def split(variables: Variables, call: Call) -> Variables:
     """Split a variable by the levels of others, into ``<name>.<by>[<level>]``."""
     by = call.names("By", variables)
     for name in call.inputs:
-        own, *others = aligned(variables, [name, *by], call)
+        own, *others = aligned(variables, [name, *by], call, onto_first=True)
         made = []
         for levels in every_pair(*(levels_of(one) for one in others)):
             inside = np.ones(own.values.size, dtype=bool)

@@ -1,5 +1,6 @@
 """Transformations in time: Convolve, Lag, ToDense, Resample, Orthogonalize."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -16,6 +17,7 @@ GAMMA_PARAMETERS = {
     "peakdispersion": "peak_dispersion",
     "undershootdelay": "undershoot",
     "undershootdispersion": "undershoot_dispersion",
+    "peakundershootratio": "ratio",
 }
 
 
@@ -41,6 +43,12 @@ def basis_of(call: Call) -> HRFBasis:
     delays = call.value("FirDelays", None)
     if model == "doublegamma":
         return _double_gamma(call)
+    if call.value("Parameters", None):
+        call.refuse(
+            "Parameters",
+            f"the HRF {model!r} has none, and {call.value('Parameters', None)} are given",
+            "Use Model 'DoubleGamma' to change its shape, or leave them out.",
+        )
     if model == "fir" and not delays:
         call.refuse("FirDelays", "it is missing", "List the delays, in seconds.")
     try:
@@ -60,15 +68,16 @@ def basis_of(call: Call) -> HRFBasis:
 
 def _double_gamma(call: Call) -> HRFBasis:
     given = call.value("Parameters", {}) or {}
+    if not isinstance(given, Mapping):
+        call.refuse("Parameters", f"found {given!r}", "Give an object, such as {'PeakDelay': 5}.")
     plain = {str(key).replace("_", "").lower(): value for key, value in given.items()}
     values = {}
     for key, value in plain.items():
-        if key == "peakundershootratio":
-            values["ratio"] = float(value)
-        elif key in GAMMA_PARAMETERS:
-            values[GAMMA_PARAMETERS[key]] = float(value)
-        else:
+        if key not in GAMMA_PARAMETERS:
             call.refuse("Parameters", f"found {key!r}", f"Known: {', '.join(GAMMA_PARAMETERS)}.")
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            call.refuse(f"Parameters.{key}", f"found {value!r}", "A number is needed.")
+        values[GAMMA_PARAMETERS[key]] = float(value)
     try:
         return HRFBasis(("",), (DoubleGamma(**values),))
     except ValueError as error:
@@ -133,14 +142,24 @@ def _as_events(variable: Variable) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 def lag(variables: Variables, call: Call) -> Variables:
     """Shift by a number of samples; fractions by spline interpolation of some order."""
-    shift, order = call.number("Shift", 1.0), int(call.number("Order", 3))
+    shift, order = call.number("Shift", 1.0), call.number("Order", 3)
+    if order not in range(6):
+        call.refuse("Order", f"found {order:g}", "Splines have a whole order from 0 to 5.")
+    if shift == int(shift):
+        order = 0  # values move as they are, n/a too
     mode = call.word("Mode", "nearest", ("nearest", "reflect", "constant"))
     fill = call.number("Constant", 0.0)
     is_difference = call.flag("Difference", default=False)
     made = []
     for name in call.inputs:
         values = np.asarray(call.numeric(variables[name]).values, dtype=float)
-        shifted = ndimage.shift(values, shift=shift, order=order, mode=mode, cval=fill)
+        if order and not np.isfinite(values).all():
+            call.refuse(
+                "Input",
+                f"{name!r} has values that are n/a, which no spline goes through",
+                "Fill them with Replace, or shift by whole samples.",
+            )
+        shifted = ndimage.shift(values, shift=shift, order=int(order), mode=mode, cval=fill)
         if is_difference:
             shifted = values - shifted if shift >= 0 else shifted - values
         made.append(replace(variables[name].with_values(shifted), name=call.output_of(name)))
@@ -176,7 +195,8 @@ def orthogonalize(variables: Variables, call: Call) -> Variables:
         against = [one for one in others if one != name]
         if not against:
             call.refuse("Other", f"it is {name!r} itself", "Name another variable.")
-        own, *rest = [call.numeric(one) for one in aligned(variables, [name, *against], call)]
+        together = aligned(variables, [name, *against], call, onto_first=True)
+        own, *rest = [call.numeric(one) for one in together]
         values = np.asarray(own.values, dtype=float)
         columns = np.stack([np.asarray(one.values, dtype=float) for one in rest], axis=1)
         there = np.isfinite(values) & np.isfinite(columns).all(axis=1)

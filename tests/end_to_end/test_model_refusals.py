@@ -1,0 +1,149 @@
+"""What is wrong in a model file: said with file, JSON path and remedy; nothing in silence."""
+
+import copy
+import html
+import json
+
+import pytest
+
+from boldglm.cli.main import main
+
+RUN = {
+    "Level": "Run",
+    "Name": "run",
+    "GroupBy": ["run", "subject"],
+    "Transformations": {
+        "Transformer": "pybids-transforms-v1",
+        "Instructions": [
+            {"Name": "Factor", "Input": ["trial_type"]},
+            {"Name": "Convolve", "Input": ["trial_type.*"], "Model": "spm"},
+        ],
+    },
+    "Model": {"Type": "glm", "X": ["trial_type.cue", "trial_type.target", 1]},
+    "DummyContrasts": {"Test": "t"},
+}
+SUBJECT = {
+    "Level": "Subject",
+    "Name": "subject",
+    "GroupBy": ["subject", "contrast"],
+    "Model": {"Type": "meta", "X": [1]},
+    "DummyContrasts": {"Test": "t"},
+}
+GROUP = {
+    "Level": "Dataset",
+    "Name": "group",
+    "GroupBy": ["contrast"],
+    "Model": {"Type": "glm", "X": [1]},
+    "DummyContrasts": {"Test": "t"},
+}
+ANY = {
+    "Name": "any",
+    "ConditionList": ["trial_type.cue", "trial_type.target"],
+    "Weights": [[1, 0], [0, 1]],
+    "Test": "F",
+}
+
+
+def write(tmp_path, **changes):
+    """Write a model with changes: names of nodes, or keys of the file, to what replaces them."""
+    nodes = {node["Name"]: copy.deepcopy(node) for node in (RUN, SUBJECT, GROUP)}
+    content = {"Name": "m", "BIDSModelVersion": "1.0.0", "Input": {"task": ["cuetarget"]}}
+    for name, change in changes.items():
+        if name in nodes:
+            nodes[name] |= change
+        else:
+            content[name] = change
+    path = tmp_path / "model-m_smdl.json"
+    path.write_text(json.dumps({**content, "Nodes": list(nodes.values())}))
+    return path
+
+
+def dry_run(dataset, tmp_path, capsys, **changes):
+    model = write(tmp_path, **changes)
+    code = main(
+        [str(dataset), str(tmp_path / "out"), "participant", "-m", str(model), "--dry-run"]
+    )
+    return code, capsys.readouterr()
+
+
+@pytest.mark.parametrize(
+    ("changes", "path", "words"),
+    [
+        (
+            {
+                "run": {
+                    "Contrasts": [{**ANY, "ConditionList": ["trial_type.cue", "trial_type.tar"]}]
+                }
+            },
+            "$.Nodes[0].Contrasts[0].ConditionList",
+            "Did you mean 'trial_type.target'?",
+        ),
+        (
+            {"subject": {"DummyContrasts": {"Contrasts": ["intercpt"], "Test": "t"}}},
+            "$.Nodes[1].DummyContrasts.Contrasts",
+            "Did you mean 'intercept'?",
+        ),
+        (
+            {"subject": {"GroupBy": ["subject", "sesion", "contrast"]}},
+            "$.Nodes[1].GroupBy",
+            "Did you mean 'session'?",
+        ),
+        (
+            {"group": {"Model": {"Type": "glm", "X": [1, "subjct"]}}},
+            "$.Nodes[2].Model.X[1]",
+            "Did you mean 'subject'?",
+        ),
+        ({"Input": {"tsk": ["cuetarget"]}}, "$.Input.tsk", "Did you mean 'task'?"),
+        ({"Input": {"task": ["rest"]}}, "$.Input.task", "the selected runs have: cuetarget"),
+        (
+            {"run": {"Model": {"Type": "glm", "X": ["trail_type.*", 1]}}},
+            "$.Nodes[0].Model.X",
+            "trial_type.cue",
+        ),
+    ],
+)
+def test_a_mistake_is_refused_with_file_path_and_remedy(
+    dataset, tmp_path, capsys, changes, path, words
+):
+    code, shown = dry_run(dataset, tmp_path, capsys, **changes)
+    assert code == 65
+    assert "model-m_smdl.json" in shown.err
+    assert path in shown.err
+    assert words in shown.err
+
+
+def test_what_a_higher_node_does_not_get_is_said(dataset, tmp_path, capsys):
+    only_f = {"Contrasts": [ANY], "DummyContrasts": None}
+    code, shown = dry_run(dataset, tmp_path, capsys, run=only_f)
+    assert code == 0
+    assert "node 'subject' has nothing to fit: no result of run has a contrast" in shown.out
+
+    pattern = {"Model": {"Type": "glm", "X": [1, "motion_*"]}}
+    code, shown = dry_run(dataset, tmp_path, capsys, group=pattern)
+    assert code == 0
+    assert "node 'group': nothing matches 'motion_*' of X" in shown.out
+
+
+def test_the_group_level_says_which_nodes_got_nothing(dataset, tmp_path, capsys):
+    filters = {"contrast": ["trial_type.cue"], "run": ["9"]}
+    model = write(
+        tmp_path,
+        Edges=[
+            {"Source": "run", "Destination": "subject"},
+            {"Source": "subject", "Destination": "group"},
+            {"Source": "run", "Destination": "ninth", "Filter": filters},
+        ],
+    )
+    content = json.loads(model.read_text())
+    content["Nodes"].append({**GROUP, "Name": "ninth"})
+    model.write_text(json.dumps(content))
+    out = str(tmp_path / "out")
+    options = ["--noise-model", "ols", "--no-keep-fits"]
+    assert main([str(dataset), out, "participant", "-m", str(model), *options]) == 0
+    capsys.readouterr()
+
+    assert main([str(dataset), out, "group"]) == 0
+
+    said = "node 'ninth' has nothing to fit: no result of run passes the filters"
+    assert said in capsys.readouterr().out
+    assert said in html.unescape((tmp_path / "out/group.html").read_text())
