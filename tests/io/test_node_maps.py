@@ -24,11 +24,11 @@ def result(folder, effect, variance):
     return NodeResult(mask, mean, (ContrastMaps("c", "t", {"c": [1.0]}, 50.0, 1, maps),))
 
 
-def fitted(tmp_path, method, coverage, *inputs):
+def fitted(tmp_path, method, coverage, *inputs, smoothing=None):
     results = [result(tmp_path / str(k), *one) for k, one in enumerate(inputs)]
     names = [str(k) for k in range(len(inputs))]
     whole = NodeFits.of_means([["c"]] * len(inputs), names, method=method)
-    wanted = NodeFits.from_dict({**whole.to_dict(), "Coverage": coverage})
+    wanted = NodeFits.from_dict({**whole.to_dict(), "Coverage": coverage, "Smoothing": smoothing})
     (tmp_path / "out").mkdir()
     (found,) = fit_node(results, wanted, tmp_path / "out").contrasts
     return {label: nib.load(path).get_fdata().ravel() for label, path in found.maps.items()}
@@ -47,3 +47,13 @@ def test_a_voxel_that_too_few_inputs_have_is_not_tested(tmp_path):
     maps = fitted(tmp_path, "ols", 1.0, lacking, other)
     assert maps["t"][0] == maps["effect"][0] == 0
     assert (maps["t"][1:] != 0).all()
+
+
+def test_what_is_not_known_is_neither_smoothed_nor_smeared_over_its_neighbors(tmp_path):
+    lacking = ([0, 3, 5, 1], [0, 1, 1, 1])
+    others = [([1, 2, 3, 4], [1, 1, 1, 1]), ([2, 4, 6, 5], [1, 1, 1, 1])]
+
+    maps = fitted(tmp_path, "ols", 0.5, lacking, *others, smoothing=200.0)
+
+    # so wide that everywhere is the mean over what is known: 3, 2.5 and 4.25
+    np.testing.assert_allclose(maps["effect"], [6.75 / 2, 3.25, 3.25, 3.25], rtol=1e-3)

@@ -2,7 +2,8 @@
 
 Only the effects: the variance of a smoothed effect is a sum over pairs of voxels of the covariance
 of their estimates, and a map of variances has those of each voxel alone. So the variances are
-taken away, and what needs them is refused before anything is fitted.
+taken away, and what needs them is refused before anything is fitted. Where effect and variance are
+0 in the mask, the effect was not estimated; such voxels stay so, and enter no average of others.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -11,9 +12,13 @@ from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import numpy as np
+
 from boldglm.io.geometry import Geometry
 from boldglm.io.images import read_geometry
 from boldglm.io.results import ContrastMaps, NodeResult
+
+KNOWN = "known"  # map of 1 where a smoothed effect was estimated, 0 elsewhere
 
 
 def place_of(result: NodeResult) -> Geometry:
@@ -44,7 +49,7 @@ def smoothed_inputs(
     Yields
     ------
     list of NodeResult
-        With smoothed effects, and no other map, of these contrasts.
+        With smoothed effects of these contrasts, where they are known, and no other map.
 
     Raises
     ------
@@ -67,8 +72,24 @@ def _smoothed(
     def one(number: int, maps: ContrastMaps) -> ContrastMaps:
         if maps.name not in names:
             return maps
-        row = smoother.smooth(geometry.read_rows([maps.maps["effect"]])[0])
-        path = geometry.write_map(folder, f"{stem}-{number}_stat-effect_statmap", row)
-        return replace(maps, maps={"effect": path})
+        row = geometry.read_rows([maps.maps["effect"]])[0]
+        known = np.ones(row.size, dtype=bool)
+        if (row == 0).any():  # rarely: the map of variances need not be read otherwise
+            known = (row != 0) | (geometry.read_rows([maps.maps["variance"]])[0] != 0)
+        if known.all():
+            row = smoother.smooth(row)
+        else:
+            row[known] = _among(geometry, known).smoother(fwhm).smooth(row[known])
+        name = f"{stem}-{number}"
+        effect = geometry.write_map(folder, f"{name}_stat-effect_statmap", row)
+        where = geometry.write_map(folder, f"{name}_known", known.astype(float), dtype=np.uint8)
+        return replace(maps, maps={"effect": effect, KNOWN: where})
 
     return replace(result, contrasts=tuple(one(*each) for each in enumerate(result.contrasts)))
+
+
+def _among(geometry: Geometry, known: np.ndarray) -> Geometry:
+    """Return where some of the voxels lie."""
+    mask = geometry.mask.copy()
+    mask[mask] = known
+    return geometry.within(mask)

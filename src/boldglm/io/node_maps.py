@@ -14,7 +14,7 @@ from boldglm.io.contrast_maps import dofs_of, write_contrast
 from boldglm.io.geometry import Geometry
 from boldglm.io.images import read_geometry
 from boldglm.io.inference import Inference, Surroundings, infer
-from boldglm.io.input_smoothing import smoothed_inputs
+from boldglm.io.input_smoothing import KNOWN, smoothed_inputs
 from boldglm.io.results import ContrastMaps, NodeResult
 from boldglm.stats_model.graph import NodePlan
 from boldglm.stats_model.specification import ContrastSpec
@@ -285,13 +285,12 @@ def _estimate(
     masks = geometry.read_rows([results[index].mask for index, _ in inputs])
     effects = geometry.read_rows([maps.maps["effect"] for _, maps in inputs])
     effects = np.where(masks > 0, effects, np.nan)
-    variance_files = [maps.maps["variance"] for _, maps in inputs]
     if method == "ols":
-        if (effects == 0).any():  # rarely: the maps of variances need not be read otherwise
-            lacking = (effects == 0) & (geometry.read_rows(variance_files) == 0)
-            effects[lacking] = np.nan
+        if (effects == 0).any():  # rarely: further maps need not be read otherwise
+            known = [maps.maps.get(KNOWN) or maps.maps["variance"] for _, maps in inputs]
+            effects[(effects == 0) & (geometry.read_rows(known) == 0)] = np.nan
         return fit_second_level(effects, matrix, names=names, method=method, coverage=coverage)
-    variances = geometry.read_rows(variance_files)
+    variances = geometry.read_rows([maps.maps["variance"] for _, maps in inputs])
     return fit_second_level(
         effects,
         matrix,
