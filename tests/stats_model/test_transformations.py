@@ -371,3 +371,8 @@ def test_parameters_of_an_hrf_that_has_none_are_refused():
     hrf = HRFSpec(("trial_type.*",), "spm", {"PeakDelay": 4})
     with pytest.raises(BadDataError, match=r"\$\.HRF\.Parameters.*DoubleGamma"):
         apply_hrf(run(FACTOR), hrf, "$.HRF")
+
+
+def test_when_nothing_is_left_the_refusal_says_so():
+    with pytest.raises(BadDataError, match="There is none at all: the instructions left none"):
+        run(one("Select", Input=["rt"]), one("Delete", Input=["rt"]), one("Demean", Input=["rt"]))
