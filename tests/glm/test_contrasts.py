@@ -330,3 +330,17 @@ def test_voxels_without_noise_have_finite_statistics_of_nothing(model):
     np.testing.assert_array_equal(F.p[1:], 1)
     np.testing.assert_allclose(found.betas[:, 3], [3, -1, 50], rtol=1e-12)
     assert all(np.isfinite(values).all() for values in (t.variance, t.dof, F.dof))
+
+
+@pytest.mark.parametrize("noise", ["ar1", "arma11"])
+def test_f_of_a_voxel_alone_is_that_among_others(noise):
+    rng = np.random.default_rng(12)
+    design = np.column_stack([rng.normal(size=(120, 3)).cumsum(axis=0), np.ones(120)])
+    bold = rng.normal(size=(120, 2))
+    rows = np.eye(4)[:2]
+
+    among_others = fit(bold, design, noise=noise).contrast(rows)
+    alone = fit(bold[:, :1], design, noise=noise).contrast(rows)
+
+    np.testing.assert_allclose(alone.F, among_others.F[:1], rtol=1e-6)
+    np.testing.assert_allclose(alone.dof, among_others.dof[0], rtol=1e-9)

@@ -153,9 +153,8 @@ def f_statistics(
         weighted = moments.at_voxels(precision, voxels) @ some.T[..., np.newaxis]
         squares = np.einsum("iv,vi->v", some, weighted[..., 0])
         F[voxels] = _ratio(squares, q * moments.scale[voxels])
-    if len(moments.dofs) == 1:
-        return F, float(moments.dofs[0, 0])
-    return F, moments.at_voxels(_fai_cornelius(moments.dofs))
+    dofs = _fai_cornelius(moments.dofs)
+    return F, float(dofs[0]) if len(dofs) == 1 else moments.at_voxels(dofs)
 
 
 def satterthwaite(
@@ -225,7 +224,9 @@ def _fai_cornelius(dofs: FloatArray) -> FloatArray:
     usable = np.where(valid[..., np.newaxis], dofs, 4.0)
     expected = (usable / (usable - 2.0)).sum(axis=-1)
     matched = 2.0 * expected / (expected - q)
-    return np.where(valid, matched, np.minimum(smallest, 2.0))
+    matched = np.where(valid, matched, np.minimum(smallest, 2.0))
+    # Equal ones are what they match, without the rounding.
+    return np.where(smallest == dofs.max(axis=-1), smallest, matched)
 
 
 def _ratio(numerator: FloatArray, denominator: FloatArray) -> FloatArray:
