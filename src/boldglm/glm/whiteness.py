@@ -19,6 +19,8 @@ from boldglm.glm.moments import whiteness_lags
 PIECE = 50  # voxels side by side of a sample
 N_SIMULATED = 3000
 SEED = 1978
+FEWEST_DOF = 6  # with less, autocorrelations have hardly any values to choose from
+SMALLEST_SHARE = 1e-9  # of the largest variance: combinations of lags with less are constants
 
 
 def whiteness(
@@ -41,7 +43,8 @@ def whiteness(
     -------
     ndarray of shape (n_voxels,), or of the sample
         Standard normal where the noise model is true, the larger the less white (2.3 is
-        exceeded by 1 % of voxels if all is well); 0 where there is no noise.
+        exceeded by 1 % of voxels if all is well); 0 where there is no noise, and everywhere
+        if fewer than `FEWEST_DOF` residual degrees of freedom leave nothing to test.
 
     Notes
     -----
@@ -71,19 +74,23 @@ def whiteness(
     (True, True)
     """
     pieces = _pieces(found.n_voxels, n_sample, block_size)
+    sigma2 = np.concatenate([found.sigma2[:0], *(found.sigma2[piece] for piece in pieces)])
+    if found.dof < FEWEST_DOF:
+        return np.zeros_like(sigma2)
     seen = _autocorrelations_left(bold, found, pieces)
     null = found.estimates.left_of_simulated
     if null is None:
         series, simulated = _simulated(found)
         null = _autocorrelations_left(series, simulated, _pieces(N_SIMULATED, None, block_size))
     mean = null.mean(axis=1, keepdims=True)
-    root = np.linalg.inv(np.linalg.cholesky(np.cov(null)))
+    values, vectors = np.linalg.eigh(np.atleast_2d(np.cov(null)))
+    varied = values > SMALLEST_SHARE * values[-1]  # censoring may leave no two scans of a lag
+    root = (vectors[:, varied] / np.sqrt(values[varied])).T
     known = ((root @ (null - mean)) ** 2).sum(axis=0)
     statistic = ((root @ (seen - mean)) ** 2).sum(axis=0)
     dof = 2 * known.mean() ** 2 / known.var()
     spread = 2 / (9 * dof)
     z = (np.cbrt(statistic / known.mean()) - (1 - spread)) / np.sqrt(spread)
-    sigma2 = np.concatenate([found.sigma2[:0], *(found.sigma2[piece] for piece in pieces)])
     return np.where(sigma2 > 0, z, 0.0)
 
 

@@ -55,6 +55,7 @@ def write_run_maps(
     series = [label for label in ("residuals", "fitted") if label in wanted]
     for label in series:
         maps[label] = _write_signals(label, run, found, repetition_time, folder)
+    z = z[z != 0]  # exactly 0 is what was not tested
     not_white = float((z > CRITICAL).mean()) if z.size else 0.0
     return maps, {"NotWhite": not_white, "Expected": EXPECTED, "Voxels": float(z.size)}
 
@@ -75,6 +76,8 @@ def whiteness_note(white: dict[str, float], noise_model: str) -> str | None:
 
 def whiteness_fact(white: dict[str, float]) -> str:
     """Say in one line how white the residuals are."""
+    if not white["Voxels"]:
+        return "not tested: too few residual degrees of freedom, or no noise"
     return (
         f"not white at p < .01 in {100 * white['NotWhite']:.1f} % of {white['Voxels']:.0f} voxels "
         "(1 % expected)"
