@@ -356,7 +356,8 @@ def _closer(forward: ForwardMap, mean: FloatArray, missing: FloatArray) -> Float
 def draw(mean: FloatArray, covariance: FloatArray, normal: FloatArray) -> FloatArray:
     """Return draws of z from standard normal ones, within `LARGEST_Z`; (order, n)."""
     values, vectors = np.linalg.eigh(covariance)
-    root = vectors * np.sqrt(np.maximum(values, 0.0))
+    # The symmetric root: that of eigenvectors alone depends on their signs, and those on rounding.
+    root = (vectors * np.sqrt(np.maximum(values, 0.0))) @ vectors.T
     return np.clip(mean[:, np.newaxis] + root @ normal, -LARGEST_Z, LARGEST_Z)
 
 
