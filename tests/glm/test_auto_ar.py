@@ -203,3 +203,68 @@ def test_the_slopes_of_the_forward_map_are_its_differences():
         difference = (forward(above) - forward(below)) / (2 * step)
         np.testing.assert_allclose(slopes[:, :, row], difference.T, atol=1e-7)
     assert not slopes[3, :, 2].any()
+
+
+# --- what must not matter
+
+
+def test_the_unit_of_the_signal_changes_nothing():
+    # such differences are in the last bits, and nothing may depend on those
+    true = np.random.default_rng(8).uniform(0, 0.6, size=(1, 1000))
+    X, bold = a_design(), noise_of(true, 160, seed=9)
+    row = np.eye(X.shape[1])[0]
+
+    plain = fit(bold, X, noise="auto").contrast(row)
+    for scale in (1e-12, 1e12):
+        scaled = fit(scale * bold, X, noise="auto").contrast(row)
+        np.testing.assert_allclose(scaled.t, plain.t, atol=1e-9)
+        np.testing.assert_allclose(scaled.dof, plain.dof, rtol=1e-9)
+
+
+def test_voxels_without_a_signal_change_nothing_for_the_others():
+    true = np.random.default_rng(8).uniform(0, 0.6, size=(1, 900))
+    X, bold = a_design(), noise_of(true, 160, seed=9)
+    row = np.eye(X.shape[1])[0]
+    among_silent = np.full((160, 1800), 7.0)
+    among_silent[:, ::2] = bold
+
+    alone = fit(bold, X, noise="auto").contrast(row)
+    found = fit(among_silent, X, noise="auto")
+
+    np.testing.assert_allclose(found.contrast(row).t[::2], alone.t, atol=1e-9)
+    np.testing.assert_allclose(found.contrast(row).dof[::2], alone.dof, rtol=1e-9)
+    np.testing.assert_array_equal(found.ar[:, 1::2], 0.0)
+    np.testing.assert_array_equal(found.contrast(row).t[1::2], 0.0)
+
+
+def test_voxels_that_are_sampled_may_all_be_silent():
+    bold = np.zeros((160, 6001))
+    bold[:, 1::40] = noise_of(np.full((1, 150), 0.3), 160)
+
+    tested = fit(bold, a_design(), noise="auto").contrast(np.eye(14)[0])
+
+    assert np.isfinite(tested.t).all()
+    assert (tested.t[1::40] != 0).all()
+
+
+def test_a_run_without_any_signal_is_fitted():
+    found = fit(np.full((160, 30), 5.0), a_design(), noise="auto")
+
+    np.testing.assert_array_equal(found.contrast(np.eye(14)[0]).t, 0.0)
+    np.testing.assert_array_equal(found.ar, 0.0)
+    np.testing.assert_allclose(found.betas[-1], 5.0)
+
+
+@pytest.mark.parametrize("spread", [0.0, 0.3], ids=["one kind", "many"])
+def test_f_is_the_same_however_its_contrast_is_written(spread):
+    z = 0.5 + spread * np.random.default_rng(10).normal(size=(1, 1500))
+    bold = noise_of(np.tanh(z), 160, seed=11)
+    bold = np.repeat(bold[:, :1], 1500, axis=1) if spread == 0 else bold
+    found = fit(bold, a_design(), noise="auto")
+    rows = np.eye(14)[:3]
+
+    once = found.contrast(rows)
+    for other in (rows[::-1], np.array([[1, 1, 0], [1, -1, 1], [0, 3, 1]]) @ rows):
+        again = found.contrast(other)
+        np.testing.assert_allclose(again.F, once.F, rtol=1e-9)
+        np.testing.assert_allclose(again.dof, once.dof, rtol=1e-9)

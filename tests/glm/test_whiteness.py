@@ -49,3 +49,36 @@ def test_voxels_without_noise_are_0():
 
     assert left[3] == 0
     assert np.isfinite(left).all()
+
+
+@pytest.mark.parametrize("noise", ["ols", "auto"])
+@pytest.mark.parametrize(("n_scans", "dof"), [(9, 7), (12, 6), (40, 7)])
+def test_short_runs_of_white_noise_are_white(n_scans, dof, noise):
+    rng = np.random.default_rng(3)
+    design = np.column_stack([rng.normal(size=(n_scans, n_scans - dof - 1)), np.ones(n_scans)])
+    bold = rng.normal(size=(n_scans, 4000))
+
+    left = whiteness(bold, fit(bold, design, noise=noise))
+
+    assert abs(left.mean()) < 0.12
+    assert 0.85 < left.std() < 1.15
+
+
+@pytest.mark.parametrize("noise", ["ols", "ar1", "auto"])
+@pytest.mark.parametrize("dof", [1, 2, 5])
+def test_too_few_degrees_of_freedom_leave_nothing_to_test(dof, noise):
+    rng = np.random.default_rng(3)
+    design = rng.normal(size=(40, 40 - dof))
+    bold = rng.normal(size=(40, 50))
+
+    np.testing.assert_array_equal(whiteness(bold, fit(bold, design, noise=noise)), 0.0)
+
+
+def test_lags_at_which_censoring_leaves_no_pair_are_no_test():
+    design = np.column_stack([np.eye(80)[:, 1::2], np.ones(80)])
+    bold = np.random.default_rng(4).normal(size=(80, 3000))
+
+    left = whiteness(bold, fit(bold, design, noise="ols"))
+
+    assert abs(left.mean()) < 0.12
+    assert 0.85 < left.std() < 1.15

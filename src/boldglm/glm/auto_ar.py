@@ -128,16 +128,24 @@ class AutoEstimates:
         -------
         ContrastMoments
             Of each kind of noise: `covariance`, corrected by `small_sample.corrections`.
+
+        Notes
+        -----
+        Several contrasts are corrected in the directions in which their estimates are not
+        correlated in the average simulated run. These are the same however the contrasts are
+        written; corrections row by row would make F depend on that.
         """
+        _, turned = np.linalg.eigh(rows @ self.pair_inverses.mean(axis=0) @ rows.T)
+        directions = turned.T @ rows
         dof = self.basis.shape[0] - self.basis.shape[1]
         pairs = Pairs(self.pairs_true, self.pairs_estimated, self.pairs_stated, self.pairs_terms)
         known = (self.basis, self.pair_inverses, self.pair_spectra)
-        ratios = [variance_ratios(*known, pairs, row) for row in rows]
+        ratios = [variance_ratios(*known, pairs, row) for row in directions]
         found = [corrections(one, pairs.terms, self.kind_terms, dof) for one in ratios]
         factors, dofs = (np.stack(values, axis=1) for values in zip(*found, strict=True))
         root = np.sqrt(factors)
-        shape = self.covariance(rows) * root[:, :, np.newaxis] * root[:, np.newaxis, :]
-        return ContrastMoments(self.sigma2, shape, dofs, self.which)
+        shape = self.covariance(directions) * root[:, :, np.newaxis] * root[:, np.newaxis, :]
+        return ContrastMoments(self.sigma2, turned @ shape @ turned.T, dofs, self.which)
 
 
 def order_for(n_scans: int, dof: int) -> int:
@@ -169,7 +177,8 @@ def estimate_auto(
     Returns
     -------
     tuple of (LinearModel, AutoEstimates)
-        The model as it was, and the estimates. Voxels without any residual have ``sigma2`` 0.
+        The model as it was, and the estimates. Voxels without any residual have ``sigma2``
+        and coefficients 0, and change nothing for the others.
 
     Notes
     -----
@@ -179,7 +188,7 @@ def estimate_auto(
     order = order_for(model.n_scans, model.dof)
     found = ols_residuals(bold, model, walk, order=max(order, 1), n_sample=SAMPLE)
     usable = order > 0 and not found.silent.all()
-    learnt = _learn(found, model, order) if usable else _white(found, model)
+    learnt = _learn(found, model, order) if usable else _white(found, model, max(order, 1))
     sigma2 = gls_by_kinds(
         bold, model, found, learnt.which, precision_of(learnt.kinds), walk.n_threads
     )
@@ -204,24 +213,23 @@ class _Learnt:
 def _learn(found: Residuals, model: LinearModel, order: int) -> _Learnt:
     rng = np.random.default_rng(SEED)
     statistic = PartialStatistic(model.basis, order)
-    heard = ~found.silent
-    s = statistic(np.where(heard, found.sums, np.eye(order + 1)[:, :1]))
-    prior = learn_prior(statistic, s[:, heard], rng)
-    which, z = _kinds(prior, s)
+    s = statistic(found.sums[:, ~found.silent])
+    prior = learn_prior(statistic, s, rng)
+    which, z = _among_silent(found.silent, *_kinds(prior, s))
     n_effective = min(
-        effective_voxels(found.sample, model.basis, prior.mean_ar()), float(heard.sum())
+        effective_voxels(found.sample, model.basis, prior.mean_ar()), float(s.shape[1])
     )
     pairs, left = simulate_pairs(statistic, prior, n_effective, rng)
     return _Learnt(which, partial_to_ar(np.tanh(z)), _terms(prior, z), pairs, left)
 
 
-def _white(found: Residuals, model: LinearModel) -> _Learnt:
+def _white(found: Residuals, model: LinearModel, order: int) -> _Learnt:
     """Return white noise for all, where there are too few scans to tell, or no noise at all."""
-    none, one = np.zeros((1, 1)), np.ones((1, 1))
+    none, one = np.zeros((order, 1)), np.ones((1, 1))
     which = np.zeros(found.means.size, dtype=np.int32)
     series = np.random.default_rng(SEED).standard_normal((model.n_scans, N_PAIRS))
     series -= model.basis @ (model.basis.T @ series)
-    left = left_over(series, np.zeros((0, N_PAIRS)), whiteness_lags(model.n_scans))
+    left = left_over(series, np.zeros((order, N_PAIRS)), whiteness_lags(model.n_scans))
     return _Learnt(which, none, one, Pairs(none, none, one[0], one), left)
 
 
@@ -236,6 +244,20 @@ def _kinds(prior: ARPrior, s: FloatArray) -> tuple[NDArray[np.integer], FloatArr
     counts = np.bincount(which)
     centers = np.stack([np.bincount(which, weights=row) for row in s]) / counts
     return which, prior.estimate(centers)
+
+
+def _among_silent(
+    silent: NDArray[np.bool_], which: NDArray[np.integer], z: FloatArray
+) -> tuple[NDArray[np.integer], FloatArray]:
+    """Return kinds of all voxels from those of the voxels that have a signal; the last is white.
+
+    Kinds are made without silent voxels, whose coefficients say nothing.
+    """
+    if not silent.any():
+        return which, z
+    everywhere = np.full(silent.size, z.shape[1], dtype=np.int32)
+    everywhere[~silent] = which
+    return everywhere, np.column_stack([z, np.zeros(len(z))])
 
 
 def simulate_pairs(

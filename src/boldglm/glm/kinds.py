@@ -8,6 +8,7 @@ Notation: U orthonormal basis of the design, y centered signal, b = U'y, e = y -
 residual, Q inverse of the noise covariance for innovations of variance 1, M = U'QU.
 """
 
+import threading
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -45,7 +46,7 @@ class Residuals:
     silent : ndarray of bool, of shape (n_voxels,)
         Voxels without any residual beyond rounding.
     sample : ndarray of shape (n_scans, n)
-        e of some voxels, regularly spaced, none of them silent.
+        e of some voxels, about regularly spaced, none of them silent.
     """
 
     coordinates: FloatArray
@@ -82,8 +83,7 @@ def ols_residuals(
     coordinates, means = np.empty((model.rank, n_voxels)), np.empty(n_voxels)
     sums, ends = np.empty((order + 1, n_voxels)), np.empty((2 * order, n_voxels))
     silent = np.empty(n_voxels, dtype=bool)
-    every = max(-(-n_voxels // n_sample), 1)
-    samples = {0: np.empty((model.n_scans, 0))}
+    sample = _Sample(max(-(-n_voxels // n_sample), 1))
     scratch = Scratch()
 
     def keep(block: Block) -> None:
@@ -96,12 +96,34 @@ def ols_residuals(
         ends[:order, block.voxels] = left[:order]
         ends[order:, block.voxels] = left[::-1][:order]
         silent[block.voxels] = block.silent
-        picked = np.arange(-block.voxels.start % every, block.means.size, every)
-        samples[block.voxels.start] = left[:, picked[~block.silent[picked]]]
+        sample.take(block.voxels.start, block.silent, left)
 
     each_projected(bold, model, walk, keep)
-    sample = np.concatenate([samples[start] for start in sorted(samples)], axis=1)
-    return Residuals(coordinates, means, sums, ends, silent, sample)
+    return Residuals(coordinates, means, sums, ends, silent, sample.taken(model.n_scans))
+
+
+class _Sample:
+    """Residuals of one voxel in every so many, the first that is not silent."""
+
+    def __init__(self, every: int) -> None:
+        self.every = every
+        self._held: dict[int, tuple[int, FloatArray]] = {}
+        self._lock = threading.Lock()
+
+    def take(self, start: int, silent: NDArray[np.bool_], residuals: FloatArray) -> None:
+        """Look through a block of voxels, the first of which has the number `start`."""
+        heard = np.flatnonzero(~silent)
+        stretches, first = np.unique((start + heard) // self.every, return_index=True)
+        picked = heard[first]
+        with self._lock:  # a stretch may reach into the block of another thread
+            for stretch, column in zip(stretches.tolist(), picked.tolist(), strict=True):
+                if stretch not in self._held or start < self._held[stretch][0]:
+                    self._held[stretch] = (start, residuals[:, column].copy())
+
+    def taken(self, n_scans: int) -> FloatArray:
+        """Return what was taken, in the order of voxels; (n_scans, n)."""
+        columns = [self._held[stretch][1] for stretch in sorted(self._held)]
+        return np.column_stack(columns) if columns else np.empty((n_scans, 0))
 
 
 def gls_by_kinds(
