@@ -268,3 +268,13 @@ def test_f_is_the_same_however_its_contrast_is_written(spread):
         again = found.contrast(other)
         np.testing.assert_allclose(again.F, once.F, rtol=1e-9)
         np.testing.assert_allclose(again.dof, once.dof, rtol=1e-9)
+
+
+def test_inverses_are_those_of_the_normal_matrices_however_many_there_are():
+    ar = partial_to_ar(np.random.default_rng(13).uniform(-0.6, 0.6, size=(2, 205)))
+    lagged = LaggedBasis(linear_model(a_design(60)).basis, 2)
+    rank = lagged.basis.shape[1]
+
+    products = lagged.inverses(precision_of(ar)) @ lagged.normal_matrices(precision_of(ar))
+
+    np.testing.assert_allclose(products, np.broadcast_to(np.eye(rank), products.shape), atol=1e-9)

@@ -87,14 +87,12 @@ class AutoEstimates:
     @cached_property
     def inverses(self) -> FloatArray:
         """M⁻¹ of each kind, (n_kinds, rank, rank)."""
-        return np.asarray(np.linalg.inv(self.lagged.normal_matrices(precision_of(self.kinds))))
+        return self.lagged.inverses(precision_of(self.kinds))
 
     @cached_property
     def pair_inverses(self) -> FloatArray:
         """M⁻¹ of the estimates of each pair, (n_pairs, rank, rank)."""
-        return np.asarray(
-            np.linalg.inv(self.lagged.normal_matrices(precision_of(self.pairs_estimated)))
-        )
+        return self.lagged.inverses(precision_of(self.pairs_estimated))
 
     @cached_property
     def pair_spectra(self) -> FloatArray:
@@ -291,7 +289,7 @@ def simulate_pairs(
     s = statistic(lag_sums(residuals, statistic.order))
     true, estimated = (partial_to_ar(np.tanh(one)) for one in (z, prior.estimate(s)))
     noise = precision_of(estimated)
-    inverses = np.asarray(np.linalg.inv(lagged.normal_matrices(noise)), dtype=np.float64)
+    inverses = lagged.inverses(noise)
     g = basis.T @ precision_times(residuals, noise)
     residuals -= basis @ np.einsum("nij,jn->in", inverses, g)
     left = left_over(residuals, estimated, whiteness_lags(len(basis)))

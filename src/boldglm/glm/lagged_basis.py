@@ -13,6 +13,8 @@ import numpy as np
 from boldglm.glm.autoregression import Precision
 from boldglm.glm.kernels import FloatArray
 
+MATRICES_AT_ONCE = 100
+
 
 class LaggedBasis:
     """Products of an orthonormal basis with its own shifts.
@@ -50,6 +52,19 @@ class LaggedBasis:
         for rows, corner in ((self.first, noise.first), (self.last, noise.last)):
             matrices -= rows.T @ (corner @ rows)
         return np.asarray(matrices)
+
+    def inverses(self, noise: Precision) -> FloatArray:
+        """Return M⁻¹ for each of n noise models, (n, rank, rank).
+
+        Some at a time, so that M is never there beside all of them: designs with many censored
+        scans have ranks at which a thousand matrices take 200 MB.
+        """
+        rank = self.basis.shape[1]
+        result = np.empty((noise.band.shape[1], rank, rank))
+        for start in range(0, len(result), MATRICES_AT_ONCE):
+            some = slice(start, start + MATRICES_AT_ONCE)
+            result[some] = np.linalg.inv(self.normal_matrices(noise.of(some)))
+        return result
 
     def weighted_basis(self, noise: Precision) -> FloatArray:
         """Return QU for each of n noise models, (n, n_scans, rank)."""

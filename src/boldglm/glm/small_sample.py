@@ -20,7 +20,7 @@ from boldglm.glm.autoregression import autocorrelations, precision_of, variance_
 from boldglm.glm.kernels import FloatArray
 from boldglm.glm.lagged_basis import LaggedBasis, precision_times
 
-PAIRS_AT_ONCE = 100
+PAIRS_AT_ONCE = 25
 
 
 @dataclass(frozen=True, eq=False)
