@@ -30,6 +30,7 @@ from boldglm.glm.small_sample import Pairs, corrections, spectra, stated_varianc
 SEED = 20021  # of the simulations on the design, so that a run always gives the same result
 N_PAIRS = 1000
 MOST_KINDS = 2000
+BYTES_OF_KINDS = 2**27  # that matrices of all kinds may take; counts from a rank of 91 on
 SAMPLE = 2000  # voxels, to tell how much all have in common
 FEW_VOXELS = 200  # as many have each a kind of their own
 FINEST_STEP = 0.25  # between kinds, in standard errors of a voxel's z
@@ -213,7 +214,7 @@ def _learn(found: Residuals, model: LinearModel, order: int) -> _Learnt:
     statistic = PartialStatistic(model.basis, order)
     s = statistic(found.sums[:, ~found.silent])
     prior = learn_prior(statistic, s, rng)
-    which, z = _among_silent(found.silent, *_kinds(prior, s))
+    which, z = _among_silent(found.silent, *_kinds(prior, s, most_kinds(model.rank)))
     n_effective = min(
         effective_voxels(found.sample, model.basis, prior.mean_ar()), float(s.shape[1])
     )
@@ -231,14 +232,25 @@ def _white(found: Residuals, model: LinearModel, order: int) -> _Learnt:
     return _Learnt(which, none, one, Pairs(none, none, one[0], one), left)
 
 
-def _kinds(prior: ARPrior, s: FloatArray) -> tuple[NDArray[np.integer], FloatArray]:
+def most_kinds(rank: int) -> int:
+    """Return how many kinds of noise there may be for a design.
+
+    Examples
+    --------
+    >>> most_kinds(30), most_kinds(300)
+    (2000, 186)
+    """
+    return max(min(MOST_KINDS, BYTES_OF_KINDS // (8 * rank**2)), 1)
+
+
+def _kinds(prior: ARPrior, s: FloatArray, most: int) -> tuple[NDArray[np.integer], FloatArray]:
     """Return the kind of noise of each voxel, and z of each kind."""
     along = prior.linear(s)[prior.differences > 0]
     if len(along) == 0:
         return np.zeros(s.shape[1], dtype=np.int32), prior.mean[:, np.newaxis]
     if s.shape[1] <= FEW_VOXELS:
         return np.arange(s.shape[1], dtype=np.int32), prior.estimate(s)
-    which = cells(along, MOST_KINDS, FINEST_STEP)
+    which = cells(along, most, FINEST_STEP)
     counts = np.bincount(which)
     centers = np.stack([np.bincount(which, weights=row) for row in s]) / counts
     return which, prior.estimate(centers)

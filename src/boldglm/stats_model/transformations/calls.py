@@ -186,7 +186,10 @@ def unknown(name: str, variables: Variables) -> tuple[str, str]:
     """Return finding and remedy for a name that no variable has."""
     names = list(variables.names)
     if not names:
-        return f"there is no variable {name!r}", "There is none at all: the instructions left none."
+        return (
+            f"there is no variable {name!r}",
+            "There is none at all: the instructions left none.",
+        )
     shown = ", ".join(names[:30]) + (", ..." if len(names) > 30 else "")
     candidates = [*names, *sorted(variables.missing)]
     return f"there is no variable {name!r}", f"There are {shown}.{nearest(name, candidates)}"
