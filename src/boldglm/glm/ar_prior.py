@@ -24,6 +24,7 @@ from boldglm.glm.autoregression import (
 )
 from boldglm.glm.kernels import FloatArray
 from boldglm.glm.lagged_basis import lag_sums
+from boldglm.glm.moments import blocks_of
 from boldglm.glm.residual_autocovariance import expected_lag_sums
 
 N_SIMULATED = 4000
@@ -70,7 +71,10 @@ class PartialStatistic:
 
     def __call__(self, sums: FloatArray) -> FloatArray:
         """Return s of n voxels, from lag sums of shape (order + 1, n); (order, n)."""
-        return np.arctanh(autocovariances_to_partial(sums))
+        s = np.empty((self.order, sums.shape[1]))
+        for some in blocks_of(sums.shape[1]):  # temporary arrays stay in the cache
+            np.arctanh(autocovariances_to_partial(sums[:, some]), out=s[:, some])
+        return s
 
     def residuals(self, z: FloatArray, rng: np.random.Generator) -> FloatArray:
         """Return OLS residuals of simulated series, one for each column of z; (n_scans, n)."""

@@ -12,7 +12,6 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import optimize
 
 from boldglm.glm.blocks import Series
 from boldglm.glm.fit import Fit
@@ -80,7 +79,9 @@ def gaussian_width(correlation: float, distances: ArrayLike) -> float:
     low, high = np.log(1e-2 * unit), np.log(WIDEST * unit)
     if excess(high) <= 0:
         return float(np.nan)
-    return float(np.exp(optimize.brentq(excess, low, high))) if excess(low) < 0 else 0.0
+    from scipy.optimize import brentq  # a package that takes long to import
+
+    return float(np.exp(brentq(excess, low, high))) if excess(low) < 0 else 0.0
 
 
 def grid_fwhm(rows: ArrayLike, mask: ArrayLike, voxel_sizes: Sequence[float]) -> FloatArray:

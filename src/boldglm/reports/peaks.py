@@ -1,7 +1,7 @@
 """Where a map is largest: connected clusters above a threshold and their local maxima."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,8 +14,7 @@ from boldglm.reports.content import Table
 FloatArray = NDArray[np.floating]
 
 
-@dataclass(frozen=True, slots=True)
-class Peak:
+class Peak(NamedTuple):
     """One local maximum of \\|statistic\\| and the cluster it lies in."""
 
     x: float  # mm, in the world space of the affine
