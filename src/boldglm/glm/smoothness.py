@@ -21,7 +21,7 @@ Float32Array = NDArray[np.float32]
 IndexArray = NDArray[np.intp]
 
 FEWEST_SCANS, MOST_SCANS = 16, 64  # that are looked at
-MOST_VALUES = 2**23  # of them together, 32 MiB in float32, while there are more than the fewest
+MOST_VALUES = 2**22  # of them together, 16 MiB in float32, while there are more than the fewest
 TOGETHER = 16  # volumes that are projected on the design at a time
 EXPLAINED = 0.9  # leverage above which a scan has next to no residual, as a censored one
 WIDEST = 1e4  # F over the mean distance of neighbors; beyond, nothing can be measured
