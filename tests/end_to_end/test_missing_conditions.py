@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from boldglm.cli.main import main
+from model_nodes import CONVOLVED_CONDITIONS, SUBJECT
 
 STEM = "sub-01_task-cuetarget"
 
@@ -30,13 +31,7 @@ def model_of(tmp_path, dummy=False):
                 "Level": "Run",
                 "Name": "run",
                 "GroupBy": ["run", "subject"],
-                "Transformations": {
-                    "Transformer": "pybids-transforms-v1",
-                    "Instructions": [
-                        {"Name": "Factor", "Input": ["trial_type"]},
-                        {"Name": "Convolve", "Input": ["trial_type.*"], "Model": "spm"},
-                    ],
-                },
+                "Transformations": CONVOLVED_CONDITIONS,
                 "Model": {"Type": "glm", "X": [*conditions, 1]},
                 "Contrasts": [
                     {"Name": "mean", "ConditionList": conditions, "Weights": ["1/2", "1/2"],
@@ -47,8 +42,7 @@ def model_of(tmp_path, dummy=False):
                      "Test": "pass"},
                 ],
             },
-            {"Level": "Subject", "Name": "subject", "GroupBy": ["subject", "contrast"],
-             "Model": {"Type": "meta", "X": [1]}, "DummyContrasts": {"Test": "t"}},
+            SUBJECT,
             {"Level": "Dataset", "Name": "all", "GroupBy": ["contrast"],
              "Model": {"Type": "meta", "X": [1]}, "DummyContrasts": {"Test": "t"}},
         ],

@@ -7,33 +7,14 @@ import json
 import pytest
 
 from boldglm.cli.main import main
+from model_nodes import CONVOLVED_CONDITIONS, GROUP, SUBJECT
 
 RUN = {
     "Level": "Run",
     "Name": "run",
     "GroupBy": ["run", "subject"],
-    "Transformations": {
-        "Transformer": "pybids-transforms-v1",
-        "Instructions": [
-            {"Name": "Factor", "Input": ["trial_type"]},
-            {"Name": "Convolve", "Input": ["trial_type.*"], "Model": "spm"},
-        ],
-    },
+    "Transformations": CONVOLVED_CONDITIONS,
     "Model": {"Type": "glm", "X": ["trial_type.cue", "trial_type.target", 1]},
-    "DummyContrasts": {"Test": "t"},
-}
-SUBJECT = {
-    "Level": "Subject",
-    "Name": "subject",
-    "GroupBy": ["subject", "contrast"],
-    "Model": {"Type": "meta", "X": [1]},
-    "DummyContrasts": {"Test": "t"},
-}
-GROUP = {
-    "Level": "Dataset",
-    "Name": "group",
-    "GroupBy": ["contrast"],
-    "Model": {"Type": "glm", "X": [1]},
     "DummyContrasts": {"Test": "t"},
 }
 ANY = {

@@ -12,26 +12,13 @@ from boldglm.glm import fit_second_level
 from boldglm.stats_model.graph import check_run_groups, plan_node
 from boldglm.stats_model.items import Item
 from boldglm.stats_model.reading import parse_stats_model
+from model_nodes import GROUP, SUBJECT
 
 RUN = {
     "Level": "Run",
     "Name": "run",
     "GroupBy": ["run", "subject"],
     "Model": {"Type": "glm", "X": ["go", "stop", 1]},
-    "DummyContrasts": {"Test": "t"},
-}
-SUBJECT = {
-    "Level": "Subject",
-    "Name": "subject",
-    "GroupBy": ["subject", "contrast"],
-    "Model": {"Type": "meta", "X": [1]},
-    "DummyContrasts": {"Test": "t"},
-}
-GROUP = {
-    "Level": "Dataset",
-    "Name": "group",
-    "GroupBy": ["contrast"],
-    "Model": {"Type": "glm", "X": [1]},
     "DummyContrasts": {"Test": "t"},
 }
 PEOPLE = {

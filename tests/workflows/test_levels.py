@@ -3,14 +3,7 @@
 from boldglm.io.model import parse_model
 from boldglm.stats_model.items import Item
 from boldglm.workflows.levels import plan_levels
-
-TRANSFORMATIONS = {
-    "Transformer": "pybids-transforms-v1",
-    "Instructions": [
-        {"Name": "Factor", "Input": ["trial_type"]},
-        {"Name": "Convolve", "Input": ["trial_type.*"], "Model": "spm"},
-    ],
-}
+from model_nodes import CONVOLVED_CONDITIONS
 
 
 def test_a_node_that_nothing_reaches_is_named(tmp_path):
@@ -19,7 +12,7 @@ def test_a_node_that_nothing_reaches_is_named(tmp_path):
         "BIDSModelVersion": "1.0.0",
         "Nodes": [
             {"Level": "Run", "Name": "run", "GroupBy": ["run", "subject"],
-             "Transformations": TRANSFORMATIONS,
+             "Transformations": CONVOLVED_CONDITIONS,
              "Model": {"Type": "glm", "X": ["trial_type.a", "trial_type.b", 1]},
              "DummyContrasts": {"Test": "t"}},
             {"Level": "Subject", "Name": "only-b", "GroupBy": ["subject", "contrast"],

@@ -176,9 +176,9 @@ def _smoothing_of_runs(asked: Smoothing | None) -> dict[str, Any]:
 
 def _level_options(asked: Smoothing | None) -> dict[str, dict[str, Any]]:
     """Return what the command line says about nodes above the run, as a model file would."""
-    return {} if asked is None or asked.level == "run" else {
-        asked.level: {"SmoothingFWHM": asked.fwhm}
-    }  # fmt: skip
+    if asked is None or asked.level == "run":
+        return {}
+    return {asked.level: {"SmoothingFWHM": asked.fwhm}}
 
 
 def _check_smoothing_above(
@@ -188,7 +188,8 @@ def _check_smoothing_above(
     if asked.level in levels:
         return
     for model in models:
-        if asked.level != "run" or (model.smoothing, model.smoothing_type) != asked[::2]:
+        done = (model.smoothing, model.smoothing_type)
+        if asked.level != "run" or done != (asked.fwhm, asked.kind):
             raise UsageError(
                 f"--smoothing {asked.fwhm:g}:{asked.level} is not done here, where finished "
                 f"results are the start (runs were smoothed: {smoothing_words(model)}). Give it "

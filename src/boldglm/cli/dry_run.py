@@ -53,7 +53,7 @@ def show_levels(levels: Sequence[LevelPlan], stream: TextIO) -> None:
     for level in levels:
         plan, node = level.plan, level.plan.node
         place = entities_stem(plan.entities) or "all"
-        width = node.software.get("boldglm", {}).get("SmoothingFWHM")
+        width = node.own.get("SmoothingFWHM")
         smoothed = f", effects smoothed by {width:g} mm" if width else ""
         print(f"{node.level} node {node.name} ({node.type}), {place}{smoothed}:", file=stream)
         for fit in plan.fits:

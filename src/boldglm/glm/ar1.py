@@ -239,6 +239,9 @@ class _Search:
         self.step = float(self.nodes[1] - self.nodes[0])
         at = lag.at(np.tanh(self.nodes))
         self.at_nodes = at
+        self.offsets = np.arange(-REACH, REACH + 1)
+        vandermonde = np.vander(self.offsets.astype(float), increasing=True)
+        self.through_nodes: FloatArray = np.asarray(np.linalg.inv(vandermonde), dtype=np.float64)
         self.penalty = (at.log_determinant() - np.log(1 - at.rho**2)).astype(np.float32)
 
     def optimum(self, statistics: LagOneStatistics) -> _Optimum:
@@ -273,10 +276,9 @@ class _Search:
     ) -> FloatArray:
         """Return z at the minimum of the polynomial through the nodes around the best."""
         middle = np.clip(best, REACH, N_NODES - 1 - REACH)
-        offsets = np.arange(-REACH, REACH + 1)
-        window = np.take_along_axis(criterion, middle + offsets[:, np.newaxis], axis=0)
+        window = np.take_along_axis(criterion, middle + self.offsets[:, np.newaxis], axis=0)
         window = (window - window[REACH]).astype(np.float64)
-        coefficients = np.linalg.inv(np.vander(offsets.astype(float), increasing=True)) @ window
+        coefficients = self.through_nodes @ window
         powers = np.arange(1, 2 * REACH + 1)[:, np.newaxis]
         slopes = powers * coefficients[1:]
         curvatures = powers[:-1] * slopes[1:]

@@ -24,11 +24,12 @@ from boldglm.glm.autoregression import (
 )
 from boldglm.glm.kernels import FloatArray
 from boldglm.glm.lagged_basis import lag_sums
-from boldglm.glm.moments import blocks_of
+from boldglm.glm.memory import blocks_of
 from boldglm.glm.residual_autocovariance import expected_lag_sums
 
 N_SIMULATED = 4000
 N_TO_BEGIN = 1000  # simulations that only find out where to simulate
+FARTHEST = 4  # standard deviations from the center; beyond, a map goes on as a constant
 LARGEST_Z = 2.3  # partial autocorrelations of .98; beyond, a run is too short to tell
 
 # Differences between voxels are given this many times their variance before a voxel's own
@@ -193,16 +194,16 @@ class ForwardMap:
 
     def __call__(self, z: FloatArray) -> FloatArray:
         """Return μ(z); (order, n) -> (order, n)."""
-        x = np.clip((z - self.center) / self.spread, -4, 4)
+        x = np.clip((z - self.center) / self.spread, -FARTHEST, FARTHEST)
         terms = polynomial(x, 3)
         return np.asarray(self.smooth @ terms + self.shift @ terms[: self.shift.shape[1]])
 
     def jacobian(self, z: FloatArray) -> FloatArray:
         """Return derivatives of μ by z; (order, n) -> (n, order, order)."""
         x = (z - self.center) / self.spread
-        terms = polynomial(np.clip(x, -4, 4), 2)
+        terms = polynomial(np.clip(x, -FARTHEST, FARTHEST), 2)
         slopes = self.slopes @ terms  # (order of z, order of s, n)
-        slopes *= (abs(x) <= 4)[:, np.newaxis]
+        slopes *= (abs(x) <= FARTHEST)[:, np.newaxis]
         return np.asarray(slopes.transpose(2, 1, 0), dtype=np.float64)
 
     def inverse(self, mean: FloatArray, n_voxels: float = 1.0) -> tuple[FloatArray, FloatArray]:

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.fft import next_fast_len
 
 from boldglm.glm.kernels import FloatArray
 
@@ -184,6 +185,19 @@ def simulate(ar: FloatArray, n_scans: int, rng: np.random.Generator) -> FloatArr
     for t in range(order, n_scans):
         series[t] += np.einsum("pn,pn->n", ar, series[t - order : t][::-1])
     return series
+
+
+def transform_length(n_scans: int) -> int:
+    """Return an even length of at least twice as many scans, which is Fourier transformed fast.
+
+    Products of transforms of this length are correlations at all lags, without wrapping around.
+
+    Examples
+    --------
+    >>> transform_length(200), transform_length(601)
+    (400, 1250)
+    """
+    return 2 * next_fast_len(n_scans, real=True)
 
 
 class Precision(NamedTuple):

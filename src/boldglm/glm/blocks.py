@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from boldglm.glm.kernels import FloatArray
 from boldglm.glm.linear_model import EPS, LinearModel
+from boldglm.glm.memory import blocks_of
 from boldglm.glm.threads import Scratch, each
 
 # Where the fit leaves less of the signal's energy than this, y'y - b'b has lost more digits
@@ -110,7 +111,7 @@ def read_blocks(bold: Series, block_size: int) -> Iterator[tuple[slice, FloatArr
         If a value is not finite.
     """
     reader = _Reader(bold)
-    for voxels in _slices(bold.shape[1], block_size):
+    for voxels in blocks_of(bold.shape[1], block_size):
         yield voxels, reader.read(voxels)
 
 
@@ -146,7 +147,7 @@ def each_block(bold: Series, walk: Walk, work: Callable[[slice, FloatArray], Non
     def read_and_work(voxels: slice) -> None:
         work(voxels, reader.read(voxels))
 
-    each(_slices(bold.shape[1], walk.block_size), read_and_work, walk.n_threads)
+    each(blocks_of(bold.shape[1], walk.block_size), read_and_work, walk.n_threads)
 
 
 def each_projected(
@@ -205,15 +206,10 @@ class _Reader:
         return signal
 
 
-def _slices(n_voxels: int, block_size: int) -> list[slice]:
-    starts = range(0, n_voxels, block_size)
-    return [slice(start, min(start + block_size, n_voxels)) for start in starts]
-
-
 def _refuse_missing(bold: Series, block_size: int) -> None:
     n_voxels = bold.shape[1]
     bad = 0
-    for voxels in _slices(n_voxels, block_size):
+    for voxels in blocks_of(n_voxels, block_size):
         bad += int((~np.isfinite(np.asarray(bold[:, voxels])).all(axis=0)).sum())
     if bad:
         raise ValueError(

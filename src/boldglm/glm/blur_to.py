@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from boldglm.glm.domains import Domain, Float32Array, Smoother
-from boldglm.glm.kernels import FloatArray
+from boldglm.glm.domains import Domain, Smoother
+from boldglm.glm.kernels import Float32Array, FloatArray
 
 MOST_ROUNDS = 8
 TOLERANCE = 0.02  # of the target, at which the search ends

@@ -4,14 +4,12 @@ from collections.abc import Sequence
 from typing import Protocol
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-from boldglm.glm.kernels import FloatArray
+from boldglm.glm.kernels import Float32Array, FloatArray
 from boldglm.glm.mesh_smoothing import MeshSmoother
 from boldglm.glm.smoothing import MaskSmoother
 from boldglm.glm.smoothness import grid_fwhm, mesh_edges, mesh_fwhm
-
-Float32Array = NDArray[np.float32]
 
 
 class Smoother(Protocol):

@@ -30,7 +30,8 @@ from boldglm.glm.kernels import FloatArray
 from boldglm.glm.kinds import Residuals, ols_residuals
 from boldglm.glm.lagged_basis import LaggedBasis, lag_sums
 from boldglm.glm.linear_model import LinearModel
-from boldglm.glm.moments import ContrastMoments, blocks_of, satterthwaite
+from boldglm.glm.memory import blocks_of
+from boldglm.glm.moments import ContrastMoments, satterthwaite
 from boldglm.glm.residual_autocovariance import expected_lag_sums
 
 LARGEST_PARTIAL = 0.97

@@ -41,8 +41,7 @@ def fitted_blocks(
     ([3.0, 3.0, 3.0], [-2.0, -1.0, 3.0])
     """
     for voxels, signal in read_blocks(bold, block_size):
-        fitted = found.model.basis @ found.estimates.coordinates[:, voxels]
-        fitted += found.estimates.means[voxels]
+        fitted = found.fitted(voxels)
         yield voxels, fitted, signal - fitted
 
 

@@ -91,6 +91,32 @@ class Fit:
         """Number of voxels."""
         return int(self.estimates.means.size)
 
+    def fitted(
+        self, voxels: slice, scans: slice | NDArray[np.integer] = slice(None)
+    ) -> FloatArray:
+        """Return fitted signals, in their unit, not whitened.
+
+        Parameters
+        ----------
+        voxels : slice
+            Of which voxels.
+        scans : slice or ndarray of int
+            At which scans; by default all.
+
+        Returns
+        -------
+        ndarray of shape (n_scans, n_voxels)
+            X β.
+
+        Examples
+        --------
+        >>> fit([[1.0], [2], [6]], np.ones(3), noise="ols").fitted(slice(None)).round(12).tolist()
+        [[3.0], [3.0], [3.0]]
+        """
+        signals = self.model.basis[scans] @ self.estimates.coordinates[:, voxels]
+        signals += self.estimates.means[voxels]
+        return np.asarray(signals)
+
     def contrast(self, contrast: str | ArrayLike, name: str | None = None) -> Contrast:
         """Test a contrast at every voxel.
 

@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import gammainc, gammaln, xlogy
 
 FloatArray = NDArray[np.float64]
+Float32Array = NDArray[np.float32]
 HRF = Callable[[FloatArray], FloatArray]
 
 # A scan "exactly" so long after an event may differ in the last bits, e.g. 2.3 - 0.3 < 2;

@@ -20,6 +20,7 @@ from boldglm.glm.blocks import Block, Series, Walk, each_projected
 from boldglm.glm.kernels import FloatArray
 from boldglm.glm.lagged_basis import LaggedBasis, lag_sums
 from boldglm.glm.linear_model import LinearModel
+from boldglm.glm.memory import blocks_of
 from boldglm.glm.threads import Scratch, each
 
 BYTES_AT_ONCE = 2**26
@@ -165,8 +166,7 @@ def gls_by_kinds(
     sigma2 = np.empty(bold.shape[1])
     size = _portion_size(bold, len(kinds.matrices))
     spare = _Sorted.spare(bold, found, size)
-    for start in range(0, bold.shape[1], size):
-        voxels = slice(start, min(start + size, bold.shape[1]))
+    for voxels in blocks_of(bold.shape[1], size):
         portion = _Sorted.of(bold, found, which, voxels, spare, n_threads)
         sigma2[voxels.start + portion.order] = kinds.solve(portion, n_threads)
         portion.put_back(found.coordinates[:, voxels], n_threads)
@@ -281,9 +281,7 @@ def _each_row(rows: list[tuple[NDArray, NDArray]], order: NDArray, n_threads: in
             # "clip" spares take a copy that it makes in case an index is out of range
             np.take(row, order, out=target, mode="clip")
 
-    each(
-        [rows[k : k + ROWS_AT_ONCE] for k in range(0, len(rows), ROWS_AT_ONCE)], arrange, n_threads
-    )
+    each([rows[some] for some in blocks_of(len(rows), ROWS_AT_ONCE)], arrange, n_threads)
 
 
 def _portion_size(bold: Series, n_kinds: int) -> int:
@@ -299,7 +297,7 @@ def _pieces(kinds: NDArray) -> list[list[tuple[int, slice]]]:
     starts = [np.arange(a, b, VOXELS_AT_ONCE) for a, b in pairwise(edges.tolist())]
     bounds = np.concatenate([*starts, edges[-1:]]).tolist()
     pieces = [(int(kinds[a]), slice(a, b)) for a, b in pairwise(bounds)]
-    return [pieces[k : k + PIECES_AT_ONCE] for k in range(0, len(pieces), PIECES_AT_ONCE)]
+    return [pieces[some] for some in blocks_of(len(pieces), PIECES_AT_ONCE)]
 
 
 def cells(along: FloatArray, most: int, finest: float) -> NDArray[np.int32]:

@@ -12,6 +12,7 @@ import numpy as np
 
 from boldglm.glm.autoregression import Precision
 from boldglm.glm.kernels import FloatArray
+from boldglm.glm.memory import blocks_of
 
 MATRICES_AT_ONCE = 100
 
@@ -61,8 +62,7 @@ class LaggedBasis:
         """
         rank = self.basis.shape[1]
         result = np.empty((noise.band.shape[1], rank, rank))
-        for start in range(0, len(result), MATRICES_AT_ONCE):
-            some = slice(start, start + MATRICES_AT_ONCE)
+        for some in blocks_of(len(result), MATRICES_AT_ONCE):
             result[some] = np.linalg.inv(self.normal_matrices(noise.of(some)))
         return result
 

@@ -1,8 +1,23 @@
-"""Memory that one block frees and the next takes up again."""
+"""Memory: little at a time, and what one block frees taken up again by the next."""
+
+from collections.abc import Iterator
 
 import numpy as np
 
 KEPT_BYTES = 2**25 - 2**16
+VOXELS_AT_ONCE = 4096  # few enough for arrays of several numbers for each
+
+
+def blocks_of(n: int, size: int = VOXELS_AT_ONCE) -> Iterator[slice]:
+    """Cut n things in a row, by default voxels, into blocks of one size, the last one shorter.
+
+    Examples
+    --------
+    >>> list(blocks_of(5, 2))
+    [slice(0, 2, None), slice(2, 4, None), slice(4, 5, None)]
+    """
+    for start in range(0, n, size):
+        yield slice(start, min(start + size, n))
 
 
 def keep_freed_memory() -> None:

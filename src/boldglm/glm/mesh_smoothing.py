@@ -12,9 +12,7 @@ from numpy.polynomial import chebyshev
 from numpy.typing import ArrayLike, NDArray
 from scipy import sparse
 
-from boldglm.glm.kernels import FloatArray
-
-Float32Array = NDArray[np.float32]
+from boldglm.glm.kernels import Float32Array, FloatArray
 
 PRECISION = 1e-6  # of the series, as a share of the values
 NARROWEST = 1.4  # FWHM over the distance of vertices, below which noise is not as smooth as asked

@@ -9,7 +9,7 @@ Notation: V covariance of q estimates, θ noise parameters other than the scale,
 sampling covariance, ν residual degrees of freedom.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
@@ -17,8 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from boldglm.glm.kernels import FloatArray
-
-VOXELS_AT_ONCE = 4096
+from boldglm.glm.memory import blocks_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -207,12 +206,6 @@ def whiteness_lags(n_scans: int) -> int:
     (8, 2)
     """
     return max(min(8, n_scans // 5), 1)
-
-
-def blocks_of(n_voxels: int) -> Iterator[slice]:
-    """Yield slices of voxels, few enough for arrays of several numbers for each."""
-    for start in range(0, n_voxels, VOXELS_AT_ONCE):
-        yield slice(start, min(start + VOXELS_AT_ONCE, n_voxels))
 
 
 def _fai_cornelius(dofs: FloatArray) -> FloatArray:

@@ -11,7 +11,7 @@ residuals, J_k ones at lag k above the diagonal, v_j autocovariance of the noise
 import numpy as np
 from scipy.linalg import toeplitz
 
-from boldglm.glm.autoregression import autocorrelations
+from boldglm.glm.autoregression import autocorrelations, transform_length
 from boldglm.glm.kernels import FloatArray
 
 
@@ -50,7 +50,7 @@ def expected_lag_sums(basis: FloatArray, order: int) -> FloatArray:
     [[1.0, -1.0], [-0.5, 0.5]]
     """
     n_scans = len(basis)
-    length = 1 << int(np.ceil(np.log2(2 * n_scans)))
+    length = transform_length(n_scans)
     spectrum = np.fft.rfft(basis, length, axis=0)
     result = np.zeros((order + 1, n_scans))
     for lag in range(order + 1):

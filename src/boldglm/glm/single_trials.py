@@ -23,6 +23,7 @@ from boldglm.glm.distributions import t_to_p
 from boldglm.glm.fit import fit
 from boldglm.glm.kernels import FloatArray
 from boldglm.glm.linear_model import linear_model
+from boldglm.glm.memory import blocks_of
 
 # Relative size under which a direction of the few regressors of a model counts as none.
 NO_DIRECTION = 1e-10
@@ -225,8 +226,8 @@ def pattern_correlations(maps: FloatArray, block_size: int = 2048) -> FloatArray
     n_trials, n_voxels = maps.shape
     means = maps.mean(axis=1, keepdims=True) if n_voxels else np.zeros((n_trials, 1))
     products = np.zeros((n_trials, n_trials))
-    for start in range(0, n_voxels, block_size):
-        part = maps[:, start : start + block_size] - means
+    for voxels in blocks_of(n_voxels, block_size):
+        part = maps[:, voxels] - means
         products += part @ part.T
     lengths = np.sqrt(np.diag(products))
     sizes = np.outer(lengths, lengths)

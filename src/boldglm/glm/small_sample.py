@@ -14,11 +14,17 @@ of contrast c, ν residual degrees of freedom.
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.fft import next_fast_len, rfft
+from scipy.fft import rfft
 
-from boldglm.glm.autoregression import autocorrelations, precision_of, variance_ratio
+from boldglm.glm.autoregression import (
+    autocorrelations,
+    precision_of,
+    transform_length,
+    variance_ratio,
+)
 from boldglm.glm.kernels import FloatArray
 from boldglm.glm.lagged_basis import LaggedBasis, precision_times
+from boldglm.glm.memory import blocks_of
 
 PAIRS_AT_ONCE = 25
 
@@ -59,7 +65,7 @@ def spectra(ar: FloatArray, n_scans: int) -> FloatArray:
     ndarray of shape (n, n_frequencies)
         Such that x'Vx is the sum over frequencies of this times |FFT of x|².
     """
-    length = _length(n_scans)
+    length = transform_length(n_scans)
     autocovariances = (autocorrelations(ar, n_scans) * variance_ratio(ar)).T
     circular = np.zeros((ar.shape[1], length))
     circular[:, :n_scans] = autocovariances
@@ -99,14 +105,13 @@ def stated_variances(
     """
     n_scans, rank = lagged.basis.shape
     stated = _noise_trace(n_scans, true, estimated)
-    for start in range(0, true.shape[1], PAIRS_AT_ONCE):
-        some = slice(start, start + PAIRS_AT_ONCE)
+    for some in blocks_of(true.shape[1], PAIRS_AT_ONCE):
         noise = precision_of(estimated[:, some])
         root = np.linalg.cholesky(inverses[some])
         weighted = lagged.weighted_basis(noise)
         # Single precision is enough for an average over pairs.
         scaled = (root.transpose(0, 2, 1) @ weighted.transpose(0, 2, 1)).astype(np.float32)
-        transform = rfft(scaled, _length(n_scans), axis=2)
+        transform = rfft(scaled, transform_length(n_scans), axis=2)
         parts = transform.view(np.float32)
         powers = np.einsum("nrf,nrf->nf", parts, parts)
         powers = powers[:, ::2] + powers[:, 1::2]
@@ -162,7 +167,7 @@ def variance_ratios(
     n_scans = len(basis)
     solved = inverses @ row
     weights = precision_times(basis @ solved.T, precision_of(pairs.estimated))
-    transform = np.fft.rfft(weights.T, _length(n_scans), axis=1)
+    transform = np.fft.rfft(weights.T, transform_length(n_scans), axis=1)
     actual = np.einsum("nf,nf->n", transform.real**2 + transform.imag**2, spectrum)
     return np.asarray(actual / (pairs.stated * (solved @ row)))
 
@@ -229,8 +234,3 @@ def corrections(
     scatter = np.clip(scatter, 0.2 * average, 5 * average)
     dofs = 2 / ((1 + 2 / dof) * np.exp(scatter) - 1)
     return np.exp(mean - scatter / 2), dofs
-
-
-def _length(n_scans: int) -> int:
-    """Return an even length of at least twice as many, which is transformed fast."""
-    return 2 * next_fast_len(n_scans, real=True)

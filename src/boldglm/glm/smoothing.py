@@ -12,11 +12,9 @@ S(m y) / S(m). S is separable: along each axis it is one product with a banded m
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-from boldglm.glm.kernels import FloatArray
-
-Float32Array = NDArray[np.float32]
+from boldglm.glm.kernels import Float32Array, FloatArray
 
 # Standard deviations at which the kernel ends, as in scipy.ndimage.
 TRUNCATE = 4.0

@@ -15,9 +15,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from boldglm.glm.blocks import Series
 from boldglm.glm.fit import Fit
-from boldglm.glm.kernels import FloatArray
+from boldglm.glm.kernels import Float32Array, FloatArray
+from boldglm.glm.memory import blocks_of
 
-Float32Array = NDArray[np.float32]
 IndexArray = NDArray[np.intp]
 
 FEWEST_SCANS, MOST_SCANS = 16, 64  # that are looked at
@@ -253,14 +253,11 @@ def sampled_residuals(bold: Series, found: Fit, block_size: int = 2048) -> Float
     >>> sampled_residuals(bold, fit(bold, np.ones(3), noise="ols")).ravel().tolist()
     [-2.0, -1.0, 3.0]
     """
-    basis = found.model.basis
-    scans = sampled_scans(basis, found.n_voxels)
+    scans = sampled_scans(found.model.basis, found.n_voxels)
     rows = np.empty((scans.size, found.n_voxels), dtype=np.float32)
-    for start in range(0, found.n_voxels, block_size):
-        voxels = slice(start, min(start + block_size, found.n_voxels))
-        fitted = basis[scans] @ found.estimates.coordinates[:, voxels]
-        fitted += found.estimates.means[voxels]
-        rows[:, voxels] = np.where(found.sigma2[voxels] > 0, bold[:, voxels][scans] - fitted, 0)
+    for voxels in blocks_of(found.n_voxels, block_size):
+        left = bold[:, voxels][scans] - found.fitted(voxels, scans)
+        rows[:, voxels] = np.where(found.sigma2[voxels] > 0, left, 0)
     return rows
 
 

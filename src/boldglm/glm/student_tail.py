@@ -12,6 +12,7 @@ from numpy.polynomial.chebyshev import chebvander
 from scipy import special
 
 from boldglm.glm.kernels import FloatArray
+from boldglm.glm.memory import blocks_of
 
 # Where z / w is interpolated. Fewer degrees of freedom, or larger w, would need more nodes.
 FEWEST_DOF, LARGEST_W = 20.0, 8.0
@@ -71,8 +72,7 @@ class TailPolynomial:
         z = np.empty_like(w)
         n_dof, n_w = self.coefficients.shape
         terms = np.empty((n_w, min(VALUES_AT_ONCE, w.size)))
-        for start in range(0, w.size, VALUES_AT_ONCE):
-            some = slice(start, start + VALUES_AT_ONCE)
+        for some in blocks_of(w.size, VALUES_AT_ONCE):
             basis = terms[:, : w[some].size]
             _chebyshev(2 * (w[some] / LARGEST_W) ** 2 - 1, basis)
             rows = self.coefficients @ basis

@@ -14,6 +14,7 @@ from boldglm.glm.blocks import Series
 from boldglm.glm.fit import Fit, fit
 from boldglm.glm.kernels import FloatArray
 from boldglm.glm.lagged_basis import left_over
+from boldglm.glm.memory import blocks_of
 from boldglm.glm.moments import whiteness_lags
 
 PIECE = 50  # voxels side by side of a sample
@@ -97,11 +98,10 @@ def whiteness(
 def _pieces(n_voxels: int, n_sample: int | None, block_size: int) -> list[slice]:
     """Return blocks of voxels: all, or thin ones at regular distances."""
     if n_sample is None or n_sample >= n_voxels:
-        starts, width = np.arange(0, n_voxels, block_size), block_size
-    else:
-        width = PIECE
-        starts = np.arange(-(-n_sample // width)) * (n_voxels // -(-n_sample // width))
-    return [slice(start, min(start + width, n_voxels)) for start in starts.tolist()]
+        return list(blocks_of(n_voxels, block_size))
+    n_pieces = -(-n_sample // PIECE)
+    starts = [k * (n_voxels // n_pieces) for k in range(n_pieces)]
+    return [slice(start, min(start + PIECE, n_voxels)) for start in starts]
 
 
 def _simulated(found: Fit) -> tuple[FloatArray, Fit]:
@@ -120,8 +120,6 @@ def _autocorrelations_left(bold: Series, found: Fit, pieces: list[slice]) -> Flo
     n_lags = whiteness_lags(found.n_scans)
     results = [np.empty((n_lags, 0))]
     for piece in pieces:
-        residuals = np.array(bold[:, piece], dtype=np.float64)
-        residuals -= found.model.basis @ found.estimates.coordinates[:, piece]
-        residuals -= found.estimates.means[piece]
+        residuals = np.asarray(bold[:, piece], dtype=np.float64) - found.fitted(piece)
         results.append(left_over(residuals, ar[:, piece], n_lags))
     return np.concatenate(results, axis=1)

@@ -96,11 +96,12 @@ class FitGLM(SimpleInterface):
                 return runtime
         mask_file = Path(inputs.mask_file) if isdefined(inputs.mask_file) else None
         design = read_design(Path(inputs.design_file))
+        is_to_target = isdefined(inputs.smoothing) and inputs.smoothing_type == "isoblurto"
         reading = Reading(
             signal_scaling=inputs.signal_scaling,
             smoothing=inputs.smoothing if isdefined(inputs.smoothing) else None,
             smoothing_type=inputs.smoothing_type,
-            basis=linear_model(design.matrix).basis,
+            basis=linear_model(design.matrix).basis if is_to_target else None,
             n_threads=inputs.n_threads,
             spool_folder=here,
             meshes=_paths(self.inputs.mesh_files),
@@ -138,11 +139,8 @@ class FitGLM(SimpleInterface):
         maps, white = write_run_maps(run, found, wanted, _repetition_time(design), here)
         parts = run.geometry.with_meshes(_paths(self.inputs.mesh_files)).domains()
         smooth = measured(sampled_residuals(run.bold, found), parts)
-        return (
-            maps,
-            white,
-            {name: {**one, **run.blur.get(name, {})} for name, one in smooth.items()},
-        )
+        smooth = {name: {**one, **run.blur.get(name, {})} for name, one in smooth.items()}
+        return maps, white, smooth
 
     def _trials(self, run: MaskedRun, design: Design, here: Path):
         """Estimate single trials, if they are asked for."""

@@ -22,7 +22,7 @@ from boldglm.io.derivatives import read_json, write_json
 from boldglm.io.designs import read_design
 from boldglm.io.events import PREFIX, read_events
 from boldglm.io.geometry import Geometry, GridPart
-from boldglm.io.images import read_geometry
+from boldglm.io.images import geometry_of
 from boldglm.io.results import ContrastMaps, NodeResult, Record, read_result
 from boldglm.io.run_maps import CRITICAL, whiteness_fact
 from boldglm.io.smoothness import smoothness_fact
@@ -69,9 +69,7 @@ class PlotResults(SimpleInterface):
     def _run_interface(self, runtime):
         here = Path(runtime.cwd)
         result = read_result(Path(self.inputs.result_file))
-        # pictures do without surfaces that have gone since
-        meshes = [path for path in result.meshes if path.is_file()]
-        geometry = read_geometry(result.mask).with_meshes(meshes)
+        geometry = geometry_of(result)  # pictures do without surfaces that have gone since
         views = _views(geometry, result, self.inputs.n_slices)
         design = draw_design(self._design(result), here) if self._has("design_file") else ((), ())
         more = _drawn_maps(result, geometry, views, here)

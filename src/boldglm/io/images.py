@@ -7,6 +7,7 @@ from boldglm.io.geometry import BoldHeader, Geometry
 from boldglm.io.grayordinates import ENDINGS as CIFTI
 from boldglm.io.grayordinates import read_cifti_header, read_cifti_map
 from boldglm.io.nifti import read_nifti_header, read_volume
+from boldglm.io.results import NodeResult
 from boldglm.io.surfaces import read_gifti_header, read_surface_map
 
 GIFTI = ".gii"
@@ -25,6 +26,12 @@ def read_bold_header(path: Path) -> BoldHeader:
     if path.name.endswith(CIFTI):
         return read_cifti_header(path)
     return read_gifti_header(path) if path.suffix == GIFTI else read_nifti_header(path)
+
+
+def geometry_of(result: NodeResult) -> Geometry:
+    """Return where the maps of a result lie, with the surfaces that are still there."""
+    meshes = [path for path in result.meshes if path.is_file()]
+    return read_geometry(result.mask).with_meshes(meshes)
 
 
 def read_geometry(path: Path) -> Geometry:

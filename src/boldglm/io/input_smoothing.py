@@ -15,16 +15,10 @@ from tempfile import TemporaryDirectory
 import numpy as np
 
 from boldglm.io.geometry import Geometry
-from boldglm.io.images import read_geometry
+from boldglm.io.images import geometry_of
 from boldglm.io.results import ContrastMaps, NodeResult
 
 KNOWN = "known"  # map of 1 where a smoothed effect was estimated, 0 elsewhere
-
-
-def place_of(result: NodeResult) -> Geometry:
-    """Return where the maps of a result lie, with the surfaces that are still there."""
-    meshes = [path for path in result.meshes if path.is_file()]
-    return read_geometry(result.mask).with_meshes(meshes)
 
 
 @contextmanager
@@ -66,7 +60,7 @@ def smoothed_inputs(
 def _smoothed(
     result: NodeResult, names: Sequence[str], fwhm: float, folder: Path, stem: str
 ) -> NodeResult:
-    geometry = place_of(result)
+    geometry = geometry_of(result)
     smoother = geometry.smoother(fwhm)
 
     def one(number: int, maps: ContrastMaps) -> ContrastMaps:

@@ -4,7 +4,7 @@ The JSON is the truth: the default model is written first and then read like any
 saved file gives the same maps. What this version cannot do is refused by name and JSON path.
 """
 
-import json
+import copy
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -64,7 +64,7 @@ class Model:
     @property
     def widths(self) -> tuple[float, ...]:
         """Every width that something is smoothed by, mm."""
-        own = [node.software.get("boldglm", {}).get("SmoothingFWHM") for node in self.spec.nodes]
+        own = [node.own.get("SmoothingFWHM") for node in self.spec.nodes]
         return tuple(dict.fromkeys(float(width) for width in own if width))
 
     @property
@@ -211,8 +211,7 @@ def _plain(root: NodeSpec) -> PlainConditions | None:
     suffixes = hrf_basis(convolved_with(convolve), delays).suffixes
     columns = {str(one): [str(one) + suffix for suffix in suffixes] for one in inputs}
     modulating = [
-        PREFIX + str(one.get("Condition")) + "_x_"
-        for one in root.software.get("boldglm", {}).get("Modulators", [])
+        PREFIX + str(one.get("Condition")) + "_x_" for one in root.own.get("Modulators", [])
     ]
     for term in [str(term) for term in root.x if str(term).startswith(PREFIX)]:
         is_column = any(term in own for own in columns.values())
@@ -276,7 +275,7 @@ def _with_options(
     content: dict[str, Any], names: Sequence[str], options: Mapping[str, Any]
 ) -> dict[str, Any]:
     """Return a copy of a model file some nodes of which hold the options."""
-    changed: dict[str, Any] = json.loads(json.dumps(content))
+    changed = copy.deepcopy(content)
     for node in changed["Nodes"]:
         if node["Name"] in names:
             software = node.setdefault("Model", {}).setdefault("Software", {})

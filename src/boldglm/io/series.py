@@ -292,8 +292,14 @@ def _masked_run(header: BoldHeader, bold: Series, found: _Found, reading: Readin
     if reading.signal_scaling == "percent":
         scale = 100.0 * factor / found.mean_inside
     return MaskedRun(
-        *(header, bold, found.geometry, found.mean, scale),
-        *(found.left_out, found.n_left_out, found.blur),
+        header,
+        bold,
+        found.geometry,
+        found.mean,
+        scale,
+        found.left_out,
+        found.n_left_out,
+        found.blur,
     )
 
 

@@ -103,6 +103,12 @@ class NodeSpec:
     software: Mapping[str, Any] = field(default_factory=dict)
     path: str = "$.Nodes[0]"
 
+    @property
+    def own(self) -> Mapping[str, Any]:
+        """What the file says to boldglm only, where the specification has no place for it."""
+        found: Mapping[str, Any] = self.software.get("boldglm", {})
+        return found
+
 
 @dataclass(frozen=True)
 class EdgeSpec:

@@ -10,7 +10,7 @@ from nipype.pipeline.engine import Node, Workflow
 
 from boldglm.errors import BadDataError, MissingInputError
 from boldglm.interfaces import WriteReport
-from boldglm.io.input_smoothing import place_of
+from boldglm.io.images import geometry_of
 from boldglm.io.model import Model, read_model
 from boldglm.io.participants import ParticipantTables
 from boldglm.io.results import Record
@@ -136,10 +136,12 @@ def _plan_model(
 def _check_distances(planned: Sequence[LevelPlan], records: Mapping[Path, Record]) -> None:
     """Refuse to smooth finished results whose surfaces have gone since."""
     for level in planned:
-        width = level.plan.node.software.get("boldglm", {}).get("SmoothingFWHM")
-        for path in level.inputs if width else ():
+        width = level.plan.node.own.get("SmoothingFWHM")
+        if not width:
+            continue
+        for path in level.inputs:
             if path in records:
-                place_of(records[path].result).check_smoothing(width)
+                geometry_of(records[path].result).check_smoothing(width)
 
 
 def _is_enough(levels: Sequence[LevelPlan]) -> bool:

@@ -227,7 +227,7 @@ def references(model: Model) -> list[str]:
         keys += ["autocorrelation", "satterthwaite"]
     if model.noise_model == "auto":
         keys.append("empirical bayes")
-    if any("mixed" in node.software.get("boldglm", {}).values() for node in model.spec.nodes):
+    if any("mixed" in node.own.values() for node in model.spec.nodes):
         keys.append("knapp")
     keys += ["meier", "bids", "stats models", "pybids", "nipype"]
     return [REFERENCES[key] for key in keys]

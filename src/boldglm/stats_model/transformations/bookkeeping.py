@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from boldglm.stats_model.transformations.calls import Call
+from boldglm.stats_model.transformations.calls import Call, as_number
 from boldglm.stats_model.variables import Variable, Variables, typed
 
 ATTRIBUTES = ("amplitude", "value", "onset", "duration")
@@ -152,7 +152,7 @@ def replace_values(variables: Variables, call: Call) -> Variables:
             values = _attribute(variable, one)
             changed = typed([_replaced(value, table) for value in values])
             if one in ("onset", "duration") and changed.dtype == object:
-                odd = next(value for value in changed if value and _as_number(value) is None)
+                odd = next(value for value in changed if value and as_number(value) is None)
                 call.refuse("Replace", f"{odd!r} as {one} of {name!r}", "Give seconds, or 'n/a'.")
             variable = _with_attribute(variable, one, changed)
         made.append(replace(variable, name=call.output_of(name)))
@@ -166,13 +166,6 @@ def _replaced(value: object, table: Mapping) -> object:
         if missing:
             if str(old).strip().lower() in ("", "n/a", "nan"):
                 return new
-        elif str(old) == str(value) or _as_number(old) == _as_number(value) is not None:
+        elif str(old) == str(value) or as_number(old) == as_number(value) is not None:
             return new
     return value
-
-
-def _as_number(value: object) -> float | None:
-    try:
-        return float(str(value))
-    except ValueError:
-        return None

@@ -182,6 +182,14 @@ def as_list(value: Any) -> list[Any]:
     return list(value) if isinstance(value, list | tuple) else [value]
 
 
+def as_number(value: object) -> float | None:
+    """Return the number that a value is or says, if it does."""
+    try:
+        return float(str(value))
+    except ValueError:
+        return None
+
+
 def unknown(name: str, variables: Variables) -> tuple[str, str]:
     """Return finding and remedy for a name that no variable has."""
     names = list(variables.names)

@@ -9,7 +9,7 @@ import numpy as np
 
 from boldglm.errors import nearest
 from boldglm.stats_model.transformations.aligning import aligned
-from boldglm.stats_model.transformations.calls import Call, as_list
+from boldglm.stats_model.transformations.calls import Call, as_list, as_number
 from boldglm.stats_model.variables import Variable, Variables
 
 COMPARED = "=="  # between a variable and its level, in the name of an indicator
@@ -71,10 +71,8 @@ def levels_everywhere(variable: Variable, variables: Variables) -> list[str]:
 
 def _place(level: str) -> tuple[bool, float, str]:
     """Numbers first, by size."""
-    try:
-        return False, float(level), level
-    except ValueError:
-        return True, 0.0, level
+    number = as_number(level)
+    return (True, 0.0, level) if number is None else (False, number, level)
 
 
 def _is_level(value: object, level: str | None) -> bool:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from boldglm.stats_model.transformations.aligning import aligned
-from boldglm.stats_model.transformations.calls import Call
+from boldglm.stats_model.transformations.calls import Call, as_number
 from boldglm.stats_model.variables import Variable, Variables
 
 COMPARISONS: dict[str, Callable[[Any, Any], Any]] = {
@@ -110,8 +110,8 @@ def _compare(text: str, columns: dict[str, Variable], call: Call) -> np.ndarray:
         wanted = [_literal(one, variable, call) for one in listed]
         inside = np.array([value in wanted for value in variable.values], dtype=bool)
         return there & (inside == (parts[2] == "in"))
-    if variable.is_text and parts[2] in (">", "<", ">=", "<=") and _is_number(parts[3]):
-        odd = next((one for one in variable.values if one and not _is_number(one)), "n/a")
+    if variable.is_text and parts[2] in (">", "<", ">=", "<=") and as_number(parts[3]) is not None:
+        odd = next((one for one in variable.values if one and as_number(one) is None), "n/a")
         call.refuse(
             "Query",
             f"{variable.name!r} holds text ({odd!r}), which is neither more nor less than "
@@ -124,14 +124,6 @@ def _compare(text: str, columns: dict[str, Variable], call: Call) -> np.ndarray:
         [is_there and bool(compare(value, wanted))
          for is_there, value in zip(there, variable.values, strict=True)], dtype=bool
     )  # fmt: skip
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
 
 
 def _literal(text: str, variable: Variable, call: Call) -> Any:
