@@ -147,12 +147,11 @@ class Grayordinates(Geometry):
         path: Path,
         values: np.ndarray,
         intent: Intent,  # noqa: ARG002 - the code of NIfTI is taken by the kind of file
-        dtype: type,
     ) -> None:
         name = path.name.removesuffix(self.map_ending)
         with whole_file(path) as file:
-            file.write(self.models.start_of_file(cifti2_axes.ScalarAxis([name]), np.dtype(dtype)))
-            file.write(values.astype(dtype).tobytes())
+            file.write(self.models.start_of_file(cifti2_axes.ScalarAxis([name]), values.dtype))
+            file.write(values.tobytes())
 
     def _write_series(self, path: Path, rows: np.ndarray, repetition_time: float | None) -> None:
         """Write block by block of columns."""

@@ -91,30 +91,29 @@ class VolumeGrid(Geometry):
         """Return the one volume that there is."""
         return (GridPart("", slice(None), self.mask, self.affine),)
 
-    def _write_map(self, path: Path, values: np.ndarray, intent: Intent, dtype: type) -> None:
-        header = self._map_header(self.shape, dtype)
+    def _write_map(self, path: Path, values: np.ndarray, intent: Intent) -> None:
+        header = self._map_header(self.shape, values.dtype)
         header.set_intent(intent[0], intent[1])
         # The image class of nibabel would write slice by slice, which takes longer than the rest.
-        content = header.binaryblock + NO_EXTENSION + values.astype(dtype).tobytes(order="F")
+        content = b"".join((header.binaryblock, NO_EXTENSION, values.ravel(order="F").data))
         write_bytes(path, igzip.compress(content, compresslevel=COMPRESSION, mtime=0))
 
     def _write_series(self, path: Path, rows: np.ndarray, repetition_time: float | None) -> None:
         """Write volume by volume, so that memory does not grow with their number."""
-        header = self._map_header((*self.shape, len(rows)), np.float32)
+        header = self._map_header((*self.shape, len(rows)), np.dtype(np.float32))
         if repetition_time is not None:
             header.set_zooms((*header.get_zooms()[:3], repetition_time))
             header.set_xyzt_units(header.get_xyzt_units()[0], "sec")
-        volume: np.ndarray = np.zeros(self.shape, dtype=np.float32)
         with (
             whole_file(path) as file,
             igzip.IGzipFile(fileobj=file, mode="wb", compresslevel=COMPRESSION, mtime=0) as packed,
         ):
             packed.write(header.binaryblock + NO_EXTENSION)
             for row in rows:
-                volume[self.mask] = np.where(np.isfinite(row), row, 0)
-                packed.write(volume.tobytes(order="F"))
+                values = np.where(np.isfinite(row), row, 0).astype(np.float32)
+                packed.write(self.filled(values).ravel(order="F").data)
 
-    def _map_header(self, shape: tuple[int, ...], dtype: type) -> Any:
+    def _map_header(self, shape: tuple[int, ...], dtype: np.dtype) -> Any:
         """Return a NIfTI header on this grid."""
         like, header = self.header, nib.Nifti1Header()
         header["magic"], header["vox_offset"] = b"n+1", header.single_vox_offset

@@ -195,7 +195,7 @@ def load_run(bold_file: Path, mask_file: Path | None, reading: Reading) -> Maske
 
 def _gathered(header: BoldHeader, wanted: BoolArray, reading: Reading) -> MaskedRun:
     """Put the voxels of the mask where the fit will read them, as the volumes come."""
-    positions = header.geometry.within(wanted).positions()
+    positions = header.geometry.within(wanted).positions
     dtype = header.dtype.newbyteorder("=")
     series = reading.series(dtype, (header.n_scans, positions.size))
     summary = RunningSummary(dtype, header.n_scans)
@@ -212,7 +212,7 @@ def _gathered(header: BoldHeader, wanted: BoolArray, reading: Reading) -> Masked
 
 def _gathered_later(header: BoldHeader, wanted: BoolArray | None, reading: Reading) -> MaskedRun:
     """Keep the volumes until it is known which voxels are used; then gather, or smooth, them."""
-    positions = None if wanted is None else header.geometry.within(wanted).positions()
+    positions = None if wanted is None else header.geometry.within(wanted).positions
     size = header.volume_size if positions is None else positions.size
     dtype = header.dtype.newbyteorder("=")
     kept = reading.volumes(dtype, (header.n_scans, size))
@@ -227,7 +227,7 @@ def _gathered_later(header: BoldHeader, wanted: BoolArray | None, reading: Readi
         wanted = header.geometry.default_mask(mean, has_signal)
     geometry, left_out = _usable(header, wanted, mean, has_signal, reading)
     mask = geometry.mask
-    taken = geometry.positions() if positions is None else np.flatnonzero(mask[wanted])
+    taken = geometry.positions if positions is None else np.flatnonzero(mask[wanted])
     n_left_out = int(wanted.sum()) - geometry.n_voxels
     found = _Found(geometry, mean, mean[mask], left_out, n_left_out)
     if reading.smoothing is None:

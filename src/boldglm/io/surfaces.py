@@ -98,11 +98,11 @@ class Hemisphere(Geometry):
             ),
         )
 
-    def _write_map(self, path: Path, values: np.ndarray, intent: Intent, dtype: type) -> None:
+    def _write_map(self, path: Path, values: np.ndarray, intent: Intent) -> None:
         name, parameters = intent
         details = {f"intent_p{k}": f"{value:g}" for k, value in enumerate(parameters, start=1)}
         code = INTENTS.get(name, "NIFTI_INTENT_NONE")
-        write_arrays(path, [values.astype(dtype)], 1, code, self._metadata(), details)
+        write_arrays(path, [values], 1, code, self._metadata(), details)
 
     def _write_series(self, path: Path, rows: np.ndarray, repetition_time: float | None) -> None:
         metadata, intent = self._metadata(), "NIFTI_INTENT_NONE"

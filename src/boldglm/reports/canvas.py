@@ -1,13 +1,13 @@
 """A picture in few colors with words around it: what maps of volumes and of surfaces share."""
 
+from functools import cache
 from pathlib import Path
+from typing import Literal
 
+import matplotlib as mpl
 import numpy as np
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
-from matplotlib.transforms import IdentityTransform
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageDraw, ImageFont
 
 from boldglm.reports.mosaic import WHITE, Colors, overlay_colors, palette
 
@@ -17,16 +17,23 @@ BAR_LEFT = 40  # pixels right of the picture; a page shows two pixels as one of 
 _BAR_WIDTH = 220  # of the color bar with its labels
 _FOOTER = 34
 _LEAST_WIDTH = 880  # that the words below need
-_DPI = 192  # so that text of 8 points is as large as that of the drawings beside it
+_PIXELS = 192 / 72  # of a point, so that 8 points are as large as in the drawings beside it
+_LINE_STEP = 1.2  # of lines of text, in their heights
 _N_SHADES = 4  # steps from black to white in the edges of letters
-INK_GREY, SOFT_GREY = "0.1", "0.35"
+INK, SOFT = 26, 89  # shades of text, of 255
+
+_ANCHORS = {"left": "ls", "center": "ms", "right": "rs"}  # of a line, on its baseline
+
+Face = Literal["", "-Bold", "-Oblique"]
 
 
 class Canvas:
     """A picture of palette colors with text around it, kept apart until it is saved.
 
-    matplotlib draws only the text. Drawing the mosaic as well would cost three times as
-    long, and lose the palette.
+    Parameters
+    ----------
+    mosaic : ndarray of uint8, shape (height, width)
+        Rows of `palette`.
     """
 
     def __init__(self, mosaic: Colors) -> None:
@@ -35,8 +42,8 @@ class Canvas:
         self.picture = np.full((self.height, self.width), WHITE, dtype=np.uint8)
         self.picture[:height, :width] = mosaic
         self.shape = mosaic.shape
-        self._figure = Figure(figsize=(self.width / _DPI, self.height / _DPI), dpi=_DPI)
-        self._canvas = FigureCanvasAgg(self._figure)
+        self._text = Image.new("L", (self.width, self.height), 255)
+        self._pen = ImageDraw.Draw(self._text)
 
     def write(
         self,
@@ -45,40 +52,39 @@ class Canvas:
         words: str,
         *,
         size: float = 8.0,
-        align: str = "left",
-        vertical: str = "top",
-        color: str = INK_GREY,
-        weight: str = "normal",
-        style: str = "normal",
+        align: Literal["left", "center", "right"] = "left",
+        vertical: Literal["top", "center", "bottom"] = "top",
+        shade: int = INK,
+        face: Face = "",
     ) -> None:
         """Put words at pixels from the upper left corner."""
-        self._figure.text(
-            left,
-            self.height - top,
-            words,
-            transform=IdentityTransform(),
-            ha=align,
-            va=vertical,
-            fontsize=size,
-            color=color,
-            fontweight=weight,
-            fontstyle=style,
-            fontfamily="DejaVu Sans",
-            parse_math=False,
-        )
+        font = _font(face, size * _PIXELS)
+        _, above, _, below = font.getbbox("lp", anchor="ls")  # of the baseline
+        baseline = top - {"top": above, "center": (above + below) / 2, "bottom": below}[vertical]
+        for number, line in enumerate(words.split("\n")):
+            height = baseline + number * _LINE_STEP * (below - above)
+            self._pen.text(
+                (left, height), line, shade, font, anchor=align[0].replace("c", "m") + "s"
+            )
 
     def save(self, path: Path) -> None:
         """Write the picture with the text on it as a PNG with a palette."""
-        self._canvas.draw()
-        # text is grey on white, so one channel tells all; few greys keep its edges smooth
-        # enough at this resolution and the file a quarter smaller
+        # few greys keep the edges of letters smooth enough at this resolution, and the file a
+        # quarter smaller
         shades = np.rint(np.arange(256) * (_N_SHADES / 255))
         greys = np.rint(shades * (WHITE / _N_SHADES)).astype(np.uint8)
-        text = greys[np.asarray(self._canvas.buffer_rgba())[..., 0]]
+        text = greys[np.asarray(self._text)]
         image = Image.fromarray(np.where(text < WHITE, text, self.picture))
         image.putpalette(palette().ravel().tolist())
         path.parent.mkdir(parents=True, exist_ok=True)
         image.save(path, format="PNG", compress_level=9 if image.width * image.height < 5e5 else 6)
+
+
+@cache
+def _font(face: Face, pixels: float) -> ImageFont.FreeTypeFont:
+    """Return the font that comes with matplotlib, so that pictures are the same anywhere."""
+    path = Path(mpl.get_data_path(), "fonts", "ttf", f"DejaVuSans{face}.ttf")
+    return ImageFont.truetype(path, pixels, layout_engine=ImageFont.Layout.BASIC)
 
 
 def color_end(above: FloatArray, threshold: float) -> float:
@@ -106,7 +112,7 @@ def color_bar(
     left, top = canvas.shape[1] + BAR_LEFT, 40
     total = int(np.clip(canvas.shape[0] - top - gap, 150, 400))
     height = int(0.45 * total) if two_sided else total
-    canvas.write(left, 0, statistic, size=9, style="italic")
+    canvas.write(left, 0, statistic, size=9, face="-Oblique")
     is_beyond = largest > maximum * 1.005
     for sign, start in ((1, top), (-1, top + total - height))[: 2 if two_sided else 1]:
         values = np.linspace(maximum, threshold, height)[::sign]
@@ -126,7 +132,7 @@ def say_nothing_is_above(
     """Write in place of the color bar that nothing is colored."""
     symbol = f"|{statistic}|" if two_sided else statistic
     words = f"no {noun} at\n{symbol} ≥ {short_number(threshold)}"
-    canvas.write(canvas.shape[1] + BAR_LEFT, 0, words, size=8.5, weight="bold")
+    canvas.write(canvas.shape[1] + BAR_LEFT, 0, words, size=8.5, face="-Bold")
 
 
 def short_number(value: float) -> str:

@@ -15,6 +15,7 @@ from typing import Any
 import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
@@ -90,8 +91,10 @@ def svg_figure(path: Path, *, width: float, height: float) -> Iterator[Figure]:
         with warnings.catch_warnings():
             # text stays text, which the reader's browser has letters for
             warnings.filterwarnings("ignore", r"Glyph .* missing from font", UserWarning)
+            # savefig would draw everything once to find out what is empty
+            taken = figure.get_tightbbox(FigureCanvasAgg(figure).get_renderer())
             figure.savefig(
-                buffer, format="svg", bbox_inches="tight", pad_inches=0.03, metadata={"Date": None}
+                buffer, format="svg", bbox_inches=taken.padded(0.03), metadata={"Date": None}
             )
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(_tidy_svg(buffer.getvalue()), encoding="utf-8", newline="\n")

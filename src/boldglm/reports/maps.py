@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from boldglm.reports.canvas import (
-    SOFT_GREY,
+    SOFT,
     Canvas,
     color_bar,
     color_end,
@@ -90,13 +90,14 @@ def plot_map(
     orientation = orient(affine)
     turned_affine = orientation.turn_affine(affine, stat.shape)
     inside = orientation.turn(np.asarray(mask, dtype=bool))
-    values = orientation.turn(np.nan_to_num(stat, nan=0.0, posinf=np.inf, neginf=-np.inf))
-    values = np.where(inside, values, 0)
+    row = np.nan_to_num(orientation.turn(stat)[inside], posinf=np.inf, neginf=-np.inf)
     if not two_sided:
-        values = np.maximum(values, 0)
-    sizes = np.abs(values)
+        row = np.maximum(row, 0)
+    values = np.zeros(inside.shape)
+    values[inside] = row
+    sizes = np.abs(row)
     above = sizes[is_colored(sizes, threshold)]
-    peak = np.unravel_index(int(sizes.argmax()), sizes.shape) if above.size else None
+    peak = np.argwhere(np.abs(values) == sizes.max())[0] if above.size else None
     layout = lay_out(
         inside,
         turned_affine,
@@ -108,7 +109,7 @@ def plot_map(
     maximum = color_end(above, threshold)
     picture = compose(
         layout,
-        orientation.turn(np.nan_to_num(underlay, posinf=0, neginf=0)),
+        orientation.turn(np.where(np.isfinite(underlay), underlay, 0)),
         values,
         inside,
         threshold=threshold,
@@ -148,8 +149,8 @@ def _mark(canvas: Canvas, layout: Layout, orientation: Orientation) -> None:
         canvas.write(left + width / 2, line, words, align="center")
         if position % layout.n_columns == 0:
             near, far = DIRECTIONS[across]
-            canvas.write(left + 4, line, near, weight="bold")
-            canvas.write(left + width - 4, line, far, weight="bold", align="right")
+            canvas.write(left + 4, line, near, face="-Bold")
+            canvas.write(left + width - 4, line, far, face="-Bold", align="right")
     sides = {
         0: "Left of the picture is left of the head (neurological).",
         1: "Left of the picture is the back of the head.",
@@ -157,7 +158,7 @@ def _mark(canvas: Canvas, layout: Layout, orientation: Orientation) -> None:
     center = ", at the center of oblique slices" if orientation.is_oblique else ""
     noun = "slice" if len(layout.slices) == 1 else "slices"
     words = f"{PLANES[layout.plane].capitalize()} {noun}, {letter} in mm{center}. {sides[across]}"
-    canvas.write(4, canvas.height - 4, words, color=SOFT_GREY, vertical="bottom")
+    canvas.write(4, canvas.height - 4, words, shade=SOFT, vertical="bottom")
 
 
 def _coordinate_texts(coordinates: FloatArray) -> list[str]:

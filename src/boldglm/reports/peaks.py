@@ -1,7 +1,8 @@
 """Where a map is largest: connected clusters above a threshold and their local maxima."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from dataclasses import dataclass
+from typing import NamedTuple, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,15 +26,42 @@ class Peak(NamedTuple):
     cluster_volume: float  # mm³
 
 
+@dataclass(frozen=True)
+class Peaks(Sequence[Peak]):
+    """Many peaks as one array, each of which becomes a `Peak` when it is asked for.
+
+    Parameters
+    ----------
+    rows : ndarray of shape (n_peaks, 6)
+        Fields of each peak.
+    """
+
+    rows: FloatArray
+
+    def __len__(self) -> int:
+        """Return how many there are."""
+        return len(self.rows)
+
+    @overload
+    def __getitem__(self, index: int, /) -> Peak: ...
+    @overload
+    def __getitem__(self, index: slice, /) -> "Peaks": ...
+    def __getitem__(self, index: int | slice, /) -> "Peak | Peaks":
+        """Return one, or some."""
+        if isinstance(index, slice):
+            return Peaks(self.rows[index])
+        x, y, z, value, size, volume = self.rows[index].tolist()
+        return Peak(x, y, z, value, int(size), volume)
+
+
 def find_peaks(
     stat: FloatArray,
     affine: FloatArray,
     threshold: float,
     *,
-    max_peaks: int | None = None,
     min_distance: float = 8.0,
     two_sided: bool = True,
-) -> list[Peak]:
+) -> Peaks:
     """List local maxima of a map above a threshold, largest first.
 
     Parameters
@@ -44,8 +72,6 @@ def find_peaks(
         From voxel indices to mm.
     threshold : float
         Positive; voxels with \\|statistic\\| of at least this are kept.
-    max_peaks : int, optional
-        At most this many are returned.
     min_distance : float
         Two peaks of one cluster are at least this many mm apart; the larger stays.
     two_sided : bool
@@ -54,8 +80,8 @@ def find_peaks(
 
     Returns
     -------
-    list of Peak
-        Sorted by \\|value\\|. Each cluster gives at least one peak.
+    Peaks
+        A sequence of `Peak`, sorted by \\|value\\|. Each cluster gives at least one peak.
 
     Raises
     ------
@@ -73,8 +99,8 @@ def find_peaks(
 
     >>> stat = np.zeros((5, 5, 5))
     >>> stat[1, 2, 2], stat[2, 2, 2] = 4.0, 5.0
-    >>> find_peaks(stat, np.diag([2.0, 2, 2, 1]), 3.0)
-    [Peak(x=4.0, y=4.0, z=4.0, value=5.0, cluster_size=2, cluster_volume=16.0)]
+    >>> find_peaks(stat, np.diag([2.0, 2, 2, 1]), 3.0)[0]
+    Peak(x=4.0, y=4.0, z=4.0, value=5.0, cluster_size=2, cluster_volume=16.0)
     """
     if stat.ndim != 3 or not threshold > 0:
         raise ValueError(
@@ -87,14 +113,9 @@ def find_peaks(
     labels, sizes, _ = find_clusters(values, threshold, neighbors, two_sided=two_sided)
     places = np.argwhere(above) @ affine[:3, :3].T + affine[:3, 3]
     found = cluster_peaks(values, labels, neighbors, places, min_distance=min_distance)
-    found = found[:max_peaks]
     voxel_volume = abs(float(np.dot(np.cross(*affine[:3, :2].T), affine[:3, 2])))
-    in_clusters = sizes[labels[found]].astype(int).tolist()
-    columns = (*places[found].T.tolist(), values[found].tolist(), in_clusters)
-    return [
-        Peak(x, y, z, value, size, size * voxel_volume)
-        for x, y, z, value, size in zip(*columns, strict=True)
-    ]
+    extent = sizes[labels[found]]
+    return Peaks(np.column_stack([places[found], values[found], extent, extent * voxel_volume]))
 
 
 def peaks_table(

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from boldglm.reports.canvas import (
-    SOFT_GREY,
+    SOFT,
     Canvas,
     color_bar,
     color_end,
@@ -205,7 +205,7 @@ def plot_surface(
     canvas = Canvas(np.vstack([np.full((_TOP, picture.shape[1]), WHITE, np.uint8), picture]))
     for center, name in zip(views.centers, views.names, strict=True):
         canvas.write(center, 2, name, align="center")
-    canvas.write(4, canvas.height - 4, footer, color=SOFT_GREY, vertical="bottom")
+    canvas.write(4, canvas.height - 4, footer, shade=SOFT, vertical="bottom")
     if above.size:
         ends = (threshold, maximum, float(above.max()))
         color_bar(canvas, statistic, ends, gap=0, two_sided=two_sided)

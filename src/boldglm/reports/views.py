@@ -57,9 +57,9 @@ class VolumeView:
 
     def draw(self, row: FloatArray, shading: Shading, path: Path, caption: str) -> Figure:
         """Draw a row of values, (n_voxels,); the ending of the path is ours."""
-        from boldglm.reports import figures as draw
+        from boldglm.reports.maps import plot_map
 
-        path = draw.plot_map(
+        path = plot_map(
             self._volume(row),
             self.underlay,
             self.mask,
