@@ -5,10 +5,10 @@ end, with imports, reports and everything; and the one command of FitLins 0.11.0
 same, in an environment of its own made from fitlins-requirements.txt. Both fit the same series
 (97 x 115 x 97 x 200, compressed, fMRIPrep-like, in a standard space) with three conditions, six
 motion parameters and cosines, four contrasts, and the levels run, subject, dataset; ours with its
-default noise model and with those named, FitLins with its AR(1). Outputs start empty each time.
-Left out: making the data and installing. FitLins waits for its scheduler half of its time, and
-runs once unless told otherwise; with `--skip-fitlins` its last measurement stays in the results,
-with its own date and machine.
+default noise model and with those named, FitLins with its AR(1); with several cores both are told
+to work on as many runs at a time. Outputs start empty each time. Left out: making the data and
+installing. FitLins waits for its scheduler half of its time, and runs once unless told otherwise;
+with `--skip-fitlins` its last measurements stay in the results, with their own date and machine.
 """
 
 import argparse
@@ -39,13 +39,13 @@ from measure import (
 from process_tree import run_command
 
 DEFAULT = "default"
-N_THREADS = 1
 FITLINS_REQUIREMENTS = HERE / "fitlins-requirements.txt"
 
 
 def build_parser() -> argparse.ArgumentParser:
     """Return the command line of this benchmark."""
     parser = argument_parser(__doc__ or "", rounds=3)
+    parser.add_argument("--threads", type=int, nargs="+", default=[1], help="cores (default: 1)")
     parser.add_argument("--skip-fitlins", action="store_true", help="keep its last result")
     parser.add_argument("--fitlins-rounds", type=int, default=1, help="(default: 1)")
     parser.add_argument(
@@ -58,7 +58,7 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def our_commands(data: Path, out: Path, noise: str) -> list[list[str]]:
+def our_commands(data: Path, out: Path, noise: str, threads: int) -> list[list[str]]:
     """Return both levels of ours."""
     program = [sys.executable, "-m", "boldglm", str(data), str(out)]
     named = zip(contrast_names(), CONTRASTS, strict=True)
@@ -71,19 +71,19 @@ def our_commands(data: Path, out: Path, noise: str) -> list[list[str]]:
         *("--confounds", "motion6", "high_pass"),
         *contrasts,
         *([] if noise == DEFAULT else ["--noise-model", noise]),
-        *("--omp-nthreads", str(N_THREADS)),
+        *("--nprocs", str(threads), "--omp-nthreads", "1"),
     ]
     return [participant, [*program, "group"]]
 
 
-def measure_ours(how: Settings, data: Path, noise: str) -> Sample:
+def measure_ours(how: Settings, data: Path, noise: str, threads: int) -> Sample:
     """Run both levels once on an empty output folder."""
     out = how.cache / "out-boldglm"
     shutil.rmtree(out, ignore_errors=True)
     log = how.cache / "boldglm.log"
     levels = [
-        run_command(command, log, N_THREADS, {"NO_ET": "1"})
-        for command in our_commands(data, out, noise)
+        run_command(command, log, threads, {"NO_ET": "1"})
+        for command in our_commands(data, out, noise, threads)
     ]
     sample = {
         "seconds": sum(one["seconds"] for one in levels),
@@ -93,11 +93,11 @@ def measure_ours(how: Settings, data: Path, noise: str) -> Sample:
         **contents(out),
     }
     shutil.rmtree(out)
-    print(f"boldglm, {noise}: {sample['seconds']:.2f} s", flush=True)
+    print(f"boldglm, {noise}, {threads} core(s): {sample['seconds']:.2f} s", flush=True)
     return sample
 
 
-def measure_fitlins(how: Settings, data: Path) -> Sample:
+def measure_fitlins(how: Settings, data: Path, threads: int) -> Sample:
     """Run FitLins once on empty output and work folders."""
     out, work = how.cache / "out-fitlins", how.cache / "work-fitlins"
     for folder in (out, work):
@@ -107,14 +107,14 @@ def measure_fitlins(how: Settings, data: Path) -> Sample:
         *("--derivatives", str(data / "derivatives" / "fmriprep")),
         *("--model", str(data / "model-blocks_smdl.json")),
         *("--space", SPACE, "--desc-label", "preproc", "--estimator", "nilearn"),
-        *("--n-cpus", str(N_THREADS), "--work-dir", str(work)),
+        *("--n-cpus", str(threads), "--work-dir", str(work)),
     ]
     quiet = {"NO_ET": "1", "PYTHONPATH": "", "MPLBACKEND": "Agg"}
-    sample = run_command(command, how.cache / "fitlins.log", N_THREADS, quiet)
+    sample = run_command(command, how.cache / "fitlins.log", threads, quiet)
     sample |= contents(out)
     for folder in (out, work):
         shutil.rmtree(folder)
-    print(f"FitLins: {sample['seconds']:.2f} s", flush=True)
+    print(f"FitLins, {threads} core(s): {sample['seconds']:.2f} s", flush=True)
     return sample
 
 
@@ -162,40 +162,49 @@ def summarized(samples: Sequence[Sample]) -> dict[str, Any]:
     return row
 
 
-def last_fitlins(results: Path) -> dict[str, Any] | None:
-    """Return FitLins' entry of the existing result file."""
+def last_fitlins(results: Path) -> list[dict[str, Any]]:
+    """Return FitLins' entries of the existing result file."""
     path = results / "command.json"
     if not path.is_file():
-        return None
+        return []
     return json.loads(path.read_text(encoding="utf-8"))["fitlins"]
 
 
-def main(arguments: list[str]) -> None:
+def measure(
+    how: Settings, data: Path, threads: int
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """Let ours run its rounds, and FitLins its own between them."""
+    models = how.options.noise_models
+    ours: dict[str, list[Sample]] = {noise: [] for noise in models}
+    theirs: list[Sample] = []
+    fitlins_rounds = 0 if how.options.skip_fitlins else how.options.fitlins_rounds
+    for number in range(max(how.rounds, fitlins_rounds)):
+        for noise in models if number < how.rounds else ():
+            ours[noise].append(measure_ours(how, data, noise, threads))
+        if number < fitlins_rounds:
+            theirs.append(measure_fitlins(how, data, threads))
+    rows = [{"noise": noise, "threads": threads, **summarized(ours[noise])} for noise in models]
+    if not theirs:
+        return rows, []
+    pins = pinned_versions()
+    described = {"date": today(), "machine": {**hardware(), **pins}, "version": pins["fitlins"]}
+    return rows, [{"threads": threads, **summarized(theirs), **described}]
+
+
+def main(arguments: list[str]) -> None:
+    """Measure with each number of cores."""
     with settings(build_parser(), arguments) as how:
         plan = DatasetPlan(RunPlan())
         if how.tiny:
             plan = DatasetPlan(RunPlan(shape=(14, 16, 12), n_scans=60), n_runs=1)
         data = dataset_folder(how.cache, plan)
-        models = how.options.noise_models
-        ours: dict[str, list[Sample]] = {noise: [] for noise in models}
-        theirs: list[Sample] = []
-        fitlins_rounds = 0 if how.options.skip_fitlins else how.options.fitlins_rounds
-        for number in range(max(how.rounds, fitlins_rounds)):
-            for noise in models if number < how.rounds else ():
-                ours[noise].append(measure_ours(how, data, noise))
-            if number < fitlins_rounds:
-                theirs.append(measure_fitlins(how, data))
-        fitlins = last_fitlins(how.results)
-        if theirs:
-            pins = pinned_versions()
-            described = {
-                "date": today(),
-                "machine": {**hardware(), **pins},
-                "version": pins["fitlins"],
-            }
-            fitlins = {**summarized(theirs), **described}
-        rows = [{"noise": noise, **summarized(samples)} for noise, samples in ours.items()]
+        rows, fitlins = [], []
+        for threads in how.options.threads:
+            own, other = measure(how, data, threads)
+            rows += own
+            fitlins += other
+        if how.options.skip_fitlins:
+            fitlins = last_fitlins(how.results)
         size = {"n_subjects": plan.n_subjects, "n_runs": plan.n_runs}
         write_result(how, "command", {**size, "rows": rows, "fitlins": fitlins})
 

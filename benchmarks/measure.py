@@ -109,7 +109,10 @@ def cores(count: int) -> Iterator[dict[str, str]]:
         raise SystemExit(f"{count} threads were asked for; this machine lends {len(allowed)}.")
     os.sched_setaffinity(0, sorted(allowed)[:count])
     try:
-        yield {**os.environ, **dict.fromkeys(THREAD_VARIABLES, str(count))}
+        environment = {**os.environ, **dict.fromkeys(THREAD_VARIABLES, str(count))}
+        # a source tree keeps its bytecode then, as a package has it that pip has installed
+        environment.pop("PYTHONDONTWRITEBYTECODE", None)
+        yield environment
     finally:
         os.sched_setaffinity(0, allowed)
 

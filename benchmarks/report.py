@@ -172,30 +172,31 @@ def _run_row(row: Result) -> list[str]:
 
 def command(result: Result) -> str:
     """Return the section on the whole command."""
-    fitlins = result["fitlins"]
-    header = ["program", "seconds", "ratio", "goal", "largest process, GB", "maps", "files"]
+    theirs = {one["threads"]: one for one in result["fitlins"]}
+    header = ["program", "cores", "seconds", "ratio", "goal"]
+    header += ["largest process, GB", "maps", "files"]
     rows = []
     for row in result["rows"]:
         against = ["", ""]
-        if fitlins:
-            slow, fast = fitlins["seconds"], row["seconds"]
+        if row["threads"] in theirs:
+            slow, fast = theirs[row["threads"]]["seconds"], row["seconds"]
             ratio = {
                 "median": slow["median"] / fast["median"],
                 "pessimistic": slow["min"] / fast["max"],
             }
             against = [times(ratio), goal(GOAL_OF_COMMAND)]
         name = f"boldglm, noise model {row['noise']}"
-        rows.append([name, seconds(row["seconds"]), *against, *_written(row)])
-    if fitlins:
-        name = f"FitLins {fitlins['version']}"
-        rows.append([name, seconds(fitlins["seconds"]), "", "", *_written(fitlins)])
+        rows.append([name, str(row["threads"]), seconds(row["seconds"]), *against, *_written(row)])
     note = (
         "participant and group, with interpreter, imports, design checks, figures and reports. "
         "FitLins fits its AR(1)."
     )
-    if fitlins:
-        n = fitlins["seconds"]["n"]
-        note += f" FitLins: {n} round{'s' if n > 1 else ''}, {setting(fitlins)}."
+    for threads, one in theirs.items():
+        name = f"FitLins {one['version']}"
+        rows.append([name, str(threads), seconds(one["seconds"]), "", "", *_written(one)])
+        n = one["seconds"]["n"]
+        said = f"{threads} core{'s' if threads > 1 else ''}, {n} round{'s' if n > 1 else ''}"
+        note += f" FitLins, {said}: {setting(one)}."
     title = f"The whole command: {result['n_subjects']} subjects x {result['n_runs']} runs"
     return section(title, result, note, table(header, rows))
 
