@@ -1,7 +1,9 @@
 """Drawings of the design: the matrix, its regressors over time, what orthogonalization did."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -124,19 +126,20 @@ def plot_regressors(
     others = [name for name in bars if name not in names]
     n_strips = len(names) + len(others)
     height = 0.62 if n_strips <= 4 else 0.44 if n_strips <= 16 else 0.26
+    step = height + 0.08
     span = _time_span(frame_times, bars)
-    with svg_figure(path, width=PAGE_WIDTH, height=n_strips * (height + 0.08) + 1) as figure:
+    with svg_figure(path, width=PAGE_WIDTH, height=n_strips * step + 1) as figure:
+        # one pair of axes, in inches from the top, for all strips: each pair takes its time
+        axes = inch_axes(figure, _STRIP_MARGIN, 0.2, _STRIP_WIDTH, n_strips * step - 0.08)
+        axes.set(xlim=span, ylim=(n_strips * step - 0.08, 0), yticks=[], xlabel="time (s)")
+        axes.spines["left"].set_visible(False)
         for row, name in enumerate([*names, *others]):
-            axes = inch_axes(
-                figure, _STRIP_MARGIN, 0.2 + row * (height + 0.08), _STRIP_WIDTH, height
-            )
+            strip = _Strip(axes, row * step + height, height)
+            strip.label(name, is_last=row == n_strips - 1)
             if row < len(names):
-                _curve(axes, frame_times, matrix[:, row])
-            else:
-                axes.set(ylim=(0, 1), yticks=[])
+                strip.curve(frame_times, matrix[:, row])
             if name in bars:
-                _event_bars(axes, *bars[name])
-            _strip(axes, name, span, is_last=row == n_strips - 1)
+                strip.events(*bars[name])
     return path
 
 
@@ -211,47 +214,54 @@ def _grey_picture(axes: Axes, picture: FloatArray) -> None:
     axes.imshow(picture, cmap="gray", vmin=-1, vmax=1, aspect="auto", interpolation="none")
 
 
-def _curve(axes: Axes, times: FloatArray, values: FloatArray) -> None:
-    lowest, highest = float(min(values.min(), 0)), float(max(values.max(), 0))
-    extent = (highest - lowest) or 1.0
-    axes.axhline(0, color=RULE, lw=0.6, zorder=0)
-    axes.plot(times, values, color=BLUE)
-    axes.set_ylim(lowest - 0.3 * extent, highest + 0.08 * extent)  # room for bars below
-    ticks = [tick for tick in (lowest, highest) if abs(tick) > 0.25 * extent]
-    axes.set_yticks(ticks, [f"{tick:.2g}".replace("-", "−") for tick in ticks])
+@dataclass(frozen=True)
+class _Strip:
+    """A part of axes, which are in inches from the top, for one regressor."""
 
+    axes: Axes
+    bottom: float
+    height: float
 
-def _event_bars(axes: Axes, onsets: Sequence[float], durations: Sequence[float]) -> None:
-    """Bars along the lower edge; an event without duration is a thin line."""
-    starts = np.asarray(onsets, dtype=float)
-    ends = starts + np.asarray(durations, dtype=float)
-    edge = axes.get_xaxis_transform()  # seconds across, fraction of the strip upwards
-    boxes = [
-        Outline([(start, 0.02), (start, 0.15), (end, 0.15), (end, 0.02), (start, 0.02)], _BOX)
-        for start, end in zip(starts, ends, strict=True)
-    ]
-    if boxes:
-        # one path of many boxes is a fraction of the file that many paths would be
-        axes.add_artist(
-            PathPatch(
-                Outline.make_compound_path(*boxes), fc=ORANGE, ec=ORANGE, lw=0.5, transform=edge
-            )
-        )
+    def label(self, name: str, *, is_last: bool) -> None:
+        """Write a name to the left, and draw a line below."""
+        middle = self.bottom - self.height / 2
+        self._write(-0.3, middle, short_name(name, 28))
+        if not is_last:  # below the last one is the axis
+            self.axes.axhline(self.bottom, color=RULE, lw=0.6)
 
+    def curve(self, times: FloatArray, values: FloatArray) -> None:
+        """Draw a curve in its own scale, with room for bars below."""
+        lowest, highest = float(min(values.min(), 0)), float(max(values.max(), 0))
+        extent = (highest - lowest) or 1.0
+        per_unit = self.height / (1.38 * extent)
+        heights = self.bottom - (values - lowest + 0.3 * extent) * per_unit
+        zero = self.bottom - (0.3 * extent - lowest) * per_unit
+        self.axes.axhline(zero, color=RULE, lw=0.6, zorder=0)
+        self.axes.plot(times, heights, color=BLUE)
+        for tick in (lowest, highest):
+            if abs(tick) > 0.25 * extent:
+                text = f"{tick:.2g}".replace("-", "−")
+                self._write(-0.03, zero - tick * per_unit, text, color=SOFT, fontsize=7)
 
-def _strip(axes: Axes, name: str, span: tuple[float, float], *, is_last: bool) -> None:
-    axes.set_xlim(*span)
-    axes.spines["left"].set_visible(False)
-    axes.tick_params(axis="y", length=0, labelsize=7, labelcolor=SOFT, pad=2)
-    axes.text(
-        -0.3 / _STRIP_WIDTH,
-        0.5,
-        short_name(name, 28),
-        transform=axes.transAxes,
-        ha="right",
-        va="center",
-    )
-    _time_axis(axes, is_last=is_last)
+    def events(self, onsets: Sequence[float], durations: Sequence[float]) -> None:
+        """Draw bars along the lower edge; an event without duration is a thin line."""
+        starts = np.asarray(onsets, dtype=float)
+        ends = starts + np.asarray(durations, dtype=float)
+        low, high = self.bottom - 0.02 * self.height, self.bottom - 0.15 * self.height
+        boxes = [
+            Outline([(start, low), (start, high), (end, high), (end, low), (start, low)], _BOX)
+            for start, end in zip(starts, ends, strict=True)
+        ]
+        if boxes:
+            # one path of many boxes is a fraction of the file that many paths would be
+            outline = Outline.make_compound_path(*boxes)
+            self.axes.add_artist(PathPatch(outline, fc=ORANGE, ec=ORANGE, lw=0.5))
+
+    def _write(self, inches: float, height: float, text: str, **style: Any) -> None:
+        """Write right up to a point left of the strip."""
+        place = self.axes.get_yaxis_transform()  # fraction of the width across
+        left = inches / _STRIP_WIDTH
+        self.axes.text(left, height, text, transform=place, ha="right", va="center", **style)
 
 
 def _time_axis(axes: Axes, *, is_last: bool) -> None:
