@@ -16,6 +16,7 @@ from boldglm.cli.parser import HRF_MODELS as OFFERED_HRFS
 from boldglm.cli.parser import NOISE_MODELS as OFFERED_NOISE
 from boldglm.glm import HRF_MODELS, NOISE_MODELS, fit
 from boldglm.glm.smoothing import MaskSmoother
+from boldglm.io.derivatives import camel_case
 from boldglm.io.designs import read_design
 
 RUN = "node-run/sub-01/func/sub-01_task-cuetarget_run-1"
@@ -258,3 +259,32 @@ def test_a_model_with_an_impossible_smoothing_is_refused(dataset, tmp_path, caps
 
     assert code == 65
     assert "Software.boldglm.SmoothingFWHM: found '6 mm'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "hrf",
+    [
+        ("spm + derivative",),
+        ("spm + derivative + dispersion",),
+        ("fir", "--fir-delays", "0", "4", "8"),
+    ],
+    ids=lambda one: one[0],
+)
+def test_a_condition_is_orthogonalized_with_all_its_columns(dataset, tmp_path, hrf):
+    options = ("--noise-model", "ols", "--high-pass", "none", "--hrf-model", *hrf)
+    name = "cue" if hrf[0] != "fir" else "cue_delay_4"
+    participant(dataset, tmp_path / "orth", *options, "--orthogonalize", "target ~ cue",
+                "--contrast", name)  # fmt: skip
+    participant(dataset, tmp_path / "alone", *options, "--conditions", "cue", "--contrast", name)
+
+    before = read_design(tmp_path / "alone" / f"{RUN}_design.tsv")
+    after = read_design(tmp_path / "orth" / f"{RUN}_design.tsv")
+    cue = after.matrix[:, after.condition_columns("cue")]
+    target = after.matrix[:, after.condition_columns("target")]
+    np.testing.assert_array_equal(cue, before.matrix[:, before.condition_columns("cue")])
+    assert target.shape[1] == cue.shape[1] > 1
+    shared = (target - target.mean(axis=0)).T @ (cue - cue.mean(axis=0))
+    np.testing.assert_allclose(shared, 0, atol=1e-9)
+    ending = f"contrast-{camel_case(name)}_stat-effect_statmap.nii.gz"
+    maps = [load(tmp_path / one / f"{RUN}_{ending}") for one in ("orth", "alone")]
+    np.testing.assert_allclose(*maps, rtol=1e-4, atol=1e-5)  # what the two share went to cue

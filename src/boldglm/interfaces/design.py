@@ -180,7 +180,8 @@ class OrthogonalizeDesign(SimpleInterface):
 
     def _run_interface(self, runtime):
         design = read_design(Path(self.inputs.design_file))
-        rules = [parse_orthogonalization(rule, design.names) for rule in self.inputs.rules]
+        known = list(dict.fromkeys([*filter(None, design.conditions), *design.names]))
+        rules = [parse_orthogonalization(rule, known) for rule in self.inputs.rules]
         changed, left_out = apply_orthogonalization(design, rules)
         path = Path(runtime.cwd) / "design.tsv"
         details = {"LeftOut": list(left_out), "Orthogonalized": list(self.inputs.rules)}

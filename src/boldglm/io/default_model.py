@@ -104,7 +104,9 @@ def default_model(
             "Type": "glm",
             "X": [*columns, *options.confounds.columns, 1],
             "Options": filters,
-            "Software": {"boldglm": _software(options, modulators, columns)},
+            "Software": {
+                "boldglm": _software(options, modulators, [*variables, *modulating, *columns])
+            },
         },
         "Contrasts": contrasts,
     }
@@ -119,9 +121,9 @@ def default_model(
 
 
 def _software(
-    options: DefaultModelOptions, modulators: list[Modulator], columns: list[str]
+    options: DefaultModelOptions, modulators: list[Modulator], known: list[str]
 ) -> dict[str, Any]:
-    """Return what the specification has no place for."""
+    """Return what the specification has no place for; `known` are conditions and columns."""
     own: dict[str, Any] = {
         "NoiseModel": options.noise_model,
         "SignalScaling": options.signal_scaling,
@@ -132,7 +134,8 @@ def _software(
     if modulators:
         own["Modulators"] = [one.to_dict() for one in modulators]
     if options.orthogonalize:
-        own["Orthogonalize"] = [_rule(text, columns) for text in options.orthogonalize]
+        rules = [_rule(text, list(dict.fromkeys(known))) for text in options.orthogonalize]
+        own["Orthogonalize"] = rules
     if options.confounds.fd_threshold is not None:
         own[FD_THRESHOLD] = options.confounds.fd_threshold
     if options.confounds.dummy_scans:
@@ -224,9 +227,9 @@ def _convolve(
     return instruction
 
 
-def _rule(text: str, columns: list[str]) -> dict[str, Any]:
+def _rule(text: str, known: list[str]) -> dict[str, Any]:
     try:
-        regressor, against = parse_orthogonalization(text, columns)
+        regressor, against = parse_orthogonalization(text, known)
     except ValueError as error:
         raise BadDataError(f"--orthogonalize '{text}': {error}") from error
     if regressor in against:

@@ -183,8 +183,10 @@ def write_design(design: Design, path: Path, details: dict) -> None:
     lines = ["\t".join(design.names)]
     lines += ["\t".join(f"{value:.17g}" for value in row) for row in design.matrix]
     write_bytes(path, ("\n".join(lines) + "\n").encode())
+    modelled = zip(design.names, design.conditions, strict=True)
     content = {
         "Regressors": dict(zip(design.names, design.roles, strict=True)),
+        "Conditions": {name: condition for name, condition in modelled if condition},
         "FrameTimes": [float(time) for time in design.frame_times],
         **details,
     }
@@ -197,11 +199,13 @@ def read_design(path: Path) -> Design:
         names = tuple(file.readline().rstrip("\n").split("\t"))
         matrix = np.loadtxt(file, delimiter="\t", ndmin=2)
     details = read_json(sidecar(path))
+    conditions = details.get("Conditions", {})
     return Design(
         matrix=matrix,
         names=names,
         frame_times=np.asarray(details["FrameTimes"]),
         roles=tuple(details["Regressors"][name] for name in names),
+        conditions=tuple(conditions.get(name, "") for name in names) if conditions else (),
     )
 
 

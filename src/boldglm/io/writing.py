@@ -151,7 +151,8 @@ def _write_design(place: Place, files: NodeFiles, details: NodeDetails) -> list[
     design = read_design(files.design)
     path = place.file("design.tsv")
     made = read_json(sidecar(files.design))
-    extra = {key: value for key, value in made.items() if key not in ("Regressors", "FrameTimes")}
+    of_columns = ("Regressors", "Conditions", "FrameTimes")
+    extra = {key: value for key, value in made.items() if key not in of_columns}
     extra["LeftOut"] = list(files.result.left_out)
     extra["MaskSize"] = dict(files.result.mask_size)
     extra |= _smoothness(files.result)
