@@ -263,3 +263,47 @@ def test_labels_of_other_scripts_and_lengths_stay_apart():
 
     assert len(set(labels)) == len(names)
     assert all(re.fullmatch("[0-9a-zA-Z]{1,80}", label) for label in labels)
+
+
+@pytest.mark.parametrize(
+    ("delays", "reason"),
+    [
+        (["0"], "--fir-delays 0: each bin lasts until the next delay, so a single one"),
+        (["0", "2", "0"], "--fir-delays 0 2 0: two are the same"),
+        (["0", "inf"], "--fir-delays 0 inf: every delay is a number of seconds"),
+    ],
+)
+def test_delays_that_leave_a_bin_without_width_are_refused(tmp_path, capsys, delays, reason):
+    folder = odd_dataset(tmp_path / "bids", tsv(AB))
+
+    code = plan(folder, tmp_path / "out", "--hrf-model", "fir", "--fir-delays", *delays)
+
+    assert code == 2
+    assert reason in capsys.readouterr().err
+
+
+def test_bins_of_long_repetition_times_need_no_delays(tmp_path, capsys):
+    folder = odd_dataset(tmp_path / "bids", tsv(AB))
+    write_bold(folder / "sub-01/func/sub-01_task-odd_bold.nii.gz", 60, 12.0)
+    (folder / "task-odd_bold.json").write_text('{"RepetitionTime": 12, "TaskName": "odd"}')
+
+    code = plan(folder, tmp_path / "out", "--hrf-model", "fir")
+
+    assert code == 0
+    assert "trial_type.a_delay_12" in capsys.readouterr().out
+
+
+def test_an_event_that_a_bin_before_it_shows_is_not_said_to_lie_outside(tmp_path, capsys):
+    end = 95 * 2.0
+    folder = odd_dataset(tmp_path / "bids", tsv([*AB, (end + 1, 1, "a"), (-40.0, 1, "a")]))
+    bins = ("--hrf-model", "fir", "--fir-delays")
+
+    assert plan(folder, tmp_path / "out", *bins, "-4", "0", "4") == 0
+    early = capsys.readouterr().out
+    assert plan(folder, tmp_path / "out", *bins, "0", "20", "40") == 0
+    late = capsys.readouterr().out
+
+    assert "start after the end" not in early
+    assert "1 of 26 events in sub-01_task-odd_events.tsv end long before" in early
+    assert "1 of 26 events in sub-01_task-odd_events.tsv start after the end" in late
+    assert "end long before" not in late

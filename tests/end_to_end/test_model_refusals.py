@@ -25,6 +25,14 @@ ANY = {
 }
 
 
+def one_delay():
+    """Return the transformations of the default model with one FIR bin."""
+    factor, convolve = CONVOLVED_CONDITIONS["Instructions"]
+    names = RUN["Model"]["X"][:-1]
+    fir = {**convolve, "Input": names, "Model": "fir", "FirDelays": [0]}
+    return {**CONVOLVED_CONDITIONS, "Instructions": [factor, fir]}
+
+
 def write(tmp_path, **changes):
     """Write a model with changes: names of nodes, or keys of the file, to what replaces them."""
     nodes = {node["Name"]: copy.deepcopy(node) for node in (RUN, SUBJECT, GROUP)}
@@ -80,6 +88,11 @@ def dry_run(dataset, tmp_path, capsys, **changes):
             {"run": {"Model": {"Type": "glm", "X": ["trail_type.*", 1]}}},
             "$.Nodes[0].Model.X",
             "trial_type.cue",
+        ),
+        (
+            {"run": {"Transformations": one_delay()}},
+            "$.Nodes[0].Transformations.Instructions[1].Model",
+            "with a single FIR delay say how wide its bin is",
         ),
     ],
 )

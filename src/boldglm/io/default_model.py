@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from boldglm.errors import BadDataError, nearest
+from boldglm.errors import BadDataError, UsageError, nearest
 from boldglm.glm import hrf_basis, parse_contrast, parse_orthogonalization
 from boldglm.glm.contrasts import split_named_contrast
 from boldglm.io.confounds import ConfoundChoices
@@ -204,9 +204,24 @@ def _delays(options: DefaultModelOptions, repetition_time: float) -> tuple[float
     if options.hrf_model != "fir":
         return None
     if options.fir_delays:
-        return tuple(sorted(options.fir_delays))
-    count = max(1, int(np.floor(FIR_SPAN / repetition_time)))
+        return _checked_delays(options.fir_delays)
+    count = max(2, int(np.floor(FIR_SPAN / repetition_time)))
     return tuple(round(index * repetition_time, 6) for index in range(count))
+
+
+def _checked_delays(delays: tuple[float, ...]) -> tuple[float, ...]:
+    """Return delays in order, or refuse what would leave a bin without a width."""
+    written = f"--fir-delays {' '.join(f'{delay:g}' for delay in delays)}"
+    if not np.isfinite(delays).all():
+        raise UsageError(f"{written}: every delay is a number of seconds.")
+    if len(delays) == 1:
+        raise UsageError(
+            f"{written}: each bin lasts until the next delay, so a single one has no end. Give "
+            "two or more, in seconds."
+        )
+    if len(set(delays)) < len(delays):
+        raise UsageError(f"{written}: two are the same, and the bin between them has no width.")
+    return tuple(sorted(delays))
 
 
 def _modulators(options: DefaultModelOptions, conditions: list[str]) -> list[Modulator]:

@@ -85,7 +85,7 @@ def design_from_events(
         f"condition {name!r} has no event in {file_name}: it gets no regressor in this run"
         for name in missing
     ]
-    left_out += _outside(events, present, timing, file_name)
+    left_out += _outside(events, present, timing, choices, file_name)
     rows = events.as_columns(present, choices.prefix)
     rows["modulation"] = [1.0] * len(rows["trial_type"])
     refuse_clashes(choices.modulators, wanted, () if choices.prefix else confounds.names)
@@ -108,12 +108,16 @@ def design_from_events(
 
 
 def _outside(
-    events: Events, conditions: Sequence[str], timing: RunTiming, file_name: str
+    events: Events,
+    conditions: Sequence[str],
+    timing: RunTiming,
+    choices: DesignChoices,
+    file_name: str,
 ) -> list[str]:
     """Refuse conditions whose events all miss the run; count single events that do."""
-    memory = 32.0  # seconds for which an event is felt: the length of the HRF
-    late = events.onset >= timing.end
-    early = events.onset + events.duration + memory <= timing.start_time
+    first, last = _felt(choices)
+    late = events.onset + first >= timing.end
+    early = events.onset + events.duration + last <= timing.start_time
     for name in conditions:
         own = events.trial_type == name
         if (late | early)[own].all():
@@ -136,6 +140,15 @@ def _outside(
                 f"{timing.end:g} s) and have no effect on the design"
             )
     return notes
+
+
+def _felt(choices: DesignChoices) -> tuple[float, float]:
+    """Return when an event begins and ceases to be felt: seconds after its start, and its end."""
+    first, last = 0.0, 32.0  # the length of the HRF
+    if choices.fir_delays is not None and len(choices.fir_delays) > 1:
+        delays = sorted(choices.fir_delays)
+        first, last = min(first, delays[0]), max(last, 2 * delays[-1] - delays[-2])
+    return first, last
 
 
 def apply_orthogonalization(

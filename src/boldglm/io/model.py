@@ -208,7 +208,10 @@ def _plain(root: NodeSpec) -> PlainConditions | None:
     if convolve.get("Model", "spm") not in PLAIN_MODELS:
         return None
     delays = tuple(convolve["FirDelays"]) if convolve.get("FirDelays") else None
-    suffixes = hrf_basis(convolved_with(convolve), delays).suffixes
+    try:
+        suffixes = hrf_basis(convolved_with(convolve), delays).suffixes
+    except (TypeError, ValueError):
+        return None  # the transformations can do more, and name what they refuse
     columns = {str(one): [str(one) + suffix for suffix in suffixes] for one in inputs}
     modulating = [
         PREFIX + str(one.get("Condition")) + "_x_" for one in root.own.get("Modulators", [])
