@@ -16,6 +16,7 @@ from boldglm.interfaces import BuildDesign, FitGLM
 from boldglm.io import nifti
 from boldglm.io.derivatives import TRIAL_MAPS
 from boldglm.io.designs import read_design
+from fake_fmriprep import write_fmriprep
 
 RUN = "node-run/sub-01/func/sub-01_task-cuetarget_run-1"
 
@@ -148,3 +149,75 @@ def test_the_scheduler_is_told_of_the_memory_that_trials_need(dataset, monkeypat
     n_trials = len(pd.read_csv(f"{run}_events.tsv", sep="\t"))
     of_a_trial = 8 * np.prod(nib.load(f"{run}_bold.nii.gz").shape[:3]) / 2**30
     assert told[1] - told[0] == pytest.approx(4 * n_trials * of_a_trial, rel=0.1)  # or run 2
+
+
+def scrubbed(dataset, moved):
+    """Write fMRIPrep's files of a dataset, with scans that moved."""
+    folder = write_fmriprep(dataset)
+    for path in folder.rglob("*_timeseries.tsv"):
+        table = pd.read_csv(path, sep="\t", na_values="n/a")
+        table.loc[moved, "framewise_displacement"] = 3.0
+        table.to_csv(path, sep="\t", index=False, na_rep="n/a")
+
+
+@pytest.mark.parametrize("method", ["lsa", "lss"])
+def test_a_trial_of_which_every_scan_is_censored_has_no_estimate(
+    dataset, tmp_path, capsys, method
+):
+    for path in dataset.rglob("*_events.tsv"):
+        rows = pd.DataFrame({"onset": [4.0, 60.0, 110.0, 125.0], "duration": 1.0})
+        rows["trial_type"] = ["cue", "cue", "target", "cue"]
+        rows.to_csv(path, sep="\t", index=False)
+    scrubbed(dataset, np.arange(30, 48))  # 60 to 94 s
+
+    options = ("--single-trials", method, "--fd-threshold", "1", "--confounds", "high_pass")
+    assert participant(dataset, tmp_path, *options, "--noise-model", "ols") == 0
+
+    assert "1 of 4 trials have no response but in censored scans" in capsys.readouterr().out
+    func = tmp_path / "node-run/sub-01/func"
+    [path] = func.glob("*run-1*desc-trials_events.tsv")
+    assert pd.read_csv(path, sep="\t").onset.tolist() == [4, 110, 125]
+    [path] = func.glob("*run-1*desc-trials_stat-effect_statmap.nii.gz")
+    assert nib.load(path).shape[3] == 3
+
+
+def test_trials_that_cannot_be_estimated_are_refused_before_any_fit(dataset, tmp_path, capsys):
+    for path in dataset.rglob("*_events.tsv"):
+        table = pd.read_csv(path, sep="\t")
+        table.loc[len(table)] = [table.onset[3], 1.0, table.trial_type[3]]
+        table.to_csv(path, sep="\t", index=False)
+
+    code = participant(dataset, tmp_path / "out", "--single-trials", "lsa")
+
+    assert code == 65
+    message = capsys.readouterr().err
+    assert "run-1_events.tsv: 2 of" in message
+    assert re.search(r"It is the '(cue|target)' at \d", message)
+    assert not (tmp_path / "out").exists()
+
+
+def test_events_named_like_a_confound_are_no_trials_unless_they_are_conditions(dataset, tmp_path):
+    for path in dataset.rglob("*_events.tsv"):
+        table = pd.read_csv(path, sep="\t")
+        table.loc[::4, "trial_type"] = "csf"
+        table.to_csv(path, sep="\t", index=False)
+    write_fmriprep(dataset)
+
+    options = ("--single-trials", "lss", "--confounds", "csf", "--conditions", "cue", "target")
+    assert participant(dataset, tmp_path, *options, "--noise-model", "ols") == 0
+
+    for path in tmp_path.rglob("*desc-trials_events.tsv"):
+        assert set(pd.read_csv(path, sep="\t").trial_type) == {"cue", "target"}
+
+
+@pytest.mark.parametrize(("method", "noise"), [("lsa", "ar1"), ("lss", "ols")])
+def test_sidecars_of_trials_say_how_trials_were_estimated(dataset, tmp_path, method, noise):
+    options = ("--noise-model", "ar1", "--hrf-model", "spm + derivative")
+    assert participant(dataset, tmp_path, "--single-trials", method, *options) == 0
+
+    of_trials = json.loads((tmp_path / f"{RUN}_desc-trials_stat-t_statmap.json").read_text())
+    of_run = json.loads((tmp_path / f"{RUN}_contrast-cue_stat-t_statmap.json").read_text())
+    assert f"({method.upper()})" in of_trials["SingleTrials"]
+    assert (of_trials["NoiseModel"], of_trials["HRF"]) == (noise, "spm")
+    assert (of_run["NoiseModel"], of_run["HRF"]) == ("ar1", "spm + derivative")
+    assert not any("trials" in key.lower() for key in of_run)

@@ -6,6 +6,8 @@ import pytest
 from boldglm.glm import convolve_events, fit
 from boldglm.glm.kernels import SPM
 from boldglm.glm.single_trials import (
+    UnestimableTrialsError,
+    check_trials,
     least_squares_all,
     least_squares_separate,
     pattern_correlations,
@@ -133,3 +135,35 @@ def test_patterns_correlate_as_numpy_says_and_spread_is_about_the_mean_of_the_co
     squares = sum(((part - part.mean(axis=0)) ** 2).sum(axis=0) for part in parts)
     expected = np.sqrt(squares / 4)
     np.testing.assert_allclose(spread_within_conditions(maps, kinds), expected, rtol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("method", "estimate"),
+    [
+        ("lsa", lambda y, W, Z: least_squares_all(y, W, Z, noise="ols")),
+        ("lss", lambda y, W, Z: least_squares_separate(y, W, ["a"], Z)),
+    ],
+)
+def test_a_trial_that_the_rest_explains_is_refused_even_when_it_is_the_only_one(
+    problem, method, estimate
+):
+    bold, trials, *_ = problem
+    alone = trials[:, [3]]
+    hiding = np.eye(150)[:, np.flatnonzero(alone[:, 0])]
+    others = np.column_stack([hiding, np.ones(150)])
+
+    with pytest.raises(UnestimableTrialsError, match="cannot be told") as refused:
+        check_trials(alone, ["a"], others, method, "ols")
+    assert refused.value.trials == (0,)
+    with pytest.raises(UnestimableTrialsError, match="cannot be told"):
+        estimate(bold, alone, others)
+
+
+def test_trials_that_leave_nothing_for_the_noise_are_refused_before_there_are_data():
+    trials, nothing = np.eye(12)[:, :9], np.eye(12)[:, 9:]
+
+    check_trials(trials, ["a"] * 9, nothing[:, :2], "lsa", "ols")
+    with pytest.raises(ValueError, match="12 scans leave no residual degree of freedom"):
+        check_trials(trials, ["a"] * 9, nothing, "lsa", "ols")
+    with pytest.raises(ValueError, match="too few for autoregression"):
+        check_trials(trials, ["a"] * 9, nothing[:, :1], "lsa", "ar2")

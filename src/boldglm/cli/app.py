@@ -18,6 +18,7 @@ from boldglm.errors import BadDataError, CannotWriteError, UsageError
 from boldglm.io.confound_wishes import ConfoundWishes
 from boldglm.io.default_model import DefaultModelOptions
 from boldglm.io.derivatives import RUN_MAPS, model_file_name, prepare_output, write_json
+from boldglm.io.events import read_events
 from boldglm.io.kept_fits import kept_bytes
 from boldglm.io.model import Model
 from boldglm.io.participants import ParticipantTables
@@ -25,7 +26,7 @@ from boldglm.io.query import find_runs
 from boldglm.io.results import STAMP, Record, notes_of_records
 from boldglm.io.selection import Selection
 from boldglm.io.software import DUMMY_SCANS, FD_THRESHOLD
-from boldglm.io.trials import trial_shape
+from boldglm.io.trials import TrialChoices, check_run_trials, trial_shape
 from boldglm.workflows.execution import Execution, execute
 from boldglm.workflows.finer import init_finer_wf
 from boldglm.workflows.group import init_group_wf, plan_group
@@ -60,7 +61,7 @@ def run_participant(options: argparse.Namespace, command: str) -> int:
     plan = make_plan(found.runs, _model_choice(options), options.output_dir.resolve(), tables)
     if options.single_trials is not None:
         for analysis in plan:
-            _check_trials(analysis)
+            _check_trials(analysis, options.single_trials)
     if options.dry_run:
         show_plan(plan, found.left_out, sys.stdout)
         return 0
@@ -125,13 +126,18 @@ def run_above(options: argparse.Namespace, command: str, levels: Sequence[str]) 
     return 0
 
 
-def _check_trials(analysis: Analysis) -> None:
+def _check_trials(analysis: Analysis, method: str) -> None:
+    """Refuse single trials that cannot be estimated before anything is fitted."""
     if analysis.model.plain is None:
         raise BadDataError(
             f"--single-trials needs a model whose conditions are convolved trial types; "
             f"{analysis.model.name} has transformations of its own."
         )
-    trial_shape(analysis.model.hrf_model)
+    choices = TrialChoices(method, analysis.model.hrf_model, analysis.model.noise_model)
+    trial_shape(choices.hrf_model)
+    for run in analysis.runs:
+        events = run.inputs.events
+        check_run_trials(read_events(events), run.design, choices, events.name)
 
 
 def _model_choice(options: argparse.Namespace) -> ModelChoice:

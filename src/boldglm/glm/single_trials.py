@@ -20,13 +20,21 @@ from numpy.typing import ArrayLike
 
 from boldglm.glm.blocks import Series, read_blocks
 from boldglm.glm.distributions import t_to_p
-from boldglm.glm.fit import fit
+from boldglm.glm.fit import check_noise_model, fit
 from boldglm.glm.kernels import FloatArray
 from boldglm.glm.linear_model import linear_model
 from boldglm.glm.memory import blocks_of
 
 # Relative size under which a direction of the few regressors of a model counts as none.
 NO_DIRECTION = 1e-10
+
+
+class UnestimableTrialsError(ValueError):
+    """Trials that a design cannot tell from the rest; `trials` are their numbers, from 0."""
+
+    def __init__(self, message: str, trials: Sequence[int]) -> None:
+        super().__init__(message)
+        self.trials = tuple(trials)
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,18 +125,9 @@ def least_squares_separate(
     >>> found.effect.round(12).ravel().tolist(), found.dof.tolist()
     ([2.0, 3.0], [5.0, 5.0])
     """
-    W, labels, Z = _checked(bold, trials, conditions, others)
+    W, labels, Z = _checked(trials, conditions, others, bold.shape[0])
     basis = linear_model(Z).basis
-    W = W - basis @ (basis.T @ W)
-    sums = np.stack([W[:, labels == c].sum(axis=1) for c in range(labels.max() + 1)], axis=1)
-    models = [_TrialModel.of(W, sums, k, labels[k]) for k in range(W.shape[1])]
-    dof = np.array([len(W) - basis.shape[1] - one.rank for one in models], dtype=np.float64)
-    if dof.min() < 1:
-        raise ValueError(
-            f"{len(W)} scans leave no residual degree of freedom beside {basis.shape[1]} "
-            "regressors and a trial. Use fewer regressors."
-        )
-    regressors = np.concatenate([W, sums], axis=1)
+    regressors, models, dof = _separate_models(W, labels, basis)
     effect, t = np.empty((2, W.shape[1], bold.shape[1]))
     for voxels, signal in read_blocks(bold, block_size):
         signal -= basis @ (basis.T @ signal)
@@ -184,16 +183,8 @@ def least_squares_all(
     >>> found.effect.round(12).ravel().tolist()
     [4.0, 2.0]
     """
-    W, _, Z = _checked(bold, trials, None, others)
-    columns = np.concatenate([W, Z], axis=1)
-    units = np.eye(W.shape[1] + Z.shape[1])[: W.shape[1]]
-    unknown = np.flatnonzero(linear_model(columns).outside(units).any(axis=1))
-    if unknown.size:
-        raise ValueError(
-            f"{unknown.size} of {W.shape[1]} trials cannot be told from each other or from the "
-            f"other {Z.shape[1]} regressors in {len(W)} scans (the first is trial {unknown[0]}, "
-            "counted from 0): they follow each other too closely, or are at the same time."
-        )
+    W, _, Z = _checked(trials, None, others, bold.shape[0])
+    columns, units = _columns_of_all(W, Z)
     found = fit(bold, columns, noise=noise)
     effect, t, dof = np.empty((3, W.shape[1], found.n_voxels))
     tested = found.contrasts([(f"trial {k}", row) for k, row in enumerate(units)])
@@ -201,6 +192,53 @@ def least_squares_all(
         effect[k], t[k], dof[k] = one.effect, one.t, one.dof
     rows = units @ found.model.back_projection
     return SingleTrials(effect, t, dof, np.einsum("kr,kr->k", rows, rows))
+
+
+def check_trials(
+    trials: ArrayLike, conditions: Sequence[str], others: ArrayLike, method: str, noise: str
+) -> None:
+    """Refuse, before there are any data, trials that a method cannot estimate.
+
+    Parameters
+    ----------
+    trials : array_like of shape (n_scans, n_trials)
+        Convolved regressor of each trial.
+    conditions : sequence of str
+        Condition of each trial.
+    others : array_like of shape (n_scans, n_others)
+        All else that the model has: confounds, drift, constant.
+    method : {"lsa", "lss"}
+        `least_squares_all` or `least_squares_separate`.
+    noise : str
+        Of ``"lsa"``, as for `boldglm.glm.fit`.
+
+    Raises
+    ------
+    ValueError
+        As the method would for any data; `UnestimableTrialsError` where it is about trials.
+
+    Examples
+    --------
+    >>> twice = np.repeat([[0.0], [1], [1], [0], [0], [0]], 2, axis=1)
+    >>> check_trials(twice, ["go", "go"], np.ones((6, 1)), "lsa", "ols")
+    Traceback (most recent call last):
+        ...
+    boldglm.glm.single_trials.UnestimableTrialsError: 2 of 2 trials cannot be told from each other
+    or from the other 1 regressors in 6 scans (the first is trial 0, counted from 0): they follow
+    each other too closely, or are at the same time.
+    """
+    W, labels, Z = _checked(trials, conditions, others)
+    if method == "lss":
+        _separate_models(W, labels, linear_model(Z).basis)
+        return
+    columns, _ = _columns_of_all(W, Z)
+    rank = linear_model(columns).rank
+    if rank >= len(columns):
+        raise ValueError(
+            f"{len(columns)} scans leave no residual degree of freedom beside {W.shape[1]} trials "
+            f"and {Z.shape[1]} other regressors."
+        )
+    check_noise_model(columns, noise)
 
 
 def pattern_correlations(maps: FloatArray, block_size: int = 2048) -> FloatArray:
@@ -275,20 +313,22 @@ class _TrialModel:
     n_conditions: int
 
     @classmethod
-    def of(cls, W: FloatArray, sums: FloatArray, trial: int, own: int) -> "_TrialModel":
+    def of(
+        cls, W: FloatArray, sums: FloatArray, trial: int, own: int, usual: float
+    ) -> "_TrialModel":
         A = np.concatenate([W[:, [trial]], sums], axis=1)
         A[:, 1 + own] -= W[:, trial]
         lengths = np.linalg.norm(A, axis=0)
-        usual = np.linalg.norm(W, axis=0).max()
         lengths[lengths <= NO_DIRECTION * usual] = np.inf  # a condition without other trials
         values, vectors = np.linalg.eigh((A / lengths).T @ (A / lengths))
         kept = values > NO_DIRECTION
         inverse = (vectors[:, kept] / values[kept]) @ vectors[:, kept].T
         # what the null space says of the trial's own column
         if not np.isfinite(lengths[0]) or (vectors[0, ~kept] ** 2).sum() > NO_DIRECTION**0.5:
-            raise ValueError(
+            raise UnestimableTrialsError(
                 f"trial {trial} (counted from 0) cannot be told from the rest of its model: it is "
-                "outside the run, or at the same time as another. Leave it out."
+                "outside the run, or at the same time as another. Leave it out.",
+                [trial],
             )
         inverse /= np.outer(lengths, lengths)
         return cls(inverse, int(kept.sum()), own, sums.shape[1])
@@ -300,13 +340,49 @@ class _TrialModel:
         return a
 
 
+def _separate_models(
+    trials: FloatArray, labels: np.ndarray, basis: FloatArray
+) -> tuple[FloatArray, list[_TrialModel], FloatArray]:
+    """Return RW with S beside it, the models of all trials, and their degrees of freedom."""
+    W = trials - basis @ (basis.T @ trials)
+    sums = np.stack([W[:, labels == c].sum(axis=1) for c in range(labels.max() + 1)], axis=1)
+    usual = float(np.linalg.norm(trials, axis=0).max())  # not of RW, which may be all rounding
+    models = [_TrialModel.of(W, sums, k, labels[k], usual) for k in range(W.shape[1])]
+    dof = np.array([len(W) - basis.shape[1] - one.rank for one in models], dtype=np.float64)
+    if dof.min() < 1:
+        raise ValueError(
+            f"{len(W)} scans leave no residual degree of freedom beside {basis.shape[1]} "
+            "regressors and a trial. Use fewer regressors."
+        )
+    return np.concatenate([W, sums], axis=1), models, dof
+
+
+def _columns_of_all(W: FloatArray, Z: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Return the design that has all trials, and a contrast for each."""
+    columns = np.concatenate([W, Z], axis=1)
+    units = np.eye(W.shape[1] + Z.shape[1])[: W.shape[1]]
+    unknown = np.flatnonzero(linear_model(columns).outside(units).any(axis=1))
+    if unknown.size:
+        raise UnestimableTrialsError(
+            f"{unknown.size} of {W.shape[1]} trials cannot be told from each other or from the "
+            f"other {Z.shape[1]} regressors in {len(W)} scans (the first is trial {unknown[0]}, "
+            "counted from 0): they follow each other too closely, or are at the same time.",
+            unknown.tolist(),
+        )
+    return columns, units
+
+
 def _checked(
-    bold: Series, trials: ArrayLike, conditions: Sequence[str] | None, others: ArrayLike
+    trials: ArrayLike,
+    conditions: Sequence[str] | None,
+    others: ArrayLike,
+    n_scans: int | None = None,
 ) -> tuple[FloatArray, np.ndarray, FloatArray]:
     W, Z = (np.asarray(columns, dtype=np.float64) for columns in (trials, others))
-    if W.ndim != 2 or Z.ndim != 2 or not len(W) == len(Z) == bold.shape[0]:
+    n_scans = len(W) if n_scans is None else n_scans
+    if W.ndim != 2 or Z.ndim != 2 or not len(W) == len(Z) == n_scans:
         raise ValueError(
-            f"bold has {bold.shape[0]} scans, trials shape {W.shape} and the other regressors "
+            f"bold has {n_scans} scans, trials shape {W.shape} and the other regressors "
             f"{Z.shape}; all need one row a scan."
         )
     if W.shape[1] == 0:

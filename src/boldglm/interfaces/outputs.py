@@ -27,7 +27,7 @@ from boldglm.io.results import ContrastMaps, NodeResult, Record, read_result
 from boldglm.io.run_maps import CRITICAL, whiteness_fact
 from boldglm.io.smoothness import smoothness_fact
 from boldglm.io.trials import read_trials
-from boldglm.io.writing import NodeDetails, NodeFiles, write_derivatives
+from boldglm.io.writing import TRIALS, NodeDetails, NodeFiles, write_derivatives
 from boldglm.reports.content import Figure, Report, Table
 from boldglm.reports.hemispheres import join_hemispheres
 from boldglm.reports.html import write_report
@@ -240,13 +240,16 @@ class WriteDerivatives(SimpleInterface):
             design,
             correlations,
         )
+        common = dict(self.inputs.details) if isdefined(self.inputs.details) else {}
+        of_trials = common.pop(TRIALS, {})
         details = NodeDetails(
             self.inputs.node,
             self.inputs.level,
             dict(self.inputs.entities),
             self.inputs.fingerprint,
-            dict(self.inputs.details) if isdefined(self.inputs.details) else {},
+            common,
             self.inputs.model,
+            of_trials,
         )
         record = write_derivatives(Path(self.inputs.output_dir), files, details)
         self._results = {"record_file": str(record)}

@@ -1,6 +1,7 @@
 """Single-trial estimates of a run as files: 4-D maps with a volume a trial, and their table."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,6 +11,8 @@ from boldglm.errors import BadDataError
 from boldglm.glm import Design, convolve_events, hrf_basis
 from boldglm.glm.single_trials import (
     SingleTrials,
+    UnestimableTrialsError,
+    check_trials,
     least_squares_all,
     least_squares_separate,
     pattern_correlations,
@@ -21,6 +24,7 @@ from boldglm.io.events import PREFIX, Events, read_table
 from boldglm.io.files import write_bytes
 from boldglm.io.series import MaskedRun
 
+SEEN = 1e-6  # of the height of a long block: what is below is no response
 METHODS = {
     "lsa": "all trials in one model (LSA)",
     "lss": "each trial in a model of its own, by ordinary least squares (LSS)",
@@ -68,7 +72,7 @@ def trials_of_run(events: Events, design: Design, choices: TrialChoices) -> Tria
     """Make a regressor of each event whose condition is in the design.
 
     The shape is that of the HRF model without its derivatives. Events without any response
-    within the run are left out and counted.
+    within the run, or only in censored scans, are left out and counted.
 
     Raises
     ------
@@ -76,22 +80,26 @@ def trials_of_run(events: Events, design: Design, choices: TrialChoices) -> Tria
         If the HRF model has no single shape, or no event is left.
     """
     shape = trial_shape(choices.hrf_model)
-    known = {name.removeprefix(PREFIX) for name in design.names}
+    known = {name.removeprefix(PREFIX) for name in design.conditions if name}
     modelled = np.array([kind in known for kind in events.trial_type], dtype=bool)
     kernel = hrf_basis(shape).kernels[0]
     regressors = np.column_stack([
         convolve_events([onset], [duration], [1.0], kernel, design.frame_times)
         for onset, duration in zip(events.onset[modelled], events.duration[modelled], strict=True)
     ]) if modelled.any() else np.zeros((design.n_scans, 0))  # fmt: skip
-    seen = abs(regressors).max(axis=0, initial=0.0) > 1e-6
+    inside = abs(regressors).max(axis=0, initial=0.0) > SEEN
+    seen = abs(np.delete(regressors, design.censored, axis=0)).max(axis=0, initial=0.0) > SEEN
     if not seen.any():
         raise BadDataError("--single-trials: no trial of the model's conditions lies in the run.")
-    notes = []
-    if not seen.all():
-        notes.append(
-            f"{int((~seen).sum())} of {seen.size} trials have no response within the run and no "
-            "single-trial estimate"
+    notes = [
+        f"{int(lost.sum())} of {seen.size} trials have no response {where} and no single-trial "
+        "estimate"
+        for lost, where in (
+            (~inside, "within the run"),
+            (inside & ~seen, "but in censored scans"),
         )
+        if lost.any()
+    ]
     picked = np.flatnonzero(modelled)[seen]
     return Trials(
         regressors[:, seen],
@@ -100,6 +108,29 @@ def trials_of_run(events: Events, design: Design, choices: TrialChoices) -> Tria
         events.trial_type[picked],
         tuple(notes),
     )
+
+
+def check_run_trials(
+    events: Events, design: Design, choices: TrialChoices, file_name: str
+) -> tuple[str, ...]:
+    """Refuse single trials of a run that cannot be estimated, before its series is read.
+
+    Returns
+    -------
+    tuple of str
+        Trials without an estimate, and why.
+
+    Raises
+    ------
+    BadDataError
+        As `trials_of_run`, if a trial cannot be told from the rest, or if there are more trials
+        than scans bear.
+    """
+    trials = trials_of_run(events, design, choices)
+    others, kinds = _others(design), trials.trial_type.tolist()
+    with _named(file_name, trials, choices):
+        check_trials(trials.regressors, kinds, others, choices.method, choices.noise_model)
+    return trials.left_out
 
 
 def estimate_trials(
@@ -112,15 +143,38 @@ def estimate_trials(
     BadDataError
         If a trial cannot be told from the rest, or there are more trials than scans bear.
     """
-    others = design.matrix[:, [k for k, role in enumerate(design.roles) if role != "condition"]]
-    conditions = trials.trial_type.tolist()
-    try:
+    others, kinds = _others(design), trials.trial_type.tolist()
+    with _named(run.header.path.name, trials, choices):
         if choices.method == "lss":
-            return least_squares_separate(run.bold, trials.regressors, conditions, others)
+            return least_squares_separate(run.bold, trials.regressors, kinds, others)
         return least_squares_all(run.bold, trials.regressors, others, choices.noise_model)
+
+
+def trial_details(choices: TrialChoices) -> dict[str, str]:
+    """Return what the sidecars of single trials say of how they were estimated."""
+    return {
+        "SingleTrials": METHODS[choices.method],
+        "NoiseModel": choices.noise_model if choices.method == "lsa" else "ols",
+        "HRF": trial_shape(choices.hrf_model),
+    }
+
+
+def _others(design: Design) -> np.ndarray:
+    return design.matrix[:, [k for k, role in enumerate(design.roles) if role != "condition"]]
+
+
+@contextmanager
+def _named(file_name: str, trials: Trials, choices: TrialChoices) -> Iterator[None]:
+    """Say in what is refused which file, and which trial, it was."""
+    try:
+        yield
     except ValueError as error:
+        where = ""
+        if isinstance(error, UnestimableTrialsError):
+            first = error.trials[0]
+            where = f" It is the {str(trials.trial_type[first])!r} at {trials.onset[first]:g} s."
         remedy = " (--single-trials lss may do)" if choices.method == "lsa" else ""
-        raise BadDataError(f"{run.header.path.name}: {error}{remedy}") from error
+        raise BadDataError(f"{file_name}: {error}{where}{remedy}") from error
 
 
 def write_single_trials(

@@ -4,7 +4,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,8 @@ from boldglm.io.designs import read_design, write_correlations, write_design
 from boldglm.io.images import image_ending, read_bold_header
 from boldglm.io.results import ContrastMaps, NodeResult, Record
 
+TRIALS = "of single trials"  # among the details of a run: what theirs say instead
+
 
 @dataclass(frozen=True)
 class NodeFiles:
@@ -48,6 +50,7 @@ class NodeDetails:
     fingerprint: str
     common: Mapping[str, Any]  # Sources, NoiseModel, HRF, SignalScaling, ...
     model: str = ""
+    of_trials: Mapping[str, Any] = field(default_factory=dict)  # instead of those in common
 
 
 def write_derivatives(output_dir: Path, files: NodeFiles, details: NodeDetails) -> Path:
@@ -228,6 +231,9 @@ def _run_map_sidecar(
         "SoftwareVersion": f"boldglm {__version__}",
         **details.common,
     }
+    if label in TRIAL_MAPS:
+        content.pop("Modulators", None)
+        content |= details.of_trials
     if label == "whiteness":
         content["ShareNotWhite"] = result.whiteness["NotWhite"]
         content["ShareExpected"] = result.whiteness["Expected"]

@@ -19,7 +19,8 @@ from boldglm.io.events import read_table
 from boldglm.io.model import Model
 from boldglm.io.results import is_finished
 from boldglm.io.runs import RunInputs
-from boldglm.io.trials import METHODS
+from boldglm.io.trials import METHODS, TrialChoices, trial_details
+from boldglm.io.writing import TRIALS
 from boldglm.workflows.methods import (
     methods_paragraphs,
     references,
@@ -186,6 +187,7 @@ def run_output(run: RunPlan, model: Model, context: AppContext) -> NodeOutput:
             **model_details(model),
             "Sources": list(inputs.sources),
             **_confound_details(run),
+            **_trials_details(model, context),
         },
         n_slices=12,
         model=model.name,
@@ -200,6 +202,14 @@ def _trials_facts(inputs: RunInputs, model: Model, context: AppContext) -> list[
     folder = place.folder.relative_to(context.output_dir).as_posix()
     text = f"{METHODS[context.single_trials]}: {folder}/{place.stem}_desc-trials_*"
     return [("Single trials", text)]
+
+
+def _trials_details(model: Model, context: AppContext) -> dict[str, dict[str, str]]:
+    """Return what the sidecars of single trials say instead of those of the run."""
+    if context.single_trials is None:
+        return {}
+    choices = TrialChoices(context.single_trials, model.hrf_model, model.noise_model)
+    return {TRIALS: trial_details(choices)}
 
 
 def _confound_facts(run: RunPlan) -> list[tuple[str, str]]:
