@@ -272,3 +272,29 @@ def test_a_dry_run_shows_confounds_and_censored_volumes(dataset, tmp_path, capsy
     assert "censored volumes: 2 of 80 (2.5 %): 0, 40" in said
     assert "by the confounds' cosines" in said
     assert not (tmp_path / "out").exists()
+
+
+def test_percent_and_r_squared_are_of_the_scans_that_are_left(dataset, tmp_path):
+    folder = write_fmriprep(dataset)
+    path = folder / "sub-01" / "func" / f"{STEM}_desc-preproc_bold.nii.gz"
+    image = nib.load(path)
+    data = np.asarray(image.dataobj).astype(np.float32)
+    data[..., :4] *= 1.5
+    header = image.header.copy()
+    header.set_data_dtype(np.float32)
+    nib.save(nib.Nifti1Image(data, image.affine, header), path)
+
+    options = ("--dummy-scans", "4", "--noise-model", "ols", "--maps", "rsquared")
+    func = participant(dataset, tmp_path / "out", *options)
+
+    design = read_design(func / f"{STEM}_design.tsv")
+    kept = [k for k, role in enumerate(design.roles) if role != "censored"]
+    mask = load(func / f"{STEM}_desc-brain_mask.nii.gz") > 0
+    X, y = design.matrix[4:, kept], data[mask].T[4:].astype(float)
+    y *= 100 / y.mean(axis=0)
+    betas = np.linalg.lstsq(X, y, rcond=None)[0]
+    effect = load(func / f"{STEM}_contrast-cue_stat-effect_statmap.nii.gz")[mask]
+    np.testing.assert_allclose(effect, betas[0], rtol=1e-4, atol=1e-5)
+    explained = 1 - (y - X @ betas).var(axis=0) / y.var(axis=0)
+    found = load(func / f"{STEM}_stat-rsquared_statmap.nii.gz")[mask]
+    np.testing.assert_allclose(found, explained, rtol=1e-4, atol=1e-5)

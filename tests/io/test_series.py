@@ -311,3 +311,39 @@ def test_slope_and_intercept_are_applied_in_double_precision():
     np.testing.assert_array_equal(
         scaled[:, 1:], stored[:, 1:].astype(np.float64) * 0.37 + 12345.678
     )
+
+
+@pytest.mark.parametrize("masked", [True, False], ids=["mask given", "mask computed"])
+@pytest.mark.parametrize("smoothing", [None, 6.0])
+@pytest.mark.parametrize("dtype", [np.int16, np.float32])
+def test_censored_volumes_count_neither_for_means_nor_as_signal(
+    tmp_path, masked, smoothing, dtype
+):
+    data, block = brain(dtype)
+    censored = [0, 1, 17, N_SCANS - 1]
+    left = np.setdiff1d(np.arange(N_SCANS), censored)
+    flat, broken = (6, 5, 4), (5, 5, 4)
+    data[flat] = 1000
+    spoilt = data.copy()
+    spoilt[..., censored] = 2 * data[..., censored] + 7
+    if dtype == np.float32:
+        spoilt[(*broken, 17)] = np.nan
+    path = write_series(tmp_path / "bold.nii.gz", spoilt)
+    mask_file = write_mask(tmp_path / "mask.nii.gz", block) if masked else None
+
+    reading = Reading(smoothing=smoothing, censored=frozenset(censored))
+    found = load_run(path, mask_file, reading)
+    shorter = write_series(tmp_path / "shorter.nii.gz", data[..., left])
+    without = load_run(shorter, found_mask(tmp_path, found), Reading(smoothing=smoothing))
+
+    assert not found.geometry.mask[flat]
+    assert found.geometry.mask[broken] == (dtype != np.float32)
+    whole = ~np.isnan(found.mean)
+    np.testing.assert_allclose(found.mean[whole], data[..., left].mean(axis=-1)[whole], rtol=1e-6)
+    np.testing.assert_allclose(found.scale, without.scale, rtol=1e-6)
+    np.testing.assert_array_equal(np.asarray(found.bold)[left], np.asarray(without.bold))
+
+
+def found_mask(folder, found):
+    """Write the mask of a run that was read."""
+    return write_mask(folder / "found.nii.gz", found.geometry.mask)

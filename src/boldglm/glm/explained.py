@@ -11,6 +11,8 @@ from boldglm.glm.blocks import Series, read_blocks
 from boldglm.glm.fit import Fit
 from boldglm.glm.kernels import FloatArray
 
+FITTED_ANYHOW = 1e-9  # what the leverage of a scan lacks of 1 if a regressor is all its own
+
 
 def fitted_blocks(
     bold: Series, found: Fit, block_size: int = 2048
@@ -62,7 +64,8 @@ def r_squared(bold: Series, found: Fit, block_size: int = 2048) -> FloatArray:
     ndarray of shape (n_voxels,)
         1 - Σ(y - ŷ)² / Σ(y - ȳ)², of signals that are not whitened. ȳ is the mean over time if
         the design has a constant, else 0. Drift and confounds count as explained. 0 where the
-        signal does not vary.
+        signal does not vary. Scans that the design fits whatever they hold, as a censored one,
+        do not count.
 
     Examples
     --------
@@ -74,9 +77,12 @@ def r_squared(bold: Series, found: Fit, block_size: int = 2048) -> FloatArray:
     >>> r_squared(bold, fit(bold, step, noise="ols")).round(12).tolist()
     [0.75]
     """
+    leverage = np.einsum("tr,tr->t", found.model.basis, found.model.basis)
+    counted = leverage < 1 - FITTED_ANYHOW
     result = np.zeros(found.n_voxels)
-    for voxels, fitted, left in fitted_blocks(bold, found, block_size):
-        signal = fitted + left
+    for voxels, fitted, every in fitted_blocks(bold, found, block_size):
+        left = every[counted]
+        signal = fitted[counted] + left
         if found.model.spans_constant:
             signal -= signal.mean(axis=0)
         total = np.einsum("tv,tv->v", signal, signal)

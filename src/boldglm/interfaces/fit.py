@@ -105,6 +105,7 @@ class FitGLM(SimpleInterface):
             n_threads=inputs.n_threads,
             spool_folder=here,
             meshes=_paths(self.inputs.mesh_files),
+            censored=frozenset(design.censored),
         )
         run = load_run(Path(inputs.bold_file), mask_file, reading)
         run_maps, white, smooth = self._fit(run, design, here)

@@ -57,7 +57,7 @@ STATISTICS = {
 RUN_MAPS = {
     statistic.label: statistic
     for statistic in (
-        Statistic("rsquared", "1", "Share of the signal's variance that the design explains"),
+        Statistic("rsquared", "1", "Share of variance explained, censored volumes aside"),
         Statistic("whiteness", "1", "Autocorrelation left after prewhitening: z, 0 if white"),
         Statistic("dof", "1", "Fewest degrees of freedom among the t contrasts of the run"),
         Statistic("ar", "1", "Autoregressive coefficients of the noise, a volume each (4-D)"),
@@ -94,7 +94,7 @@ FILES = {
 }
 IMAGES = {
     "desc-brain_mask": "Voxels that were analysed",
-    "desc-mean_boldref": "Mean over time of the BOLD signal, as the file stores it",
+    "desc-mean_boldref": "Mean over the volumes that count (not censored), in the file's unit",
 }
 
 _PAGE = """\
@@ -124,7 +124,7 @@ by voxel; of t contrasts at the dataset level also qFDR and
 `..._contrast-<contrast>_desc-clusters_table.tsv` (a row for each peak of each cluster; its JSON
 says what the columns are), and with `--permutations` pFWE, pFWEextent and pFWEmass. With `--maps`,
 of each run as a whole: `..._stat-<label>_statmap.nii.gz`, and of the series
-`..._desc-<label>_bold.nii.gz`.
+`..._desc-<label>_bold.nii.gz`, of all volumes; at those in `CensoredVolumes` they mean nothing.
 
 | maps | unit | what it is |
 |---|---|---|

@@ -92,8 +92,9 @@ class MaskedRun:
     """A run inside its mask.
 
     `bold` is (n_scans, n_voxels), voxels in the order of the geometry's mask, in the unit that
-    the file stores; `scale` (n_voxels,) turns estimates into the unit that was asked for. `mean`
-    has the volume's shape and is in the unit of the file, before smoothing.
+    the file stores; `scale` (n_voxels,) turns estimates into the unit that was asked for. `mean`,
+    over the volumes that count, has the volume's shape and is in the unit of the file, before
+    smoothing.
     """
 
     header: BoldHeader
@@ -118,7 +119,7 @@ class Reading:
     Parameters
     ----------
     signal_scaling : str
-        ``"percent"`` of the voxel's mean over time, or ``"none"``.
+        ``"percent"`` of the voxel's mean over the volumes that count, or ``"none"``.
     smoothing : float, optional
         Full width at half maximum of a Gaussian in the mask, in mm.
     smoothing_type : {"iso", "isoblurto"}
@@ -134,6 +135,8 @@ class Reading:
         Largest series that lies in memory.
     meshes : tuple of Path
         Surfaces to smooth along.
+    censored : frozenset of int
+        Volumes, from 0, that do not count: neither for means nor for whether voxels vary.
     """
 
     signal_scaling: str = "percent"
@@ -144,6 +147,7 @@ class Reading:
     spool_folder: Path | None = None
     held_bytes: int = HELD_BYTES
     meshes: tuple[Path, ...] = ()
+    censored: frozenset[int] = frozenset()
 
     @property
     def folder(self) -> Path:
@@ -166,9 +170,10 @@ class Reading:
 def load_run(bold_file: Path, mask_file: Path | None, reading: Reading) -> MaskedRun:
     """Read a run inside the given mask, or inside one computed from its mean image.
 
-    Voxels that are constant or not finite at any time, and with percent scaling those whose
-    mean is not positive, are left out of the mask and counted. Smoothing happens among the
-    voxels that are left; a computed mask is that of the series before it.
+    Voxels that are constant over the volumes that count, or not finite at any time, and with
+    percent scaling those whose mean is not positive, are left out of the mask and counted.
+    Smoothing happens among the voxels that are left; a computed mask is that of the series before
+    it.
 
     Parameters
     ----------
@@ -199,8 +204,8 @@ def _gathered(header: BoldHeader, wanted: BoolArray, reading: Reading) -> Masked
     dtype = header.dtype.newbyteorder("=")
     series = reading.series(dtype, (header.n_scans, positions.size))
     summary = RunningSummary(dtype, header.n_scans)
-    for volume in header.volumes(n_threads=reading.n_threads):
-        summary.add(volume)
+    for scan, volume in enumerate(header.volumes(n_threads=reading.n_threads)):
+        summary.add(volume, counts=scan not in reading.censored)
         np.take(volume, positions, out=series.next_row(), mode="clip")
     mean, has_signal = _whole(header, summary)
     geometry, left_out = _usable(header, wanted, mean, has_signal, reading)
@@ -217,8 +222,8 @@ def _gathered_later(header: BoldHeader, wanted: BoolArray | None, reading: Readi
     dtype = header.dtype.newbyteorder("=")
     kept = reading.volumes(dtype, (header.n_scans, size))
     summary = RunningSummary(dtype, header.n_scans)
-    for volume in header.volumes(n_threads=reading.n_threads):
-        summary.add(volume)
+    for scan, volume in enumerate(header.volumes(n_threads=reading.n_threads)):
+        summary.add(volume, counts=scan not in reading.censored)
         kept.append(volume if positions is None else volume[positions])
     mean, has_signal = _whole(header, summary)
     if wanted is None:

@@ -132,18 +132,23 @@ class RunningSummary:
     dtype : numpy.dtype
         Of the volumes.
     n_scans : int
-        Number of volumes that will come.
+        Number of volumes that will come, at most.
     """
 
     def __init__(self, dtype: np.dtype, n_scans: int) -> None:
-        self._n_scans = n_scans
         exact = dtype.kind in "iu" and np.iinfo(dtype).bits <= 16 and n_scans < 2**15
         self._sum_type = np.dtype(np.int32 if exact else np.float64)
-        self._first: np.ndarray | None = None
+        self._n_counted = 0
+        self._broken: np.ndarray | None = None  # not finite in a volume that does not count
 
-    def add(self, volume: np.ndarray) -> None:
-        """Take the next volume into account."""
-        if self._first is None:
+    def add(self, volume: np.ndarray, *, counts: bool = True) -> None:
+        """Take the next volume into account; of one that does not count, only gaps."""
+        if not counts:
+            gaps = ~np.isfinite(volume)
+            self._broken = gaps if self._broken is None else self._broken | gaps
+            return
+        self._n_counted += 1
+        if self._n_counted == 1:
             self._first = volume
             self._total = volume.astype(self._sum_type)
             self._varies = np.zeros(volume.size, dtype=bool)
@@ -155,9 +160,10 @@ class RunningSummary:
         self._varies |= self._differs
 
     def mean(self) -> np.ndarray:
-        """Mean over the volumes, (n_voxels,), as stored; not finite where any value is not."""
-        return self._total / self._n_scans
+        """Mean over the volumes that count, (n_voxels,); not finite where a value is not."""
+        return self._total / self._n_counted
 
     def has_signal(self) -> np.ndarray:
-        """Whether the values are finite throughout and not all the same, (n_voxels,)."""
-        return self._varies & np.isfinite(self._total)
+        """Whether values are finite throughout and not all the same where they count."""
+        found = self._varies & np.isfinite(self._total)
+        return found if self._broken is None else found & ~self._broken
