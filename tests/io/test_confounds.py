@@ -6,7 +6,12 @@ import numpy as np
 import pytest
 
 from boldglm.errors import BadDataError
-from boldglm.io.confounds import check_denoising, check_patterns
+from boldglm.io.confounds import (
+    ConfoundChoices,
+    check_denoising,
+    check_patterns,
+    confounds_of_run,
+)
 from boldglm.io.confounds_table import read_confounds
 
 
@@ -95,3 +100,15 @@ def test_rows_longer_or_shorter_than_the_header_are_refused(rows, tmp_path):
 
     with pytest.raises(BadDataError, match=r"a\.tsv, line [23]: [13] cells, but 2 columns"):
         read_confounds(path)
+
+
+def test_scans_of_unknown_displacement_are_not_taken_for_calm(tmp_path):
+    moved = ["n/a", 0.1, "n/a", 2.0, "n/a"]
+    known = table(tmp_path / "a.tsv", {"framewise_displacement": ["n/a", 0.1, 0.2, 2.0, 0.1]})
+    unknown = table(tmp_path / "b.tsv", {"framewise_displacement": moved})
+    choices = ConfoundChoices(fd_threshold=0.5)
+
+    assert list(confounds_of_run(read_confounds(known), choices, 5, "run").censored) == [3]
+    with pytest.raises(BadDataError, match=r"n/a at 2 scans after the first \(first at scan 2"):
+        confounds_of_run(read_confounds(unknown), choices, 5, "run")
+    assert not confounds_of_run(read_confounds(unknown), ConfoundChoices(), 5, "run").censored

@@ -111,6 +111,7 @@ class FitGLM(SimpleInterface):
         run_maps, white, smooth = self._fit(run, design, here)
         trial_maps, trials_left_out = self._trials(run, design, here)
         note = whiteness_note(white, inputs.noise_model)
+        notes = [*self._absent(run_maps), *([note] if note else [])]
         inside, everywhere = run.geometry, run.geometry.everywhere()
         mask_made = inside.write_map(here, "mask", np.ones(inside.n_voxels), dtype=np.uint8)
         mean_made = everywhere.write_map(here, "mean", run.mean[everywhere.mask])
@@ -119,7 +120,7 @@ class FitGLM(SimpleInterface):
             "mask_file": str(mask_made),
             "mean_file": str(mean_made),
             "mask_size": run.mask_size,
-            "left_out": [*run.left_out, *([note] if note else []), *trials_left_out],
+            "left_out": [*run.left_out, *notes, *trials_left_out],
             "run_maps": {label: str(path) for label, path in run_maps.items()},
             "whiteness": white,
             "smoothness": smooth,
@@ -142,6 +143,13 @@ class FitGLM(SimpleInterface):
         smooth = measured(sampled_residuals(run.bold, found), parts)
         smooth = {name: {**one, **run.blur.get(name, {})} for name, one in smooth.items()}
         return maps, white, smooth
+
+    def _absent(self, run_maps: dict[str, Path]) -> list[str]:
+        """Say which map was asked for and cannot be."""
+        wanted = self.inputs.maps if isdefined(self.inputs.maps) else []
+        if "ar" not in wanted or "ar" in run_maps:
+            return []
+        return [f"--maps ar: the noise model {self.inputs.noise_model} has no coefficients"]
 
     def _trials(self, run: MaskedRun, design: Design, here: Path):
         """Estimate single trials, if they are asked for."""

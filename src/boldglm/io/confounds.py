@@ -150,7 +150,7 @@ def check_denoising(kind: str, columns: Sequence[str], high_pass: float | None) 
 def _add_displaced(
     reasons: dict[int, list[str]], table: ConfoundsTable, threshold: float | None
 ) -> None:
-    """Add the scans that moved more than the threshold; n/a (the first scan) did not."""
+    """Add the scans that moved more than the threshold; the first, which is n/a, did not."""
     if threshold is None:
         return
     if DISPLACEMENT not in table.columns:
@@ -159,6 +159,13 @@ def _add_displaced(
             f"{nearest(DISPLACEMENT, table.columns)}"
         )
     displacement = table.values([DISPLACEMENT])[:, 0]
+    unknown = np.flatnonzero(np.isnan(displacement[1:])) + 1
+    if unknown.size:
+        raise BadDataError(
+            f"{table.name}: column {DISPLACEMENT!r} is n/a at {unknown.size} scans after the first"
+            f" (first at scan {unknown[0]}, counted from 0), so that nobody can say whether they "
+            "moved more than --fd-threshold. Fill it in, or censor by a column of your own."
+        )
     for scan in np.flatnonzero(displacement > threshold):
         why = f"{DISPLACEMENT} {displacement[scan]:.3g} mm > {threshold:g} mm"
         reasons.setdefault(int(scan), []).append(why)
