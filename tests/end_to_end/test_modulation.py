@@ -121,6 +121,9 @@ def test_missing_values_are_at_the_mean_and_constant_columns_left_out(events_fil
     assert "2 of 10 events of 'go' have no rt" in notes[0]
     assert "'go_x_level' is left out: level does not vary" in notes[1]
     assert "trial_type.go_x_level" not in found.names
+    _, alone = design(events_file, Modulator("go", "rt", 2))  # as a model file may have it
+    _, both = design(events_file, Modulator("go", "rt"), Modulator("go", "rt", 2))
+    assert alone == both == notes[:1]
 
 
 @pytest.mark.parametrize(

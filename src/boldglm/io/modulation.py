@@ -153,7 +153,7 @@ def modulated_columns(
             continue
         values = _values(events, one, own, file_name)
         missing = np.isnan(values)
-        if missing.any() and one.order == 1:
+        if missing.any():
             notes.append(
                 f"{int(missing.sum())} of {own.sum()} events of {one.condition!r} have no "
                 f"{one.column} in {file_name}: their modulator is at its mean"
@@ -179,7 +179,7 @@ def modulated_columns(
         columns["duration"] += events.duration[own].tolist()
         columns["trial_type"] += [prefix + one.name] * int(own.sum())
         columns["modulation"] += (centered**one.order).tolist()
-    return columns, tuple(names), tuple(notes)
+    return columns, tuple(names), tuple(dict.fromkeys(notes))
 
 
 def _centered(values: np.ndarray) -> np.ndarray | None:
