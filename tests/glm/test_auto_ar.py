@@ -17,7 +17,8 @@ from boldglm.glm.autoregression import (
 )
 from boldglm.glm.lagged_basis import LaggedBasis, lag_sums, precision_times
 from boldglm.glm.linear_model import linear_model
-from boldglm.glm.small_sample import Pairs, spectra, stated_variances, variance_ratios
+from boldglm.glm.noise_population import learn_population
+from boldglm.glm.small_sample import Pairs, corrections, spectra, variance_ratios
 
 
 def a_design(n_scans=160, seed=0):
@@ -145,20 +146,141 @@ def test_a_variance_ratio_is_the_true_over_the_stated_variance():
     true, used = np.array([[0.5], [0.1]]), np.array([[0.2], [0.0]])
     lagged = LaggedBasis(basis, 2)
     inverse = np.linalg.inv(lagged.normal_matrices(precision_of(used)))
-    row = rng.normal(size=4)
-    pairs = Pairs(true, used, stated_variances(lagged, inverse, true, used), np.ones((1, 1)))
+    row, one = rng.normal(size=4), np.ones((1, 1))
+    pairs = Pairs(true, used, 1.3 * one[0], one, 0 * true)
 
     V = full_covariance(true[:, 0], 60)
     Q = np.linalg.inv(full_covariance(used[:, 0], 60))
     weights = Q @ basis @ inverse[0] @ row
-    maker = Q - Q @ basis @ inverse[0] @ basis.T @ Q
-    stated = np.trace(maker @ V) / 56
-    expected = (weights @ V @ weights) / (stated * row @ inverse[0] @ row)
+    expected = (weights @ V @ weights) / (1.3 * row @ inverse[0] @ row)
 
     found = variance_ratios(basis, inverse, spectra(true, 60), pairs, row)
 
-    np.testing.assert_allclose(pairs.stated, stated, rtol=1e-5)
     np.testing.assert_allclose(found, expected, rtol=1e-5)
+
+
+def test_what_a_statistic_owes_to_chance_explains_it_and_is_0_on_average():
+    basis = linear_model(a_design()).basis
+    statistic = PartialStatistic(basis, 3)
+    z = np.repeat([[0.6], [-0.2], [0.3]], 20_000, axis=1)
+    residuals = statistic.residuals(z, np.random.default_rng(14))
+    sums, expected = lag_sums(residuals, 3), statistic.expected_sums(z)
+
+    chance = statistic.chance(expected, sums)
+
+    scatter = statistic(sums)
+    standard_error = scatter.std(axis=1) / np.sqrt(20_000)
+    np.testing.assert_allclose(sums.mean(axis=1), expected[:, 0], atol=0.3)
+    assert (abs(chance.mean(axis=1)) < 4 * standard_error).all()
+    for one, other in zip(chance, scatter, strict=True):
+        assert np.corrcoef(one, other)[0, 1] > 0.97
+
+
+def test_a_forward_map_is_known_better_than_series_by_themselves_would_tell():
+    statistic = PartialStatistic(linear_model(a_design()).basis, 2)
+    z = np.array([[0.5], [0.1]])
+    maps = [
+        ForwardMap(statistic, z[:, 0], 0.01 * np.eye(2), np.random.default_rng(seed), 1000)
+        for seed in range(20)
+    ]
+
+    scatter = np.std([one(z) for one in maps], axis=0)[:, 0]
+    assert (scatter < 0.4 * np.sqrt(np.diag(maps[0].noise) / 1000)).all()
+
+
+def test_variances_are_stated_smaller_where_coefficients_fit_their_own_noise():
+    X = a_design()
+    true = np.random.default_rng(15).uniform(0, 0.7, size=(1, 4000))
+    found = fit(noise_of(true, 160), X, noise="auto").estimates
+
+    # one is free or two, each for 1 / dof; others than their own would fit them worse by that
+    dof = 160 - found.basis.shape[1]
+    assert -2.5 / dof < np.log(found.pairs_stated).mean() < -0.5 / dof
+
+
+def test_corrections_do_not_scatter_with_the_chance_that_explains_ratios():
+    rng = np.random.default_rng(16)
+    terms = np.ones((1, 1000))
+    found = []
+    for _ in range(20):
+        chance = rng.standard_normal((2, 1000))
+        ratios = np.exp(0.1 + 0.3 * chance[0] + 0.01 * rng.standard_normal(1000))
+        pairs = Pairs(chance, chance, terms[0], terms, chance)
+        found.append([one[0] for one in corrections(ratios, pairs, terms[:, :1], 10_000)])
+
+    # exp(.1 - .09 / 2), 2 / .09; without chance factors would scatter by .3 / sqrt(1000)
+    factors, dofs = np.transpose(found)
+    np.testing.assert_allclose(factors, np.exp(0.055), atol=0.01)
+    assert factors.std() < 0.005
+    np.testing.assert_allclose(dofs.mean(), 2 / (np.exp(0.09) - 1), rtol=0.05)
+
+
+# --- noise that the autoregression of the weights is not
+
+
+def two_scales(shares, n_scans, seed):
+    """Return AR(1) .85 noise with these shares of the variance, the rest white."""
+    rng = np.random.default_rng(seed)
+    slow = simulate(np.full((1, shares.size), 0.85), n_scans, rng) * np.sqrt(1 - 0.85**2)
+    return np.sqrt(shares) * slow + np.sqrt(1 - shares) * rng.standard_normal(slow.shape)
+
+
+def learnt(bold, basis, order):
+    residuals = bold - basis @ (basis.T @ bold)
+    statistic, rng = PartialStatistic(basis, order), np.random.default_rng(0)
+    prior = learn_prior(statistic, statistic(lag_sums(residuals, order)), rng)
+    return learn_population(statistic, prior, residuals, float(bold.shape[1]), rng)
+
+
+def test_what_few_terms_miss_is_found_at_the_lags_beyond():
+    basis, share = linear_model(a_design(240)[:, [0, 1, -1]]).basis, 0.5
+    population = learnt(two_scales(np.full(6000, share), 240, 17), basis, 2)
+    _, z = population.draw(10, np.random.default_rng(1))
+
+    true = share * 0.85 ** np.arange(len(z) + 1.0)[:, np.newaxis]
+    true[0] = 1.0
+    partial = autocovariances_to_partial(true)
+    np.testing.assert_allclose(np.tanh(z.mean(axis=1)), partial[:, 0], atol=0.02)
+    assert abs(partial[2:4]).min() > 0.06
+
+
+def test_nothing_is_found_where_there_is_nothing():
+    basis = linear_model(a_design(240)).basis
+    population = learnt(noise_of(np.full((1, 1000), 0.4), 240, 18), basis, 2)
+
+    assert abs(population.departures).max() < 0.001  # chance alone: .003
+
+
+def test_few_voxels_are_not_searched():
+    basis = linear_model(a_design(240)).basis
+    population = learnt(two_scales(np.full(150, 0.5), 240, 19), basis, 2)
+
+    assert not population.departures.any()
+    assert population.along.shape == (2, 0)
+
+
+def test_voxels_of_two_tissues_are_drawn_as_two():
+    basis = linear_model(a_design(240)).basis
+    first = np.repeat([[0.0, 0.75]], 1500, axis=0).reshape(1, -1)
+    population = learnt(noise_of(first, 240, 20), basis, 1)
+    z, _ = population.draw(1000, np.random.default_rng(2))
+
+    middle, width = z[0].mean(), z[0].std()
+    assert (abs(z[0] - middle) < width / 3).mean() < 0.1  # of normal draws, a quarter
+    covariance = (population.prior.axes**2 * population.prior.differences)[0, 0]
+    np.testing.assert_allclose(width**2, covariance, rtol=0.02)
+
+
+@pytest.mark.parametrize("column", [0, 1])
+def test_p_values_are_calibrated_where_voxels_are_white_and_slow_in_all_proportions(column):
+    X = a_design(200)
+    shares = np.random.default_rng(21).uniform(0, 1, 20_000)
+
+    p = fit(two_scales(shares, 200, 22), X, noise="auto").contrast(np.eye(14)[column]).p
+
+    significant = (p < 0.025) | (p > 0.975)
+    for some in (shares < 0.2, shares > 0.8, shares >= 0):
+        assert abs(significant[some].mean() - 0.05) < 0.01
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,6 @@ voxels, λ eigenvalues of S in units of the sampling covariance of z.
 """
 
 from dataclasses import dataclass
-from itertools import combinations_with_replacement
 
 import numpy as np
 
@@ -21,10 +20,12 @@ from boldglm.glm.autoregression import (
     autocovariances_to_partial,
     partial_to_ar,
     simulate,
+    variance_ratio,
 )
 from boldglm.glm.kernels import FloatArray
 from boldglm.glm.lagged_basis import lag_sums
 from boldglm.glm.memory import blocks_of
+from boldglm.glm.polynomials import derivatives, polynomial
 from boldglm.glm.residual_autocovariance import expected_lag_sums
 
 N_SIMULATED = 4000
@@ -83,69 +84,32 @@ class PartialStatistic:
         series -= self.basis @ (self.basis.T @ series)
         return series
 
-    def simulated(self, z: FloatArray, rng: np.random.Generator) -> FloatArray:
-        """Return s of simulated series, one for each column of z; (order, n)."""
-        return self(lag_sums(self.residuals(z, rng), self.order))
+    def expected_sums(self, z: FloatArray) -> FloatArray:
+        """Return the expected lag sums, of innovations of variance 1; (order + 1, n)."""
+        ar = partial_to_ar(np.tanh(z))
+        return np.asarray(
+            self.expected @ autocorrelations(ar, len(self.basis)) * variance_ratio(ar)
+        )
 
     def expectation(self, z: FloatArray) -> FloatArray:
         """Return s of expected lag sums; the expectation of s in long series."""
-        ar = partial_to_ar(np.tanh(z))
-        return self(self.expected @ autocorrelations(ar, len(self.basis)))
+        return self(self.expected_sums(z))
 
+    def chance(self, expected: FloatArray, sums: FloatArray) -> FloatArray:
+        """Return what s owes to chance in first order; its expectation is exactly 0.
 
-def polynomial(x: FloatArray, degree: int) -> FloatArray:
-    """Return all products of up to `degree` rows of x; (n_terms, n).
+        Parameters
+        ----------
+        expected, sums : ndarray of shape (order + 1, n)
+            Lag sums as expected of each series, and as they are.
 
-    Examples
-    --------
-    >>> polynomial(np.array([[2.0], [3.0]]), 2).ravel().tolist()
-    [1.0, 2.0, 3.0, 4.0, 6.0, 9.0]
-    """
-    terms: dict[tuple[int, ...], FloatArray] = {}
-    for which in monomials(len(x), degree):
-        terms[which] = terms[which[:-1]] * x[which[-1]] if which else np.ones(x.shape[1])
-    return np.stack(list(terms.values()))
-
-
-def monomials(n_variables: int, degree: int) -> list[tuple[int, ...]]:
-    """Return of which variables the terms of `polynomial` are products.
-
-    Examples
-    --------
-    >>> monomials(2, 2)
-    [(), (0,), (1,), (0, 0), (0, 1), (1, 1)]
-    """
-    lengths = range(degree + 1)
-    return [
-        which
-        for length in lengths
-        for which in combinations_with_replacement(range(n_variables), length)
-    ]
-
-
-def derivatives(n_variables: int, degree: int) -> FloatArray:
-    """Return the derivatives of the terms of `polynomial`, in terms of one degree less.
-
-    Returns
-    -------
-    ndarray of shape (n_variables, n_terms, n_terms of one degree less)
-
-    Examples
-    --------
-    Of 1, x and x², by x: 0, 1 and 2x.
-
-    >>> derivatives(1, 2).tolist()
-    [[[0.0, 0.0], [1.0, 0.0], [0.0, 2.0]]]
-    """
-    terms, lower = monomials(n_variables, degree), monomials(n_variables, degree - 1)
-    place = {which: k for k, which in enumerate(lower)}
-    result = np.zeros((n_variables, len(terms), len(lower)))
-    for k, which in enumerate(terms):
-        for variable in set(which):
-            left = list(which)
-            left.remove(variable)
-            result[variable, k, place[tuple(left)]] = which.count(variable)
-    return result
+        Returns
+        -------
+        ndarray of shape (order, n)
+            Derivative of s along `sums` less `expected`, at `expected`.
+        """
+        step = 1e-3 * (sums - expected)
+        return (self(expected + step) - self(expected - step)) / 2e-3
 
 
 class ForwardMap:
@@ -167,7 +131,7 @@ class ForwardMap:
     Notes
     -----
     A polynomial of degree 3 through `PartialStatistic.expectation`, which is free of noise,
-    plus one of degree 2 through what short series add to it in simulation.
+    plus one of degree 2 through what short series add to it in simulation, less what is chance.
     """
 
     def __init__(
@@ -181,12 +145,14 @@ class ForwardMap:
         self.center = mean[:, np.newaxis]
         self.spread = np.sqrt(np.diag(covariance))[:, np.newaxis]
         z = draw(mean, covariance, rng.standard_normal((len(mean), n_simulated)))
-        expected = statistic.expectation(z)
+        expected_sums = statistic.expected_sums(z)
+        expected = statistic(expected_sums)
         x = (z - self.center) / self.spread
         self.smooth = _regression(polynomial(x, 3), expected)
-        excess = statistic.simulated(z, rng) - expected
+        sums = lag_sums(statistic.residuals(z, rng), statistic.order)
+        excess = statistic(sums) - expected
         terms = polynomial(x, 2)
-        self.shift = _regression(terms, excess)
+        self.shift = _regression(terms, excess - statistic.chance(expected_sums, sums))
         self.noise = np.cov(excess - self.shift @ terms).reshape(len(mean), -1)
         coefficients = self.smooth.copy()
         coefficients[:, : self.shift.shape[1]] += self.shift
@@ -327,7 +293,7 @@ def learn_prior(statistic: PartialStatistic, s: FloatArray, rng: np.random.Gener
     seen = np.cov(s).reshape(order, order) if n_voxels > 1 else np.zeros((order, order))
     seen_mean = s.mean(axis=1)
     mean, covariance, error = seen_mean, usual, 0.1 * usual
-    normal = rng.standard_normal((order, N_SIMULATED))
+    normal = balanced(order, N_SIMULATED, rng)
     for n_simulated in (N_TO_BEGIN, N_TO_BEGIN, N_SIMULATED, N_SIMULATED):
         forward = ForwardMap(statistic, mean, covariance + 0.3 * error, rng, n_simulated)
         for _ in range(3):
@@ -364,6 +330,12 @@ def draw(mean: FloatArray, covariance: FloatArray, normal: FloatArray) -> FloatA
     # The symmetric root: that of eigenvectors alone depends on their signs, and those on rounding.
     root = (vectors * np.sqrt(np.maximum(values, 0.0))) @ vectors.T
     return np.clip(mean[:, np.newaxis] + root @ normal, -LARGEST_Z, LARGEST_Z)
+
+
+def balanced(order: int, n: int, rng: np.random.Generator) -> FloatArray:
+    """Return standard normal draws whose mean is 0, each beside its opposite; (order, n)."""
+    half = rng.standard_normal((order, n // 2))
+    return np.stack([half, -half], axis=2).reshape(order, -1)
 
 
 def _between(matrix: FloatArray, low: float, high: float) -> FloatArray:

@@ -16,14 +16,15 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from boldglm.glm.ar_prior import ARPrior, PartialStatistic, draw, learn_prior, polynomial
-from boldglm.glm.autoregression import partial_to_ar, precision_of
+from boldglm.glm.ar_prior import ARPrior, PartialStatistic, learn_prior
+from boldglm.glm.autoregression import lag_weights, partial_to_ar, precision_of
 from boldglm.glm.blocks import Series, Walk
 from boldglm.glm.kernels import FloatArray
 from boldglm.glm.kinds import Residuals, cells, gls_by_kinds, ols_residuals
 from boldglm.glm.lagged_basis import LaggedBasis, lag_sums, left_over, precision_times
 from boldglm.glm.linear_model import LinearModel
 from boldglm.glm.moments import ContrastMoments, whiteness_lags
+from boldglm.glm.noise_population import NoisePopulation, learn_population, terms_of
 from boldglm.glm.residual_autocovariance import effective_voxels
 from boldglm.glm.small_sample import Pairs, corrections, spectra, stated_variances, variance_ratios
 
@@ -54,8 +55,8 @@ class AutoEstimates:
         Autoregressive coefficients of each kind.
     kind_terms : ndarray of shape (n_terms, n_kinds)
         What corrections depend on, of each kind.
-    pairs_true, pairs_estimated, pairs_stated, pairs_terms : ndarray of shape (…, n_pairs)
-        As in `boldglm.glm.small_sample.Pairs`.
+    pairs_true, pairs_estimated, pairs_stated, pairs_terms, pairs_chance : ndarray
+        As in `boldglm.glm.small_sample.Pairs`, (…, n_pairs).
     left_of_simulated : ndarray of shape (n_lags, n_pairs)
         Autocorrelations that prewhitening left in the simulated series.
     basis : ndarray of shape (n_scans, rank)
@@ -72,6 +73,7 @@ class AutoEstimates:
     pairs_estimated: FloatArray
     pairs_stated: FloatArray
     pairs_terms: FloatArray
+    pairs_chance: FloatArray
     left_of_simulated: FloatArray
     basis: FloatArray
 
@@ -137,10 +139,13 @@ class AutoEstimates:
         _, turned = np.linalg.eigh(rows @ self.pair_inverses.mean(axis=0) @ rows.T)
         directions = turned.T @ rows
         dof = self.basis.shape[0] - self.basis.shape[1]
-        pairs = Pairs(self.pairs_true, self.pairs_estimated, self.pairs_stated, self.pairs_terms)
+        pairs = Pairs(
+            self.pairs_true, self.pairs_estimated, self.pairs_stated, self.pairs_terms,
+            self.pairs_chance,
+        )  # fmt: skip
         known = (self.basis, self.pair_inverses, self.pair_spectra)
         ratios = [variance_ratios(*known, pairs, row) for row in directions]
-        found = [corrections(one, pairs.terms, self.kind_terms, dof) for one in ratios]
+        found = [corrections(one, pairs, self.kind_terms, dof) for one in ratios]
         factors, dofs = (np.stack(values, axis=1) for values in zip(*found, strict=True))
         root = np.sqrt(factors)
         shape = self.covariance(directions) * root[:, :, np.newaxis] * root[:, np.newaxis, :]
@@ -194,7 +199,8 @@ def estimate_auto(
     pairs = learnt.pairs
     return model, AutoEstimates(
         found.coordinates, found.means, sigma2, learnt.which, learnt.kinds, learnt.terms,
-        pairs.true, pairs.estimated, pairs.stated, pairs.terms, learnt.left, model.basis,
+        pairs.true, pairs.estimated, pairs.stated, pairs.terms, pairs.chance, learnt.left,
+        model.basis,
     )  # fmt: skip
 
 
@@ -218,8 +224,9 @@ def _learn(found: Residuals, model: LinearModel, order: int) -> _Learnt:
     n_effective = min(
         effective_voxels(found.sample, model.basis, prior.mean_ar()), float(s.shape[1])
     )
-    pairs, left = simulate_pairs(statistic, prior, n_effective, rng)
-    return _Learnt(which, partial_to_ar(np.tanh(z)), _terms(prior, z), pairs, left)
+    population = learn_population(statistic, prior, found.sample, n_effective, rng)
+    pairs, left = simulate_pairs(statistic, population, n_effective, rng)
+    return _Learnt(which, partial_to_ar(np.tanh(z)), terms_of(prior, z), pairs, left)
 
 
 def _white(found: Residuals, model: LinearModel, order: int) -> _Learnt:
@@ -229,7 +236,7 @@ def _white(found: Residuals, model: LinearModel, order: int) -> _Learnt:
     series = np.random.default_rng(SEED).standard_normal((model.n_scans, N_PAIRS))
     series -= model.basis @ (model.basis.T @ series)
     left = left_over(series, np.zeros((order, N_PAIRS)), whiteness_lags(model.n_scans))
-    return _Learnt(which, none, one, Pairs(none, none, one[0], one), left)
+    return _Learnt(which, none, one, Pairs(none, none, one[0], one, none), left)
 
 
 def most_kinds(rank: int) -> int:
@@ -271,7 +278,10 @@ def _among_silent(
 
 
 def simulate_pairs(
-    statistic: PartialStatistic, prior: ARPrior, n_effective: float, rng: np.random.Generator
+    statistic: PartialStatistic,
+    population: NoisePopulation,
+    n_effective: float,
+    rng: np.random.Generator,
 ) -> tuple[Pairs, FloatArray]:
     """Simulate runs on the design with noise as varied as the run's, and estimate it.
 
@@ -279,7 +289,7 @@ def simulate_pairs(
     ----------
     statistic : PartialStatistic
         Tuned to the run.
-    prior : ARPrior
+    population : NoisePopulation
         Learnt from the run.
     n_effective : float
         How many independent voxels it was learnt from: the mean of all voxels is not known
@@ -293,26 +303,30 @@ def simulate_pairs(
         True and estimated noise, and the autocorrelations that prewhitening by the estimated
         one left in the GLS residuals.
     """
-    covariance = (prior.axes * (prior.differences + 1 / n_effective)) @ prior.axes.T
-    normal = rng.standard_normal((statistic.order, N_PAIRS))
-    z = draw(prior.mean, covariance, normal)
-    basis, lagged = statistic.basis, LaggedBasis(statistic.basis, statistic.order)
-    residuals = statistic.residuals(z, rng)
-    s = statistic(lag_sums(residuals, statistic.order))
-    true, estimated = (partial_to_ar(np.tanh(one)) for one in (z, prior.estimate(s)))
-    noise = precision_of(estimated)
-    inverses = lagged.inverses(noise)
-    g = basis.T @ precision_times(residuals, noise)
-    residuals -= basis @ np.einsum("nij,jn->in", inverses, g)
+    prior, order, basis = population.prior, statistic.order, statistic.basis
+    z, long = population.draw(N_PAIRS, rng, n_effective)
+    wide = PartialStatistic(basis, len(long))
+    residuals = wide.residuals(long, rng)
+    sums, expected = lag_sums(residuals, wide.order), wide.expected_sums(long)
+    near, near_expected = sums[: order + 1], expected[: order + 1]
+    s, chance = statistic(near), statistic.chance(near_expected, near)
+    true, estimated = (partial_to_ar(np.tanh(one)) for one in (long, prior.estimate(s)))
+    ssr = _to_gls(residuals, basis, estimated)
     left = left_over(residuals, estimated, whiteness_lags(len(basis)))
-    stated = stated_variances(lagged, inverses, true, estimated)
-    return Pairs(true, estimated, stated, _terms(prior, z)), left
+    terms = terms_of(prior, z)
+    weights = lag_weights(true)
+    scale = (weights * (sums - expected)).sum(axis=0)  # of e'Qe by the true Q, but for the ends
+    stated = stated_variances(ssr, len(basis) - basis.shape[1], terms, chance, scale)
+    return Pairs(true, estimated, stated, terms, chance), left
 
 
-def _terms(prior: ARPrior, z: FloatArray) -> FloatArray:
-    """Return polynomial terms of z along the two axes in which voxels differ most."""
-    most = np.argsort(prior.differences)[::-1][:2]
-    most = most[prior.differences[most] > 0]
-    spread = np.sqrt(prior.differences[most])[:, np.newaxis]
-    along = prior.coordinates(z)[most] / spread
-    return polynomial(np.clip(along, -3, 3), 2)
+def _to_gls(residuals: FloatArray, basis: FloatArray, ar: FloatArray) -> FloatArray:
+    """Turn OLS into GLS residuals, in place; return e'Qe of the latter, (n,)."""
+    noise = precision_of(ar)
+    inverses = LaggedBasis(basis, len(ar)).inverses(noise)
+    weighted = precision_times(residuals, noise)
+    g = basis.T @ weighted
+    delta = np.einsum("nij,jn->in", inverses, g)
+    ssr = np.einsum("tn,tn->n", residuals, weighted) - np.einsum("in,in->n", g, delta)
+    residuals -= basis @ delta
+    return np.asarray(ssr)

@@ -227,6 +227,30 @@ class Precision(NamedTuple):
         return Precision(self.band[:, which], self.first[which], self.last[which])
 
 
+def lag_weights(ar: FloatArray) -> FloatArray:
+    """Return how y'Qy sums up lag sums of y, but for what the first and last scans add.
+
+    Parameters
+    ----------
+    ar : ndarray of shape (order, n)
+        Coefficients.
+
+    Returns
+    -------
+    ndarray of shape (order + 1, n)
+
+    Examples
+    --------
+    >>> lag_weights(np.array([[0.5]])).ravel().tolist()
+    [1.25, -1.0]
+    """
+    order = len(ar)
+    a = np.concatenate([np.ones((1, *ar.shape[1:])), -ar])
+    band = np.stack([(a[: order + 1 - k] * a[k:]).sum(axis=0) for k in range(order + 1)])
+    band[1:] *= 2
+    return band
+
+
 def precision_of(ar: FloatArray) -> Precision:
     """Return the inverse covariances of autoregressions, for innovations of variance 1.
 
@@ -261,7 +285,8 @@ def precision_of(ar: FloatArray) -> Precision:
     """
     order = len(ar)
     a = np.concatenate([np.ones((1, *ar.shape[1:])), -ar])
-    band = np.stack([(a[: order + 1 - k] * a[k:]).sum(axis=0) for k in range(order + 1)])
+    band = lag_weights(ar)
+    band[1:] /= 2
     corner = np.empty((ar.shape[1], order, order))
     for s in range(order):
         for u in range(s, order):

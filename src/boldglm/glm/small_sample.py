@@ -14,7 +14,7 @@ of contrast c, ν residual degrees of freedom.
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.fft import rfft
+from scipy.special import digamma
 
 from boldglm.glm.autoregression import (
     autocorrelations,
@@ -23,10 +23,7 @@ from boldglm.glm.autoregression import (
     variance_ratio,
 )
 from boldglm.glm.kernels import FloatArray
-from boldglm.glm.lagged_basis import LaggedBasis, precision_times
-from boldglm.glm.memory import blocks_of
-
-PAIRS_AT_ONCE = 25
+from boldglm.glm.lagged_basis import precision_times
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,19 +32,23 @@ class Pairs:
 
     Parameters
     ----------
-    true, estimated : ndarray of shape (order, n)
+    true, estimated : ndarray of shape (n_lags, n) and (order, n)
         Autoregressive coefficients.
     stated : ndarray of shape (n,)
-        Expected estimate of the variance of the innovations, which truly is 1; see
-        `stated_variances`.
+        Estimate of the variance of the innovations, which truly is 1; see `stated_variances`.
     terms : ndarray of shape (n_terms, n)
         Functions of the true coefficients, on which the ratio of variances depends.
+    chance : ndarray of shape (order, n)
+        What the estimates owe to chance in first order, of expectation 0 whatever the true
+        coefficients are. It explains most of the scatter of ratios, so that their mean is
+        known from a thousand pairs as if from ten thousand.
     """
 
     true: FloatArray
     estimated: FloatArray
     stated: FloatArray
     terms: FloatArray
+    chance: FloatArray
 
 
 def spectra(ar: FloatArray, n_scans: int) -> FloatArray:
@@ -76,47 +77,48 @@ def spectra(ar: FloatArray, n_scans: int) -> FloatArray:
 
 
 def stated_variances(
-    lagged: LaggedBasis, inverses: FloatArray, true: FloatArray, estimated: FloatArray
+    ssr: FloatArray, dof: int, terms: FloatArray, chance: FloatArray, scale: FloatArray
 ) -> FloatArray:
-    """Return what the estimate of the variance of the innovations is expected to be.
+    """Return what the estimates of the variance of the innovations are, but for their own noise.
 
     Parameters
     ----------
-    lagged : LaggedBasis
-        Of the design.
-    inverses : ndarray of shape (n, rank, rank)
-        M⁻¹ of the estimated coefficients.
-    true, estimated : ndarray of shape (order, n)
-        Coefficients that the noise has, with innovations of variance 1, and those of the
-        weights.
+    ssr : ndarray of shape (n,)
+        Weighted residual sums of squares of simulated series, with innovations of variance 1.
+    dof : int
+        ν.
+    terms, chance : ndarray of shape (…, n)
+        As in `Pairs`.
+    scale : ndarray of shape (n,)
+        What is, but for rounding and little else, the noise of `ssr`; of expectation 0.
 
     Returns
     -------
     ndarray of shape (n,)
-        tr(QV - M⁻¹ U'QVQU) / ν, which is 1 where both are equal.
+        Estimates less the chi-squared noise that they would have with known coefficients.
+
+    Notes
+    -----
+    Coefficients are estimated from the same residuals, which they therefore fit better than
+    others: each free coefficient makes the estimate smaller, by about 1/ν.
 
     Examples
     --------
-    >>> lagged = LaggedBasis(np.full((9, 1), 1 / 3), 1)
-    >>> ar = np.array([[0.3]])
-    >>> inverse = np.linalg.inv(lagged.normal_matrices(precision_of(ar)))
-    >>> stated_variances(lagged, inverse, ar, ar).round(6).tolist()
-    [1.0]
+    >>> one, none = np.ones((1, 4)), np.zeros((1, 4))
+    >>> stated_variances(np.full(4, 50.0), 50, one, none, none[0]).round(2).tolist()
+    [1.02, 1.02, 1.02, 1.02]
     """
-    n_scans, rank = lagged.basis.shape
-    stated = _noise_trace(n_scans, true, estimated)
-    for some in blocks_of(true.shape[1], PAIRS_AT_ONCE):
-        noise = precision_of(estimated[:, some])
-        root = np.linalg.cholesky(inverses[some])
-        weighted = lagged.weighted_basis(noise)
-        # Single precision is enough for an average over pairs.
-        scaled = (root.transpose(0, 2, 1) @ weighted.transpose(0, 2, 1)).astype(np.float32)
-        transform = rfft(scaled, transform_length(n_scans), axis=2)
-        parts = transform.view(np.float32)
-        powers = np.einsum("nrf,nrf->nf", parts, parts)
-        powers = powers[:, ::2] + powers[:, 1::2]
-        stated[some] -= np.einsum("nf,nf->n", powers, spectra(true[:, some], n_scans))
-    return stated / (n_scans - rank)
+    # The logarithm of chi-squared over its degrees of freedom is 0 on average after this.
+    logarithms = np.log(ssr / dof) - digamma(dof / 2) + np.log(dof / 2)
+    kept = np.concatenate([terms, _products(terms, chance)])
+    columns = np.concatenate([kept, _products(terms, scale[np.newaxis])])
+    coefficients = np.linalg.lstsq(columns.T, logarithms, rcond=None)[0]
+    return np.asarray(np.exp(coefficients[: len(kept)] @ kept))
+
+
+def _products(terms: FloatArray, chance: FloatArray) -> FloatArray:
+    """Return all products of a row of one with a row of the other."""
+    return (terms[:, np.newaxis] * chance).reshape(-1, terms.shape[1])
 
 
 def variance_ratios(
@@ -157,10 +159,11 @@ def variance_ratios(
     --------
     Estimates that are true need no correction:
 
+    >>> from boldglm.glm.lagged_basis import LaggedBasis
     >>> ar, one = np.array([[0.3]]), np.ones((1, 1))
     >>> lagged = LaggedBasis(np.full((9, 1), 1 / 3), 1)
     >>> inverse = np.linalg.inv(lagged.normal_matrices(precision_of(ar)))
-    >>> same = Pairs(ar, ar, one[0], one)
+    >>> same = Pairs(ar, ar, one[0], one, 0 * one)
     >>> variance_ratios(lagged.basis, inverse, spectra(ar, 9), same, one[0]).round(12).tolist()
     [1.0]
     """
@@ -172,19 +175,8 @@ def variance_ratios(
     return np.asarray(actual / (pairs.stated * (solved @ row)))
 
 
-def _noise_trace(n_scans: int, true: FloatArray, estimated: FloatArray) -> FloatArray:
-    """Return tr(QV), what the weighted sum of squares of the noise itself is expected to be."""
-    order = len(true)
-    autocovariances = autocorrelations(true, order + 1) * variance_ratio(true)
-    noise = precision_of(estimated)
-    counts = (n_scans - np.arange(order + 1.0)) * np.where(np.arange(order + 1) == 0, 1, 2)
-    lags = abs(np.subtract.outer(np.arange(order), np.arange(order)))
-    at_ends = np.einsum("nsu,sun->n", noise.first + noise.last, autocovariances[lags])
-    return np.asarray(np.einsum("k,kn,kn->n", counts, noise.band, autocovariances) - at_ends)
-
-
 def corrections(
-    ratios: FloatArray, terms: FloatArray, at: FloatArray, dof: int
+    ratios: FloatArray, pairs: Pairs, at: FloatArray, dof: int
 ) -> tuple[FloatArray, FloatArray]:
     """Return what ratios of variances say of variances and degrees of freedom.
 
@@ -192,8 +184,8 @@ def corrections(
     ----------
     ratios : ndarray of shape (n,)
         As from `variance_ratios`.
-    terms : ndarray of shape (n_terms, n)
-        What their logarithm is regressed on.
+    pairs : Pairs
+        What they are the ratios of.
     at : ndarray of shape (n_terms, m)
         Where it is asked for.
     dof : int
@@ -221,12 +213,15 @@ def corrections(
     No scatter, no loss of degrees of freedom:
 
     >>> ones = np.ones((1, 4))
-    >>> factor, dofs = corrections(np.full(4, 1.1), ones, ones[:, :1], 50)
+    >>> pairs = Pairs(0 * ones, 0 * ones, ones[0], ones, 0 * ones)
+    >>> factor, dofs = corrections(np.full(4, 1.1), pairs, ones[:, :1], 50)
     >>> factor.round(6).tolist(), dofs.round(6).tolist()
     ([1.1], [50.0])
     """
     logarithms = np.log(ratios)
-    coefficients = np.linalg.lstsq(terms.T, logarithms, rcond=None)[0]
+    terms = pairs.terms
+    columns = np.concatenate([terms, _products(terms, pairs.chance)])
+    coefficients = np.linalg.lstsq(columns.T, logarithms, rcond=None)[0][: len(terms)]
     mean = coefficients @ at
     squares = (logarithms - coefficients @ terms) ** 2
     average = squares.mean()
