@@ -70,17 +70,18 @@ def stream_volumes(header: Stored, *, n_threads: int = 1) -> Iterator[np.ndarray
 
 
 def _blocks(header: Stored) -> Iterator[bytes]:
+    size = header.volume_bytes
     with open_read(header.path) as file:
         file.seek(header.data_offset)  # an extension may unpack to anything: never in one piece
         for number in range(1, header.n_scans + 1):
             try:
-                block = file.read(header.volume_bytes)
+                block = file.read(size)
             except READ_ERRORS as error:
                 raise BadDataError(
                     f"{header.path.name} is damaged at volume {number} of {header.n_scans}: "
                     f"{error}. Copy or convert it again."
                 ) from error
-            if len(block) < header.volume_bytes:
+            if len(block) < size:
                 raise BadDataError(
                     f"{header.path.name} ends at volume {number} of the {header.n_scans} that "
                     "its header announces. Copy or convert it again."

@@ -77,7 +77,7 @@ class Canvas:
         image = Image.fromarray(np.where(text < WHITE, text, self.picture))
         image.putpalette(palette().ravel().tolist())
         path.parent.mkdir(parents=True, exist_ok=True)
-        image.save(path, format="PNG", compress_level=9 if image.width * image.height < 5e5 else 6)
+        image.save(path, format="PNG", compress_level=9 if image.width * image.height < 5e5 else 5)
 
 
 @cache
