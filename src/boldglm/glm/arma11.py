@@ -4,32 +4,32 @@ Slow physiological noise under thermal noise has autocorrelations s ρᵏ: they 
 of an autoregression and last longer. Each voxel takes the point of a grid of ρ and s at which its
 restricted likelihood is largest; voxels of the same point share all matrices.
 
+What follows the autoregression, y_t - ρ y_{t-1}, correlates with its neighbors alone. So no matrix
+of scans by scans is formed for a fit: it would not fit the memory for each point of the grid, and
+whitening by it would take a multiple of the time for each further scan.
+
 Notation: ρ coefficient, s share of the autoregression in the variance, V correlation matrix of a
-grid point, Q = V⁻¹, U orthonormal basis of the design (r columns), M = U'QU, P = Q - QUM⁻¹U'Q,
-T scans, ν = T - r.
+grid point, Q = V⁻¹, A ones on the diagonal and -ρ below, B = AVA' (three diagonals) = L d L', U
+orthonormal basis of the design (r columns), M = U'QU, P = Q - QUM⁻¹U'Q, T scans, ν = T - r.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import toeplitz
+from scipy.linalg import lapack, solveh_banded, toeplitz
 
 from boldglm.glm.autoregression import autocovariances_to_partial, partial_to_ar
 from boldglm.glm.blocks import Block, Series, Walk, each_projected
-from boldglm.glm.kernels import FloatArray
-from boldglm.glm.lagged_basis import lag_sums
+from boldglm.glm.kernels import Float32Array, FloatArray
 from boldglm.glm.linear_model import LinearModel
 from boldglm.glm.moments import ContrastMoments
-from boldglm.glm.residual_autocovariance import expected_lag_sums
 
 RHO = np.array([-0.3, 0.1, 0.3, 0.45, 0.6, 0.7, 0.8, 0.87, 0.93, 0.97])
 SHARE = np.array([0.15, 0.3, 0.45, 0.6, 0.8, 1.0])
-START_LAGS = 4
 WHITENING_ORDER = 12  # of the autoregression that stands for a grid point in `ar`
-STEP = 1e-4
-VOXELS_AT_ONCE = 8192
 FEWEST_DOF = 6
 
 
@@ -110,47 +110,102 @@ class _Point:
 
     def __init__(self, rho: float, share: float, basis: FloatArray) -> None:
         self.rho, self.share, self.basis = rho, share, basis
-        self.precision: FloatArray = _inverse(self._correlation(rho, share))
-        self.weighted: FloatArray = self.precision @ basis
-        normal = basis.T @ self.weighted
-        self.inverse: FloatArray = _inverse(normal)
-        self.penalty = float(np.linalg.slogdet(normal)[1] - np.linalg.slogdet(self.precision)[1])
-
-    def _correlation(self, rho: float, share: float) -> FloatArray:
-        return np.asarray(toeplitz(_correlations(rho, share, len(self.basis))))
-
-    @cached_property
-    def root(self) -> FloatArray:
-        """R with R'R = P, so that SSR is the squared length of R y."""
-        whitener = np.linalg.cholesky(self.precision).T
-        frame = np.linalg.qr(whitener @ self.basis)[0]
-        return np.asarray(whitener - frame @ (frame.T @ whitener))
+        own = share * (1 - rho**2) + (1 - share) * (1 + rho**2)
+        # B, its upper diagonal first, as `solveh_banded` wants it
+        self.banded = np.full((2, len(basis)), own)
+        self.banded[1, 0] = 1.0
+        self.banded[0] = -(1 - share) * rho
+        normal = basis.T @ self.weighted(basis)
+        self.inverse: FloatArray = np.asarray(np.linalg.inv(normal), dtype=np.float64)
+        self.penalty = float(np.linalg.slogdet(normal)[1] + np.log(self.factors[0]).sum())
 
     @cached_property
-    def changes(self) -> list[FloatArray]:
-        """Derivatives of σ²V by log σ², ρ and s, at σ² of 1."""
-        rho, share = self.rho, self.share
-        high, low = min(rho + STEP, 0.999), max(rho - STEP, -0.999)
-        by_rho = self._correlation(high, share) - self._correlation(low, share)
-        by_share = self._correlation(rho, share + STEP) - self._correlation(rho, share - STEP)
-        return [self._correlation(rho, share), by_rho / (high - low), by_share / (2 * STEP)]
+    def factors(self) -> tuple[FloatArray, FloatArray]:
+        """The diagonal matrix d, and what L has below its diagonal of ones; (T,), (T - 1,)."""
+        diagonal, below, _ = lapack.dpttrf(self.banded[1], self.banded[0, 1:])
+        return diagonal, below
+
+    def weighted(self, series: FloatArray) -> FloatArray:
+        """Return Q times series: A'B⁻¹A; (n_scans, n)."""
+        result = series.copy()
+        result[1:] -= self.rho * series[:-1]
+        result = solveh_banded(self.banded, result, overwrite_b=True, check_finite=False)
+        result[:-1] -= self.rho * result[1:]
+        return np.asarray(result)
+
+    def solution(self, residuals: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Return what GLS adds to OLS, (rank, n), and SSR, (n,), of OLS residuals."""
+        weighted = self.weighted(residuals)
+        g = self.basis.T @ weighted
+        delta = self.inverse @ g
+        ssr = np.einsum("tv,tv->v", residuals, weighted) - np.einsum("rv,rv->v", g, delta)
+        return delta, np.maximum(ssr, 0.0)
+
+    @cached_property
+    def change(self) -> FloatArray:
+        """First column of the derivative of V by ρ, which is a Toeplitz matrix."""
+        lags = np.arange(1.0, len(self.basis))
+        return np.concatenate([[0.0], self.share * lags * self.rho ** (lags - 1)])
 
     @cached_property
     def parameter_covariance(self) -> FloatArray:
-        """Inverse of the expected restricted information; (3, 3)."""
-        P = self.precision - self.weighted @ self.inverse @ self.weighted.T
-        turned = [P @ change for change in self.changes]
-        information = [[0.5 * np.einsum("ij,ji->", a, b) for a in turned] for b in turned]
-        return np.asarray(np.linalg.pinv(np.array(information), hermitian=True))
+        """Inverse of the expected restricted information of log σ², ρ and s; (3, 3).
+
+        The derivatives of V are V, `change`, and (V - 1)/s; PVP = P, and tr PV = ν.
+        """
+        n_scans, rank = self.basis.shape
+        Q_U = self.weighted(self.basis)
+        P = self.weighted(np.eye(n_scans)) - Q_U @ self.inverse @ Q_U.T
+        turned = P @ toeplitz(self.change)
+        dof, trace, by_rho = n_scans - rank, np.trace(P), np.trace(turned)
+        to_share = (by_rho - np.einsum("ij,ij->", P, turned)) / self.share
+        of_share = (dof - 2 * trace + np.einsum("ij,ij->", P, P)) / self.share**2
+        of_rho = np.einsum("ij,ji->", turned, turned)
+        scale_to_share = (dof - trace) / self.share
+        information = [
+            [dof, by_rho, scale_to_share],
+            [by_rho, of_rho, to_share],
+            [scale_to_share, to_share, of_share],
+        ]
+        return np.asarray(np.linalg.pinv(np.array(information) / 2, hermitian=True))
 
     def dof(self, row: FloatArray) -> float:
         """Return the degrees of freedom of a contrast."""
-        weights = self.weighted @ (self.inverse @ row)
+        weights = self.weighted(self.basis @ (self.inverse @ row)[:, np.newaxis])[:, 0]
         variance = row @ self.inverse @ row
-        slopes = np.array([weights @ change @ weights for change in self.changes]) / variance
+        sums = np.correlate(weights, weights, "full")[len(weights) - 1 :]  # at lags 0, 1, ...
+        slopes = np.array(
+            [1.0, 2 * self.change @ sums / variance, (1 - sums[0] / variance) / self.share]
+        )
         most = self.basis.shape[0] - self.basis.shape[1]
         spread = float(slopes @ self.parameter_covariance @ slopes)
         return min(max(2 / spread, 1.0), most) if spread > 0 else float(most)
+
+
+def refuse_few_scans(model: LinearModel) -> None:
+    """Refuse a design that leaves too little to tell this noise from other noise.
+
+    Parameters
+    ----------
+    model : LinearModel
+        The design.
+
+    Raises
+    ------
+    ValueError
+        If fewer than `FEWEST_DOF` degrees of freedom are left.
+
+    Examples
+    --------
+    >>> from boldglm.glm.linear_model import linear_model
+    >>> refuse_few_scans(linear_model(np.ones((7, 1))))
+    """
+    if model.dof < FEWEST_DOF:
+        raise ValueError(
+            f"{model.n_scans} scans and a design of rank {model.rank} leave {model.dof} degrees "
+            f"of freedom, too few to tell ARMA(1,1) noise: it needs {FEWEST_DOF}. Use the noise "
+            "model auto or ar1."
+        )
 
 
 def estimate_arma11(
@@ -175,13 +230,13 @@ def estimate_arma11(
     Raises
     ------
     ValueError
-        If there are too few scans.
+        If there are too few scans; see `refuse_few_scans`.
 
     Notes
     -----
-    Largest restricted likelihood [1]_ over the grid, as AFNI's 3dREMLfit searches it: ν log SSR +
-    log|M| - log|Q| is smallest. The search begins at the point whose expected autocovariances of
-    residuals are nearest to those seen, and moves to the best neighbor until none is better.
+    Largest restricted likelihood [1]_ over all points of the grid, as in AFNI's 3dREMLfit:
+    ν log SSR + log|M| + log|V| is smallest, with SSR = e'Qe - g'M⁻¹g, g = U'Qe and e the OLS
+    residual. Found in single precision; what is kept is computed in double precision.
 
     References
     ----------
@@ -196,30 +251,25 @@ def estimate_arma11(
     >>> bool((abs(found.rho * found.share) < 0.2).all())
     True
     """
-    if model.dof < FEWEST_DOF:
-        raise ValueError(
-            f"{model.n_scans} scans and a design of rank {model.rank} leave {model.dof} degrees "
-            f"of freedom, too few to tell ARMA(1,1) noise: it needs {FEWEST_DOF}."
-        )
+    refuse_few_scans(model)
     n_voxels = bold.shape[1]
-    grid = _Grid(model.basis, max(min(START_LAGS, model.dof - 1), 1))
+    grid = _Grid(model.basis)
     coordinates, means = np.empty((model.rank, n_voxels)), np.empty(n_voxels)
     sigma2, best = np.empty(n_voxels), np.empty(n_voxels, dtype=np.intp)
 
     def fit_block(block: Block) -> None:
         residuals = block.signal - model.basis @ block.coordinates
-        points, ssr = _search(residuals, grid, model.dof)
-        points[block.silent], ssr[block.silent] = 0, 0.0
+        points = grid.best(residuals)
+        points[block.silent] = 0
         coordinates[:, block.voxels] = block.coordinates + block.removed
         means[block.voxels], best[block.voxels] = block.means, points
-        sigma2[block.voxels] = ssr / model.dof
         for number in np.unique(points).tolist():
-            point, some = grid.point(number), np.flatnonzero(points == number)
-            delta = point.inverse @ (point.weighted.T @ residuals[:, some])
+            some = np.flatnonzero(points == number)
+            delta, ssr = grid.points[number].solution(residuals[:, some])
             coordinates[:, block.voxels.start + some] += delta
+            sigma2[block.voxels.start + some] = ssr / model.dof
 
-    large = replace(walk, block_size=max(walk.block_size, VOXELS_AT_ONCE))
-    each_projected(bold, model, large, fit_block)
+    each_projected(bold, model, walk, fit_block)
     used, which = np.unique(best, return_inverse=True)
     rho, share = grid.values[used].T
     return model, ARMA11Estimates(
@@ -228,65 +278,61 @@ def estimate_arma11(
 
 
 class _Grid:
-    """All points, made when they are needed; the first is white noise."""
+    """All points; the first is white noise."""
 
-    def __init__(self, basis: FloatArray, lags: int) -> None:
-        self.basis, self.lags = basis, lags
+    def __init__(self, basis: FloatArray) -> None:
         self.values = np.array([(0.0, 1.0), *((rho, share) for rho in RHO for share in SHARE)])
-        expected = expected_lag_sums(basis, lags)
-        noise = [_correlations(float(rho), float(s), len(basis)) for rho, s in self.values]
-        each = np.stack(noise) @ expected.T
-        self.targets = (each / each[:, :1])[:, 1:]
-        self._made: dict[int, _Point] = {}
+        self.points = [_Point(rho, share, basis) for rho, share in self.values.tolist()]
+        edges = [0, *range(1, len(self.points) + 1, len(SHARE))]
+        self.groups = [_SameRho(self.points[a:b]) for a, b in pairwise(edges)]
 
-    def point(self, number: int) -> _Point:
-        """Return a point by its number."""
-        if number not in self._made:
-            rho, share = self.values[number].tolist()
-            self._made[number] = _Point(rho, share, self.basis)
-        return self._made[number]
-
-    def neighbors(self, number: int) -> list[int]:
-        """Return the points beside one; white noise is beside all of the smallest share."""
-        if number == 0:
-            return [1 + k * len(SHARE) for k in range(len(RHO))] + [1 + len(SHARE) - 1]
-        i, j = divmod(number - 1, len(SHARE))
-        around = [(i + a, j + b) for a in (-1, 0, 1) for b in (-1, 0, 1) if (a, b) != (0, 0)]
-        inside = [(a, b) for a, b in around if 0 <= a < len(RHO) and 0 <= b < len(SHARE)]
-        return [1 + a * len(SHARE) + b for a, b in inside] + ([0] if j == 0 or i == 1 else [])
-
-    def nearest(self, residuals: FloatArray) -> NDArray[np.intp]:
-        """Return the point of each voxel whose expected residuals are most like its own."""
-        sums = lag_sums(residuals, self.lags)
-        seen = sums[1:] / np.where(sums[0] > 0, sums[0], 1.0)
-        distance = (self.targets**2).sum(axis=1)[:, np.newaxis] - 2 * self.targets @ seen
-        return np.asarray(distance.argmin(axis=0))
+    def best(self, residuals: FloatArray) -> NDArray[np.intp]:
+        """Return the point of each voxel, (n,), from OLS residuals (n_scans, n)."""
+        lengths = np.linalg.norm(residuals, axis=0)
+        unit = (residuals / np.where(lengths > 0, lengths, 1.0)).astype(np.float32)
+        scores = np.concatenate([group.scores(unit) for group in self.groups])
+        return np.asarray(scores.argmin(axis=0))
 
 
-def _search(residuals: FloatArray, grid: _Grid, dof: int) -> tuple[NDArray[np.intp], FloatArray]:
-    """Return the best point of each voxel, and SSR there; from OLS residuals (n_scans, n)."""
-    shape = (len(grid.values), residuals.shape[1])
-    ssr, scores = np.zeros(shape), np.full(shape, np.inf)
-    best = grid.nearest(residuals)
-    wanted = np.zeros(shape, dtype=bool)
-    wanted[best, np.arange(shape[1])] = True
-    moving = np.ones(shape[1], dtype=bool)
-    while moving.any():
-        for origin in np.unique(best[moving]).tolist():
-            wanted[np.ix_(grid.neighbors(origin), moving & (best == origin))] = True
-        wanted &= np.isinf(scores)
-        for number in np.flatnonzero(wanted.any(axis=1)).tolist():
-            some = np.flatnonzero(wanted[number])
-            left = grid.point(number).root @ residuals[:, some]
-            value = np.einsum("tv,tv->v", left, left)
-            ssr[number, some] = value
-            logarithm = np.log(np.maximum(value, 1e-300))
-            scores[number, some] = dof * logarithm + grid.point(number).penalty
-        wanted[:] = False
-        found = scores.argmin(axis=0)
-        moving = found != best
-        best = found
-    return best, ssr[best, np.arange(shape[1])]
+class _SameRho:
+    """Points of the same ρ: their restricted likelihoods for many voxels at a time."""
+
+    def __init__(self, points: list[_Point]) -> None:
+        basis = points[0].basis
+        self.rho, self.dof = np.float32(points[0].rho), basis.shape[0] - basis.shape[1]
+        self.penalties = np.array([point.penalty for point in points])[:, np.newaxis]
+        # C⁻¹U'Q with CC' = M, one point below the other
+        frames = [
+            np.linalg.cholesky(point.inverse).T @ point.weighted(basis).T for point in points
+        ]
+        self.frames: Float32Array = np.concatenate(frames).astype(np.float32)
+        diagonal, below = map(np.array, zip(*(point.factors for point in points), strict=True))
+        root = np.sqrt(diagonal)
+        # each scan with a column, (n_scans, n_points, 1)
+        self.new: Float32Array = (1 / root).T[..., np.newaxis].astype(np.float32)
+        carried = -below * root[:, :-1] / root[:, 1:]
+        self.carried: Float32Array = carried.T[..., np.newaxis].astype(np.float32)
+
+    def scores(self, unit: Float32Array) -> FloatArray:
+        """Return ν log SSR + log|M| + log|V| of residuals of length 1, (n_points, n)."""
+        explained = (self.frames @ unit).reshape(len(self.penalties), -1, unit.shape[1])
+        ssr = self.squares(unit) - np.einsum("krv,krv->kv", explained, explained)
+        ssr = np.maximum(ssr, np.finfo(np.float32).tiny, dtype=np.float64)
+        return np.asarray(self.dof * np.log(ssr) + self.penalties)
+
+    def squares(self, unit: Float32Array) -> Float32Array:
+        """Return e'Qe, (n_points, n): squares of d^-½ L⁻¹ A e, one scan after the other."""
+        left = unit.copy()
+        left[1:] -= self.rho * unit[:-1]
+        now = self.new[0] * left[0]
+        total, spare = now * now, np.empty_like(now)
+        for scan, new, carried in zip(left[1:], self.new[1:], self.carried, strict=True):
+            np.multiply(new, scan, out=spare)
+            now *= carried
+            now += spare
+            np.multiply(now, now, out=spare)
+            total += spare
+        return total
 
 
 def _correlations(rho: float, share: float, n_lags: int) -> FloatArray:
@@ -294,7 +340,3 @@ def _correlations(rho: float, share: float, n_lags: int) -> FloatArray:
     correlations = np.asarray(share * rho ** np.arange(n_lags), dtype=np.float64)
     correlations[0] = 1.0
     return correlations
-
-
-def _inverse(matrix: FloatArray) -> FloatArray:
-    return np.asarray(np.linalg.inv(matrix), dtype=np.float64)

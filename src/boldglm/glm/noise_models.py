@@ -5,7 +5,7 @@ from functools import partial
 from typing import NamedTuple
 
 from boldglm.glm.ar1 import AR1Estimates, estimate_ar1
-from boldglm.glm.arma11 import ARMA11Estimates, estimate_arma11
+from boldglm.glm.arma11 import ARMA11Estimates, estimate_arma11, refuse_few_scans
 from boldglm.glm.auto_ar import AutoEstimates, estimate_auto
 from boldglm.glm.blocks import Series, Walk
 from boldglm.glm.exact_ar import ExactAREstimates, estimate_exact_ar, refuse_too_many
@@ -44,7 +44,7 @@ _NOISE: dict[str, NoiseModel] = {
         )
         for order in range(2, HIGHEST_ORDER + 1)
     },
-    "arma11": NoiseModel(estimate_arma11, ARMA11Estimates),
+    "arma11": NoiseModel(estimate_arma11, ARMA11Estimates, refuse_few_scans),
     "nilearn-ar1": NoiseModel(estimate_nilearn_ar1, NilearnAR1Estimates),
 }
 
