@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from boldglm.glm import NOISE_MODELS, Fit, fit, orthogonalize
 from boldglm.glm.design import Design
 from boldglm.glm.exact_ar import refuse_too_many
+from boldglm.glm.fit import check_noise_model
 from boldglm.glm.linear_model import linear_model
 
 # "ar3" and so on are the same code as "ar2"
@@ -395,3 +396,23 @@ def test_one_residual_degree_of_freedom_is_enough(noise):
 
     assert found.dof == 1
     assert np.isfinite(found.contrast([1, 0, 0, 0, 0]).z).all()
+
+
+@pytest.mark.parametrize("noise", NOISE_MODELS)
+@pytest.mark.parametrize("dof", [0, 1, 3, 5, 8, 30])
+def test_what_is_refused_is_refused_before_there_are_data(noise, dof):
+    X = np.random.default_rng(dof).normal(size=(dof + 4, 4))
+
+    def refusal(attempt):
+        try:
+            attempt()
+        except ValueError as error:
+            return str(error)
+        return None
+
+    told = refusal(lambda: check_noise_model(X, noise))
+
+    assert told == refusal(
+        lambda: fit(np.random.default_rng(1).normal(size=(len(X), 2)), X, noise)
+    )
+    assert (told is None) == (dof >= {"arma11": 6}.get(noise, 1)) or noise[2:].isdigit()

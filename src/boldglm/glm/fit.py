@@ -299,12 +299,7 @@ def fit(
     names, columns = _checked_design(design)
     walk = _checked_walk(block_size, n_threads)
     signals = _checked_bold(bold, len(columns))
-    model = linear_model(columns)
-    if model.dof < 1:
-        raise ValueError(
-            f"{len(columns)} scans cannot be fitted by a design of rank {model.rank}: noise needs "
-            f"at least {model.rank + 1} scans. Use fewer regressors or more scans."
-        )
+    model = _model_with_noise(columns)
     model, estimates = model_of_noise.estimate(signals, model, walk)
     return Fit(names, noise, model, estimates)
 
@@ -333,7 +328,17 @@ def check_noise_model(design: ArrayLike | Design, noise: str) -> None:
     ValueError: 5 scans and a design of rank 1 leave 4 degrees of freedom, too few for
     autoregression of order 2: it needs 6. Use the noise model auto or ar1.
     """
-    noise_model(noise).refuse(linear_model(_checked_design(design)[1]))
+    noise_model(noise).refuse(_model_with_noise(_checked_design(design)[1]))
+
+
+def _model_with_noise(columns: FloatArray) -> LinearModel:
+    model = linear_model(columns)
+    if model.dof < 1:
+        raise ValueError(
+            f"{len(columns)} scans cannot be fitted by a design of rank {model.rank}: noise needs "
+            f"at least {model.rank + 1} scans. Use fewer regressors or more scans."
+        )
+    return model
 
 
 def _checked_design(design: ArrayLike | Design) -> tuple[tuple[str, ...], FloatArray]:
