@@ -1,5 +1,7 @@
 """Autoregressions of higher order, each voxel with its own coefficients."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from scipy.linalg import toeplitz
@@ -126,6 +128,37 @@ def test_degrees_of_freedom_in_several_directions_are_those_of_dense_matrices():
         ]
         spread = np.einsum("pa,pr,ra->a", slopes, estimates.z_covariance, slopes)
         np.testing.assert_allclose(moments.dofs[voxel], 2 / (2 / found.dof + spread), rtol=1e-4)
+
+
+def test_signals_are_read_once():
+    bold, read = noise_of([0.5, -0.3], 70), []
+
+    class Counted:
+        """A file that counts."""
+
+        shape, dtype = bold.shape, bold.dtype
+
+        def __getitem__(self, key):
+            read.extend(range(70)[key[1]])
+            return bold[key]
+
+    found = fit(Counted(), a_design(), noise="ar2", block_size=20)
+
+    assert read == list(range(70))
+    np.testing.assert_allclose(found.betas, fit(bold, a_design(), noise="ar2").betas, rtol=1e-9)
+
+
+def test_designs_of_high_rank_have_matrices_of_few_voxels_at_a_time():
+    X = np.random.default_rng(0).normal(size=(300, 150))
+    bold = noise_of([0.5, -0.3], 800, n_scans=300)
+    tracemalloc.start()
+
+    found = fit(bold, X, noise="ar2", n_threads=1)
+    found.contrast(np.eye(150)[:2])
+
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 8 * 150**2 * 800  # one matrix for each voxel
 
 
 def test_f_of_one_row_is_the_square_of_t():

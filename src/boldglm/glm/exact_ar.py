@@ -25,9 +25,8 @@ from boldglm.glm.autoregression import (
     precision_of,
     simulate,
 )
-from boldglm.glm.blocks import Series, Walk, each_block
+from boldglm.glm.blocks import Block, Series, Walk, each_projected
 from boldglm.glm.kernels import FloatArray
-from boldglm.glm.kinds import Residuals, ols_residuals
 from boldglm.glm.lagged_basis import LaggedBasis, lag_sums
 from boldglm.glm.linear_model import LinearModel
 from boldglm.glm.memory import blocks_of
@@ -38,7 +37,7 @@ LARGEST_PARTIAL = 0.97
 N_ITERATIONS = 5
 LAGS_BEYOND = 60  # to which autocorrelation of the noise is taken to reach
 N_SIMULATED, SEED = 2000, 1927
-VOXELS_AT_ONCE = 512
+VOXELS_AT_ONCE, BYTES_AT_ONCE = 512, 2**24  # of which every voxel has a matrix of its own
 STEP = 1e-4  # in z, for derivatives
 # Standard deviation of z, for white noise, above which tests were found to be useless: at the
 # ends of the range of z most voxels have a handful of degrees of freedom or less. Between .4 and
@@ -123,7 +122,7 @@ class ExactAREstimates:
         rows = np.concatenate(list(sets))
         shapes = [np.empty((n_voxels, len(one), len(one))) for one in sets]
         dofs = [np.empty((n_voxels, len(one))) for one in sets]
-        for voxels in blocks_of(n_voxels):
+        for voxels in blocks_of(n_voxels, _at_once(self.basis.shape[1])):
             ar, slopes = self.ar[:, voxels], self.slopes.T[voxels, :, np.newaxis, np.newaxis]
             matrices = self.lagged.normal_matrices(precision_of(ar))
             right = np.broadcast_to(rows.T, (len(matrices), *rows.T.shape))
@@ -138,19 +137,20 @@ class ExactAREstimates:
         return [ContrastMoments(self.sigma2, *one) for one in zip(shapes, dofs, strict=True)]
 
     def _changes(self, solved: FloatArray, changes: Sequence[Precision]) -> FloatArray:
-        """Return f'(dQ/dz)f for all pairs of contrasts, (n, order, q, q)."""
-        n, _, q = solved.shape
-        result = np.empty((n, len(changes), q, q))
-        series = [self.basis @ solved[:, :, k].T for k in range(q)]
-        for i in range(q):
+        """Return s'U'(dQ/dz)Us for all pairs of n sets of vectors s, (n, order, q, q)."""
+        n, rank, q = solved.shape
+        result = np.zeros((n, len(changes), q, q))
+        vectors = np.ascontiguousarray(solved.transpose(1, 0, 2))
+        for lag, gram in enumerate(self.lagged.grams):
+            turned = (gram @ vectors.reshape(rank, -1)).reshape(vectors.shape)
+            forms = np.einsum("rni,rnj->nij", vectors, turned)
             for m, change in enumerate(changes):
-                result[:, m, i, i] = _form(series[i], change)
-            for j in range(i):
-                # the form of two series is half that of their sum less what each has alone
-                both = series[i] + series[j]
-                for m, change in enumerate(changes):
-                    value = _form(both, change) - result[:, m, i, i] - result[:, m, j, j]
-                    result[:, m, i, j] = result[:, m, j, i] = value / 2
+                result[:, m] += change.band[lag][:, np.newaxis, np.newaxis] * forms
+        for m, change in enumerate(changes):
+            ends = ((self.lagged.first, change.first), (self.lagged.last, change.last))
+            for rows, corner in ends:
+                there = rows @ solved
+                result[:, m] -= there.transpose(0, 2, 1) @ (corner @ there)
         return result
 
 
@@ -251,20 +251,26 @@ def estimate_exact_ar(
     True
     """
     refuse_too_many(model, order)
-    found = ols_residuals(bold, model, walk, order=order, n_sample=1)
-    matched = _MomentMatch(model.basis, order)
-    sums = np.where(found.silent, np.eye(order + 1)[:, :1], found.sums)
-    ar = np.concatenate([matched(sums[:, some]) for some in blocks_of(found.means.size)] or [
-        np.empty((order, 0))], axis=1)  # fmt: skip
-    sigma2, slopes = _gls(bold, model, found, ar, walk.n_threads)
-    heard = ~found.silent
-    z = np.arctanh(ar_to_partial(ar[:, heard] if heard.any() else np.zeros((order, 1)))).mean(
-        axis=1
-    )
-    covariance = matched.sampling_covariance(z)
-    return model, ExactAREstimates(
-        found.coordinates, found.means, sigma2, ar, slopes, covariance, model.basis
-    )
+    matched, lagged = _MomentMatch(model.basis, order), LaggedBasis(model.basis, order)
+    n_voxels = bold.shape[1]
+    coordinates, means = np.empty((model.rank, n_voxels)), np.empty(n_voxels)
+    sigma2, silent = np.empty(n_voxels), np.empty(n_voxels, dtype=bool)
+    ar, slopes = np.empty((order, n_voxels)), np.empty((order, n_voxels))
+
+    def fit_block(block: Block) -> None:
+        residuals = block.signal - model.basis @ block.coordinates
+        sums = lag_sums(residuals, order)
+        own = matched(np.where(block.silent, np.eye(order + 1)[:, :1], sums))
+        delta, ssr, changes = _gls(lagged, residuals, sums, own)
+        coordinates[:, block.voxels] = block.coordinates + block.removed + delta
+        means[block.voxels], silent[block.voxels] = block.means, block.silent
+        sigma2[block.voxels] = np.where(block.silent, 0.0, ssr / model.dof)
+        ar[:, block.voxels], slopes[:, block.voxels] = own, changes / model.dof
+
+    each_projected(bold, model, walk, fit_block)
+    heard = ar[:, ~silent] if not silent.all() else np.zeros((order, 1))
+    covariance = matched.sampling_covariance(np.arctanh(ar_to_partial(heard)).mean(axis=1))
+    return model, ExactAREstimates(coordinates, means, sigma2, ar, slopes, covariance, model.basis)
 
 
 class _MomentMatch:
@@ -297,35 +303,35 @@ class _MomentMatch:
         return np.cov(found).reshape(self.order, self.order)
 
 
-def _gls(
-    bold: Series, model: LinearModel, found: Residuals, ar: FloatArray, n_threads: int
-) -> tuple[FloatArray, FloatArray]:
-    """Turn OLS into GLS coordinates in place; return variances and their expected slopes."""
-    order, rank = len(ar), model.rank
-    lagged = LaggedBasis(model.basis, order)
-    stacked = lagged.shifted.transpose(0, 2, 1).reshape(-1, model.n_scans)
-    sigma2, slopes = np.empty(found.means.size), np.empty_like(ar)
+def _at_once(rank: int) -> int:
+    """Return for how many voxels there may be matrices of this rank at a time."""
+    return max(min(VOXELS_AT_ONCE, BYTES_AT_ONCE // (8 * rank**2)), 1)
 
-    def solve(voxels: slice, signal: FloatArray) -> None:
-        signal -= found.means[voxels]
-        signal -= model.basis @ found.coordinates[:, voxels]
-        noise = precision_of(ar[:, voxels])
+
+def _gls(
+    lagged: LaggedBasis, residuals: FloatArray, sums: FloatArray, ar: FloatArray
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Return what GLS adds to OLS, SSR, and its expected derivatives by z over σ².
+
+    From OLS residuals (n_scans, n), their lag sums, and coefficients.
+    """
+    order, (n_scans, rank) = len(ar), lagged.basis.shape
+    stacked = lagged.shifted.transpose(0, 2, 1).reshape(-1, n_scans)
+    delta, ssr, slopes = np.empty((rank, ar.shape[1])), np.empty(ar.shape[1]), np.empty_like(ar)
+    for some in blocks_of(ar.shape[1], _at_once(rank)):
+        noise, signal = precision_of(ar[:, some]), residuals[:, some]
+        first, last = signal[:order], signal[::-1][:order]
         products = (stacked @ signal).reshape(order + 1, rank, -1)
         g = np.einsum("kv,krv->rv", noise.band, products)
-        first, last = found.ends[:order, voxels], found.ends[order:, voxels]
         g -= lagged.first.T @ np.einsum("vsu,uv->sv", noise.first, first)
         g -= lagged.last.T @ np.einsum("vsu,uv->sv", noise.last, last)
         inverses = np.asarray(np.linalg.inv(lagged.normal_matrices(noise)), dtype=np.float64)
-        delta = np.einsum("vij,jv->iv", inverses, g)
-        found.coordinates[:, voxels] += delta
-        ssr = _form_of_sums(found.sums[:, voxels], first, last, noise)
-        ssr -= np.einsum("rv,rv->v", g, delta)
-        sigma2[voxels] = np.maximum(ssr, 0.0) / model.dof
-        slopes[:, voxels] = _expected_slopes(lagged, inverses, ar[:, voxels]) / model.dof
-
-    each_block(bold, Walk(VOXELS_AT_ONCE, n_threads), solve)
-    sigma2[found.silent] = 0.0
-    return sigma2, slopes
+        delta[:, some] = np.einsum("vij,jv->iv", inverses, g)
+        squares = _form_of_sums(sums[:, some], first, last, noise)
+        squares -= np.einsum("rv,rv->v", g, delta[:, some])
+        ssr[some] = np.maximum(squares, 0.0)
+        slopes[:, some] = _expected_slopes(lagged, inverses, ar[:, some])
+    return delta, ssr, slopes
 
 
 def _expected_slopes(lagged: LaggedBasis, inverses: FloatArray, ar: FloatArray) -> FloatArray:
@@ -358,13 +364,6 @@ def _derivatives(ar: FloatArray) -> list[Precision]:
         up, down = (precision_of(partial_to_ar(np.tanh(one))) for one in moved)
         result.append(Precision(*((a - b) / (2 * STEP) for a, b in zip(up, down, strict=True))))
     return result
-
-
-def _form(series: FloatArray, noise: Precision) -> FloatArray:
-    """Return y'Qy of n series, each with its own Q."""
-    order = noise.order
-    sums = lag_sums(series, order)
-    return _form_of_sums(sums, series[:order], series[::-1][:order], noise)
 
 
 def _form_of_sums(
