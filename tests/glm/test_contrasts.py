@@ -214,30 +214,6 @@ def test_f_is_the_extra_sum_of_squares():
     assert tested.effect is tested.variance is None
 
 
-@pytest.mark.parametrize("model", ["ols", "ar1"])
-def test_f_of_one_row_is_t_squared_with_the_same_degrees_of_freedom(model):
-    bold, X = noise((60, 5)), noise((60, 3), 1)
-    found = fit(bold, X, noise=model)
-
-    t, F = found.contrast([1, -1, 0]), found.contrast([[1, -1, 0]])
-
-    np.testing.assert_allclose(F.F, t.t**2, rtol=1e-10)
-    np.testing.assert_allclose(F.dof, t.dof, rtol=1e-7)
-
-
-@pytest.mark.parametrize("model", ["ols", "ar1"])
-def test_rows_that_follow_from_others_change_nothing(model):
-    found = fit(noise((60, 5)), noise((60, 4), 1), noise=model)
-    rows = np.eye(4)[:2]
-
-    once = found.contrast(rows)
-    more = found.contrast(np.vstack([rows, rows[0] - 3 * rows[1], 1e-6 * rows[1]]))
-
-    assert more.dof_numerator == 2
-    np.testing.assert_allclose(more.F, once.F, rtol=1e-10)
-    np.testing.assert_allclose(more.dof, once.dof, rtol=1e-7)
-
-
 def test_expressions_use_the_names_of_the_design():
     X = np.column_stack([noise((20, 2)), np.ones(20)])
     names = ["trial_type.a", "trial_type.b", "constant"]
@@ -308,39 +284,3 @@ def test_whether_a_contrast_can_be_estimated_does_not_depend_on_units():
     )
     with pytest.raises(NotEstimableError):
         found.contrast([1, 0, 0, 0, 0, 0])
-
-
-# --- voxels in which nothing can be tested
-
-
-@pytest.mark.parametrize("model", ["ols", "ar1"])
-def test_voxels_without_noise_have_finite_statistics_of_nothing(model):
-    X = np.column_stack([noise((30, 2)), np.ones(30)])
-    bold = np.column_stack([noise(30, 1), np.full(30, 1234.5678), np.zeros(30), X @ [3, -1, 50]])
-
-    found = fit(bold, X, noise=model)
-    t, F = found.contrast([1, 0, 0]), found.contrast(np.eye(3)[:2])
-
-    np.testing.assert_array_equal(found.sigma2[1:], 0)
-    np.testing.assert_array_equal(t.t[1:], 0)
-    np.testing.assert_array_equal(t.z[1:], 0)
-    np.testing.assert_array_equal(t.p[1:], 0.5)
-    np.testing.assert_array_equal(F.F[1:], 0)
-    np.testing.assert_array_equal(F.z[1:], 0)
-    np.testing.assert_array_equal(F.p[1:], 1)
-    np.testing.assert_allclose(found.betas[:, 3], [3, -1, 50], rtol=1e-12)
-    assert all(np.isfinite(values).all() for values in (t.variance, t.dof, F.dof))
-
-
-@pytest.mark.parametrize("noise", ["ar1", "arma11"])
-def test_f_of_a_voxel_alone_is_that_among_others(noise):
-    rng = np.random.default_rng(12)
-    design = np.column_stack([rng.normal(size=(120, 3)).cumsum(axis=0), np.ones(120)])
-    bold = rng.normal(size=(120, 2))
-    rows = np.eye(4)[:2]
-
-    among_others = fit(bold, design, noise=noise).contrast(rows)
-    alone = fit(bold[:, :1], design, noise=noise).contrast(rows)
-
-    np.testing.assert_allclose(alone.F, among_others.F[:1], rtol=1e-6)
-    np.testing.assert_allclose(alone.dof, among_others.dof[0], rtol=1e-9)

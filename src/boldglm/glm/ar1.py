@@ -21,6 +21,7 @@ from boldglm.glm.kernels import FloatArray
 from boldglm.glm.lag_one import LagOne, LagOneAt, LagOneSolution, LagOneStatistics
 from boldglm.glm.lagged_basis import neighbors
 from boldglm.glm.linear_model import LinearModel
+from boldglm.glm.memory import blocks_of
 from boldglm.glm.moments import ContrastMoments, satterthwaite
 
 # Where ρ is looked for, and on how many nodes, equally spaced in atanh ρ. Drift that a
@@ -37,6 +38,8 @@ REACH = 4
 # Contrast variances are functions of ρ alone: tabulated on so many points, and interpolated by
 # cubic polynomials with the right slopes, they are exact to rounding.
 N_TABLE = 4096
+TABLE_Z = np.linspace(np.arctanh(LOWEST), np.arctanh(HIGHEST), N_TABLE)
+NUMBERS_AT_ONCE = 2**18  # in each array on the way from the table to degrees of freedom
 MAX_STEPS = 12
 
 
@@ -105,24 +108,32 @@ class AR1Estimates:
         Covariance σ² C M⁻¹ C', of derivative
         σ² (C M⁻¹ C' d log σ²/dz - (1 - ρ²) C M⁻¹ (dM/dρ) M⁻¹ C').
         """
-        shape, gradient = self._interpolated(rows)
-        gradient += shape * self.slope[:, np.newaxis, np.newaxis]
-        spread = self.z_variance[:, np.newaxis, np.newaxis]
-        dofs = satterthwaite(shape, gradient[:, np.newaxis], spread, self.dof)
+        table, q, n_voxels = self._table(rows), len(rows), self.means.size
+        shape, dofs = np.empty((n_voxels, q, q)), np.empty((n_voxels, q))
+        for voxels in blocks_of(n_voxels, max(NUMBERS_AT_ONCE // q**2, 1)):
+            shape[voxels], gradient = self._interpolated(table, voxels)
+            gradient += shape[voxels] * self.slope[voxels, np.newaxis, np.newaxis]
+            spread = self.z_variance[voxels, np.newaxis, np.newaxis]
+            dofs[voxels] = satterthwaite(shape[voxels], gradient[:, np.newaxis], spread, self.dof)
         return ContrastMoments(self.sigma2, shape, dofs)
 
-    def _interpolated(self, rows: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """Return C M⁻¹ C' at every voxel, and its derivative by z; each (n_voxels, q, q)."""
-        z = np.linspace(np.arctanh(LOWEST), np.arctanh(HIGHEST), N_TABLE)
-        width = z[1] - z[0]
-        values, slopes = self._covariance(rows, np.tanh(z))
-        where = (np.arctanh(self.rho) - z[0]) / width
+    def _table(self, rows: FloatArray) -> tuple[FloatArray, ...]:
+        """Return polynomials of degree 3 for C M⁻¹ C' between values of z, (N_TABLE - 1, q, q)."""
+        values, slopes = self._covariance(rows, np.tanh(TABLE_Z))
+        width = TABLE_Z[1] - TABLE_Z[0]
+        # from values and slopes at both ends of each cell
+        rise, start, stop = np.diff(values, axis=0), slopes[:-1] * width, slopes[1:] * width
+        return values[:-1], start, 3 * rise - 2 * start - stop, start + stop - 2 * rise
+
+    def _interpolated(
+        self, table: tuple[FloatArray, ...], voxels: slice
+    ) -> tuple[FloatArray, FloatArray]:
+        """Return C M⁻¹ C' at n voxels, and its derivative by z; each (n, q, q)."""
+        width = TABLE_Z[1] - TABLE_Z[0]
+        where = (np.arctanh(self.rho[voxels]) - TABLE_Z[0]) / width
         cell = np.clip(where.astype(np.intp), 0, N_TABLE - 2)
         x = (where - cell)[:, np.newaxis, np.newaxis]
-        # a polynomial of degree 3 in each cell, from values and slopes at both of its ends
-        rise, start, stop = np.diff(values, axis=0), slopes[:-1] * width, slopes[1:] * width
-        curve, twist = 3 * rise - 2 * start - stop, start + stop - 2 * rise
-        a, b, c, d = (table[cell] for table in (values, start, curve, twist))
+        a, b, c, d = (coefficients[cell] for coefficients in table)
         return a + x * (b + x * (c + x * d)), (b + x * (2 * c + x * 3 * d)) / width
 
     def _covariance(self, rows: FloatArray, rho: FloatArray) -> tuple[FloatArray, FloatArray]:

@@ -19,7 +19,7 @@ from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import lapack, solveh_banded, toeplitz
+from scipy.linalg import lapack, matmul_toeplitz, solveh_banded, toeplitz
 
 from boldglm.glm.autoregression import autocovariances_to_partial, partial_to_ar
 from boldglm.glm.blocks import Block, Series, Walk, each_projected
@@ -31,6 +31,7 @@ RHO = np.array([-0.3, 0.1, 0.3, 0.45, 0.6, 0.7, 0.8, 0.87, 0.93, 0.97])
 SHARE = np.array([0.15, 0.3, 0.45, 0.6, 0.8, 1.0])
 WHITENING_ORDER = 12  # of the autoregression that stands for a grid point in `ar`
 FEWEST_DOF = 6
+NEARLY_WHITE = 1e-6
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,13 +96,13 @@ class ARMA11Estimates:
 
         Notes
         -----
-        Degrees of freedom are 2 / g'A g for each row: g the derivatives of the logarithm of
-        its variance by log σ², ρ and s, A the inverse of their expected restricted information,
-        ½ tr(P ∂V P ∂V).
+        Degrees of freedom are 2 / g'A g in each direction in which estimates are not correlated:
+        g the derivatives of the logarithm of its variance by log σ², ρ and s, A the inverse of
+        their expected restricted information, ½ tr(P ∂V P ∂V).
         """
         q = len(rows)
         shape = np.array([rows @ one.inverse @ rows.T for one in self.points]).reshape(-1, q, q)
-        dofs = np.array([[one.dof(row) for row in rows] for one in self.points]).reshape(-1, q)
+        dofs = np.array([one.dofs(rows) for one in self.points]).reshape(-1, q)
         return ContrastMoments(self.sigma2, shape, dofs, self.which)
 
 
@@ -169,17 +170,24 @@ class _Point:
         ]
         return np.asarray(np.linalg.pinv(np.array(information) / 2, hermitian=True))
 
-    def dof(self, row: FloatArray) -> float:
-        """Return the degrees of freedom of a contrast."""
-        weights = self.weighted(self.basis @ (self.inverse @ row)[:, np.newaxis])[:, 0]
-        variance = row @ self.inverse @ row
-        sums = np.correlate(weights, weights, "full")[len(weights) - 1 :]  # at lags 0, 1, ...
-        slopes = np.array(
-            [1.0, 2 * self.change @ sums / variance, (1 - sums[0] / variance) / self.share]
-        )
-        most = self.basis.shape[0] - self.basis.shape[1]
-        spread = float(slopes @ self.parameter_covariance @ slopes)
-        return min(max(2 / spread, 1.0), most) if spread > 0 else float(most)
+    def dofs(self, rows: FloatArray) -> FloatArray:
+        """Return degrees of freedom in directions in which estimates are not correlated, (q,)."""
+        covariance = rows @ self.inverse @ rows.T
+        weights = self.weighted(self.basis @ (self.inverse @ rows.T))
+        by_rho = weights.T @ matmul_toeplitz(self.change, weights)
+        # In white noise many directions are such; those are taken which they become beside it.
+        aside = NEARLY_WHITE * np.trace(covariance) / (np.linalg.norm(by_rho) or 1.0)
+        _, turned = np.linalg.eigh(covariance + aside * by_rho)
+
+        def along(form: FloatArray) -> FloatArray:
+            return np.einsum("ia,ij,ja->a", turned, form, turned)
+
+        variances = along(covariance)
+        of_share = (1 - along(weights.T @ weights) / variances) / self.share
+        slopes = np.stack([np.ones(len(rows)), along(by_rho) / variances, of_share])
+        spread = np.einsum("ia,ij,ja->a", slopes, self.parameter_covariance, slopes)
+        most = float(self.basis.shape[0] - self.basis.shape[1])
+        return np.clip(2 / np.maximum(spread, 2 / most), 1.0, most)
 
 
 def refuse_few_scans(model: LinearModel) -> None:

@@ -58,8 +58,11 @@ class Fit:
         One row per regressor, one column per voxel. Of a rank deficient design the shortest
         solution, as from the pseudo-inverse.
         """
-        of_mean = np.outer(self.model.constant_weights, self.estimates.means)
-        return np.asarray(self.model.back_projection @ self.estimates.coordinates + of_mean)
+        betas = np.asarray(self.model.back_projection @ self.estimates.coordinates)
+        for row, weight in zip(betas, self.model.constant_weights.tolist(), strict=True):
+            if weight:
+                row += weight * self.estimates.means
+        return betas
 
     @property
     def sigma2(self) -> FloatArray:

@@ -145,11 +145,16 @@ def f_statistics(
        https://doi.org/10.1080/00949659608811740
     """
     q, n_voxels = effects.shape
-    precision: FloatArray = np.asarray(np.linalg.inv(moments.shape), dtype=np.float64)
+    shared = moments.which is not None or len(moments.shape) == 1
+    kinds: FloatArray = np.asarray(np.linalg.inv(moments.shape if shared else np.empty((0, q, q))))
     F = np.empty(n_voxels)
     for voxels in blocks_of(n_voxels):
         some = effects[:, voxels]
-        weighted = moments.at_voxels(precision, voxels) @ some.T[..., np.newaxis]
+        # what every voxel has for itself is inverted a block at a time
+        precision = (
+            moments.at_voxels(kinds, voxels) if shared else np.linalg.inv(moments.shape[voxels])
+        )
+        weighted = precision @ some.T[..., np.newaxis]
         squares = np.einsum("iv,vi->v", some, weighted[..., 0])
         F[voxels] = _ratio(squares, q * moments.scale[voxels])
     dofs = _fai_cornelius(moments.dofs)
