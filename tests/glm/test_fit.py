@@ -1,5 +1,7 @@
 """The fit: how it travels, and what is refused. Laws are in `test_every_noise_model.py`."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 
@@ -78,6 +80,30 @@ def test_a_fit_keeps_a_few_numbers_per_voxel_not_the_scans(noise):
         )
 
     assert kept(600) / 600 == kept(300) / 300 < 10
+
+
+def peak_of(work):
+    """Return what some work returns, and how many bytes it had at once, these included."""
+    tracemalloc.start()
+    result = work()
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    return result, peak
+
+
+@EVERY
+def test_contrasts_and_betas_take_little_more_memory_than_they_are(noise):
+    rng = np.random.default_rng(0)
+    n_voxels, X = 30_000, np.column_stack([rng.normal(size=(60, 19)), np.ones(60)])
+    found = fit(rng.normal(size=(60, n_voxels)), X, noise=noise, n_threads=1)
+    found.contrast(np.eye(20)[0])  # what is kept for all contrasts is there after the first
+
+    betas, of_betas = peak_of(lambda: found.betas)
+    _, of_f = peak_of(lambda: found.contrast(np.eye(20)[:5]))
+
+    assert of_betas < 1.2 * betas.nbytes
+    covariances = 8 * n_voxels * 5**2
+    assert of_f < 4 * covariances
 
 
 # --- what is refused

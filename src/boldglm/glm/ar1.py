@@ -39,7 +39,7 @@ REACH = 4
 # cubic polynomials with the right slopes, they are exact to rounding.
 N_TABLE = 4096
 TABLE_Z = np.linspace(np.arctanh(LOWEST), np.arctanh(HIGHEST), N_TABLE)
-NUMBERS_AT_ONCE = 2**18  # in each array on the way from the table to degrees of freedom
+NUMBERS_AT_ONCE = 2**16  # in each array on the way from the table to degrees of freedom
 MAX_STEPS = 12
 
 
