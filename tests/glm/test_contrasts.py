@@ -174,11 +174,16 @@ def test_contrasts_are_named_after_what_was_written():
         ([0, 0, 0, 0], "all 0"),
         ([[1, 0, 0, 0], [0, 0, 0, 0]], "all 0"),
         ([1, np.nan, 0, 0], "not finite"),
+        (["face", "house"], r"a contrast is \['face', 'house'\]: give one number for each"),
+        ({"face": 1}, "an expression such as 'trial_type.face - constant'"),
+        ([[1, 0, 0, 0], [1, 0]], "give one number for each regressor"),
     ],
 )
 def test_weights_that_do_not_fit_the_design_are_refused(weights, message):
     with pytest.raises(ValueError, match=message):
         contrast_weights(weights, NAMES)
+    with pytest.raises(ValueError, match=r"^contrast 'mine' "):
+        contrast_weights(weights, NAMES, "mine")
 
 
 # --- what a contrast tests

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy import stats
 
 from boldglm.glm.distributions import f_to_p, f_to_z, t_to_p, t_to_p_and_z, t_to_z
 
@@ -112,6 +113,16 @@ def test_degrees_of_freedom_may_differ_by_voxel_and_be_infinite():
     np.testing.assert_allclose(z[0], 1.7904099322688289101, rtol=1e-12)
     assert z[0] < z[1] < z[2] == 2.0
     np.testing.assert_allclose(t_to_p(2.0, np.inf), 0.0227501319481792, rtol=1e-12)
+
+
+def test_f_of_known_variance_is_chi_squared():
+    f = np.array([0.01, 0.5, 1.0, 4.0, 50.0])
+
+    p, z = f_to_p(f, 3, np.inf), f_to_z(f, 3, np.inf)
+
+    # log p has the rounding of log gamma of 10¹³
+    np.testing.assert_allclose(p, stats.chi2.sf(3 * f, 3), rtol=1e-8)
+    np.testing.assert_allclose(z, stats.norm.isf(stats.chi2.sf(3 * f, 3)), rtol=1e-8)
 
 
 @pytest.mark.parametrize("dof", [1e9, 1e12, 1e14, 1e300])

@@ -127,6 +127,8 @@ def test_contrasts_and_betas_take_little_more_memory_than_they_are(noise):
             {"noise": "atuo"},
             "Known: auto, ols.*mean 'auto'",
         ),
+        (np.ones((6, 2)), np.ones((6, 1)), {"noise": None}, "no noise model None. Known: auto"),
+        (np.ma.masked_less(np.arange(12.0).reshape(6, 2), 3), np.ones((6, 1)), {}, "has 3 masked"),
         (np.ones((6, 2)), np.ones((6, 1)), {"block_size": 0}, "block_size is 0"),
         (np.ones((6, 2)), np.ones((6, 1)), {"n_threads": 0}, "n_threads is 0"),
     ],

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from boldglm.glm import fit, whiteness
+from boldglm.glm import NOISE_MODELS, fit, whiteness
 from boldglm.glm.autoregression import simulate
 
 
@@ -82,3 +82,35 @@ def test_lags_at_which_censoring_leaves_no_pair_are_no_test():
 
     assert abs(left.mean()) < 0.12
     assert 0.85 < left.std() < 1.15
+
+
+def test_signals_of_another_fit_are_refused():
+    bold = autoregressive(0.5, 0.0, n_voxels=20)
+    found = fit(bold, a_design(), noise="ols")
+    missing = np.where(np.arange(20) == 3, np.nan, bold)
+
+    for other, message in [
+        (bold[:150], "bold has 150 scans but the design has 200 rows"),
+        (bold.T, "It looks transposed"),
+        (bold[:, :7], "bold has 7 voxels but the fit has 20: give the signals that were fitted"),
+        (missing, "bold is not finite"),
+    ]:
+        with pytest.raises(ValueError, match=message):
+            whiteness(other, found)
+
+
+@pytest.mark.parametrize("noise", NOISE_MODELS)
+def test_every_noise_model_can_be_tested_with_any_number_of_voxels(noise):
+    bold = autoregressive(0.0, 0.0, n_voxels=3)
+
+    for some in (bold, bold[:, :1], bold[:, :0]):
+        left = whiteness(some, fit(some, a_design(), noise=noise))
+        assert left.shape == (some.shape[1],)
+        assert (abs(left) < 5).all()
+
+
+def test_one_signal_may_be_a_vector():
+    y = autoregressive(0.5, 0.0, n_voxels=1)[:, 0]
+    found = fit(y, a_design(), noise="ar1")
+
+    np.testing.assert_array_equal(whiteness(y, found), whiteness(y[:, np.newaxis], found))

@@ -143,17 +143,24 @@ def contrast_weights(
     if isinstance(contrast, str):
         own_name, expression = split_named_contrast(contrast)
         return name or own_name or expression, parse_contrast(expression, names)
-    weights = np.array(contrast, dtype=np.float64)
+    which = f"contrast {name!r}" if name else "a contrast"
+    try:
+        weights = np.array(contrast, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise ValueError(
+            f"{which} is {contrast!r}: give one number for each regressor, or an expression such "
+            f"as '{names[0]} - {names[-1]}'."
+        ) from None
     if weights.ndim not in (1, 2) or weights.shape[-1] != len(names) or not weights.size:
         raise ValueError(
-            f"contrast {name or ''!r} has weights of shape {weights.shape}, but the design has "
+            f"{which} has weights of shape {weights.shape}, but the design has "
             f"{len(names)} regressors ({', '.join(names)}): give one weight for each, in one row "
             "for t and in several for F."
         )
     if not np.isfinite(weights).all():
-        raise ValueError(f"contrast {name or ''!r} has weights that are not finite.")
+        raise ValueError(f"{which} has weights that are not finite.")
     if not np.atleast_2d(weights).any(axis=1).all():
-        raise ValueError(f"contrast {name or ''!r} has a row of weights that are all 0.")
+        raise ValueError(f"{which} has a row of weights that are all 0.")
     return name or format_weights(weights, names), weights
 
 

@@ -157,7 +157,8 @@ def f_to_p(f: ArrayLike, dof1: ArrayLike, dof2: ArrayLike) -> FloatArray:
     f : array_like
         F values.
     dof1, dof2 : array_like
-        Degrees of freedom of numerator and denominator; need not be whole.
+        Degrees of freedom of numerator and denominator; need not be whole; that of the
+        denominator may be infinite.
 
     Returns
     -------
@@ -172,7 +173,7 @@ def f_to_p(f: ArrayLike, dof1: ArrayLike, dof2: ArrayLike) -> FloatArray:
     0.0
     """
     values, first, second = _float(f, dof1, dof2)
-    return np.asarray(special.fdtrc(first, second, values))
+    return np.asarray(special.fdtrc(first, _finite(second), values))
 
 
 def f_to_z(f: ArrayLike, dof1: ArrayLike, dof2: ArrayLike) -> FloatArray:
@@ -183,7 +184,8 @@ def f_to_z(f: ArrayLike, dof1: ArrayLike, dof2: ArrayLike) -> FloatArray:
     f : array_like
         F values.
     dof1, dof2 : array_like
-        Degrees of freedom of numerator and denominator; need not be whole.
+        Degrees of freedom of numerator and denominator; need not be whole; that of the
+        denominator may be infinite.
 
     Returns
     -------
@@ -201,6 +203,7 @@ def f_to_z(f: ArrayLike, dof1: ArrayLike, dof2: ArrayLike) -> FloatArray:
     [-2.9902, 0.2461, 7.3091]
     """
     values, first, second = _float(f, dof1, dof2)
+    second = _finite(second)
     upper = f_to_p(values, first, second)
     in_upper = upper <= 0.5
     tail = np.where(in_upper, upper, special.fdtr(first, second, values))
@@ -219,6 +222,11 @@ def f_to_z(f: ArrayLike, dof1: ArrayLike, dof2: ArrayLike) -> FloatArray:
         )
         z[far] = -special.ndtri_exp(log_tail)
     return np.where(in_upper, z, -z)
+
+
+def _finite(dofs: FloatArray) -> FloatArray:
+    """Return degrees of freedom of a denominator, so many for infinite ones that it is no odds."""
+    return np.where(dofs > AS_GOOD_AS_INFINITE, AS_GOOD_AS_INFINITE, dofs)
 
 
 def _log_beta_tail(a: FloatArray, b: FloatArray, x: FloatArray, y: FloatArray) -> FloatArray:

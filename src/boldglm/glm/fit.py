@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from boldglm.glm.blocks import Series, Walk
+from boldglm.glm.blocks import Series
+from boldglm.glm.checked_input import checked_bold, checked_design, checked_walk
 from boldglm.glm.contrasts import (
     Contrast,
     contrast_weights,
@@ -27,7 +28,6 @@ from boldglm.glm.linear_model import LinearModel, linear_model
 from boldglm.glm.memory import keep_freed_memory
 from boldglm.glm.moments import NoiseEstimates
 from boldglm.glm.noise_models import noise_model
-from boldglm.glm.threads import usable_threads
 
 
 @dataclass(frozen=True, eq=False)
@@ -299,9 +299,9 @@ def fit(
     """
     keep_freed_memory()
     model_of_noise = noise_model(noise)
-    names, columns = _checked_design(design)
-    walk = _checked_walk(block_size, n_threads)
-    signals = _checked_bold(bold, len(columns))
+    names, columns = checked_design(design)
+    walk = checked_walk(block_size, n_threads)
+    signals = checked_bold(bold, len(columns))
     model = _model_with_noise(columns)
     model, estimates = model_of_noise.estimate(signals, model, walk)
     return Fit(names, noise, model, estimates)
@@ -331,7 +331,7 @@ def check_noise_model(design: ArrayLike | Design, noise: str) -> None:
     ValueError: 5 scans and a design of rank 1 leave 4 degrees of freedom, too few for
     autoregression of order 2: it needs 6. Use the noise model auto or ar1.
     """
-    noise_model(noise).refuse(_model_with_noise(_checked_design(design)[1]))
+    noise_model(noise).refuse(_model_with_noise(checked_design(design)[1]))
 
 
 def _model_with_noise(columns: FloatArray) -> LinearModel:
@@ -342,63 +342,3 @@ def _model_with_noise(columns: FloatArray) -> LinearModel:
             f"at least {model.rank + 1} scans. Use fewer regressors or more scans."
         )
     return model
-
-
-def _checked_design(design: ArrayLike | Design) -> tuple[tuple[str, ...], FloatArray]:
-    columns = _real(design.matrix if isinstance(design, Design) else design, "the design")
-    columns = columns.astype(np.float64)
-    if columns.ndim == 1:
-        columns = columns[:, np.newaxis]
-    if columns.ndim != 2 or 0 in columns.shape:
-        raise ValueError(
-            f"the design has shape {columns.shape}; it needs scans in rows, regressors in columns."
-        )
-    if isinstance(design, Design):
-        names: Sequence[str] = design.names
-    else:
-        names = [f"column_{k + 1}" for k in range(columns.shape[1])]
-    missing = ~np.isfinite(columns).all(axis=0)
-    if missing.any():
-        listed = ", ".join(repr(names[k]) for k in np.flatnonzero(missing).tolist())
-        raise ValueError(
-            f"the design has values that are not finite, in {listed}. Fill them, or leave the "
-            "columns out."
-        )
-    if not columns.any():
-        raise ValueError("the design is 0 in every scan and column.")
-    return tuple(names), columns
-
-
-def _checked_walk(block_size: int, n_threads: int | None) -> Walk:
-    if block_size < 1:
-        raise ValueError(f"block_size is {block_size}; it is a number of voxels, at least 1.")
-    if n_threads is not None and n_threads < 1:
-        raise ValueError(f"n_threads is {n_threads}; it is a number of threads, at least 1.")
-    return Walk(block_size, n_threads or usable_threads())
-
-
-def _checked_bold(bold: ArrayLike | Series, n_scans: int) -> Series:
-    signals: Series = bold if isinstance(bold, Series) else np.asarray(bold)
-    if np.dtype(signals.dtype).kind not in "buif":
-        raise ValueError(f"bold has type {signals.dtype}; it needs real numbers.")
-    if isinstance(signals, np.ndarray) and signals.ndim == 1:
-        signals = signals[:, np.newaxis]
-    if len(signals.shape) != 2:
-        raise ValueError(
-            f"bold has shape {signals.shape}; it needs two axes, (n_scans, n_voxels). Reshape an "
-            "image to (-1, n_scans) and transpose it."
-        )
-    if signals.shape[0] != n_scans:
-        transposed = " It looks transposed." if signals.shape[1] == n_scans else ""
-        raise ValueError(
-            f"bold has {signals.shape[0]} scans but the design has {n_scans} rows; build the "
-            f"design from the same run's number of scans.{transposed}"
-        )
-    return signals
-
-
-def _real(values: ArrayLike, what: str) -> NDArray:
-    array = np.asarray(values)
-    if array.dtype.kind not in "buif":
-        raise ValueError(f"{what} has type {array.dtype}; it needs real numbers.")
-    return array

@@ -75,5 +75,5 @@ def noise_model(name: str) -> NoiseModel:
     'OLSEstimates'
     """
     if name not in _NOISE:
-        raise ValueError(f"there is no noise model {name!r}.{did_you_mean(name, _NOISE)}")
+        raise ValueError(f"there is no noise model {name!r}.{did_you_mean(str(name), _NOISE)}")
     return _NOISE[name]

@@ -8,9 +8,11 @@ at the first lags, m and S their mean and covariance where the model is true.
 """
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from boldglm.glm.autoregression import simulate
 from boldglm.glm.blocks import Series
+from boldglm.glm.checked_input import checked_bold
 from boldglm.glm.fit import Fit, fit
 from boldglm.glm.kernels import FloatArray
 from boldglm.glm.lagged_basis import left_over
@@ -25,13 +27,17 @@ SMALLEST_SHARE = 1e-9  # of the largest variance: combinations of lags with less
 
 
 def whiteness(
-    bold: Series, found: Fit, *, n_sample: int | None = None, block_size: int = 2048
+    bold: ArrayLike | Series,
+    found: Fit,
+    *,
+    n_sample: int | None = None,
+    block_size: int = 2048,
 ) -> FloatArray:
     """Test at every voxel whether the residuals are white after prewhitening.
 
     Parameters
     ----------
-    bold : Series of shape (n_scans, n_voxels)
+    bold : array_like of shape (n_scans, n_voxels) or (n_scans,)
         The signals that were fitted.
     found : Fit
         Their fit.
@@ -46,6 +52,11 @@ def whiteness(
         Standard normal where the noise model is true, the larger the less white (2.3 is
         exceeded by 1 % of voxels if all is well); 0 where there is no noise, and everywhere
         if fewer than `FEWEST_DOF` residual degrees of freedom leave nothing to test.
+
+    Raises
+    ------
+    ValueError
+        If these cannot be the signals that were fitted.
 
     Notes
     -----
@@ -74,11 +85,17 @@ def whiteness(
     >>> bool(abs(left[0]) < 2.3), bool(left[1] > 5)
     (True, True)
     """
+    signals = checked_bold(bold, found.n_scans)
+    if signals.shape[1] != found.n_voxels:
+        raise ValueError(
+            f"bold has {signals.shape[1]} voxels but the fit has {found.n_voxels}: give the "
+            "signals that were fitted."
+        )
     pieces = _pieces(found.n_voxels, n_sample, block_size)
     sigma2 = np.concatenate([found.sigma2[:0], *(found.sigma2[piece] for piece in pieces)])
-    if found.dof < FEWEST_DOF:
+    if found.dof < FEWEST_DOF or not sigma2.size:
         return np.zeros_like(sigma2)
-    seen = _autocorrelations_left(bold, found, pieces)
+    seen = _autocorrelations_left(signals, found, pieces)
     null = found.estimates.left_of_simulated
     if null is None:
         series, simulated = _simulated(found)
@@ -121,5 +138,7 @@ def _autocorrelations_left(bold: Series, found: Fit, pieces: list[slice]) -> Flo
     results = [np.empty((n_lags, 0))]
     for piece in pieces:
         residuals = np.asarray(bold[:, piece], dtype=np.float64) - found.fitted(piece)
+        if not np.isfinite(residuals).all():
+            raise ValueError("bold is not finite: these are not the signals that were fitted.")
         results.append(left_over(residuals, ar[:, piece], n_lags))
     return np.concatenate(results, axis=1)
