@@ -12,6 +12,7 @@ import pytest
 from scipy import linalg
 
 from boldglm.glm import build_design, fit
+from boldglm.glm.autoregression import autocorrelations, variance_ratio
 from boldglm.glm.design import Design
 
 with warnings.catch_warnings():
@@ -55,6 +56,19 @@ def covariance(rho):
     return linalg.toeplitz(rho ** np.arange(N_SCANS)) / (1 - rho**2)
 
 
+def covariance_of(found, voxel):
+    """Return the covariance of a voxel's noise in the whole run, where `sigma2` is 1."""
+    if found.ar is None:
+        return np.eye(N_SCANS)
+    if found.noise == "arma11":
+        which = found.estimates.which[voxel]
+        column = found.estimates.share[which] * found.estimates.rho[which] ** np.arange(N_SCANS)
+        column[0] = 1.0
+        return linalg.toeplitz(column)
+    ar = found.ar[:, [voxel]]
+    return linalg.toeplitz(autocorrelations(ar, N_SCANS)[:, 0]) * variance_ratio(ar)[0]
+
+
 def restricted_likelihood(y, X, V):
     """Return twice the restricted log likelihood, constants left out."""
     factor = linalg.cholesky(V, lower=True)
@@ -65,7 +79,7 @@ def restricted_likelihood(y, X, V):
     return -freedom * np.log(residuals @ residuals) - log_v - log_x
 
 
-@pytest.mark.parametrize("noise", ["ols", "ar1"])
+@pytest.mark.parametrize("noise", ["auto", "ols", "ar1", "ar2", "arma11"])
 @pytest.mark.parametrize("censored", GAPS.values(), ids=GAPS)
 def test_indicators_are_least_squares_on_the_scans_that_are_left(censored, noise):
     whole, left, X, kept = designs(censored)
@@ -77,14 +91,16 @@ def test_indicators_are_least_squares_on_the_scans_that_are_left(censored, noise
     row = np.zeros(X.shape[1])
     row[:2] = 1, -1
     for voxel in range(N_VOXELS):
-        V = np.eye(N_SCANS) if noise == "ols" else covariance(found.ar[0, voxel])
+        V = covariance_of(found, voxel)
         theirs = sm.GLS(bold[left, voxel], X, sigma=V[np.ix_(left, left)]).fit()
         tested = theirs.t_test(row)
         np.testing.assert_allclose(
             found.betas[kept, voxel], theirs.params, rtol=RTOL, atol=1e-9 * 100
         )
         np.testing.assert_allclose(found.sigma2[voxel], theirs.scale, rtol=RTOL)
-        np.testing.assert_allclose(difference.t[voxel], tested.tvalue.item(), rtol=1e-8)
+        np.testing.assert_allclose(difference.effect[voxel], tested.effect.item(), rtol=1e-8)
+        if noise != "auto":  # which adds to the variance what is not known of the coefficients
+            np.testing.assert_allclose(difference.t[voxel], tested.tvalue.item(), rtol=1e-8)
         assert len(left) - np.linalg.matrix_rank(X) == theirs.df_resid
 
 
@@ -105,7 +121,7 @@ def test_the_coefficient_maximizes_the_restricted_likelihood_of_the_scans_left(c
         assert at[1] > max(at[0], at[2])
 
 
-@pytest.mark.parametrize("noise", ["ols", "ar1"])
+@pytest.mark.parametrize("noise", ["ols", "ar1", "ar2", "arma11"])
 def test_what_a_censored_scan_holds_changes_nothing(noise):
     censored = GAPS["neighbors and singles"]
     whole, _, _, _ = designs(censored)
