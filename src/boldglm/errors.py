@@ -57,6 +57,10 @@ class CannotWriteError(BoldglmError):
     exit_code = 73
 
 
+class KilledError(BoldglmError):
+    """A process that worked on a run was killed from outside."""
+
+
 def nearest(name: str, candidates: Iterable[str]) -> str:
     """Say which candidate a mistyped name was probably meant to be, or say nothing.
 

@@ -1,15 +1,20 @@
 """Runs go to their end one after the other, and what they leave behind is removed."""
 
 import io
+import multiprocessing as mp
+import os
 import re
+import signal
 from pathlib import Path
 from types import SimpleNamespace
 
 import networkx as nx
 import numpy as np
 import pytest
+from nipype.pipeline.plugins.multiproc import MultiProcPlugin
 
 from boldglm.cli.main import main
+from boldglm.interfaces import FitGLM
 from boldglm.workflows import execution
 from boldglm.workflows.order import depth_first
 
@@ -151,3 +156,44 @@ def test_a_run_that_fails_takes_only_what_needs_it(nprocs, dataset, tmp_path, ca
     assert (tmp_path / "out" / "sub-02.html").is_file()
     assert not (tmp_path / "out" / "sub-01.html").exists()
     assert Path.cwd() != tmp_path
+
+
+@pytest.mark.skipif(mp.get_start_method() != "fork", reason="other processes have no patch")
+def test_a_killed_process_fails_its_runs_with_a_remedy_and_the_others_go_on(
+    dataset, tmp_path, capsys, monkeypatch
+):
+    usual = FitGLM._run_interface
+
+    def killed(self, runtime):
+        if "sub-01" in self.inputs.bold_file:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return usual(self, runtime)
+
+    monkeypatch.setattr(FitGLM, "_run_interface", killed)
+
+    code = participant(dataset, tmp_path / "out", "--nprocs", "2")
+
+    said = capsys.readouterr()
+    assert code == 1
+    assert said.err.count("a process was killed from outside, most likely because memory") == 1
+    assert "--nprocs" in said.err
+    assert not [name for name in records(tmp_path / "out") if "sub-01" in name]
+    monkeypatch.undo()
+    assert participant(dataset, tmp_path / "out", "--nprocs", "2") == 0
+    assert len(records(tmp_path / "out")) == 4
+
+
+def test_while_processes_work_this_one_waits_and_does_not_ask(dataset, tmp_path, monkeypatch):
+    asked = []
+    usual = MultiProcPlugin._send_procs_to_workers
+
+    def ask(self, **arguments):
+        asked.append(len(self._task_obj))
+        usual(self, **arguments)
+
+    monkeypatch.setattr(MultiProcPlugin, "_send_procs_to_workers", ask)
+
+    assert participant(dataset, tmp_path / "out", "--nprocs", "2") == 0
+
+    n_nodes = 4 * 5 + 2 * 4
+    assert len(asked) < 3 * n_nodes

@@ -5,16 +5,21 @@ the first maps would be written when the last run is fitted: whatever ends the p
 take everything with it, and until then the estimates of all runs would lie on disk.
 """
 
+import gc
 import os
 import shutil
 from collections.abc import Iterator
+from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from pathlib import Path
+from traceback import format_exception_only
 from typing import Any
 
 import networkx as nx
 from nipype.pipeline.plugins.base import PluginBase
 from nipype.pipeline.plugins.multiproc import MultiProcPlugin
 from nipype.pipeline.plugins.tools import report_crash
+
+from boldglm.errors import KilledError
 
 LAST_STEP = "write_derivatives"  # after it, nothing needs the files of the steps before
 
@@ -113,12 +118,27 @@ class OneByOnePlugin(PluginBase):
 
 
 class InProcessesPlugin(MultiProcPlugin):
-    """Run nodes in several processes, those of earlier runs first."""
+    """Run nodes in several processes, those of earlier runs first.
+
+    Unlike nipype's own, it waits for a process to end instead of asking fifty times a second
+    (each time collecting garbage, which keeps a processor busy), and a process that is killed
+    fails its nodes instead of being waited for without end.
+    """
 
     procs: list[Any]  # nodes in the order in which they are tried
     depidx: Any  # (node, node): what waits for what
     refidx: Any
+    pool: ProcessPoolExecutor
+    _cwd: str
     _files: _Files | None = None
+
+    def run(self, graph: Any, config: Any, updatehash: bool = False) -> None:
+        """Run all nodes; those that need one that failed are passed over."""
+        gc.freeze()  # what is there now is not looked through, in no process
+        try:
+            super().run(graph, config, updatehash=updatehash)
+        finally:
+            gc.unfreeze()
 
     def _generate_dependency_list(self, graph: Any) -> None:
         super()._generate_dependency_list(graph)
@@ -129,6 +149,34 @@ class InProcessesPlugin(MultiProcPlugin):
         order = [place[node] for node in self.procs]
         self.depidx = self.depidx[order][:, order]
         self.refidx = self.refidx[order][:, order]
+
+    def _send_procs_to_workers(self, updatehash: bool = False, graph: Any = None) -> None:
+        super()._send_procs_to_workers(updatehash=updatehash, graph=graph)
+        # what can be started has been started; more can be when one of these has ended
+        wait(self._task_obj.values(), return_when=FIRST_COMPLETED)
+
+    def _async_callback(self, args: Any) -> None:
+        if args.exception() is None:  # else `_get_result` tells
+            super()._async_callback(args)
+
+    def _get_result(self, taskid: int) -> Any:
+        task = self._task_obj[taskid]
+        if not task.done() or task.exception() is None:
+            return super()._get_result(taskid)
+        self._renew_pool()
+        error = KilledError(
+            "a process was killed from outside, most likely because memory ran out: fit fewer "
+            "runs at the same time (--nprocs). What is finished is kept; the same command goes on "
+            "from there."
+        )
+        return {"result": None, "traceback": format_exception_only(error)}
+
+    def _renew_pool(self) -> None:
+        """Replace processes of which one was killed: they take no further work."""
+        self.pool.shutdown(wait=False)
+        self.pool = ProcessPoolExecutor(
+            max_workers=self.processors, initializer=os.chdir, initargs=(self._cwd,)
+        )
 
     def _task_finished_cb(self, jobid: int, cached: bool = False) -> None:
         super()._task_finished_cb(jobid, cached)
