@@ -4,6 +4,7 @@ Only this module catches boldglm's errors. Everything heavy is imported after pa
 """
 
 import argparse
+import gc
 import os
 import sys
 import tempfile
@@ -11,6 +12,7 @@ import traceback
 from collections.abc import Sequence
 from importlib import resources
 from pathlib import Path
+from types import ModuleType
 
 from boldglm.cli.parser import (
     ABOVE_RUN_LEVELS,
@@ -80,12 +82,28 @@ def _app(options: argparse.Namespace, arguments: list[str]) -> int:
         )
     _check_usage(options)
     _prepare_process(options.omp_nthreads)
-    from boldglm.cli import app
-
+    app = _load_app()
     command = "boldglm " + " ".join(_quoted(argument) for argument in arguments)
     if level in BOLD_LEVELS:
         return app.run_participant(options, command)
     return app.run_above(options, command, ABOVE_RUN_LEVELS[level])
+
+
+def _load_app() -> ModuleType:
+    """Import what does the work: late, so that ``--help`` is there at once.
+
+    Garbage is not looked for meanwhile, nor later in what is imported: half a million objects that
+    all stay.
+    """
+    if "boldglm.cli.app" in sys.modules:
+        return sys.modules["boldglm.cli.app"]
+    gc.disable()
+    try:
+        from boldglm.cli import app
+    finally:
+        gc.enable()
+    gc.freeze()
+    return app
 
 
 def _check_usage(options: argparse.Namespace) -> None:
