@@ -31,6 +31,8 @@ from boldglm.glm.residual_autocovariance import expected_lag_sums
 N_SIMULATED = 4000
 N_TO_BEGIN = 1000  # simulations that only find out where to simulate
 FARTHEST = 4  # standard deviations from the center; beyond, a map goes on as a constant
+NEAR = 3  # standard deviations from the center, up to which a map shows where to go on
+MOST_FURTHER = 8  # maps beyond the usual four, for a mean that is far from where it begins
 LARGEST_Z = 2.3  # partial autocorrelations of .98; beyond, a run is too short to tell
 
 # Differences between voxels are given this many times their variance before a voxel's own
@@ -144,6 +146,7 @@ class ForwardMap:
     ) -> None:
         self.center = mean[:, np.newaxis]
         self.spread = np.sqrt(np.diag(covariance))[:, np.newaxis]
+        self.reach = NEAR * self.spread[:, 0]
         z = draw(mean, covariance, rng.standard_normal((len(mean), n_simulated)))
         expected_sums = statistic.expected_sums(z)
         expected = statistic(expected_sums)
@@ -294,15 +297,22 @@ def learn_prior(statistic: PartialStatistic, s: FloatArray, rng: np.random.Gener
     seen_mean = s.mean(axis=1)
     mean, covariance, error = seen_mean, usual, 0.1 * usual
     normal = balanced(order, N_SIMULATED, rng)
-    for n_simulated in (N_TO_BEGIN, N_TO_BEGIN, N_SIMULATED, N_SIMULATED):
+    n_left, n_further = 4, MOST_FURTHER
+    while n_left:
+        n_simulated = N_TO_BEGIN if n_left > 2 else N_SIMULATED
         forward = ForwardMap(statistic, mean, covariance + 0.3 * error, rng, n_simulated)
         for _ in range(3):
             expected = forward(draw(mean, covariance, normal[:, :n_simulated]))
             back, error = forward.inverse(mean)
             missing = seen - forward.noise - np.cov(expected).reshape(order, order)
             covariance = _between(covariance + share * back @ missing @ back.T, 1e-6, PLAUSIBLE)
-            mean = _closer(forward, mean, seen_mean - expected.mean(axis=1))
+            mean = closer(forward, mean, seen_mean - expected.mean(axis=1))
         covariance = share * covariance + (1 - share) * usual
+        is_at_edge = bool((abs(mean - forward.center[:, 0]) >= 0.99 * forward.reach).any())
+        if is_at_edge and n_further:
+            n_further -= 1
+        else:
+            n_left -= 1
     lower = np.linalg.cholesky(error)
     whitened = np.linalg.solve(lower, np.linalg.solve(lower, covariance).T)
     differences, rotation = np.linalg.eigh((whitened + whitened.T) / 2)
@@ -317,11 +327,16 @@ def plausible_precision(order: int) -> FloatArray:
     return np.diag((np.arange(1, order + 1) / PLAUSIBLE) ** 2)
 
 
-def _closer(forward: ForwardMap, mean: FloatArray, missing: FloatArray) -> FloatArray:
-    """Return a mean whose statistic is nearer, by what is missing; plausible where in doubt."""
+def closer(forward: ForwardMap, mean: FloatArray, missing: FloatArray) -> FloatArray:
+    """Return a mean whose statistic is nearer, by what is missing; plausible where in doubt.
+
+    No further than `forward` reaches: its slopes are of use where it was simulated only.
+    """
     back, error = forward.inverse(mean, TRUSTED_VOXELS)
     step = back @ missing - error @ plausible_precision(len(mean)) @ mean
-    return np.asarray(mean + np.clip(step, -0.3, 0.3))
+    center = forward.center[:, 0]
+    away = mean + np.clip(step, -0.3, 0.3) - center
+    return np.asarray(center + np.clip(away, -forward.reach, forward.reach))
 
 
 def draw(mean: FloatArray, covariance: FloatArray, normal: FloatArray) -> FloatArray:
