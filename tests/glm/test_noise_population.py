@@ -9,17 +9,7 @@ from boldglm.glm.autoregression import autocovariances_to_partial, simulate
 from boldglm.glm.lagged_basis import lag_sums
 from boldglm.glm.linear_model import linear_model
 from boldglm.glm.noise_population import learn_population
-
-
-def a_design(n_scans):
-    """Return blocks of ten scans, random events, slow regressors, a constant."""
-    rng = np.random.default_rng(0)
-    time = np.arange(n_scans)
-    blocks = np.convolve(time % 20 >= 10, np.hanning(9), mode="same")
-    events = np.convolve(rng.uniform(size=n_scans) < 0.1, np.hanning(7), mode="same")
-    slow = [np.cos(np.pi * k * (time + 0.5) / n_scans) for k in range(1, 6)]
-    motion = np.cumsum(rng.normal(size=(n_scans, 6)), axis=0)
-    return np.column_stack([blocks, events, *slow, motion, np.ones(n_scans)])
+from noise_designs import a_design
 
 
 def first_order(coefficients, n_scans, seed):

@@ -23,6 +23,7 @@ from boldglm.glm.kernels import FloatArray
 from boldglm.glm.kinds import Residuals, cells, gls_by_kinds, ols_residuals
 from boldglm.glm.lagged_basis import LaggedBasis, lag_sums, left_over, precision_times
 from boldglm.glm.linear_model import LinearModel
+from boldglm.glm.memory import matrices_within
 from boldglm.glm.moments import ContrastMoments, whiteness_lags
 from boldglm.glm.noise_population import NoisePopulation, learn_population, terms_of
 from boldglm.glm.residual_autocovariance import effective_voxels
@@ -220,7 +221,8 @@ def _learn(found: Residuals, model: LinearModel, order: int) -> _Learnt:
     statistic = PartialStatistic(model.basis, order)
     s = statistic(found.sums[:, ~found.silent])
     prior = learn_prior(statistic, s, rng)
-    which, z = _among_silent(found.silent, *_kinds(prior, s, most_kinds(model.rank)))
+    most = matrices_within(BYTES_OF_KINDS, model.rank, MOST_KINDS)
+    which, z = _among_silent(found.silent, *_kinds(prior, s, most))
     n_effective = min(
         effective_voxels(found.sample, model.basis, prior.mean_ar()), float(s.shape[1])
     )
@@ -237,17 +239,6 @@ def _white(found: Residuals, model: LinearModel, order: int) -> _Learnt:
     series -= model.basis @ (model.basis.T @ series)
     left = left_over(series, np.zeros((order, N_PAIRS)), whiteness_lags(model.n_scans))
     return _Learnt(which, none, one, Pairs(none, none, one[0], one, none), left)
-
-
-def most_kinds(rank: int) -> int:
-    """Return how many kinds of noise there may be for a design.
-
-    Examples
-    --------
-    >>> most_kinds(30), most_kinds(300)
-    (2000, 186)
-    """
-    return max(min(MOST_KINDS, BYTES_OF_KINDS // (8 * rank**2)), 1)
 
 
 def _kinds(prior: ARPrior, s: FloatArray, most: int) -> tuple[NDArray[np.integer], FloatArray]:

@@ -244,11 +244,9 @@ def lag_weights(ar: FloatArray) -> FloatArray:
     >>> lag_weights(np.array([[0.5]])).ravel().tolist()
     [1.25, -1.0]
     """
-    order = len(ar)
-    a = np.concatenate([np.ones((1, *ar.shape[1:])), -ar])
-    band = np.stack([(a[: order + 1 - k] * a[k:]).sum(axis=0) for k in range(order + 1)])
-    band[1:] *= 2
-    return band
+    weights = _lag_products(_with_one(ar))
+    weights[1:] *= 2
+    return weights
 
 
 def precision_of(ar: FloatArray) -> Precision:
@@ -283,13 +281,20 @@ def precision_of(ar: FloatArray) -> Precision:
     >>> found.band.ravel().tolist(), found.first.ravel().tolist()
     ([1.25, -0.5], [0.25])
     """
-    order = len(ar)
-    a = np.concatenate([np.ones((1, *ar.shape[1:])), -ar])
-    band = lag_weights(ar)
-    band[1:] /= 2
+    order, a = len(ar), _with_one(ar)
     corner = np.empty((ar.shape[1], order, order))
     for s in range(order):
         for u in range(s, order):
             both = (a[s + 1 : order + 1 - (u - s)] * a[u + 1 :]).sum(axis=0)
             corner[:, s, u] = corner[:, u, s] = both
-    return Precision(band, corner, corner)
+    return Precision(_lag_products(a), corner, corner)
+
+
+def _with_one(ar: FloatArray) -> FloatArray:
+    """Return a, by which the innovations follow: Σ_i a_i y_{t-i}; (order + 1, n)."""
+    return np.concatenate([np.ones((1, *ar.shape[1:])), -ar])
+
+
+def _lag_products(a: FloatArray) -> FloatArray:
+    """Return Σ_i a_i a_{i+k} of every lag k; (order + 1, n)."""
+    return np.stack([(a[: len(a) - k] * a[k:]).sum(axis=0) for k in range(len(a))])

@@ -9,7 +9,7 @@ Notation as in `boldglm.glm.kinds`; p order, z = atanh of the partial autocorrel
 v autocovariances of the noise, c contrast in the orthonormal basis.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
@@ -29,7 +29,7 @@ from boldglm.glm.blocks import Block, Series, Walk, each_projected
 from boldglm.glm.kernels import FloatArray
 from boldglm.glm.lagged_basis import LaggedBasis, lag_sums
 from boldglm.glm.linear_model import LinearModel
-from boldglm.glm.memory import blocks_of
+from boldglm.glm.memory import blocks_of, matrices_within
 from boldglm.glm.moments import ContrastMoments, satterthwaite
 from boldglm.glm.residual_autocovariance import expected_lag_sums
 
@@ -122,7 +122,7 @@ class ExactAREstimates:
         rows = np.concatenate(list(sets))
         shapes = [np.empty((n_voxels, len(one), len(one))) for one in sets]
         dofs = [np.empty((n_voxels, len(one))) for one in sets]
-        for voxels in blocks_of(n_voxels, _at_once(self.basis.shape[1])):
+        for voxels in _blocks(n_voxels, self.basis.shape[1]):
             ar, slopes = self.ar[:, voxels], self.slopes.T[voxels, :, np.newaxis, np.newaxis]
             matrices = self.lagged.normal_matrices(precision_of(ar))
             right = np.broadcast_to(rows.T, (len(matrices), *rows.T.shape))
@@ -303,9 +303,9 @@ class _MomentMatch:
         return np.cov(found).reshape(self.order, self.order)
 
 
-def _at_once(rank: int) -> int:
-    """Return for how many voxels there may be matrices of this rank at a time."""
-    return max(min(VOXELS_AT_ONCE, BYTES_AT_ONCE // (8 * rank**2)), 1)
+def _blocks(n_voxels: int, rank: int) -> Iterator[slice]:
+    """Cut voxels into blocks for each voxel of which there may be a matrix of this rank."""
+    return blocks_of(n_voxels, matrices_within(BYTES_AT_ONCE, rank, VOXELS_AT_ONCE))
 
 
 def _gls(
@@ -318,7 +318,7 @@ def _gls(
     order, (n_scans, rank) = len(ar), lagged.basis.shape
     stacked = lagged.shifted.transpose(0, 2, 1).reshape(-1, n_scans)
     delta, ssr, slopes = np.empty((rank, ar.shape[1])), np.empty(ar.shape[1]), np.empty_like(ar)
-    for some in blocks_of(ar.shape[1], _at_once(rank)):
+    for some in _blocks(ar.shape[1], rank):
         noise, signal = precision_of(ar[:, some]), residuals[:, some]
         first, last = signal[:order], signal[::-1][:order]
         products = (stacked @ signal).reshape(order + 1, rank, -1)

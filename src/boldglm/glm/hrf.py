@@ -356,6 +356,18 @@ def hrf_basis(
     return HRFBasis(("", *(f"_{name}" for name in derivatives)), tuple(kernels))
 
 
+def fir_widths(starts: Sequence[float]) -> list[float]:
+    """Return how long bins last: until the next one, and the last as long as the one before.
+
+    Examples
+    --------
+    >>> fir_widths([0.0, 2.0, 5.0])
+    [2.0, 3.0, 3.0]
+    """
+    widths: list[float] = np.diff(starts).tolist()
+    return [*widths, widths[-1]]
+
+
 def _fir_kernels(delays: Sequence[float] | None, width: float | None) -> HRFBasis:
     if delays is None or len(delays) == 0:
         raise ValueError("hrf_model 'fir' needs fir_delays in seconds, e.g. [0, 2, 4, 6].")
@@ -363,8 +375,7 @@ def _fir_kernels(delays: Sequence[float] | None, width: float | None) -> HRFBasi
     if width is None:
         if len(starts) == 1:
             raise ValueError("with a single FIR delay say how wide its bin is: give fir_width.")
-        widths = np.diff(starts).tolist()
-        widths.append(widths[-1])
+        widths = fir_widths(starts)
     else:
         widths = [width] * len(starts)
     shortest = min(widths)

@@ -20,6 +20,17 @@ def blocks_of(n: int, size: int = VOXELS_AT_ONCE) -> Iterator[slice]:
         yield slice(start, min(start + size, n))
 
 
+def matrices_within(n_bytes: int, rank: int, most: int) -> int:
+    """Return how many matrices (rank, rank) there may be at a time, at least 1.
+
+    Examples
+    --------
+    >>> matrices_within(2**27, 30, 2000), matrices_within(2**27, 300, 2000)
+    (2000, 186)
+    """
+    return max(min(most, n_bytes // (8 * rank**2)), 1)
+
+
 def keep_freed_memory() -> None:
     """Let the allocator keep what temporary arrays free, instead of returning it to the system.
 

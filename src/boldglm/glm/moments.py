@@ -145,15 +145,15 @@ def f_statistics(
        https://doi.org/10.1080/00949659608811740
     """
     q, n_voxels = effects.shape
-    shared = moments.which is not None or len(moments.shape) == 1
-    kinds: FloatArray = np.asarray(np.linalg.inv(moments.shape if shared else np.empty((0, q, q))))
+    is_own = moments.which is None and len(moments.shape) > 1
+    # what every voxel has for itself is inverted a block at a time
+    kinds = moments.shape if is_own else np.asarray(np.linalg.inv(moments.shape))
     F = np.empty(n_voxels)
     for voxels in blocks_of(n_voxels):
         some = effects[:, voxels]
-        # what every voxel has for itself is inverted a block at a time
-        precision = (
-            moments.at_voxels(kinds, voxels) if shared else np.linalg.inv(moments.shape[voxels])
-        )
+        precision = moments.at_voxels(kinds, voxels)
+        if is_own:
+            precision = np.asarray(np.linalg.inv(precision))
         weighted = precision @ some.T[..., np.newaxis]
         squares = np.einsum("iv,vi->v", some, weighted[..., 0])
         F[voxels] = _ratio(squares, q * moments.scale[voxels])

@@ -12,7 +12,7 @@ terms of z along the axes in which voxels differ most (`terms_of`), D what z of 
 is beyond that of the autoregression of order p, a row of weights on x for each lag.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -158,21 +158,21 @@ def learn_population(
     population = NoisePopulation(prior, _scaled(prior, z), plain.departures)
     short, _ = population.draw(N_SIMULATED, rng)
     terms, seed = terms_of(prior, short), rng.integers(2**32)
-    departures = plain.departures
     for _ in range(ROUNDS):
-        true = NoisePopulation(prior, population.along, departures).with_departures(short)
+        true = population.with_departures(short)
         sums = lag_sums(long.residuals(true, np.random.default_rng(seed)), n_lags)
         s, chance = long(sums), long.chance(long.expected_sums(true), sums)
         found_terms = terms_of(prior, prior.estimate(s[:order]))
         # of the same expectation as found_terms @ s.T, but with less of the noise
         products = found_terms @ s.T - terms @ chance.T
         found = np.linalg.solve(found_terms @ found_terms.T, products).T
-        departures = departures + seen - found
+        population = replace(population, departures=population.departures + seen - found)
+    departures = population.departures
     noise = np.cov(s - found @ found_terms).reshape(n_lags, n_lags)
     weights = seen_terms @ seen_terms.T * (min(n, n_effective) / n)
     size = np.einsum("jk,kl,jl->", np.linalg.solve(noise, departures), weights, departures)
     shrunk = max(0.0, 1 - departures.size / size) if size > 0 else 0.0
-    return NoisePopulation(prior, population.along, shrunk * departures)
+    return replace(population, departures=shrunk * departures)
 
 
 def _scaled(prior: ARPrior, z: FloatArray) -> FloatArray:

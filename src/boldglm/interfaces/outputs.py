@@ -27,7 +27,7 @@ from boldglm.io.results import ContrastMaps, NodeResult, Record, read_result
 from boldglm.io.run_maps import CRITICAL, whiteness_fact
 from boldglm.io.smoothness import smoothness_fact
 from boldglm.io.trials import read_trials
-from boldglm.io.writing import TRIALS, NodeDetails, NodeFiles, write_derivatives
+from boldglm.io.writing import NodeDetails, NodeFiles, write_derivatives
 from boldglm.reports.content import Figure, Report, Table
 from boldglm.reports.hemispheres import join_hemispheres
 from boldglm.reports.html import write_report
@@ -215,7 +215,10 @@ class _WriteDerivativesInput(BaseInterfaceInputSpec):
     section_file = File(exists=True, mandatory=True, desc="as PlotResults writes it")
     design_file = File(exists=True, desc="design that was fitted")
     fingerprint = traits.Str(mandatory=True, desc="digest of what the result was made from")
-    details = traits.Dict(desc="what every sidecar says")
+    details = traits.Dict({}, usedefault=True, desc="what every sidecar says")
+    trial_details = traits.Dict(
+        {}, usedefault=True, desc="what sidecars of single trials say instead"
+    )
     model = traits.Str("", usedefault=True, desc="name of the model, for the record")
 
 
@@ -240,16 +243,14 @@ class WriteDerivatives(SimpleInterface):
             design,
             correlations,
         )
-        common = dict(self.inputs.details) if isdefined(self.inputs.details) else {}
-        of_trials = common.pop(TRIALS, {})
         details = NodeDetails(
             self.inputs.node,
             self.inputs.level,
             dict(self.inputs.entities),
             self.inputs.fingerprint,
-            common,
+            dict(self.inputs.details),
             self.inputs.model,
-            of_trials,
+            dict(self.inputs.trial_details),
         )
         record = write_derivatives(Path(self.inputs.output_dir), files, details)
         self._results = {"record_file": str(record)}

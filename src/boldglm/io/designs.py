@@ -8,6 +8,7 @@ import numpy as np
 
 from boldglm.errors import BadDataError
 from boldglm.glm import Confounds, Design, build_design, orthogonalize_design
+from boldglm.glm.hrf import fir_widths
 from boldglm.io.derivatives import read_json, sidecar, write_json
 from boldglm.io.events import PREFIX, Events
 from boldglm.io.files import write_bytes
@@ -147,7 +148,7 @@ def _felt(choices: DesignChoices) -> tuple[float, float]:
     first, last = 0.0, 32.0  # the length of the HRF
     if choices.fir_delays is not None and len(choices.fir_delays) > 1:
         delays = sorted(choices.fir_delays)
-        first, last = min(first, delays[0]), max(last, 2 * delays[-1] - delays[-2])
+        first, last = min(first, delays[0]), max(last, delays[-1] + fir_widths(delays)[-1])
     return first, last
 
 

@@ -107,10 +107,13 @@ class Geometry(ABC):
         """Return a flat volume in the file's order as an array of the geometry's shape."""
         return flat.reshape(self.shape, order="F")
 
-    def filled(self, row: np.ndarray) -> np.ndarray:
-        """Return an array of the geometry's shape with a row in the mask, zero outside."""
-        flat = np.zeros(self.mask.size, dtype=row.dtype)
-        flat[self.positions] = row
+    def filled(self, row: np.ndarray, dtype: type | None = None) -> np.ndarray:
+        """Return an array of the geometry's shape with a row in the mask, zero elsewhere.
+
+        Zero also where values are not finite; of the dtype of the row unless told otherwise.
+        """
+        flat: np.ndarray = np.zeros(self.mask.size, dtype=dtype or row.dtype)
+        flat[self.positions] = np.where(np.isfinite(row), row, 0)
         return self.laid_out(flat)
 
     def read_rows(self, paths: Sequence[Path]) -> np.ndarray:
@@ -235,8 +238,7 @@ class Geometry(ABC):
         Path
         """
         path = folder / f"{stem}{self.map_ending}"
-        values: np.ndarray = np.where(np.isfinite(row), row, 0).astype(dtype)
-        self._write_map(path, self.filled(values), intent)
+        self._write_map(path, self.filled(row, dtype), intent)
         return path
 
     def write_series(

@@ -110,8 +110,7 @@ class VolumeGrid(Geometry):
         ):
             packed.write(header.binaryblock + NO_EXTENSION)
             for row in rows:
-                values = np.where(np.isfinite(row), row, 0).astype(np.float32)
-                packed.write(self.filled(values).ravel(order="F").data)
+                packed.write(self.filled(row, np.float32).ravel(order="F").data)
 
     def _map_header(self, shape: tuple[int, ...], dtype: np.dtype) -> Any:
         """Return a NIfTI header on this grid."""

@@ -5,7 +5,7 @@ that is much, in an unnamed temporary file in the order in which it is read.
 """
 
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
@@ -204,8 +204,7 @@ def _gathered(header: BoldHeader, wanted: BoolArray, reading: Reading) -> Masked
     dtype = header.dtype.newbyteorder("=")
     series = reading.series(dtype, (header.n_scans, positions.size))
     summary = RunningSummary(dtype, header.n_scans)
-    for scan, volume in enumerate(header.volumes(n_threads=reading.n_threads)):
-        summary.add(volume, counts=scan not in reading.censored)
+    for volume in _passing(header, summary, reading):
         np.take(volume, positions, out=series.next_row(), mode="clip")
     mean, has_signal = _whole(header, summary)
     geometry, left_out = _usable(header, wanted, mean, has_signal, reading)
@@ -222,8 +221,7 @@ def _gathered_later(header: BoldHeader, wanted: BoolArray | None, reading: Readi
     dtype = header.dtype.newbyteorder("=")
     kept = reading.volumes(dtype, (header.n_scans, size))
     summary = RunningSummary(dtype, header.n_scans)
-    for scan, volume in enumerate(header.volumes(n_threads=reading.n_threads)):
-        summary.add(volume, counts=scan not in reading.censored)
+    for volume in _passing(header, summary, reading):
         kept.append(volume if positions is None else volume[positions])
     mean, has_signal = _whole(header, summary)
     if wanted is None:
@@ -247,6 +245,15 @@ def _gathered_later(header: BoldHeader, wanted: BoolArray | None, reading: Readi
     mean_inside = smoother.smooth(mean[mask]).astype(np.float64)
     bold = series.finish(np.arange(taken.size))
     return _masked_run(header, bold, replace(found, mean_inside=mean_inside), reading)
+
+
+def _passing(
+    header: BoldHeader, summary: RunningSummary, reading: Reading
+) -> Iterator[np.ndarray]:
+    """Yield the volumes of a file once they are summed up, as far as they count."""
+    for scan, volume in enumerate(header.volumes(n_threads=reading.n_threads)):
+        summary.add(volume, counts=scan not in reading.censored)
+        yield volume
 
 
 def _smoother(

@@ -109,9 +109,7 @@ class Hemisphere(Geometry):
         if repetition_time is not None:
             intent = SERIES
             metadata["TimeStep"] = f"{1000 * repetition_time:.6f}"  # milliseconds
-        filled = (
-            self.filled(np.where(np.isfinite(row), row, 0).astype(np.float32)) for row in rows
-        )
+        filled = (self.filled(row, np.float32) for row in rows)
         write_arrays(path, filled, len(rows), intent, metadata)
 
     def _metadata(self) -> dict[str, str]:

@@ -27,8 +27,6 @@ from boldglm.io.designs import read_design, write_correlations, write_design
 from boldglm.io.images import image_ending, read_bold_header
 from boldglm.io.results import ContrastMaps, NodeResult, Record
 
-TRIALS = "of single trials"  # among the details of a run: what theirs say instead
-
 
 @dataclass(frozen=True)
 class NodeFiles:

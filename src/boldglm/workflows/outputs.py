@@ -25,6 +25,7 @@ class NodeOutput:
     title: str
     facts: Sequence[tuple[str, str]] = ()
     details: dict[str, Any] = field(default_factory=dict)
+    trial_details: dict[str, str] = field(default_factory=dict)  # instead, of single trials
     n_slices: int = 21
     is_open: bool = False
     model: str = ""
@@ -88,6 +89,7 @@ def init_outputs_wf(output: NodeOutput, *, events_file: Path | None = None, name
             fingerprint=output.fingerprint,
             model=output.model,
             details=output.details,
+            trial_details=output.trial_details,
         ),
         name="write_derivatives",
     )

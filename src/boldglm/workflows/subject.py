@@ -20,7 +20,6 @@ from boldglm.io.model import Model
 from boldglm.io.results import is_finished
 from boldglm.io.runs import RunInputs
 from boldglm.io.trials import METHODS, TrialChoices, trial_details
-from boldglm.io.writing import TRIALS
 from boldglm.workflows.methods import (
     methods_paragraphs,
     references,
@@ -187,8 +186,8 @@ def run_output(run: RunPlan, model: Model, context: AppContext) -> NodeOutput:
             **model_details(model),
             "Sources": list(inputs.sources),
             **_confound_details(run),
-            **_trials_details(model, context),
         },
+        trial_details=_trial_details(model, context),
         n_slices=12,
         model=model.name,
     )
@@ -204,12 +203,12 @@ def _trials_facts(inputs: RunInputs, model: Model, context: AppContext) -> list[
     return [("Single trials", text)]
 
 
-def _trials_details(model: Model, context: AppContext) -> dict[str, dict[str, str]]:
+def _trial_details(model: Model, context: AppContext) -> dict[str, str]:
     """Return what the sidecars of single trials say instead of those of the run."""
     if context.single_trials is None:
         return {}
     choices = TrialChoices(context.single_trials, model.hrf_model, model.noise_model)
-    return {TRIALS: trial_details(choices)}
+    return trial_details(choices)
 
 
 def _confound_facts(run: RunPlan) -> list[tuple[str, str]]:
