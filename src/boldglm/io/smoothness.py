@@ -126,6 +126,8 @@ def smoothness_fact(smoothness: Mapping[str, Mapping[str, Any]]) -> str:
     --------
     >>> smoothness_fact({"volume": {"FWHM": 6.0, "FWHMAxes": [4.0, 9.0, None]}})
     'FWHM 6.00 mm (4.00, 9.00, unknown along the axes)'
+    >>> smoothness_fact({"volume": {"FWHM": 0.0, "FWHMAxes": [2.0, 0.0, 1.5]}})
+    'FWHM none (2.00, none, 1.50 along the axes)'
     >>> smoothness_fact({"left hemisphere": {"FWHM": 6.25}, "thalamus left": {"FWHM": None}})
     'FWHM left hemisphere 6.25 mm; thalamus left unknown'
     >>> smoothness_fact({"volume": {"FWHM": 8.0, "FWHMBefore": 4.0, "KernelFWHM": [7, 7, 6.5]}})
@@ -150,4 +152,7 @@ def smoothness_fact(smoothness: Mapping[str, Mapping[str, Any]]) -> str:
 
 
 def _millimeters(width: float | None, unit: str = "") -> str:
-    return "unknown" if width is None else f"{width:.2f}{unit}"
+    if width is None:
+        return "unknown"
+    # neighbors that are no more alike than others, as in unsmoothed noise
+    return f"{width:.2f}{unit}" if width else "none"
