@@ -7,6 +7,7 @@ import re
 import signal
 from pathlib import Path
 from types import SimpleNamespace
+from typing import NamedTuple
 
 import networkx as nx
 import numpy as np
@@ -16,7 +17,7 @@ from nipype.pipeline.plugins.multiproc import MultiProcPlugin
 from boldglm.cli.main import main
 from boldglm.interfaces import FitGLM
 from boldglm.workflows import execution
-from boldglm.workflows.order import depth_first
+from boldglm.workflows.order import depth_first, runs_first_at_the_end
 
 
 def participant(dataset, out, *options):
@@ -37,6 +38,39 @@ def test_every_node_comes_after_what_it_needs():
     place = {node: number for number, node in enumerate(order)}
     assert len(order) == len(graph)
     assert all(place[a] < place[b] for a, b in graph.edges)
+
+
+class Step(NamedTuple):
+    name: str
+    of: str
+
+
+@pytest.mark.parametrize(
+    ("n_processes", "expected"),
+    [
+        (1, "a1 a2 A b1 b2 B c1 c2 C"),
+        (2, "a1 a2 A b1 b2 c1 c2 B C"),
+        (3, "a1 a2 A b1 b2 c1 c2 B C"),
+        (4, "a1 a2 b1 b2 c1 c2 A B C"),
+        (8, "a1 a2 b1 b2 c1 c2 A B C"),
+    ],
+)
+def test_with_several_processes_no_run_is_left_for_the_end(n_processes, expected):
+    graph = nx.DiGraph()
+    for label in "abc":
+        above = Step("fit_node", label.upper())
+        for run in (f"{label}1", f"{label}2"):
+            written = Step("write_derivatives", run)
+            graph.add_edge(Step("fit_glm", run), written)
+            graph.add_edge(written, above)
+        graph.add_edge(above, Step("write_derivatives", label.upper()))
+
+    order = runs_first_at_the_end(depth_first(graph), graph, n_processes)
+
+    place = {node: number for number, node in enumerate(order)}
+    assert len(order) == len(graph)
+    assert all(place[a] < place[b] for a, b in graph.edges)
+    assert " ".join(step.of for step in order if step.name == "write_derivatives") == expected
 
 
 @pytest.fixture

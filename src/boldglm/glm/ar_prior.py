@@ -230,9 +230,9 @@ class ARPrior:
         """Return approximate coordinates of the estimates that belong to s, (order, n)."""
         center = self.mean[:, np.newaxis]
         weight = INFLATION * self.differences / (1 + INFLATION * self.differences)
-        z = self.forward.inverse(self.mean)[0] @ (s - self.forward(center))
-        unshrunk = np.linalg.solve(self.axes, z)
-        return np.asarray(weight[:, np.newaxis] * unshrunk)
+        back = np.linalg.solve(self.axes, self.forward.inverse(self.mean)[0])
+        back *= weight[:, np.newaxis]
+        return np.asarray(back @ s - back @ self.forward(center))
 
     def estimate(self, s: FloatArray) -> FloatArray:
         """Return the z that is most probable given s, (order, n) -> (order, n).

@@ -219,7 +219,7 @@ class _Learnt:
 def _learn(found: Residuals, model: LinearModel, order: int) -> _Learnt:
     rng = np.random.default_rng(SEED)
     statistic = PartialStatistic(model.basis, order)
-    s = statistic(found.sums[:, ~found.silent])
+    s = statistic(found.sums[:, ~found.silent] if found.silent.any() else found.sums)
     prior = learn_prior(statistic, s, rng)
     most = matrices_within(BYTES_OF_KINDS, model.rank, MOST_KINDS)
     which, z = _among_silent(found.silent, *_kinds(prior, s, most))

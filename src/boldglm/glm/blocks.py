@@ -189,6 +189,7 @@ class _Reader:
 
     def __init__(self, bold: Series) -> None:
         self.bold = bold
+        self._may_lack = bold.dtype.kind not in "iub"  # integers are finite
         self._scratch = Scratch()
         self._lock = threading.Lock()
 
@@ -200,7 +201,7 @@ class _Reader:
         else:
             with self._lock:  # a file has one place where it is being read
                 np.copyto(signal, self.bold[:, voxels])
-        if not np.isfinite(np.einsum("tv->", signal)):
+        if self._may_lack and not np.isfinite(np.einsum("tv->", signal)):
             with self._lock:
                 _refuse_missing(self.bold, max(voxels.stop - voxels.start, 1))
         return signal

@@ -278,8 +278,8 @@ def _each_row(rows: list[tuple[NDArray, NDArray]], order: NDArray, n_threads: in
 
     def arrange(some: list[tuple[NDArray, NDArray]]) -> None:
         for row, target in some:
-            # "clip" spares take a copy that it makes in case an index is out of range
-            np.take(row, order, out=target, mode="clip")
+            # "wrap" spares take a copy that it makes in case an index is out of range
+            np.take(row, order, out=target, mode="wrap")
 
     each([rows[some] for some in blocks_of(len(rows), ROWS_AT_ONCE)], arrange, n_threads)
 

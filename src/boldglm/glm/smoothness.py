@@ -79,9 +79,13 @@ def gaussian_width(correlation: float, distances: ArrayLike) -> float:
     low, high = np.log(1e-2 * unit), np.log(WIDEST * unit)
     if excess(high) <= 0:
         return float(np.nan)
+    if excess(low) >= 0:
+        return 0.0
+    if np.ptp(squares) == 0:
+        return float(unit * np.sqrt(-2 * np.log(2) / np.log(correlation)))
     from scipy.optimize import brentq  # a package that takes long to import
 
-    return float(np.exp(brentq(excess, low, high))) if excess(low) < 0 else 0.0
+    return float(np.exp(brentq(excess, low, high)))
 
 
 def grid_fwhm(rows: ArrayLike, mask: ArrayLike, voxel_sizes: Sequence[float]) -> FloatArray:

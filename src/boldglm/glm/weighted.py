@@ -117,25 +117,36 @@ def _least_squares(basis: FloatArray, rows: FloatArray, y: FloatArray) -> Estima
 
 @dataclass(frozen=True)
 class _Weighted:
-    """Weighted least squares at every voxel; the first axis is voxels."""
+    """Weighted least squares at every voxel; the last axis is voxels."""
 
-    inverse: FloatArray  # A⁻¹, (n_voxels, rank, rank)
-    coefficients: FloatArray  # (n_voxels, rank)
+    inverse: FloatArray  # A⁻¹, (rank, rank, n_voxels)
+    coefficients: FloatArray  # (rank, n_voxels)
     residuals: FloatArray  # (n_inputs, n_voxels)
 
 
 def _weighted(basis: FloatArray, y: FloatArray, w: FloatArray) -> _Weighted:
-    inverse = np.asarray(np.linalg.inv(_moments(basis, w)), dtype=np.float64)
-    right = (w * y).T @ basis
-    coefficients = np.einsum("vij,vj->vi", inverse, right)
-    return _Weighted(inverse, coefficients, y - basis @ coefficients.T)
+    inverse = _inverses(_moments(basis, w))
+    coefficients = np.einsum("ijv,jv->iv", inverse, basis.T @ (w * y))
+    return _Weighted(inverse, coefficients, y - basis @ coefficients)
 
 
 def _moments(basis: FloatArray, w: FloatArray) -> FloatArray:
-    """Q' diag(w) Q of every voxel, (n_voxels, rank, rank), as one matrix product."""
+    """Q' diag(w) Q of every voxel, (rank, rank, n_voxels), as one matrix product."""
     n_inputs, rank = basis.shape
     products = (basis[:, :, np.newaxis] * basis[:, np.newaxis, :]).reshape(n_inputs, rank**2)
-    return np.asarray(w.T @ products).reshape(-1, rank, rank)
+    return np.asarray(products.T @ w).reshape(rank, rank, -1)
+
+
+def _inverses(matrices: FloatArray) -> FloatArray:
+    """Invert matrices (rank, rank, n_voxels); those of a mean are numbers."""
+    if len(matrices) == 1:
+        return 1 / matrices
+    return np.asarray(np.linalg.inv(matrices.transpose(2, 0, 1)), np.float64).transpose(1, 2, 0)
+
+
+def _between(rows: FloatArray, matrices: FloatArray) -> FloatArray:
+    """C A⁻¹ C' of every voxel, (q, q, n_voxels)."""
+    return np.einsum("pjv,qj->pqv", np.einsum("pi,ijv->pjv", rows, matrices), rows)
 
 
 def _fixed(basis: FloatArray, rows: FloatArray, inputs: Inputs) -> Estimates:
@@ -143,32 +154,32 @@ def _fixed(basis: FloatArray, rows: FloatArray, inputs: Inputs) -> Estimates:
     assert inputs.dofs is not None
     w = 1 / inputs.variances
     found = _weighted(basis, inputs.effects, w)
-    effects = rows @ found.coefficients.T
-    nominal = np.einsum("pi,vij,qj->vpq", rows, found.inverse, rows)
-    leverage = w * np.einsum("ni,vij,nj->nv", basis, found.inverse, basis, optimize=True)
+    back = np.matmul(basis, found.inverse)  # (rank, n_inputs, n_voxels)
+    leverage = w * np.einsum("ni,inv->nv", basis, back)
     # weights of each row of the contrast on the inputs: (q, n_inputs, n_voxels)
-    h = np.einsum("qi,vij,nj->qnv", rows, found.inverse, basis, optimize=True) * w
+    h = np.tensordot(rows, back, 1) * w
     excess = (1 - leverage) / inputs.dofs * inputs.variances
-    covariance = nominal + 4 * np.einsum("pnv,nv,qnv->vpq", h, excess, h, optimize=True)
+    nominal = _between(rows, found.inverse)
+    covariance = (nominal + 4 * np.einsum("pnv,qnv->pqv", h * excess, h)).transpose(2, 0, 1)
     # orthogonal rows: eigenvectors of the nominal covariance
     if len(rows) > 1:
-        _, vectors = np.linalg.eigh(nominal)
+        _, vectors = np.linalg.eigh(nominal.transpose(2, 0, 1))
         h = np.einsum("vpq,pnv->qnv", vectors, h, optimize=True)
     shares = h**2 * inputs.variances
     uncertainty = (shares**2 / inputs.dofs).sum(axis=1)
     with np.errstate(divide="ignore", invalid="ignore"):  # known variances leave nothing uncertain
         dof = (shares.sum(axis=1) ** 2 / uncertainty).mean(axis=0)
-    return Estimates(effects, covariance, dof, np.ones(dof.size, dtype=bool))
+    done = np.ones(dof.size, dtype=bool)
+    return Estimates(rows @ found.coefficients, covariance, dof, done)
 
 
 def _knapp_hartung(basis: FloatArray, rows: FloatArray, y: FloatArray, w: FloatArray) -> Estimates:
     n_inputs, rank = basis.shape
     found = _weighted(basis, y, w)
     scale = (w * found.residuals**2).sum(axis=0) / (n_inputs - rank)
-    nominal = np.einsum("pi,vij,qj->vpq", rows, found.inverse, rows)
-    covariance = scale[:, np.newaxis, np.newaxis] * nominal
+    covariance = (scale * _between(rows, found.inverse)).transpose(2, 0, 1)
     dof = np.full(y.shape[1], float(n_inputs - rank))
-    return Estimates(rows @ found.coefficients.T, covariance, dof, np.ones(dof.size, dtype=bool))
+    return Estimates(rows @ found.coefficients, covariance, dof, np.ones(dof.size, dtype=bool))
 
 
 def reml_variance(basis: FloatArray, effects: FloatArray, variances: FloatArray) -> FloatArray:
@@ -222,9 +233,9 @@ def _score(
     """Score of τ² and its expected slope, both (n_voxels,)."""
     w = 1 / (v + between)
     found = _weighted(basis, y, w)
-    second = np.einsum("vij,vjk->vik", found.inverse, _moments(basis, w**2))
-    third = np.einsum("vij,vji->v", found.inverse, _moments(basis, w**3))
-    trace = w.sum(axis=0) - np.einsum("vii->v", second)
-    trace_of_square = (w**2).sum(axis=0) - 2 * third + np.einsum("vij,vji->v", second, second)
+    second = np.einsum("ijv,jkv->ikv", found.inverse, _moments(basis, w**2))
+    third = np.einsum("ijv,jiv->v", found.inverse, _moments(basis, w**3))
+    trace = w.sum(axis=0) - np.einsum("iiv->v", second)
+    trace_of_square = (w**2).sum(axis=0) - 2 * third + np.einsum("ijv,jiv->v", second, second)
     energy = (w**2 * found.residuals**2).sum(axis=0)
     return (energy - trace) / 2, trace_of_square / 2

@@ -2,7 +2,6 @@
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from nipype.interfaces.base import (
@@ -16,15 +15,14 @@ from nipype.interfaces.base import (
     traits,
 )
 
-from boldglm.glm import Design, Fit, fit
+from boldglm.glm import Design, fit
 from boldglm.glm.linear_model import linear_model
 from boldglm.glm.smoothness import sampled_residuals
-from boldglm.io.arrays import write_arrays
 from boldglm.io.contrast_maps import estimate_contrasts, fewest_dof
 from boldglm.io.derivatives import RUN_MAPS, write_json
 from boldglm.io.designs import read_design
 from boldglm.io.events import read_events
-from boldglm.io.kept_fits import in_double, keep_fit, kept_fit
+from boldglm.io.kept_fits import keep_fit, kept_fit, read_fit, write_fit
 from boldglm.io.run_maps import whiteness_note, write_run_maps
 from boldglm.io.series import MaskedRun, Reading, load_run
 from boldglm.io.smoothness import measured
@@ -135,8 +133,7 @@ class FitGLM(SimpleInterface):
         found = fit(
             run.bold, design, noise=self.inputs.noise_model, n_threads=self.inputs.n_threads
         )
-        arrays: dict[str, Any] = {"scale": run.scale, **found.to_arrays()}
-        write_arrays(here / "fit.npz", arrays)
+        write_fit(here / "fit.npz", found, run.scale)
         wanted = self.inputs.maps if isdefined(self.inputs.maps) else []
         maps, white = write_run_maps(run, found, wanted, _repetition_time(design), here)
         parts = run.geometry.with_meshes(_paths(self.inputs.mesh_files)).domains()
@@ -209,9 +206,7 @@ class EstimateContrasts(SimpleInterface):
     output_spec = _ResultOutput
 
     def _run_interface(self, runtime):
-        with np.load(self.inputs.fit_file) as archive:
-            arrays = {name: in_double(archive[name]) for name in archive}
-        found, scale = Fit.from_arrays(arrays), arrays["scale"]
+        found, scale = read_fit(Path(self.inputs.fit_file))
         result = estimate_contrasts(
             found,
             scale,

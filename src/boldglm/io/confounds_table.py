@@ -7,14 +7,17 @@ thousands of runs at once, so that only what is used may lie in memory.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 
 from boldglm.errors import BadDataError, MissingInputError
 from boldglm.glm.confound_names import modern_name
 from boldglm.io.events import read_table
 from boldglm.io.sidecars import read_object
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @dataclass(frozen=True, eq=False)
@@ -149,12 +152,14 @@ def _outline(path: Path) -> tuple[list[str], int]:
     return [name.strip().strip('"') for name in rows[0][1].split("\t")], len(rows) - 1
 
 
-def _cells(path: Path, place: int) -> pd.Series:
+def _cells(path: Path, place: int) -> "pd.Series":
     return read_table(path, [place]).iloc[:, 0]
 
 
-def _numbers(path: Path, cells: pd.DataFrame, names: Sequence[str]) -> np.ndarray:
+def _numbers(path: Path, cells: "pd.DataFrame", names: Sequence[str]) -> np.ndarray:
     """Turn text into numbers, NaN where there is none."""
+    import pandas as pd  # takes a while, and what is above the run reads no confounds
+
     text = pd.Series(cells.to_numpy(dtype=object).ravel())
     numbers = pd.to_numeric(text, errors="coerce")
     strange = np.flatnonzero(text.notna() & numbers.isna())

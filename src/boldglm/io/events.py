@@ -4,11 +4,14 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 
 from boldglm.errors import BadDataError, MissingInputError
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 PREFIX = "trial_type."  # of the variables that the transformation Factor makes
 
@@ -130,7 +133,7 @@ def read_event_columns(path: Path) -> dict[str, np.ndarray]:
     return columns
 
 
-def read_table(path: Path, places: Sequence[int] | None = None) -> pd.DataFrame:
+def read_table(path: Path, places: Sequence[int] | None = None) -> "pd.DataFrame":
     """Read a BIDS table as text; n/a is missing, names of columns are stripped.
 
     `places` are the columns to read, from 0; they come in the order of the file. By default all.
@@ -142,6 +145,8 @@ def read_table(path: Path, places: Sequence[int] | None = None) -> pd.DataFrame:
     BadDataError
         If it is not a table.
     """
+    import pandas as pd  # takes a while, and what is above the run reads no tables
+
     try:
         table = pd.read_csv(
             path,
@@ -169,7 +174,7 @@ def read_table(path: Path, places: Sequence[int] | None = None) -> pd.DataFrame:
     return table
 
 
-def _refuse_broken_names(path: Path, names: np.ndarray, index: pd.Index) -> None:
+def _refuse_broken_names(path: Path, names: np.ndarray, index: "pd.Index") -> None:
     """Refuse names over several lines or cells, which a quote that is not closed makes."""
     broken = np.array([any(mark in name for mark in "\t\n\r") for name in names], dtype=bool)
     if broken.any():
@@ -200,7 +205,9 @@ def _missing_column(path: Path, column: str, found: list[str]) -> str:
     return text + " Add it, in seconds."
 
 
-def _numbers(path: Path, table: pd.DataFrame, column: str) -> np.ndarray:
+def _numbers(path: Path, table: "pd.DataFrame", column: str) -> np.ndarray:
+    import pandas as pd
+
     numbers = pd.to_numeric(table[column], errors="coerce").to_numpy(dtype=float)
     bad = ~np.isfinite(numbers)
     if bad.any():
@@ -219,7 +226,7 @@ def _numbers(path: Path, table: pd.DataFrame, column: str) -> np.ndarray:
     return numbers
 
 
-def _rows(index: pd.Index, most: int = 5) -> str:
+def _rows(index: "pd.Index", most: int = 5) -> str:
     """Name data rows as an editor counts lines (the header is line 1)."""
     lines = [str(int(row) + 2) for row in index]
     more = f" and {len(lines) - most} more" if len(lines) > most else ""

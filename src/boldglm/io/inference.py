@@ -2,8 +2,9 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from scipy import special
@@ -49,38 +50,60 @@ class Inference:
         return asdict(self)
 
 
+class _Places(NamedTuple):
+    """Of each voxel: its neighbors, where it is, and how large."""
+
+    neighbors: Neighbors | None
+    coordinates: np.ndarray
+    volumes: np.ndarray
+
+
 @dataclass(frozen=True, eq=False)
 class Surroundings:
-    """Where the voxels of a node lie and which are neighbors; made once for all its contrasts.
-
-    `neighbors` is None where a surface has no mesh.
-    """
+    """Where the voxels of a node lie and which are neighbors, found once when it is asked for."""
 
     geometry: Geometry
-    neighbors: Neighbors | None
-    coordinates: np.ndarray  # (n_voxels, 3), mm; NaN where it is not known
-    voxel_volume: np.ndarray  # (n_voxels,), mm³; NaN on surfaces
 
-    @classmethod
-    def of(cls, geometry: Geometry) -> "Surroundings":
-        """Read them off a geometry."""
-        size = geometry.n_voxels
-        coordinates, volume = np.full((size, 3), np.nan), np.full(size, np.nan)
+    @property
+    def neighbors(self) -> Neighbors | None:
+        """Neighbors of all voxels, None where a surface has no mesh."""
+        return self._places.neighbors
+
+    @property
+    def coordinates(self) -> np.ndarray:
+        """In mm, (n_voxels, 3); NaN where it is not known."""
+        return self._places.coordinates
+
+    @property
+    def volumes(self) -> np.ndarray:
+        """In mm³, (n_voxels,); NaN on surfaces."""
+        return self._places.volumes
+
+    def among(self, chosen: np.ndarray) -> "Surroundings":
+        """Return those of some voxels, (n_voxels,) of bool: much less, where they are few."""
+        mask = self.geometry.mask.copy()
+        mask[self.geometry.mask] = chosen
+        return Surroundings(self.geometry.within(mask))
+
+    @cached_property
+    def _places(self) -> _Places:
+        size = self.geometry.n_voxels
+        coordinates, volumes = np.full((size, 3), np.nan), np.full(size, np.nan)
         found = []
-        for part in geometry.parts():
+        for part in self.geometry.parts():
             columns = np.arange(size)[part.columns]
             if isinstance(part, GridPart):
                 neighbors = grid_neighbors(part.mask)
                 indices = np.argwhere(part.mask)
                 coordinates[columns] = indices @ part.affine[:3, :3].T + part.affine[:3, 3]
-                volume[columns] = abs(np.linalg.det(part.affine[:3, :3]))
+                volumes[columns] = abs(np.linalg.det(part.affine[:3, :3]))
             elif part.triangles is None or part.coordinates is None:
-                return cls(geometry, None, coordinates, volume)
+                return _Places(None, coordinates, volumes)
             else:
                 neighbors = mesh_neighbors(part.triangles, part.mask)
                 coordinates[columns] = part.coordinates[part.mask]
             found.append((columns, neighbors))
-        return cls(geometry, join_neighbors(found, size), coordinates, volume)
+        return _Places(join_neighbors(found, size), coordinates, volumes)
 
 
 def infer(
@@ -121,11 +144,9 @@ def infer(
     for label, row in rows.items():
         stem = f"contrast-{camel_case(tested.name)}_stat-{label}_statmap"
         files[label] = where.geometry.write_map(folder, stem, row, intent=("p value", ()))
-    table = None
-    if where.neighbors is None:
+    table = _write_table(tested, threshold, where, rows, wanted, folder)
+    if table is None:
         notes.append(f"no table of clusters for {tested.name!r}: the surface has no mesh")
-    else:
-        table = _write_table(tested, threshold, where, where.neighbors, rows, wanted, folder)
     details: dict[str, Any] = {"ClusterFormingP": wanted.cluster_p, "ClusterFormingT": threshold}
     if found is not None:
         details |= {
@@ -194,19 +215,26 @@ def _write_table(
     tested: Contrast,
     threshold: float,
     where: Surroundings,
-    neighbors: Neighbors,
     rows: Mapping[str, np.ndarray],
     wanted: Inference,
     folder: Path,
-) -> Path:
+) -> Path | None:
     """Write one row for each peak of each cluster, largest clusters first."""
+    chosen = tested.statistic >= threshold
+    above = where.among(chosen)
+    if above.neighbors is None:
+        return None
     peaks = tabulate_clusters(
-        tested.statistic, threshold, neighbors, where.coordinates, volumes=where.voxel_volume
+        tested.statistic[chosen],
+        threshold,
+        above.neighbors,
+        above.coordinates,
+        volumes=above.volumes,
     )
     return write_cluster_table(
         folder / f"contrast-{camel_case(tested.name)}_desc-clusters_table.tsv",
         peaks,
-        rows,
+        {label: row[chosen] for label, row in rows.items()},
         f"Clusters of voxels with t of at least {threshold:.4g} (one-sided p < "
         f"{wanted.cluster_p:g}): {tested.name}",
     )

@@ -1,5 +1,6 @@
-"""Fits of runs kept on disk, so that changed contrasts need no series and no fit."""
+"""Fits of runs on disk, and kept there, so that changed contrasts need no series and no fit."""
 
+import os
 import shutil
 import tempfile
 from collections.abc import Mapping
@@ -8,12 +9,44 @@ from typing import Any
 
 import numpy as np
 
+from boldglm.glm import Fit
 from boldglm.io.arrays import write_arrays
 from boldglm.io.derivatives import write_json
 from boldglm.io.json_files import load_json
 from boldglm.io.results import is_same
 
 OUTPUTS = "outputs.json"
+
+
+def write_fit(path: Path, found: Fit, scale: np.ndarray) -> None:
+    """Write a fit as npz, what it holds of each voxel in single precision.
+
+    Parameters
+    ----------
+    path : Path
+        The ``.npz`` file.
+    found : Fit
+    scale : ndarray of shape (n_voxels,)
+        What turns estimates into the unit that was asked for.
+    """
+    arrays = {"scale": scale, **found.to_arrays()}
+    write_arrays(path, {name: _stored(array, scale.size) for name, array in arrays.items()})
+
+
+def read_fit(path: Path) -> tuple[Fit, np.ndarray]:
+    """Read what `write_fit` wrote, in double precision: the fit, and the scale of its voxels."""
+    with np.load(path) as archive:
+        arrays = {name: _in_double(archive[name]) for name in archive}
+    return Fit.from_arrays(arrays), arrays["scale"]
+
+
+def _stored(array: np.ndarray, n_voxels: int) -> np.ndarray:
+    is_of_voxels = array.dtype == np.float64 and array.shape[-1:] == (n_voxels,)
+    return array.astype(np.float32) if is_of_voxels else array
+
+
+def _in_double(array: np.ndarray) -> np.ndarray:
+    return array.astype(np.float64) if array.dtype == np.float32 else array
 
 
 def kept_fit(folder: Path, key: str) -> dict[str, Any] | None:
@@ -41,7 +74,8 @@ def kept_fit(folder: Path, key: str) -> dict[str, Any] | None:
 def keep_fit(folder: Path, key: str, outputs: Mapping[str, Any]) -> None:
     """Keep the outputs of a fit in place of those that were kept before.
 
-    Estimates are kept in single precision, maps as they are.
+    Contrasts of a kept fit are those of the new one, bit by bit: it is the same file, under a
+    second name where the file system has such.
 
     Parameters
     ----------
@@ -60,8 +94,7 @@ def keep_fit(folder: Path, key: str, outputs: Mapping[str, Any]) -> None:
             name = f"kept{number}.{Path(source).name.partition('.')[2]}"
             names[source] = name
             if source == outputs["fit_file"]:
-                with np.load(source) as arrays:
-                    write_arrays(made / name, {key: _single(arrays[key]) for key in arrays})
+                _link(Path(source), made / name)
             else:
                 shutil.copyfile(source, made / name)
         content = {"Key": key, "Outputs": _renamed(outputs, names)}
@@ -79,15 +112,12 @@ def kept_bytes(folder: Path) -> int:
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
 
 
-def in_double(array: np.ndarray) -> np.ndarray:
-    """Return what was kept in single precision in double."""
-    return array.astype(np.float64) if array.dtype == np.float32 else array
-
-
-def _single(array: np.ndarray) -> np.ndarray:
-    """Voxels in single precision; what is small stays as it is."""
-    large = array.dtype == np.float64 and array.size > 10_000
-    return array.astype(np.float32) if large else array
+def _link(source: Path, target: Path) -> None:
+    """Give a file that nothing writes to a second name, or copy it where that cannot be."""
+    try:
+        os.link(source, target)
+    except OSError:  # another file system, or one without links
+        shutil.copyfile(source, target)
 
 
 def _files_of(outputs: Mapping[str, Any]) -> list[str]:

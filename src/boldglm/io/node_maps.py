@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -189,9 +190,9 @@ def _fit_all(results: Sequence[NodeResult], wanted: NodeFits, folder: Path) -> N
     notes = [*wanted.notes, *shared.notes]
     done: list[ContrastMaps] = []
     meshes = [path for path in results[0].meshes if path.is_file()]
-    surroundings = Surroundings.of(shared.geometry.with_meshes(meshes)) if wanted.is_top else None
+    surroundings = Surroundings(shared.geometry.with_meshes(meshes)) if wanted.is_top else None
     for fit in wanted.fits:
-        done += _fit_one(results, fit, wanted, shared.geometry, surroundings, notes, folder)
+        done += _fit_one(results, fit, wanted, shared, surroundings, notes, folder)
     ended = [one.name for result in results for one in result.contrasts if one.test == "F"]
     if ended:
         shown = ", ".join(repr(name) for name in dict.fromkeys(ended))
@@ -216,7 +217,7 @@ def _fit_one(
     results: Sequence[NodeResult],
     wanted: OneFit,
     node: NodeFits,
-    geometry: Geometry,
+    shared: "_Shared",
     surroundings: Surroundings | None,
     notes: list[str],
     folder: Path,
@@ -246,7 +247,7 @@ def _fit_one(
             f"contrast {names}: {len(inputs)} inputs leave no degree of freedom between them, so "
             "their effects are combined by their own variances (fixed effects)"
         )
-    found = _estimate(inputs, results, matrix, wanted.names, method, node.coverage, geometry)
+    found = _estimate(inputs, matrix, wanted.names, method, node.coverage, shared)
     labels = tuple(node.labels[index] for index, _ in inputs)
     design = {name: matrix[:, k].tolist() for k, name in enumerate(wanted.names)}
     done = []
@@ -257,7 +258,7 @@ def _fit_one(
             notes.append(f"contrast left out: {error}")
             continue
         maps = replace(
-            write_contrast(tested, wanted.names, geometry, folder, test=spec.test),
+            write_contrast(tested, wanted.names, shared.geometry, folder, test=spec.test),
             inputs=labels,
             design=design,
         )
@@ -270,21 +271,21 @@ def _fit_one(
 
 def _estimate(
     inputs: Sequence[tuple[int, ContrastMaps]],
-    results: Sequence[NodeResult],
     matrix: np.ndarray,
     names: Sequence[str],
     method: str,
     coverage: float,
-    geometry: Geometry,
+    shared: "_Shared",
 ) -> SecondLevelFit:
     """Read effects (n_inputs, n_voxels), NaN where an input does not have them, and fit them.
 
     That is outside the mask of its result, and in it where effect and variance are 0: there the
     result was lacking too many of its own inputs for this contrast.
     """
-    masks = geometry.read_rows([results[index].mask for index, _ in inputs])
+    geometry = shared.geometry
     effects = geometry.read_rows([maps.maps["effect"] for _, maps in inputs])
-    effects = np.where(masks > 0, effects, np.nan)
+    for row, (index, _) in zip(effects, inputs, strict=True):
+        row[shared.lacking[index]] = np.nan
     if method == "ols":
         if (effects == 0).any():  # rarely: further maps need not be read otherwise
             known = [maps.maps.get(KNOWN) or maps.maps["variance"] for _, maps in inputs]
@@ -312,12 +313,18 @@ def _weights(spec: ContrastSpec, names: Sequence[str]) -> np.ndarray:
 
 @dataclass(frozen=True)
 class _Shared:
-    """The voxels that enough inputs have."""
+    """The voxels that enough inputs have, and the inputs' own."""
 
     geometry: Geometry
+    each: Sequence[Geometry]
     mask_file: Path
     notes: tuple[str, ...]
     size: dict[str, int]
+
+    @cached_property
+    def lacking(self) -> list[np.ndarray]:
+        """Which voxels, by their place in a row, each input does not have."""
+        return [np.flatnonzero(~one.mask[self.geometry.mask]) for one in self.each]
 
 
 def _shared_mask(
@@ -348,7 +355,8 @@ def _shared_mask(
             f"{partial} of {shared.n_voxels} {noun} lie outside the mask of some input; they are "
             f"fitted with the {needed} or more inputs that have them"
         )
-    return _Shared(shared, mask_file, tuple(notes), {"Analyzed": shared.n_voxels, "LeftOut": lost})
+    size = {"Analyzed": shared.n_voxels, "LeftOut": lost}
+    return _Shared(shared, each, mask_file, tuple(notes), size)
 
 
 def _mean_image(means: Sequence[Path], geometry: Geometry, folder: Path) -> Path:

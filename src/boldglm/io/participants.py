@@ -4,8 +4,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-
 from boldglm.errors import BadDataError
 from boldglm.io.events import read_table
 
@@ -87,13 +85,9 @@ def _rows(path: Path, key: str, prefix: str) -> dict[str, dict[str, Any]]:
             "requires it."
         )
     rows: dict[str, dict[str, Any]] = {}
-    for _, row in table.iterrows():
+    for _, row in table.astype(object).where(table.notna(), None).iterrows():
         label = str(row[key]).strip().removeprefix(prefix)
         if label in rows:
             raise BadDataError(f"{path.name} has two rows for {prefix}{label}: remove one.")
-        rows[label] = {
-            str(name): None if pd.isna(value) else value
-            for name, value in row.items()
-            if name != key
-        }
+        rows[label] = {str(name): value for name, value in row.items() if name != key}
     return rows

@@ -5,7 +5,7 @@ that is much, in an unnamed temporary file in the order in which it is read.
 """
 
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
@@ -204,9 +204,11 @@ def _gathered(header: BoldHeader, wanted: BoolArray, reading: Reading) -> Masked
     dtype = header.dtype.newbyteorder("=")
     series = reading.series(dtype, (header.n_scans, positions.size))
     summary = RunningSummary(dtype, header.n_scans)
-    for volume in _passing(header, summary, reading):
-        np.take(volume, positions, out=series.next_row(), mode="clip")
-    mean, has_signal = _whole(header, summary)
+    for scan, volume in enumerate(header.volumes(n_threads=reading.n_threads)):
+        row = series.next_row()
+        np.take(volume, positions, out=row, mode="wrap")
+        summary.add(volume, row, counts=scan not in reading.censored)
+    mean, has_signal = _whole(header, summary, positions)
     geometry, left_out = _usable(header, wanted, mean, has_signal, reading)
     bold = series.finish(np.flatnonzero(geometry.mask[wanted]))
     n_left_out = int(wanted.sum()) - geometry.n_voxels
@@ -221,9 +223,11 @@ def _gathered_later(header: BoldHeader, wanted: BoolArray | None, reading: Readi
     dtype = header.dtype.newbyteorder("=")
     kept = reading.volumes(dtype, (header.n_scans, size))
     summary = RunningSummary(dtype, header.n_scans)
-    for volume in _passing(header, summary, reading):
-        kept.append(volume if positions is None else volume[positions])
-    mean, has_signal = _whole(header, summary)
+    for scan, volume in enumerate(header.volumes(n_threads=reading.n_threads)):
+        inside = volume if positions is None else volume[positions]
+        summary.add(volume, inside, counts=scan not in reading.censored)
+        kept.append(inside)
+    mean, has_signal = _whole(header, summary, positions)
     if wanted is None:
         if not has_signal.any():
             raise BadDataError(_NO_VOXEL.format(header.path.name))
@@ -236,7 +240,7 @@ def _gathered_later(header: BoldHeader, wanted: BoolArray | None, reading: Readi
     if reading.smoothing is None:
         series = reading.series(dtype, (header.n_scans, taken.size))
         for volume in kept:
-            np.take(volume, taken, out=series.next_row(), mode="clip")
+            np.take(volume, taken, out=series.next_row(), mode="wrap")
         return _masked_run(header, series.finish(np.arange(taken.size)), found, reading)
     smoother, found = _smoother(kept, taken, header, found, reading)
     series = reading.series(np.dtype(np.float32), (header.n_scans, taken.size))
@@ -245,15 +249,6 @@ def _gathered_later(header: BoldHeader, wanted: BoolArray | None, reading: Readi
     mean_inside = smoother.smooth(mean[mask]).astype(np.float64)
     bold = series.finish(np.arange(taken.size))
     return _masked_run(header, bold, replace(found, mean_inside=mean_inside), reading)
-
-
-def _passing(
-    header: BoldHeader, summary: RunningSummary, reading: Reading
-) -> Iterator[np.ndarray]:
-    """Yield the volumes of a file once they are summed up, as far as they count."""
-    for scan, volume in enumerate(header.volumes(n_threads=reading.n_threads)):
-        summary.add(volume, counts=scan not in reading.censored)
-        yield volume
 
 
 def _smoother(
@@ -277,10 +272,12 @@ def _smoother(
     return to.smoother, replace(found, left_out=left_out, blur=to.said)
 
 
-def _whole(header: BoldHeader, summary: RunningSummary) -> tuple[np.ndarray, np.ndarray]:
+def _whole(
+    header: BoldHeader, summary: RunningSummary, positions: np.ndarray | None
+) -> tuple[np.ndarray, np.ndarray]:
     """Return the mean in the unit of the file, and where there is signal, as volumes."""
     mean = summary.mean() * header.slope + header.intercept
-    return header.geometry.laid_out(mean), header.geometry.laid_out(summary.has_signal())
+    return header.geometry.laid_out(mean), header.geometry.laid_out(summary.has_signal(positions))
 
 
 @dataclass(frozen=True)

@@ -126,7 +126,7 @@ def _ahead(header: Stored) -> Iterator[bytes]:
 
 
 class RunningSummary:
-    """Sums of a series and where it varies, while its volumes pass by.
+    """Sums of a series everywhere, and where in the mask it varies, while its volumes pass by.
 
     Parameters
     ----------
@@ -142,29 +142,56 @@ class RunningSummary:
         self._n_counted = 0
         self._broken: np.ndarray | None = None  # not finite in a volume that does not count
 
-    def add(self, volume: np.ndarray, *, counts: bool = True) -> None:
-        """Take the next volume into account; of one that does not count, only gaps."""
+    def add(self, volume: np.ndarray, inside: np.ndarray, *, counts: bool = True) -> None:
+        """Take the next volume into account; of one that does not count, only gaps.
+
+        Parameters
+        ----------
+        volume : ndarray of shape (n_voxels,)
+            Not to be written to afterwards.
+        inside : ndarray of shape (n_inside,)
+            Its values in the mask, the same voxels every time.
+        counts : bool
+        """
         if not counts:
-            gaps = ~np.isfinite(volume)
+            gaps = ~np.isfinite(inside)
             self._broken = gaps if self._broken is None else self._broken | gaps
             return
         self._n_counted += 1
         if self._n_counted == 1:
-            self._first = volume
+            self._first = inside.copy()
             self._total = volume.astype(self._sum_type)
-            self._varies = np.zeros(volume.size, dtype=bool)
-            self._differs = np.empty(volume.size, dtype=bool)
+            self._varies = np.zeros(inside.size, dtype=bool)
+            self._differs = np.empty(inside.size, dtype=bool)
             return
         with np.errstate(invalid="ignore", over="ignore"):  # seen in the total, and left out
             self._total += volume
-        np.not_equal(volume, self._first, out=self._differs)
+        np.not_equal(inside, self._first, out=self._differs)
         self._varies |= self._differs
 
     def mean(self) -> np.ndarray:
         """Mean over the volumes that count, (n_voxels,); not finite where a value is not."""
         return self._total / self._n_counted
 
-    def has_signal(self) -> np.ndarray:
-        """Whether values are finite throughout and not all the same where they count."""
-        found = self._varies & np.isfinite(self._total)
-        return found if self._broken is None else found & ~self._broken
+    def has_signal(self, positions: np.ndarray | None) -> np.ndarray:
+        """Whether values are finite throughout and not all the same where they count.
+
+        Parameters
+        ----------
+        positions : ndarray of int, of shape (n_inside,), optional
+            Where in a volume the voxels of the mask are; by default they are all of it.
+
+        Returns
+        -------
+        ndarray of bool, of shape (n_voxels,)
+            False outside the mask.
+        """
+        total = self._total if positions is None else self._total[positions]
+        found = self._varies & np.isfinite(total)
+        if self._broken is not None:
+            found &= ~self._broken
+        if positions is None:
+            return found
+        everywhere = np.zeros(self._total.size, dtype=bool)
+        everywhere[positions] = found
+        return everywhere

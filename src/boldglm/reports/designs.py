@@ -18,6 +18,7 @@ from boldglm.reports.drawing import (
     PAGE_WIDTH,
     RULE,
     SOFT,
+    borders,
     check_columns,
     inch_axes,
     short_name,
@@ -67,9 +68,7 @@ def plot_design_matrix(matrix: FloatArray, names: Sequence[str], path: Path) -> 
     with svg_figure(path, width=width + 3, height=height + 3) as figure:
         axes = inch_axes(figure, 1, 2.5, width, height)
         _grey_picture(axes, _scaled_columns(matrix))
-        borders = np.repeat(np.arange(1, n_regressors) - 0.5, 3)
-        ends = np.tile([-0.5, n_scans - 0.5, np.nan], n_regressors - 1)
-        axes.plot(borders, ends, color="w", lw=0.7)
+        borders(axes, n_regressors, n_scans)
         axes.set_xticks(
             np.arange(n_regressors),
             [short_name(name) for name in names],

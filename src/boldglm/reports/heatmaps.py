@@ -15,6 +15,7 @@ from boldglm.reports.drawing import (
     RED,
     RULE,
     SOFT,
+    borders,
     check_columns,
     inch_axes,
     short_name,
@@ -220,11 +221,10 @@ def _heat(
         matrix, cmap=_DIVERGING, vmin=-largest, vmax=largest, aspect="auto", interpolation="none"
     )
     rows, columns = matrix.shape
-    axes.set_xticks(np.arange(1, columns) - 0.5, minor=True)
-    axes.set_yticks(np.arange(1, rows) - 0.5, minor=True)
-    axes.grid(which="minor", color="w", lw=1)
+    borders(axes, columns, rows, width=1)
+    borders(axes, rows, columns, across=True, width=1)
     axes.spines[:].set_visible(False)
-    axes.tick_params(which="both", length=0)
+    axes.tick_params(length=0)
     if not is_numbered:
         return
     for (row, column), value in np.ndenumerate(matrix):

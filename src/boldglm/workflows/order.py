@@ -57,6 +57,40 @@ def depth_first(graph: Any) -> list[Any]:
     return list(ordered)
 
 
+def runs_first_at_the_end(ordered: list[Any], graph: Any, n_processes: int) -> list[Any]:
+    """Return the order for several processes, in which the last runs come before summaries.
+
+    In the order of one process the last run of all would begin when what is made of the runs
+    before it, such as the maps of a participant, is done; and then the other processes would have
+    nothing to do.
+
+    Parameters
+    ----------
+    ordered : list
+        As `depth_first` gives it.
+    graph : networkx.DiGraph
+    n_processes : int
+        As many runs come first.
+
+    Returns
+    -------
+    list
+        Each node after all that it needs.
+    """
+    above_runs: set[Any] = set()
+    for node in ordered:
+        needed = set(graph.predecessors(node))
+        if needed & above_runs or any(one.name == LAST_STEP for one in needed):
+            above_runs.add(node)
+    ends = [
+        place
+        for place, node in enumerate(ordered)
+        if node.name == LAST_STEP and node not in above_runs
+    ]
+    begin = 0 if len(ends) <= n_processes else ends[-n_processes - 1]
+    return ordered[:begin] + sorted(ordered[begin:], key=lambda node: node in above_runs)
+
+
 class _Files:
     """Removes the folders of nodes when what they lead to is written."""
 
@@ -145,7 +179,7 @@ class InProcessesPlugin(MultiProcPlugin):
         if not self.plugin_args.get("keep_files"):
             self._files = _Files(graph)
         place = {node: number for number, node in enumerate(self.procs)}
-        self.procs = depth_first(graph)
+        self.procs = runs_first_at_the_end(depth_first(graph), graph, self.processors)
         order = [place[node] for node in self.procs]
         self.depidx = self.depidx[order][:, order]
         self.refidx = self.refidx[order][:, order]
