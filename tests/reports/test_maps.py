@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from matplotlib.image import imread
 
-from boldglm.reports.maps import plot_map
+from boldglm.reports import maps
+from boldglm.reports.backdrop import Backdrop
 from boldglm.reports.mosaic import compose, lay_out, orient, palette
 
 SHAPE = (20, 24, 16)
@@ -40,6 +41,12 @@ def volumes(affine, world_blob, *, amplitude=8.0):
     return stat, underlay, mask
 
 
+def plot_map(stat, underlay, mask, affine, threshold, path, **options):
+    """Draw the voxels of a mask from volumes."""
+    backdrop = Backdrop(underlay[mask], mask, affine)
+    return maps.plot_map(stat[mask], backdrop, threshold, path, **options)
+
+
 def picture(path):
     return imread(path)[..., :3].astype(float)
 
@@ -64,15 +71,16 @@ def without_color_bar(image):
 def test_what_is_on_the_right_and_in_front_is_drawn_right_and_up_whatever_the_storage(name):
     affine = AFFINES[name]
     stat, underlay, mask = volumes(affine, (16, 20, 8))
-    orientation = orient(affine)
-    turned = [orientation.turn(volume) for volume in (underlay, stat, mask)]
+    backdrop = Backdrop(underlay[mask], mask, affine)
     layout = lay_out(
-        turned[2], orientation.turn_affine(affine, stat.shape),
-        n_slices=1, width=700, gap=0, must_show=(16, 20, 8),
-    )  # fmt: skip
+        backdrop.inside, backdrop.affine, n_slices=1, width=700, gap=0, must_show=(16, 20, 8)
+    )
 
-    image = palette()[compose(layout, *turned, threshold=3.0, maximum=8.0)] / 255
+    row = stat[mask]
+    colors = backdrop.colored(row, row > 0, threshold=3.0, maximum=8.0)
+    image = palette()[compose(layout, colors)] / 255
 
+    assert backdrop.first(row > 0) == (15, 19, 7)
     rows, columns = np.nonzero(warm(image))
     assert columns.min() > 0.6 * layout.cell[1]  # right of the head, right of the picture
     assert rows.max() < 0.4 * layout.cell[0]  # front of the head, top of the picture
@@ -224,19 +232,34 @@ def test_a_full_mosaic_is_small_and_repeats_to_the_byte(tmp_path):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"mask": np.zeros(SHAPE, dtype=bool)}, "mask is empty"),
-        ({"mask": np.ones((2, 2, 2), dtype=bool)}, r"mask \(2, 2, 2\)"),
+        ({"mask": np.zeros(SHAPE, dtype=bool), "mean": np.zeros(0)}, "mask is empty"),
+        ({"mask": np.ones((2, 2, 2), dtype=bool)}, r"\(2, 2, 2\) \(8 voxels\)"),
+        ({"mask": np.ones(4, dtype=bool), "mean": np.ones(4)}, "three dimensions"),
+        ({"affine": np.zeros((4, 4))}, "invertible affine"),
+    ],
+)
+def test_what_cannot_be_drawn_on_is_refused(change, message):
+    _, underlay, mask = volumes(AFFINES["RAS"], (10, 12, 8))
+    arguments = {"mean": underlay[mask], "mask": mask, "affine": AFFINES["RAS"]}
+
+    with pytest.raises(ValueError, match=message):
+        Backdrop(**{**arguments, **change})
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"stat": np.ones(5)}, r"5544 values, one a voxel, found shape \(5,\)"),
         ({"threshold": -1.0}, "zero or more, found -1.0"),
         ({"threshold": np.nan}, "found nan"),
-        ({"affine": np.zeros((4, 4))}, "invertible affine"),
     ],
 )
 def test_what_cannot_be_drawn_is_refused(change, message, tmp_path):
     stat, underlay, mask = volumes(AFFINES["RAS"], (10, 12, 8))
     arguments = {
-        "stat": stat, "underlay": underlay, "mask": mask, "affine": AFFINES["RAS"],
+        "stat": stat[mask], "backdrop": Backdrop(underlay[mask], mask, AFFINES["RAS"]),
         "threshold": 3.0, "path": tmp_path / "m.png",
     }  # fmt: skip
 
     with pytest.raises(ValueError, match=message):
-        plot_map(**{**arguments, **change})
+        maps.plot_map(**{**arguments, **change})

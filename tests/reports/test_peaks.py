@@ -3,10 +3,17 @@
 import numpy as np
 import pytest
 
-from boldglm.reports.peaks import Peak, find_peaks, peaks_table
+from boldglm.reports import peaks as reports_peaks
+from boldglm.reports.peaks import Peak, peaks_table
 
 # turned, flipped, anisotropic and shifted: the first array axis runs to the back
 AFFINE = np.array([[0, -2.0, 0, 30], [-3, 0, 0, 40], [0, 0, 4, -20], [0, 0, 0, 1]])
+
+
+def find_peaks(stat, affine, threshold, **options):
+    """Look in all of a volume."""
+    mask = np.ones(stat.shape, dtype=bool)
+    return reports_peaks.find_peaks(stat.ravel(), mask, affine, threshold, **options)
 
 
 def planted(shape=(20, 20, 20), **values):
@@ -62,6 +69,17 @@ def test_peaks_of_one_cluster_keep_their_distance(distance, n_peaks):
     peaks = find_peaks(stat, affine, 3.0, min_distance=8.0)
 
     assert [peak.value for peak in peaks if peak.value > 4] == [6.0, 5.0][:n_peaks]
+
+
+def test_peaks_of_some_voxels_of_a_volume_are_where_they_are():
+    rng = np.random.default_rng(3)
+    mask = rng.random((9, 8, 7)) < 0.7
+    stat = np.where(mask, rng.standard_normal(mask.shape), 0.0)
+
+    found = reports_peaks.find_peaks(stat[mask], mask, AFFINE, 1.5)
+
+    assert len(found) > 5
+    assert list(found) == list(find_peaks(stat, AFFINE, 1.5))
 
 
 def test_near_peaks_of_two_clusters_both_stay():

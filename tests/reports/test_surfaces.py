@@ -120,7 +120,7 @@ def test_voxels_in_another_order_are_drawn_where_they_are(tmp_path):
     row = np.zeros(30)
     row[6 + np.flatnonzero(order == 13)] = 9.0
     columns = 6 + np.argsort(order)
-    view = VolumeView("subcortical voxels", columns, mask, np.ones(mask.shape), np.eye(4), 3)
+    view = VolumeView("subcortical voxels", columns, mask, np.ones(24), np.eye(4), 3)
 
     table = view.tabulate(row, Shading(3.0), "z ≥ 3")
 

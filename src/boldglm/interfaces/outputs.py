@@ -151,10 +151,9 @@ def _views(geometry: Geometry, result: NodeResult, n_slices: int) -> tuple[View,
     views: list[View] = []
     for part in geometry.parts():
         if isinstance(part, GridPart):
-            underlay = np.zeros(part.mask.shape)
-            underlay[part.mask] = mean[part.columns]
+            own = mean[part.columns]
             views.append(
-                VolumeView(part.name, part.columns, part.mask, underlay, part.affine, n_slices)
+                VolumeView(part.name, part.columns, part.mask, own, part.affine, n_slices)
             )
         else:
             views.append(

@@ -73,8 +73,9 @@ class Canvas:
         # quarter smaller
         shades = np.rint(np.arange(256) * (_N_SHADES / 255))
         greys = np.rint(shades * (WHITE / _N_SHADES)).astype(np.uint8)
-        text = greys[np.asarray(self._text)]
-        image = Image.fromarray(np.where(text < WHITE, text, self.picture))
+        text = np.asarray(self._text.point(greys.tolist()))
+        np.copyto(self.picture, text, where=text < WHITE)
+        image = Image.fromarray(self.picture)
         image.putpalette(palette().ravel().tolist())
         path.parent.mkdir(parents=True, exist_ok=True)
         image.save(path, format="PNG", compress_level=9 if image.width * image.height < 5e5 else 5)

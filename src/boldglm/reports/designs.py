@@ -21,6 +21,7 @@ from boldglm.reports.drawing import (
     borders,
     check_columns,
     inch_axes,
+    name_cells,
     short_name,
     svg_figure,
 )
@@ -69,13 +70,8 @@ def plot_design_matrix(matrix: FloatArray, names: Sequence[str], path: Path) -> 
         axes = inch_axes(figure, 1, 2.5, width, height)
         _grey_picture(axes, _scaled_columns(matrix))
         borders(axes, n_regressors, n_scans)
-        axes.set_xticks(
-            np.arange(n_regressors),
-            [short_name(name) for name in names],
-            rotation=90,
-            fontsize=8 if column > 0.16 else 7,
-        )
-        axes.tick_params(top=True, bottom=False, labeltop=True, labelbottom=False, length=2)
+        name_cells(axes, columns=names, size=8 if column > 0.16 else 7)
+        axes.tick_params(axis="y", length=2)
         axes.set_ylabel("scan")
         axes.locator_params(axis="y", integer=True)
         axes.set_ylim(n_scans - 0.5, -0.5)

@@ -17,6 +17,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.transforms import ScaledTranslation
 from numpy.typing import NDArray
 
 INK = "#1b1f24"
@@ -147,6 +148,39 @@ def borders(axes: Axes, n: int, extent: int, *, across: bool = False, width: flo
     ends = np.tile([-0.5, extent - 0.5, np.nan], n - 1)
     x, y = (ends, places) if across else (places, ends)
     axes.plot(x, y, color="w", lw=width)
+
+
+def name_cells(
+    axes: Axes, rows: Sequence[str] = (), columns: Sequence[str] = (), *, size: float = 8.0
+) -> None:
+    """Write names left of the rows and above the columns of a picture of cells.
+
+    As text without ticks, each of which takes as long as a drawing of its own.
+
+    Parameters
+    ----------
+    axes : matplotlib.axes.Axes
+        Of the picture, a unit for each cell.
+    rows, columns : sequence of str
+        Names from the upper left corner; none leaves that axis as it is.
+    size : float
+        Of letters, in points.
+    """
+    figure = axes.get_figure()
+    assert figure is not None
+    pad = 4 / 72
+    if rows:
+        axes.set_yticks([])
+        left = axes.get_yaxis_transform() + ScaledTranslation(-pad, 0, figure.dpi_scale_trans)
+        for place, name in enumerate(rows):
+            words = axes.text(0, place, short_name(name), transform=left, fontsize=size)
+            words.set(ha="right", va="center")
+    if columns:
+        axes.set_xticks([])
+        above = axes.get_xaxis_transform() + ScaledTranslation(0, pad, figure.dpi_scale_trans)
+        for place, name in enumerate(columns):
+            words = axes.text(place, 1, short_name(name), transform=above, fontsize=size)
+            words.set(ha="center", va="bottom", rotation=90)
 
 
 def short_name(name: str, longest: int = LONGEST_NAME) -> str:

@@ -18,6 +18,7 @@ from boldglm.reports.drawing import (
     borders,
     check_columns,
     inch_axes,
+    name_cells,
     short_name,
     svg_figure,
 )
@@ -72,7 +73,7 @@ def plot_correlation(
         # a condition correlates with itself by 1, which tells nothing and would shout
         others = np.where(np.eye(n, dtype=bool), 0.0, correlations)
         _heat(heat, others, 1.0, format_spec="z.2f", is_numbered=n <= MOST_NUMBERED)
-        _label(heat, names, names)
+        name_cells(heat, names, names)
         bars = inch_axes(figure, 2.5 + cell * n + 0.3, 2.5, 1.7, cell * n)
         _vif_bars(bars, np.asarray(vif, dtype=float))
     return path
@@ -125,7 +126,7 @@ def plot_contrasts(
         heat = inch_axes(figure, 2.5, 2.5, cell * n_columns, 0.26 * n_rows)
         largest = float(np.abs(shown).max())
         _heat(heat, shown, largest, format_spec=".2g", is_numbered=n_columns <= MOST_NUMBERED)
-        _label(
+        name_cells(
             heat,
             contrast_names,
             [name for name, is_used in zip(regressor_names, used, strict=True) if is_used],
@@ -224,7 +225,6 @@ def _heat(
     borders(axes, columns, rows, width=1)
     borders(axes, rows, columns, across=True, width=1)
     axes.spines[:].set_visible(False)
-    axes.tick_params(length=0)
     if not is_numbered:
         return
     for (row, column), value in np.ndenumerate(matrix):
@@ -240,12 +240,6 @@ def _heat(
             fontsize=7.5,
             color="w" if is_dark else INK,
         )
-
-
-def _label(axes: Axes, rows: Sequence[str], columns: Sequence[str]) -> None:
-    axes.set_xticks(np.arange(len(columns)), [short_name(name) for name in columns], rotation=90)
-    axes.set_yticks(np.arange(len(rows)), [short_name(name) for name in rows])
-    axes.tick_params(which="major", labeltop=True, labelbottom=False, pad=4)
 
 
 def _vif_bars(axes: Axes, vif: FloatArray) -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from boldglm.reports.backdrop import Backdrop
 from boldglm.reports.canvas import (
     SOFT,
     Canvas,
@@ -20,11 +21,9 @@ from boldglm.reports.mosaic import (
     compose,
     is_colored,
     lay_out,
-    orient,
 )
 
 FloatArray = NDArray[np.floating]
-BoolArray = NDArray[np.bool_]
 
 # pixels; a page shows two of them as one of its own
 _MOSAIC_WIDTH = 1640
@@ -34,9 +33,7 @@ _ROOM_FOR_LETTER = 150  # width of a slice from which "z = " fits between the si
 
 def plot_map(
     stat: FloatArray,
-    underlay: FloatArray,
-    mask: BoolArray,
-    affine: FloatArray,
+    backdrop: Backdrop,
     threshold: float,
     path: Path,
     *,
@@ -48,14 +45,10 @@ def plot_map(
 
     Parameters
     ----------
-    stat : ndarray of shape (n_i, n_j, n_k)
-        Statistic; only voxels of the mask are colored, and NaN never is.
-    underlay : ndarray of shape (n_i, n_j, n_k)
-        Mean BOLD image, any unit.
-    mask : ndarray of bool, shape (n_i, n_j, n_k)
-        Voxels that were analysed; the picture is cropped to them.
-    affine : ndarray of shape (4, 4)
-        From voxel indices to mm, x to the right, y to the front, z up.
+    stat : ndarray of shape (n_voxels,)
+        Statistic of each voxel of the mask; NaN is not colored.
+    backdrop : Backdrop
+        Mean image and mask; the picture is cropped to the mask.
     threshold : float
         Not negative, infinite if nothing survived; voxels with \\|statistic\\| of at
         least this are colored.
@@ -78,7 +71,7 @@ def plot_map(
     Raises
     ------
     ValueError
-        If shapes do not agree, the mask is empty, or the threshold is negative or NaN.
+        If the map has another number of voxels, or the threshold is negative or NaN.
 
     Notes
     -----
@@ -86,37 +79,29 @@ def plot_map(
     the array, and their coordinate is that of their center. Colors end at the 99.5th
     percentile of what is above the threshold, so one extreme voxel does not darken the rest.
     """
-    _check(stat, underlay, mask, threshold)
-    orientation = orient(affine)
-    turned_affine = orientation.turn_affine(affine, stat.shape)
-    inside = orientation.turn(np.asarray(mask, dtype=bool))
-    row = np.nan_to_num(orientation.turn(stat)[inside], posinf=np.inf, neginf=-np.inf)
+    n_voxels = np.count_nonzero(backdrop.inside)
+    if stat.shape != (n_voxels,):
+        raise ValueError(f"expected {n_voxels} values, one a voxel, found shape {stat.shape}.")
+    if not threshold >= 0:
+        raise ValueError(f"expected a threshold of zero or more, found {threshold}.")
+    row = np.nan_to_num(stat, posinf=np.inf, neginf=-np.inf)
     if not two_sided:
         row = np.maximum(row, 0)
-    values = np.zeros(inside.shape)
-    values[inside] = row
     sizes = np.abs(row)
-    above = sizes[is_colored(sizes, threshold)]
-    peak = np.argwhere(np.abs(values) == sizes.max())[0] if above.size else None
+    chosen = is_colored(sizes, threshold)
+    above = sizes[chosen]
     layout = lay_out(
-        inside,
-        turned_affine,
+        backdrop.inside,
+        backdrop.affine,
         n_slices=n_slices,
         width=_MOSAIC_WIDTH,
         gap=_GAP,
-        must_show=None if peak is None else (int(peak[0]), int(peak[1]), int(peak[2])),
+        must_show=backdrop.first(sizes == above.max()) if above.size else None,
     )
     maximum = color_end(above, threshold)
-    picture = compose(
-        layout,
-        orientation.turn(np.where(np.isfinite(underlay), underlay, 0)),
-        values,
-        inside,
-        threshold=threshold,
-        maximum=maximum,
-    )
-    canvas = Canvas(picture)
-    _mark(canvas, layout, orientation)
+    colors = backdrop.colored(row, chosen, threshold=threshold, maximum=maximum)
+    canvas = Canvas(compose(layout, colors))
+    _mark(canvas, layout, backdrop.orientation)
     if above.size:
         ends = (threshold, maximum, float(above.max()))
         color_bar(canvas, statistic, ends, gap=_GAP, two_sided=two_sided)
@@ -124,17 +109,6 @@ def plot_map(
         say_nothing_is_above(canvas, statistic, threshold, noun="voxel", two_sided=two_sided)
     canvas.save(path)
     return path
-
-
-def _check(stat: FloatArray, underlay: FloatArray, mask: BoolArray, threshold: float) -> None:
-    shapes = {"map": stat.shape, "underlay": underlay.shape, "mask": mask.shape}
-    if len(set(shapes.values())) != 1 or stat.ndim != 3:
-        found = ", ".join(f"{what} {shape}" for what, shape in shapes.items())
-        raise ValueError(f"expected three volumes of one three-dimensional shape, found {found}.")
-    if not np.any(mask):
-        raise ValueError("the mask is empty, so there is no slice to draw; check the mask.")
-    if not threshold >= 0:
-        raise ValueError(f"expected a threshold of zero or more, found {threshold}.")
 
 
 def _mark(canvas: Canvas, layout: Layout, orientation: Orientation) -> None:

@@ -6,6 +6,7 @@ the affine allows), so left is on the left of the picture whatever the storage o
 
 import math
 from dataclasses import dataclass
+from functools import cache
 from itertools import permutations
 from typing import Any, TypeVar
 
@@ -175,25 +176,15 @@ def lay_out(
     return Layout(plane, slices, coordinates, box, (cell_height, cell_width), n_columns, gap)
 
 
-def compose(
-    layout: Layout,
-    underlay: FloatArray,
-    stat: FloatArray,
-    mask: BoolArray,
-    *,
-    threshold: float,
-    maximum: float,
-) -> Colors:
-    """Color the slices and put them in their places on white.
+def compose(layout: Layout, colors: Colors) -> Colors:
+    """Put slices in their places on white.
 
     Parameters
     ----------
     layout : Layout
         As `lay_out` gives it.
-    underlay, stat, mask : ndarray of shape (n_x, n_y, n_z)
-        Turned. The underlay is finite; statistics may be infinite, not NaN.
-    threshold, maximum : float
-        \\|statistic\\| at the dark and at the bright end of the colors.
+    colors : ndarray of uint8, shape (n_x, n_y, n_z)
+        Rows of `palette`, turned.
 
     Returns
     -------
@@ -202,23 +193,16 @@ def compose(
 
     Notes
     -----
-    Nothing is interpolated: a block of one color is a voxel. Outside of the mask all is white.
+    Nothing is interpolated: a block of one color is a voxel.
     """
     picture = np.full(layout.shape, WHITE, dtype=np.uint8)
-    low, high = _grey_range(underlay[mask])
     height, width = layout.cell
-    rows = _nearest(layout.box[1], height)[::-1, None]  # pixel rows run downwards
-    columns = _nearest(layout.box[0], width)[None, :]
+    rows = _nearest(layout.box[1], height)[::-1]  # pixel rows run downwards
+    columns = _nearest(layout.box[0], width)
     for position, index in enumerate(layout.slices):
-        # not np.take, which would copy a volume that is not contiguous, for every slice
-        cut = (slice(None),) * layout.plane + (int(index),)
-        grey, values, inside = underlay[cut].T, stat[cut].T, mask[cut].T
-        tone = 0.1 + 0.78 * np.clip((grey - low) / (high - low), 0, 1)
-        colors = np.where(inside, np.rint(tone * WHITE), WHITE).astype(np.uint8)
-        shown = inside & is_colored(values, threshold)
-        colors[shown] = overlay_colors(values[shown], threshold=threshold, maximum=maximum)
         top, left = layout.corner(position)
-        picture[top : top + height, left : left + width] = colors[rows, columns]
+        slice_ = colors[(slice(None),) * layout.plane + (int(index),)].T
+        picture[top : top + height, left : left + width] = slice_[:, columns][rows]
     return picture
 
 
@@ -273,8 +257,9 @@ def overlay_colors(values: FloatArray, *, threshold: float, maximum: float) -> C
     return np.where(values > 0, _N_GREYS + levels, _N_GREYS + _N_LEVELS + levels).astype(np.uint8)
 
 
+@cache
 def palette() -> Colors:
-    """Give the colors of a mosaic: few, which makes a small PNG.
+    """Give the colors of a mosaic: few, which makes a small PNG. Not to be written to.
 
     Returns
     -------
@@ -310,12 +295,6 @@ def _extent(is_covered: Any) -> slice:
     """What the mask covers, and a voxel more on each side where there is one."""
     covered = np.flatnonzero(is_covered)
     return slice(max(int(covered[0]) - 1, 0), min(int(covered[-1]) + 2, len(is_covered)))
-
-
-def _grey_range(values: FloatArray) -> tuple[float, float]:
-    """Black and white of the underlay: nearly all of its values inside the mask."""
-    low, high = (float(value) for value in np.percentile(values, [1, 99.5]))
-    return (low, high) if high > low else (low - 1, low + 1)
 
 
 def _nearest(box: slice, n_pixels: int) -> NDArray[np.integer]:

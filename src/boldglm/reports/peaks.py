@@ -13,6 +13,7 @@ from boldglm.glm.peaks import cluster_peaks
 from boldglm.reports.content import Table
 
 FloatArray = NDArray[np.floating]
+BoolArray = NDArray[np.bool_]
 
 
 class Peak(NamedTuple):
@@ -56,6 +57,7 @@ class Peaks(Sequence[Peak]):
 
 def find_peaks(
     stat: FloatArray,
+    mask: BoolArray,
     affine: FloatArray,
     threshold: float,
     *,
@@ -66,8 +68,10 @@ def find_peaks(
 
     Parameters
     ----------
-    stat : ndarray of shape (n_i, n_j, n_k)
-        Statistic; zero or NaN outside the mask.
+    stat : ndarray of shape (n_voxels,)
+        Statistic in the order of ``mask[mask]``; NaN is no peak.
+    mask : ndarray of bool, shape (n_i, n_j, n_k)
+        Voxels.
     affine : ndarray of shape (4, 4)
         From voxel indices to mm.
     threshold : float
@@ -86,7 +90,7 @@ def find_peaks(
     Raises
     ------
     ValueError
-        If the map is not three-dimensional or the threshold is not positive.
+        If the mask is not three-dimensional or the threshold is not positive.
 
     Notes
     -----
@@ -97,21 +101,24 @@ def find_peaks(
     --------
     Two voxels of 2 mm, the second the larger:
 
-    >>> stat = np.zeros((5, 5, 5))
-    >>> stat[1, 2, 2], stat[2, 2, 2] = 4.0, 5.0
-    >>> find_peaks(stat, np.diag([2.0, 2, 2, 1]), 3.0)[0]
-    Peak(x=4.0, y=4.0, z=4.0, value=5.0, cluster_size=2, cluster_volume=16.0)
+    >>> mask = np.ones((3, 1, 1), dtype=bool)
+    >>> find_peaks(np.array([0.0, 4.0, 5.0]), mask, np.diag([2.0, 2, 2, 1]), 3.0)[0]
+    Peak(x=4.0, y=0.0, z=0.0, value=5.0, cluster_size=2, cluster_volume=16.0)
     """
-    if stat.ndim != 3 or not threshold > 0:
+    if mask.ndim != 3 or not threshold > 0:
         raise ValueError(
-            f"the map has shape {stat.shape} and the threshold is {threshold}; expected three "
+            f"the mask has shape {mask.shape} and the threshold is {threshold}; expected three "
             "dimensions and a positive threshold."
         )
-    above = np.abs(stat) >= threshold if two_sided else stat >= threshold
-    values = stat[above]
+    chosen = np.abs(stat) >= threshold if two_sided else stat >= threshold
+    values = stat[chosen]
+    where = np.flatnonzero(mask)[chosen]
+    above = np.zeros(mask.shape, dtype=bool)
+    above.ravel()[where] = True
     neighbors = grid_neighbors(above)
     labels, sizes, _ = find_clusters(values, threshold, neighbors, two_sided=two_sided)
-    places = np.argwhere(above) @ affine[:3, :3].T + affine[:3, 3]
+    indices = np.column_stack(np.unravel_index(where, mask.shape))
+    places = indices @ affine[:3, :3].T + affine[:3, 3]
     found = cluster_peaks(values, labels, neighbors, places, min_distance=min_distance)
     voxel_volume = abs(float(np.dot(np.cross(*affine[:3, :2].T), affine[:3, 2])))
     extent = sizes[labels[found]]

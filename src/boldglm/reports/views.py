@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from boldglm.reports.backdrop import Backdrop
 from boldglm.reports.content import Figure, Table
 
 if TYPE_CHECKING:  # that module imports matplotlib
@@ -40,8 +41,8 @@ class VolumeView:
         Of a row of values.
     mask : ndarray of bool, shape (n_i, n_j, n_k)
         Where they lie, in the order of ``mask[mask]``.
-    underlay : ndarray of shape (n_i, n_j, n_k)
-        Mean BOLD image.
+    mean : ndarray of shape (n_voxels,)
+        Mean BOLD image at these voxels.
     affine : ndarray of shape (4, 4)
         Voxel indices to mm.
     n_slices : int
@@ -51,7 +52,7 @@ class VolumeView:
     name: str
     columns: slice | NDArray[np.integer]
     mask: BoolArray
-    underlay: FloatArray
+    mean: FloatArray
     affine: FloatArray
     n_slices: int
 
@@ -60,10 +61,8 @@ class VolumeView:
         from boldglm.reports.maps import plot_map
 
         path = plot_map(
-            self._volume(row),
-            self.underlay,
-            self.mask,
-            self.affine,
+            row[self.columns],
+            self._backdrop,
             shading.threshold,
             path.with_name(f"{path.name}.png"),
             n_slices=self.n_slices,
@@ -78,16 +77,19 @@ class VolumeView:
         from boldglm.reports.peaks import find_peaks, peaks_table
 
         peaks = find_peaks(
-            self._volume(row), self.affine, shading.threshold, two_sided=shading.two_sided
+            row[self.columns],
+            self.mask,
+            self.affine,
+            shading.threshold,
+            two_sided=shading.two_sided,
         )
         table = peaks_table(peaks, statistic=shading.statistic, threshold_text=threshold_text)
         part = f"{self.name.capitalize()}. " if self.name else ""
         return replace(table, caption=part + table.caption)
 
-    def _volume(self, row: FloatArray) -> FloatArray:
-        volume = np.zeros(self.mask.shape)
-        volume[self.mask] = row[self.columns]
-        return volume
+    @cached_property
+    def _backdrop(self) -> Backdrop:
+        return Backdrop(self.mean, self.mask, self.affine)
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,97 @@
+"""What maps of a volume are drawn on: its mean image in greys, made once for all of them."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from boldglm.reports.mosaic import WHITE, Colors, orient, overlay_colors
+
+FloatArray = NDArray[np.floating]
+BoolArray = NDArray[np.bool_]
+
+
+class Backdrop:
+    """A mean image inside of a mask, turned to the right, front and top.
+
+    Parameters
+    ----------
+    mean : ndarray of shape (n_voxels,)
+        Mean BOLD image in the order of ``mask[mask]``, any unit.
+    mask : ndarray of bool, shape (n_i, n_j, n_k)
+        Voxels that were analysed; outside of it all is white.
+    affine : ndarray of shape (4, 4)
+        From voxel indices to mm, x to the right, y to the front, z up.
+
+    Attributes
+    ----------
+    orientation : Orientation
+        How the array was turned.
+    affine : ndarray of shape (4, 4)
+        Of the turned volume.
+    inside : ndarray of bool, shape (n_x, n_y, n_z)
+        The mask, turned.
+
+    Raises
+    ------
+    ValueError
+        If shapes do not agree, or the mask is empty.
+    """
+
+    def __init__(self, mean: FloatArray, mask: BoolArray, affine: FloatArray) -> None:
+        inside = np.asarray(mask, dtype=bool)
+        if inside.ndim != 3 or mean.shape != (np.count_nonzero(inside),):
+            raise ValueError(
+                f"expected a mask of three dimensions and a mean for each of its voxels, found "
+                f"shapes {inside.shape} ({np.count_nonzero(inside)} voxels) and {mean.shape}."
+            )
+        if not mean.size:
+            raise ValueError("the mask is empty, so there is no slice to draw; check the mask.")
+        self.orientation = orient(affine)
+        self.affine = self.orientation.turn_affine(affine, inside.shape)
+        self.inside = np.ascontiguousarray(self.orientation.turn(inside))
+        numbers = np.zeros(inside.shape, dtype=np.int32)
+        numbers[inside] = np.arange(1, mean.size + 1)
+        turned = self.orientation.turn(numbers).ravel()
+        # where in the turned volume each voxel of the mask is
+        self._places = np.empty(mean.size, dtype=np.intp)
+        self._places[turned[turned > 0] - 1] = np.flatnonzero(self.inside)
+        self._greys = np.full(inside.size, WHITE, dtype=np.uint8)
+        self._greys[self._places] = _greys(np.where(np.isfinite(mean), mean, 0.0))
+
+    def first(self, voxels: BoolArray) -> tuple[int, int, int]:
+        """Return the turned indices of the first of some voxels, (n_voxels,) of bool."""
+        x, y, z = np.unravel_index(int(self._places[voxels].min()), self.inside.shape)
+        return int(x), int(y), int(z)
+
+    def colored(
+        self, row: FloatArray, chosen: BoolArray, *, threshold: float, maximum: float
+    ) -> Colors:
+        """Return the turned volume with some of its voxels in the colors of their values.
+
+        Parameters
+        ----------
+        row : ndarray of shape (n_voxels,)
+            Statistics.
+        chosen : ndarray of bool, shape (n_voxels,)
+            Voxels to color.
+        threshold, maximum : float
+            \\|statistic\\| at the dark and at the bright end of the colors.
+
+        Returns
+        -------
+        ndarray of uint8, shape (n_x, n_y, n_z)
+            Rows of `palette`.
+        """
+        colors = self._greys.copy()
+        colors[self._places[chosen]] = overlay_colors(
+            row[chosen], threshold=threshold, maximum=maximum
+        )
+        return colors.reshape(self.inside.shape)
+
+
+def _greys(mean: FloatArray) -> Colors:
+    """Rows of `palette`: nearly all values inside the mask lie between black and white."""
+    low, high = (float(value) for value in np.percentile(mean, [1, 99.5]))
+    if high <= low:
+        low, high = low - 1, low + 1
+    tone = 0.1 + 0.78 * np.clip((mean - low) / (high - low), 0, 1)
+    return np.rint(tone * WHITE).astype(np.uint8)
