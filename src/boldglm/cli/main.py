@@ -92,6 +92,8 @@ def _app(options: argparse.Namespace, arguments: list[str]) -> int:
 def _load_app() -> ModuleType:
     """Import what does the work: late, so that ``--help`` is there at once.
 
+    The process is ours, and keeps the memory that it frees.
+
     Garbage is not looked for meanwhile, nor later in what is imported: half a million objects that
     all stay.
     """
@@ -100,9 +102,11 @@ def _load_app() -> ModuleType:
     gc.disable()
     try:
         from boldglm.cli import app
+        from boldglm.glm.memory import keep_all_freed_memory
     finally:
         gc.enable()
     gc.freeze()
+    keep_all_freed_memory()
     return app
 
 
