@@ -19,7 +19,7 @@ OUTPUTS = "outputs.json"
 
 
 def write_fit(path: Path, found: Fit, scale: np.ndarray) -> None:
-    """Write a fit as npz, what it holds of each voxel in single precision.
+    """Write a fit as npz.
 
     Parameters
     ----------
@@ -29,24 +29,14 @@ def write_fit(path: Path, found: Fit, scale: np.ndarray) -> None:
     scale : ndarray of shape (n_voxels,)
         What turns estimates into the unit that was asked for.
     """
-    arrays = {"scale": scale, **found.to_arrays()}
-    write_arrays(path, {name: _stored(array, scale.size) for name, array in arrays.items()})
+    write_arrays(path, {"scale": scale, **found.to_arrays()})
 
 
 def read_fit(path: Path) -> tuple[Fit, np.ndarray]:
-    """Read what `write_fit` wrote, in double precision: the fit, and the scale of its voxels."""
+    """Read what `write_fit` wrote: the fit, and the scale of its voxels."""
     with np.load(path) as archive:
-        arrays = {name: _in_double(archive[name]) for name in archive}
+        arrays = dict(archive)
     return Fit.from_arrays(arrays), arrays["scale"]
-
-
-def _stored(array: np.ndarray, n_voxels: int) -> np.ndarray:
-    is_of_voxels = array.dtype == np.float64 and array.shape[-1:] == (n_voxels,)
-    return array.astype(np.float32) if is_of_voxels else array
-
-
-def _in_double(array: np.ndarray) -> np.ndarray:
-    return array.astype(np.float64) if array.dtype == np.float32 else array
 
 
 def kept_fit(folder: Path, key: str) -> dict[str, Any] | None:

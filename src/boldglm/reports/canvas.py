@@ -1,10 +1,10 @@
 """A picture in few colors with words around it: what maps of volumes and of surfaces share."""
 
 from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal
 
-import matplotlib as mpl
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
@@ -84,8 +84,21 @@ class Canvas:
 @cache
 def _font(face: Face, pixels: float) -> ImageFont.FreeTypeFont:
     """Return the font that comes with matplotlib, so that pictures are the same anywhere."""
-    path = Path(mpl.get_data_path(), "fonts", "ttf", f"DejaVuSans{face}.ttf")
+    path = _fonts() / f"DejaVuSans{face}.ttf"
     return ImageFont.truetype(path, pixels, layout_engine=ImageFont.Layout.BASIC)
+
+
+@cache
+def _fonts() -> Path:
+    """Return matplotlib's folder of fonts, mostly without importing it, which takes a while."""
+    package = find_spec("matplotlib")
+    if package is not None and package.origin is not None:
+        folder = Path(package.origin).parent / "mpl-data" / "fonts" / "ttf"
+        if folder.is_dir():
+            return folder
+    import matplotlib as mpl  # some systems keep its data elsewhere
+
+    return Path(mpl.get_data_path(), "fonts", "ttf")
 
 
 def color_end(above: FloatArray, threshold: float) -> float:
