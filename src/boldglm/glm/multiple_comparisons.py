@@ -53,8 +53,9 @@ def benjamini_hochberg(p: ArrayLike) -> FloatArray:
     """
     values = _checked(p)
     tested = np.flatnonzero(~np.isnan(values))
-    order = tested[np.argsort(values.flat[tested], kind="stable")]
-    scaled = values.flat[order] * (order.size / np.arange(1, order.size + 1))
+    row = values.ravel()
+    order = tested[np.argsort(row[tested])]  # equal p values have one q in any order
+    scaled = row[order] * (order.size / np.arange(1, order.size + 1))
     adjusted = np.full(values.size, np.nan)
     adjusted[order] = np.minimum(np.minimum.accumulate(scaled[::-1])[::-1], 1.0)
     return adjusted.reshape(values.shape)

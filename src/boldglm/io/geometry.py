@@ -113,7 +113,8 @@ class Geometry(ABC):
         Zero also where values are not finite; of the dtype of the row unless told otherwise.
         """
         flat: np.ndarray = np.zeros(self.mask.size, dtype=dtype or row.dtype)
-        flat[self.positions] = np.where(np.isfinite(row), row, 0)
+        finite = np.isfinite(row)
+        flat[self.positions] = row if finite.all() else np.where(finite, row, 0)
         return self.laid_out(flat)
 
     def read_rows(self, paths: Sequence[Path]) -> np.ndarray:
