@@ -21,7 +21,7 @@ from boldglm.glm.neighbors import (
 from boldglm.glm.permutation import PermutationTest, permutation_test
 from boldglm.io.cluster_tables import write_cluster_table
 from boldglm.io.derivatives import camel_case
-from boldglm.io.geometry import Geometry, GridPart
+from boldglm.io.geometry import Geometry, GridPart, Part
 from boldglm.io.results import ContrastMaps
 
 SEED = 20261
@@ -50,60 +50,53 @@ class Inference:
         return asdict(self)
 
 
-class _Places(NamedTuple):
-    """Of each voxel: its neighbors, where it is, and how large."""
+class Places(NamedTuple):
+    """Of some voxels: their neighbors, where they are, and how large."""
 
-    neighbors: Neighbors | None
-    coordinates: np.ndarray
-    volumes: np.ndarray
+    neighbors: Neighbors | None  # None where a surface has no mesh
+    coordinates: np.ndarray  # (n_voxels, 3), mm; NaN where it is not known
+    volumes: np.ndarray  # (n_voxels,), mm³; NaN on surfaces
 
 
 @dataclass(frozen=True, eq=False)
 class Surroundings:
-    """Where the voxels of a node lie and which are neighbors, found once when it is asked for."""
+    """Where the voxels of a node lie and which are neighbors; meshes are read once."""
 
     geometry: Geometry
 
-    @property
+    @cached_property
     def neighbors(self) -> Neighbors | None:
         """Neighbors of all voxels, None where a surface has no mesh."""
-        return self._places.neighbors
+        return self.among(np.ones(self.geometry.n_voxels, dtype=bool)).neighbors
 
-    @property
-    def coordinates(self) -> np.ndarray:
-        """In mm, (n_voxels, 3); NaN where it is not known."""
-        return self._places.coordinates
+    def among(self, chosen: np.ndarray) -> Places:
+        """Return the places of some voxels, (n_voxels,) of bool: much less work for few.
 
-    @property
-    def volumes(self) -> np.ndarray:
-        """In mm³, (n_voxels,); NaN on surfaces."""
-        return self._places.volumes
-
-    def among(self, chosen: np.ndarray) -> "Surroundings":
-        """Return those of some voxels, (n_voxels,) of bool: much less, where they are few."""
-        mask = self.geometry.mask.copy()
-        mask[self.geometry.mask] = chosen
-        return Surroundings(self.geometry.within(mask))
-
-    @cached_property
-    def _places(self) -> _Places:
-        size = self.geometry.n_voxels
+        Without neighbors where any surface has no mesh, even if none of these voxels is on it.
+        """
+        size, ranks = int(chosen.sum()), np.cumsum(chosen) - 1
         coordinates, volumes = np.full((size, 3), np.nan), np.full(size, np.nan)
         found = []
-        for part in self.geometry.parts():
-            columns = np.arange(size)[part.columns]
+        for part in self._parts:
+            columns = np.arange(chosen.size)[part.columns]
+            is_chosen = chosen[columns]
+            own, mask = ranks[columns[is_chosen]], part.mask.copy()
+            mask[part.mask] = is_chosen
             if isinstance(part, GridPart):
-                neighbors = grid_neighbors(part.mask)
-                indices = np.argwhere(part.mask)
-                coordinates[columns] = indices @ part.affine[:3, :3].T + part.affine[:3, 3]
-                volumes[columns] = abs(np.linalg.det(part.affine[:3, :3]))
+                neighbors = grid_neighbors(mask)
+                coordinates[own] = np.argwhere(mask) @ part.affine[:3, :3].T + part.affine[:3, 3]
+                volumes[own] = abs(np.linalg.det(part.affine[:3, :3]))
             elif part.triangles is None or part.coordinates is None:
-                return _Places(None, coordinates, volumes)
+                return Places(None, coordinates, volumes)
             else:
-                neighbors = mesh_neighbors(part.triangles, part.mask)
-                coordinates[columns] = part.coordinates[part.mask]
-            found.append((columns, neighbors))
-        return _Places(join_neighbors(found, size), coordinates, volumes)
+                neighbors = mesh_neighbors(part.triangles, mask)
+                coordinates[own] = part.coordinates[mask]
+            found.append((own, neighbors))
+        return Places(join_neighbors(found, size), coordinates, volumes)
+
+    @cached_property
+    def _parts(self) -> tuple[Part, ...]:
+        return self.geometry.parts()
 
 
 def infer(
