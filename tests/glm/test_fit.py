@@ -151,6 +151,31 @@ def test_missing_values_are_counted_and_named():
         fit(np.ones((6, 5)), X, noise="ols")
 
 
+def test_a_file_that_is_stored_as_integers_may_lack_values_all_the_same():
+    class Scaled:
+        """Integers on disk, and a type of theirs; what is read is scaled."""
+
+        shape, dtype = (6, 5), np.int16
+
+        def __init__(self, values):
+            self.values = values
+
+        def __getitem__(self, key):
+            return self.values[key]
+
+        def __array__(self, dtype=None, copy=None):
+            return self.values
+
+    bold, X = np.random.default_rng(0).normal(size=(6, 5)), np.ones((6, 1))
+    np.testing.assert_array_equal(
+        fit(Scaled(bold), X, noise="ols").betas, fit(bold, X, noise="ols").betas
+    )
+    bold[2, 1] = np.nan
+
+    with pytest.raises(ValueError, match="not finite at 1 of 5 voxels"):
+        fit(Scaled(bold), X, noise="ols")
+
+
 @pytest.mark.parametrize("noise", [name for name in MODELS if name not in {"ar2", "arma11"}])
 def test_one_residual_degree_of_freedom_is_enough(noise):
     rng = np.random.default_rng(0)

@@ -189,7 +189,6 @@ class _Reader:
 
     def __init__(self, bold: Series) -> None:
         self.bold = bold
-        self._may_lack = bold.dtype.kind not in "iub"  # integers are finite
         self._scratch = Scratch()
         self._lock = threading.Lock()
 
@@ -197,11 +196,14 @@ class _Reader:
         """Return the signals of some voxels, in memory that the thread's next call uses again."""
         signal = self._scratch.array(self.bold.shape[0], voxels.stop - voxels.start)
         if isinstance(self.bold, np.ndarray):
-            np.copyto(signal, self.bold[:, voxels])
+            block = self.bold[:, voxels]
+            np.copyto(signal, block)
         else:
             with self._lock:  # a file has one place where it is being read
-                np.copyto(signal, self.bold[:, voxels])
-        if self._may_lack and not np.isfinite(np.einsum("tv->", signal)):
+                block = np.asarray(self.bold[:, voxels])
+                np.copyto(signal, block)
+        # integers are finite; what was read tells, for a file may say how it is stored
+        if block.dtype.kind not in "iub" and not np.isfinite(np.einsum("tv->", signal)):
             with self._lock:
                 _refuse_missing(self.bold, max(voxels.stop - voxels.start, 1))
         return signal
