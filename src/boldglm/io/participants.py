@@ -85,9 +85,13 @@ def _rows(path: Path, key: str, prefix: str) -> dict[str, dict[str, Any]]:
             "requires it."
         )
     rows: dict[str, dict[str, Any]] = {}
-    for _, row in table.astype(object).where(table.notna(), None).iterrows():
-        label = str(row[key]).strip().removeprefix(prefix)
+    # not row by row of pandas, which guesses a type for each and has a missing value of its own
+    cells, is_missing = table.to_numpy(dtype=object), table.isna().to_numpy()
+    for values, missing in zip(cells.tolist(), is_missing.tolist(), strict=True):
+        known = [None if gap else value for value, gap in zip(values, missing, strict=True)]
+        row = dict(zip(map(str, table.columns), known, strict=True))
+        label = str(row.pop(key)).strip().removeprefix(prefix)
         if label in rows:
             raise BadDataError(f"{path.name} has two rows for {prefix}{label}: remove one.")
-        rows[label] = {str(name): value for name, value in row.items() if name != key}
+        rows[label] = row
     return rows
