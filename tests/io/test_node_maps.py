@@ -1,8 +1,11 @@
 """Fits above the run over maps on disk: which inputs count at which voxel."""
 
+import weakref
+
 import nibabel as nib
 import numpy as np
 
+from boldglm.io import node_maps
 from boldglm.io.node_maps import NodeFits, fit_node
 from boldglm.io.results import ContrastMaps, NodeResult
 
@@ -57,3 +60,25 @@ def test_what_is_not_known_is_neither_smoothed_nor_smeared_over_its_neighbors(tm
 
     # so wide that everywhere is the mean over what is known: 3, 2.5 and 4.25
     np.testing.assert_allclose(maps["effect"], [6.75 / 2, 3.25, 3.25, 3.25], rtol=1e-3)
+
+
+def test_the_masks_of_inputs_are_gone_while_their_effects_are_fitted(tmp_path, monkeypatch):
+    read, estimate, left = node_maps.read_geometry, node_maps.fit_second_level, []
+    masks = []
+
+    def noted(path):
+        geometry = read(path)
+        masks.append(weakref.ref(geometry.mask))
+        return geometry
+
+    def counted(*given, **options):
+        left.append(sum(mask() is not None for mask in masks))
+        return estimate(*given, **options)
+
+    monkeypatch.setattr(node_maps, "read_geometry", noted)
+    monkeypatch.setattr(node_maps, "fit_second_level", counted)
+
+    fitted(tmp_path, "ols", 1.0, *[([1, 2, 3, k], [1, 1, 1, 1]) for k in range(5)])
+
+    assert len(masks) == 5
+    assert left == [0]

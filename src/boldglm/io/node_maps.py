@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -313,18 +312,13 @@ def _weights(spec: ContrastSpec, names: Sequence[str]) -> np.ndarray:
 
 @dataclass(frozen=True)
 class _Shared:
-    """The voxels that enough inputs have, and the inputs' own."""
+    """The voxels that enough inputs have."""
 
     geometry: Geometry
-    each: Sequence[Geometry]
+    lacking: list[np.ndarray]  # which of them, by their place in a row, each input does not have
     mask_file: Path
     notes: tuple[str, ...]
     size: dict[str, int]
-
-    @cached_property
-    def lacking(self) -> list[np.ndarray]:
-        """Which voxels, by their place in a row, each input does not have."""
-        return [np.flatnonzero(~one.mask[self.geometry.mask]) for one in self.each]
 
 
 def _shared_mask(
@@ -356,7 +350,8 @@ def _shared_mask(
             f"fitted with the {needed} or more inputs that have them"
         )
     size = {"Analyzed": shared.n_voxels, "LeftOut": lost}
-    return _Shared(shared, each, mask_file, tuple(notes), size)
+    lacking = [np.flatnonzero(~one.mask[shared.mask]) for one in each]
+    return _Shared(shared, lacking, mask_file, tuple(notes), size)
 
 
 def _mean_image(means: Sequence[Path], geometry: Geometry, folder: Path) -> Path:
