@@ -7,12 +7,14 @@ import sys
 import pytest
 
 PROGRAM = """
+import ctypes
 import resource
 import sys
 
 import numpy as np
 from boldglm.glm.memory import keep_all_freed_memory
 
+ctypes.CDLL(None).prctl(41, 1, 0, 0, 0)  # without huge pages, which some systems give to all
 if sys.argv[1] == "kept":
     keep_all_freed_memory()
 for _ in range(2):
