@@ -253,6 +253,24 @@ def test_the_reference_level_is_the_same_where_a_group_of_inputs_lacks_it(change
     np.testing.assert_array_equal(stop.design.matrix[:, 1:], [[1, 0], [0, 1], [0, 1]])
 
 
+@pytest.mark.parametrize("constraint", ["none", "drop_one", "mean_zero"])
+def test_a_participant_whose_category_is_not_known_is_left_out_in_words(constraint):
+    known = {"01": "a", "02": None, "03": "b", "04": "b"}
+    items = [replace(one, metadata={"site": known[one.entities["sub"]]}) for one in run_items()]
+    factor = {"Name": "Factor", "Input": "site", "Constraint": constraint}
+    group = {
+        **GROUP,
+        "Model": {"Type": "glm", "X": ["site.*"] if constraint == "none" else [1, "site.*"]},
+        "Transformations": {"Transformer": "pybids-transforms-v1", "Instructions": [factor]},
+    }
+    (plan,) = planned(model_of(SUBJECT, group), items)["group"]
+    assert [one.entities["sub"] for one in plan.fits[0].items] == ["01", "03", "04"]
+    (note,) = plan.notes
+    assert "'02'" in note
+    assert "has no site." in note
+    assert "left out" in note
+
+
 def test_participants_can_be_columns_for_pairs():
     group = {
         **GROUP,

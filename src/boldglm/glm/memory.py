@@ -1,6 +1,7 @@
 """Memory: little at a time, and what one block frees taken up again by the next."""
 
 import ctypes
+import os
 from collections.abc import Iterator
 
 import numpy as np
@@ -54,8 +55,11 @@ def keep_all_freed_memory() -> None:
     For a program of ours, not for a library within another's: what this process has freed is for
     itself alone. Beyond `keep_freed_memory` it spares the pages that are returned between one
     step and the next, which a virtual machine may have to fetch from its host again: up to a
-    tenth of the time. C libraries without mallopt(3) are not affected.
+    tenth of the time. C libraries without mallopt(3) are not affected, nor is a process whose
+    environment says how it is to be.
     """
+    if {"MALLOC_TRIM_THRESHOLD_", "MALLOC_MMAP_THRESHOLD_"} & set(os.environ):
+        return
     try:
         mallopt = ctypes.CDLL(None).mallopt
     except (AttributeError, OSError, TypeError):  # not glibc

@@ -19,7 +19,10 @@ def factor(variables: Variables, call: Call) -> Variables:
     """Turn a variable into one indicator for each of its levels, called ``<name>.<level>``.
 
     A level without a column is the same one in all runs and groups, whether they have it or not.
+    Above the run an input of which the level is not known has no indicators, and so no place in a
+    design that uses them; an event without a level is of none.
     """
+    unknown = np.nan if variables.frame_times is None else 0.0
     constraint = call.word("Constraint", "none", ("none", "drop_one", "mean_zero"))
     separator = str(call.value("Sep", "."))
     for name in call.inputs:
@@ -34,11 +37,13 @@ def factor(variables: Variables, call: Call) -> Variables:
             n_levels = len(everywhere)
             reference = _reference(call, everywhere, variables) if n_levels > 1 else None
         at_reference = np.array([_is_level(one, reference) for one in variable.values], dtype=bool)
+        is_missing = np.array([one is None or one != one for one in variable.values], dtype=bool)
         made = []
         for level in map(shown, levels_of(variable)):
             if level == reference:
                 continue
             values = np.array([float(_is_level(one, level)) for one in variable.values])
+            values[is_missing] = unknown
             if constraint == "mean_zero" and reference is not None:
                 values[at_reference] = -1 / (n_levels - 1)
             made.append(_named(variable.with_values(values), name + separator + level))
