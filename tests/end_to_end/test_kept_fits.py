@@ -106,3 +106,15 @@ def test_series_are_not_kept_twice(dataset, tmp_path):
     out = tmp_path / "out"
     assert call(dataset, out, "--maps", "residuals", "--run-label", "1") == 0
     assert not (out / ".boldglm-work").exists()
+
+
+def test_no_result_is_the_same_file_as_what_is_kept(dataset, tmp_path):
+    out = tmp_path / "out"
+    assert call(dataset, out, "--maps", "rsquared") == 0
+    assert call(dataset, out, "--contrast", "cue - target", "--maps", "rsquared") == 0
+
+    work = out / ".boldglm-work"
+    kept = {path.stat().st_ino for path in work.rglob("*") if path.is_file()}
+    results = [path for path in out.rglob("*") if path.is_file() and work not in path.parents]
+    assert len(results) > 50
+    assert not [path.name for path in results if path.stat().st_ino in kept]

@@ -9,6 +9,7 @@ import numpy as np
 KEPT_BYTES = 2**25 - 2**16
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # of mallopt(3)
 MOST_BYTES = 2**31 - 1  # that mallopt can be told
+LARGE_BYTES = 2**28  # arrays that are returned to the system nevertheless
 VOXELS_AT_ONCE = 4096  # few enough for arrays of several numbers for each
 
 
@@ -50,7 +51,7 @@ def keep_freed_memory() -> None:
 
 
 def keep_all_freed_memory() -> None:
-    """Let the allocator return nothing to the system but arrays of 32 MiB and more.
+    """Let the allocator return nothing to the system but arrays of 256 MiB and more.
 
     For a program of ours, not for a library within another's: what this process has freed is for
     itself alone. Beyond `keep_freed_memory` it spares the pages that are returned between one
@@ -64,5 +65,6 @@ def keep_all_freed_memory() -> None:
         mallopt = ctypes.CDLL(None).mallopt
     except (AttributeError, OSError, TypeError):  # not glibc
         return
-    mallopt(M_MMAP_THRESHOLD, KEPT_BYTES)
+    if not mallopt(M_MMAP_THRESHOLD, LARGE_BYTES):  # more than old versions take
+        mallopt(M_MMAP_THRESHOLD, KEPT_BYTES)
     mallopt(M_TRIM_THRESHOLD, MOST_BYTES)

@@ -1,6 +1,8 @@
 """Files that are written whole or not at all."""
 
 import os
+import secrets
+import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -27,6 +29,41 @@ def write_bytes(path: Path, content: bytes) -> None:
     """Write a file, whole or not at all."""
     with whole_file(path) as file:
         file.write(content)
+
+
+def copy_file(source: Path, target: Path) -> Path:
+    """Copy a file, whole or not at all, with its permissions; return the copy."""
+    with _in_place_of(target) as temporary:
+        shutil.copyfile(source, temporary)
+        shutil.copymode(source, temporary)
+    return target
+
+
+def share_file(source: Path, target: Path) -> Path:
+    """Give a file a second name, whole or not at all; copy it where the file system has none.
+
+    For files that nothing of ours writes to again. What is written is always a new file, so that
+    no name of an old one sees it.
+    """
+    with _in_place_of(target) as temporary:
+        try:
+            os.link(source, temporary)
+        except OSError:  # another file system, or one without links
+            shutil.copyfile(source, temporary)
+            shutil.copymode(source, temporary)
+    return target
+
+
+@contextmanager
+def _in_place_of(target: Path) -> Iterator[Path]:
+    """Give a name in the same folder; what is there in the end takes the place of the target."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    temporary = target.with_name(f".{target.name}.{secrets.token_hex(6)}")
+    try:
+        yield temporary
+        temporary.replace(target)
+    finally:
+        temporary.unlink(missing_ok=True)  # also where both were names of one file already
 
 
 def _umask() -> int:

@@ -1,6 +1,5 @@
 """Fits of runs on disk, and kept there, so that changed contrasts need no series and no fit."""
 
-import os
 import shutil
 import tempfile
 from collections.abc import Mapping
@@ -12,6 +11,7 @@ import numpy as np
 from boldglm.glm import Fit
 from boldglm.io.arrays import write_arrays
 from boldglm.io.derivatives import write_json
+from boldglm.io.files import share_file
 from boldglm.io.json_files import load_json
 from boldglm.io.results import is_same
 
@@ -84,7 +84,7 @@ def keep_fit(folder: Path, key: str, outputs: Mapping[str, Any]) -> None:
             name = f"kept{number}.{Path(source).name.partition('.')[2]}"
             names[source] = name
             if source == outputs["fit_file"]:
-                _link(Path(source), made / name)
+                share_file(Path(source), made / name)
             else:
                 shutil.copyfile(source, made / name)
         content = {"Key": key, "Outputs": _renamed(outputs, names)}
@@ -100,14 +100,6 @@ def keep_fit(folder: Path, key: str, outputs: Mapping[str, Any]) -> None:
 def kept_bytes(folder: Path) -> int:
     """Return how much the fits in a folder take."""
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
-
-
-def _link(source: Path, target: Path) -> None:
-    """Give a file that nothing writes to a second name, or copy it where that cannot be."""
-    try:
-        os.link(source, target)
-    except OSError:  # another file system, or one without links
-        shutil.copyfile(source, target)
 
 
 def _files_of(outputs: Mapping[str, Any]) -> list[str]:

@@ -1,8 +1,5 @@
 """Give the files of a finished node their BIDS names and sidecars, all or nothing."""
 
-import os
-import shutil
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,6 +21,7 @@ from boldglm.io.derivatives import (
     write_json,
 )
 from boldglm.io.designs import read_design, write_correlations, write_design
+from boldglm.io.files import copy_file, share_file
 from boldglm.io.images import image_ending, read_bold_header
 from boldglm.io.results import ContrastMaps, NodeResult, Record
 
@@ -52,7 +50,11 @@ class NodeDetails:
 
 
 def write_derivatives(output_dir: Path, files: NodeFiles, details: NodeDetails) -> Path:
-    """Copy everything to its place in the derivative dataset, and write the record last.
+    """Put everything in its place in the derivative dataset, and write the record last.
+
+    Maps of contrasts and pictures get a second name there instead of a copy, where the node's
+    folder is on the same file system. What may be of a kept fit is copied: whoever edits a result
+    must not change what later results are made from.
 
     Returns
     -------
@@ -79,10 +81,10 @@ def _write(output_dir: Path, place: Place, files: NodeFiles, details: NodeDetail
     record = place.record()
     before = _files_before(record, output_dir)
     record.unlink(missing_ok=True)  # until the new one is complete, there is none
-    mask = _copy(result.mask, place.image("desc-brain_mask", image_ending(result.mask)))
+    mask = copy_file(result.mask, place.image("desc-brain_mask", image_ending(result.mask)))
     size = {"MaskSize": dict(result.mask_size)}
     write_json(sidecar(mask), {"Type": "Brain", **size, **_sources(details)})
-    mean = _copy(result.mean, place.image("desc-mean_boldref", image_ending(result.mean)))
+    mean = copy_file(result.mean, place.image("desc-mean_boldref", image_ending(result.mean)))
     write_json(sidecar(mean), {"SkullStripped": False, **_sources(details)})
     written = [mask, sidecar(mask), mean, sidecar(mean)]
     if files.design is not None:
@@ -91,17 +93,17 @@ def _write(output_dir: Path, place: Place, files: NodeFiles, details: NodeDetail
     tables: dict[str, Path] = {}
     for one in result.contrasts:
         for label, source in one.maps.items():
-            path = _copy(source, place.statmap(one.name, label, image_ending(source)))
+            path = share_file(source, place.statmap(one.name, label, image_ending(source)))
             content = _map_sidecar(one, label, mask, place, details) | _smoothness(result)
             write_json(sidecar(path), content)
             maps[one.name, label] = path
             written += [path, sidecar(path)]
         if one.table is not None:
-            tables[one.name] = path = _copy(one.table, place.clusters(one.name))
-            written += [path, _copy(one.table.with_suffix(".json"), sidecar(path))]
+            tables[one.name] = path = copy_file(one.table, place.clusters(one.name))
+            written += [path, copy_file(one.table.with_suffix(".json"), sidecar(path))]
     run_maps = {}
     for label, source in result.maps.items():
-        run_maps[label] = path = _copy(source, place.run_map(label, image_ending(source)))
+        run_maps[label] = path = copy_file(source, place.run_map(label, image_ending(source)))
         write_json(sidecar(path), _run_map_sidecar(label, result, mask, place, details))
         written += [path, sidecar(path)]
     section, pictures = _place_pictures(files.section, place)
@@ -126,21 +128,6 @@ def _files_before(record: Path, output_dir: Path) -> set[Path]:
         return set(Record.read(record, output_dir).files)
     except (MissingInputError, ValueError, KeyError):
         return set()  # none, or one that was interrupted
-
-
-def _copy(source: Path, target: Path) -> Path:
-    """Copy under a temporary name, then rename: a reader sees the whole file or none."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
-    os.close(handle)
-    try:
-        shutil.copyfile(source, temporary)
-        shutil.copymode(source, temporary)
-        Path(temporary).replace(target)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
-    return target
 
 
 def _sources(details: NodeDetails) -> dict[str, Any]:
@@ -246,7 +233,7 @@ def _place_pictures(section: Mapping[str, Any], place: Place) -> tuple[dict[str,
 
     def placed(figure: dict[str, Any], label: str) -> dict[str, Any]:
         source = Path(figure["path"])
-        target = _copy(source, place.figure(label, source.suffix))
+        target = share_file(source, place.figure(label, source.suffix))
         pictures.append(target)
         return {**figure, "path": target.relative_to(place.output_dir).as_posix()}
 
