@@ -308,9 +308,8 @@ def _summarize(
         )
     print(f"{total} runs of {len(subjects)} participants, {seconds:.1f} s.")
     if kept:
-        print(
-            f"Their fits are kept, {kept / 1e9:.2f} GB, so that other contrasts need no new ones."
-        )
+        size = f"{kept / 1e9:.2f} GB" if kept > 1e8 else f"{kept / 1e6:.1f} MB"
+        print(f"Their fits are kept, {size}, so that other contrasts need no new ones.")
     if notes:
         _print_notes(notes)
     else:
