@@ -3,7 +3,6 @@
 import os
 import secrets
 import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,16 +12,8 @@ from typing import IO
 @contextmanager
 def whole_file(path: Path) -> Iterator[IO[bytes]]:
     """Open a file for writing that appears under its name when it is complete, or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            yield file
-        Path(temporary).chmod(0o666 & ~_umask())
-        Path(temporary).replace(path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+    with _in_place_of(path) as temporary, temporary.open("xb") as file:
+        yield file
 
 
 def write_bytes(path: Path, content: bytes) -> None:
@@ -34,8 +25,7 @@ def write_bytes(path: Path, content: bytes) -> None:
 def copy_file(source: Path, target: Path) -> Path:
     """Copy a file, whole or not at all, with its permissions; return the copy."""
     with _in_place_of(target) as temporary:
-        shutil.copyfile(source, temporary)
-        shutil.copymode(source, temporary)
+        shutil.copy(source, temporary)
     return target
 
 
@@ -49,8 +39,7 @@ def share_file(source: Path, target: Path) -> Path:
         try:
             os.link(source, temporary)
         except OSError:  # another file system, or one without links
-            shutil.copyfile(source, temporary)
-            shutil.copymode(source, temporary)
+            shutil.copy(source, temporary)
     return target
 
 
@@ -64,9 +53,3 @@ def _in_place_of(target: Path) -> Iterator[Path]:
         temporary.replace(target)
     finally:
         temporary.unlink(missing_ok=True)  # also where both were names of one file already
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

@@ -200,7 +200,8 @@ def load_run(bold_file: Path, mask_file: Path | None, reading: Reading) -> Maske
 
 def _gathered(header: BoldHeader, wanted: BoolArray, reading: Reading) -> MaskedRun:
     """Put the voxels of the mask where the fit will read them, as the volumes come."""
-    positions = header.geometry.within(wanted).positions
+    inside = header.geometry.within(wanted)
+    positions = inside.positions
     dtype = header.dtype.newbyteorder("=")
     series = reading.series(dtype, (header.n_scans, positions.size))
     summary = RunningSummary(dtype, header.n_scans)
@@ -208,7 +209,7 @@ def _gathered(header: BoldHeader, wanted: BoolArray, reading: Reading) -> Masked
         row = series.next_row()
         np.take(volume, positions, out=row, mode="wrap")
         summary.add(volume, row, counts=scan not in reading.censored)
-    mean, has_signal = _whole(header, summary, positions)
+    mean, has_signal = _whole(header, summary, inside)
     geometry, left_out = _usable(header, wanted, mean, has_signal, reading)
     bold = series.finish(np.flatnonzero(geometry.mask[wanted]))
     n_left_out = int(wanted.sum()) - geometry.n_voxels
@@ -218,16 +219,17 @@ def _gathered(header: BoldHeader, wanted: BoolArray, reading: Reading) -> Masked
 
 def _gathered_later(header: BoldHeader, wanted: BoolArray | None, reading: Reading) -> MaskedRun:
     """Keep the volumes until it is known which voxels are used; then gather, or smooth, them."""
-    positions = None if wanted is None else header.geometry.within(wanted).positions
+    inside = None if wanted is None else header.geometry.within(wanted)
+    positions = None if inside is None else inside.positions
     size = header.volume_size if positions is None else positions.size
     dtype = header.dtype.newbyteorder("=")
     kept = reading.volumes(dtype, (header.n_scans, size))
     summary = RunningSummary(dtype, header.n_scans)
     for scan, volume in enumerate(header.volumes(n_threads=reading.n_threads)):
-        inside = volume if positions is None else volume[positions]
-        summary.add(volume, inside, counts=scan not in reading.censored)
-        kept.append(inside)
-    mean, has_signal = _whole(header, summary, positions)
+        row = volume if positions is None else volume[positions]
+        summary.add(volume, row, counts=scan not in reading.censored)
+        kept.append(row)
+    mean, has_signal = _whole(header, summary, inside)
     if wanted is None:
         if not has_signal.any():
             raise BadDataError(_NO_VOXEL.format(header.path.name))
@@ -273,11 +275,13 @@ def _smoother(
 
 
 def _whole(
-    header: BoldHeader, summary: RunningSummary, positions: np.ndarray | None
+    header: BoldHeader, summary: RunningSummary, inside: Geometry | None
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return the mean in the unit of the file, and where there is signal, as volumes."""
-    mean = summary.mean() * header.slope + header.intercept
-    return header.geometry.laid_out(mean), header.geometry.laid_out(summary.has_signal(positions))
+    """Return the mean in the unit of the file, and where in the mask is signal, as volumes."""
+    mean = header.geometry.laid_out(summary.mean() * header.slope + header.intercept)
+    if inside is None:
+        return mean, header.geometry.laid_out(summary.has_signal())
+    return mean, inside.filled(summary.has_signal(inside.positions))
 
 
 @dataclass(frozen=True)

@@ -173,25 +173,11 @@ class RunningSummary:
         """Mean over the volumes that count, (n_voxels,); not finite where a value is not."""
         return self._total / self._n_counted
 
-    def has_signal(self, positions: np.ndarray | None) -> np.ndarray:
-        """Whether values are finite throughout and not all the same where they count.
+    def has_signal(self, positions: np.ndarray | None = None) -> np.ndarray:
+        """Whether values are finite throughout and not all the same where they count, (n_inside,).
 
-        Parameters
-        ----------
-        positions : ndarray of int, of shape (n_inside,), optional
-            Where in a volume the voxels of the mask are; by default they are all of it.
-
-        Returns
-        -------
-        ndarray of bool, of shape (n_voxels,)
-            False outside the mask.
+        `positions` are where in a volume the voxels of the mask are; by default it is all of it.
         """
         total = self._total if positions is None else self._total[positions]
         found = self._varies & np.isfinite(total)
-        if self._broken is not None:
-            found &= ~self._broken
-        if positions is None:
-            return found
-        everywhere = np.zeros(self._total.size, dtype=bool)
-        everywhere[positions] = found
-        return everywhere
+        return found if self._broken is None else found & ~self._broken

@@ -48,12 +48,10 @@ class Backdrop:
         self.orientation = orient(affine)
         self.affine = self.orientation.turn_affine(affine, inside.shape)
         self.inside = np.ascontiguousarray(self.orientation.turn(inside))
-        numbers = np.zeros(inside.shape, dtype=np.int32)
-        numbers[inside] = np.arange(1, mean.size + 1)
-        turned = self.orientation.turn(numbers).ravel()
-        # where in the turned volume each voxel of the mask is
-        self._places = np.empty(mean.size, dtype=np.intp)
-        self._places[turned[turned > 0] - 1] = np.flatnonzero(self.inside)
+        # where in the turned volume each voxel is: turning gives a view, to be written through
+        places = np.empty(inside.shape, dtype=np.intp)
+        self.orientation.turn(places)[...] = np.arange(inside.size).reshape(self.inside.shape)
+        self._places = places[inside]
         self._greys = np.full(inside.size, WHITE, dtype=np.uint8)
         self._greys[self._places] = _greys(np.where(np.isfinite(mean), mean, 0.0))
 

@@ -202,8 +202,8 @@ def _coded(
         )
     return {
         f"{name}.{level}": [
-            float("nan") if value is None or value != value else float(shown(value) == level)
-            for value in variable.values
+            float("nan") if is_missing else float(shown(value) == level)
+            for value, is_missing in zip(variable.values, variable.is_missing, strict=True)
         ]
         for level in kept
     }

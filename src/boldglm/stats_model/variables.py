@@ -10,6 +10,7 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from boldglm.glm.kernels import FloatArray
 
@@ -49,6 +50,11 @@ class Variable:
     def is_text(self) -> bool:
         """Whether its values are text."""
         return self.values.dtype == object
+
+    @property
+    def is_missing(self) -> NDArray[np.bool_]:
+        """Which values are not known: None in text, NaN in numbers."""
+        return np.array([value is None or value != value for value in self.values], dtype=bool)
 
     def with_values(self, values: np.ndarray) -> "Variable":
         """Return it with other values."""

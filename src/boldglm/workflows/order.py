@@ -79,8 +79,8 @@ def runs_first_at_the_end(ordered: list[Any], graph: Any, n_processes: int) -> l
     """
     above_runs: set[Any] = set()
     for node in ordered:
-        needed = set(graph.predecessors(node))
-        if needed & above_runs or any(one.name == LAST_STEP for one in needed):
+        needed = graph.predecessors(node)
+        if any(one in above_runs or one.name == LAST_STEP for one in needed):
             above_runs.add(node)
     ends = [
         place

@@ -185,6 +185,5 @@ def drop_na(variables: Variables, call: Call) -> Variables:
         variable = variables[name]
         if not variable.is_sparse:
             call.refuse("Input", f"{name!r} is no list of events", "DropNA needs events.")
-        there = np.array([value is not None and value == value for value in variable.values])
-        made.append(replace(variable.keep(there), name=call.output_of(name)))
+        made.append(replace(variable.keep(~variable.is_missing), name=call.output_of(name)))
     return variables.having(made)

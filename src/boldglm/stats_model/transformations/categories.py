@@ -37,13 +37,12 @@ def factor(variables: Variables, call: Call) -> Variables:
             n_levels = len(everywhere)
             reference = _reference(call, everywhere, variables) if n_levels > 1 else None
         at_reference = np.array([_is_level(one, reference) for one in variable.values], dtype=bool)
-        is_missing = np.array([one is None or one != one for one in variable.values], dtype=bool)
         made = []
         for level in map(shown, levels_of(variable)):
             if level == reference:
                 continue
             values = np.array([float(_is_level(one, level)) for one in variable.values])
-            values[is_missing] = unknown
+            values[variable.is_missing] = unknown
             if constraint == "mean_zero" and reference is not None:
                 values[at_reference] = -1 / (n_levels - 1)
             made.append(_named(variable.with_values(values), name + separator + level))

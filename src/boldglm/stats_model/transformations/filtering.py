@@ -104,7 +104,7 @@ def _compare(text: str, columns: dict[str, Variable], call: Call) -> np.ndarray:
             "that it needs go into By).",
         )
     variable = columns[parts[1].strip("`'\"")]
-    there = np.array([value is not None and value == value for value in variable.values])
+    there = ~variable.is_missing
     if parts[2].endswith("in"):
         listed = [one.strip() for one in parts[3].strip("[]()").split(",")]
         wanted = [_literal(one, variable, call) for one in listed]
