@@ -26,7 +26,7 @@ from scipy.stats import t as t_distribution
 from threadpoolctl import threadpool_limits
 
 from boldglm.glm import build_design, cosine_drift, fit
-from boldglm.glm.autoregression import simulate
+from boldglm.glm.noise.ar_process import simulate
 
 HERE = Path(__file__).parent
 RESULTS = HERE / "results" / "calibration.json"
@@ -243,7 +243,7 @@ def real_runs(folder):
     """Return name, masked series and repetition time of the real runs in a folder of datasets."""
     import nibabel as nib
 
-    from boldglm.glm.brain_mask import compute_brain_mask
+    from boldglm.glm.spatial.brain_mask import compute_brain_mask
 
     files = {
         "studyforrest localizer": "studyforrest-localizer/bids/sub-01/func/"

@@ -17,11 +17,11 @@ def _effects(n_inputs: int, n_voxels: int):
 
 
 def ours_permutations(n_inputs: int, n_voxels: int, n_permutations: int) -> Sample:
-    """`boldglm.glm.permutation.permutation_test`: sign flips, largest t of each."""
+    """`boldglm.glm.inference.permutation_test.permutation_test`: sign flips, largest t of each."""
     watch = Stopwatch()
     import numpy as np
 
-    from boldglm.glm.permutation import permutation_test
+    from boldglm.glm.inference.permutation_test import permutation_test
 
     watch.lap("import")
     effects = _effects(n_inputs, n_voxels)

@@ -13,8 +13,8 @@ def ours(dataset: str, subject: str | None, database: str | None = None) -> Samp
     watch = Stopwatch()
     import bids.layout
 
-    from boldglm.io.query import find_runs
-    from boldglm.io.selection import Selection
+    from boldglm.io.bids.query import find_runs
+    from boldglm.io.bids.selection import Selection
 
     assert bids.layout  # imported here, so that it is not part of the job
     watch.lap("import")

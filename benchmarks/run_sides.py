@@ -18,9 +18,9 @@ def ours(folder: str, out: str, noise: str, smoothing: float | None, n_threads: 
     import numpy as np
 
     from boldglm.glm import Design
-    from boldglm.glm.memory import keep_all_freed_memory
+    from boldglm.glm.arrays.memory import keep_all_freed_memory
     from boldglm.interfaces import EstimateContrasts, FitGLM
-    from boldglm.io.designs import write_design
+    from boldglm.io.outputs.design_files import write_design
     from data import CONDITIONS, CONTRASTS, REPETITION_TIME
 
     keep_all_freed_memory()  # as the command does

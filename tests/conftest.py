@@ -8,7 +8,7 @@ import matplotlib as mpl
 import pytest
 from hypothesis import settings
 
-from boldglm.io.synthetic import DatasetPlan, write_dataset
+from boldglm.demo.dataset import DatasetPlan, write_dataset
 
 mpl.use("Agg")
 # How long an example takes is not a property. The same examples every time unless asked: what

@@ -9,8 +9,8 @@ import nibabel as nib
 import numpy as np
 import pandas as pd
 
-from boldglm.glm.confound_names import MOTION
-from boldglm.io.synthetic import brain
+from boldglm.demo.dataset import brain
+from boldglm.glm.design.confound_names import MOTION
 
 MNI = "MNI152NLin2009cAsym"
 AROMA_SPACE = "MNI152NLin6Asym"

@@ -7,7 +7,7 @@ import nibabel as nib
 import numpy as np
 from nibabel.cifti2 import BrainModelAxis, SeriesAxis
 
-from boldglm.io.synthetic import brain
+from boldglm.demo.dataset import brain
 from fake_fmriprep import write_fmriprep
 from icosphere import icosphere
 

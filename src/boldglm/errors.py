@@ -5,9 +5,6 @@ what was found, what was expected and what to do; `boldglm.cli.main` is the only
 that catches these and turns them into text on standard error.
 """
 
-import difflib
-from collections.abc import Iterable
-
 
 class BoldglmError(Exception):
     """Anything boldglm refuses; `exit_code` is what the command returns."""
@@ -59,17 +56,3 @@ class CannotWriteError(BoldglmError):
 
 class KilledError(BoldglmError):
     """A process that worked on a run was killed from outside."""
-
-
-def nearest(name: str, candidates: Iterable[str]) -> str:
-    """Say which candidate a mistyped name was probably meant to be, or say nothing.
-
-    Examples
-    --------
-    >>> nearest("incongruant", ["congruent", "incongruent"])
-    " Did you mean 'incongruent'?"
-    >>> nearest("zzz", ["congruent"])
-    ''
-    """
-    close = difflib.get_close_matches(name, list(candidates), n=1)
-    return f" Did you mean {close[0]!r}?" if close else ""

@@ -9,9 +9,9 @@ import nibabel as nib
 import numpy as np
 import pytest
 
+from boldglm.analysis.model.confound_strategies import ConfoundChoices
+from boldglm.analysis.model.default_model import DefaultModelOptions, default_model
 from boldglm.cli.main import main
-from boldglm.io.confounds import ConfoundChoices
-from boldglm.io.default_model import DefaultModelOptions, default_model
 from fake_fmriprep import MNI, Layout, write_fmriprep
 
 RUN = "sub-01_task-cuetarget_run-1"

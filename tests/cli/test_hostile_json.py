@@ -4,8 +4,8 @@ import json
 
 import pytest
 
+from boldglm.analysis.model.default_model import DefaultModelOptions, default_model
 from boldglm.cli.main import main
-from boldglm.io.default_model import DefaultModelOptions, default_model
 from fake_fmriprep import write_fmriprep
 
 RUN = "sub-01_task-cuetarget_run-1"

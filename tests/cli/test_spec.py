@@ -17,7 +17,7 @@ from boldglm import errors
 from boldglm._version import __version__
 from boldglm.cli.main import main
 from boldglm.cli.parser import DESCRIPTION, EPILOG, LEVELS, build_parser
-from boldglm.io.synthetic import TASK, write_dataset
+from boldglm.demo.dataset import TASK, write_dataset
 
 SPEC_FILE = Path(__file__).parents[2] / "bids_app_spec.json"
 SPEC = json.loads(SPEC_FILE.read_text(encoding="utf-8"))

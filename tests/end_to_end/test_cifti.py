@@ -7,7 +7,7 @@ import numpy as np
 
 from boldglm.cli.main import main
 from boldglm.glm import fit
-from boldglm.io.designs import read_design
+from boldglm.io.outputs.design_files import read_design
 from fake_surfaces import brain_models, grayordinate_series, write_cifti
 
 STEM = "sub-01_task-cuetarget_run-1_space-fsLR_den-91k"

@@ -9,7 +9,7 @@ import pytest
 
 from boldglm.cli.main import main
 from boldglm.glm import fit
-from boldglm.io.designs import read_design
+from boldglm.io.outputs.design_files import read_design
 from fake_fmriprep import MNI, OLD, SPIKE, Layout, write_aroma, write_fmriprep
 
 STEM = f"sub-01_task-cuetarget_run-1_space-{MNI}_res-2"

@@ -8,10 +8,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from boldglm.analysis.higher_levels.group_inference import SEED
 from boldglm.cli.main import main
+from boldglm.demo.dataset import DatasetPlan, write_dataset
 from boldglm.glm import find_clusters, fit_second_level, grid_neighbors, permutation_test
-from boldglm.io.inference import SEED
-from boldglm.io.synthetic import DatasetPlan, write_dataset
 
 N_SUBJECTS = 7
 STEM = "task-cuetarget_contrast-cue"

@@ -9,8 +9,8 @@ import pytest
 
 from boldglm.cli.main import main
 from boldglm.glm import fit_second_level
-from boldglm.glm.mesh_smoothing import MeshSmoother
-from boldglm.glm.smoothing import MaskSmoother
+from boldglm.glm.spatial.surface_smoothing import MeshSmoother
+from boldglm.glm.spatial.volume_smoothing import MaskSmoother
 from fake_surfaces import N_MEDIAL, N_VERTICES, POINTS, TRIANGLES, write_surfaces
 
 STEM = "task-cuetarget_contrast-cue"

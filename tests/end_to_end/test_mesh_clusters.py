@@ -10,7 +10,7 @@ from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 
 from boldglm.cli.main import main
-from boldglm.io.synthetic import DatasetPlan, write_dataset
+from boldglm.demo.dataset import DatasetPlan, write_dataset
 from fake_surfaces import (
     N_MEDIAL,
     N_VERTICES,

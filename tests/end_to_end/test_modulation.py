@@ -8,12 +8,13 @@ import pandas as pd
 import pytest
 from nilearn.glm.first_level import make_first_level_design_matrix
 
+from boldglm.analysis.first_level.event_design import DesignChoices, RunTiming, design_from_events
+from boldglm.analysis.model.modulation import Modulator, parse_modulation
 from boldglm.cli.main import main
 from boldglm.errors import BadDataError
 from boldglm.glm import build_design, orthogonalize
-from boldglm.io.designs import DesignChoices, RunTiming, design_from_events, read_design
-from boldglm.io.events import read_events
-from boldglm.io.modulation import Modulator, parse_modulation
+from boldglm.io.bids.events import read_events
+from boldglm.io.outputs.design_files import read_design
 
 RUN = "node-run/sub-01/func/sub-01_task-cuetarget_run-1"
 TIMING = RunTiming(100, 2.0, 0.0)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from boldglm.cli.main import main
-from boldglm.io.designs import read_design
+from boldglm.io.outputs.design_files import read_design
 from fake_fmriprep import MNI, Layout, write_fmriprep
 
 ECHOES = (1, 2, 3)

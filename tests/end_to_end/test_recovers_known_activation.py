@@ -8,7 +8,7 @@ import pytest
 from scipy import stats
 
 from boldglm.cli.main import main
-from boldglm.io.synthetic import SPHERES, DatasetPlan, sphere_mask, write_dataset
+from boldglm.demo.dataset import SPHERES, DatasetPlan, sphere_mask, write_dataset
 
 
 @pytest.fixture(scope="module")

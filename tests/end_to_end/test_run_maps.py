@@ -9,8 +9,8 @@ from PIL import Image
 
 from boldglm.cli.main import main
 from boldglm.glm import fit, whiteness
-from boldglm.glm.explained import r_squared
-from boldglm.io.designs import read_design
+from boldglm.glm.first_level.r_squared import r_squared
+from boldglm.io.outputs.design_files import read_design
 
 RUN = "node-run/sub-01/func/sub-01_task-cuetarget_run-1"
 ALL = ("rsquared", "whiteness", "dof", "ar", "residuals", "fitted")

@@ -9,8 +9,8 @@ from scipy import ndimage
 
 from boldglm.cli.main import main
 from boldglm.glm import fit
-from boldglm.glm.smoothness import grid_fwhm, sampled_residuals
-from boldglm.io.designs import read_design
+from boldglm.glm.spatial.smoothness import grid_fwhm, sampled_residuals
+from boldglm.io.outputs.design_files import read_design
 from fake_surfaces import write_cifti, write_surfaces
 
 RUN = "node-run/sub-01/func/sub-01_task-cuetarget_run-1"

@@ -9,8 +9,8 @@ import pytest
 
 from boldglm.cli.main import main
 from boldglm.glm import fit
-from boldglm.glm.mesh_smoothing import MeshSmoother
-from boldglm.io.designs import read_design
+from boldglm.glm.spatial.surface_smoothing import MeshSmoother
+from boldglm.io.outputs.design_files import read_design
 from fake_surfaces import (
     N_MEDIAL,
     N_VERTICES,

@@ -9,8 +9,8 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from boldglm.glm import NOISE_MODELS, fit, orthogonalize
-from boldglm.glm.exact_ar import refuse_too_many
-from boldglm.glm.linear_model import linear_model
+from boldglm.glm.design.linear_model import linear_model
+from boldglm.glm.noise.ar_p import refuse_too_many
 
 # "ar3" and so on are the same code as "ar2"
 MODELS = [name for name in NOISE_MODELS if name not in {"ar3", "ar4", "ar5", "ar6"}]

@@ -10,8 +10,8 @@ import pytest
 from nibabel.cifti2 import SeriesAxis
 
 from boldglm.errors import BoldglmError
-from boldglm.io.images import read_geometry
-from boldglm.io.series import Reading, load_run
+from boldglm.io.images.bold_series import Reading, load_run
+from boldglm.io.images.formats import read_geometry
 from fake_surfaces import brain_models, write_gifti
 
 N_TRIALS = 80

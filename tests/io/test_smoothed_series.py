@@ -3,8 +3,8 @@
 import nibabel as nib
 import numpy as np
 
-from boldglm.glm.smoothing import MaskSmoother
-from boldglm.io.series import Reading, load_run
+from boldglm.glm.spatial.volume_smoothing import MaskSmoother
+from boldglm.io.images.bold_series import Reading, load_run
 
 
 def test_an_oblique_grid_is_smoothed_by_the_distances_between_its_voxels(tmp_path):

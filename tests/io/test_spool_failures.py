@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from boldglm.errors import CannotWriteError
-from boldglm.io.spool import BlockSpool, VolumeSpool
+from boldglm.io.images.temporary_store import BlockSpool, VolumeSpool
 
 
 def test_a_full_disk_is_said_with_the_remedy(tmp_path, monkeypatch):

@@ -12,8 +12,8 @@ import pytest
 from scipy import linalg
 
 from boldglm.glm import build_design, fit
-from boldglm.glm.autoregression import autocorrelations, variance_ratio
-from boldglm.glm.design import Design
+from boldglm.glm.design.design_matrix import Design
+from boldglm.glm.noise.ar_process import autocorrelations, variance_ratio
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")

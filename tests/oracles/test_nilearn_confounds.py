@@ -12,9 +12,10 @@ import numpy as np
 import pytest
 from nilearn.interfaces.fmriprep import load_confounds
 
+from boldglm.analysis.first_level.confounds import confounds_of_run
+from boldglm.analysis.model.confound_strategies import ConfoundChoices
 from boldglm.glm import expand_strategies, match_columns, prepare_confounds
-from boldglm.io.confounds import ConfoundChoices, confounds_of_run
-from boldglm.io.confounds_table import read_confounds
+from boldglm.io.bids.confounds_table import read_confounds
 
 OLD, NEW = "test_desc-confounds_regressors.tsv", "test-v21_desc-confounds_timeseries.tsv"
 WITHOUT = "no_nonsteady_desc-confounds_regressors.tsv"

@@ -12,11 +12,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from boldglm.glm.design import build_design
-from boldglm.glm.drift import cosine_drift
-from boldglm.glm.hrf import HRFBasis, hrf_basis
-from boldglm.glm.kernels import GLOVER, Box, DoubleGamma, FiniteDifference
-from boldglm.glm.regressors import convolve_events
+from boldglm.glm.design.convolution import convolve_events
+from boldglm.glm.design.design_matrix import build_design
+from boldglm.glm.design.drift import cosine_drift
+from boldglm.glm.design.hrf import HRFBasis, hrf_basis
+from boldglm.glm.design.kernels import GLOVER, Box, DoubleGamma, FiniteDifference
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")

@@ -7,10 +7,10 @@ from nilearn.mass_univariate._utils import calculate_cluster_measures, calculate
 from scipy import ndimage, stats
 
 from boldglm.glm import Enhancement, enhance, find_clusters, permutation_test
-from boldglm.glm.neighbors import grid_neighbors
-from boldglm.glm.partition import partition_design
-from boldglm.glm.rearranged_statistics import RearrangedStatistics, residuals_of
-from boldglm.glm.rearrangements import Rearrangements
+from boldglm.glm.inference.neighbors import grid_neighbors
+from boldglm.glm.inference.partition import partition_design
+from boldglm.glm.inference.permutations import Rearrangements
+from boldglm.glm.inference.permuted_statistics import RearrangedStatistics, residuals_of
 
 N_WAYS, SEED = 60, 7
 

@@ -8,7 +8,7 @@ from nilearn.glm.first_level import FirstLevelModel
 from nilearn.surface import PolyMesh, SurfaceImage
 
 from boldglm.cli.main import main
-from boldglm.io.designs import read_design
+from boldglm.io.outputs.design_files import read_design
 from fake_surfaces import N_MEDIAL, write_surfaces
 
 STEM = "sub-01_task-cuetarget_run-1_hemi-{}_space-fsaverage5"

@@ -20,8 +20,8 @@ from nilearn.glm.first_level import (
 
 from boldglm.cli.main import main
 from boldglm.glm import build_design
-from boldglm.glm.confound_names import MOTION
-from boldglm.io.designs import read_design
+from boldglm.glm.design.confound_names import MOTION
+from boldglm.io.outputs.design_files import read_design
 from fake_fmriprep import MNI, SPIKE, write_fmriprep
 
 RUN = "sub-01_task-cuetarget_run-1"

@@ -7,7 +7,7 @@ import pytest
 from scipy import optimize, stats
 
 from boldglm.glm import fit_second_level
-from boldglm.glm.weighted import reml_variance
+from boldglm.glm.second_level.estimators import reml_variance
 
 RNG = np.random.default_rng(11)
 N, V = 14, 12

@@ -13,7 +13,7 @@ import pytest
 from scipy import linalg
 
 from boldglm.glm import fit
-from boldglm.glm.distributions import t_to_p
+from boldglm.glm.stats.distributions import t_to_p
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")

@@ -12,26 +12,27 @@ from typing import Any
 
 from nipype.pipeline.engine import Workflow
 
+from boldglm.analysis.first_level.single_trials import TrialChoices, check_run_trials, trial_shape
+from boldglm.analysis.methods_text import smoothing_words
+from boldglm.analysis.model.confound_strategies import ConfoundWishes
+from boldglm.analysis.model.default_model import DefaultModelOptions
+from boldglm.analysis.model.model import Model
+from boldglm.analysis.model.model_options import DUMMY_SCANS, FD_THRESHOLD
+from boldglm.analysis.plan.plan import Analysis, ModelChoice, make_plan
 from boldglm.cli.dry_run import show_levels, show_plan
 from boldglm.cli.values import Smoothing
 from boldglm.errors import BadDataError, CannotWriteError, UsageError
-from boldglm.io.confound_wishes import ConfoundWishes
-from boldglm.io.default_model import DefaultModelOptions
-from boldglm.io.derivatives import RUN_MAPS, model_file_name, prepare_output, write_json
-from boldglm.io.events import read_events
-from boldglm.io.kept_fits import kept_bytes
-from boldglm.io.model import Model
-from boldglm.io.participants import ParticipantTables
-from boldglm.io.query import find_runs
-from boldglm.io.results import STAMP, Record, notes_of_records
-from boldglm.io.selection import Selection
-from boldglm.io.software import DUMMY_SCANS, FD_THRESHOLD
-from boldglm.io.trials import TrialChoices, check_run_trials, trial_shape
+from boldglm.io.bids.events import read_events
+from boldglm.io.bids.participants import ParticipantTables
+from boldglm.io.bids.query import find_runs
+from boldglm.io.bids.selection import Selection
+from boldglm.io.files.json_files import write_json
+from boldglm.io.outputs.derivatives import RUN_MAPS, model_file_name, prepare_output
+from boldglm.io.outputs.fit_cache import kept_bytes
+from boldglm.io.outputs.records import STAMP, Record, notes_of_records
 from boldglm.workflows.execution import Execution, execute
-from boldglm.workflows.finer import init_finer_wf
 from boldglm.workflows.group import init_group_wf, plan_group
-from boldglm.workflows.methods import smoothing_words
-from boldglm.workflows.plan import Analysis, ModelChoice, make_plan
+from boldglm.workflows.lower_levels import init_finer_wf
 from boldglm.workflows.subject import AppContext, init_boldglm_wf
 
 OWN_WORK = ".boldglm-work"

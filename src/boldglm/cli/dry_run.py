@@ -5,13 +5,13 @@ from typing import TextIO
 
 import numpy as np
 
-from boldglm.glm.confound_names import has_cosines
-from boldglm.glm.confounds import describe_scans
-from boldglm.io.model import Model
-from boldglm.io.runs import entities_stem
-from boldglm.workflows.levels import LevelPlan
-from boldglm.workflows.methods import smoothing_words
-from boldglm.workflows.plan import Analysis, RunPlan
+from boldglm.analysis.methods_text import smoothing_words
+from boldglm.analysis.model.model import Model
+from boldglm.analysis.plan.levels import LevelPlan
+from boldglm.analysis.plan.plan import Analysis, RunPlan
+from boldglm.glm.design.confound_names import has_cosines
+from boldglm.glm.design.confounds import describe_scans
+from boldglm.io.entities import entities_stem
 
 VIF_HIGH = 5.0
 

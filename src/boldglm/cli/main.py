@@ -21,7 +21,8 @@ from boldglm.cli.parser import (
     build_demo_parser,
     build_parser,
 )
-from boldglm.errors import BoldglmError, UnknownLevelError, UsageError, nearest
+from boldglm.errors import BoldglmError, UnknownLevelError, UsageError
+from boldglm.suggestions import did_you_mean
 
 MODEL_OPTIONS = (
     "conditions",
@@ -78,7 +79,8 @@ def _app(options: argparse.Namespace, arguments: list[str]) -> int:
     level = options.analysis_level
     if level not in LEVELS:
         raise UnknownLevelError(
-            f"unknown analysis level {level!r}: use participant or group.{nearest(level, LEVELS)}"
+            f"unknown analysis level {level!r}: use participant or group."
+            f"{did_you_mean(level, LEVELS)}"
         )
     _check_usage(options)
     _prepare_process(options.omp_nthreads)
@@ -102,7 +104,7 @@ def _load_app() -> ModuleType:
     gc.disable()
     try:
         from boldglm.cli import app
-        from boldglm.glm.memory import keep_all_freed_memory
+        from boldglm.glm.arrays.memory import keep_all_freed_memory
     finally:
         gc.enable()
     gc.freeze()
@@ -136,9 +138,9 @@ def _check_usage(options: argparse.Namespace) -> None:
 
 def _demo(options: argparse.Namespace) -> int:
     _prepare_process(1)
-    from boldglm.cli.demo import run_demo
+    from boldglm.demo.run import run_demo
 
-    return run_demo(options.output_dir, nprocs=options.nprocs, data_only=options.data_only)
+    return run_demo(options.output_dir, main, nprocs=options.nprocs, data_only=options.data_only)
 
 
 def _prepare_process(n_threads: int) -> None:

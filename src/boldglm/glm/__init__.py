@@ -4,17 +4,13 @@ Arrays are (time, voxel) everywhere: BOLD is (n_scans, n_voxels), a design is (n
 n_regressors), estimates are (n_regressors, n_voxels). Times are seconds, float64 throughout.
 """
 
-from boldglm.glm.cluster_table import ClusterPeak, tabulate_clusters
-from boldglm.glm.clusters import find_clusters
-from boldglm.glm.collinearity import Collinearity, collinearity
-from boldglm.glm.combine import combine_fixed_effects, one_sample_t
-from boldglm.glm.confound_names import expand_strategies, match_columns
-from boldglm.glm.confounds import Confounds, censored_columns, prepare_confounds
-from boldglm.glm.contrasts import Contrast, NotEstimableError, parse_contrast
-from boldglm.glm.design import Design, build_design
-from boldglm.glm.drift import cosine_drift, polynomial_drift
-from boldglm.glm.fit import Fit, fit
-from boldglm.glm.hrf import (
+from boldglm.glm.design.collinearity import Collinearity, collinearity
+from boldglm.glm.design.confound_names import expand_strategies, match_columns
+from boldglm.glm.design.confounds import Confounds, censored_columns, prepare_confounds
+from boldglm.glm.design.convolution import convolve_events
+from boldglm.glm.design.design_matrix import Design, build_design
+from boldglm.glm.design.drift import cosine_drift, polynomial_drift
+from boldglm.glm.design.hrf import (
     HRF_MODELS,
     HRFBasis,
     dispersion_derivative,
@@ -26,24 +22,31 @@ from boldglm.glm.hrf import (
     textbook_hrf,
     time_derivative,
 )
-from boldglm.glm.kernels import DoubleGamma
-from boldglm.glm.multiple_comparisons import benjamini_hochberg, bonferroni
-from boldglm.glm.names import parse_orthogonalization, resolve_name
-from boldglm.glm.neighbors import (
+from boldglm.glm.design.kernels import DoubleGamma
+from boldglm.glm.design.names import resolve_name
+from boldglm.glm.design.orthogonalize import (
+    orthogonalize,
+    orthogonalize_design,
+    parse_orthogonalization,
+)
+from boldglm.glm.first_level.contrasts import Contrast, NotEstimableError, parse_contrast
+from boldglm.glm.first_level.fit import Fit, fit
+from boldglm.glm.first_level.whiteness import whiteness
+from boldglm.glm.inference.cluster_table import ClusterPeak, tabulate_clusters
+from boldglm.glm.inference.clusters import find_clusters
+from boldglm.glm.inference.multiple_comparisons import benjamini_hochberg, bonferroni
+from boldglm.glm.inference.neighbors import (
     Neighbors,
     grid_neighbors,
     join_neighbors,
     mesh_neighbors,
 )
-from boldglm.glm.noise_models import NOISE_MODELS
-from boldglm.glm.orthogonalize import orthogonalize
-from boldglm.glm.orthogonalized_design import orthogonalize_design
-from boldglm.glm.peaks import cluster_peaks
-from boldglm.glm.permutation import PermutationTest, permutation_test
-from boldglm.glm.regressors import convolve_events
-from boldglm.glm.second_level import SecondLevelFit, fit_second_level
-from boldglm.glm.tfce import Enhancement, enhance
-from boldglm.glm.whiteness import whiteness
+from boldglm.glm.inference.peaks import cluster_peaks
+from boldglm.glm.inference.permutation_test import PermutationTest, permutation_test
+from boldglm.glm.inference.tfce import Enhancement, enhance
+from boldglm.glm.noise.noise_models import NOISE_MODELS
+from boldglm.glm.second_level.fixed_effects import combine_fixed_effects, one_sample_t
+from boldglm.glm.second_level.second_level import SecondLevelFit, fit_second_level
 
 __all__ = [
     "HRF_MODELS",

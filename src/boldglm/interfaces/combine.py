@@ -11,10 +11,10 @@ from nipype.interfaces.base import (
     traits,
 )
 
+from boldglm.analysis.higher_levels.node_fits import NodeFits, fit_node
 from boldglm.errors import BadDataError
 from boldglm.interfaces.fit import _ResultOutput, result_files
-from boldglm.io.node_maps import NodeFits, fit_node
-from boldglm.io.results import NodeResult, read_result
+from boldglm.io.outputs.records import NodeResult, read_result
 
 
 class _ResultsInput(BaseInterfaceInputSpec):

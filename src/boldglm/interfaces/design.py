@@ -13,23 +13,23 @@ from nipype.interfaces.base import (
     traits,
 )
 
-from boldglm.glm import Confounds, parse_orthogonalization
-from boldglm.io.confounds import ConfoundChoices, confounds_of_run
-from boldglm.io.confounds_table import read_confounds
-from boldglm.io.derivatives import sidecar
-from boldglm.io.designs import (
+from boldglm.analysis.first_level.confounds import confounds_of_run
+from boldglm.analysis.first_level.event_design import (
     DesignChoices,
     RunTiming,
     apply_orthogonalization,
     design_from_events,
-    read_design,
-    write_design,
 )
-from boldglm.io.events import PREFIX, read_event_columns, read_events
-from boldglm.io.images import read_bold_header
-from boldglm.io.model import read_model
-from boldglm.io.model_designs import RunTables, design_from_model
-from boldglm.io.modulation import Modulator
+from boldglm.analysis.first_level.model_design import RunTables, design_from_model
+from boldglm.analysis.model.confound_strategies import ConfoundChoices
+from boldglm.analysis.model.model import read_model
+from boldglm.analysis.model.modulation import Modulator
+from boldglm.glm import Confounds, parse_orthogonalization
+from boldglm.io.bids.confounds_table import read_confounds
+from boldglm.io.bids.events import PREFIX, read_event_columns, read_events
+from boldglm.io.images.formats import read_bold_header
+from boldglm.io.outputs.derivatives import sidecar
+from boldglm.io.outputs.design_files import read_design, write_design
 from boldglm.stats_model.transformations import MISSING_POLICIES
 
 

@@ -15,19 +15,20 @@ from nipype.interfaces.base import (
     traits,
 )
 
+from boldglm.analysis.first_level.contrast_maps import estimate_contrasts, fewest_dof
+from boldglm.analysis.first_level.run_maps import whiteness_note, write_run_maps
+from boldglm.analysis.first_level.single_trials import METHODS, TrialChoices, write_single_trials
+from boldglm.analysis.model.model_options import SMOOTHING_TYPES
 from boldglm.glm import Design, fit
-from boldglm.glm.linear_model import linear_model
-from boldglm.glm.smoothness import sampled_residuals
-from boldglm.io.contrast_maps import estimate_contrasts, fewest_dof
-from boldglm.io.derivatives import RUN_MAPS, write_json
-from boldglm.io.designs import read_design
-from boldglm.io.events import read_events
-from boldglm.io.kept_fits import keep_fit, kept_fit, read_fit, write_fit
-from boldglm.io.run_maps import whiteness_note, write_run_maps
-from boldglm.io.series import MaskedRun, Reading, load_run
-from boldglm.io.smoothness import measured
-from boldglm.io.software import SMOOTHING_TYPES
-from boldglm.io.trials import METHODS, TrialChoices, write_single_trials
+from boldglm.glm.design.linear_model import linear_model
+from boldglm.glm.spatial.smoothness import sampled_residuals
+from boldglm.io.bids.events import read_events
+from boldglm.io.files.json_files import write_json
+from boldglm.io.images.bold_series import MaskedRun, Reading, load_run
+from boldglm.io.images.noise_smoothness import measured
+from boldglm.io.outputs.derivatives import RUN_MAPS
+from boldglm.io.outputs.design_files import read_design
+from boldglm.io.outputs.fit_cache import keep_fit, kept_fit, read_fit, write_fit
 
 
 class _FitGLMInput(BaseInterfaceInputSpec):
@@ -37,7 +38,7 @@ class _FitGLMInput(BaseInterfaceInputSpec):
     mesh_files = InputMultiPath(
         File(exists=True), desc="surfaces that tell distances, to smooth along"
     )
-    noise_model = traits.Str("auto", usedefault=True, desc="as for boldglm.glm.fit")
+    noise_model = traits.Str("auto", usedefault=True, desc="as for boldglm.glm.first_level.fit")
     signal_scaling = traits.Enum("percent", "none", usedefault=True, desc="unit of the effects")
     smoothing = traits.Range(
         low=0.0, exclude_low=True, desc="FWHM in mm of a Gaussian within the mask (default: none)"

@@ -16,18 +16,18 @@ from nipype.interfaces.base import (
     traits,
 )
 
+from boldglm.analysis.first_level.contrast_maps import weights_text
+from boldglm.analysis.first_level.run_maps import CRITICAL, whiteness_fact
 from boldglm.glm import collinearity
-from boldglm.io.contrast_maps import weights_text
-from boldglm.io.derivatives import read_json, write_json
-from boldglm.io.designs import read_design
-from boldglm.io.events import PREFIX, read_events
-from boldglm.io.geometry import Geometry, GridPart
-from boldglm.io.images import geometry_of
-from boldglm.io.results import ContrastMaps, NodeResult, Record, read_result
-from boldglm.io.run_maps import CRITICAL, whiteness_fact
-from boldglm.io.smoothness import smoothness_fact
-from boldglm.io.trials import read_trials
-from boldglm.io.writing import NodeDetails, NodeFiles, write_derivatives
+from boldglm.io.bids.events import PREFIX, read_events
+from boldglm.io.files.json_files import read_json, write_json
+from boldglm.io.images.formats import read_geometry
+from boldglm.io.images.geometry import Geometry, GridPart
+from boldglm.io.images.noise_smoothness import smoothness_fact
+from boldglm.io.outputs.design_files import read_design
+from boldglm.io.outputs.records import ContrastMaps, NodeResult, Record, read_result
+from boldglm.io.outputs.trial_tables import read_trials
+from boldglm.io.outputs.writing import NodeDetails, NodeFiles, write_derivatives
 from boldglm.reports.content import Figure, Report, Table
 from boldglm.reports.hemispheres import join_hemispheres
 from boldglm.reports.html import write_report
@@ -69,7 +69,9 @@ class PlotResults(SimpleInterface):
     def _run_interface(self, runtime):
         here = Path(runtime.cwd)
         result = read_result(Path(self.inputs.result_file))
-        geometry = geometry_of(result)  # pictures do without surfaces that have gone since
+        geometry = read_geometry(
+            result.mask, result.meshes
+        )  # pictures do without surfaces that have gone since
         views = _views(geometry, result, self.inputs.n_slices)
         design = draw_design(self._design(result), here) if self._has("design_file") else ((), ())
         more = _drawn_maps(result, geometry, views, here)

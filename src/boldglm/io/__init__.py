@@ -1,1 +1,1 @@
-"""Files and folders to arrays and records, and back. Knows nothing of nipype."""
+"""Files to arrays and records, and back."""

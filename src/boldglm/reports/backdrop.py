@@ -1,12 +1,9 @@
 """What maps of a volume are drawn on: its mean image in greys, made once for all of them."""
 
 import numpy as np
-from numpy.typing import NDArray
 
+from boldglm.glm.arrays.types import BoolArray, RealArray
 from boldglm.reports.mosaic import WHITE, Colors, orient, overlay_colors
-
-FloatArray = NDArray[np.floating]
-BoolArray = NDArray[np.bool_]
 
 
 class Backdrop:
@@ -36,7 +33,7 @@ class Backdrop:
         If shapes do not agree, or the mask is empty.
     """
 
-    def __init__(self, mean: FloatArray, mask: BoolArray, affine: FloatArray) -> None:
+    def __init__(self, mean: RealArray, mask: BoolArray, affine: RealArray) -> None:
         inside = np.asarray(mask, dtype=bool)
         if inside.ndim != 3 or mean.shape != (np.count_nonzero(inside),):
             raise ValueError(
@@ -61,7 +58,7 @@ class Backdrop:
         return int(x), int(y), int(z)
 
     def colored(
-        self, row: FloatArray, chosen: BoolArray, *, threshold: float, maximum: float
+        self, row: RealArray, chosen: BoolArray, *, threshold: float, maximum: float
     ) -> Colors:
         """Return the turned volume with some of its voxels in the colors of their values.
 
@@ -86,7 +83,7 @@ class Backdrop:
         return colors.reshape(self.inside.shape)
 
 
-def _greys(mean: FloatArray) -> Colors:
+def _greys(mean: RealArray) -> Colors:
     """Rows of `palette`: nearly all values inside the mask lie between black and white."""
     low, high = (float(value) for value in np.percentile(mean, [1, 99.5]))
     if high <= low:

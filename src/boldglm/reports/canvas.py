@@ -6,12 +6,10 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
+from boldglm.glm.arrays.types import RealArray
 from boldglm.reports.mosaic import WHITE, Colors, overlay_colors, palette
-
-FloatArray = NDArray[np.floating]
 
 BAR_LEFT = 40  # pixels right of the picture; a page shows two pixels as one of its own
 _BAR_WIDTH = 220  # of the color bar with its labels
@@ -101,7 +99,7 @@ def _fonts() -> Path:
     return Path(mpl.get_data_path(), "fonts", "ttf")
 
 
-def color_end(above: FloatArray, threshold: float) -> float:
+def color_end(above: RealArray, threshold: float) -> float:
     """Value of the brightest color, always a little above the threshold."""
     finite = above[np.isfinite(above)]
     end = float(np.percentile(finite, 99.5)) if finite.size else 0.0

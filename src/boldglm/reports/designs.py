@@ -9,8 +9,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.patches import PathPatch
 from matplotlib.path import Path as Outline
-from numpy.typing import NDArray
 
+from boldglm.glm.arrays.types import RealArray
 from boldglm.reports.drawing import (
     BLUE,
     INK,
@@ -26,7 +26,6 @@ from boldglm.reports.drawing import (
     svg_figure,
 )
 
-FloatArray = NDArray[np.floating]
 Events = Sequence[tuple[str, Sequence[float], Sequence[float]]]  # (name, onsets, durations)
 
 _BOX = [Outline.MOVETO, *[Outline.LINETO] * 3, Outline.CLOSEPOLY]
@@ -34,7 +33,7 @@ _STRIP_MARGIN = 2.0  # inches for names left of a strip
 _STRIP_WIDTH = PAGE_WIDTH - _STRIP_MARGIN - 0.4
 
 
-def plot_design_matrix(matrix: FloatArray, names: Sequence[str], path: Path) -> Path:
+def plot_design_matrix(matrix: RealArray, names: Sequence[str], path: Path) -> Path:
     """Draw the design as a grey picture, one column for each regressor, scans downwards.
 
     Parameters
@@ -80,9 +79,9 @@ def plot_design_matrix(matrix: FloatArray, names: Sequence[str], path: Path) -> 
 
 
 def plot_regressors(
-    matrix: FloatArray,
+    matrix: RealArray,
     names: Sequence[str],
-    frame_times: FloatArray,
+    frame_times: RealArray,
     path: Path,
     events: Events | None = None,
 ) -> Path:
@@ -139,10 +138,10 @@ def plot_regressors(
 
 
 def plot_orthogonalization(
-    before: FloatArray,
-    after: FloatArray,
+    before: RealArray,
+    after: RealArray,
     names_changed: Sequence[str],
-    frame_times: FloatArray,
+    frame_times: RealArray,
     path: Path,
 ) -> Path:
     """Draw each orthogonalized regressor as it was (dashed) and as it was fitted (solid).
@@ -199,12 +198,12 @@ def plot_orthogonalization(
     return path
 
 
-def _scaled_columns(matrix: FloatArray) -> FloatArray:
+def _scaled_columns(matrix: RealArray) -> RealArray:
     largest = np.abs(matrix).max(axis=0)
     return matrix / np.where(largest > 0, largest, 1)
 
 
-def _grey_picture(axes: Axes, picture: FloatArray) -> None:
+def _grey_picture(axes: Axes, picture: RealArray) -> None:
     # interpolation="none" embeds the matrix itself and leaves scaling to the reader's program
     axes.imshow(picture, cmap="gray", vmin=-1, vmax=1, aspect="auto", interpolation="none")
 
@@ -224,7 +223,7 @@ class _Strip:
         if not is_last:  # below the last one is the axis
             self.axes.axhline(self.bottom, color=RULE, lw=0.6)
 
-    def curve(self, times: FloatArray, values: FloatArray) -> None:
+    def curve(self, times: RealArray, values: RealArray) -> None:
         """Draw a curve in its own scale, with room for bars below."""
         lowest, highest = float(min(values.min(), 0)), float(max(values.max(), 0))
         extent = (highest - lowest) or 1.0
@@ -268,7 +267,7 @@ def _time_axis(axes: Axes, *, is_last: bool) -> None:
 
 
 def _time_span(
-    frame_times: FloatArray, bars: dict[str, tuple[Sequence[float], Sequence[float]]]
+    frame_times: RealArray, bars: dict[str, tuple[Sequence[float], Sequence[float]]]
 ) -> tuple[float, float]:
     """From the first to the last scan, and to events that lie outside of them."""
     first, last = float(frame_times[0]), float(frame_times[-1])
@@ -279,7 +278,7 @@ def _time_span(
     return first, last if last > first else first + 1.0
 
 
-def _change_text(before: FloatArray, after: FloatArray) -> str:
+def _change_text(before: RealArray, after: RealArray) -> str:
     """How alike two columns are, in words."""
     total = float(np.var(before))
     left = float(np.var(after)) / total if total > 0 else 0.0
@@ -289,7 +288,7 @@ def _change_text(before: FloatArray, after: FloatArray) -> str:
     return f"r = {correlation} between before and after, {100 * left:.0f}% of its variance left"
 
 
-def _check_times(matrix: FloatArray, frame_times: FloatArray) -> None:
+def _check_times(matrix: RealArray, frame_times: RealArray) -> None:
     if np.shape(frame_times) != (len(matrix),):
         raise ValueError(
             f"there are {np.size(frame_times)} frame times but the matrix has {len(matrix)} rows; "

@@ -18,7 +18,8 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.transforms import ScaledTranslation
-from numpy.typing import NDArray
+
+from boldglm.glm.arrays.types import RealArray
 
 INK = "#1b1f24"
 SOFT = "#57606a"
@@ -209,7 +210,7 @@ def short_name(name: str, longest: int = LONGEST_NAME) -> str:
     return f"{name[: longest - 1 - tail]}…{name[-tail:]}"
 
 
-def check_columns(matrix: NDArray[np.floating], names: Sequence[str], what: str) -> None:
+def check_columns(matrix: RealArray, names: Sequence[str], what: str) -> None:
     """Refuse a matrix that has not one column for each name.
 
     Parameters

@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
-from numpy.typing import NDArray
 
+from boldglm.glm.arrays.types import RealArray
 from boldglm.reports.drawing import (
     BLUE,
     INK,
@@ -23,8 +23,6 @@ from boldglm.reports.drawing import (
     svg_figure,
 )
 
-FloatArray = NDArray[np.floating]
-
 HIGH_VIF = 5.0  # the variance of the estimate is five times that of an uncorrelated regressor
 MOST_NUMBERED = 12  # rows or columns up to which cells carry numbers
 _DIVERGING = LinearSegmentedColormap.from_list("boldglm", [BLUE, "#ffffff", ORANGE])
@@ -33,7 +31,7 @@ _DARK_CELL = 0.6  # share of the color range from which numbers are printed in w
 
 
 def plot_correlation(
-    correlations: FloatArray, names: Sequence[str], vif: FloatArray, path: Path
+    correlations: RealArray, names: Sequence[str], vif: RealArray, path: Path
 ) -> Path:
     """Draw the correlations of condition regressors and, beside them, what these cost.
 
@@ -80,7 +78,7 @@ def plot_correlation(
 
 
 def plot_contrasts(
-    weights: FloatArray, contrast_names: Sequence[str], regressor_names: Sequence[str], path: Path
+    weights: RealArray, contrast_names: Sequence[str], regressor_names: Sequence[str], path: Path
 ) -> Path:
     """Draw the weights of all contrasts, one row for each.
 
@@ -146,7 +144,7 @@ def plot_contrasts(
 
 
 def plot_trial_correlations(
-    correlations: FloatArray, conditions: Sequence[str], path: Path
+    correlations: RealArray, conditions: Sequence[str], path: Path
 ) -> Path:
     """Draw how the maps of single trials correlate, in blocks by condition.
 
@@ -214,7 +212,7 @@ def _cell_size(n: int) -> float:
 
 
 def _heat(
-    axes: Axes, matrix: FloatArray, largest: float, *, format_spec: str, is_numbered: bool
+    axes: Axes, matrix: RealArray, largest: float, *, format_spec: str, is_numbered: bool
 ) -> None:
     """Blue for negative, white for zero, orange for positive; undefined cells stay grey."""
     axes.set_facecolor(RULE)
@@ -242,7 +240,7 @@ def _heat(
         )
 
 
-def _vif_bars(axes: Axes, vif: FloatArray) -> None:
+def _vif_bars(axes: Axes, vif: RealArray) -> None:
     finite = vif[np.isfinite(vif)]
     limit = max(10.0, float(finite.max()) * 1.3 if finite.size else 10.0)
     for row, value in enumerate(vif):

@@ -3,8 +3,8 @@
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
+from boldglm.glm.arrays.types import RealArray
 from boldglm.reports.backdrop import Backdrop
 from boldglm.reports.canvas import (
     SOFT,
@@ -23,8 +23,6 @@ from boldglm.reports.mosaic import (
     lay_out,
 )
 
-FloatArray = NDArray[np.floating]
-
 # pixels; a page shows two of them as one of its own
 _MOSAIC_WIDTH = 1640
 _GAP = 36  # below each row, for coordinates
@@ -32,7 +30,7 @@ _ROOM_FOR_LETTER = 150  # width of a slice from which "z = " fits between the si
 
 
 def plot_map(
-    stat: FloatArray,
+    stat: RealArray,
     backdrop: Backdrop,
     threshold: float,
     path: Path,
@@ -135,7 +133,7 @@ def _mark(canvas: Canvas, layout: Layout, orientation: Orientation) -> None:
     canvas.write(4, canvas.height - 4, words, shade=SOFT, vertical="bottom")
 
 
-def _coordinate_texts(coordinates: FloatArray) -> list[str]:
+def _coordinate_texts(coordinates: RealArray) -> list[str]:
     """Whole millimeters, or tenths where slices are thinner than that."""
     whole = [f"{coordinate:z.0f}" for coordinate in coordinates]
     texts = whole if len(set(whole)) == len(whole) else [f"{c:z.1f}" for c in coordinates]

@@ -13,8 +13,8 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-FloatArray = NDArray[np.floating]
-BoolArray = NDArray[np.bool_]
+from boldglm.glm.arrays.types import BoolArray, IndexArray, RealArray
+
 Colors = NDArray[np.uint8]
 Volume = TypeVar("Volume", bound=np.ndarray[Any, Any])
 
@@ -41,7 +41,7 @@ class Orientation:
         flips = tuple(axis for axis, flipped in enumerate(self.is_flipped) if flipped)
         return np.flip(np.transpose(volume, self.axes), flips)  # type: ignore[return-value]
 
-    def turn_affine(self, affine: FloatArray, shape: tuple[int, ...]) -> FloatArray:
+    def turn_affine(self, affine: RealArray, shape: tuple[int, ...]) -> RealArray:
         """Give the affine of the turned volume; ``shape`` is that of the array as stored."""
         turned = np.array(affine, dtype=float)
         for new, (old, flipped) in enumerate(zip(self.axes, self.is_flipped, strict=True)):
@@ -56,8 +56,8 @@ class Layout:
     """Which slices are shown, and where, in pixels of the mosaic."""
 
     plane: int  # world axis that the slices cut: 0, 1 or 2
-    slices: NDArray[np.integer]  # (n_slices,), along the turned axis
-    coordinates: FloatArray  # (n_slices,), mm at the center of each slice
+    slices: IndexArray  # (n_slices,), along the turned axis
+    coordinates: RealArray  # (n_slices,), mm at the center of each slice
     box: tuple[slice, slice]  # what of a slice is shown: (across, up)
     cell: tuple[int, int]  # pixels of one slice: (height, width)
     n_columns: int
@@ -80,7 +80,7 @@ class Layout:
         return row * (self.cell[0] + self.gap), column * self.cell[1]
 
 
-def orient(affine: FloatArray) -> Orientation:
+def orient(affine: RealArray) -> Orientation:
     """Find the array axes nearest to left-right, back-front and bottom-top.
 
     Parameters
@@ -120,7 +120,7 @@ def orient(affine: FloatArray) -> Orientation:
 
 def lay_out(
     mask: BoolArray,
-    affine: FloatArray,
+    affine: RealArray,
     *,
     n_slices: int,
     width: int,
@@ -206,7 +206,7 @@ def compose(layout: Layout, colors: Colors) -> Colors:
     return picture
 
 
-def is_colored(values: FloatArray, threshold: float) -> BoolArray:
+def is_colored(values: RealArray, threshold: float) -> BoolArray:
     """Tell which values are drawn in color.
 
     Parameters
@@ -230,7 +230,7 @@ def is_colored(values: FloatArray, threshold: float) -> BoolArray:
     return (np.abs(values) >= threshold) & (values != 0) & np.isfinite(threshold)
 
 
-def overlay_colors(values: FloatArray, *, threshold: float, maximum: float) -> Colors:
+def overlay_colors(values: RealArray, *, threshold: float, maximum: float) -> Colors:
     """Color statistics: dark red to yellow if positive, dark blue to pale cyan if negative.
 
     Parameters
@@ -270,7 +270,7 @@ def palette() -> Colors:
     return np.rint(np.concatenate([greys, _ramp(_HOT), _ramp(_COLD)]) * 255).astype(np.uint8)
 
 
-def _ramp(stops: tuple[tuple[float, float, float], ...]) -> FloatArray:
+def _ramp(stops: tuple[tuple[float, float, float], ...]) -> RealArray:
     places = np.linspace(0, 1, len(stops))
     return np.stack(
         [
@@ -281,7 +281,7 @@ def _ramp(stops: tuple[tuple[float, float, float], ...]) -> FloatArray:
     )
 
 
-def _choose_slices(is_covered: Any, n_slices: int) -> NDArray[np.integer]:
+def _choose_slices(is_covered: Any, n_slices: int) -> IndexArray:
     """Evenly spaced slices that contain some of the mask."""
     covered = np.flatnonzero(is_covered)
     if len(covered) <= n_slices:
@@ -297,7 +297,7 @@ def _extent(is_covered: Any) -> slice:
     return slice(max(int(covered[0]) - 1, 0), min(int(covered[-1]) + 2, len(is_covered)))
 
 
-def _nearest(box: slice, n_pixels: int) -> NDArray[np.integer]:
+def _nearest(box: slice, n_pixels: int) -> IndexArray:
     """Voxel index of each pixel."""
     n_voxels = box.stop - box.start
     return box.start + ((np.arange(n_pixels) + 0.5) * n_voxels / n_pixels).astype(int)

@@ -5,15 +5,12 @@ from dataclasses import dataclass
 from typing import NamedTuple, overload
 
 import numpy as np
-from numpy.typing import NDArray
 
-from boldglm.glm.clusters import find_clusters
-from boldglm.glm.neighbors import grid_neighbors
-from boldglm.glm.peaks import cluster_peaks
+from boldglm.glm.arrays.types import BoolArray, RealArray
+from boldglm.glm.inference.clusters import find_clusters
+from boldglm.glm.inference.neighbors import grid_neighbors
+from boldglm.glm.inference.peaks import cluster_peaks
 from boldglm.reports.content import Table
-
-FloatArray = NDArray[np.floating]
-BoolArray = NDArray[np.bool_]
 
 
 class Peak(NamedTuple):
@@ -37,7 +34,7 @@ class Peaks(Sequence[Peak]):
         Fields of each peak.
     """
 
-    rows: FloatArray
+    rows: RealArray
 
     def __len__(self) -> int:
         """Return how many there are."""
@@ -56,9 +53,9 @@ class Peaks(Sequence[Peak]):
 
 
 def find_peaks(
-    stat: FloatArray,
+    stat: RealArray,
     mask: BoolArray,
-    affine: FloatArray,
+    affine: RealArray,
     threshold: float,
     *,
     min_distance: float = 8.0,

@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from boldglm.glm import Collinearity, Design
-from boldglm.glm.confound_names import confound_kind
-from boldglm.glm.confounds import describe_scans
+from boldglm.glm.design.confound_names import confound_kind
+from boldglm.glm.design.confounds import describe_scans
 from boldglm.reports.content import ContrastResult, Fact, Figure, Section, Table, make_anchor
 from boldglm.reports.views import Shading, View, draw_on_all
 

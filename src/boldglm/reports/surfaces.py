@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
+from boldglm.glm.arrays.types import BoolArray, IndexArray, RealArray
 from boldglm.reports.canvas import (
     SOFT,
     Canvas,
@@ -19,9 +19,6 @@ from boldglm.reports.canvas import (
     say_nothing_is_above,
 )
 from boldglm.reports.mosaic import WHITE, Colors, is_colored, overlay_colors
-
-FloatArray = NDArray[np.floating]
-BoolArray = NDArray[np.bool_]
 
 _PANEL = 560  # pixels that one side takes at most in width
 _GAP, _TOP = 36, 30  # between the sides; above them for their names
@@ -47,14 +44,14 @@ class SurfaceViews:
         What each side is called.
     """
 
-    vertex: NDArray[np.integer]
-    light: FloatArray
+    vertex: IndexArray
+    light: RealArray
     centers: tuple[int, ...]
     names: tuple[str, ...]
 
 
 def see_surface(
-    coordinates: FloatArray, triangles: NDArray[np.integer], *, is_left: bool | None
+    coordinates: RealArray, triangles: IndexArray, *, is_left: bool | None
 ) -> SurfaceViews:
     """Look at a hemisphere from its lateral and its medial side.
 
@@ -93,7 +90,7 @@ def see_surface(
     return SurfaceViews(vertex, light, (width // 2, width + _GAP + width // 2), names)
 
 
-def _outward(coordinates: FloatArray, triangles: NDArray[np.integer]) -> FloatArray | None:
+def _outward(coordinates: RealArray, triangles: IndexArray) -> RealArray | None:
     """Normals that point outwards, (n_triangles, 3), of a closed surface; None of another."""
     sides = np.concatenate(
         [triangles, np.roll(triangles, 1, axis=1), np.roll(triangles, 2, axis=1)]
@@ -108,9 +105,7 @@ def _outward(coordinates: FloatArray, triangles: NDArray[np.integer]) -> FloatAr
     return normals if volume > 0 else -normals
 
 
-def _rasterize(
-    seen: FloatArray, triangles: NDArray[np.integer]
-) -> tuple[NDArray[np.integer], FloatArray]:
+def _rasterize(seen: RealArray, triangles: IndexArray) -> tuple[IndexArray, RealArray]:
     """Find the vertex and the light of each pixel; `seen` is in pixels: right, up, to the eye."""
     seen = seen - seen.min(axis=0)
     width, height = (int(extent) + 1 for extent in seen[:, :2].max(axis=0))
@@ -140,7 +135,7 @@ def _rasterize(
     return vertex.reshape(height, width), light.reshape(height, width)
 
 
-def _barycentric(steps: int) -> FloatArray:
+def _barycentric(steps: int) -> RealArray:
     """Points spread over a triangle, as shares of its corners, (n_points, 3)."""
     first, second = np.meshgrid(np.arange(steps + 1), np.arange(steps + 1))
     inside = first + second <= steps
@@ -149,7 +144,7 @@ def _barycentric(steps: int) -> FloatArray:
 
 
 def plot_surface(
-    stat: FloatArray,
+    stat: RealArray,
     mask: BoolArray,
     views: SurfaceViews,
     threshold: float,
@@ -216,7 +211,7 @@ def plot_surface(
 
 
 def _colored(
-    values: FloatArray, mask: BoolArray, views: SurfaceViews, threshold: float, maximum: float
+    values: RealArray, mask: BoolArray, views: SurfaceViews, threshold: float, maximum: float
 ) -> Colors:
     picture = np.full(views.vertex.shape, WHITE, dtype=np.uint8)
     there = views.vertex != _EMPTY

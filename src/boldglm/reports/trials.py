@@ -4,12 +4,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
+from boldglm.glm.arrays.types import RealArray
 from boldglm.reports.content import Figure, Table
 from boldglm.reports.views import Shading, View, draw_on_all
-
-FloatArray = NDArray[np.floating]
 
 
 @dataclass(frozen=True)
@@ -29,9 +27,9 @@ class ShownTrials:
     """
 
     trial_type: tuple[str, ...]
-    variance_factor: FloatArray
-    correlations: FloatArray
-    spread: FloatArray
+    variance_factor: RealArray
+    correlations: RealArray
+    spread: RealArray
 
 
 def draw_trials(
@@ -96,12 +94,12 @@ def _trials_table(shown: ShownTrials) -> Table:
     )
 
 
-def _mean(values: FloatArray) -> str:
+def _mean(values: RealArray) -> str:
     return f"{values.mean():z.2f}".replace("-", "−") if values.size else "n/a"
 
 
 def draw_whiteness(
-    z: FloatArray, critical: float, views: tuple[View, ...], folder: Path
+    z: RealArray, critical: float, views: tuple[View, ...], folder: Path
 ) -> tuple[Figure, ...]:
     """Draw where residuals are not white.
 

@@ -6,16 +6,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
+from boldglm.glm.arrays.types import BoolArray, IndexArray, RealArray
 from boldglm.reports.backdrop import Backdrop
 from boldglm.reports.content import Figure, Table
 
 if TYPE_CHECKING:  # that module imports matplotlib
     from boldglm.reports.surfaces import SurfaceViews
 
-FloatArray = NDArray[np.floating]
-BoolArray = NDArray[np.bool_]
 MOST_PEAKS = 10
 N_BINS = 60
 
@@ -50,13 +48,13 @@ class VolumeView:
     """
 
     name: str
-    columns: slice | NDArray[np.integer]
+    columns: slice | IndexArray
     mask: BoolArray
-    mean: FloatArray
-    affine: FloatArray
+    mean: RealArray
+    affine: RealArray
     n_slices: int
 
-    def draw(self, row: FloatArray, shading: Shading, path: Path, caption: str) -> Figure:
+    def draw(self, row: RealArray, shading: Shading, path: Path, caption: str) -> Figure:
         """Draw a row of values, (n_voxels,); the ending of the path is ours."""
         from boldglm.reports.maps import plot_map
 
@@ -72,7 +70,7 @@ class VolumeView:
         part = f" ({self.name})" if self.name else ""
         return Figure(path, f"{caption}{part}.", f"Slices: {caption}{part}.")
 
-    def tabulate(self, row: FloatArray, shading: Shading, threshold_text: str) -> Table:
+    def tabulate(self, row: RealArray, shading: Shading, threshold_text: str) -> Table:
         """List the largest peaks."""
         from boldglm.reports.peaks import find_peaks, peaks_table
 
@@ -113,13 +111,13 @@ class SurfaceView:
     """
 
     name: str
-    columns: slice | NDArray[np.integer]
+    columns: slice | IndexArray
     mask: BoolArray
     mesh_name: str | None = None
-    coordinates: FloatArray | None = None
-    triangles: NDArray[np.integer] | None = None
+    coordinates: RealArray | None = None
+    triangles: IndexArray | None = None
 
-    def draw(self, row: FloatArray, shading: Shading, path: Path, caption: str) -> Figure:
+    def draw(self, row: RealArray, shading: Shading, path: Path, caption: str) -> Figure:
         """Draw a row of values, (n_vertices in the mask,); the ending of the path is ours."""
         part = f" ({self.name})" if self.name else ""
         if self._seen is None:
@@ -144,7 +142,7 @@ class SurfaceView:
         )
         return Figure(drawn, f"{caption}{part}.", f"Both sides of the surface: {caption}{part}.")
 
-    def tabulate(self, row: FloatArray, shading: Shading, threshold_text: str) -> Table:
+    def tabulate(self, row: RealArray, shading: Shading, threshold_text: str) -> Table:
         """List the vertices with the largest values, local maxima where the mesh is known."""
         values = self._filled(row)
         sizes = np.abs(values) if shading.two_sided else values
@@ -176,7 +174,7 @@ class SurfaceView:
         is_left = {"left hemisphere": True, "right hemisphere": False}.get(self.name)
         return see_surface(self.coordinates, self.triangles, is_left=is_left)
 
-    def _filled(self, row: FloatArray) -> FloatArray:
+    def _filled(self, row: RealArray) -> RealArray:
         values = np.zeros(self.mask.shape)
         values[self.mask] = row[self.columns]
         return values
@@ -186,7 +184,7 @@ View = VolumeView | SurfaceView
 
 
 def draw_on_all(
-    views: tuple[View, ...], row: FloatArray, shading: Shading, path: Path, caption: str
+    views: tuple[View, ...], row: RealArray, shading: Shading, path: Path, caption: str
 ) -> tuple[Figure, ...]:
     """Draw a row of values on everything it has a part on.
 
@@ -216,7 +214,7 @@ def draw_on_all(
     return tuple(figures)
 
 
-def _histogram(values: FloatArray, shading: Shading, path: Path) -> Path:
+def _histogram(values: RealArray, shading: Shading, path: Path) -> Path:
     from boldglm.reports.drawing import BLUE, RED, svg_figure
 
     with svg_figure(path, width=5.0, height=1.8) as figure:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from boldglm.errors import BadDataError
-from boldglm.glm.kernels import FloatArray
+from boldglm.glm.arrays.types import FloatArray
 from boldglm.stats_model.formula import formula_of
 from boldglm.stats_model.specification import HRFSpec, NodeSpec, Term
 from boldglm.stats_model.transformations.calls import Call, unknown

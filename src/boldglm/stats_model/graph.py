@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from boldglm.errors import BadDataError, nearest
+from boldglm.errors import BadDataError
 from boldglm.stats_model.items import (
     Item,
     known_keys,
@@ -26,6 +26,7 @@ from boldglm.stats_model.specification import (
     NodeSpec,
     StatsModel,
 )
+from boldglm.suggestions import did_you_mean
 
 GEOMETRY = ("space", "cohort", "res", "den", "hemi")  # never mixed, named in GroupBy or not
 OPTIONAL = ("run", "session")  # where no input has them, GroupBy may still name them
@@ -156,14 +157,15 @@ def check_run_groups(node: NodeSpec, metadata: Sequence[Mapping[str, Any]]) -> N
     Raises
     ------
     BadDataError
-        With the JSON path and the nearest name.
+        With the JSON path and the did_you_mean name.
     """
     known = [*ENTITY_KEYS, *dict.fromkeys(name for one in metadata for name in one)]
     for index, key in enumerate(node.group_by):
         if key not in known:
             raise BadDataError(
                 f"Node {node.name!r}, at {node.path}.GroupBy[{index}]: no run has {key!r}."
-                f"{nearest(key, known)} A run node usually groups by run, session and subject."
+                f"{did_you_mean(key, known)} A run node usually groups by run, session and "
+                "subject."
             )
 
 
@@ -176,7 +178,7 @@ def _usable_keys(node: NodeSpec, items: Sequence[Item]) -> list[str]:
             known = known_keys(items)
             raise BadDataError(
                 f"Node {node.name!r}, at {node.path}.GroupBy: no input has {key!r}."
-                f"{nearest(key, [*known, *ENTITY_KEYS])} Known: {', '.join(known)}."
+                f"{did_you_mean(key, [*known, *ENTITY_KEYS])} Known: {', '.join(known)}."
             )
     return keys
 
@@ -210,8 +212,8 @@ def _plan_fit(
                 place = "Contrasts" if spec in node.contrasts else "DummyContrasts.Contrasts"
                 raise BadDataError(
                     f"Node {node.name!r}, at {node.path}.{place}: {spec.name!r} names "
-                    f"{unknown[0]!r}, which is not in X.{nearest(unknown[0], there)} There are "
-                    f"{', '.join(design.names)}."
+                    f"{unknown[0]!r}, which is not in X.{did_you_mean(unknown[0], there)} "
+                    f"There are {', '.join(design.names)}."
                 )
             notes.append(
                 f"contrast {spec.name!r} of node {node.name!r} is left out: no input has "

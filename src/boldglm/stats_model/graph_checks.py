@@ -3,8 +3,8 @@
 from collections.abc import Callable, Sequence
 from typing import NoReturn
 
-from boldglm.errors import nearest
 from boldglm.stats_model.specification import LEVELS, EdgeSpec, NodeSpec
+from boldglm.suggestions import did_you_mean
 
 Refuse = Callable[[str, str, str], NoReturn]
 
@@ -29,7 +29,7 @@ def check_edges(nodes: Sequence[NodeSpec], edges: Sequence[EdgeSpec], refuse: Re
                 refuse(
                     f"$.Edges[{index}].{key}",
                     f"there is no node {name!r}",
-                    f"Nodes: {', '.join(names)}.{nearest(name, names)}",
+                    f"Nodes: {', '.join(names)}.{did_you_mean(name, names)}",
                 )
     _check_cycles(names, edges, refuse)
     led_to = {edge.destination for edge in edges}

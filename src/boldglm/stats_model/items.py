@@ -4,8 +4,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from boldglm.errors import BadDataError, nearest
+from boldglm.errors import BadDataError
 from boldglm.stats_model.specification import ENTITY_KEYS, EdgeSpec, NodeSpec, StatsModel
+from boldglm.suggestions import did_you_mean
 
 NOT_KNOWN = ("", "n/a", "nan")
 
@@ -65,7 +66,7 @@ def _check_filter(model: StatsModel, edge: EdgeSpec, items: Sequence[Item]) -> N
         if items and not any(value_of(item, key) is not None for item in items):
             known = known_keys(items)
             raise BadDataError(
-                f"{start} by {key!r}, which no result has.{nearest(key, known)} Known: "
+                f"{start} by {key!r}, which no result has.{did_you_mean(key, known)} Known: "
                 f"{', '.join(known)}."
             )
     there = dict.fromkeys(item.contrast for item in items)
@@ -74,7 +75,7 @@ def _check_filter(model: StatsModel, edge: EdgeSpec, items: Sequence[Item]) -> N
         if name not in possible:
             raise BadDataError(
                 f"{start} for the contrast {name!r}, which {edge.source!r} does not have."
-                f"{nearest(name, possible)} There are {', '.join(possible)}."
+                f"{did_you_mean(name, possible)} There are {', '.join(possible)}."
             )
 
 

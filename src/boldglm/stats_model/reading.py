@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
 
-from boldglm.errors import nearest
 from boldglm.stats_model.graph_checks import check_edges
 from boldglm.stats_model.specification import (
     LEVELS,
@@ -22,6 +21,7 @@ from boldglm.stats_model.specification import (
     Term,
 )
 from boldglm.stats_model.walking import Walker, shown
+from boldglm.suggestions import did_you_mean
 
 TRANSFORMER = "pybids-transforms-v1"
 TOP_KEYS = ("Name", "BIDSModelVersion", "Description", "Input", "Nodes", "Edges")
@@ -171,7 +171,7 @@ class _Reader(Walker):
             names = [one.capitalize() for one in LEVELS]
             self.refuse(
                 f"{path}.Level", f"found {level!r}", f"Known: {', '.join(names)}."
-                f"{nearest(level.capitalize(), names)}",
+                f"{did_you_mean(level.capitalize(), names)}",
             )  # fmt: skip
         if level != level.capitalize():
             self.note(f"{path}.Level", f"{level!r} is read as {level.capitalize()!r}")

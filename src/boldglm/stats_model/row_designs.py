@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from boldglm.errors import BadDataError, nearest
+from boldglm.errors import BadDataError
 from boldglm.stats_model.formula import formula_of
 from boldglm.stats_model.specification import ENTITY_KEYS, NodeSpec
 from boldglm.stats_model.transformations import apply_instructions
@@ -17,6 +17,7 @@ from boldglm.stats_model.transformations.categories import (
     shown,
 )
 from boldglm.stats_model.variables import Variable, Variables, row_variables
+from boldglm.suggestions import did_you_mean
 
 if TYPE_CHECKING:
     from boldglm.stats_model.items import Item
@@ -170,8 +171,8 @@ def _refuse(name: str, rows: Variables, absent: Sequence[str], path: str) -> Non
     there = [one for one in rows.names if one not in absent]
     raise BadDataError(
         f"At {path}: {name!r} is no column of participants.tsv or sessions.tsv, no entity, no "
-        f"result of a transformation and no incoming contrast.{nearest(name, list(rows.names))} "
-        f"There are {', '.join(there) or 'none'}."
+        f"result of a transformation and no incoming contrast."
+        f"{did_you_mean(name, list(rows.names))} There are {', '.join(there) or 'none'}."
     )
 
 

@@ -4,8 +4,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from boldglm.errors import BadDataError, nearest
+from boldglm.errors import BadDataError
 from boldglm.stats_model.specification import ContrastSpec, NodeSpec
+from boldglm.suggestions import did_you_mean
 
 INTERCEPT = "intercept"
 CONSTANT = "constant"  # what the designs of runs call the term 1
@@ -55,7 +56,7 @@ def run_contrasts(
                 shown = ", ".join(task_columns) or "none"
                 raise BadDataError(
                     f"At {path}: {spec.name!r} names {name!r}, which is not in X. There are "
-                    f"{shown}.{nearest(name, columns)}"
+                    f"{shown}.{did_you_mean(name, columns)}"
                 )
         found.append(ContrastSpec(spec.name, tuple(names), spec.weights, spec.test))
     return tuple(found)

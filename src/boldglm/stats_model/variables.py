@@ -10,9 +10,8 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from boldglm.glm.kernels import FloatArray
+from boldglm.glm.arrays.types import BoolArray, FloatArray
 
 MISSING_WORDS = ("", "n/a", "na", "nan", "none")
 
@@ -52,7 +51,7 @@ class Variable:
         return self.values.dtype == object
 
     @property
-    def is_missing(self) -> NDArray[np.bool_]:
+    def is_missing(self) -> BoolArray:
         """Which values are not known: None in text, NaN in numbers."""
         return np.array([value is None or value != value for value in self.values], dtype=bool)
 

@@ -6,7 +6,8 @@ from fractions import Fraction
 from math import isfinite
 from typing import Any, NoReturn
 
-from boldglm.errors import BadDataError, nearest
+from boldglm.errors import BadDataError
+from boldglm.suggestions import did_you_mean
 
 # What Fraction takes, but short: of 1e999999999 it would write out every digit.
 _NUMBER = re.compile(r"\s*[-+]?[\d./]{1,40}([eE][-+]?\d{1,3})?\s*")
@@ -53,7 +54,7 @@ class Walker:
                 self.refuse(
                     f"{path}.{key}",
                     "this key is unknown",
-                    f"Known: {', '.join(known)}.{nearest(key, known)}",
+                    f"Known: {', '.join(known)}.{did_you_mean(key, known)}",
                 )
 
     def number(self, value: Any, path: str) -> float:

@@ -1,7 +1,7 @@
 """nipype workflows: one run, one subject, the group, the whole app.
 
 `init_run_wf` needs nothing of BIDS but an events file and serves in any workflow; the others
-take what `boldglm.workflows.plan` decided.
+take what `boldglm.analysis.plan.plan` decided.
 """
 
 from boldglm.workflows.group import init_group_wf

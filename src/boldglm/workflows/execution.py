@@ -12,7 +12,7 @@ from typing import Any, TextIO
 from nipype import config
 from nipype.pipeline.engine import Workflow
 
-from boldglm.workflows.order import InProcessesPlugin, OneByOnePlugin
+from boldglm.workflows.execution_order import InProcessesPlugin, OneByOnePlugin
 
 POLL_SECONDS = 0.02  # nipype's default of 2 s costs two seconds a node
 RUN_NODE = "estimate_contrasts"  # the last step of a fit

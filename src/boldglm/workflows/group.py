@@ -8,23 +8,23 @@ from typing import Any
 from nipype.interfaces.utility import Merge
 from nipype.pipeline.engine import Node, Workflow
 
+from boldglm.analysis.methods_text import methods_paragraphs, references, versions
+from boldglm.analysis.model.model import Model, read_model
+from boldglm.analysis.plan.levels import LevelPlan, finished_records, items_of_record, plan_levels
 from boldglm.errors import BadDataError, MissingInputError
 from boldglm.interfaces import WriteReport
-from boldglm.io.images import geometry_of
-from boldglm.io.model import Model, read_model
-from boldglm.io.participants import ParticipantTables
-from boldglm.io.results import Record
-from boldglm.workflows.levels import LevelPlan, finished_records, items_of_record, plan_levels
-from boldglm.workflows.methods import methods_paragraphs, references, versions
-from boldglm.workflows.nodes import make_node
-from boldglm.workflows.subject import AppContext, model_details
-from boldglm.workflows.upper import (
+from boldglm.io.bids.participants import ParticipantTables
+from boldglm.io.images.formats import read_geometry
+from boldglm.io.outputs.records import Record
+from boldglm.workflows.higher_levels import (
     RecordSource,
     add_level,
     connect_record,
     level_output,
     node_fits,
 )
+from boldglm.workflows.nodes import make_node
+from boldglm.workflows.subject import AppContext, model_details
 
 
 @dataclass(frozen=True)
@@ -141,7 +141,9 @@ def _check_distances(planned: Sequence[LevelPlan], records: Mapping[Path, Record
             continue
         for path in level.inputs:
             if path in records:
-                geometry_of(records[path].result).check_smoothing(width)
+                read_geometry(
+                    records[path].result.mask, records[path].result.meshes
+                ).check_smoothing(width)
 
 
 def _is_enough(levels: Sequence[LevelPlan]) -> bool:

@@ -9,7 +9,7 @@ from nipype.interfaces.utility import IdentityInterface
 from nipype.pipeline.engine import Node, Workflow
 
 from boldglm.interfaces import PlotResults, WriteDerivatives
-from boldglm.io.derivatives import Place
+from boldglm.io.outputs.derivatives import Place
 from boldglm.workflows.nodes import make_node
 
 

@@ -103,7 +103,7 @@ def init_run_wf(
     orthogonalize : sequence of str
         Rules such as ``"houses ~ faces"``.
     noise_model, signal_scaling : str
-        as for `boldglm.glm.fit`; ``"percent"`` or ``"none"``.
+        as for `boldglm.glm.first_level.fit`; ``"percent"`` or ``"none"``.
     smoothing : float, optional
         Full width at half maximum in mm of a Gaussian among the voxels of the mask.
     smoothing_type : {"iso", "isoblurto"}

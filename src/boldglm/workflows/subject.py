@@ -10,33 +10,33 @@ from typing import Any
 from nipype.interfaces.utility import Merge
 from nipype.pipeline.engine import Node, Workflow
 
-from boldglm.glm.confound_names import confound_kind
-from boldglm.glm.confounds import describe_scans
-from boldglm.interfaces import WriteReport
-from boldglm.io.confounds import check_denoising
-from boldglm.io.derivatives import SERIES, Place, model_file_name
-from boldglm.io.events import read_table
-from boldglm.io.model import Model
-from boldglm.io.results import is_finished
-from boldglm.io.runs import RunInputs
-from boldglm.io.trials import METHODS, TrialChoices, trial_details
-from boldglm.workflows.methods import (
+from boldglm.analysis.first_level.confounds import check_denoising
+from boldglm.analysis.first_level.single_trials import METHODS, TrialChoices, trial_details
+from boldglm.analysis.methods_text import (
     methods_paragraphs,
     references,
     smoothing_words,
     versions,
 )
-from boldglm.workflows.nodes import make_node
-from boldglm.workflows.outputs import NodeOutput, init_outputs_wf
-from boldglm.workflows.plan import Analysis, RunPlan
-from boldglm.workflows.run import init_run_wf
-from boldglm.workflows.upper import (
+from boldglm.analysis.model.model import Model
+from boldglm.analysis.plan.plan import Analysis, RunPlan
+from boldglm.glm.design.confound_names import confound_kind
+from boldglm.glm.design.confounds import describe_scans
+from boldglm.interfaces import WriteReport
+from boldglm.io.bids.events import read_table
+from boldglm.io.bids.run_inputs import RunInputs
+from boldglm.io.outputs.derivatives import SERIES, Place, model_file_name
+from boldglm.io.outputs.records import is_finished
+from boldglm.workflows.higher_levels import (
     RecordSource,
     add_level,
     connect_record,
     level_output,
     node_fits,
 )
+from boldglm.workflows.nodes import make_node
+from boldglm.workflows.outputs import NodeOutput, init_outputs_wf
+from boldglm.workflows.run import init_run_wf
 
 # A fit holds libraries, at most 128 MiB of the series, and a few blocks, whatever the length of a
 # run; its estimates are about as many float64 a voxel as the design has columns, and some more.

@@ -5,8 +5,9 @@ from dataclasses import dataclass, field
 from math import isfinite
 from typing import Any, NoReturn
 
-from boldglm.errors import BadDataError, nearest
+from boldglm.errors import BadDataError
 from boldglm.stats_model.variables import Variable, Variables
+from boldglm.suggestions import did_you_mean
 
 SHARED_KEYS = ("Name", "Input", "Output", "OutputSuffix", "Description", "Comment")
 
@@ -61,7 +62,7 @@ class Call:
         value = str(self.value(key, default)).lower()
         if value not in known:
             self.refuse(
-                key, f"found {value!r}", f"Known: {', '.join(known)}.{nearest(value, known)}"
+                key, f"found {value!r}", f"Known: {', '.join(known)}.{did_you_mean(value, known)}"
             )
         return value
 
@@ -136,7 +137,7 @@ def checked_call(
     if canonical is None:
         raise BadDataError(
             f"At {path}.Name: the transformation {name!r} is unknown."
-            f"{nearest(name, list(known))} Known: {', '.join(known)}."
+            f"{did_you_mean(name, list(known))} Known: {', '.join(known)}."
         )
     call = Call(canonical, path, content)
     allowed = (*SHARED_KEYS, *known[canonical])
@@ -200,7 +201,7 @@ def unknown(name: str, variables: Variables) -> tuple[str, str]:
         )
     shown = ", ".join(names[:30]) + (", ..." if len(names) > 30 else "")
     candidates = [*names, *sorted(variables.missing)]
-    return f"there is no variable {name!r}", f"There are {shown}.{nearest(name, candidates)}"
+    return f"there is no variable {name!r}", f"There are {shown}.{did_you_mean(name, candidates)}"
 
 
 def _plain(key: str) -> str:

@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from boldglm.errors import nearest
 from boldglm.stats_model.transformations.aligning import aligned
 from boldglm.stats_model.transformations.calls import Call, as_list, as_number
 from boldglm.stats_model.variables import Variable, Variables
+from boldglm.suggestions import did_you_mean
 
 COMPARED = "=="  # between a variable and its level, in the name of an indicator
 
@@ -58,7 +58,7 @@ def _reference(call: Call, levels: Sequence[str], variables: Variables) -> str:
     if shown(asked) not in levels and not variables.lacks_others:
         call.refuse(
             "RefLevel", f"found {asked!r}", f"Levels: {', '.join(levels)}."
-            f"{nearest(shown(asked), levels)}"
+            f"{did_you_mean(shown(asked), levels)}"
         )  # fmt: skip
     return shown(asked)
 

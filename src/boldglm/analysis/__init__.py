@@ -1,0 +1,1 @@
+"""What is computed, and from what: the model, the plan, and the steps of each level."""

@@ -1,0 +1,189 @@
+"""From the events of a run to its design, and designs to and from TSV files."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from boldglm.analysis.model.modulation import Modulator, modulated_columns, refuse_clashes
+from boldglm.errors import BadDataError
+from boldglm.glm import Confounds, Design, build_design, orthogonalize_design
+from boldglm.glm.design.hrf import fir_widths
+from boldglm.io.bids.events import PREFIX, Events
+from boldglm.stats_model.specification import ContrastSpec
+
+
+@dataclass(frozen=True)
+class RunTiming:
+    """When the volumes of a run were taken; seconds."""
+
+    n_scans: int
+    repetition_time: float
+    start_time: float
+
+    @property
+    def frame_times(self) -> np.ndarray:
+        """Time of each volume, (n_scans,): start time plus multiples of the repetition time."""
+        return self.start_time + np.arange(self.n_scans) * self.repetition_time
+
+    @property
+    def end(self) -> float:
+        """End of the last volume."""
+        return self.n_scans * self.repetition_time
+
+
+@dataclass(frozen=True)
+class DesignChoices:
+    """The parts of a model that shape a design."""
+
+    conditions: tuple[str, ...] | None = None  # trial types; None takes all of the run's
+    hrf_model: str = "spm"
+    fir_delays: tuple[float, ...] | None = None
+    high_pass: float | None = 128.0
+    modulators: tuple[Modulator, ...] = ()
+    prefix: str = PREFIX
+
+
+def design_from_events(
+    events: Events,
+    timing: RunTiming,
+    choices: DesignChoices,
+    file_name: str,
+    confounds: Confounds | None = None,
+) -> tuple[Design, tuple[str, ...]]:
+    """Build the design of one run.
+
+    A condition that has no event in the run gets no column, and that is said in words; events
+    after the end of the run are counted.
+
+    Returns
+    -------
+    design : Design
+        Conditions, confounds, censored scans, cosine drift, constant.
+    left_out : tuple of str
+        What was left out and why, one sentence each.
+
+    Raises
+    ------
+    BadDataError
+        If no condition has an event, a condition has all its events outside the run, or a
+        modulator has the name of another column.
+    """
+    wanted = choices.conditions if choices.conditions is not None else events.conditions
+    present = tuple(name for name in wanted if name in events.conditions)
+    missing = [name for name in wanted if name not in present]
+    if not present:
+        raise BadDataError(
+            f"{file_name} has no event of the conditions {', '.join(wanted)} (found: "
+            f"{', '.join(events.conditions)}). Leave the run out or change --conditions."
+        )
+    confounds = confounds or Confounds(columns=np.zeros((timing.n_scans, 0)))
+    left_out = [*events.left_out, *confounds.notes]
+    left_out += [
+        f"condition {name!r} has no event in {file_name}: it gets no regressor in this run"
+        for name in missing
+    ]
+    left_out += _outside(events, present, timing, choices, file_name)
+    rows = events.as_columns(present, choices.prefix)
+    rows["modulation"] = [1.0] * len(rows["trial_type"])
+    refuse_clashes(choices.modulators, wanted, () if choices.prefix else confounds.names)
+    more, modulating, notes = modulated_columns(
+        events, choices.modulators, choices.prefix, file_name
+    )
+    left_out += notes
+    design = build_design(
+        {key: [*values, *more[key]] for key, values in rows.items()},
+        timing.frame_times,
+        conditions=[*(choices.prefix + name for name in present), *modulating],
+        hrf_model=choices.hrf_model,
+        fir_delays=choices.fir_delays,
+        high_pass=choices.high_pass,
+        confounds=confounds.columns,
+        confound_names=confounds.names,
+        censored=list(confounds.censored),
+    )
+    return design, tuple(left_out)
+
+
+def _outside(
+    events: Events,
+    conditions: Sequence[str],
+    timing: RunTiming,
+    choices: DesignChoices,
+    file_name: str,
+) -> list[str]:
+    """Refuse conditions whose events all miss the run; count single events that do."""
+    first, last = _felt(choices)
+    late = events.onset + first >= timing.end
+    early = events.onset + events.duration + last <= timing.start_time
+    for name in conditions:
+        own = events.trial_type == name
+        if (late | early)[own].all():
+            onsets = events.onset[own]
+            where = "after the end" if late[own].all() else "outside"
+            raise BadDataError(
+                f"{file_name}: all {int(own.sum())} events of {name!r} (onsets {onsets.min():g} "
+                f"to {onsets.max():g}) lie {where} of the run, which lasts from 0 to "
+                f"{timing.end:g} s ({timing.n_scans} volumes of {timing.repetition_time:g} s). "
+                "Onsets are seconds from the first volume: are they in milliseconds "
+                "or scans, or is it another run's file?"
+            )
+    used = np.isin(events.trial_type, conditions)
+    notes = []
+    for outside, where in ((late, "start after the end of"), (early, "end long before")):
+        count = int((outside & used).sum())
+        if count:
+            notes.append(
+                f"{count} of {int(used.sum())} events in {file_name} {where} the run (0 to "
+                f"{timing.end:g} s) and have no effect on the design"
+            )
+    return notes
+
+
+def _felt(choices: DesignChoices) -> tuple[float, float]:
+    """Return when an event begins and ceases to be felt: seconds after its start, and its end."""
+    first, last = 0.0, 32.0  # the length of the HRF
+    if choices.fir_delays is not None and len(choices.fir_delays) > 1:
+        delays = sorted(choices.fir_delays)
+        first, last = min(first, delays[0]), max(last, delays[-1] + fir_widths(delays)[-1])
+    return first, last
+
+
+def apply_orthogonalization(
+    design: Design, rules: Sequence[tuple[str, Sequence[str]]]
+) -> tuple[Design, tuple[str, ...]]:
+    """Orthogonalize regressors; rules about a condition that the run lacks are left out."""
+    usable, left_out = [], []
+    for regressor, against in rules:
+        present = [name for name in against if _has(design, name)]
+        gone = [name for name in (regressor, *against) if not _has(design, name)]
+        if _has(design, regressor) and present:
+            usable.append((regressor, tuple(present)))
+        if gone:
+            left_out.append(
+                f"orthogonalization of {regressor!r} against {', '.join(against)}: this run has "
+                f"no {', '.join(gone)}"
+            )
+    if not usable:
+        return design, tuple(left_out)
+    return orthogonalize_design(design, usable), tuple(left_out)
+
+
+def _has(design: Design, name: str) -> bool:
+    return any(column == name or column.startswith(f"{name}_") for column in design.names)
+
+
+def contrast_weights(spec: ContrastSpec, names: Sequence[str]) -> np.ndarray | None:
+    """Lay a contrast out over the columns of a design; None if one is missing.
+
+    Returns
+    -------
+    ndarray of shape (n_regressors,) for t or (n_rows, n_regressors) for F
+    """
+    if any(column not in names for column in spec.columns):
+        return None
+    weights = np.zeros((len(spec.weights), len(names)))
+    for row, values in zip(weights, spec.weights, strict=True):
+        for column, value in zip(spec.columns, values, strict=True):
+            row[list(names).index(column)] += value
+    return weights if spec.test == "F" else weights[0]

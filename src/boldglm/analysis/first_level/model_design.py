@@ -1,0 +1,195 @@
+"""Designs of runs from a model's transformations, tables and HRF."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
+from typing import Any
+
+import numpy as np
+
+from boldglm.analysis.first_level.confounds import confounds_of_run
+from boldglm.analysis.first_level.event_design import RunTiming
+from boldglm.analysis.model.confound_strategies import ConfoundChoices
+from boldglm.analysis.model.model import Model
+from boldglm.errors import BadDataError
+from boldglm.glm import Confounds, Design
+from boldglm.glm.design.confound_names import match_columns
+from boldglm.glm.design.design_matrix import Part, confound_part, join_parts
+from boldglm.io.bids.confounds_table import ConfoundsTable
+from boldglm.stats_model.columns import RunColumns, apply_hrf, run_columns
+from boldglm.stats_model.specification import NodeSpec
+from boldglm.stats_model.transformations import apply_instructions
+from boldglm.stats_model.variables import Variables, run_variables
+
+
+@dataclass(frozen=True)
+class RunTables:
+    """The tables of one run: what its design is made from.
+
+    `events` are columns as `read_event_columns` returns them.
+    """
+
+    events: Mapping[str, np.ndarray]
+    confounds: ConfoundsTable | None
+    timing: RunTiming
+    events_name: str
+    bold_name: str
+
+
+@dataclass(frozen=True)
+class ModelDesign:
+    """A design and what went into it."""
+
+    design: Design
+    confounds: Confounds
+    left_out: tuple[str, ...]
+
+
+def design_from_model(
+    model: Model, tables: RunTables, known: Iterable[str] = (), missing: str = "drop"
+) -> ModelDesign:
+    """Build the design of one run by the transformations of a model.
+
+    Parameters
+    ----------
+    model : Model
+    tables : RunTables
+    known : iterable of str
+        Names of variables that some run has, from `names_in_any_run`.
+    missing : {"drop", "zero", "error"}
+        What to do where this run lacks one of them.
+
+    Returns
+    -------
+    ModelDesign
+
+    Raises
+    ------
+    BadDataError
+        If the model names what no run has, or the run has nothing to fit.
+    """
+    node = model.run_node
+    with _saying_which(model, tables):
+        variables, notes = _transformed(_variables(node, tables, known), node, missing)
+        columns = run_columns(variables, node)
+    if missing == "error" and columns.missing:
+        raise BadDataError(
+            f"{tables.events_name} has no event of {', '.join(columns.missing)}, which "
+            f"{node.path}.Model.X names, and --missing-conditions error asks to stop."
+        )
+    confounds = _confounds(model, columns, tables)
+    left_out = [*notes, *columns.notes, *confounds.notes]
+    left_out += [
+        f"{name!r} of X has no event in {tables.events_name}: it gets no regressor in this run"
+        for name in columns.missing
+    ]
+    if not columns.names and node.x != (1,):
+        shown = ", ".join(columns.missing) or ", ".join(str(term) for term in node.x if term != 1)
+        raise BadDataError(
+            f"{tables.events_name} has no event of anything that {node.path}.Model.X names "
+            f"({shown}). There are {', '.join(variables.names)}. Leave the run out or change X."
+        )
+    if not columns.has_constant:
+        left_out.append("X has no 1: a constant was added, because the BOLD signal has a mean")
+    parts = [
+        Part(columns.matrix[:, [k]], [name], "condition", name)
+        for k, name in enumerate(columns.names)
+    ]
+    parts.append(confound_part(confounds.columns, confounds.names, tables.timing.n_scans))
+    try:
+        design = join_parts(
+            parts,
+            tables.timing.frame_times,
+            high_pass=model.high_pass,
+            low_pass=model.low_pass,
+            censored=list(confounds.censored),
+        )
+    except ValueError as error:
+        raise BadDataError(f"{tables.bold_name}: {error}") from error
+    return ModelDesign(design, confounds, tuple(dict.fromkeys(left_out)))
+
+
+def names_in_any_run(model: Model, runs: Iterable[RunTables]) -> frozenset[str]:
+    """Return the names of all variables that the transformations meet in some run.
+
+    Every run is transformed, with whatever it lacks left out, so that a condition that a run
+    lacks can be told from one that nobody has.
+
+    Raises
+    ------
+    BadDataError
+        If an instruction cannot be carried out on a run.
+    """
+    node = model.run_node
+    path = f"{node.path}.Transformations.Instructions"
+    names: set[str] = set()
+    for tables in runs:
+        variables = replace(_variables(node, tables), lacks_others=True)
+        names |= set(variables.names)
+        with _saying_which(model, tables):
+            variables, _ = apply_instructions(variables, node.instructions, path, met=names)
+            variables, _ = apply_hrf(variables, node.hrf, f"{node.path}.Model.HRF")
+        names |= set(variables.names) | variables.missing
+    return frozenset(names)
+
+
+@contextmanager
+def _saying_which(model: Model, tables: RunTables) -> Iterator[None]:
+    """Say in what is refused which run it was."""
+    try:
+        yield
+    except BadDataError as error:
+        raise BadDataError(f"{model.name}, run of {tables.events_name}: {error}") from error
+
+
+def _transformed(
+    variables: Variables, node: NodeSpec, missing: str
+) -> tuple[Variables, tuple[str, ...]]:
+    path = f"{node.path}.Transformations.Instructions"
+    variables, notes = apply_instructions(variables, node.instructions, path, missing=missing)
+    variables, more = apply_hrf(variables, node.hrf, f"{node.path}.Model.HRF")
+    return variables, (*notes, *more)
+
+
+def _variables(node: NodeSpec, tables: RunTables, known: Iterable[str] = ()) -> Variables:
+    confounds = {}
+    if tables.confounds is not None:
+        names = _mentioned(node, tables.confounds.columns)
+        values = tables.confounds.values(names)
+        values[0] = np.where(np.isnan(values[0]), 0.0, values[0])  # derivatives have no first
+        confounds = dict(zip(names, values.T, strict=True))
+        if len(values) != tables.timing.n_scans:
+            confounds_of_run(
+                tables.confounds, ConfoundChoices(), tables.timing.n_scans, tables.bold_name
+            )
+    try:
+        return run_variables(
+            tables.events, confounds, tables.timing.frame_times, tables.timing.end, known
+        )
+    except ValueError as error:
+        raise BadDataError(str(error)) from error
+
+
+def _mentioned(node: NodeSpec, columns: Sequence[str]) -> list[str]:
+    """Columns that any text of a node names or matches: others need not be read."""
+    texts: set[str] = {str(term) for term in node.x}
+    stack: list[Any] = list(node.instructions)
+    while stack:
+        value = stack.pop()
+        if isinstance(value, str):
+            texts.add(value)
+        elif isinstance(value, dict):
+            stack += list(value.values())
+        elif isinstance(value, list | tuple):
+            stack += list(value)
+    if node.formula:
+        texts |= set(node.formula.replace("+", " ").replace("*", " ").replace(":", " ").split())
+    return [name for name in columns if any(fnmatchcase(name, text) for text in texts)]
+
+
+def _confounds(model: Model, columns: RunColumns, tables: RunTables) -> Confounds:
+    choices = replace(model.confounds, columns=columns.confounds)
+    if tables.confounds is not None:
+        match_columns(columns.confounds, tables.confounds.columns)
+    return confounds_of_run(tables.confounds, choices, tables.timing.n_scans, tables.bold_name)

@@ -1,0 +1,236 @@
+"""Single-trial estimates of a run as files: 4-D maps with a volume a trial, and their table."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from boldglm.errors import BadDataError
+from boldglm.glm import Design, convolve_events, hrf_basis
+from boldglm.glm.first_level.single_trials import (
+    SingleTrials,
+    UnestimableTrialsError,
+    check_trials,
+    least_squares_all,
+    least_squares_separate,
+    pattern_correlations,
+    spread_within_conditions,
+)
+from boldglm.io.bids.events import PREFIX, Events
+from boldglm.io.files.atomic import write_bytes
+from boldglm.io.images.bold_series import MaskedRun
+from boldglm.io.outputs.derivatives import TRIAL_ENDINGS
+from boldglm.io.outputs.design_files import write_correlations
+
+SEEN = 1e-6  # of the height of a long block: what is below is no response
+METHODS = {
+    "lsa": "all trials in one model (LSA)",
+    "lss": "each trial in a model of its own, by ordinary least squares (LSS)",
+}
+
+
+@dataclass(frozen=True)
+class TrialChoices:
+    """How single trials are estimated."""
+
+    method: str  # "lsa" or "lss"
+    hrf_model: str
+    noise_model: str  # of LSA; LSS is by ordinary least squares
+
+
+@dataclass(frozen=True)
+class Trials:
+    """Trials of a run that have a regressor, and why others have none."""
+
+    regressors: np.ndarray  # (n_scans, n_trials)
+    onset: np.ndarray
+    duration: np.ndarray
+    trial_type: np.ndarray
+    left_out: tuple[str, ...]
+
+
+def trial_shape(hrf_model: str) -> str:
+    """Return the HRF model of a single trial: the same without derivatives.
+
+    Raises
+    ------
+    BadDataError
+        If the model has no single shape.
+    """
+    shape = hrf_model.split(" + ", 1)[0]
+    if shape == "fir":
+        raise BadDataError(
+            "--single-trials needs one response a trial, but the HRF model fir has one for each "
+            "delay. Choose --hrf-model spm, glover or textbook."
+        )
+    return shape
+
+
+def trials_of_run(events: Events, design: Design, choices: TrialChoices) -> Trials:
+    """Make a regressor of each event whose condition is in the design.
+
+    The shape is that of the HRF model without its derivatives. Events without any response
+    within the run, or only in censored scans, are left out and counted.
+
+    Raises
+    ------
+    BadDataError
+        If the HRF model has no single shape, or no event is left.
+    """
+    shape = trial_shape(choices.hrf_model)
+    known = {name.removeprefix(PREFIX) for name in design.conditions if name}
+    modelled = np.array([kind in known for kind in events.trial_type], dtype=bool)
+    kernel = hrf_basis(shape).kernels[0]
+    regressors = np.column_stack([
+        convolve_events([onset], [duration], [1.0], kernel, design.frame_times)
+        for onset, duration in zip(events.onset[modelled], events.duration[modelled], strict=True)
+    ]) if modelled.any() else np.zeros((design.n_scans, 0))  # fmt: skip
+    inside = abs(regressors).max(axis=0, initial=0.0) > SEEN
+    seen = abs(np.delete(regressors, design.censored, axis=0)).max(axis=0, initial=0.0) > SEEN
+    if not seen.any():
+        raise BadDataError("--single-trials: no trial of the model's conditions lies in the run.")
+    notes = [
+        f"{int(lost.sum())} of {seen.size} trials have no response {where} and no single-trial "
+        "estimate"
+        for lost, where in (
+            (~inside, "within the run"),
+            (inside & ~seen, "but in censored scans"),
+        )
+        if lost.any()
+    ]
+    picked = np.flatnonzero(modelled)[seen]
+    return Trials(
+        regressors[:, seen],
+        events.onset[picked],
+        events.duration[picked],
+        events.trial_type[picked],
+        tuple(notes),
+    )
+
+
+def check_run_trials(
+    events: Events, design: Design, choices: TrialChoices, file_name: str
+) -> tuple[str, ...]:
+    """Refuse single trials of a run that cannot be estimated, before its series is read.
+
+    Returns
+    -------
+    tuple of str
+        Trials without an estimate, and why.
+
+    Raises
+    ------
+    BadDataError
+        As `trials_of_run`, if a trial cannot be told from the rest, or if there are more trials
+        than scans bear.
+    """
+    trials = trials_of_run(events, design, choices)
+    others, kinds = _others(design), trials.trial_type.tolist()
+    with _named(file_name, trials, choices):
+        check_trials(trials.regressors, kinds, others, choices.method, choices.noise_model)
+    return trials.left_out
+
+
+def estimate_trials(
+    run: MaskedRun, design: Design, trials: Trials, choices: TrialChoices
+) -> SingleTrials:
+    """Estimate every trial beside the columns of the design that are no conditions.
+
+    Raises
+    ------
+    BadDataError
+        If a trial cannot be told from the rest, or there are more trials than scans bear.
+    """
+    others, kinds = _others(design), trials.trial_type.tolist()
+    with _named(run.header.path.name, trials, choices):
+        if choices.method == "lss":
+            return least_squares_separate(run.bold, trials.regressors, kinds, others)
+        return least_squares_all(run.bold, trials.regressors, others, choices.noise_model)
+
+
+def trial_details(choices: TrialChoices) -> dict[str, str]:
+    """Return what the sidecars of single trials say of how they were estimated."""
+    return {
+        "SingleTrials": METHODS[choices.method],
+        "NoiseModel": choices.noise_model if choices.method == "lsa" else "ols",
+        "HRF": trial_shape(choices.hrf_model),
+    }
+
+
+def _others(design: Design) -> np.ndarray:
+    return design.matrix[:, [k for k, role in enumerate(design.roles) if role != "condition"]]
+
+
+@contextmanager
+def _named(file_name: str, trials: Trials, choices: TrialChoices) -> Iterator[None]:
+    """Say in what is refused which file, and which trial, it was."""
+    try:
+        yield
+    except ValueError as error:
+        where = ""
+        if isinstance(error, UnestimableTrialsError):
+            first = error.trials[0]
+            where = f" It is the {str(trials.trial_type[first])!r} at {trials.onset[first]:g} s."
+        remedy = " (--single-trials lss may do)" if choices.method == "lsa" else ""
+        raise BadDataError(f"{file_name}: {error}{where}{remedy}") from error
+
+
+def write_single_trials(
+    run: MaskedRun, events: Events, design: Design, choices: TrialChoices, folder: Path
+) -> tuple[dict[str, Path], tuple[str, ...]]:
+    """Estimate the trials of a run and write them.
+
+    Returns
+    -------
+    maps : dict of str to Path
+        As `write_trials` returns them.
+    left_out : tuple of str
+        Trials without an estimate, and why.
+
+    Raises
+    ------
+    BadDataError
+        As `trials_of_run` and `estimate_trials`.
+    """
+    trials = trials_of_run(events, design, choices)
+    found = estimate_trials(run, design, trials, choices)
+    return write_trials(run, trials, found, folder), trials.left_out
+
+
+def write_trials(
+    run: MaskedRun, trials: Trials, found: SingleTrials, folder: Path
+) -> dict[str, Path]:
+    """Write effects and t as 4-D maps, the table of their volumes, and how trials differ.
+
+    Returns
+    -------
+    dict of str to Path
+        ``"trialeffect"``, ``"trialt"``, ``"trials"`` (the table), ``"trialspread"`` and
+        ``"trialcorrelation"``.
+    """
+    names, geometry = trials.trial_type.tolist(), run.geometry
+    spread = spread_within_conditions(found.effect, names) * run.scale
+    maps = (("trialeffect", found.effect * run.scale), ("trialt", found.t))
+    paths = {
+        label: geometry.write_series(folder, TRIAL_ENDINGS[label], values)
+        for label, values in maps
+    }
+    paths["trialspread"] = geometry.write_map(folder, TRIAL_ENDINGS["trialspread"], spread)
+    for label in ("trials", "trialcorrelation"):
+        paths[label] = folder / f"{TRIAL_ENDINGS[label]}.tsv"
+    numbered = [f"trial{number}" for number in range(1, len(names) + 1)]  # rows of the table
+    write_correlations(pattern_correlations(found.t), numbered, paths["trialcorrelation"])
+    dof = found.dof if found.dof.ndim == 1 else np.median(found.dof, axis=1)
+    columns: Sequence[tuple[str, Sequence[str]]] = (
+        ("onset", [f"{value:.10g}" for value in trials.onset]),
+        ("duration", [f"{value:.10g}" for value in trials.duration]),
+        ("trial_type", trials.trial_type.tolist()),
+        ("variance_factor", [f"{value:.6g}" for value in found.variance_factor]),
+        ("dof", [f"{value:.6g}" for value in dof]),
+    )
+    lines = ["\t".join(name for name, _ in columns)]
+    lines += ["\t".join(row) for row in zip(*(values for _, values in columns), strict=True)]
+    write_bytes(paths["trials"], ("\n".join(lines) + "\n").encode())
+    return paths

@@ -1,0 +1,1 @@
+"""The model of an analysis: a BIDS Stats Model, the default one, and its options."""

@@ -1,0 +1,1 @@
+"""The plan: every run, design and level, checked before any data are read."""

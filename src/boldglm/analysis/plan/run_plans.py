@@ -1,0 +1,215 @@
+"""The design and the contrasts of one run, from a model and the run's tables."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from boldglm._version import __version__
+from boldglm.analysis.first_level.confounds import confounds_of_run
+from boldglm.analysis.first_level.event_design import (
+    DesignChoices,
+    RunTiming,
+    apply_orthogonalization,
+    contrast_weights,
+    design_from_events,
+)
+from boldglm.analysis.first_level.model_design import RunTables, design_from_model
+from boldglm.analysis.model.model import Model
+from boldglm.errors import BadDataError
+from boldglm.glm import Collinearity, Confounds, Design, collinearity
+from boldglm.glm.design.confounds import describe_scans
+from boldglm.glm.first_level.fit import check_noise_model
+from boldglm.io.bids.confounds_table import ConfoundsTable
+from boldglm.io.bids.events import Events
+from boldglm.io.bids.run_inputs import RunInputs
+from boldglm.io.images.formats import read_mask
+from boldglm.io.images.geometry import BoldHeader
+from boldglm.io.outputs.records import fingerprint
+from boldglm.stats_model.run_contrasts import contrasts_without
+from boldglm.stats_model.specification import ContrastSpec
+
+
+@dataclass(frozen=True)
+class RunRead:
+    """What was read of one run; `events` for plain models, `columns` for others."""
+
+    inputs: RunInputs
+    header: BoldHeader
+    events: Events | None
+    columns: dict[str, np.ndarray]
+    table: ConfoundsTable | None
+
+    @property
+    def timing(self) -> RunTiming:
+        """When the volumes were taken."""
+        return RunTiming(self.inputs.n_scans, self.inputs.repetition_time, self.inputs.start_time)
+
+    @property
+    def tables(self) -> RunTables:
+        """What transformations work on."""
+        names = self.inputs.events.name, self.inputs.bold.name
+        return RunTables(self.columns, self.table, self.timing, *names)
+
+
+@dataclass(frozen=True)
+class RunDesign:
+    """The design of a run before contrasts are known."""
+
+    run: RunRead
+    design: Design
+    confounds: Confounds
+    left_out: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class RunPlan:
+    """One run, its design and what it cannot do."""
+
+    inputs: RunInputs
+    header: BoldHeader
+    design: Design
+    confounds: Confounds
+    numbers: Collinearity
+    contrasts: tuple[dict[str, Any], ...]  # as the model writes them
+    left_out: tuple[str, ...]
+    fingerprint: str
+    fit_key: str = ""  # as the fingerprint, contrasts aside
+    of_the_plan: tuple[str, ...] = ()  # of `left_out`, what only the plan knows
+
+
+def design_of_run(run: RunRead, model: Model, known: Iterable[str], missing: str) -> RunDesign:
+    """Build the design of a run.
+
+    Parameters
+    ----------
+    run : RunRead
+    model : Model
+    known : iterable of str
+        Names of variables that some run has; see `names_in_any_run`.
+    missing : {"drop", "zero", "error"}
+        What to do where this run lacks a condition.
+
+    Raises
+    ------
+    BadDataError
+        With the file, what was found, and what to do.
+    """
+    inputs = run.inputs
+    if model.plain is None:
+        made = design_from_model(model, run.tables, known, missing)
+        design, confounds, left_out = made.design, made.confounds, made.left_out
+    else:
+        assert run.events is not None
+        plain = model.plain
+        absent = [name for name in plain.conditions if name not in run.events.conditions]
+        if absent and missing == "error":
+            raise BadDataError(
+                f"{inputs.events.name} has no event of {', '.join(absent)}, and "
+                "--missing-conditions error asks to stop. Use drop, or leave the run out."
+            )
+        choices = DesignChoices(
+            plain.conditions, plain.hrf_model, plain.fir_delays, model.high_pass, model.modulators
+        )
+        confounds = confounds_of_run(run.table, model.confounds, inputs.n_scans, inputs.bold.name)
+        try:
+            design, left_out = design_from_events(
+                run.events, run.timing, choices, inputs.events.name, confounds
+            )
+        except ValueError as error:
+            raise BadDataError(f"{inputs.events.name}: {error}") from error
+    try:
+        design, notes = apply_orthogonalization(design, model.orthogonalize)
+    except ValueError as error:
+        raise BadDataError(f"{inputs.events.name}: {error}") from error
+    return RunDesign(run, design, confounds, left_out + notes)
+
+
+def plan_run(
+    made: RunDesign, model: Model, contrasts: Sequence[ContrastSpec], missing: str
+) -> RunPlan:
+    """Lay contrasts out over a design, and refuse a run that cannot be fitted.
+
+    Raises
+    ------
+    BadDataError
+        If the design leaves no degree of freedom, or the mask does not fit the series.
+    """
+    inputs, design = made.run.inputs, made.design
+    own: tuple[str, ...] = ()
+    _check_places(inputs, made.run.header, model)
+    if missing == "zero":
+        contrasts, notes = contrasts_without(contrasts, design.names)
+        own = (*own, *notes)
+    weights = {
+        spec.name: laid
+        for spec in contrasts
+        if (laid := contrast_weights(spec, design.names)) is not None
+    }
+    numbers = collinearity(design, weights)
+    _check_freedom(inputs, design, numbers, model.noise_model)
+    if numbers.rank < design.n_regressors:
+        own = (
+            *own,
+            f"the design has {design.n_regressors} columns but rank {numbers.rank}: "
+            f"{collinear_names(numbers)} are exactly collinear and share their estimate",
+        )
+    written = tuple(spec.to_dict() for spec in contrasts)
+    fit_key = fingerprint(
+        __version__,
+        inputs.bold,
+        inputs.mask,
+        *inputs.meshes,
+        design.matrix,
+        list(design.names),
+        [model.noise_model, model.signal_scaling, model.smoothing, model.smoothing_type],
+        list(model.orthogonalize),
+    )
+    return RunPlan(
+        inputs=inputs,
+        header=made.run.header,
+        design=design,
+        confounds=made.confounds,
+        numbers=numbers,
+        contrasts=written,
+        left_out=(*made.left_out, *own),
+        fit_key=fit_key,
+        of_the_plan=own,
+        fingerprint=fingerprint(fit_key, list(written)),
+    )
+
+
+def collinear_names(numbers: Collinearity) -> str:
+    """Name the regressors whose variance inflation is infinite."""
+    return ", ".join(name for name, value in numbers.vif.items() if not np.isfinite(value))
+
+
+def _check_freedom(
+    inputs: RunInputs, design: Design, numbers: Collinearity, noise_model: str
+) -> None:
+    """Refuse a design that leaves nothing, or too little, to learn the noise from."""
+    if inputs.n_scans <= numbers.rank:
+        text = (
+            f"{inputs.bold.name} has {inputs.n_scans} volumes and its design "
+            f"{design.n_regressors} regressors (rank {numbers.rank}), which leaves no degree of "
+            "freedom for noise. "
+        )
+        if design.censored:
+            text += f"Censored scans: {describe_scans(design.censored, inputs.n_scans)}. "
+        raise BadDataError(
+            f"{text}Model fewer conditions (--conditions) or confounds (--confounds), censor less "
+            "(--fd-threshold), use a longer --high-pass period, or leave the run out."
+        )
+    try:
+        check_noise_model(design, noise_model)
+    except ValueError as error:
+        raise BadDataError(f"{inputs.bold.name}: {error}") from error
+
+
+def _check_places(inputs: RunInputs, header: BoldHeader, model: Model) -> None:
+    """Refuse a mask that lies elsewhere, and smoothing along a surface that is not there."""
+    if inputs.mask is not None:
+        read_mask(inputs.mask, header)
+    for width in model.widths:
+        header.geometry.with_meshes(inputs.meshes).check_smoothing(width)

@@ -1,0 +1,54 @@
+"""`boldglm demo`: a generated dataset through both levels, and what came out of it."""
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from boldglm.errors import CannotWriteError
+from boldglm.io.outputs.derivatives import Place
+from boldglm.io.images.nifti import load_map
+from boldglm.demo.dataset import CONDITIONS, SPHERES, TASK, sphere_mask, write_dataset
+
+
+def run_demo(
+    folder: Path, boldglm: Callable[[list[str]], int], *, nprocs: int, data_only: bool
+) -> int:
+    """Write the dataset, run `participant` and `group`, and compare with what was planted.
+
+    `boldglm` is the program: it takes arguments and returns an exit code.
+    """
+    data, output = folder / "bids", folder / "derivatives" / "boldglm"
+    try:
+        write_dataset(data)
+    except OSError as error:
+        raise CannotWriteError(f"{folder} cannot be written: {error.strerror}.") from error
+    print(f"Wrote a BIDS dataset of 2 participants x 2 runs to {data}")
+    if data_only:
+        return 0
+    for level in ("participant", "group"):
+        arguments = [str(data), str(output), level, "--nprocs", str(nprocs)]
+        print(f"\n$ boldglm {' '.join(arguments)}", flush=True)
+        code = boldglm(arguments)
+        if code:
+            return code
+    _compare(output)
+    print(f"\nMaps of single participants: {output / 'node-subject'}")
+    print(f"Maps of the group:           {output / 'node-dataset'}")
+    print(f"Report of a participant:     {output / 'sub-01.html'}")
+    print(f"Report of the group:         {output / 'group.html'}")
+    return 0
+
+
+def _compare(output: Path) -> None:
+    """Print planted and estimated effects, so that a newcomer sees that it works."""
+    place = Place.of(output, "dataset", {"task": TASK})
+    print("\nPlanted and estimated percent signal change (group mean over each sphere):")
+    for sphere in SPHERES:
+        cells = []
+        for condition, planted in zip(CONDITIONS, sphere.percent, strict=True):
+            effect = np.asarray(load_map(place.statmap(condition, "effect")).dataobj)
+            found = effect[sphere_mask(sphere, effect.shape)].mean()
+            cells.append(f"{condition} {planted:.1f} -> {found:+.2f}")
+        print(f"  {sphere.name:<14} {'   '.join(cells)}", file=sys.stdout)

@@ -1,0 +1,372 @@
+"""Which columns of a confounds table a word stands for: names in, names out.
+
+fMRIPrep writes hundreds of columns of which no model should take all. The words here are those
+of the field, as in nilearn's ``load_confounds``: each becomes names and patterns that a BIDS
+Stats Model can list, so that a saved model says what was used without knowing the words.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from fnmatch import fnmatchcase
+
+from boldglm.suggestions import list_known
+
+MOTION = ("trans_x", "trans_y", "trans_z", "rot_x", "rot_y", "rot_z")
+_WITH_DERIVATIVES = ("", "_derivative1")
+_FULL = ("", "_derivative1", "_power2", "_derivative1_power2")
+
+COSINES = "cosine*"
+NON_STEADY_STATE = "non_steady_state_outlier*"
+MOTION_OUTLIERS = "motion_outlier*"
+# A run may be too short for cosines, and hopefully has no outlier: these may match nothing.
+MAY_BE_EMPTY = (COSINES, NON_STEADY_STATE, MOTION_OUTLIERS)
+DEFAULT_CONFOUNDS = (*MOTION, COSINES, NON_STEADY_STATE)
+
+
+def _expanded(names: Sequence[str], suffixes: Sequence[str]) -> tuple[str, ...]:
+    return tuple(name + suffix for name in names for suffix in suffixes)
+
+
+STRATEGIES: dict[str, tuple[str, ...]] = {
+    "motion6": MOTION,
+    "motion12": _expanded(MOTION, _WITH_DERIVATIVES),
+    "motion24": _expanded(MOTION, _FULL),
+    "wm_csf": ("white_matter", "csf"),
+    "wm_csf8": _expanded(("white_matter", "csf"), _FULL),
+    "global_signal": ("global_signal",),
+    "global_signal4": _expanded(("global_signal",), _FULL),
+    "high_pass": (COSINES,),
+    "scrub": (MOTION_OUTLIERS,),
+    "non_steady_state": (NON_STEADY_STATE,),
+    "aroma": ("aroma_motion_*",),
+    "aroma_orthogonal": ("aroma_orth_motion_*",),
+}
+COMPCOR_STRATEGIES = ("compcor", "compcor_separated", "compcor_temporal")
+# What nilearn calls them.
+_SYNONYMS = {
+    "anat_combined": "compcor",
+    "anat_separated": "compcor_separated",
+    "temporal": "compcor_temporal",
+}
+_COMPCOR = re.compile(rf"({'|'.join([*COMPCOR_STRATEGIES, *_SYNONYMS])})(?::(?:all|(\d+)(%?)))?")
+_COMPCOR_COLUMN = re.compile(r"[actw]_comp_cor_")
+_DENOISED = re.compile(r"aggr|aroma", re.IGNORECASE)
+_AROMA_VARIANT = re.compile(r"ica_aroma|(?:(?:ica_)?aroma_)?(?:non)?aggr\w*")
+_BEFORE_THE_FIT = (
+    "{!r} is not a set of columns: 'aroma' takes the noise components as regressors, which is the "
+    "aggressive variant; the non-aggressive one happens before a fit. For it, fit the series that "
+    "fMRIPost-AROMA denoised: --bids-filter-file with "
+    '{{"bold": {{"desc": "nonaggrDenoised"}}}}.'
+)
+
+# What the columns were called before fMRIPrep 1.2; numbers follow most of them.
+_OLD_NAMES = {
+    "X": "trans_x",
+    "Y": "trans_y",
+    "Z": "trans_z",
+    "RotX": "rot_x",
+    "RotY": "rot_y",
+    "RotZ": "rot_z",
+    "CSF": "csf",
+    "WhiteMatter": "white_matter",
+    "GlobalSignal": "global_signal",
+    "FramewiseDisplacement": "framewise_displacement",
+    "stdDVARS": "std_dvars",
+    "non-stdDVARS": "dvars",
+}
+_OLD_SERIES = {
+    "aCompCor": "a_comp_cor_",
+    "tCompCor": "t_comp_cor_",
+    "Cosine": "cosine",
+    "NonSteadyStateOutlier": "non_steady_state_outlier",
+    "AROMAAggrComp": "aroma_motion_",
+}
+
+_KINDS = (
+    ("motion", ("trans_*", "rot_*")),
+    ("tissue signals", ("white_matter*", "csf*")),
+    ("global signal", ("global_signal*",)),
+    ("CompCor", ("[actw]_comp_cor_*",)),
+    ("high-pass cosines", (COSINES,)),
+    ("ICA-AROMA", ("aroma_*",)),
+)
+
+
+def modern_name(name: str) -> str:
+    """Return what today's fMRIPrep calls a column.
+
+    Parameters
+    ----------
+    name : str
+        A column of a confounds table of any version.
+
+    Returns
+    -------
+    str
+        `name` itself where it is not an old one.
+
+    Examples
+    --------
+    >>> modern_name("RotX"), modern_name("aCompCor05"), modern_name("rot_x")
+    ('rot_x', 'a_comp_cor_05', 'rot_x')
+    """
+    series = re.fullmatch(r"([A-Za-z]+?)(\d+)", name)
+    if series and series[1] in _OLD_SERIES:
+        return _OLD_SERIES[series[1]] + series[2]
+    return _OLD_NAMES.get(name, name)
+
+
+def confound_kind(name: str) -> str:
+    """Return what kind of confound a column is, for tables that people read.
+
+    Examples
+    --------
+    >>> confound_kind("rot_x_power2"), confound_kind("c_comp_cor_01"), confound_kind("pulse")
+    ('motion', 'CompCor', 'other')
+    """
+    for kind, patterns in _KINDS:
+        if any(fnmatchcase(name, pattern) for pattern in patterns):
+            return kind
+    return "other"
+
+
+def is_pattern(name: str) -> bool:
+    """Say whether a name has wildcards.
+
+    Examples
+    --------
+    >>> is_pattern("cosine*"), is_pattern("rot_x")
+    (True, False)
+    """
+    return any(mark in name for mark in "*?[")
+
+
+def has_cosines(patterns: Sequence[str]) -> bool:
+    """Say whether names or patterns bring the cosines of a high-pass filter."""
+    return any(name.startswith("cosine") for name in patterns)
+
+
+def is_denoised_by_aroma(kind: str) -> bool:
+    """Say whether ICA-AROMA was applied to series of a kind (the label of their ``desc``).
+
+    Examples
+    --------
+    >>> is_denoised_by_aroma("nonaggrDenoised"), is_denoised_by_aroma("smoothAROMAnonaggr")
+    (True, True)
+    >>> is_denoised_by_aroma("preproc")
+    False
+    """
+    return _DENOISED.search(kind) is not None
+
+
+def lacks_cosines(names: Sequence[str]) -> bool:
+    """Say whether there are CompCor components without the cosines of their filter.
+
+    Examples
+    --------
+    >>> lacks_cosines(["a_comp_cor_00"]), lacks_cosines(["a_comp_cor_00", "cosine00"])
+    (True, False)
+    """
+    return any(map(_COMPCOR_COLUMN.match, names)) and not has_cosines(names)
+
+
+def expand_strategies(
+    words: Sequence[str],
+    columns: Sequence[str],
+    masks: Mapping[str, str] | None = None,
+    explained: Mapping[str, float] | None = None,
+) -> tuple[str, ...]:
+    """Turn the words of ``--confounds`` into the names and patterns that a model lists.
+
+    Parameters
+    ----------
+    words : sequence of str
+        Strategies (`STRATEGIES`; ``compcor``, ``compcor_separated`` and ``compcor_temporal``,
+        each with ``:n`` for the first n components of each mask, ``:50%`` for as many as
+        explain that much of its variance, or ``:all``), names and patterns. nilearn's words
+        ``anat_combined``, ``anat_separated`` and ``temporal`` mean the same.
+    columns : sequence of str
+        Columns of the table.
+    masks : mapping of str to str, optional
+        For CompCor columns the mask that they are from, ``combined``, ``CSF`` or ``WM``, as
+        the JSON beside the table says.
+    explained : mapping of str to float, optional
+        For CompCor columns the share of variance (0 to 1) that they and those before them
+        explain, as the JSON says.
+
+    Returns
+    -------
+    tuple of str
+        Each once, in the order of the words. CompCor brings ``cosine*``: fMRIPrep computes the
+        components after a high-pass filter, and without its cosines they would put drift back.
+
+    Raises
+    ------
+    ValueError
+        If a word is neither a strategy nor a column, with the nearest candidate.
+
+    Notes
+    -----
+    Each component of ``compcor`` explains part of the variance in the white matter and CSF
+    together, those of ``compcor_separated`` of one of the two [1]_; fMRIPrep writes as many as
+    explain half of it.
+
+    References
+    ----------
+    .. [1] Behzadi Y et al. (2007). A component based noise correction method (CompCor) for
+       BOLD and perfusion based fMRI. NeuroImage 37:90-101. doi:10.1016/j.neuroimage.2007.04.042
+
+    Examples
+    --------
+    >>> columns = ["rot_x", "csf", "white_matter", "a_comp_cor_00", "w_comp_cor_00", "cosine00"]
+    >>> expand_strategies(["wm_csf", "rot_*"], columns)
+    ('white_matter', 'csf', 'rot_*')
+    >>> expand_strategies(["compcor:1"], columns)
+    ('a_comp_cor_00', 'cosine*')
+    """
+    found: list[str] = []
+    for word in words:
+        compcor = _COMPCOR.fullmatch(word)
+        if compcor:
+            kind = _SYNONYMS.get(compcor[1], compcor[1])
+            for label, own in _components(kind, columns, masks or {}).items():
+                wanted = _how_many(compcor, label, own, explained or {})
+                found += _first(word, label, own, wanted, columns)
+        elif word in STRATEGIES:
+            found += STRATEGIES[word]
+        else:
+            found.append(_known(word, columns))
+    if lacks_cosines(_matching(found, columns)):
+        found.append(COSINES)
+    return tuple(dict.fromkeys(found))
+
+
+def match_columns(patterns: Sequence[str], columns: Sequence[str]) -> tuple[str, ...]:
+    """Return the columns that names and patterns select, each once.
+
+    Parameters
+    ----------
+    patterns : sequence of str
+        Names, and patterns with ``*``, ``?`` and ``[]`` as in a shell.
+    columns : sequence of str
+        Columns of the table.
+
+    Returns
+    -------
+    tuple of str
+        In the order of the patterns, and within a pattern in that of the table; a pattern may
+        match nothing.
+
+    Raises
+    ------
+    ValueError
+        If a name without wildcards is not a column.
+
+    Examples
+    --------
+    >>> match_columns(["rot_x", "cosine*", "rot_*"], ["rot_x", "rot_y", "cosine00", "cosine01"])
+    ('rot_x', 'cosine00', 'cosine01', 'rot_y')
+    """
+    found: list[str] = []
+    for pattern in patterns:
+        if is_pattern(pattern):
+            found += [name for name in columns if fnmatchcase(name, pattern)]
+        else:
+            found.append(_known(pattern, columns, strategies=False))
+    return tuple(dict.fromkeys(found))
+
+
+def _known(word: str, columns: Sequence[str], *, strategies: bool = True) -> str:
+    """Return the column or pattern that a word is, or say what it might be."""
+    name = modern_name(word)
+    if strategies and name not in columns and _AROMA_VARIANT.fullmatch(name):
+        raise ValueError(_BEFORE_THE_FIT.format(word))
+    if is_pattern(name) or name in columns:
+        return name
+    offered = [*STRATEGIES, *COMPCOR_STRATEGIES] if strategies else []
+    listed = [*offered, *columns[: 40 - len(offered)]]
+    hint = list_known(word, [*offered, *columns]).rpartition(" Did you mean")
+    meant = hint[1] + hint[2] if hint[1] else ""
+    more = f" and {len(columns) + len(offered) - len(listed)} more"
+    known = ", ".join(listed) + (more if len(listed) < len(columns) + len(offered) else "")
+    kind = "strategy or column" if strategies else "column"
+    raise ValueError(f"there is no {kind} {word!r}.{meant} There are: {known}.")
+
+
+def _matching(patterns: Sequence[str], columns: Sequence[str]) -> list[str]:
+    """Return names as they are, and the columns that patterns match."""
+    found: list[str] = []
+    for one in patterns:
+        found += [c for c in columns if fnmatchcase(c, one)] if is_pattern(one) else [one]
+    return found
+
+
+def _how_many(
+    asked: re.Match[str], label: str, own: Sequence[str], explained: Mapping[str, float]
+) -> int | None:
+    """Return how many components of a mask a word asks for; None for all."""
+    word, number = asked[0], asked[2]
+    if number is None:
+        return None
+    if int(number) == 0:
+        raise ValueError(f"{word!r} asks for no component: leave it out, or ask for 1 or more.")
+    if not asked[3]:
+        return int(number)
+    unknown = [name for name in own if name not in explained]
+    if unknown:
+        raise ValueError(
+            f"{word!r} needs to know what the components explain, and the JSON beside the table "
+            f"does not say it of {unknown[0]} (CumulativeVarianceExplained). Ask for a number of "
+            "components, such as compcor:5."
+        )
+    share = int(number) / 100
+    enough = [place for place, name in enumerate(own, start=1) if explained[name] >= share]
+    if own and not enough:
+        raise ValueError(
+            f"{word!r}: the {len(own)} components of the {label} mask explain "
+            f"{explained[own[-1]]:.1%}. fMRIPrep keeps those that explain half, unless it is told "
+            "--return-all-components."
+        )
+    return enough[0] if enough else 1
+
+
+def _first(
+    word: str, label: str, own: Sequence[str], wanted: int | None, columns: Sequence[str]
+) -> list[str]:
+    """Return the first components of a mask, as a pattern where one says the same."""
+    if len(own) < (wanted or 1):
+        raise ValueError(
+            f"{word!r} needs {wanted or 'some'} CompCor components of the {label} mask, and "
+            f"the table has {len(own)}."
+        )
+    pattern = f"{own[0][:10]}_*"
+    every = wanted is None or (word.endswith("%") and wanted == len(own))
+    whole = every and match_columns([pattern], columns) == tuple(own)
+    return [pattern] if whole else list(own[:wanted])
+
+
+def _components(
+    kind: str, columns: Sequence[str], masks: Mapping[str, str]
+) -> dict[str, list[str]]:
+    """Return the CompCor columns of each mask that a strategy draws on."""
+
+    def named(letter: str) -> list[str]:
+        return [name for name in columns if name.startswith(f"{letter}_comp_cor_")]
+
+    if kind == "compcor_temporal":
+        return {"temporal": named("t")}
+    if named("c") or named("w"):  # since fMRIPrep 21 the letter says which mask
+        by_mask = {"combined": named("a"), "CSF": named("c"), "WM": named("w")}
+    else:
+        unknown = [name for name in named("a") if name not in masks]
+        if unknown:
+            raise ValueError(
+                f"the mask of {unknown[0]} is not known: the JSON beside the confounds table "
+                "says it in tables of this age. Put it there, or name the columns."
+            )
+        by_mask = {
+            mask: [name for name in named("a") if masks[name] == mask]
+            for mask in ("combined", "CSF", "WM")
+        }
+    wanted = ("combined",) if kind == "compcor" else ("CSF", "WM")
+    return {mask: by_mask[mask] for mask in wanted}

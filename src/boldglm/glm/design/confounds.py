@@ -1,0 +1,226 @@
+"""Confounds ready for a design: gaps filled, empty columns dropped, censored scans counted.
+
+A scan that must not count gets a column of its own, 1 at that scan and 0 elsewhere. Then
+its residual is 0 whatever the data are, and every noise model treats the gap exactly: see
+`censored_columns`.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from boldglm.glm.arrays.types import FloatArray
+
+MANY_CENSORED = 0.2  # share of a run above which censoring deserves a warning
+
+
+@dataclass(frozen=True, eq=False)
+class Confounds:
+    """Columns for the design of one run, and the scans that must not count.
+
+    Parameters
+    ----------
+    names : tuple of str
+        One per column.
+    columns : ndarray of shape (n_scans, n_confounds)
+        All values finite.
+    censored : dict of int to tuple of str
+        From a scan, counted from 0, to the reasons for leaving it out.
+    notes : tuple of str
+        What was dropped, in words.
+    filled : tuple of str
+        Columns whose first value was missing and became 0.
+    """
+
+    names: tuple[str, ...] = ()
+    columns: FloatArray = field(default_factory=lambda: np.zeros((0, 0)))
+    censored: dict[int, tuple[str, ...]] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+    filled: tuple[str, ...] = ()
+
+
+def prepare_confounds(
+    names: Sequence[str],
+    columns: ArrayLike,
+    reasons: Mapping[int, Iterable[str]] | None = None,
+) -> Confounds:
+    """Make columns of a confounds table ready for a design.
+
+    Parameters
+    ----------
+    names : sequence of str
+        One per column.
+    columns : array_like of shape (n_scans, n_confounds)
+        NaN where the table has n/a.
+    reasons : mapping of int to iterable of str, optional
+        Scans to censor beside those that a column marks, with the reasons.
+
+    Returns
+    -------
+    Confounds
+        A column that is 1 at a single scan and 0 elsewhere censors that scan, whatever its
+        name; scans that are in several lists are censored once. n/a in the first row, where
+        derivatives have no value, becomes 0. Columns that do not vary over the scans that
+        count are dropped: the constant of the design explains them.
+
+    Raises
+    ------
+    ValueError
+        If a value after the first row is missing, or a reason names a scan that is not there.
+
+    Examples
+    --------
+    >>> nan = float("nan")
+    >>> table = [[nan, 0.0, 7.0], [0.5, 1.0, 7.0], [0.1, 0.0, 7.0], [0.9, 0.0, 7.0]]
+    >>> found = prepare_confounds(["speed", "spike", "flat"], table, {3: ["too fast"]})
+    >>> found.names, found.columns.ravel().tolist(), found.censored
+    (('speed',), [0.0, 0.5, 0.1, 0.9], {1: ('spike',), 3: ('too fast',)})
+    """
+    values = np.array(columns, dtype=np.float64)
+    if values.ndim != 2 or values.shape[1] != len(names):
+        raise ValueError(f"{len(names)} confounds need as many columns, not {values.shape}.")
+    n_scans = len(values)
+    filled = _fill_first_row(names, values)
+    censored: dict[int, list[str]] = {
+        int(scan): list(why) for scan, why in (reasons or {}).items()
+    }
+    outside = [scan for scan in censored if not 0 <= scan < n_scans]
+    if outside:
+        raise ValueError(f"scan {outside[0]} cannot be censored: there are {n_scans} scans.")
+    ordinary = []
+    for index, name in enumerate(names):
+        spike = _single_spike(values[:, index])
+        if spike is None:
+            ordinary.append(index)
+        else:
+            censored.setdefault(spike, []).append(name)
+    counting = np.setdiff1d(np.arange(n_scans), list(censored))
+    varying = [index for index in ordinary if _varies(values[counting, index])]
+    flat = [names[index] for index in ordinary if index not in varying]
+    notes = []
+    if flat:
+        notes.append(
+            f"{len(flat)} confounds do not vary over the scans that count and were dropped: "
+            f"{_listed(flat)}"
+        )
+    return Confounds(
+        tuple(names[index] for index in varying),
+        values[:, varying],
+        {scan: tuple(dict.fromkeys(censored[scan])) for scan in sorted(censored)},
+        tuple(notes),
+        tuple(name for name in filled if name not in flat),
+    )
+
+
+def censored_columns(scans: Sequence[int], n_scans: int) -> FloatArray:
+    """Return one indicator column for each censored scan.
+
+    Parameters
+    ----------
+    scans : sequence of int
+        Counted from 0, in the order of the columns.
+    n_scans : int
+        Number of scans of the run.
+
+    Returns
+    -------
+    ndarray of shape (n_scans, len(scans))
+        1 at the scan, 0 elsewhere.
+
+    Raises
+    ------
+    ValueError
+        If a scan is named twice or is not in the run.
+
+    Notes
+    -----
+    Let Z be these columns. For noise with any covariance V, generalized least squares on [X, Z]
+    equals generalized least squares on the scans that are left, with their own part of V: the
+    weights of Z take up whatever the censored scans hold, and what remains of V⁻¹ after they
+    are profiled out is its Schur complement, the inverse of that part of V. For the same reason
+    log|V| + log|[X Z]'V⁻¹[X Z]| is the same sum over the scans that are left, so restricted
+    maximum likelihood finds the same V; and T − rank [X Z] is the number of scans left less
+    the rank of X there. A noise model thus needs no code of its own for gaps.
+
+    Examples
+    --------
+    >>> censored_columns([2], 3).ravel().tolist()
+    [0.0, 0.0, 1.0]
+    """
+    index = np.asarray(scans, dtype=np.intp)
+    if np.unique(index).size < index.size:
+        raise ValueError("a scan is censored twice: name each once.")
+    if index.size and not (index.min() >= 0 and index.max() < n_scans):
+        raise ValueError(f"censored scans must be 0 to {n_scans - 1}, not {index.tolist()}.")
+    columns = np.zeros((n_scans, index.size))
+    columns[index, np.arange(index.size)] = 1.0
+    return columns
+
+
+def censored_name(scan: int) -> str:
+    """Return the name of a censored scan's column.
+
+    Examples
+    --------
+    >>> censored_name(12)
+    'censored_scan_0012'
+    """
+    return f"censored_scan_{scan:04d}"
+
+
+def describe_scans(scans: Sequence[int], n_scans: int, most: int = 20) -> str:
+    """Say in words which scans are censored, and how large a share of the run they are.
+
+    Examples
+    --------
+    >>> describe_scans([0, 7], 40)
+    '2 of 40 (5 %): 0, 7'
+    >>> describe_scans([], 40)
+    'none'
+    """
+    if not scans:
+        return "none"
+    listed = ", ".join(str(scan) for scan in scans[:most])
+    more = f" and {len(scans) - most} more" if len(scans) > most else ""
+    share = f"{100 * len(scans) / n_scans:.3g}"
+    return f"{len(scans)} of {n_scans} ({share} %): {listed}{more}"
+
+
+def _fill_first_row(names: Sequence[str], values: FloatArray) -> list[str]:
+    """Put 0 where only the first value is missing; return the names of those columns."""
+    missing = np.isnan(values)
+    for index, name in enumerate(names):
+        later = np.flatnonzero(missing[1:, index])
+        if later.size:
+            raise ValueError(
+                f"column {name!r} is n/a at {later.size} scans after the first (first at scan "
+                f"{later[0] + 1}, counted from 0): a regressor needs a value at every scan. Leave "
+                "the column out, or fill it in."
+            )
+    filled = [name for index, name in enumerate(names) if missing[0, index]]
+    values[0, missing[0]] = 0.0
+    infinite = [n for n, column in zip(names, values.T, strict=True) if np.isinf(column).any()]
+    if infinite:
+        raise ValueError(f"column {infinite[0]!r} has infinite values.")
+    return filled
+
+
+def _single_spike(column: FloatArray) -> int | None:
+    """Return the scan at which a column is 1 if it is 0 everywhere else."""
+    places = np.flatnonzero(column)
+    if places.size == 1 and column[places[0]] == 1.0 and column.size > 1:
+        return int(places[0])
+    return None
+
+
+def _varies(column: FloatArray) -> bool:
+    if not column.size:
+        return False
+    return bool(np.ptp(column) > 1e-12 * np.abs(column).max())
+
+
+def _listed(names: Sequence[str], most: int = 6) -> str:
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more

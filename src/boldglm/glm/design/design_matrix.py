@@ -1,0 +1,443 @@
+"""The design of one run: its columns, what they are called and what they are for.
+
+A `Design` is a value: built once, never changed; every step that alters columns returns a
+new one. `build_design` makes it from events; `boldglm.glm.design.orthogonalize` applies the
+rules that a person wrote.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import ArrayLike, DTypeLike
+
+from boldglm.glm.arrays.types import FloatArray
+from boldglm.glm.design.confounds import censored_columns, censored_name
+from boldglm.glm.design.convolution import checked_frame_times, convolve_events
+from boldglm.glm.design.drift import cosine_drift, fast_cosines
+from boldglm.glm.design.hrf import HRFBasis, hrf_basis
+from boldglm.glm.design.names import resolve_name
+from boldglm.suggestions import list_known
+
+Role = Literal["condition", "confound", "censored", "drift", "constant"]
+ROLES: tuple[Role, ...] = ("condition", "confound", "censored", "drift", "constant")
+FIR_SPAN = 20.0  # seconds after an event that an FIR model covers unless delays are given
+# Below this part of the largest amplitude a response has not begun, or is rounding.
+NO_RESPONSE = 1e-9
+
+
+@dataclass(frozen=True)
+class Part:
+    """Columns of one role, on their way into a design."""
+
+    columns: FloatArray
+    names: Sequence[str]
+    role: Role
+    condition: str = ""
+
+
+@dataclass(frozen=True)
+class EventTable:
+    """Events of one run; arrays of shape (n_events,)."""
+
+    onsets: FloatArray
+    durations: FloatArray
+    amplitudes: FloatArray
+    trial_types: np.ndarray
+
+
+def checked_event_table(events: Mapping[str, Any]) -> EventTable:
+    """Return the columns of an event table that a design uses, or say what is wrong with it."""
+    missing = [name for name in ("onset", "duration", "trial_type") if name not in events]
+    if missing:
+        found = ", ".join(str(name) for name in events)
+        raise ValueError(f"events have no {' and no '.join(missing)} column (found: {found}).")
+    onsets, durations = (_numbers(events, name) for name in ("onset", "duration"))
+    amplitudes = _numbers(events, "modulation") if "modulation" in events else np.ones(onsets.size)
+    labels = list(events["trial_type"])
+    unnamed = [k for k, label in enumerate(labels) if label is None or label != label]
+    if unnamed:
+        raise ValueError(f"event {unnamed[0]} has no trial_type: name it or leave it out.")
+    sizes = {onsets.size, durations.size, amplitudes.size, len(labels)}
+    if len(sizes) > 1:
+        raise ValueError(f"the columns of events have different lengths: {sorted(sizes)}.")
+    return EventTable(
+        onsets, durations, amplitudes, np.array([str(k) for k in labels], dtype=object)
+    )
+
+
+def _numbers(events: Mapping[str, Any], name: str) -> FloatArray:
+    try:
+        return np.asarray(events[name], dtype=np.float64).reshape(-1)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"column {name!r} of events must hold numbers: {error}.") from error
+
+
+def chosen_conditions(table: EventTable, conditions: Sequence[str] | None) -> list[str]:
+    """Return the trial types to model, each of which has an event."""
+    found = sorted(set(table.trial_types))
+    if conditions is None:
+        if not found:
+            raise ValueError("the events table is empty: there is no condition to model.")
+        return found
+    for condition in conditions:
+        if condition not in found:
+            raise ValueError(
+                f"condition {condition!r} has no event.{list_known(condition, found)}"
+            )
+    return list(conditions)
+
+
+def chosen_basis(
+    hrf_model: str | HRFBasis, fir_delays: Sequence[float] | None, scans: FloatArray
+) -> HRFBasis:
+    """Return the kernels of a model, with FIR bins that fit the scans."""
+    if isinstance(hrf_model, HRFBasis):
+        return hrf_model
+    if hrf_model != "fir":
+        return hrf_basis(hrf_model, fir_delays)
+    if fir_delays is not None and len(fir_delays) > 1:
+        return hrf_basis("fir", fir_delays)
+    if scans.size < 2:
+        raise ValueError("an FIR model of a single scan needs two fir_delays or more.")
+    repetition_time = float(np.median(np.diff(scans)))
+    if fir_delays is None:
+        # the small amount keeps 20 s itself where rounding has made it a little more
+        fir_delays = np.arange(0.0, FIR_SPAN + 1e-6, repetition_time).tolist()
+    return hrf_basis("fir", fir_delays, repetition_time)
+
+
+def condition_part(
+    table: EventTable,
+    condition: str,
+    basis: HRFBasis,
+    scans: FloatArray,
+    oversampling: int | None,
+) -> Part:
+    """Return one column per kernel of the response to a condition's events."""
+    mine = table.trial_types == condition
+    onsets, amplitudes = table.onsets[mine], table.amplitudes[mine]
+    names = [f"{condition}{suffix}" for suffix in basis.suffixes]
+    try:
+        columns = np.column_stack(
+            [
+                convolve_events(
+                    onsets, table.durations[mine], amplitudes, kernel, scans, oversampling
+                )
+                for kernel in basis.kernels
+            ]
+        )
+    except ValueError as error:
+        raise ValueError(f"condition {condition!r}: {error}") from error
+    if not amplitudes.any():
+        raise ValueError(f"condition {condition!r} has modulation 0 at all its events.")
+    silent = np.flatnonzero(abs(columns).max(axis=0) <= NO_RESPONSE * abs(amplitudes).max())
+    if silent.size:
+        raise ValueError(
+            f"condition {condition!r} has no response within the run in column "
+            f"{names[silent[0]]!r}: its {onsets.size} events are at {onsets.min():g} to "
+            f"{onsets.max():g} s, the scans at {scans[0]:g} to {scans[-1]:g} s. Check the onsets "
+            "(seconds, not scans?) or leave the condition out."
+        )
+    return Part(columns, names, "condition", condition)
+
+
+def confound_part(
+    confounds: ArrayLike | None, confound_names: Sequence[str] | None, n_scans: int
+) -> Part:
+    """Return confounds with their names, all values present."""
+    columns = np.asarray(np.zeros((n_scans, 0)) if confounds is None else confounds, np.float64)
+    if columns.ndim == 1:
+        columns = columns[:, np.newaxis]
+    if columns.ndim != 2 or len(columns) != n_scans:
+        raise ValueError(
+            f"confounds have shape {columns.shape}, but there are {n_scans} scans: one row each."
+        )
+    n_confounds = columns.shape[1]
+    names = (
+        [f"confound_{k + 1}" for k in range(n_confounds)]
+        if confound_names is None
+        else list(confound_names)
+    )
+    if len(names) != n_confounds:
+        raise ValueError(f"there are {len(names)} confound_names for {n_confounds} confounds.")
+    for name, column in zip(names, columns.T, strict=True):
+        bad = np.flatnonzero(~np.isfinite(column))
+        if bad.size:
+            raise ValueError(
+                f"confound {name!r} has {bad.size} missing values, the first at scan {bad[0]}: "
+                "fill them in (0 for a derivative's first) or leave the column out."
+            )
+    return Part(columns, names, "confound")
+
+
+def censored_part(scans: Sequence[int], n_scans: int) -> Part:
+    """Return an indicator column for each scan that must not count."""
+    ordered = sorted(scans)
+    return Part(
+        censored_columns(ordered, n_scans), [censored_name(scan) for scan in ordered], "censored"
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class Design:
+    """Design of one run: one row per scan, one named column per regressor.
+
+    Parameters
+    ----------
+    matrix : array_like of shape (n_scans, n_regressors)
+        Regressors sampled at the scan times; copied and made read-only.
+    names : sequence of str
+        One name per column, all different.
+    frame_times : array_like of shape (n_scans,)
+        Time of each scan in seconds.
+    roles : sequence of {"condition", "confound", "censored", "drift", "constant"}
+        What each column is for; a censored column is 1 at one scan and 0 elsewhere.
+    conditions : sequence of str, optional
+        For each column the condition whose response it models, empty where there is none.
+        By default each condition has one column, of its own name.
+
+    Raises
+    ------
+    ValueError
+        If the parts do not fit together, a name is used twice or a value is not finite.
+
+    Examples
+    --------
+    >>> design = Design([[0.0, 1], [1, 1]], ["go", "constant"], [0, 2], ["condition", "constant"])
+    >>> design.n_scans, design.n_regressors, design.index("constant")
+    (2, 2, 1)
+    >>> np.asarray(design)[:, design.columns("condition")].tolist()
+    [[0.0], [1.0]]
+    """
+
+    matrix: FloatArray
+    names: tuple[str, ...]
+    frame_times: FloatArray
+    roles: tuple[Role, ...]
+    conditions: tuple[str, ...] = field(default=())
+
+    def __post_init__(self) -> None:
+        matrix = np.array(self.matrix, dtype=np.float64)
+        frame_times = checked_frame_times(self.frame_times)
+        matrix.setflags(write=False)
+        frame_times.setflags(write=False)
+        names, roles = tuple(self.names), tuple(self.roles)
+        conditions = tuple(self.conditions) or tuple(
+            name if role == "condition" else "" for name, role in zip(names, roles, strict=False)
+        )
+        checked = (matrix, names, frame_times, roles, conditions)
+        _check_design(*checked)
+        for attribute, value in zip(self.__dataclass_fields__, checked, strict=True):
+            object.__setattr__(self, attribute, value)
+
+    @property
+    def n_scans(self) -> int:
+        """Number of scans, the rows."""
+        return int(self.matrix.shape[0])
+
+    @property
+    def n_regressors(self) -> int:
+        """Number of regressors, the columns."""
+        return int(self.matrix.shape[1])
+
+    @property
+    def censored(self) -> tuple[int, ...]:
+        """Scans, counted from 0, that a column of their own keeps from counting."""
+        return tuple(sorted(int(self.matrix[:, k].argmax()) for k in self.columns("censored")))
+
+    def index(self, name: str) -> int:
+        """Return which column has this name, which may be short as in `resolve_name`."""
+        return self.names.index(resolve_name(name, self.names))
+
+    def columns(self, role: Role) -> list[int]:
+        """Return which columns have this role."""
+        if role not in ROLES:
+            raise ValueError(f"there is no role {role!r}.{list_known(role, ROLES)}")
+        return [k for k, column_role in enumerate(self.roles) if column_role == role]
+
+    def condition_columns(self, condition: str) -> list[int]:
+        """Return which columns model the response to a condition, derivatives included."""
+        name = resolve_name(condition, dict.fromkeys(filter(None, self.conditions)))
+        return [
+            k for k, column_condition in enumerate(self.conditions) if column_condition == name
+        ]
+
+    def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> np.ndarray:
+        return np.array(self.matrix, dtype=dtype, copy=copy)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Design):
+            return NotImplemented
+        return (
+            (self.names, self.roles, self.conditions)
+            == (other.names, other.roles, other.conditions)
+            and np.array_equal(self.frame_times, other.frame_times)
+            and np.array_equal(self.matrix, other.matrix)
+        )
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # a copy made from the attributes alone would have writable arrays
+        return type(self), tuple(getattr(self, name) for name in self.__dataclass_fields__)
+
+
+def build_design(
+    events: Mapping[str, Any],
+    frame_times: ArrayLike,
+    *,
+    hrf_model: str | HRFBasis = "spm",
+    conditions: Sequence[str] | None = None,
+    fir_delays: Sequence[float] | None = None,
+    high_pass: float | None = 128.0,
+    confounds: ArrayLike | None = None,
+    confound_names: Sequence[str] | None = None,
+    censored: Sequence[int] = (),
+    oversampling: int | None = None,
+    constant: bool = True,
+) -> Design:
+    """Build the design of one run from its events.
+
+    Parameters
+    ----------
+    events : mapping of str to array_like of shape (n_events,)
+        A dict or a data frame with ``onset`` and ``duration`` (seconds, on the clock of
+        `frame_times`), ``trial_type``, and optionally ``modulation``, the amplitude of each
+        event (1 without it).
+    frame_times : array_like of shape (n_scans,)
+        Time of each scan in seconds.
+    hrf_model : str or HRFBasis
+        One of `boldglm.glm.HRF_MODELS`, or kernels of your own.
+    conditions : sequence of str, optional
+        Trial types to model, in the order wanted. By default all of them, sorted.
+    fir_delays : sequence of float, optional
+        For ``"fir"``: start of each bin in seconds; by default every repetition time (the
+        median distance of scans) up to 20 s. A bin reaches to the next.
+    high_pass : float or None
+        Shortest period in seconds that the cosine drift takes out; None for no drift.
+    confounds : array_like of shape (n_scans, n_confounds), optional
+        Columns to put in as they are.
+    confound_names : sequence of str, optional
+        Their names; by default ``confound_1`` and so on.
+    censored : sequence of int
+        Scans, counted from 0, that must not count; see `boldglm.glm.censored_columns`.
+    oversampling : int, optional
+        As in `convolve_events`: None is exact, 50 is nilearn's time grid. (For nilearn's
+        own columns also give its kernel, ``HRFBasis(("",), (DoubleGamma(ratio=0.167),))``.)
+    constant : bool
+        Whether the last column is a constant.
+
+    Returns
+    -------
+    Design
+        Columns in this order: conditions (with a condition's basis functions together),
+        confounds, ``censored_scan_0000`` …, ``drift_1`` …, ``constant``.
+
+    Raises
+    ------
+    ValueError
+        If a condition has no event or no response within the run, an event or confound has
+        a missing value, or two columns have the same name.
+
+    Examples
+    --------
+    >>> events = {"onset": [2, 20], "duration": [4, 4], "trial_type": ["go", "stop"]}
+    >>> design = build_design(events, np.arange(0, 40, 2), hrf_model="spm + derivative")
+    >>> design.names
+    ('go', 'go_derivative', 'stop', 'stop_derivative', 'constant')
+    >>> design.matrix[:4, 0].round(4).tolist()
+    [0.0, 0.0, 0.0199, 0.2578]
+    """
+    scans = checked_frame_times(frame_times)
+    table = checked_event_table(events)
+    basis = chosen_basis(hrf_model, fir_delays, scans)
+    parts = [
+        condition_part(table, condition, basis, scans, oversampling)
+        for condition in chosen_conditions(table, conditions)
+    ]
+    if confounds is not None or confound_names is not None:
+        parts.append(confound_part(confounds, confound_names, scans.size))
+    return join_parts(parts, scans, high_pass=high_pass, censored=censored, constant=constant)
+
+
+def join_parts(
+    parts: Sequence[Part],
+    frame_times: ArrayLike,
+    *,
+    high_pass: float | None = 128.0,
+    low_pass: float | None = None,
+    censored: Sequence[int] = (),
+    constant: bool = True,
+) -> Design:
+    """Put conditions and confounds together with censored scans, drift and constant.
+
+    Parameters
+    ----------
+    parts : sequence of Part
+        Columns, (n_scans, n_columns) each, with names and role.
+    frame_times, high_pass, censored, constant
+        As for `build_design`.
+    low_pass : float, optional
+        Longest period in seconds that `fast_cosines` takes out.
+
+    Raises
+    ------
+    ValueError
+        If there is no column, or two have one name.
+    """
+    scans = checked_frame_times(frame_times)
+    parts = list(parts)
+    if len(censored):
+        parts.append(censored_part(censored, scans.size))
+    if high_pass is not None:
+        drift = cosine_drift(scans, high_pass)
+        parts.append(Part(drift, [f"drift_{k + 1}" for k in range(drift.shape[1])], "drift"))
+    if low_pass is not None:
+        fast = fast_cosines(scans, low_pass)
+        parts.append(Part(fast, [f"fast_{k + 1}" for k in range(fast.shape[1])], "drift"))
+    if constant:
+        parts.append(Part(np.ones((scans.size, 1)), ["constant"], "constant"))
+    if not parts:
+        raise ValueError("the design has no column: no condition, confound, drift or constant.")
+    return Design(
+        np.hstack([part.columns for part in parts]),
+        tuple(name for part in parts for name in part.names),
+        scans,
+        tuple(part.role for part in parts for _ in part.names),
+        tuple(part.condition for part in parts for _ in part.names),
+    )
+
+
+def _check_design(
+    matrix: FloatArray,
+    names: tuple[str, ...],
+    frame_times: FloatArray,
+    roles: tuple[Role, ...],
+    conditions: tuple[str, ...],
+) -> None:
+    if matrix.ndim != 2 or matrix.shape[0] != frame_times.size:
+        raise ValueError(
+            f"the matrix has shape {matrix.shape}, but there are {frame_times.size} frame_times: "
+            "one row per scan."
+        )
+    if not len(names) == len(roles) == len(conditions) == matrix.shape[1]:
+        raise ValueError(
+            f"{matrix.shape[1]} columns need as many names, roles and conditions, not "
+            f"{len(names)}, {len(roles)} and {len(conditions)}."
+        )
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise ValueError(
+            f"more than one column is called {', '.join(twice)}: rename or leave out."
+        )
+    unknown = sorted(set(roles) - set(ROLES))
+    if unknown:
+        raise ValueError(f"there is no role {unknown[0]!r}.{list_known(unknown[0], ROLES)}")
+    bad = np.flatnonzero(~np.isfinite(matrix).all(axis=0))
+    if bad.size:
+        raise ValueError(f"column {names[bad[0]]!r} has values that are not finite.")
+    for name, role, column in zip(names, roles, matrix.T, strict=True):
+        if role == "censored" and not (column.max() == 1 and np.count_nonzero(column) == 1):
+            raise ValueError(f"column {name!r} must be 1 at the scan it censors and 0 elsewhere.")

@@ -1,0 +1,156 @@
+"""Slow drifts of the BOLD signal, as columns of the design.
+
+High-pass filtering by regression: with these columns in the design, data and regressors
+are filtered alike and the degrees of freedom are counted.
+"""
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from boldglm.glm.arrays.types import FloatArray
+from boldglm.glm.design.convolution import checked_frame_times
+
+
+def cosine_drift(frame_times: ArrayLike, high_pass: float) -> FloatArray:
+    """Return cosines of all periods down to the cut-off.
+
+    Parameters
+    ----------
+    frame_times : array_like of shape (n_scans,)
+        Time of each scan in seconds.
+    high_pass : float
+        Shortest period taken out, in SECONDS (128 in SPM; nilearn takes 1/seconds).
+
+    Returns
+    -------
+    ndarray of shape (n_scans, n_drifts)
+        Slowest first, without the constant. For evenly spaced scans the columns are
+        orthogonal to each other and to the constant and have unit length.
+
+    Raises
+    ------
+    ValueError
+        If `high_pass` is not positive, or so short that the columns would explain any data.
+
+    Notes
+    -----
+    ``sqrt(2/n) cos(π k (u + 1/2) / n)`` for k = 1 … ⌊2 n Δ / high_pass⌋, with n scans of
+    mean spacing Δ and u the time since the first scan in units of Δ: the discrete cosine
+    transform, taken at the actual times of unevenly spaced scans.
+
+    References
+    ----------
+    .. [1] Ashburner J et al. SPM12 manual: high-pass filter.
+
+    Examples
+    --------
+    A run of 128 s holds half a cosine (period 256 s) and a whole one (period 128 s):
+
+    >>> cosine_drift(np.arange(0, 128, 2), high_pass=128).shape
+    (64, 2)
+    >>> cosine_drift(np.arange(4), high_pass=8).round(3).tolist()
+    [[0.653], [0.271], [-0.271], [-0.653]]
+    """
+    scans = checked_frame_times(frame_times)
+    if not (np.isfinite(high_pass) and high_pass > 0):
+        raise ValueError(f"high_pass must be a period above 0 s, not {high_pass!r}.")
+    n_scans = scans.size
+    if n_scans == 1:
+        return np.zeros((1, 0))
+    spacing = (scans[-1] - scans[0]) / (n_scans - 1)
+    if high_pass <= 2 * spacing:
+        raise ValueError(
+            f"high_pass {high_pass:g} s takes out everything that scans {spacing:g} s apart can "
+            "show: give a period several times longer, e.g. 128."
+        )
+    # 2 n (1 / high_pass) Δ, in this order, rounds as nilearn does at whole numbers of periods.
+    n_drifts = min(n_scans - 1, int(np.floor(2 * n_scans * (1.0 / high_pass) * spacing)))
+    position = (scans - scans[0]) / spacing + 0.5
+    angles = np.pi / n_scans * np.outer(position, np.arange(1, n_drifts + 1))
+    return np.sqrt(2.0 / n_scans) * np.cos(angles)
+
+
+def fast_cosines(frame_times: ArrayLike, low_pass: float) -> FloatArray:
+    """Return cosines of all periods from the shortest up to a cut-off: a low-pass filter.
+
+    Each column costs a degree of freedom, which the fit counts.
+
+    Parameters
+    ----------
+    frame_times : array_like of shape (n_scans,)
+        Time of each scan in seconds.
+    low_pass : float
+        Longest period taken out, in seconds.
+
+    Returns
+    -------
+    ndarray of shape (n_scans, n_columns)
+        The rest of the family of `cosine_drift`; none if scans are too far apart to show such
+        periods.
+
+    Raises
+    ------
+    ValueError
+        If `low_pass` is not positive, or so long that nothing would be left.
+
+    Examples
+    --------
+    With scans every 2 s, periods from 4 s on can be seen:
+
+    >>> fast_cosines(np.arange(0, 64, 2), low_pass=8).shape, fast_cosines([0, 2, 4], 3).shape
+    ((32, 16), (3, 0))
+    """
+    scans = checked_frame_times(frame_times)
+    if not (np.isfinite(low_pass) and low_pass > 0):
+        raise ValueError(f"low_pass must be a period above 0 s, not {low_pass!r}.")
+    n_scans = scans.size
+    if n_scans == 1:
+        return np.zeros((1, 0))
+    spacing = (scans[-1] - scans[0]) / (n_scans - 1)
+    first = int(np.ceil(2 * n_scans * spacing / low_pass - 1e-9))
+    if first <= 1:
+        raise ValueError(f"low_pass {low_pass:g} s takes out everything that the scans can show.")
+    position = (scans - scans[0]) / spacing + 0.5
+    angles = np.pi / n_scans * np.outer(position, np.arange(first, n_scans))
+    return np.sqrt(2.0 / n_scans) * np.cos(angles)
+
+
+def polynomial_drift(frame_times: ArrayLike, order: int) -> FloatArray:
+    """Return orthogonal polynomials of time, from the line to the given order.
+
+    Parameters
+    ----------
+    frame_times : array_like of shape (n_scans,)
+        Time of each scan in seconds, not necessarily evenly spaced.
+    order : int
+        Highest power of time.
+
+    Returns
+    -------
+    ndarray of shape (n_scans, order)
+        Columns orthogonal to each other and to the constant, of unit length, positive at
+        the last scan.
+
+    Raises
+    ------
+    ValueError
+        If `order` is negative, or not below the number of scans.
+
+    Examples
+    --------
+    >>> polynomial_drift([0.0, 2.0, 4.0, 8.0], order=1).round(3).tolist()
+    [[-0.592], [-0.254], [0.085], [0.761]]
+    """
+    scans = checked_frame_times(frame_times)
+    if not 0 <= order < scans.size or int(order) != order:
+        raise ValueError(
+            f"order must be a whole number from 0 to {scans.size - 1} (one less than the "
+            f"number of scans), not {order!r}."
+        )
+    if scans.size == 1:
+        return np.zeros((1, 0))
+    # Legendre polynomials of times in -1 … 1 are nearly orthogonal already, so QR is stable.
+    unit_times = 2 * (scans - scans[0]) / (scans[-1] - scans[0]) - 1
+    columns, _ = np.linalg.qr(np.polynomial.legendre.legvander(unit_times, order))
+    columns *= np.where(columns[-1] < 0, -1.0, 1.0)
+    return columns[:, 1:]

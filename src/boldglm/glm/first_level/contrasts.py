@@ -1,0 +1,317 @@
+"""Contrasts of a fit: effects, their variances, t and F, p and z.
+
+Notation: c or C contrast weights, X design, U its orthonormal basis, β = X⁺ y.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Literal
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from boldglm.glm.arrays.types import FloatArray
+from boldglm.glm.design.contrast_expressions import (
+    format_weights,
+    parse_contrast,
+    split_named_contrast,
+)
+from boldglm.glm.design.linear_model import LinearModel
+from boldglm.glm.noise.contrast_variance import (
+    ContrastMoments,
+    NoiseEstimates,
+    SharesMoments,
+    f_statistics,
+    t_statistics,
+)
+from boldglm.glm.stats.distributions import f_to_p, f_to_z, t_to_p_and_z
+
+__all__ = [
+    "Contrast",
+    "NotEstimableError",
+    "contrast_weights",
+    "evaluate_contrast",
+    "format_weights",
+    "parse_contrast",
+    "split_named_contrast",
+]
+
+# Rows of an F contrast that differ by less than this, relative to their length, are the same.
+SAME_ROW = 1e-10
+
+
+class NotEstimableError(ValueError):
+    """A contrast that the design does not determine, whatever the data."""
+
+
+@dataclass(frozen=True, eq=False)
+class Contrast:
+    """One tested contrast; the last axis of every array is voxels.
+
+    Parameters
+    ----------
+    name : str
+        What it is called.
+    weights : ndarray of shape (n_regressors,) or (q, n_regressors)
+        As they were given.
+    test : {"t", "F"}
+        Which test.
+    effect : ndarray of shape (n_voxels,) or None
+        Weighted sum of the betas, signal units; None for F.
+    variance : ndarray of shape (n_voxels,) or None
+        Sampling variance of the effect, signal units squared; None for F.
+    statistic : ndarray of shape (n_voxels,)
+        t or F; 0 at voxels without noise variance, such as constant ones, where nothing can
+        be tested.
+    dof : float or ndarray of shape (n_voxels,)
+        Degrees of freedom (of the denominator), per voxel if the noise model estimates
+        them.
+    dof_numerator : int
+        Number of linearly independent rows of an F contrast; 1 for t.
+    """
+
+    name: str
+    weights: FloatArray
+    test: Literal["t", "F"]
+    effect: FloatArray | None
+    variance: FloatArray | None
+    statistic: FloatArray
+    dof: float | FloatArray
+    dof_numerator: int = 1
+
+    @property
+    def t(self) -> FloatArray | None:
+        """t values, shape (n_voxels,); None for an F contrast."""
+        return self.statistic if self.test == "t" else None
+
+    @property
+    def F(self) -> FloatArray | None:  # noqa: N802 - what every textbook calls it
+        """F values, shape (n_voxels,); None for a t contrast."""
+        return self.statistic if self.test == "F" else None
+
+    @cached_property
+    def _p_and_z(self) -> tuple[FloatArray, FloatArray]:
+        """Both of a t contrast: they share the integral that takes the time."""
+        return t_to_p_and_z(self.statistic, self.dof)
+
+    @cached_property
+    def p(self) -> FloatArray:
+        """p values: one-sided, upper tail."""
+        if self.test == "t":
+            return self._p_and_z[0]
+        return f_to_p(self.statistic, self.dof_numerator, self.dof)
+
+    @cached_property
+    def z(self) -> FloatArray:
+        """Standard normal values of the same upper tail; signed; 0 where nothing was tested."""
+        if self.test == "t":
+            return self._p_and_z[1]
+        z = f_to_z(self.statistic, self.dof_numerator, self.dof)
+        return np.where(self.statistic == 0, 0.0, z)
+
+
+def contrast_weights(
+    contrast: str | ArrayLike, names: Sequence[str], name: str | None = None
+) -> tuple[str, FloatArray]:
+    """Return the name and the checked weights of a contrast.
+
+    Parameters
+    ----------
+    contrast : str or array_like of shape (n_regressors,) or (q, n_regressors)
+        An expression as in `parse_contrast`, perhaps with ``name =`` before it, or weights.
+    names : sequence of str
+        Names of the regressors.
+    name : str, optional
+        Name of the contrast; by default the one in the text, or the expression itself.
+
+    Returns
+    -------
+    tuple of (str, ndarray)
+        Name and weights.
+
+    Raises
+    ------
+    ValueError
+        If the weights do not fit the design, are all 0 or not finite.
+
+    Examples
+    --------
+    >>> contrast_weights("visual = a - b", ["a", "b"])
+    ('visual', array([ 1., -1.]))
+    """
+    if isinstance(contrast, str):
+        own_name, expression = split_named_contrast(contrast)
+        return name or own_name or expression, parse_contrast(expression, names)
+    which = f"contrast {name!r}" if name else "a contrast"
+    try:
+        weights = np.array(contrast, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise ValueError(
+            f"{which} is {contrast!r}: give one number for each regressor, or an expression such "
+            f"as '{names[0]} - {names[-1]}'."
+        ) from None
+    if weights.ndim not in (1, 2) or weights.shape[-1] != len(names) or not weights.size:
+        raise ValueError(
+            f"{which} has weights of shape {weights.shape}, but the design has "
+            f"{len(names)} regressors ({', '.join(names)}): give one weight for each, in one row "
+            "for t and in several for F."
+        )
+    if not np.isfinite(weights).all():
+        raise ValueError(f"{which} has weights that are not finite.")
+    if not np.atleast_2d(weights).any(axis=1).all():
+        raise ValueError(f"{which} has a row of weights that are all 0.")
+    return name or format_weights(weights, names), weights
+
+
+def evaluate_contrast(
+    contrast: tuple[str, FloatArray],
+    names: Sequence[str],
+    model: LinearModel,
+    estimates: NoiseEstimates,
+) -> Contrast:
+    """Test a contrast at every voxel, from what the fit kept.
+
+    Parameters
+    ----------
+    contrast : tuple of (str, ndarray)
+        Name and weights, as from `contrast_weights`.
+    names : sequence of str
+        Names of the regressors.
+    model : LinearModel
+        The design.
+    estimates : NoiseEstimates
+        Estimates at every voxel.
+
+    Returns
+    -------
+    Contrast
+        t for weights of one dimension, F for two.
+
+    Raises
+    ------
+    NotEstimableError
+        If the design does not determine it.
+
+    Notes
+    -----
+    t = c β / sqrt(var(c β)); F = (Cβ)' var(Cβ)⁻¹ (Cβ) / q, where rows of C that follow from
+    the others are left out.
+    """
+    return next(evaluate_contrasts([contrast], names, model, estimates))
+
+
+def evaluate_contrasts(
+    contrasts: Sequence[tuple[str, FloatArray]],
+    names: Sequence[str],
+    model: LinearModel,
+    estimates: NoiseEstimates,
+) -> Iterator[Contrast]:
+    """Test several contrasts; as `evaluate_contrast`, but noise models may share work.
+
+    Parameters
+    ----------
+    contrasts : sequence of tuple of (str, ndarray)
+        Names and weights.
+    names : sequence of str
+        Names of the regressors.
+    model : LinearModel
+        The design.
+    estimates : NoiseEstimates
+        Estimates at every voxel.
+
+    Returns
+    -------
+    iterator of Contrast
+        In order, each computed when it is asked for.
+
+    Raises
+    ------
+    NotEstimableError
+        If the design does not determine one of them.
+    """
+    sets = [check_estimable(one, names, model) for one in contrasts]
+    moments = _moments([rows @ model.back_projection for rows in sets], estimates)
+    return (
+        _tested(contrast, rows, found, model, estimates)
+        for contrast, rows, found in zip(contrasts, sets, moments, strict=True)
+    )
+
+
+def _moments(sets: Sequence[FloatArray], estimates: NoiseEstimates) -> Iterable[ContrastMoments]:
+    if isinstance(estimates, SharesMoments) and sets:
+        return estimates.moments_together(sets)
+    return (estimates.contrast_moments(rows) for rows in sets)
+
+
+def _tested(
+    contrast: tuple[str, FloatArray],
+    rows: FloatArray,
+    moments: ContrastMoments,
+    model: LinearModel,
+    estimates: NoiseEstimates,
+) -> Contrast:
+    name, weights = contrast
+    effects = _effects(rows, rows @ model.back_projection, model, estimates)
+    if weights.ndim == 1:
+        variance, t, dof = t_statistics(effects[0], moments)
+        return Contrast(name, weights, "t", effects[0], variance, t, dof)
+    F, dof = f_statistics(effects, moments)
+    return Contrast(name, weights, "F", None, None, F, dof, len(rows))
+
+
+def check_estimable(
+    contrast: tuple[str, FloatArray], names: Sequence[str], model: LinearModel
+) -> FloatArray:
+    """Return the independent rows of a contrast, (q, n_regressors), or refuse it.
+
+    Raises
+    ------
+    NotEstimableError
+        If the design does not determine it.
+    """
+    name, weights = contrast
+    rows = np.atleast_2d(weights)
+    _refuse_not_estimable(name, rows, names, model)
+    return rows if weights.ndim == 1 else _independent_rows(rows, model)
+
+
+def _effects(
+    rows: FloatArray, projected: FloatArray, model: LinearModel, estimates: NoiseEstimates
+) -> FloatArray:
+    # The mean is added by itself: a contrast that it does not enter has a weight of exactly
+    # 0 for it, which b'1 would only have up to rounding times the mean.
+    of_constant = rows @ model.constant_weights
+    size = abs(rows) @ abs(model.constant_weights)
+    of_constant[abs(of_constant) <= 1e-14 * size] = 0.0
+    return projected @ estimates.coordinates + np.outer(of_constant, estimates.means)
+
+
+def _independent_rows(rows: FloatArray, model: LinearModel) -> FloatArray:
+    """Return as many combinations of the rows as are independent, orthonormal in the basis."""
+    scaled = rows / model.lengths
+    sizes = np.linalg.norm(scaled, axis=1, keepdims=True)
+    left, singular, _ = np.linalg.svd(scaled / sizes, full_matrices=False)
+    rank = int((singular > SAME_ROW * singular[0]).sum())
+    independent = left[:, :rank].T @ (rows / sizes)
+    _, triangle = np.linalg.qr((independent @ model.back_projection).T)
+    return np.asarray(np.linalg.solve(triangle.T, independent))
+
+
+def _refuse_not_estimable(
+    name: str, rows: FloatArray, names: Sequence[str], model: LinearModel
+) -> None:
+    outside = model.outside(rows)
+    if not outside.any():
+        return
+    # Regressors that take part in the dependencies that this contrast runs into.
+    direction = abs(model.null_space @ outside.T).max(axis=1)
+    involved = [names[k] for k in np.flatnonzero(direction > 1e-6 * direction.max()).tolist()]
+    if len(involved) == 1:
+        reason = f"{involved[0]!r} is 0 in every scan"
+    else:
+        reason = f"{', '.join(map(repr, involved))} are linearly dependent"
+    raise NotEstimableError(
+        f"contrast {name!r} cannot be estimated from this design, because {reason}: no data "
+        "could tell its value. Change the contrast, or leave a regressor out of the model."
+    )

@@ -1,0 +1,349 @@
+"""First order autoregression plus white noise, which is ARMA(1,1), on a grid of coefficients.
+
+Slow physiological noise under thermal noise has autocorrelations s ρᵏ: they begin lower than those
+of an autoregression and last longer. Each voxel takes the point of a grid of ρ and s at which its
+restricted likelihood is largest; voxels of the same point share all matrices.
+
+What follows the autoregression, y_t - ρ y_{t-1}, correlates with its neighbors alone. So no matrix
+of scans by scans is formed for a fit: it would not fit the memory for each point of the grid, and
+whitening by it would take a multiple of the time for each further scan.
+
+Notation: ρ coefficient, s share of the autoregression in the variance, V correlation matrix of a
+grid point, Q = V⁻¹, A ones on the diagonal and -ρ below, B = AVA' (three diagonals) = L d L', U
+orthonormal basis of the design (r columns), M = U'QU, P = Q - QUM⁻¹U'Q, T scans, ν = T - r.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import pairwise
+
+import numpy as np
+from scipy.linalg import lapack, matmul_toeplitz, solveh_banded, toeplitz
+
+from boldglm.glm.arrays.types import Float32Array, FloatArray, IndexArray
+from boldglm.glm.design.linear_model import LinearModel
+from boldglm.glm.noise.ar_process import autocovariances_to_partial, partial_to_ar
+from boldglm.glm.noise.blocks import Block, Series, Walk, each_projected
+from boldglm.glm.noise.contrast_variance import ContrastMoments
+
+RHO = np.array([-0.3, 0.1, 0.3, 0.45, 0.6, 0.7, 0.8, 0.87, 0.93, 0.97])
+SHARE = np.array([0.15, 0.3, 0.45, 0.6, 0.8, 1.0])
+WHITENING_ORDER = 12  # of the autoregression that stands for a grid point in `ar`
+FEWEST_DOF = 6
+NEARLY_WHITE = 1e-6
+
+
+@dataclass(frozen=True, eq=False)
+class ARMA11Estimates:
+    """What autoregressive plus white noise keeps of each voxel and of each grid point.
+
+    Parameters
+    ----------
+    coordinates : ndarray of shape (rank, n_voxels)
+        Generalized least squares estimates in the orthonormal basis, of centered signals.
+    means : ndarray of shape (n_voxels,)
+        What centering subtracted.
+    sigma2 : ndarray of shape (n_voxels,)
+        Variance of the noise, signal units squared.
+    which : ndarray of int, of shape (n_voxels,)
+        Grid point of each voxel.
+    rho, share : ndarray of shape (n_points,)
+        ρ and s of each point.
+    basis : ndarray of shape (n_scans, rank)
+        U.
+    """
+
+    coordinates: FloatArray
+    means: FloatArray
+    sigma2: FloatArray
+    which: IndexArray
+    rho: FloatArray
+    share: FloatArray
+    basis: FloatArray
+
+    @property
+    def left_of_simulated(self) -> None:
+        """No series were simulated and kept."""
+        return None
+
+    @property
+    def ar(self) -> FloatArray:
+        """Coefficients of autoregressions with the same first 12 autocorrelations."""
+        lags = min(WHITENING_ORDER, len(self.basis) // 4) + 1
+        each = zip(self.rho.tolist(), self.share.tolist(), strict=True)
+        correlations = np.array([_correlations(*point, lags) for point in each]).reshape(-1, lags)
+        return partial_to_ar(autocovariances_to_partial(correlations.T))[:, self.which]
+
+    @cached_property
+    def points(self) -> list["_Point"]:
+        """The grid points that some voxel has."""
+        each = zip(self.rho.tolist(), self.share.tolist(), strict=True)
+        return [_Point(rho, share, self.basis) for rho, share in each]
+
+    def contrast_moments(self, rows: FloatArray) -> ContrastMoments:
+        """Return covariances of estimates; see `boldglm.glm.noise.contrast_variance`.
+
+        Parameters
+        ----------
+        rows : ndarray of shape (q, rank)
+            Contrasts in the orthonormal basis.
+
+        Returns
+        -------
+        ContrastMoments
+            Of each grid point.
+
+        Notes
+        -----
+        Degrees of freedom are 2 / g'A g in each direction in which estimates are not correlated:
+        g the derivatives of the logarithm of its variance by log σ², ρ and s, A the inverse of
+        their expected restricted information, ½ tr(P ∂V P ∂V).
+        """
+        q = len(rows)
+        shape = np.array([rows @ one.inverse @ rows.T for one in self.points]).reshape(-1, q, q)
+        dofs = np.array([one.dofs(rows) for one in self.points]).reshape(-1, q)
+        return ContrastMoments(self.sigma2, shape, dofs, self.which)
+
+
+class _Point:
+    """One grid point: everything that follows from ρ, s and the design."""
+
+    def __init__(self, rho: float, share: float, basis: FloatArray) -> None:
+        self.rho, self.share, self.basis = rho, share, basis
+        own = share * (1 - rho**2) + (1 - share) * (1 + rho**2)
+        # B, its upper diagonal first, as `solveh_banded` wants it
+        self.banded = np.full((2, len(basis)), own)
+        self.banded[1, 0] = 1.0
+        self.banded[0] = -(1 - share) * rho
+        normal = basis.T @ self.weighted(basis)
+        self.inverse: FloatArray = np.asarray(np.linalg.inv(normal), dtype=np.float64)
+        self.penalty = float(np.linalg.slogdet(normal)[1] + np.log(self.factors[0]).sum())
+
+    @cached_property
+    def factors(self) -> tuple[FloatArray, FloatArray]:
+        """The diagonal matrix d, and what L has below its diagonal of ones; (T,), (T - 1,)."""
+        diagonal, below, _ = lapack.dpttrf(self.banded[1], self.banded[0, 1:])
+        return diagonal, below
+
+    def weighted(self, series: FloatArray) -> FloatArray:
+        """Return Q times series: A'B⁻¹A; (n_scans, n)."""
+        result = series.copy()
+        result[1:] -= self.rho * series[:-1]
+        result = solveh_banded(self.banded, result, overwrite_b=True, check_finite=False)
+        result[:-1] -= self.rho * result[1:]
+        return np.asarray(result)
+
+    def solution(self, residuals: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Return what GLS adds to OLS, (rank, n), and SSR, (n,), of OLS residuals."""
+        weighted = self.weighted(residuals)
+        g = self.basis.T @ weighted
+        delta = self.inverse @ g
+        ssr = np.einsum("tv,tv->v", residuals, weighted) - np.einsum("rv,rv->v", g, delta)
+        return delta, np.maximum(ssr, 0.0)
+
+    @cached_property
+    def change(self) -> FloatArray:
+        """First column of the derivative of V by ρ, which is a Toeplitz matrix."""
+        lags = np.arange(1.0, len(self.basis))
+        return np.concatenate([[0.0], self.share * lags * self.rho ** (lags - 1)])
+
+    @cached_property
+    def parameter_covariance(self) -> FloatArray:
+        """Inverse of the expected restricted information of log σ², ρ and s; (3, 3).
+
+        The derivatives of V are V, `change`, and (V - 1)/s; PVP = P, and tr PV = ν.
+        """
+        n_scans, rank = self.basis.shape
+        Q_U = self.weighted(self.basis)
+        P = self.weighted(np.eye(n_scans)) - Q_U @ self.inverse @ Q_U.T
+        turned = P @ toeplitz(self.change)
+        dof, trace, by_rho = n_scans - rank, np.trace(P), np.trace(turned)
+        to_share = (by_rho - np.einsum("ij,ij->", P, turned)) / self.share
+        of_share = (dof - 2 * trace + np.einsum("ij,ij->", P, P)) / self.share**2
+        of_rho = np.einsum("ij,ji->", turned, turned)
+        scale_to_share = (dof - trace) / self.share
+        information = [
+            [dof, by_rho, scale_to_share],
+            [by_rho, of_rho, to_share],
+            [scale_to_share, to_share, of_share],
+        ]
+        return np.asarray(np.linalg.pinv(np.array(information) / 2, hermitian=True))
+
+    def dofs(self, rows: FloatArray) -> FloatArray:
+        """Return degrees of freedom in directions in which estimates are not correlated, (q,)."""
+        covariance = rows @ self.inverse @ rows.T
+        weights = self.weighted(self.basis @ (self.inverse @ rows.T))
+        by_rho = weights.T @ matmul_toeplitz(self.change, weights)
+        # In white noise many directions are such; those are taken which they become beside it.
+        aside = NEARLY_WHITE * np.trace(covariance) / (np.linalg.norm(by_rho) or 1.0)
+        _, turned = np.linalg.eigh(covariance + aside * by_rho)
+
+        def along(form: FloatArray) -> FloatArray:
+            return np.einsum("ia,ij,ja->a", turned, form, turned)
+
+        variances = along(covariance)
+        of_share = (1 - along(weights.T @ weights) / variances) / self.share
+        slopes = np.stack([np.ones(len(rows)), along(by_rho) / variances, of_share])
+        spread = np.einsum("ia,ij,ja->a", slopes, self.parameter_covariance, slopes)
+        most = float(self.basis.shape[0] - self.basis.shape[1])
+        return np.clip(2 / np.maximum(spread, 2 / most), 1.0, most)
+
+
+def refuse_few_scans(model: LinearModel) -> None:
+    """Refuse a design that leaves too little to tell this noise from other noise.
+
+    Parameters
+    ----------
+    model : LinearModel
+        The design.
+
+    Raises
+    ------
+    ValueError
+        If fewer than `FEWEST_DOF` degrees of freedom are left.
+
+    Examples
+    --------
+    >>> from boldglm.glm.design.linear_model import linear_model
+    >>> refuse_few_scans(linear_model(np.ones((7, 1))))
+    """
+    if model.dof < FEWEST_DOF:
+        raise ValueError(
+            f"{model.n_scans} scans and a design of rank {model.rank} leave {model.dof} degrees "
+            f"of freedom, too few to tell ARMA(1,1) noise: it needs {FEWEST_DOF}. Use the noise "
+            "model auto or ar1."
+        )
+
+
+def estimate_arma11(
+    bold: Series, model: LinearModel, walk: Walk
+) -> tuple[LinearModel, ARMA11Estimates]:
+    """Estimate every voxel by generalized least squares with the best point of a grid.
+
+    Parameters
+    ----------
+    bold : Series of shape (n_scans, n_voxels)
+        Signals, of consecutive scans.
+    model : LinearModel
+        The design.
+    walk : Walk
+        How many voxels at a time, and by how many threads.
+
+    Returns
+    -------
+    tuple of (LinearModel, ARMA11Estimates)
+        The model as it was, and the estimates. Voxels without any residual have ``sigma2`` 0.
+
+    Raises
+    ------
+    ValueError
+        If there are too few scans; see `refuse_few_scans`.
+
+    Notes
+    -----
+    Largest restricted likelihood [1]_ over all points of the grid, as in AFNI's 3dREMLfit:
+    ν log SSR + log|M| + log|V| is smallest, with SSR = e'Qe - g'M⁻¹g, g = U'Qe and e the OLS
+    residual. Found in single precision; what is kept is computed in double precision.
+
+    References
+    ----------
+    .. [1] Patterson HD, Thompson R (1971). Recovery of inter-block information when block
+       sizes are unequal. Biometrika 58:545-554. https://doi.org/10.1093/biomet/58.3.545
+
+    Examples
+    --------
+    >>> from boldglm.glm.design.linear_model import linear_model
+    >>> white = np.random.default_rng(0).normal(size=(120, 3))
+    >>> _, found = estimate_arma11(white, linear_model(np.ones((120, 1))), Walk())
+    >>> bool((abs(found.rho * found.share) < 0.2).all())
+    True
+    """
+    refuse_few_scans(model)
+    n_voxels = bold.shape[1]
+    grid = _Grid(model.basis)
+    coordinates, means = np.empty((model.rank, n_voxels)), np.empty(n_voxels)
+    sigma2, best = np.empty(n_voxels), np.empty(n_voxels, dtype=np.intp)
+
+    def fit_block(block: Block) -> None:
+        residuals = block.signal - model.basis @ block.coordinates
+        points = grid.best(residuals)
+        points[block.silent] = 0
+        coordinates[:, block.voxels] = block.coordinates + block.removed
+        means[block.voxels], best[block.voxels] = block.means, points
+        for number in np.unique(points).tolist():
+            some = np.flatnonzero(points == number)
+            delta, ssr = grid.points[number].solution(residuals[:, some])
+            coordinates[:, block.voxels.start + some] += delta
+            sigma2[block.voxels.start + some] = ssr / model.dof
+
+    each_projected(bold, model, walk, fit_block)
+    used, which = np.unique(best, return_inverse=True)
+    rho, share = grid.values[used].T
+    return model, ARMA11Estimates(
+        coordinates, means, sigma2, which.astype(np.int32), rho, share, model.basis
+    )
+
+
+class _Grid:
+    """All points; the first is white noise."""
+
+    def __init__(self, basis: FloatArray) -> None:
+        self.values = np.array([(0.0, 1.0), *((rho, share) for rho in RHO for share in SHARE)])
+        self.points = [_Point(rho, share, basis) for rho, share in self.values.tolist()]
+        edges = [0, *range(1, len(self.points) + 1, len(SHARE))]
+        self.groups = [_SameRho(self.points[a:b]) for a, b in pairwise(edges)]
+
+    def best(self, residuals: FloatArray) -> IndexArray:
+        """Return the point of each voxel, (n,), from OLS residuals (n_scans, n)."""
+        lengths = np.linalg.norm(residuals, axis=0)
+        unit = (residuals / np.where(lengths > 0, lengths, 1.0)).astype(np.float32)
+        scores = np.concatenate([group.scores(unit) for group in self.groups])
+        return np.asarray(scores.argmin(axis=0))
+
+
+class _SameRho:
+    """Points of the same ρ: their restricted likelihoods for many voxels at a time."""
+
+    def __init__(self, points: list[_Point]) -> None:
+        basis = points[0].basis
+        self.rho, self.dof = np.float32(points[0].rho), basis.shape[0] - basis.shape[1]
+        self.penalties = np.array([point.penalty for point in points])[:, np.newaxis]
+        # C⁻¹U'Q with CC' = M, one point below the other
+        frames = [
+            np.linalg.cholesky(point.inverse).T @ point.weighted(basis).T for point in points
+        ]
+        self.frames: Float32Array = np.concatenate(frames).astype(np.float32)
+        diagonal, below = map(np.array, zip(*(point.factors for point in points), strict=True))
+        root = np.sqrt(diagonal)
+        # each scan with a column, (n_scans, n_points, 1)
+        self.new: Float32Array = (1 / root).T[..., np.newaxis].astype(np.float32)
+        carried = -below * root[:, :-1] / root[:, 1:]
+        self.carried: Float32Array = carried.T[..., np.newaxis].astype(np.float32)
+
+    def scores(self, unit: Float32Array) -> FloatArray:
+        """Return ν log SSR + log|M| + log|V| of residuals of length 1, (n_points, n)."""
+        explained = (self.frames @ unit).reshape(len(self.penalties), -1, unit.shape[1])
+        ssr = self.squares(unit) - np.einsum("krv,krv->kv", explained, explained)
+        ssr = np.maximum(ssr, np.finfo(np.float32).tiny, dtype=np.float64)
+        return np.asarray(self.dof * np.log(ssr) + self.penalties)
+
+    def squares(self, unit: Float32Array) -> Float32Array:
+        """Return e'Qe, (n_points, n): squares of d^-½ L⁻¹ A e, one scan after the other."""
+        left = unit.copy()
+        left[1:] -= self.rho * unit[:-1]
+        now = self.new[0] * left[0]
+        total, spare = now * now, np.empty_like(now)
+        for scan, new, carried in zip(left[1:], self.new[1:], self.carried, strict=True):
+            np.multiply(new, scan, out=spare)
+            now *= carried
+            now += spare
+            np.multiply(now, now, out=spare)
+            total += spare
+        return total
+
+
+def _correlations(rho: float, share: float, n_lags: int) -> FloatArray:
+    """Return the autocorrelations of a point, 1 at lag 0."""
+    correlations = np.asarray(share * rho ** np.arange(n_lags), dtype=np.float64)
+    correlations[0] = 1.0
+    return correlations

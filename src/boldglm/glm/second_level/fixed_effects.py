@@ -1,0 +1,132 @@
+"""Combine estimates of runs by fixed effects, and test subjects as a random sample.
+
+Notation: e effect, v its variance, w = 1/v precision, W = Σ w, ν degrees of freedom.
+"""
+
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from boldglm.glm.first_level.contrasts import Contrast
+from boldglm.glm.second_level.second_level import fit_second_level
+
+
+def combine_fixed_effects(
+    effects: ArrayLike,
+    variances: ArrayLike,
+    dofs: ArrayLike,
+    name: str = "fixed effects",
+) -> Contrast:
+    """Combine estimates of the same effect, weighting each by its precision.
+
+    Parameters
+    ----------
+    effects : array_like of shape (n_inputs, n_voxels)
+        Effect of each input, such as a run; all in the same unit.
+    variances : array_like of shape (n_inputs, n_voxels)
+        Variance of each effect. Where it is not positive, or it or the effect is not
+        finite, that input is left out at that voxel.
+    dofs : array_like of shape (n_inputs,) or (n_inputs, n_voxels)
+        Degrees of freedom of each variance.
+    name : str
+        Name of the result.
+
+    Returns
+    -------
+    Contrast
+        A t contrast whose `weights` are one 1 per input. Where all inputs are left out,
+        effect, variance and t are 0, with 1 degree of freedom.
+
+    Raises
+    ------
+    ValueError
+        If shapes do not fit or degrees of freedom are not positive.
+
+    Notes
+    -----
+    Effect Σ w e / W, of nominal variance 1 / W. Because weights are estimated, that is too
+    small; Meier [1]_ multiplies it by 1 + 4 Σ (w/W) (1 - w/W) / ν. Degrees of freedom are
+    1 / Σ (w/W)² / ν (Satterthwaite).
+
+    Rates of false positives in null data at .05 and .001 (one-sided; 2 million simulated
+    voxels, 1 million for 12 inputs; inputs of equal variance; standard errors .0002 and
+    .00003):
+
+    ======  ===  ==============  ==============
+    inputs  ν    without Meier   with Meier
+    ======  ===  ==============  ==============
+    2       20   .0585 / .00170  .0506 / .00120
+    2       50   .0532 / .00125  .0500 / .00102
+    2       200  .0507 / .00105  .0499 / .00099
+    3       20   .0622 / .00207  .0517 / .00127
+    3       50   .0548 / .00134  .0503 / .00106
+    3       200  .0510 / .00106  .0499 / .00100
+    12      20   .0687 / .00253  .0534 / .00120
+    12      50   .0565 / .00146  .0504 / .00102
+    12      200  .0514 / .00103  .0498 / .00093
+    ======  ===  ==============  ==============
+
+    With standard deviations that differ threefold the rates with Meier are within .0015 and
+    .0002 of these.
+
+    References
+    ----------
+    .. [1] Meier P (1953). Variance of a weighted mean. Biometrics 9:59-73.
+       https://doi.org/10.2307/3001633
+
+    Examples
+    --------
+    Effects 1 and 4, the second with a quarter of the precision of the first:
+
+    >>> found = combine_fixed_effects([[1.0], [4.0]], [[1.0], [4.0]], [1e6, 1e6])
+    >>> found.effect.round(6).item(), found.variance.round(4).item()
+    (1.6, 0.8)
+    """
+    e = np.asarray(effects, dtype=np.float64)
+    ones = np.ones((len(e), 1))
+    found = fit_second_level(
+        e, ones, variances=variances, dofs=dofs, method="fixed", coverage=1 / max(len(e), 1)
+    )
+    return replace(found.contrast([1.0], name), weights=np.ones(len(e)))
+
+
+def one_sample_t(effects: ArrayLike, name: str = "mean") -> Contrast:
+    """Test whether the mean over subjects differs from 0.
+
+    Parameters
+    ----------
+    effects : array_like of shape (n_subjects, n_voxels)
+        Effect of each subject.
+    name : str
+        Name of the result.
+
+    Returns
+    -------
+    Contrast
+        A t contrast with ``n_subjects - 1`` degrees of freedom.
+
+    Raises
+    ------
+    ValueError
+        If there are fewer than two subjects or a value is not finite.
+
+    Notes
+    -----
+    t = mean / (s / sqrt(n)), with the standard deviation s of divisor n - 1: a random effects
+    analysis that weights all subjects alike. Where all effects are equal, t is 0.
+
+    Examples
+    --------
+    >>> tested = one_sample_t([[1.0], [2.0], [3.0]])
+    >>> tested.effect.item(), tested.t.round(4).item(), tested.dof
+    (2.0, 3.4641, 2.0)
+    """
+    e = np.asarray(effects, dtype=np.float64)
+    if e.ndim != 2 or len(e) < 2:
+        raise ValueError(f"a test over subjects needs at least 2 of them; there is {len(e)}.")
+    if not np.isfinite(e).all():
+        bad = int((~np.isfinite(e).all(axis=0)).sum())
+        raise ValueError(f"effects are not finite at {bad} voxels; leave those out of the mask.")
+    found = fit_second_level(e, np.ones((len(e), 1)))
+    return replace(found.contrast([1.0], name), weights=np.full(len(e), 1 / len(e)))

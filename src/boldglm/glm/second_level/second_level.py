@@ -1,0 +1,253 @@
+"""Levels above the run: one small design over inputs, fitted at every voxel.
+
+Voxels where the same inputs are there are fitted together; what differs between methods is in
+`boldglm.glm.second_level.estimators`.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from boldglm.glm.arrays.types import FloatArray
+from boldglm.glm.first_level.contrasts import Contrast, NotEstimableError, contrast_weights
+from boldglm.glm.second_level.estimators import Estimates, Inputs, estimate
+
+METHODS = ("ols", "fixed", "mixed")
+BLOCK_BYTES = 2**23  # of one array over inputs and voxels
+OUTSIDE = 1e-8  # part of a contrast, relative to its length, that a design may miss
+
+
+@dataclass(frozen=True, eq=False)
+class SecondLevelFit:
+    """A design over inputs and their effects, ready for contrasts; made by `fit_second_level`.
+
+    Parameters
+    ----------
+    names : tuple of str
+        Columns of the design.
+    design : ndarray of shape (n_inputs, n_columns)
+    effects : ndarray of shape (n_inputs, n_voxels)
+        NaN where an input is absent.
+    variances, dofs : ndarray or None
+        Of the effects, (n_inputs, n_voxels); degrees of freedom may be (n_inputs, 1).
+    method : {"ols", "fixed", "mixed"}
+    tested : ndarray of shape (n_voxels,)
+        Voxels that enough inputs have.
+    """
+
+    names: tuple[str, ...]
+    design: FloatArray
+    effects: FloatArray
+    variances: FloatArray | None
+    dofs: FloatArray | None
+    method: str
+    tested: np.ndarray
+
+    @property
+    def n_inputs(self) -> np.ndarray:
+        """How many inputs each voxel has, (n_voxels,)."""
+        return np.asarray(np.isfinite(self.effects).sum(axis=0))
+
+    def contrast(self, contrast: str | ArrayLike, name: str | None = None) -> Contrast:
+        """Test a contrast at every voxel.
+
+        Parameters
+        ----------
+        contrast : str or array_like of shape (n_columns,) or (q, n_columns)
+            An expression over the columns' names, or weights: one row for t, several for F.
+        name : str, optional
+
+        Returns
+        -------
+        Contrast
+            Voxels that are not tested, or whose inputs do not determine the contrast, have
+            statistic 0 and 1 degree of freedom.
+
+        Raises
+        ------
+        NotEstimableError
+            If the design of all inputs does not determine it.
+        """
+        label, weights = contrast_weights(contrast, self.names, name)
+        rows = _independent(np.atleast_2d(weights))
+        if _missed(rows, self.design) > OUTSIDE:
+            raise NotEstimableError(
+                f"contrast {label!r} cannot be estimated: the columns "
+                f"{', '.join(self.names)} are linearly dependent over the "
+                f"{len(self.design)} inputs."
+            )
+        n_voxels = self.effects.shape[1]
+        found = Estimates.zeros(len(rows), n_voxels)
+        for present, voxels in self._patterns():
+            design = self.design[present]
+            if _missed(rows, design) > OUTSIDE:
+                continue
+            if self.method != "fixed" and len(design) <= np.linalg.matrix_rank(design):
+                continue
+            for block in _blocks(voxels, len(design)):
+                inputs = self._inputs(present, block)
+                found.put(block, estimate(design, rows, inputs, self.method))
+        return _as_contrast(label, weights, found, len(rows))
+
+    def _inputs(self, present: np.ndarray, voxels: np.ndarray) -> Inputs:
+        """Read the inputs that a group of voxels has."""
+        where = np.ix_(present, voxels)
+        if self.variances is None or self.dofs is None:
+            return Inputs(self.effects[where])
+        dofs = self.dofs[present]
+        dofs = dofs[:, voxels] if dofs.shape[1] > 1 else dofs
+        return Inputs(self.effects[where], self.variances[where], dofs)
+
+    def _patterns(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Give each set of inputs that some voxels have, with these voxels."""
+        there = np.isfinite(self.effects)
+        complete = there.all(axis=0) & self.tested
+        if complete.any():  # mostly all of them, and found without sorting
+            yield np.arange(len(there)), np.flatnonzero(complete)
+        voxels = np.flatnonzero(self.tested & ~complete)
+        if not voxels.size:
+            return
+        packed = np.packbits(there[:, voxels], axis=0).T
+        keys, which = np.unique(packed, axis=0, return_inverse=True)
+        order = np.argsort(which.ravel(), kind="stable")
+        bounds = np.cumsum(np.bincount(which.ravel(), minlength=len(keys)))[:-1]
+        for own in np.split(voxels[order], bounds):
+            yield np.flatnonzero(there[:, own[0]]), own
+
+
+def fit_second_level(
+    effects: ArrayLike,
+    design: ArrayLike,
+    *,
+    variances: ArrayLike | None = None,
+    dofs: ArrayLike | None = None,
+    method: str = "ols",
+    names: Sequence[str] | None = None,
+    coverage: float = 1.0,
+) -> SecondLevelFit:
+    """Fit a design over inputs, such as runs or participants, at every voxel.
+
+    Parameters
+    ----------
+    effects : array_like of shape (n_inputs, n_voxels)
+        Effect of each input; NaN where the input has no value.
+    design : array_like of shape (n_inputs, n_columns)
+        A column of ones tests the mean.
+    variances : array_like of shape (n_inputs, n_voxels), optional
+        Sampling variance of each effect; needed by "fixed" and "mixed". An input without a
+        positive variance is absent at that voxel.
+    dofs : array_like of shape (n_inputs,) or (n_inputs, n_voxels), optional
+        Degrees of freedom of each variance; needed by "fixed" and "mixed".
+    method : {"ols", "fixed", "mixed"}
+        "ols": inputs count alike, and what they scatter is the noise. "fixed": inputs are
+        weighted by their precision, and only their own variances are noise. "mixed": inputs
+        have their own variances and a variance between them, found by REML.
+    names : sequence of str, optional
+        Of the columns; by default ``x1`` and so on.
+    coverage : float
+        Share of the inputs, above 0 and up to 1, that a voxel needs in order to be tested.
+
+    Returns
+    -------
+    SecondLevelFit
+
+    Raises
+    ------
+    ValueError
+        If shapes do not fit, the method is unknown, or it lacks what it needs.
+
+    Examples
+    --------
+    >>> found = fit_second_level([[1.0], [2.0], [3.0]], [[1], [1], [1]], names=["mean"])
+    >>> found.contrast("mean").t.round(4).item()
+    3.4641
+    """
+    e = _matrix(effects, "effects")
+    X = _matrix(design, "design")
+    if len(X) != len(e):
+        raise ValueError(f"design has {len(X)} rows, but there are {len(e)} inputs.")
+    if not np.isfinite(X).all():
+        raise ValueError("design has values that are not finite: leave those inputs out.")
+    if method not in METHODS:
+        raise ValueError(f"unknown method {method!r}: known are {', '.join(METHODS)}.")
+    if not 0 < coverage <= 1:
+        raise ValueError(f"coverage {coverage!r} must be above 0 and at most 1.")
+    v = nu = None
+    if method != "ols":
+        if variances is None or dofs is None:
+            raise ValueError(f"method {method!r} needs variances and dofs.")
+        v, nu = _checked_variances(e, variances, dofs)
+        with np.errstate(invalid="ignore"):
+            e = np.where(np.isfinite(v) & (v > 0), e, np.nan)
+    e = np.where(np.isfinite(e), e, np.nan)
+    columns = tuple(names) if names is not None else tuple(f"x{k + 1}" for k in range(X.shape[1]))
+    if len(columns) != X.shape[1]:
+        raise ValueError(f"there are {len(columns)} names for {X.shape[1]} columns.")
+    needed = max(1, int(np.ceil(coverage * len(e) - 1e-9)))
+    tested = np.isfinite(e).sum(axis=0) >= needed
+    return SecondLevelFit(columns, X, e, v, nu, method, tested)
+
+
+def _checked_variances(
+    e: FloatArray, variances: ArrayLike, dofs: ArrayLike
+) -> tuple[FloatArray, FloatArray]:
+    v, nu = _matrix(variances, "variances"), np.asarray(dofs, dtype=np.float64)
+    nu = nu[:, np.newaxis] if nu.ndim == 1 else nu
+    if v.shape != e.shape:
+        raise ValueError(f"effects have shape {e.shape}, but variances {v.shape}.")
+    if nu.ndim != 2 or len(nu) != len(e) or nu.shape[1] not in (1, e.shape[1]):
+        raise ValueError(
+            f"dofs have shape {np.shape(dofs)}; give one per input ({len(e)}) or one per "
+            f"input and voxel {e.shape}."
+        )
+    if not (nu > 0).all():
+        raise ValueError(f"degrees of freedom must be positive; the smallest is {nu.min():g}.")
+    return v, nu
+
+
+def _matrix(values: ArrayLike, what: str) -> FloatArray:
+    array = np.asarray(values, dtype=np.float64)
+    if array.ndim != 2 or not len(array):
+        raise ValueError(f"{what} have shape {array.shape}; they need (n_inputs, n_voxels).")
+    return array
+
+
+def _missed(rows: FloatArray, design: FloatArray) -> float:
+    """Part of the rows that lies outside the row space of a design, relative to their length."""
+    left = rows - rows @ np.linalg.pinv(design, rcond=1e-10) @ design
+    return float((np.linalg.norm(left, axis=1) / np.linalg.norm(rows, axis=1)).max())
+
+
+def _independent(rows: FloatArray) -> FloatArray:
+    """Return rows that span the same hypotheses; those of t as they are."""
+    if len(rows) == 1:
+        return rows
+    _, singular, right = np.linalg.svd(rows / np.linalg.norm(rows, axis=1, keepdims=True))
+    return np.asarray(right[: int((singular > 1e-10 * singular[0]).sum())])
+
+
+def _blocks(voxels: np.ndarray, n_inputs: int) -> Iterator[np.ndarray]:
+    size = max(256, BLOCK_BYTES // (8 * n_inputs))
+    for start in range(0, len(voxels), size):
+        yield voxels[start : start + size]
+
+
+def _as_contrast(name: str, weights: FloatArray, found: Estimates, n_rows: int) -> Contrast:
+    dof: float | FloatArray = found.dof
+    done = found.done
+    if done.any() and found.dof[done].min() == found.dof[done].max():
+        dof = float(found.dof[done][0])
+    if weights.ndim == 1:
+        effect, variance = found.effects[0], found.covariance[:, 0, 0]
+        t = np.divide(
+            effect, np.sqrt(variance), out=np.zeros_like(effect), where=done & (variance > 0)
+        )
+        return Contrast(name, weights, "t", effect, variance, t, dof)
+    F = np.zeros(found.effects.shape[1])
+    usable = done & (found.covariance.trace(axis1=1, axis2=2) > 0)
+    e = found.effects[:, usable].T
+    solved = np.linalg.solve(found.covariance[usable], e[..., np.newaxis])[..., 0]
+    F[usable] = (e * solved).sum(axis=1) / n_rows
+    return Contrast(name, weights, "F", None, None, F, dof, n_rows)

@@ -1,0 +1,1 @@
+"""What a BIDS dataset holds: runs, sidecars, events, confounds tables, participants."""

@@ -1,0 +1,211 @@
+"""The raw dataset as pybids indexes it: BOLD and events files, and what applies to which.
+
+The only module that imports pybids. It indexes BOLD and events files and nothing else, of the
+participants asked for: pybids takes a millisecond for each file that it looks at, and many more
+for each sidecar. Sidecars are read where a run needs them (`boldglm.io.bids.sidecars`).
+"""
+
+import hashlib
+import logging
+import os
+import re
+import sqlite3
+import tempfile
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from boldglm._version import __version__
+from boldglm.errors import BadDataError, CannotWriteError, InvalidDatasetError, MissingInputError
+from boldglm.io.bids.sidecars import Sidecars
+from boldglm.io.entities import entities_of, entities_stem, run_of
+from boldglm.io.files.json_files import load_json
+
+OTHER_DATATYPES = ("anat", "dwi", "fmap", "perf", "eeg", "meg", "ieeg", "beh", "pet", "micr")
+TOP_LEVEL_ASIDE = ("derivatives", "sourcedata", "code", "stimuli", "models")
+_IGNORED = (
+    re.compile(r"(^|/)\."),
+    re.compile(rf"^/({'|'.join(TOP_LEVEL_ASIDE)})(/|$)"),
+    re.compile(rf"/({'|'.join(OTHER_DATATYPES)})(/|$)"),
+    # files that are neither BOLD nor events; folders have no dot and no underscore
+    re.compile(r"/[^/]*[._][^/]*(?<!_bold\.nii)(?<!_bold\.nii\.gz)(?<!_events\.tsv)$"),
+)
+_INDEX = "layout_index.sqlite"  # what pybids calls the file
+logger = logging.getLogger(__name__)
+
+
+class RawDataset:
+    """BOLD and events files of a raw dataset.
+
+    Parameters
+    ----------
+    bids_dir : Path
+        Its root.
+    subjects : sequence of str
+        Labels of the participants; empty for all.
+    database : Path, optional
+        Folder where the index is kept, of all participants; made anew when a folder of the
+        dataset has changed since.
+
+    Raises
+    ------
+    MissingInputError, InvalidDatasetError
+        If the folder is missing, or has no valid dataset_description.json.
+    CannotWriteError
+        If the index cannot be written to its folder.
+    """
+
+    def __init__(self, bids_dir: Path, subjects: Sequence[str], database: Path | None) -> None:
+        self.name = _dataset_name(bids_dir)
+        self.root = bids_dir.resolve()
+        started = time.monotonic()
+        layout = (
+            _layout(self.root, subjects) if database is None else _kept_layout(self.root, database)
+        )
+        every = layout.get(suffix="bold", extension=[".nii", ".nii.gz"], return_type="filename")
+        self.bold = [path for path in sorted(map(Path, every)) if _is_of(path, subjects)]
+        self._events: dict[Path, list[tuple[dict[str, str], Path]]] = {}
+        for name in layout.get(suffix="events", extension=".tsv", return_type="filename"):
+            path = Path(name)
+            self._events.setdefault(path.parent, []).append((entities_of(path.name), path))
+        self._runs = {run_of(entities_of(path.name)): path for path in reversed(self.bold)}
+        self._sidecars = Sidecars(self.root)
+        seconds = time.monotonic() - started
+        logger.info("%s: %d BOLD files indexed in %.1f s", self.root, len(self.bold), seconds)
+
+    def metadata(self, path: Path) -> dict[str, Any]:
+        """Return the metadata of a file, those of all sidecars that apply."""
+        return self._sidecars.of(path)
+
+    def bold_of(self, wanted: Mapping[str, str]) -> Path | None:
+        """Return the raw series of a run (its first echo), or None."""
+        return self._runs.get(run_of(wanted))
+
+    def events_of(self, wanted: Mapping[str, str]) -> Path | None:
+        """Return the events of a run by the inheritance principle, or None.
+
+        Those of the nearest folder, and there those with the most entities.
+        `BIDSLayout.get_nearest` does not find files above the run's own folder, so the rule is
+        applied here.
+
+        Raises
+        ------
+        BadDataError
+            If two files apply equally.
+        """
+        func = self.root / f"sub-{wanted['sub']}"
+        func /= f"ses-{wanted['ses']}/func" if "ses" in wanted else "func"
+        for folder in (func, *func.parents):
+            fitting = [
+                (len(entities), path)
+                for entities, path in self._events.get(folder, [])
+                if entities.items() <= wanted.items()
+            ]
+            if fitting:
+                most = max(count for count, _ in fitting)
+                best = sorted(path for count, path in fitting if count == most)
+                if len(best) > 1:
+                    names = ", ".join(path.name for path in best)
+                    run = entities_stem(dict(wanted))
+                    raise BadDataError(f"{run} has more than one events file: {names}.")
+                return best[0]
+        return None
+
+
+def long_entities(path: Path) -> dict[str, Any]:
+    """Return the entities of a file under the names that pybids gives them (``session``)."""
+    from bids.layout import parse_file_entities
+
+    found: dict[str, Any] = parse_file_entities(str(path), config=["bids", "derivatives"])
+    return found
+
+
+def _dataset_name(bids_dir: Path) -> str:
+    """Check the description of a dataset; return its name."""
+    if not bids_dir.is_dir():
+        raise MissingInputError(f"There is no folder {bids_dir}: give the root of a BIDS dataset.")
+    description = bids_dir / "dataset_description.json"
+    if not description.is_file():
+        raise InvalidDatasetError(
+            f"{bids_dir} is not a BIDS dataset: it has no dataset_description.json. Give the "
+            'folder that holds the sub-* folders, and add the file there ({"Name": ..., '
+            '"BIDSVersion": "1.10.0"}).'
+        )
+    try:
+        content = load_json(description)
+    except (OSError, ValueError) as error:
+        raise InvalidDatasetError(f"{description} cannot be read as JSON: {error}.") from error
+    keys = ("Name", "BIDSVersion")
+    missing = [key for key in keys if not isinstance(content, dict) or key not in content]
+    if missing:
+        raise InvalidDatasetError(f"{description} lacks {' and '.join(missing)}: BIDS needs both.")
+    return str(content["Name"])
+
+
+def _is_of(path: Path, subjects: Sequence[str]) -> bool:
+    return not subjects or entities_of(path.name).get("sub") in subjects
+
+
+def _layout(root: Path, subjects: Sequence[str], database: Path | None = None) -> Any:
+    from bids.layout import BIDSLayout, BIDSLayoutIndexer
+
+    ignore = list(_IGNORED)
+    if subjects:
+        asked = "|".join(re.escape(label) for label in subjects)
+        ignore.append(re.compile(rf"/sub-(?!({asked})(/|_|$))"))
+    indexer = BIDSLayoutIndexer(validate=True, index_metadata=False, ignore=ignore)
+    return BIDSLayout(str(root), validate=True, indexer=indexer, database_path=database)
+
+
+def _kept_layout(root: Path, database: Path) -> Any:
+    """Load the index that an earlier call left, or make and keep one of the whole dataset.
+
+    It has a folder of its own below `database`, for it lacks what other programs index.
+    """
+    import bids
+    from bids.layout import BIDSLayout
+    from sqlalchemy.exc import SQLAlchemyError
+
+    made_of = f"{root} {__version__} {bids.__version__}"
+    folder = database / f"boldglm-{hashlib.sha256(made_of.encode()).hexdigest()[:12]}"
+    index = folder / _INDEX
+    if index.is_file() and index.stat().st_mtime_ns > max(_changes(root)):
+        try:
+            layout = BIDSLayout(str(root), validate=True, database_path=folder)
+            layout.get(suffix="events", return_type="filename")
+        except (SQLAlchemyError, sqlite3.Error, AttributeError) as error:
+            logger.warning("The index %s cannot be read (%s) and is made anew.", index, error)
+        else:
+            logger.info("The index of the dataset was taken from %s", folder)
+            return layout
+    started = time.time_ns()  # what changes while files are listed makes the index old
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=folder) as temporary:
+            _layout(root, (), Path(temporary))
+            made = Path(temporary) / _INDEX
+            os.utime(made, ns=(started, started))
+            made.replace(index)  # whole or not at all, for processes that start together
+    except OSError as error:
+        raise CannotWriteError(
+            f"--bids-database-dir {database} cannot be written: {error.strerror or error}. Give "
+            "another folder, or leave the option out."
+        ) from error
+    logger.info("The index of the dataset was written to %s", folder)
+    return BIDSLayout(str(root), validate=True, database_path=folder)
+
+
+def _changes(root: Path) -> Iterator[int]:
+    """Yield when the folders that hold BOLD and events last changed, in nanoseconds."""
+    for folder in (root, *_folders(root, "sub-")):
+        yield folder.stat().st_mtime_ns
+        for place in (folder, *_folders(folder, "ses-")) if folder != root else ():
+            yield place.stat().st_mtime_ns
+            if (place / "func").is_dir():
+                yield (place / "func").stat().st_mtime_ns
+
+
+def _folders(parent: Path, prefix: str) -> list[Path]:
+    with os.scandir(parent) as found:
+        return [parent / one.name for one in found if one.name.startswith(prefix) and one.is_dir()]

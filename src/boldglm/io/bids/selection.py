@@ -1,0 +1,81 @@
+"""Which participants, sessions, tasks and runs a person asked for."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from boldglm.errors import BadDataError, MissingInputError
+from boldglm.io.files.json_files import load_json
+from boldglm.suggestions import did_you_mean
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Labels to analyse, with or without their prefixes; empty means all."""
+
+    subjects: tuple[str, ...] = ()
+    sessions: tuple[str, ...] = ()
+    tasks: tuple[str, ...] = ()
+    runs: tuple[str, ...] = ()
+    filters: tuple[tuple[str, Any], ...] = ()
+
+    @classmethod
+    def of(
+        cls,
+        subjects: Sequence[str] | None = None,
+        sessions: Sequence[str] | None = None,
+        tasks: Sequence[str] | None = None,
+        runs: Sequence[str] | None = None,
+        filter_file: Path | None = None,
+    ) -> "Selection":
+        """Take what the command line gave: prefixes stripped, the filter file read."""
+        return cls(
+            _labels(subjects, "sub"),
+            _labels(sessions, "ses"),
+            _labels(tasks, "task"),
+            _labels(runs, "run"),
+            _read_filters(filter_file),
+        )
+
+
+def same_label(found: str | None, asked: str) -> bool:
+    """Compare labels; run-1 and run-01 are the same run to a person."""
+    if found is None:
+        return False
+    return found == asked or (found.isdigit() and asked.isdigit() and int(found) == int(asked))
+
+
+def passes_filter(entities: dict, key: str, value: Any) -> bool:
+    """Say whether entities pass one filter; None means that the entity must be absent."""
+    found = entities.get(key)
+    if value is None:
+        return found is None
+    allowed = value if isinstance(value, list) else [value]
+    return found is not None and any(same_label(str(found), str(item)) for item in allowed)
+
+
+def _labels(given: Sequence[str] | None, prefix: str) -> tuple[str, ...]:
+    return tuple(label.removeprefix(f"{prefix}-") for label in given or ())
+
+
+def _read_filters(path: Path | None) -> tuple[tuple[str, Any], ...]:
+    if path is None:
+        return ()
+    try:
+        content = load_json(path)
+    except OSError as error:
+        raise MissingInputError(f"--bids-filter-file {path} cannot be read: {error}.") from error
+    except ValueError as error:
+        raise BadDataError(f"--bids-filter-file {path} is not JSON: {error}.") from error
+    if not isinstance(content, dict) or not isinstance(content.get("bold", {}), dict):
+        raise BadDataError(
+            f'--bids-filter-file {path} must be an object like {{"bold": {{"task": "faces"}}}}.'
+        )
+    unknown = [name for name in content if name != "bold"]
+    if unknown:
+        raise BadDataError(
+            f"--bids-filter-file {path} has the query {unknown[0]!r}; boldglm asks only for "
+            f"'bold'.{did_you_mean(unknown[0], ['bold'])}"
+        )
+    return tuple(content.get("bold", {}).items())

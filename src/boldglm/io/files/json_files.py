@@ -1,0 +1,67 @@
+"""JSON files that others wrote: any content ends in values or in one kind of error."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from boldglm.io.files.atomic import write_bytes
+
+MAX_DEPTH = 100  # of objects and lists within each other; Python gives up at some hundreds
+MAX_DIGITS = 18  # of integers; longer ones become floating point numbers, perhaps infinite
+
+
+def load_json(path: Path) -> Any:
+    """Read a JSON file in UTF-8, with or without a byte order mark.
+
+    Halves of surrogate pairs, which are no text and could not be written anywhere, become U+FFFD.
+
+    Raises
+    ------
+    OSError
+        If it cannot be read.
+    ValueError
+        If it is not JSON, or nested deeper than `MAX_DEPTH`.
+    """
+    text = path.read_text(encoding="utf-8-sig")
+    try:
+        content = json.loads(text, parse_int=_integer)
+        too_deep = _is_deeper(content, MAX_DEPTH)
+    except RecursionError:
+        too_deep = True
+    if too_deep:
+        raise ValueError(f"it is nested more than {MAX_DEPTH} levels deep")
+    if "\\ud" not in text.lower():  # how surrogates are written
+        return content
+    units = json.dumps(content, ensure_ascii=False).encode("utf-16", "surrogatepass")
+    return json.loads(units.decode("utf-16", "replace"))
+
+
+def _integer(digits: str) -> int | float:
+    return int(digits) if len(digits) <= MAX_DIGITS else float(digits)
+
+
+def _is_deeper(content: Any, levels: int) -> bool:
+    """Say whether objects and lists are nested in more levels than these."""
+    inside = [content]
+    for _ in range(levels):
+        inside = [
+            one
+            for held in inside
+            if isinstance(held, dict | list)
+            for one in (held.values() if isinstance(held, dict) else held)
+            if isinstance(one, dict | list)
+        ]
+        if not inside:
+            return False
+    return True
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Write JSON that a person can read, whole or not at all."""
+    text = json.dumps(content, indent=2, ensure_ascii=False, default=str)
+    write_bytes(path, (text + "\n").encode())
+
+
+def read_json(path: Path) -> Any:
+    """Read a JSON file that boldglm wrote."""
+    return json.loads(path.read_text(encoding="utf-8"))

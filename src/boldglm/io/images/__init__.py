@@ -1,0 +1,1 @@
+"""Images of any format: volumes, surfaces and CIFTI as rows of voxels."""

@@ -1,0 +1,1 @@
+"""What boldglm writes: names of derivatives, records, design files, the cache of fits."""

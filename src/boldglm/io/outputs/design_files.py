@@ -1,0 +1,50 @@
+"""Designs to and from TSV files."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from boldglm.glm import Design
+from boldglm.io.files.atomic import write_bytes
+from boldglm.io.files.json_files import read_json, write_json
+from boldglm.io.outputs.derivatives import sidecar
+
+
+def write_design(design: Design, path: Path, details: dict) -> None:
+    """Write a design as TSV (17 significant digits) with a JSON sidecar."""
+    lines = ["\t".join(design.names)]
+    lines += ["\t".join(f"{value:.17g}" for value in row) for row in design.matrix]
+    write_bytes(path, ("\n".join(lines) + "\n").encode())
+    modelled = zip(design.names, design.conditions, strict=True)
+    content = {
+        "Regressors": dict(zip(design.names, design.roles, strict=True)),
+        "Conditions": {name: condition for name, condition in modelled if condition},
+        "FrameTimes": [float(time) for time in design.frame_times],
+        **details,
+    }
+    write_json(sidecar(path), content)
+
+
+def read_design(path: Path) -> Design:
+    """Read a design that `write_design` wrote, to the last digit."""
+    with path.open(encoding="utf-8") as file:
+        names = tuple(file.readline().rstrip("\n").split("\t"))
+        matrix = np.loadtxt(file, delimiter="\t", ndmin=2)
+    details = read_json(sidecar(path))
+    conditions = details.get("Conditions", {})
+    return Design(
+        matrix=matrix,
+        names=names,
+        frame_times=np.asarray(details["FrameTimes"]),
+        roles=tuple(details["Regressors"][name] for name in names),
+        conditions=tuple(conditions.get(name, "") for name in names) if conditions else (),
+    )
+
+
+def write_correlations(correlations: np.ndarray, names: Sequence[str], path: Path) -> None:
+    """Write a correlation matrix as TSV with the names in its first row and column."""
+    lines = ["\t".join(["regressor", *names])]
+    for name, row in zip(names, correlations, strict=True):
+        lines.append("\t".join([name, *(f"{value:.6g}" for value in row)]))
+    write_bytes(path, ("\n".join(lines) + "\n").encode())

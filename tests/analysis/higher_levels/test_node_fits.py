@@ -1,0 +1,84 @@
+"""Fits above the run over maps on disk: which inputs count at which voxel."""
+
+import weakref
+
+import nibabel as nib
+import numpy as np
+
+from boldglm.analysis.higher_levels import node_fits as node_maps
+from boldglm.analysis.higher_levels.node_fits import NodeFits, fit_node
+from boldglm.io.outputs.records import ContrastMaps, NodeResult
+
+SHAPE = (2, 2, 1)
+
+
+def write(path, values):
+    image = nib.Nifti1Image(np.asarray(values, dtype=np.float32).reshape(SHAPE), np.eye(4))
+    nib.save(image, path)
+    return path
+
+
+def result(folder, effect, variance):
+    folder.mkdir()
+    mask = write(folder / "mask.nii.gz", np.ones(4))
+    maps = {"effect": write(folder / "effect.nii.gz", effect),
+            "variance": write(folder / "variance.nii.gz", variance)}  # fmt: skip
+    mean = write(folder / "mean.nii.gz", np.ones(4))
+    return NodeResult(mask, mean, (ContrastMaps("c", "t", {"c": [1.0]}, 50.0, 1, maps),))
+
+
+def fitted(tmp_path, method, coverage, *inputs, smoothing=None):
+    results = [result(tmp_path / str(k), *one) for k, one in enumerate(inputs)]
+    names = [str(k) for k in range(len(inputs))]
+    whole = NodeFits.of_means([["c"]] * len(inputs), names, method=method)
+    wanted = NodeFits.from_dict({**whole.to_dict(), "Coverage": coverage, "Smoothing": smoothing})
+    (tmp_path / "out").mkdir()
+    (found,) = fit_node(results, wanted, tmp_path / "out").contrasts
+    return {label: nib.load(path).get_fdata().ravel() for label, path in found.maps.items()}
+
+
+def test_a_voxel_where_an_input_could_not_be_estimated_is_no_effect_of_zero(tmp_path):
+    lacking = ([0, 3, 0, 1], [0, 1, 1, 1])  # at the third the effect is 0, and known to be
+    others = [([1, 2, 3, 4], [1, 1, 1, 1]), ([2, 4, 6, 5], [1, 1, 1, 1])]
+    maps = fitted(tmp_path, "ols", 0.5, lacking, *others)
+    np.testing.assert_allclose(maps["effect"], [1.5, 3, 3, 10 / 3], rtol=1e-6)
+
+
+def test_a_voxel_that_too_few_inputs_have_is_not_tested(tmp_path):
+    lacking = ([0, 3, 1, 1], [0, 1, 1, 1])
+    other = ([1, 2, 3, 4], [1, 1, 1, 1])
+    maps = fitted(tmp_path, "ols", 1.0, lacking, other)
+    assert maps["t"][0] == maps["effect"][0] == 0
+    assert (maps["t"][1:] != 0).all()
+
+
+def test_what_is_not_known_is_neither_smoothed_nor_smeared_over_its_neighbors(tmp_path):
+    lacking = ([0, 3, 5, 1], [0, 1, 1, 1])
+    others = [([1, 2, 3, 4], [1, 1, 1, 1]), ([2, 4, 6, 5], [1, 1, 1, 1])]
+
+    maps = fitted(tmp_path, "ols", 0.5, lacking, *others, smoothing=200.0)
+
+    # so wide that everywhere is the mean over what is known: 3, 2.5 and 4.25
+    np.testing.assert_allclose(maps["effect"], [6.75 / 2, 3.25, 3.25, 3.25], rtol=1e-3)
+
+
+def test_the_masks_of_inputs_are_gone_while_their_effects_are_fitted(tmp_path, monkeypatch):
+    read, estimate, left = node_maps.read_geometry, node_maps.fit_second_level, []
+    masks = []
+
+    def noted(path):
+        geometry = read(path)
+        masks.append(weakref.ref(geometry.mask))
+        return geometry
+
+    def counted(*given, **options):
+        left.append(sum(mask() is not None for mask in masks))
+        return estimate(*given, **options)
+
+    monkeypatch.setattr(node_maps, "read_geometry", noted)
+    monkeypatch.setattr(node_maps, "fit_second_level", counted)
+
+    fitted(tmp_path, "ols", 1.0, *[([1, 2, 3, k], [1, 1, 1, 1]) for k in range(5)])
+
+    assert len(masks) == 5
+    assert left == [0]

@@ -1,0 +1,233 @@
+"""Runs go to their end one after the other, and what they leave behind is removed."""
+
+import io
+import multiprocessing as mp
+import os
+import re
+import signal
+from pathlib import Path
+from types import SimpleNamespace
+from typing import NamedTuple
+
+import networkx as nx
+import numpy as np
+import pytest
+from nipype.pipeline.plugins.multiproc import MultiProcPlugin
+
+from boldglm.cli.main import main
+from boldglm.interfaces import FitGLM
+from boldglm.workflows import execution
+from boldglm.workflows.execution_order import depth_first, runs_first_at_the_end
+
+
+def participant(dataset, out, *options):
+    return main([str(dataset), str(out), "participant", "--noise-model", "ols", *options])
+
+
+def records(out):
+    return {path.stem for path in (out / "logs" / "records").glob("node-run_*.json")}
+
+
+def test_every_node_comes_after_what_it_needs():
+    rng = np.random.default_rng(4)
+    edges = [(int(a), int(b)) for a, b in rng.integers(0, 60, (200, 2)) if a < b]
+    graph = nx.DiGraph(edges)
+
+    order = depth_first(graph)
+
+    place = {node: number for number, node in enumerate(order)}
+    assert len(order) == len(graph)
+    assert all(place[a] < place[b] for a, b in graph.edges)
+
+
+class Step(NamedTuple):
+    name: str
+    of: str
+
+
+@pytest.mark.parametrize(
+    ("n_processes", "expected"),
+    [
+        (1, "a1 a2 A b1 b2 B c1 c2 C"),
+        (2, "a1 a2 A b1 b2 c1 c2 B C"),
+        (3, "a1 a2 A b1 b2 c1 c2 B C"),
+        (4, "a1 a2 b1 b2 c1 c2 A B C"),
+        (8, "a1 a2 b1 b2 c1 c2 A B C"),
+    ],
+)
+def test_with_several_processes_no_run_is_left_for_the_end(n_processes, expected):
+    graph = nx.DiGraph()
+    for label in "abc":
+        above = Step("fit_node", label.upper())
+        for run in (f"{label}1", f"{label}2"):
+            written = Step("write_derivatives", run)
+            graph.add_edge(Step("fit_glm", run), written)
+            graph.add_edge(written, above)
+        graph.add_edge(above, Step("write_derivatives", label.upper()))
+
+    order = runs_first_at_the_end(depth_first(graph), graph, n_processes)
+
+    place = {node: number for number, node in enumerate(order)}
+    assert len(order) == len(graph)
+    assert all(place[a] < place[b] for a, b in graph.edges)
+    assert " ".join(step.of for step in order if step.name == "write_derivatives") == expected
+
+
+@pytest.fixture
+def watched(monkeypatch):
+    """Return what happens while a workflow runs: (name of a node, its status), with a hook."""
+    seen = []
+    hooks = []
+    usual = execution.Progress.__call__
+
+    def call(self, node, status):
+        seen.append((node.name, status))
+        for hook in hooks:
+            hook(node, status)
+        usual(self, node, status)
+
+    monkeypatch.setattr(execution.Progress, "__call__", call)
+    return seen, hooks
+
+
+def test_a_run_is_written_before_the_next_one_is_fitted(dataset, tmp_path, watched):
+    seen, _ = watched
+
+    assert participant(dataset, tmp_path / "out") == 0
+
+    steps = [name for name, status in seen if status == "start"
+             and name in ("fit_glm", "write_derivatives", "write_report")]  # fmt: skip
+    subject = ["fit_glm", "write_derivatives"] * 2 + ["write_derivatives", "write_report"]
+    assert steps == subject * 2
+
+
+def test_the_time_left_does_not_count_what_came_before_the_first_step():
+    said = io.StringIO()
+    progress = execution.Progress(n_runs=1001, stream=said, started=-1e7)
+    name = execution.RUN_NODE
+    node = SimpleNamespace(name=name, fullname=f"boldglm_wf.run_1_wf.fit_wf.{name}")
+
+    progress(node, "start")
+    progress(node, "end")
+
+    assert re.search(r"^\[1/1001\] fitted .*, about \d+ s left$", said.getvalue())
+
+
+def test_a_call_that_is_ended_loses_only_the_run_it_was_in(dataset, tmp_path, watched):
+    seen, hooks = watched
+
+    def end(node, status):
+        if [name for name, how in seen if how == "start"].count("fit_glm") == 3:
+            raise KeyboardInterrupt
+
+    hooks.append(end)
+    with pytest.raises(KeyboardInterrupt):
+        execution_of(dataset, tmp_path / "out")
+    assert len(records(tmp_path / "out")) == 2
+    hooks.clear()
+    seen.clear()
+
+    assert participant(dataset, tmp_path / "out") == 0
+
+    assert [name for name, status in seen if status == "start"].count("fit_glm") == 2
+    assert len(records(tmp_path / "out")) == 4
+
+
+def execution_of(dataset, out):
+    """Call the program so that an interruption comes through."""
+    code = participant(dataset, out)
+    if code == 130:  # as a shell says it
+        raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("nprocs", ["1", "2"])
+def test_estimates_of_runs_that_are_written_are_removed(nprocs, dataset, tmp_path, watched):
+    _, hooks = watched
+    work, held = tmp_path / "work", []
+
+    def count(node, status):
+        if node.name == "write_report" and status == "start":
+            held.append(len(list(work.rglob("fit.npz"))))
+
+    hooks.append(count)
+
+    assert participant(dataset, tmp_path / "out", "-w", str(work), "--nprocs", nprocs) == 0
+
+    assert len(held) == 2
+    assert held[0] <= 1 + int(nprocs)  # of the runs that are being fitted
+    assert held[-1] == 0
+    assert len(records(tmp_path / "out")) == 4
+
+
+def test_debug_keeps_all_files(dataset, tmp_path):
+    work = tmp_path / "work"
+
+    assert participant(dataset, tmp_path / "out", "-w", str(work), "--debug") == 0
+
+    assert len(list(work.rglob("fit.npz"))) == 4
+
+
+@pytest.mark.parametrize("nprocs", ["1", "2"])
+def test_a_run_that_fails_takes_only_what_needs_it(nprocs, dataset, tmp_path, capsys):
+    for name in ("sub-01", "sub-02"):
+        path = dataset / name / "func" / f"{name}_task-cuetarget_run-1_bold.nii.gz"
+        content = bytearray(path.read_bytes())
+        content[len(content) // 2] ^= 255  # the file is damaged in its middle
+        path.write_bytes(content)
+    intact = dataset / "sub-02" / "func" / "sub-02_task-cuetarget_run-1_bold.nii.gz"
+    intact.write_bytes((intact.parent / intact.name.replace("run-1", "run-2")).read_bytes())
+
+    code = participant(dataset, tmp_path / "out", "--nprocs", nprocs)
+
+    said = capsys.readouterr()
+    assert code == 1
+    assert "sub-01_task-cuetarget_run-1_bold.nii.gz" in said.err
+    assert records(tmp_path / "out") == {
+        "node-run_sub-01_task-cuetarget_run-2",
+        "node-run_sub-02_task-cuetarget_run-1",
+        "node-run_sub-02_task-cuetarget_run-2",
+    }
+    assert (tmp_path / "out" / "sub-02.html").is_file()
+    assert not (tmp_path / "out" / "sub-01.html").exists()
+    assert Path.cwd() != tmp_path
+
+
+@pytest.mark.skipif(mp.get_start_method() != "fork", reason="other processes have no patch")
+def test_a_killed_process_fails_its_runs_with_a_remedy_and_the_others_go_on(
+    dataset, tmp_path, capsys, monkeypatch
+):
+    usual = FitGLM._run_interface
+
+    def killed(self, runtime):
+        if "sub-01" in self.inputs.bold_file:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return usual(self, runtime)
+
+    monkeypatch.setattr(FitGLM, "_run_interface", killed)
+
+    code = participant(dataset, tmp_path / "out", "--nprocs", "2")
+
+    said = capsys.readouterr()
+    assert code == 1
+    assert said.err.count("a process was killed from outside, most likely because memory") == 1
+    assert "--nprocs" in said.err
+    assert not [name for name in records(tmp_path / "out") if "sub-01" in name]
+    monkeypatch.undo()
+    assert participant(dataset, tmp_path / "out", "--nprocs", "2") == 0
+    assert len(records(tmp_path / "out")) == 4
+
+
+def test_while_processes_work_this_one_waits_and_does_not_ask(dataset, tmp_path, monkeypatch):
+    asked = []
+    usual = MultiProcPlugin._send_procs_to_workers
+
+    def ask(self, **arguments):
+        asked.append(len(self._task_obj))
+        usual(self, **arguments)
+
+    monkeypatch.setattr(MultiProcPlugin, "_send_procs_to_workers", ask)
+
+    assert participant(dataset, tmp_path / "out", "--nprocs", "2") == 0
+
+    n_nodes = 4 * 5 + 2 * 4
+    assert len(asked) < 3 * n_nodes
