@@ -16,7 +16,7 @@ BENCHMARK_CACHE ?= .benchmark-cache
 CTR_TOOLS ?= $(wildcard ../shared/tools/ctr)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo lint test test-all calibration benchmarks image image-test clean
+.PHONY: help demo lint test test-fast test-all calibration benchmarks image image-test clean
 
 help:  ## show this list
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## /  make \1	/' | expand -t 20
@@ -51,8 +51,11 @@ lint: $(VENV)/.test-installed  ## style, types and the direction of imports
 	@$(BIN)/python -m mypy
 	@$(BIN)/lint-imports
 
-test: lint  ## the whole test suite
-	@$(BIN)/python -m pytest -q -m "not slow and not container"
+test-fast: lint  ## style, types, imports, unit and oracle tests: before every commit
+	@$(BIN)/python -m pytest -q -n auto -m "not slow and not container" --ignore tests/end_to_end --ignore tests/benchmarks
+
+test: lint  ## the whole test suite, in parallel
+	@$(BIN)/python -m pytest -q -n auto -m "not slow and not container"
 
 test-all: lint  ## the test suite with its slow batteries
 	@BOLDGLM_TEST_EXAMPLES=explore $(BIN)/python -m pytest -q -m "not container"
