@@ -1,0 +1,1 @@
+"""A generated dataset with known activation, and its analysis through both levels."""
