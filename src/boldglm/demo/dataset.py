@@ -12,8 +12,8 @@ import numpy as np
 from isal import igzip
 
 from boldglm.glm import build_design
-from boldglm.io.files.json_files import write_json
 from boldglm.io.files.atomic import write_bytes
+from boldglm.io.files.json_files import write_json
 
 TASK = "cuetarget"
 CONDITIONS = ("cue", "target")

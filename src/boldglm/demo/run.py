@@ -6,10 +6,10 @@ from pathlib import Path
 
 import numpy as np
 
-from boldglm.errors import CannotWriteError
-from boldglm.io.outputs.derivatives import Place
-from boldglm.io.images.nifti import load_map
 from boldglm.demo.dataset import CONDITIONS, SPHERES, TASK, sphere_mask, write_dataset
+from boldglm.errors import CannotWriteError
+from boldglm.io.images.nifti import load_map
+from boldglm.io.outputs.derivatives import Place
 
 
 def run_demo(
