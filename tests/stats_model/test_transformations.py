@@ -5,7 +5,7 @@ import pytest
 
 from boldglm.errors import BadDataError
 from boldglm.glm import build_design
-from boldglm.stats_model.columns import apply_hrf, run_columns
+from boldglm.stats_model.run_designs import apply_hrf, run_columns
 from boldglm.stats_model.specification import HRFSpec, NodeSpec
 from boldglm.stats_model.transformations import apply_instructions
 from boldglm.stats_model.variables import row_variables, run_variables

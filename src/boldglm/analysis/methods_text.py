@@ -173,7 +173,7 @@ def _upper_sentences(model: Model, level: str) -> list[str]:
     """One paragraph for each node above the run, up to a level."""
     levels = LEVELS if level == "dataset" else LEVELS[:3]
     found = []
-    for node in model.spec.above_run(levels):
+    for node in model.spec.higher_level_nodes(levels):
         inputs = {"session": "Runs", "subject": "Runs", "dataset": "Results of participants"}
         estimator = own_choices(node, model.name).get("Estimator", "ols")
         method = "fixed" if node.type == "meta" else estimator
@@ -227,7 +227,7 @@ def references(model: Model) -> list[str]:
         keys += ["autocorrelation", "satterthwaite"]
     if model.noise_model == "auto":
         keys.append("empirical bayes")
-    if any("mixed" in node.own.values() for node in model.spec.nodes):
+    if any("mixed" in node.boldglm_options.values() for node in model.spec.nodes):
         keys.append("knapp")
     keys += ["meier", "bids", "stats models", "pybids", "nipype"]
     return [REFERENCES[key] for key in keys]

@@ -53,13 +53,13 @@ def show_levels(levels: Sequence[LevelPlan], stream: TextIO) -> None:
     for level in levels:
         plan, node = level.plan, level.plan.node
         place = entities_stem(plan.entities) or "all"
-        width = node.own.get("SmoothingFWHM")
+        width = node.boldglm_options.get("SmoothingFWHM")
         smoothed = f", effects smoothed by {width:g} mm" if width else ""
         print(f"{node.level} node {node.name} ({node.type}), {place}{smoothed}:", file=stream)
         for fit in plan.fits:
             names = ", ".join(f"{one.name} ({one.test})" for one in fit.contrasts)
             columns = ", ".join(fit.design.names)
-            print(f"    {len(fit.items)} inputs, X = [{columns}]: {names}", file=stream)
+            print(f"    {len(fit.inputs)} inputs, X = [{columns}]: {names}", file=stream)
         for note in plan.notes:
             print(f"    left out: {note}", file=stream)
 

@@ -9,7 +9,7 @@ from boldglm.stats_model.specification import ContrastSpec, NodeSpec
 from boldglm.suggestions import did_you_mean
 
 INTERCEPT = "intercept"
-CONSTANT = "constant"  # what the designs of runs call the term 1
+CONSTANT = "constant"  # what the designs of runs instruction the term 1
 
 
 def run_contrasts(
@@ -41,11 +41,11 @@ def run_contrasts(
         (f"{node.path}.Contrasts[{index}].ConditionList", spec)
         for index, spec in enumerate(node.contrasts)
     ]
-    if node.dummy is not None:
-        names = [str(one) for one in node.dummy.contrasts or task_columns or [INTERCEPT]]
+    if node.dummy_contrasts is not None:
+        names = [str(one) for one in node.dummy_contrasts.contrasts or task_columns or [INTERCEPT]]
         taken = {spec.name for spec in node.contrasts}
         for name in dict.fromkeys(names):
-            spec = ContrastSpec(name, (name,), ((1.0,),), node.dummy.test)
+            spec = ContrastSpec(name, (name,), ((1.0,),), node.dummy_contrasts.test)
             if name not in taken:
                 wanted.append((f"{node.path}.DummyContrasts.Contrasts", spec))
     found = []
@@ -62,7 +62,7 @@ def run_contrasts(
     return tuple(found)
 
 
-def contrasts_without(
+def reweighted_contrasts(
     contrasts: Sequence[ContrastSpec], names: Sequence[str]
 ) -> tuple[tuple[ContrastSpec, ...], tuple[str, ...]]:
     """Give missing conditions weight 0 and share their weight among those that are there.
@@ -85,7 +85,7 @@ def contrasts_without(
     Examples
     --------
     >>> mean = ContrastSpec("mean", ("a", "b", "c"), ((1/3, 1/3, 1/3),), "t")
-    >>> found, notes = contrasts_without([mean], ["a", "b", "constant"])
+    >>> found, notes = reweighted_contrasts([mean], ["a", "b", "constant"])
     >>> found[0].columns, found[0].weights
     (('a', 'b'), ((0.5, 0.5),))
     """

@@ -48,7 +48,7 @@ class ContrastSpec:
 
 
 @dataclass(frozen=True)
-class DummySpec:
+class DummyContrastsSpec:
     """One-hot contrasts; `contrasts` None stands for every column of X."""
 
     contrasts: tuple[Term, ...] | None
@@ -81,7 +81,7 @@ class NodeSpec:
         Terms of the design, with patterns; 1 is the constant.
     instructions : tuple of dict
         Transformations, in order.
-    contrasts, dummy
+    contrasts, dummy_contrasts
         What is estimated.
     hrf, formula, options, software
         As the file has them.
@@ -96,7 +96,7 @@ class NodeSpec:
     x: tuple[Term, ...]
     instructions: tuple[dict[str, Any], ...] = ()
     contrasts: tuple[ContrastSpec, ...] = ()
-    dummy: DummySpec | None = None
+    dummy_contrasts: DummyContrastsSpec | None = None
     hrf: HRFSpec | None = None
     formula: str | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
@@ -104,7 +104,7 @@ class NodeSpec:
     path: str = "$.Nodes[0]"
 
     @property
-    def own(self) -> Mapping[str, Any]:
+    def boldglm_options(self) -> Mapping[str, Any]:
         """What the file says to boldglm only, where the specification has no place for it."""
         found: Mapping[str, Any] = self.software.get("boldglm", {})
         return found
@@ -144,7 +144,7 @@ class StatsModel:
         """Return the edges that lead to a node, in the order of the file."""
         return tuple(edge for edge in self.edges if edge.destination == node.name)
 
-    def above_run(self, levels: Sequence[str] = LEVELS) -> tuple[NodeSpec, ...]:
+    def higher_level_nodes(self, levels: Sequence[str] = LEVELS) -> tuple[NodeSpec, ...]:
         """Return the nodes of some levels after the root, parents before children."""
         ordered: list[NodeSpec] = []
         done = {self.root.name}

@@ -88,7 +88,7 @@ class Variables:
         Names that other runs have and this one lacks.
     groups : mapping of str to tuple of str
         Names that stand for several.
-    lacks_others : bool
+    collects_names : bool
         Whether any other name, too, is taken for one that other runs have: while names are
         collected.
     """
@@ -98,7 +98,7 @@ class Variables:
     end: float = 0.0
     missing: frozenset[str] = frozenset()
     groups: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    lacks_others: bool = False
+    collects_names: bool = False
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -113,7 +113,7 @@ class Variables:
 
     def lacks(self, name: str) -> bool:
         """Tell whether a name that is not there, and no pattern, is one that other runs have."""
-        return name in self.missing or (self.lacks_others and not set(name) & set("*?"))
+        return name in self.missing or (self.collects_names and not set(name) & set("*?"))
 
     def matching(self, pattern: str) -> tuple[str, ...]:
         """Return the names that a name or a pattern with ``*`` and ``?`` stands for."""
@@ -126,7 +126,7 @@ class Variables:
         literal = pattern.replace("[", "[[]")  # names may hold brackets
         return tuple(name for name in self.found if fnmatchcase(name, literal))
 
-    def having(self, variables: Iterable[Variable]) -> "Variables":
+    def with_variables(self, variables: Iterable[Variable]) -> "Variables":
         """Return them with some variables put in, in place of those of the same name."""
         return replace(self, found={**self.found, **{one.name: one for one in variables}})
 

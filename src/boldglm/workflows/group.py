@@ -43,7 +43,7 @@ class GroupPlan:
             str(item.entities["sub"])
             for level in self.levels
             for fit in level.plan.fits
-            for item in fit.items
+            for item in fit.inputs
             if "sub" in item.entities
         ]
         return tuple(dict.fromkeys(found))
@@ -136,7 +136,7 @@ def _plan_model(
 def _check_distances(planned: Sequence[LevelPlan], records: Mapping[Path, Record]) -> None:
     """Refuse to smooth finished results whose surfaces have gone since."""
     for level in planned:
-        width = level.plan.node.own.get("SmoothingFWHM")
+        width = level.plan.node.boldglm_options.get("SmoothingFWHM")
         if not width:
             continue
         for path in level.inputs:
@@ -150,7 +150,7 @@ def _is_enough(levels: Sequence[LevelPlan]) -> bool:
     """Tell whether some node can go on from what there is: fixed effects can from one input."""
     return any(
         level.plan.node.type == "meta"
-        or any(len(fit.items) > len(fit.design.names) for fit in level.plan.fits)
+        or any(len(fit.inputs) > len(fit.design.names) for fit in level.plan.fits)
         for level in levels
     )
 

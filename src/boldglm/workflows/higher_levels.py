@@ -54,7 +54,7 @@ def add_level(
     Path or Workflow
         The finished record, or the workflow whose ``outputs_wf.outputnode.record_file`` it is.
     """
-    inputs = [sources[key] for key in level.plan.keys]
+    inputs = [sources[key] for key in level.plan.input_keys]
     fresh = any(isinstance(one, Workflow) for one in inputs)
     if not fresh and is_finished(output.record, output.output_dir, output.fingerprint):
         return output.record
@@ -108,7 +108,7 @@ def level_output(
 ) -> NodeOutput:
     """Say what the outputs of a place are called and tell."""
     plan, node = level.plan, level.plan.node
-    labels = plan.labels()
+    labels = plan.input_labels()
     shown = ", ".join(list(labels.values())[:20]) + (", ..." if len(labels) > 20 else "")
     columns = list(dict.fromkeys(name for fit in plan.fits for name in fit.design.names))
     facts = [
@@ -137,7 +137,7 @@ def level_output(
         details={
             **details,
             "Sources": [f"bids::{Path(key).relative_to(output_dir).as_posix()}"
-                        for key in plan.keys],
+                        for key in plan.input_keys],
         },
         model=model.name,
         is_open=True,
@@ -159,10 +159,10 @@ def _title(level: LevelPlan, model: Model, n_inputs: int) -> str:
     parts = [f"Task {entities['task']}"] if "task" in entities else [plan.node.name]
     parts += [f"session {entities['ses']}"] if "ses" in entities else []
     parts += [f"{key} {entities[key]}" for key in entities if key not in ENTITY_ORDER]
-    sources = {item.node for fit in plan.fits for item in fit.items}
+    sources = {item.node for fit in plan.fits for item in fit.inputs}
     what = "run" if sources == {model.run_node.name} else "result"
     count = f"{n_inputs} {what}s combined" if n_inputs > 1 else f"one {what}"
     if plan.node.level == "dataset":
-        subjects = {item.entities.get("sub") for fit in plan.fits for item in fit.items}
+        subjects = {item.entities.get("sub") for fit in plan.fits for item in fit.inputs}
         count = f"{len(subjects)} participants"
     return f"{', '.join(parts)}: {count}, node {plan.node.name}"

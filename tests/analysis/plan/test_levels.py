@@ -2,7 +2,7 @@
 
 from boldglm.analysis.model.model import parse_model
 from boldglm.analysis.plan.levels import plan_levels
-from boldglm.stats_model.items import Item
+from boldglm.stats_model.node_inputs import NodeInput
 from model_nodes import CONVOLVED_CONDITIONS
 
 
@@ -22,7 +22,7 @@ def test_a_node_that_nothing_reaches_is_named(tmp_path):
                    "Filter": {"contrast": ["trial_type.b"]}}],
     })  # fmt: skip
     entities = {"sub": "01", "task": "x", "run": "1"}
-    alone = [Item("run", "key", "sub-01", "trial_type.a", entities)]
+    alone = [NodeInput("run", "key", "sub-01", "trial_type.a", entities)]
 
     levels, left_out = plan_levels(model, alone, {"key": "print"}, tmp_path, ("subject",))
 

@@ -17,7 +17,7 @@ from boldglm.glm import Confounds, Design
 from boldglm.glm.design.confound_names import match_columns
 from boldglm.glm.design.design_matrix import Part, confound_part, join_parts
 from boldglm.io.bids.confounds_table import ConfoundsTable
-from boldglm.stats_model.columns import RunColumns, apply_hrf, run_columns
+from boldglm.stats_model.run_designs import RunColumns, apply_hrf, run_columns
 from boldglm.stats_model.specification import NodeSpec
 from boldglm.stats_model.transformations import apply_instructions
 from boldglm.stats_model.variables import Variables, run_variables
@@ -125,10 +125,10 @@ def names_in_any_run(model: Model, runs: Iterable[RunTables]) -> frozenset[str]:
     path = f"{node.path}.Transformations.Instructions"
     names: set[str] = set()
     for tables in runs:
-        variables = replace(_variables(node, tables), lacks_others=True)
+        variables = replace(_variables(node, tables), collects_names=True)
         names |= set(variables.names)
         with _saying_which(model, tables):
-            variables, _ = apply_instructions(variables, node.instructions, path, met=names)
+            variables, _ = apply_instructions(variables, node.instructions, path, names_seen=names)
             variables, _ = apply_hrf(variables, node.hrf, f"{node.path}.Model.HRF")
         names |= set(variables.names) | variables.missing
     return frozenset(names)

@@ -16,7 +16,7 @@ from boldglm.glm.arrays.memory import keep_freed_memory
 from boldglm.io.images.formats import read_geometry
 from boldglm.io.images.geometry import Geometry
 from boldglm.io.outputs.records import ContrastMaps, NodeResult
-from boldglm.stats_model.graph import NodePlan
+from boldglm.stats_model.node_plans import NodePlan
 from boldglm.stats_model.specification import ContrastSpec
 
 
@@ -57,13 +57,13 @@ class NodeFits:
         smoothing: float | None = None,
     ) -> "NodeFits":
         """Turn a plan of the model graph into what travels to a node."""
-        keys = plan.keys
-        labels = plan.labels()
+        keys = plan.input_keys
+        labels = plan.input_labels()
         return cls(
             tuple(labels[key] for key in keys),
             tuple(
                 OneFit(
-                    tuple((keys.index(item.key), item.contrast) for item in fit.items),
+                    tuple((keys.index(item.key), item.contrast) for item in fit.inputs),
                     fit.design.names,
                     tuple(tuple(map(float, row)) for row in fit.design.matrix),
                     fit.contrasts,

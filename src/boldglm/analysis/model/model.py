@@ -18,7 +18,7 @@ from boldglm.glm import hrf_basis
 from boldglm.glm.design.confound_names import has_cosines
 from boldglm.io.bids.events import PREFIX
 from boldglm.io.files.json_files import load_json
-from boldglm.stats_model.reading import parse_stats_model
+from boldglm.stats_model.parsing import parse_stats_model
 from boldglm.stats_model.specification import ContrastSpec, NodeSpec, StatsModel
 
 MODEL_VERSION = "1.0.0"
@@ -64,7 +64,7 @@ class Model:
     @property
     def widths(self) -> tuple[float, ...]:
         """Every width that something is smoothed by, mm."""
-        own = [node.own.get("SmoothingFWHM") for node in self.spec.nodes]
+        own = [node.boldglm_options.get("SmoothingFWHM") for node in self.spec.nodes]
         return tuple(dict.fromkeys(float(width) for width in own if width))
 
     @property
@@ -131,7 +131,7 @@ def parse_model(
     Raises
     ------
     BadDataError
-        As `boldglm.stats_model.reading.parse_stats_model`, and for what `Software.boldglm` says.
+        As `boldglm.stats_model.parsing.parse_stats_model`, and for what `Software.boldglm` says.
     """
     spec = parse_stats_model(content, file_name)
     nodes = [([spec.root.name], fit_options or {})]
@@ -214,7 +214,8 @@ def _plain(root: NodeSpec) -> PlainConditions | None:
         return None  # the transformations can do more, and name what they refuse
     columns = {str(one): [str(one) + suffix for suffix in suffixes] for one in inputs}
     modulating = [
-        PREFIX + str(one.get("Condition")) + "_x_" for one in root.own.get("Modulators", [])
+        PREFIX + str(one.get("Condition")) + "_x_"
+        for one in root.boldglm_options.get("Modulators", [])
     ]
     for term in [str(term) for term in root.x if str(term).startswith(PREFIX)]:
         is_column = any(term in own for own in columns.values())

@@ -38,7 +38,7 @@ def own_choices(node: NodeSpec, file_name: str) -> Mapping[str, Any]:
         For a key or value that is unknown, with its JSON path.
     """
     path = f"{node.path}.Model.Software.boldglm"
-    own = node.own
+    own = node.boldglm_options
 
     def refuse(key: str, remedy: str) -> NoReturn:
         shown = f"found {own[key]!r}" if isinstance(own, dict) else "no object"
@@ -70,7 +70,7 @@ def own_choices(node: NodeSpec, file_name: str) -> Mapping[str, Any]:
 
 def uses_variances(node: NodeSpec) -> bool:
     """Tell whether a node above the run weights its inputs by their variances."""
-    return node.type == "meta" or node.own.get("Estimator", "ols") != "ols"
+    return node.type == "meta" or node.boldglm_options.get("Estimator", "ols") != "ols"
 
 
 def _check_numbers(own: Mapping[str, Any], refuse: Any) -> None:

@@ -11,7 +11,7 @@ from boldglm.analysis.first_level.model_design import RunTables, names_in_any_ru
 from boldglm.analysis.model.model import Model
 from boldglm.errors import BadDataError, MissingInputError
 from boldglm.io.bids.events import PREFIX, read_event_columns, read_events
-from boldglm.stats_model.transformations.calls import as_list
+from boldglm.stats_model.transformations.instructions import as_list
 
 
 def names_elsewhere(

@@ -15,8 +15,8 @@ from boldglm.io.bids.participants import ParticipantTables
 from boldglm.io.entities import entities_stem
 from boldglm.io.outputs.derivatives import Place
 from boldglm.io.outputs.records import Record, fingerprint
-from boldglm.stats_model.graph import NodePlan, plan_node
-from boldglm.stats_model.items import Item
+from boldglm.stats_model.node_inputs import NodeInput
+from boldglm.stats_model.node_plans import NodePlan, plan_node
 
 logger = logging.getLogger(__name__)
 BELOW_DATASET = ("session", "subject")
@@ -39,12 +39,12 @@ class LevelPlan:
     @property
     def inputs(self) -> tuple[Path, ...]:
         """Records that the fits need."""
-        return tuple(Path(key) for key in self.plan.keys)
+        return tuple(Path(key) for key in self.plan.input_keys)
 
 
 def plan_levels(
     model: Model,
-    items: Sequence[Item],
+    items: Sequence[NodeInput],
     fingerprints: Mapping[str, str],
     output_dir: Path,
     levels: Sequence[str],
@@ -55,8 +55,8 @@ def plan_levels(
     Parameters
     ----------
     model : Model
-    items : sequence of Item
-        Results of the levels below; `Item.key` is the path of their record.
+    items : sequence of NodeInput
+        Results of the levels below; `NodeInput.key` is the path of their record.
     fingerprints : mapping
         Of these records, by path.
     output_dir : Path
@@ -80,7 +80,7 @@ def plan_levels(
     prints = dict(fingerprints)
     planned: list[LevelPlan] = []
     left_out: list[str] = []
-    for node in model.spec.above_run(levels):
+    for node in model.spec.higher_level_nodes(levels):
         if node.level in BELOW_DATASET and "subject" not in node.group_by:
             raise BadDataError(
                 f"Node {node.name!r}, at {node.path}.GroupBy: a {node.level.capitalize()} node "
@@ -107,7 +107,7 @@ def plan_levels(
             record = Place.of(output_dir, node.name, plan.entities).record()
             digest = fingerprint(
                 __version__,
-                [prints[key] for key in plan.keys],
+                [prints[key] for key in plan.input_keys],
                 [_described(fit) for fit in plan.fits],
                 [node.type, dict(own_choices(node, model.name))],
             )
@@ -126,9 +126,9 @@ def _check_smoothed(plan: NodePlan, model: Model) -> None:
         return
     for fit in plan.fits:
         rank = np.linalg.matrix_rank(fit.design.matrix)
-        if len(fit.items) <= rank:
+        if len(fit.inputs) <= rank:
             raise BadDataError(
-                f"Node {node.name!r}: {entities_stem(plan.entities)} has {len(fit.items)} inputs "
+                f"Node {node.name!r}: {entities_stem(plan.entities)} has {len(fit.inputs)} inputs "
                 f"for a design of rank {rank}, which leaves no variance between them. Their own "
                 "would have to do, and smoothed effects have none. Smooth the runs, or what "
                 "enters a higher level."
@@ -138,7 +138,7 @@ def _check_smoothed(plan: NodePlan, model: Model) -> None:
 def _described(fit) -> list:
     """Everything about a fit that shapes its maps."""
     return [
-        [f"{item.key} {item.contrast}" for item in fit.items],
+        [f"{item.key} {item.contrast}" for item in fit.inputs],
         list(fit.design.names),
         fit.design.matrix.tolist(),
         [spec.to_dict() for spec in fit.contrasts],
@@ -157,12 +157,14 @@ def _check_places(planned: Sequence[LevelPlan]) -> None:
         records[one.record] = one
 
 
-def items_of_record(record: Record, path: Path, tables: ParticipantTables) -> tuple[Item, ...]:
+def items_of_record(
+    record: Record, path: Path, tables: ParticipantTables
+) -> tuple[NodeInput, ...]:
     """Return what a finished result passes on; F contrasts end where they were made."""
     label = entities_stem(record.entities) or record.node
     metadata = tables.of(record.entities)
     return tuple(
-        Item(record.node, str(path), label, one.name, record.entities, metadata)
+        NodeInput(record.node, str(path), label, one.name, record.entities, metadata)
         for one in record.result.contrasts
         if one.test != "F"
     )

@@ -29,8 +29,8 @@ from boldglm.io.bids.participants import ParticipantTables
 from boldglm.io.bids.query import RunFiles
 from boldglm.io.images.meshes import read_mesh
 from boldglm.io.outputs.derivatives import Place, camel_case, clashing_labels
-from boldglm.stats_model.graph import GEOMETRY, check_run_groups
-from boldglm.stats_model.items import Item
+from boldglm.stats_model.node_inputs import NodeInput
+from boldglm.stats_model.node_plans import GEOMETRY, check_run_groups
 from boldglm.stats_model.run_contrasts import run_contrasts
 from boldglm.stats_model.specification import ENTITY_KEYS, LEVELS, ContrastSpec
 from boldglm.suggestions import did_you_mean
@@ -169,7 +169,7 @@ def _analyse(
         metadata = tables.of(run.inputs.entities, run.inputs.bold.name)
         prints[str(record)] = run.fingerprint
         items += [
-            Item(
+            NodeInput(
                 model.run_node.name,
                 str(record),
                 run.inputs.name,

@@ -27,7 +27,7 @@ from boldglm.io.bids.run_inputs import RunInputs
 from boldglm.io.images.formats import read_mask
 from boldglm.io.images.geometry import BoldHeader
 from boldglm.io.outputs.records import fingerprint
-from boldglm.stats_model.run_contrasts import contrasts_without
+from boldglm.stats_model.run_contrasts import reweighted_contrasts
 from boldglm.stats_model.specification import ContrastSpec
 
 
@@ -140,7 +140,7 @@ def plan_run(
     own: tuple[str, ...] = ()
     _check_places(inputs, made.run.header, model)
     if missing == "zero":
-        contrasts, notes = contrasts_without(contrasts, design.names)
+        contrasts, notes = reweighted_contrasts(contrasts, design.names)
         own = (*own, *notes)
     weights = {
         spec.name: laid

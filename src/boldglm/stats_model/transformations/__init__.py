@@ -11,13 +11,17 @@ from typing import Any
 from boldglm.errors import BadDataError
 from boldglm.stats_model.transformations import (
     arithmetic,
-    bookkeeping,
     categories,
+    editing,
     filtering,
     timing,
 )
-from boldglm.stats_model.transformations.calls import Call, as_list, checked_call
 from boldglm.stats_model.transformations.categories import with_comparisons
+from boldglm.stats_model.transformations.instructions import (
+    Instruction,
+    as_list,
+    check_instruction,
+)
 from boldglm.stats_model.variables import Variables
 
 __all__ = ["TRANSFORMATIONS", "apply_instructions"]
@@ -31,7 +35,7 @@ class Transformation:
     "ignore" (an input that is not there adds nothing) or "own" (the function sees to it).
     """
 
-    function: Callable[[Variables, Call], Variables]
+    function: Callable[[Variables, Instruction], Variables]
     parameters: tuple[str, ...] = ()
     absent: str = "each"
 
@@ -41,14 +45,14 @@ TRANSFORMATIONS: Mapping[str, Transformation] = {
     "Convolve": Transformation(
         timing.convolve, ("Model", "Derivative", "Dispersion", "FirDelays", "Parameters")
     ),
-    "Assign": Transformation(bookkeeping.assign, ("Target", "InputAttr", "TargetAttr"), "own"),
-    "Replace": Transformation(bookkeeping.replace_values, ("Replace", "Attribute")),
-    "Copy": Transformation(bookkeeping.copy),
-    "Rename": Transformation(bookkeeping.rename),
-    "Select": Transformation(bookkeeping.select, absent="ignore"),
-    "Delete": Transformation(bookkeeping.delete, absent="ignore"),
-    "Group": Transformation(bookkeeping.group, ("GroupName",), "ignore"),
-    "Constant": Transformation(bookkeeping.constant, ("Value",)),
+    "Assign": Transformation(editing.assign, ("Target", "InputAttr", "TargetAttr"), "own"),
+    "Replace": Transformation(editing.replace_values, ("Replace", "Attribute")),
+    "Copy": Transformation(editing.copy),
+    "Rename": Transformation(editing.rename),
+    "Select": Transformation(editing.select, absent="ignore"),
+    "Delete": Transformation(editing.delete, absent="ignore"),
+    "Group": Transformation(editing.group, ("GroupName",), "ignore"),
+    "Constant": Transformation(editing.constant, ("Value",)),
     "Threshold": Transformation(
         arithmetic.threshold, ("Threshold", "Above", "Signed", "Binarize")
     ),
@@ -82,7 +86,7 @@ def apply_instructions(
     path: str,
     *,
     missing: str = "drop",
-    met: set[str] | None = None,
+    names_seen: set[str] | None = None,
 ) -> tuple[Variables, tuple[str, ...]]:
     """Run instructions in order.
 
@@ -98,7 +102,7 @@ def apply_instructions(
     missing : {"drop", "zero", "error"}
         What to do with an input that only other runs have: leave it and what follows from it
         out, or refuse. ("zero" is dropped here too; contrasts are weighted anew for it.)
-    met : set of str, optional
+    names_seen : set of str, optional
         Takes up every name that exists at some stage.
 
     Returns
@@ -126,7 +130,7 @@ def apply_instructions(
     for index, content in enumerate(instructions):
         where = f"{path}[{index}]"
         variables = with_comparisons(variables, content)
-        call = checked_call(content, variables, where, _PARAMETERS)
+        call = check_instruction(content, variables, where, _PARAMETERS)
         if call.absent and missing == "error":
             raise BadDataError(
                 f"At {where} ({call.name}): this run has no {', '.join(call.absent)}, and "
@@ -137,17 +141,17 @@ def apply_instructions(
         skipped = bool(call.absent) and (chosen.absent == "all" or not call.inputs)
         if sees_to_it or (not skipped and (call.inputs or call.name == "Constant")):
             variables = chosen.function(variables, call)
-        if call.absent and not sees_to_it and not variables.lacks_others:
+        if call.absent and not sees_to_it and not variables.collects_names:
             variables = replace(
                 variables, missing=variables.missing | _missing_outputs(call, skipped=skipped)
             )
-        if met is not None:
-            met |= set(variables.names) | variables.missing
+        if names_seen is not None:
+            names_seen |= set(variables.names) | variables.missing
         notes += call.notes
     return variables, tuple(dict.fromkeys(notes))
 
 
-def _missing_outputs(call: Call, *, skipped: bool) -> frozenset[str]:
+def _missing_outputs(call: Instruction, *, skipped: bool) -> frozenset[str]:
     """Names that the instruction would have made, had the run its inputs."""
     output = call.value("Output", None)
     named = [] if output is None else [str(one) for one in as_list(output)]

@@ -6,13 +6,13 @@ from math import isfinite
 
 import numpy as np
 
-from boldglm.stats_model.transformations.aligning import aligned
-from boldglm.stats_model.transformations.calls import Call, as_list
+from boldglm.stats_model.transformations.alignment import aligned
+from boldglm.stats_model.transformations.instructions import Instruction, as_list
 from boldglm.stats_model.variables import Variable, Variables
 
 
 def each(
-    variables: Variables, call: Call, change: Callable[[np.ndarray, Variable], np.ndarray]
+    variables: Variables, call: Instruction, change: Callable[[np.ndarray, Variable], np.ndarray]
 ) -> Variables:
     """Change the values of every input by itself."""
     if call.outputs is not None and len(call.outputs) != len(call.inputs):
@@ -26,15 +26,15 @@ def each(
         variable = call.numeric(variables[name])
         values = change(np.asarray(variable.values, dtype=float), variable)
         made.append(replace(variable.with_values(values), name=call.output_of(name)))
-    return variables.having(made)
+    return variables.with_variables(made)
 
 
-def demean(variables: Variables, call: Call) -> Variables:
+def demean(variables: Variables, call: Instruction) -> Variables:
     """Take out the mean, over the values that are there."""
     return each(variables, call, lambda values, _: values - _mean(values))
 
 
-def scale(variables: Variables, call: Call) -> Variables:
+def scale(variables: Variables, call: Instruction) -> Variables:
     """Take out the mean and divide by the standard deviation (of divisor n - 1)."""
     does_demean = call.flag("Demean", default=True)
     does_rescale = call.flag("Rescale", default=True)
@@ -69,7 +69,7 @@ def _mean(values: np.ndarray) -> float:
     return float(present.mean()) if present.size else 0.0
 
 
-def threshold(variables: Variables, call: Call) -> Variables:
+def threshold(variables: Variables, call: Instruction) -> Variables:
     """Set values that do not pass a threshold to 0, and perhaps the others to 1."""
     limit = call.number("Threshold", 0.0)
     is_above = call.flag("Above", default=True)
@@ -86,7 +86,7 @@ def threshold(variables: Variables, call: Call) -> Variables:
     return each(variables, call, change)
 
 
-def power(variables: Variables, call: Call) -> Variables:
+def power(variables: Variables, call: Instruction) -> Variables:
     """Raise to a power."""
     exponent = call.number("Value", 2.0)
 
@@ -97,7 +97,7 @@ def power(variables: Variables, call: Call) -> Variables:
         return each(variables, call, change)
 
 
-def logarithm(variables: Variables, call: Call) -> Variables:
+def logarithm(variables: Variables, call: Instruction) -> Variables:
     """Take the natural logarithm, or that to another base."""
     base = call.number("Base", np.e)
     if base <= 0 or base == 1:
@@ -111,7 +111,9 @@ def logarithm(variables: Variables, call: Call) -> Variables:
         return each(variables, call, change)
 
 
-def _finite(before: np.ndarray, after: np.ndarray, variable: Variable, call: Call) -> np.ndarray:
+def _finite(
+    before: np.ndarray, after: np.ndarray, variable: Variable, call: Instruction
+) -> np.ndarray:
     bad = np.isfinite(before) & ~np.isfinite(after)
     if bad.any():
         call.refuse(
@@ -120,12 +122,12 @@ def _finite(before: np.ndarray, after: np.ndarray, variable: Variable, call: Cal
     return after
 
 
-def product(variables: Variables, call: Call) -> Variables:
+def product(variables: Variables, call: Instruction) -> Variables:
     """Multiply variables."""
     return _together(variables, call, lambda values: values.prod(axis=0))
 
 
-def total(variables: Variables, call: Call) -> Variables:
+def total(variables: Variables, call: Instruction) -> Variables:
     """Add variables, perhaps with weights."""
     weights = call.value("Weights", None)
     names = [name for name in call.listed if name in call.inputs or name in call.absent]
@@ -140,27 +142,27 @@ def total(variables: Variables, call: Call) -> Variables:
     return _together(variables, call, lambda values: factors @ values)
 
 
-def conjunction(variables: Variables, call: Call) -> Variables:
+def conjunction(variables: Variables, call: Instruction) -> Variables:
     """1 where all variables are other than 0."""
     return _together(
         variables, call, lambda values: (np.nan_to_num(values) != 0).all(axis=0).astype(float)
     )
 
 
-def disjunction(variables: Variables, call: Call) -> Variables:
+def disjunction(variables: Variables, call: Instruction) -> Variables:
     """1 where some variable is other than 0."""
     return _together(
         variables, call, lambda values: (np.nan_to_num(values) != 0).any(axis=0).astype(float)
     )
 
 
-def negation(variables: Variables, call: Call) -> Variables:
+def negation(variables: Variables, call: Instruction) -> Variables:
     """1 where a variable is 0, and 0 elsewhere, also where it is n/a."""
     return each(variables, call, lambda values, _: (values == 0).astype(float))
 
 
 def _together(
-    variables: Variables, call: Call, join: Callable[[np.ndarray], np.ndarray]
+    variables: Variables, call: Instruction, join: Callable[[np.ndarray], np.ndarray]
 ) -> Variables:
     found = [call.numeric(one) for one in aligned(variables, call.inputs, call, absent=0.0)]
     first = found[0].duration
@@ -175,10 +177,10 @@ def _together(
         )
     values = np.stack([np.asarray(one.values, dtype=float) for one in found])
     made = replace(found[0].with_values(join(values)), name=call.one_output())
-    return variables.having([made])
+    return variables.with_variables([made])
 
 
-def drop_na(variables: Variables, call: Call) -> Variables:
+def drop_na(variables: Variables, call: Instruction) -> Variables:
     """Take out events without a value."""
     made = []
     for name in call.inputs:
@@ -186,4 +188,4 @@ def drop_na(variables: Variables, call: Call) -> Variables:
         if not variable.is_sparse:
             call.refuse("Input", f"{name!r} is no list of events", "DropNA needs events.")
         made.append(replace(variable.keep(~variable.is_missing), name=call.output_of(name)))
-    return variables.having(made)
+    return variables.with_variables(made)

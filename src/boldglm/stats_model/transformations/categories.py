@@ -7,15 +7,15 @@ from typing import Any
 
 import numpy as np
 
-from boldglm.stats_model.transformations.aligning import aligned
-from boldglm.stats_model.transformations.calls import Call, as_list, as_number
+from boldglm.stats_model.transformations.alignment import aligned
+from boldglm.stats_model.transformations.instructions import Instruction, as_list, as_number
 from boldglm.stats_model.variables import Variable, Variables
 from boldglm.suggestions import did_you_mean
 
 COMPARED = "=="  # between a variable and its level, in the name of an indicator
 
 
-def factor(variables: Variables, call: Call) -> Variables:
+def factor(variables: Variables, call: Instruction) -> Variables:
     """Turn a variable into one indicator for each of its levels, called ``<name>.<level>``.
 
     A level without a column is the same one in all runs and groups, whether they have it or not.
@@ -29,7 +29,7 @@ def factor(variables: Variables, call: Call) -> Variables:
         variable = variables[name]
         reference, n_levels = None, 0
         if constraint != "none":
-            everywhere = levels_everywhere(variable, variables)
+            everywhere = levels_in_all_runs(variable, variables)
             variables = replace(
                 variables,
                 missing=variables.missing | {f"{name}{COMPARED}{level}" for level in everywhere},
@@ -46,16 +46,16 @@ def factor(variables: Variables, call: Call) -> Variables:
             if constraint == "mean_zero" and reference is not None:
                 values[at_reference] = -1 / (n_levels - 1)
             made.append(_named(variable.with_values(values), name + separator + level))
-        variables = variables.without([name]).having(made)
+        variables = variables.without([name]).with_variables(made)
     return variables
 
 
-def _reference(call: Call, levels: Sequence[str], variables: Variables) -> str:
+def _reference(call: Instruction, levels: Sequence[str], variables: Variables) -> str:
     """Return the level that gets no column: the one asked for, or the first."""
     asked = call.value("RefLevel", None)
     if asked is None:
         return levels[0]
-    if shown(asked) not in levels and not variables.lacks_others:
+    if shown(asked) not in levels and not variables.collects_names:
         call.refuse(
             "RefLevel", f"found {asked!r}", f"Levels: {', '.join(levels)}."
             f"{did_you_mean(shown(asked), levels)}"
@@ -63,7 +63,7 @@ def _reference(call: Call, levels: Sequence[str], variables: Variables) -> str:
     return shown(asked)
 
 
-def levels_everywhere(variable: Variable, variables: Variables) -> list[str]:
+def levels_in_all_runs(variable: Variable, variables: Variables) -> list[str]:
     """Return its levels in all runs or groups, in order, as they are written in names.
 
     Those of others stand among the missing names, as ``<name>==<level>``.
@@ -119,10 +119,10 @@ def with_comparisons(variables: Variables, content: Mapping[str, Any]) -> Variab
                 for value in variable.values
             ]
             made.append(_named(variable.with_values(np.array(same)), str(one)))
-    return variables.having(made)
+    return variables.with_variables(made)
 
 
-def split(variables: Variables, call: Call) -> Variables:
+def split(variables: Variables, call: Instruction) -> Variables:
     """Split a variable by the levels of others, into ``<name>.<by>[<level>]``."""
     by = call.names("By", variables)
     for name in call.inputs:
@@ -139,11 +139,13 @@ def split(variables: Variables, call: Call) -> Variables:
             else:
                 values = np.where(inside, np.asarray(own.values, dtype=float), 0.0)
                 made.append(_named(own.with_values(values), label))
-        variables = variables.without([name]).having(one for one in made if one.values.size)
+        variables = variables.without([name]).with_variables(
+            one for one in made if one.values.size
+        )
     return variables
 
 
-def concatenate(variables: Variables, call: Call) -> Variables:
+def concatenate(variables: Variables, call: Instruction) -> Variables:
     """Join the values of variables row by row into one category, such as ``go_left``."""
     separator = str(call.value("Sep", "_"))
     found = aligned(variables, call.inputs, call)
@@ -152,10 +154,10 @@ def concatenate(variables: Variables, call: Call) -> Variables:
         absent = any(value is None or value != value for value in row)
         joined.append(None if absent else separator.join(shown(value) for value in row))
     values = np.array([*joined, None], dtype=object)[:-1]
-    return variables.having([_named(found[0].with_values(values), call.one_output())])
+    return variables.with_variables([_named(found[0].with_values(values), call.one_output())])
 
 
-def label_identical_rows(variables: Variables, call: Call) -> Variables:
+def label_identical_rows(variables: Variables, call: Instruction) -> Variables:
     """Count rows with the same value: 1, 2, ... where they follow one another, or all of them."""
     cumulative = call.flag("Cumulative", default=False)
     made = []
@@ -174,4 +176,4 @@ def label_identical_rows(variables: Variables, call: Call) -> Variables:
         made.append(
             _named(variables[name].with_values(np.array(counts)), call.output_of(name) + suffix)
         )
-    return variables.having(made)
+    return variables.with_variables(made)

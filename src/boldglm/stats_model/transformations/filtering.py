@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from boldglm.stats_model.transformations.aligning import aligned
-from boldglm.stats_model.transformations.calls import Call, as_number
+from boldglm.stats_model.transformations.alignment import aligned
+from boldglm.stats_model.transformations.instructions import Instruction, as_number
 from boldglm.stats_model.variables import Variable, Variables
 
 COMPARISONS: dict[str, Callable[[Any, Any], Any]] = {
@@ -24,7 +24,7 @@ OR, AND = r"(?:\s+or\b|\s*\|\|?)", r"(?:\s+and\b|\s*&&?)"
 QUOTES = "'\"`"
 
 
-def filter_events(variables: Variables, call: Call) -> Variables:
+def filter_events(variables: Variables, call: Instruction) -> Variables:
     """Keep the rows of variables where a query such as ``rt > .2 and correct == 1`` holds.
 
     A comparison with n/a, != too, does not hold.
@@ -44,10 +44,10 @@ def filter_events(variables: Variables, call: Call) -> Variables:
         else:
             values = np.where(kept, np.asarray(own.values, dtype=float), 0.0)
             made.append(replace(own.with_values(values), name=call.output_of(name)))
-    return variables.having(made)
+    return variables.with_variables(made)
 
 
-def _holds(query: str, columns: dict[str, Variable], call: Call) -> np.ndarray:
+def _holds(query: str, columns: dict[str, Variable], call: Instruction) -> np.ndarray:
     """Read a query: or binds less than and, and less than not; parentheses go first."""
     for pattern, join in ((OR, np.logical_or), (AND, np.logical_and)):
         parts = _split(query, pattern, call)
@@ -62,7 +62,7 @@ def _holds(query: str, columns: dict[str, Variable], call: Call) -> np.ndarray:
     return _compare(text, columns, call)
 
 
-def _split(query: str, pattern: str, call: Call) -> list[str]:
+def _split(query: str, pattern: str, call: Instruction) -> list[str]:
     """Split at words that stand outside quotes, parentheses and brackets."""
     parts, depth, start, place = [], 0, 0, 0
     while place < len(query):
@@ -93,7 +93,7 @@ def _closes(text: str) -> int:
     return -1
 
 
-def _compare(text: str, columns: dict[str, Variable], call: Call) -> np.ndarray:
+def _compare(text: str, columns: dict[str, Variable], call: Instruction) -> np.ndarray:
     parts = re.fullmatch(r"\s*(.+?)\s*(==|!=|>=|<=|>|<|\bnot in\b|\bin\b)\s*(.+?)\s*", text)
     if parts is None or parts[1].strip("`'\"") not in columns:
         call.refuse(
@@ -126,7 +126,7 @@ def _compare(text: str, columns: dict[str, Variable], call: Call) -> np.ndarray:
     )  # fmt: skip
 
 
-def _literal(text: str, variable: Variable, call: Call) -> Any:
+def _literal(text: str, variable: Variable, call: Instruction) -> Any:
     plain = text.strip().strip("'\"")
     if variable.is_text:
         return plain

@@ -7,8 +7,8 @@ import numpy as np
 from scipy import ndimage
 
 from boldglm.glm import DoubleGamma, HRFBasis, convolve_events, hrf_basis
-from boldglm.stats_model.transformations.aligning import aligned
-from boldglm.stats_model.transformations.calls import Call
+from boldglm.stats_model.transformations.alignment import aligned
+from boldglm.stats_model.transformations.instructions import Instruction
 from boldglm.stats_model.variables import Variable, Variables, sampled
 
 MODELS = ("spm", "glover", "fir", "textbook", "doublegamma")
@@ -21,7 +21,7 @@ GAMMA_PARAMETERS = {
 }
 
 
-def convolve(variables: Variables, call: Call) -> Variables:
+def convolve(variables: Variables, call: Instruction) -> Variables:
     """Convolve with an HRF, in continuous time, sampled at the exact time of every volume."""
     basis = basis_of(call)
     for name in call.inputs:
@@ -29,7 +29,7 @@ def convolve(variables: Variables, call: Call) -> Variables:
     return variables
 
 
-def basis_of(call: Call) -> HRFBasis:
+def basis_of(call: Instruction) -> HRFBasis:
     """Return the kernels that an instruction, or `Model.HRF`, asks for."""
     text = str(call.value("Model", "spm")).lower()
     model, *extras = [part.strip() for part in text.split("+")]
@@ -66,7 +66,7 @@ def basis_of(call: Call) -> HRFBasis:
         call.refuse("Model", str(error), "Mend the instruction.")
 
 
-def _double_gamma(call: Call) -> HRFBasis:
+def _double_gamma(call: Instruction) -> HRFBasis:
     given = call.value("Parameters", {}) or {}
     if not isinstance(given, Mapping):
         call.refuse("Parameters", f"found {given!r}", "Give an object, such as {'PeakDelay': 5}.")
@@ -85,7 +85,7 @@ def _double_gamma(call: Call) -> HRFBasis:
 
 
 def convolved(
-    variables: Variables, name: str, output: str, basis: HRFBasis, call: Call
+    variables: Variables, name: str, output: str, basis: HRFBasis, call: Instruction
 ) -> Variables:
     """Put in the response to one variable: a column for each kernel, in its place.
 
@@ -125,7 +125,7 @@ def convolved(
         for label, kernel in zip(names, basis.kernels, strict=True)
     ]
     kept = variables if output != name else variables.without([name])
-    return kept.having(made)
+    return kept.with_variables(made)
 
 
 def _as_events(variable: Variable) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -140,7 +140,7 @@ def _as_events(variable: Variable) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return variable.times, np.full(heights.size, step), heights
 
 
-def lag(variables: Variables, call: Call) -> Variables:
+def lag(variables: Variables, call: Instruction) -> Variables:
     """Shift by a number of samples; fractions by spline interpolation of some order."""
     shift, order = call.number("Shift", 1.0), call.number("Order", 3)
     if order not in range(6):
@@ -163,20 +163,20 @@ def lag(variables: Variables, call: Call) -> Variables:
         if is_difference:
             shifted = values - shifted if shift >= 0 else shifted - values
         made.append(replace(variables[name].with_values(shifted), name=call.output_of(name)))
-    return variables.having(made)
+    return variables.with_variables(made)
 
 
-def to_dense(variables: Variables, call: Call) -> Variables:
+def to_dense(variables: Variables, call: Instruction) -> Variables:
     """Sample events: at the volumes, or SamplingRate times a second."""
     times = _sampling_times(variables, call)
     made = []
     for name in call.inputs:
         variable = call.numeric(variables[name])
         made.append(Variable(call.output_of(name), sampled(variable, times), times=times))
-    return variables.having(made)
+    return variables.with_variables(made)
 
 
-def _sampling_times(variables: Variables, call: Call) -> np.ndarray:
+def _sampling_times(variables: Variables, call: Instruction) -> np.ndarray:
     if variables.frame_times is None:
         call.refuse("", "there is no time above the run", "Use it in a Run node.")
     rate = call.value("SamplingRate", 10)
@@ -187,7 +187,7 @@ def _sampling_times(variables: Variables, call: Call) -> np.ndarray:
     return np.arange(0.0, variables.end, 1.0 / float(rate))
 
 
-def orthogonalize(variables: Variables, call: Call) -> Variables:
+def orthogonalize(variables: Variables, call: Instruction) -> Variables:
     """Take out what other variables, beside a constant, explain; exact at any stage."""
     others = call.names("Other", variables)
     made = []
@@ -205,4 +205,4 @@ def orthogonalize(variables: Variables, call: Call) -> Variables:
         changed = values.copy()
         changed[there] = values[there] - columns[there] @ fitted[1:]
         made.append(replace(own.with_values(changed), name=call.output_of(name)))
-    return variables.having(made)
+    return variables.with_variables(made)

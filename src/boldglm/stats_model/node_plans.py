@@ -11,15 +11,19 @@ from dataclasses import dataclass
 from typing import Any
 
 from boldglm.errors import BadDataError
-from boldglm.stats_model.items import (
-    Item,
-    known_keys,
-    possible_contrasts,
-    received,
-    result_name,
-    value_of,
+from boldglm.stats_model.higher_level_designs import (
+    HigherLevelDesign,
+    higher_level_design,
+    levels_of_inputs,
 )
-from boldglm.stats_model.row_designs import RowDesign, levels_of_items, row_design
+from boldglm.stats_model.node_inputs import (
+    NodeInput,
+    grouping_names,
+    grouping_value,
+    inputs_of_node,
+    possible_contrasts,
+    result_name,
+)
 from boldglm.stats_model.specification import (
     ENTITY_KEYS,
     ContrastSpec,
@@ -36,8 +40,8 @@ OPTIONAL = ("run", "session")  # where no input has them, GroupBy may still name
 class FitPlan:
     """One design over items, and the contrasts to estimate, under their final names."""
 
-    items: tuple[Item, ...]
-    design: RowDesign
+    inputs: tuple[NodeInput, ...]
+    design: HigherLevelDesign
     contrasts: tuple[ContrastSpec, ...]
 
 
@@ -52,24 +56,24 @@ class NodePlan:
     notes: tuple[str, ...]
 
     @property
-    def keys(self) -> tuple[str, ...]:
+    def input_keys(self) -> tuple[str, ...]:
         """Results that the fits need, in order."""
-        return tuple(dict.fromkeys(item.key for fit in self.fits for item in fit.items))
+        return tuple(dict.fromkeys(item.key for fit in self.fits for item in fit.inputs))
 
-    def labels(self) -> dict[str, str]:
-        """What each of `keys` is called."""
-        return {item.key: item.label for fit in self.fits for item in fit.items}
+    def input_labels(self) -> dict[str, str]:
+        """What each of `input_keys` is called."""
+        return {item.key: item.label for fit in self.fits for item in fit.inputs}
 
-    def results(self, key: str, label: str) -> tuple[Item, ...]:
+    def results(self, key: str, label: str) -> tuple[NodeInput, ...]:
         """What goes on to the next nodes once the maps lie under `key`; F ends here."""
         metadata: dict[str, Any] = {}
-        items = [item for fit in self.fits for item in fit.items]
+        items = [item for fit in self.fits for item in fit.inputs]
         for name in dict.fromkeys(name for item in items for name in item.metadata):
             values = {str(item.metadata.get(name)) for item in items}
             if len(values) == 1:
                 metadata[name] = items[0].metadata[name]
         return tuple(
-            Item(self.node.name, key, label, spec.name, self.entities, metadata)
+            NodeInput(self.node.name, key, label, spec.name, self.entities, metadata)
             for fit in self.fits
             for spec in fit.contrasts
             if spec.test != "F"
@@ -79,7 +83,7 @@ class NodePlan:
 def plan_node(
     model: StatsModel,
     node: NodeSpec,
-    items: Sequence[Item],
+    items: Sequence[NodeInput],
     known: frozenset[str] = frozenset(),
 ) -> tuple[NodePlan, ...]:
     """Lay out one node above the run.
@@ -89,7 +93,7 @@ def plan_node(
     model : StatsModel
     node : NodeSpec
         One of its nodes, not the root.
-    items : sequence of Item
+    items : sequence of NodeInput
         Results of all its parents (others are ignored).
     known : frozenset of str
         Names of levels (``sex.f``) that no mistake has made, though no input may have them.
@@ -105,17 +109,17 @@ def plan_node(
     BadDataError
         If GroupBy or X name what no input has.
     """
-    inputs = received(model, node, items)
+    inputs = inputs_of_node(model, node, items)
     if not inputs:
         return ()
     contrasts = tuple(dict.fromkeys(item.contrast for item in inputs))
     contrasts += tuple(sorted(possible_contrasts(model, node) - set(contrasts)))
-    known |= levels_of_items(inputs) | set(contrasts)
+    known |= levels_of_inputs(inputs) | set(contrasts)
     keys = _usable_keys(node, inputs)
     left: list[str] = []
-    groups: dict[tuple, list[Item]] = {}
+    groups: dict[tuple, list[NodeInput]] = {}
     for item in inputs:
-        values = tuple(value_of(item, key) for key in keys)
+        values = tuple(grouping_value(item, key) for key in keys)
         absent = [key for key, value in zip(keys, values, strict=True) if value is None]
         if absent:
             left.append(
@@ -126,7 +130,7 @@ def plan_node(
         geometry = tuple(item.entities.get(key) for key in GEOMETRY)
         groups.setdefault((values, geometry), []).append(item)
     places: dict[tuple, list[tuple[FitPlan | None, tuple[str, ...]]]] = {}
-    members: dict[tuple, list[list[Item]]] = {}
+    members: dict[tuple, list[list[NodeInput]]] = {}
     for (values, geometry), own in groups.items():
         named = tuple(
             (key, str(value)) for key, value in zip(keys, values, strict=True) if key != "contrast"
@@ -169,13 +173,13 @@ def check_run_groups(node: NodeSpec, metadata: Sequence[Mapping[str, Any]]) -> N
             )
 
 
-def _usable_keys(node: NodeSpec, items: Sequence[Item]) -> list[str]:
+def _usable_keys(node: NodeSpec, items: Sequence[NodeInput]) -> list[str]:
     keys = []
     for key in node.group_by:
-        if any(value_of(item, key) is not None for item in items):
+        if any(grouping_value(item, key) is not None for item in items):
             keys.append(key)
         elif key not in OPTIONAL:
-            known = known_keys(items)
+            known = grouping_names(items)
             raise BadDataError(
                 f"Node {node.name!r}, at {node.path}.GroupBy: no input has {key!r}."
                 f"{did_you_mean(key, [*known, *ENTITY_KEYS])} Known: {', '.join(known)}."
@@ -184,14 +188,14 @@ def _usable_keys(node: NodeSpec, items: Sequence[Item]) -> list[str]:
 
 
 def _plan_fit(
-    node: NodeSpec, items: list[Item], contrasts: Sequence[str], known: frozenset[str]
+    node: NodeSpec, items: list[NodeInput], contrasts: Sequence[str], known: frozenset[str]
 ) -> tuple[FitPlan | None, tuple[str, ...]]:
     """Return the design of one group with its contrasts, and what had to be left out.
 
     `contrasts` are all that the node may receive: where they come together, results are called
     after all of them, also in a group that lacks some.
     """
-    design, items, notes = row_design(node, items, known)
+    design, items, notes = higher_level_design(node, items, known)
     incoming = list(dict.fromkeys(item.contrast for item in items))
     if not items:
         return None, tuple(notes)
@@ -225,7 +229,7 @@ def _plan_fit(
     return FitPlan(tuple(items), design, tuple(specs)), tuple(notes)
 
 
-def _repeated(node: NodeSpec, items: Sequence[Item], design: RowDesign) -> list[str]:
+def _repeated(node: NodeSpec, items: Sequence[NodeInput], design: HigherLevelDesign) -> list[str]:
     """Warn of several inputs of one participant that least squares take for independent."""
     people = {item.entities.get("sub") for item in items}
     has_people = any(name.startswith("subject.") for name in design.names)
@@ -252,13 +256,13 @@ def _column_name(name: str) -> str:
     return "intercept" if name == "1" else name
 
 
-def _wanted(node: NodeSpec, design: RowDesign) -> list[ContrastSpec]:
+def _wanted(node: NodeSpec, design: HigherLevelDesign) -> list[ContrastSpec]:
     """Contrasts that a node defines: its own, then dummy contrasts in the order of X."""
     wanted = list(node.contrasts)
-    if node.dummy is not None:
-        names = [str(one) for one in node.dummy.contrasts or design.names]
+    if node.dummy_contrasts is not None:
+        names = [str(one) for one in node.dummy_contrasts.contrasts or design.names]
         wanted += [
-            ContrastSpec(name, (name,), ((1.0,),), node.dummy.test)
+            ContrastSpec(name, (name,), ((1.0,),), node.dummy_contrasts.test)
             for name in names
             if name not in [spec.name for spec in node.contrasts]
         ]
@@ -268,7 +272,7 @@ def _wanted(node: NodeSpec, design: RowDesign) -> list[ContrastSpec]:
 def _plan_place(
     node: NodeSpec,
     groups: dict[str, str],
-    items: Sequence[Item],
+    items: Sequence[NodeInput],
     found: Sequence[tuple[FitPlan | None, tuple[str, ...]]],
     left: Sequence[str],
 ) -> NodePlan:
@@ -298,18 +302,20 @@ def _absences(node: NodeSpec, fits: Sequence[FitPlan]) -> list[str]:
     """Say which inputs have no part in some contrast, though they have in another."""
     if "contrast" not in node.group_by:
         return []
-    labels = {item.key: item.label for fit in fits for item in fit.items}
+    labels = {item.key: item.label for fit in fits for item in fit.inputs}
     notes = []
     for fit in fits:
-        there = {item.key for item in fit.items}
+        there = {item.key for item in fit.inputs}
         gone = [label for key, label in labels.items() if key not in there]
         if gone:
             shown = ", ".join(gone[:10]) + (", ..." if len(gone) > 10 else "")
-            notes.append(f"contrast {fit.items[0].contrast!r}: {shown} did not estimate it")
+            notes.append(f"contrast {fit.inputs[0].contrast!r}: {shown} did not estimate it")
     return notes
 
 
-def _entities(node: NodeSpec, groups: Mapping[str, str], items: Sequence[Item]) -> dict[str, str]:
+def _entities(
+    node: NodeSpec, groups: Mapping[str, str], items: Sequence[NodeInput]
+) -> dict[str, str]:
     """Entities of the output: what all inputs share, less what a level combines, and groups."""
     shared = set.intersection(*(set(item.entities.items()) for item in items))
     combined = {

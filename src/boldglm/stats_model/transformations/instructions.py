@@ -13,7 +13,7 @@ SHARED_KEYS = ("Name", "Input", "Output", "OutputSuffix", "Description", "Commen
 
 
 @dataclass
-class Call:
+class Instruction:
     """An instruction on its way through: what it asks for and what it has to say.
 
     `inputs` are names of variables that are there; `absent` those that only other runs have.
@@ -109,12 +109,12 @@ class Call:
         return variable
 
 
-def checked_call(
+def check_instruction(
     content: Mapping[str, Any],
     variables: Variables,
     path: str,
     known: Mapping[str, Sequence[str]],
-) -> Call:
+) -> Instruction:
     """Check an instruction against the variables that there are.
 
     Parameters
@@ -139,7 +139,7 @@ def checked_call(
             f"At {path}.Name: the transformation {name!r} is unknown."
             f"{did_you_mean(name, list(known))} Known: {', '.join(known)}."
         )
-    call = Call(canonical, path, content)
+    call = Instruction(canonical, path, content)
     allowed = (*SHARED_KEYS, *known[canonical])
     for key in content:
         if _plain(key) not in [_plain(one) for one in allowed]:
@@ -172,7 +172,7 @@ def checked_call(
     return call
 
 
-def _output(value: Any, call: Call) -> str:
+def _output(value: Any, call: Instruction) -> str:
     if not isinstance(value, str) or not value.strip():
         call.refuse("Output", f"found {value!r}", "A name is needed, as text.")
     return value

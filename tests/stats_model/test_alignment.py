@@ -80,7 +80,7 @@ def test_other_events_still_meet_in_time():
         FRAME_TIMES,
         120.0,
     )
-    both = events(2.0, **COLUMNS).having([block["block"]])
+    both = events(2.0, **COLUMNS).with_variables([block["block"]])
     found, _ = run(both, {"Name": "Product", "Input": ["gain", "block"], "Output": "x"})
     assert not found["x"].is_sparse
     at = np.searchsorted(found["x"].times, [5.0, 18.0, 31.0, 44.0])

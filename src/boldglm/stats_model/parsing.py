@@ -10,17 +10,17 @@ from itertools import pairwise
 from typing import Any
 
 from boldglm.stats_model.graph_checks import check_edges
+from boldglm.stats_model.json_paths import JSONReader, shown
 from boldglm.stats_model.specification import (
     LEVELS,
     ContrastSpec,
-    DummySpec,
+    DummyContrastsSpec,
     EdgeSpec,
     HRFSpec,
     NodeSpec,
     StatsModel,
     Term,
 )
-from boldglm.stats_model.walking import Walker, shown
 from boldglm.suggestions import did_you_mean
 
 TRANSFORMER = "pybids-transforms-v1"
@@ -76,7 +76,7 @@ def parse_stats_model(content: Any, file_name: str = "model") -> StatsModel:
     return _Reader(file_name).model(content)
 
 
-class _Reader(Walker):
+class _Reader(JSONReader):
     """Turns content into values, from the file down to a contrast."""
 
     def model(self, content: Any) -> StatsModel:
@@ -157,7 +157,7 @@ class _Reader(Walker):
             x=x,
             instructions=self.instructions(content.get("Transformations"), path),
             contrasts=self.contrasts(content.get("Contrasts") or [], path),
-            dummy=dummy,
+            dummy_contrasts=dummy,
             hrf=self.hrf(model.get("HRF"), f"{path}.Model.HRF", level),
             formula=str(model["Formula"]) if model.get("Formula") else None,
             options=options,
@@ -339,7 +339,7 @@ class _Reader(Walker):
             self.refuse(f"{path}.Test", f"found {shown(value)}", f"Known: {', '.join(TESTS)}.")
         return known[str(value).lower()]
 
-    def dummy(self, content: Any, path: str) -> DummySpec | None:
+    def dummy(self, content: Any, path: str) -> DummyContrastsSpec | None:
         if content is None or content is False:
             return None
         content = dict(self.object(content, path))
@@ -350,9 +350,9 @@ class _Reader(Walker):
         self.check_keys(content, ("Contrasts", "Test", "Description"), path)
         listed = content.get("Contrasts")
         if listed is None:
-            return DummySpec(None, self.test(content.get("Test"), path))
+            return DummyContrastsSpec(None, self.test(content.get("Test"), path))
         names = self.list(listed, f"{path}.Contrasts")
-        return DummySpec(
+        return DummyContrastsSpec(
             tuple(1 if one in (1, "1") else str(one) for one in names),
             self.test(content.get("Test"), path),
         )

@@ -5,29 +5,29 @@ from dataclasses import replace
 
 import numpy as np
 
-from boldglm.stats_model.transformations.calls import Call, as_number
+from boldglm.stats_model.transformations.instructions import Instruction, as_number
 from boldglm.stats_model.variables import Variable, Variables, typed
 
 ATTRIBUTES = ("amplitude", "value", "onset", "duration")
 
 
-def copy(variables: Variables, call: Call) -> Variables:
+def copy(variables: Variables, call: Instruction) -> Variables:
     """Put in copies under other names."""
     _check_outputs(call)
-    return variables.having(
+    return variables.with_variables(
         replace(variables[name], name=call.output_of(name), source="derived")
         for name in call.inputs
     )
 
 
-def rename(variables: Variables, call: Call) -> Variables:
+def rename(variables: Variables, call: Instruction) -> Variables:
     """Give variables other names."""
     return copy(variables, call).without(
         name for name in call.inputs if name not in (call.outputs or ())
     )
 
 
-def _check_outputs(call: Call) -> None:
+def _check_outputs(call: Instruction) -> None:
     if call.value("OutputSuffix", None) is None and (
         call.outputs is None or len(call.outputs) != len(call.inputs)
     ):
@@ -38,17 +38,17 @@ def _check_outputs(call: Call) -> None:
         )
 
 
-def select(variables: Variables, call: Call) -> Variables:
+def select(variables: Variables, call: Instruction) -> Variables:
     """Keep these variables only."""
     return variables.without(name for name in variables.names if name not in call.inputs)
 
 
-def delete(variables: Variables, call: Call) -> Variables:
+def delete(variables: Variables, call: Instruction) -> Variables:
     """Take variables out."""
     return variables.without(call.inputs)
 
 
-def group(variables: Variables, call: Call) -> Variables:
+def group(variables: Variables, call: Instruction) -> Variables:
     """Let one name stand for several variables."""
     name = str(call.value("Output", None) or call.value("GroupName", ""))
     if not name or name in variables:
@@ -56,18 +56,18 @@ def group(variables: Variables, call: Call) -> Variables:
     return replace(variables, groups={**variables.groups, name: call.inputs})
 
 
-def constant(variables: Variables, call: Call) -> Variables:
+def constant(variables: Variables, call: Instruction) -> Variables:
     """Put in a variable that is the same everywhere: at all scans, or for all inputs."""
     value = call.number("Value", 1.0)
     name = call.one_output()
     if variables.frame_times is not None:
         values = np.full(variables.frame_times.shape, value)
-        return variables.having([Variable(name, values, times=variables.frame_times)])
+        return variables.with_variables([Variable(name, values, times=variables.frame_times)])
     size = len(next(iter(variables.found.values())).values) if variables.found else 0
-    return variables.having([Variable(name, np.full(size, value))])
+    return variables.with_variables([Variable(name, np.full(size, value))])
 
 
-def assign(variables: Variables, call: Call) -> Variables:
+def assign(variables: Variables, call: Instruction) -> Variables:
     """Take amplitude, onset or duration of one variable over into another.
 
     Inputs and targets go together by their place in the file. Where the run lacks one of a pair,
@@ -91,13 +91,13 @@ def assign(variables: Variables, call: Call) -> Variables:
         missing.append(name)
         if target in variables:
             call.notes.append(f"{target!r} has no {write} from {gone[0]!r}, which is not there")
-    if not variables.lacks_others:
+    if not variables.collects_names:
         variables = replace(variables, missing=variables.missing | set(missing))
-    return variables.without(missing).having(made)
+    return variables.without(missing).with_variables(made)
 
 
 def _assigned(
-    source: Variable, target: Variable, name: str, read: str, write: str, call: Call
+    source: Variable, target: Variable, name: str, read: str, write: str, call: Instruction
 ) -> Variable:
     for one in (source, target):
         if not one.is_sparse:
@@ -134,7 +134,7 @@ def _with_attribute(variable: Variable, attribute: str, values: np.ndarray) -> V
     return variable.with_values(values)
 
 
-def replace_values(variables: Variables, call: Call) -> Variables:
+def replace_values(variables: Variables, call: Instruction) -> Variables:
     """Replace values, onsets or durations by others."""
     table = call.value("Replace", None)
     if isinstance(table, list) and all(isinstance(one, Mapping) for one in table):
@@ -156,7 +156,7 @@ def replace_values(variables: Variables, call: Call) -> Variables:
                 call.refuse("Replace", f"{odd!r} as {one} of {name!r}", "Give seconds, or 'n/a'.")
             variable = _with_attribute(variable, one, changed)
         made.append(replace(variable, name=call.output_of(name)))
-    return variables.having(made)
+    return variables.with_variables(made)
 
 
 def _replaced(value: object, table: Mapping) -> object:

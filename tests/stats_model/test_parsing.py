@@ -6,7 +6,7 @@ import json
 import pytest
 
 from boldglm.errors import BadDataError
-from boldglm.stats_model.reading import parse_stats_model
+from boldglm.stats_model.parsing import parse_stats_model
 
 GOOD = {
     "Name": "m",
@@ -67,7 +67,7 @@ def test_a_model_is_read_into_values():
     assert model.root.name == "run"
     assert model.root.hrf.model == "spm"
     assert model.root.contrasts[0].weights == ((0.5, -0.5),)
-    assert [node.name for node in model.above_run()] == ["group"]
+    assert [node.name for node in model.higher_level_nodes()] == ["group"]
     assert model.edges_into(model.node("group"))[0].filter == {"contrast": ("a - b",)}
     assert model.notes == ()
 
@@ -185,7 +185,7 @@ def test_older_spellings_are_read_and_noted():
     del content["Nodes"][0]["Contrasts"][0]["Test"]
     content["Input"] = {"task": "x"}
     model = parse_stats_model(content)
-    assert model.nodes[1].dummy.test == "t"
+    assert model.nodes[1].dummy_contrasts.test == "t"
     assert model.input == {"task": ("x",)}
     assert len(model.notes) == 4
 

@@ -12,7 +12,7 @@ NOT_KNOWN = ("", "n/a", "nan")
 
 
 @dataclass(frozen=True)
-class Item:
+class NodeInput:
     """One contrast of one finished or planned result: what goes along an edge.
 
     Parameters
@@ -22,7 +22,7 @@ class Item:
     key : str
         Which result holds its maps.
     label : str
-        What notes call the result.
+        What notes instruction the result.
     contrast : str
     entities : mapping
         Short BIDS keys (sub, ses, task, run) to labels.
@@ -38,7 +38,9 @@ class Item:
     metadata: Mapping[str, Any] = field(default_factory=dict)
 
 
-def received(model: StatsModel, node: NodeSpec, items: Sequence[Item]) -> list[Item]:
+def inputs_of_node(
+    model: StatsModel, node: NodeSpec, items: Sequence[NodeInput]
+) -> list[NodeInput]:
     """Return the items that some edge lets through to a node, once each.
 
     Raises
@@ -46,25 +48,27 @@ def received(model: StatsModel, node: NodeSpec, items: Sequence[Item]) -> list[I
     BadDataError
         If an edge filters by what no result has, or for a contrast that its source cannot make.
     """
-    found: dict[tuple[str, str, str], Item] = {}
+    found: dict[tuple[str, str, str], NodeInput] = {}
     for edge in model.edges_into(node):
         own = [item for item in items if item.node == edge.source]
         _check_filter(model, edge, own)
         for item in own:
-            if all(str(value_of(item, key)) in values for key, values in edge.filter.items()):
+            if all(
+                str(grouping_value(item, key)) in values for key, values in edge.filter.items()
+            ):
                 found[item.node, item.key, item.contrast] = item
     return list(found.values())
 
 
-def _check_filter(model: StatsModel, edge: EdgeSpec, items: Sequence[Item]) -> None:
+def _check_filter(model: StatsModel, edge: EdgeSpec, items: Sequence[NodeInput]) -> None:
     """Refuse a filter that can pass nothing, whatever the data: it names what is not there."""
     start = (
         f"{model.name}, at $.Edges[{model.edges.index(edge)}].Filter: the edge from "
         f"{edge.source!r} to {edge.destination!r} filters"
     )
     for key in edge.filter:
-        if items and not any(value_of(item, key) is not None for item in items):
-            known = known_keys(items)
+        if items and not any(grouping_value(item, key) is not None for item in items):
+            known = grouping_names(items)
             raise BadDataError(
                 f"{start} by {key!r}, which no result has.{did_you_mean(key, known)} Known: "
                 f"{', '.join(known)}."
@@ -95,8 +99,10 @@ def possible_contrasts(model: StatsModel, node: NodeSpec) -> frozenset[str]:
 def _results_of(model: StatsModel, node: NodeSpec) -> frozenset[str]:
     """Return the contrasts that a node passes on, as far as the file names them."""
     own = [spec.name for spec in node.contrasts if spec.test != "F"]
-    if node.dummy is not None and node.dummy.test != "F":
-        terms = node.x if node.dummy.contrasts is None else node.dummy.contrasts
+    if node.dummy_contrasts is not None and node.dummy_contrasts.test != "F":
+        terms = (
+            node.x if node.dummy_contrasts.contrasts is None else node.dummy_contrasts.contrasts
+        )
         own += [str(one) for one in terms if not set(str(one)) & set("*?")]
     if node.name == model.root.name:
         return frozenset(own)
@@ -105,7 +111,7 @@ def _results_of(model: StatsModel, node: NodeSpec) -> frozenset[str]:
     return frozenset(result_name(name, group) for group in groups for name in own)
 
 
-def value_of(item: Item, key: str) -> Any:
+def grouping_value(item: NodeInput, key: str) -> Any:
     """Return what an item has under a name of GroupBy or Filter, or None."""
     if key == "contrast":
         return item.contrast
@@ -115,7 +121,7 @@ def value_of(item: Item, key: str) -> Any:
     return None if value is None or str(value).lower() in NOT_KNOWN else value
 
 
-def known_keys(items: Sequence[Item]) -> list[str]:
+def grouping_names(items: Sequence[NodeInput]) -> list[str]:
     """Return the names that GroupBy or Filter may use for some items."""
     long_names = {short: name for name, short in ENTITY_KEYS.items()}
     entities = [long_names.get(key, key) for item in items for key in item.entities]

@@ -13,7 +13,7 @@ from boldglm.suggestions import did_you_mean
 _NUMBER = re.compile(r"\s*[-+]?[\d./]{1,40}([eE][-+]?\d{1,3})?\s*")
 
 
-class Walker:
+class JSONReader:
     """Remembers the file's name and what it tolerated; refuses with path, finding and remedy."""
 
     def __init__(self, file_name: str) -> None:

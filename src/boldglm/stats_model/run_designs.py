@@ -10,7 +10,7 @@ from boldglm.errors import BadDataError
 from boldglm.glm.arrays.types import FloatArray
 from boldglm.stats_model.formula import formula_of
 from boldglm.stats_model.specification import HRFSpec, NodeSpec, Term
-from boldglm.stats_model.transformations.calls import Call, unknown
+from boldglm.stats_model.transformations.instructions import Instruction, unknown
 from boldglm.stats_model.transformations.timing import basis_of, convolved
 from boldglm.stats_model.variables import Variables, sampled
 
@@ -56,7 +56,7 @@ def apply_hrf(variables: Variables, hrf: HRFSpec | None, path: str) -> tuple[Var
             content["FirDelays"] = value
         else:
             content["Parameters"][key] = value
-    call = Call("HRF", path, content)
+    call = Instruction("HRF", path, content)
     basis = basis_of(call)
     for index, pattern in enumerate(hrf.variables):
         matched = variables.matching(pattern)

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from boldglm.stats_model.transformations.calls import Call
+from boldglm.stats_model.transformations.instructions import Instruction
 from boldglm.stats_model.variables import Variable, Variables, sampled
 
 GRID_STEP = 0.1  # seconds; where events with different onsets meet
@@ -14,7 +14,7 @@ GRID_STEP = 0.1  # seconds; where events with different onsets meet
 def aligned(
     variables: Variables,
     names: Sequence[str],
-    call: Call,
+    call: Instruction,
     *,
     absent: float = float("nan"),
     onto_first: bool = False,
@@ -77,7 +77,7 @@ def _keys(variable: Variable, *, pairs: bool) -> list[tuple[float, ...]]:
     return list(zip(onsets, durations, strict=True)) if pairs else [(one,) for one in onsets]
 
 
-def _same_times(found: list[Variable], call: Call) -> list[Variable]:
+def _same_times(found: list[Variable], call: Instruction) -> list[Variable]:
     times = found[0].times
     if times is None:
         return found

@@ -9,9 +9,9 @@ from scipy import stats
 
 from boldglm.errors import BadDataError
 from boldglm.glm import fit_second_level
-from boldglm.stats_model.graph import check_run_groups, plan_node
-from boldglm.stats_model.items import Item
-from boldglm.stats_model.reading import parse_stats_model
+from boldglm.stats_model.node_inputs import NodeInput
+from boldglm.stats_model.node_plans import check_run_groups, plan_node
+from boldglm.stats_model.parsing import parse_stats_model
 from model_nodes import GROUP, SUBJECT
 
 RUN = {
@@ -38,7 +38,7 @@ def model_of(*nodes, edges=None):
 
 def run_items(contrasts=("go", "stop"), runs=("1", "2")):
     return [
-        Item(
+        NodeInput(
             "run",
             f"{subject}-{run}",
             f"sub-{subject}_run-{run}",
@@ -55,7 +55,7 @@ def run_items(contrasts=("go", "stop"), runs=("1", "2")):
 def planned(model, items):
     """Plan all nodes above the run; return the plans by name of the node."""
     items, found = list(items), {}
-    for node in model.above_run():
+    for node in model.higher_level_nodes():
         found[node.name] = plan_node(model, node, items)
         for number, plan in enumerate(found[node.name]):
             items += plan.results(f"{node.name}-{number}", str(plan.entities))
@@ -69,10 +69,10 @@ def test_runs_are_combined_within_subjects_and_subjects_tested_contrast_by_contr
     ]
     first = plans["subject"][0]
     assert [[spec.name for spec in fit.contrasts] for fit in first.fits] == [["go"], ["stop"]]
-    assert first.keys == ("01-1", "01-2")
+    assert first.input_keys == ("01-1", "01-2")
     (group,) = plans["group"]
     assert group.entities == {"task": "x"}
-    assert [len(fit.items) for fit in group.fits] == [4, 4]
+    assert [len(fit.inputs) for fit in group.fits] == [4, 4]
 
 
 def test_a_covariate_gives_a_contrast_named_after_the_incoming_one():
@@ -104,7 +104,7 @@ def test_groups_by_a_column_of_participants_are_places_of_their_own():
         {"task": "x", "sex": "f"},
         {"task": "x", "sex": "m"},
     ]
-    assert [len(plan.fits[0].items) for plan in plans] == [2, 2]
+    assert [len(plan.fits[0].inputs) for plan in plans] == [2, 2]
 
 
 def test_contrasts_grouped_together_are_columns_of_one_design():
@@ -147,7 +147,7 @@ def test_a_filter_is_a_conjunction():
         },
     ]
     (plan,) = planned(model_of(SUBJECT, GROUP, edges=edges), run_items())["group"]
-    assert [item.label for item in plan.fits[0].items] == [
+    assert [item.label for item in plan.fits[0].inputs] == [
         str({"sub": subject, "task": "x"}) for subject in ("01", "03")
     ]
 
@@ -168,7 +168,7 @@ def test_a_node_with_two_parents_receives_from_both():
 
 def test_sessions_of_one_run_each_need_no_run_entity():
     items = [
-        Item("run", f"{k}", f"ses-{k}", "go", {"sub": "01", "ses": str(k), "task": "x"})
+        NodeInput("run", f"{k}", f"ses-{k}", "go", {"sub": "01", "ses": str(k), "task": "x"})
         for k in (1, 2)
     ]
     (plan,) = planned(model_of({**SUBJECT, "GroupBy": ["run", "subject", "contrast"]}), items)[
@@ -179,7 +179,7 @@ def test_sessions_of_one_run_each_need_no_run_entity():
 
 def test_two_geometries_are_never_mixed():
     items = [
-        Item("run", space, space, "go", {"sub": "01", "task": "x", "space": space})
+        NodeInput("run", space, space, "go", {"sub": "01", "task": "x", "space": space})
         for space in ("MNI", "T1w")
     ]
     plans = planned(model_of(SUBJECT), items)["subject"]
@@ -264,7 +264,7 @@ def test_a_participant_whose_category_is_not_known_is_left_out_in_words(constrai
         "Transformations": {"Transformer": "pybids-transforms-v1", "Instructions": [factor]},
     }
     (plan,) = planned(model_of(SUBJECT, group), items)["group"]
-    assert [one.entities["sub"] for one in plan.fits[0].items] == ["01", "03", "04"]
+    assert [one.entities["sub"] for one in plan.fits[0].inputs] == ["01", "03", "04"]
     (note,) = plan.notes
     assert "'02'" in note
     assert "has no site." in note
@@ -285,8 +285,8 @@ def test_participants_can_be_columns_for_pairs():
     labels = [f"subject.{label}" for label in PEOPLE]
     assert list(design.names[2:]) == labels
     y = np.random.default_rng(3).normal(size=8)
-    left = {item.contrast: [] for item in plan.fits[0].items}
-    for item, value in zip(plan.fits[0].items, y, strict=True):
+    left = {item.contrast: [] for item in plan.fits[0].inputs}
+    for item, value in zip(plan.fits[0].inputs, y, strict=True):
         left[item.contrast].append(value)
     found = fit_second_level(y[:, np.newaxis], design.matrix).contrast([1, -1, 0, 0, 0, 0])
     expected = stats.ttest_rel(left["go"], left["stop"]).statistic
@@ -331,7 +331,7 @@ def test_a_participant_without_a_condition_keeps_the_names_of_the_others():
     assert names["02"] == ["go"]  # not go_go: it goes on together with that of the others
     assert any("'diff'" in note and "no input has stop" in note for note in subjects["02"].notes)
     (group,) = plans["group"]
-    sizes = {fit.items[0].contrast: len(fit.items) for fit in group.fits}
+    sizes = {fit.inputs[0].contrast: len(fit.inputs) for fit in group.fits}
     assert sizes == {"diff": 3, "go": 4, "stop": 3}
 
 

@@ -12,7 +12,7 @@ from boldglm.stats_model.specification import ENTITY_KEYS, NodeSpec
 from boldglm.stats_model.transformations import apply_instructions
 from boldglm.stats_model.transformations.categories import (
     COMPARED,
-    levels_everywhere,
+    levels_in_all_runs,
     levels_of,
     shown,
 )
@@ -20,13 +20,13 @@ from boldglm.stats_model.variables import Variable, Variables, row_variables
 from boldglm.suggestions import did_you_mean
 
 if TYPE_CHECKING:
-    from boldglm.stats_model.items import Item
+    from boldglm.stats_model.node_inputs import NodeInput
 
 INTERCEPT = "intercept"
 
 
 @dataclass(frozen=True)
-class RowDesign:
+class HigherLevelDesign:
     """A design with one row for each input of a group.
 
     Parameters
@@ -43,24 +43,24 @@ class RowDesign:
     dropped: tuple[str, ...] = ()
 
 
-def row_design(
-    node: NodeSpec, items: Sequence["Item"], known: frozenset[str] = frozenset()
-) -> tuple[RowDesign, list["Item"], list[str]]:
+def higher_level_design(
+    node: NodeSpec, items: Sequence["NodeInput"], known: frozenset[str] = frozenset()
+) -> tuple[HigherLevelDesign, list["NodeInput"], list[str]]:
     """Build the design of one group of inputs.
 
     Parameters
     ----------
     node : NodeSpec
         Its X, Formula and Transformations.
-    items : sequence of Item
+    items : sequence of NodeInput
         Inputs of one group.
     known : frozenset of str
         Names of levels that inputs of other groups may have.
 
     Returns
     -------
-    design : RowDesign
-    items : list of Item
+    design : HigherLevelDesign
+    items : list of NodeInput
         Rows of the design: inputs that have a value in every column used.
     notes : list of str
         Which inputs and columns were left out, and why.
@@ -85,14 +85,14 @@ def row_design(
                 f"node {node.name!r}: {item.label} has no {', '.join(absent)} and is left out"
             )
     kept = [item for item, is_complete in zip(items, complete, strict=True) if is_complete]
-    return RowDesign(tuple(names), matrix[complete], tuple(dropped)), kept, notes
+    return HigherLevelDesign(tuple(names), matrix[complete], tuple(dropped)), kept, notes
 
 
-def levels_of_items(items: Sequence["Item"]) -> frozenset[str]:
-    """Return the levels of everything that is known of inputs, as ``<name>==<level>``.
+def levels_of_inputs(items: Sequence["NodeInput"]) -> frozenset[str]:
+    """Return the levels of every column that the inputs have, as ``<column>==<level>``.
 
-    Among the names that `row_design` is told of, they keep the reference level of a category the
-    same in groups that do not have it.
+    `higher_level_design` takes them as `known`, so that the reference level of a category is the
+    same in every group of inputs, also in a group where no input has that level.
     """
     rows = _variables(items)
     return frozenset(
@@ -100,7 +100,7 @@ def levels_of_items(items: Sequence["Item"]) -> frozenset[str]:
     )
 
 
-def _variables(items: Sequence["Item"]) -> Variables:
+def _variables(items: Sequence["NodeInput"]) -> Variables:
     """Columns over inputs: incoming contrasts, entities (always text), columns of tables."""
     found = {
         name: Variable(name, np.array([float(item.contrast == name) for item in items]))
@@ -191,7 +191,7 @@ def _coded(
     variable = rows[name]
     if not variable.is_text and not is_category:
         return {name: variable.values.tolist()}
-    everywhere = levels_everywhere(variable, rows)
+    everywhere = levels_in_all_runs(variable, rows)
     has_reference = has_constant and len(everywhere) > 1
     levels = [shown(level) for level in levels_of(variable)]
     kept = [level for level in levels if not (has_reference and level == everywhere[0])]
