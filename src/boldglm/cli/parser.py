@@ -203,7 +203,7 @@ def _add_model(parser: argparse.ArgumentParser) -> None:
         type=float,
         metavar="SECONDS",
         help="delays of --hrf-model fir, each bin lasting until the next (default: every "
-        "repetition time up to 20 s)",
+        "repetition time before 20 s)",
     )
     group.add_argument(
         "--modulate",

@@ -13,6 +13,7 @@ from boldglm.glm.design.drift import cosine_drift, polynomial_drift
 from boldglm.glm.design.hrf import (
     HRF_MODELS,
     HRFBasis,
+    default_fir_delays,
     dispersion_derivative,
     double_gamma_hrf,
     fir_basis,
@@ -29,8 +30,22 @@ from boldglm.glm.design.orthogonalize import (
     orthogonalize_design,
     parse_orthogonalization,
 )
-from boldglm.glm.first_level.contrasts import Contrast, NotEstimableError, parse_contrast
+from boldglm.glm.first_level.contrasts import (
+    Contrast,
+    MissingRegressorError,
+    NotEstimableError,
+    contrast_weights,
+    parse_contrast,
+)
 from boldglm.glm.first_level.fit import Fit, fit
+from boldglm.glm.first_level.r_squared import fitted_blocks, r_squared
+from boldglm.glm.first_level.single_trials import (
+    SingleTrials,
+    UnestimableTrialsError,
+    least_squares_all,
+    least_squares_separate,
+    pattern_correlations,
+)
 from boldglm.glm.first_level.whiteness import whiteness
 from boldglm.glm.inference.cluster_table import ClusterPeak, tabulate_clusters
 from boldglm.glm.inference.clusters import find_clusters
@@ -47,6 +62,8 @@ from boldglm.glm.inference.tfce import Enhancement, enhance
 from boldglm.glm.noise.noise_models import NOISE_MODELS
 from boldglm.glm.second_level.fixed_effects import combine_fixed_effects, one_sample_t
 from boldglm.glm.second_level.second_level import SecondLevelFit, fit_second_level
+from boldglm.glm.spatial.brain_mask import compute_brain_mask
+from boldglm.glm.spatial.volume_smoothing import MaskSmoother, smooth_volume
 
 __all__ = [
     "HRF_MODELS",
@@ -60,10 +77,14 @@ __all__ = [
     "Enhancement",
     "Fit",
     "HRFBasis",
+    "MaskSmoother",
+    "MissingRegressorError",
     "Neighbors",
     "NotEstimableError",
     "PermutationTest",
     "SecondLevelFit",
+    "SingleTrials",
+    "UnestimableTrialsError",
     "benjamini_hochberg",
     "bonferroni",
     "build_design",
@@ -71,8 +92,11 @@ __all__ = [
     "cluster_peaks",
     "collinearity",
     "combine_fixed_effects",
+    "compute_brain_mask",
+    "contrast_weights",
     "convolve_events",
     "cosine_drift",
+    "default_fir_delays",
     "dispersion_derivative",
     "double_gamma_hrf",
     "enhance",
@@ -81,10 +105,13 @@ __all__ = [
     "fir_basis",
     "fit",
     "fit_second_level",
+    "fitted_blocks",
     "glover_hrf",
     "grid_neighbors",
     "hrf_basis",
     "join_neighbors",
+    "least_squares_all",
+    "least_squares_separate",
     "match_columns",
     "mesh_neighbors",
     "one_sample_t",
@@ -92,10 +119,13 @@ __all__ = [
     "orthogonalize_design",
     "parse_contrast",
     "parse_orthogonalization",
+    "pattern_correlations",
     "permutation_test",
     "polynomial_drift",
     "prepare_confounds",
+    "r_squared",
     "resolve_name",
+    "smooth_volume",
     "spm_hrf",
     "tabulate_clusters",
     "textbook_hrf",

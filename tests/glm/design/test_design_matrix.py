@@ -83,7 +83,7 @@ def test_without_drift_and_constant_only_the_conditions_remain():
     assert design.names == ("face", "house", "tool")
 
 
-def test_fir_bins_are_repetition_times_up_to_20_s_unless_given():
+def test_fir_bins_are_repetition_times_before_20_s_unless_given():
     by_default = build_design(EVENTS, SCANS, hrf_model="fir", conditions=["face"], high_pass=None)
     given = build_design(
         EVENTS, SCANS, hrf_model="fir", conditions=["face"], fir_delays=[0, 4], high_pass=None
@@ -92,7 +92,7 @@ def test_fir_bins_are_repetition_times_up_to_20_s_unless_given():
         EVENTS, SCANS, hrf_model="fir", conditions=["face"], fir_delays=[4], high_pass=None
     )
 
-    assert by_default.names == (*(f"face_delay_{k}" for k in range(0, 21, 2)), "constant")
+    assert by_default.names == (*(f"face_delay_{k}" for k in range(0, 20, 2)), "constant")
     assert given.names == ("face_delay_0", "face_delay_4", "constant")
     mine = EVENTS["trial_type"] == "face"
     times = EVENTS["onset"][mine], EVENTS["duration"][mine], np.ones(8)

@@ -6,11 +6,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import integrate, stats
 
+from boldglm.analysis.model.default_model import DefaultModelOptions, default_model
 from boldglm.glm import build_design
 from boldglm.glm.design import hrf as module
 from boldglm.glm.design.hrf import (
     HRF_MODELS,
     HRFBasis,
+    default_fir_delays,
     dispersion_derivative,
     double_gamma_hrf,
     fir_basis,
@@ -292,3 +294,30 @@ def test_rounding_does_not_decide_whether_the_last_moment_counts():
     last = np.array([32.0 - 4e-15, 32.0, 32.0 + 4e-15])
 
     np.testing.assert_allclose(spm_hrf(last), spm_hrf([32.0])[0], rtol=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("repetition_time", "n_bins"), [(2, 10), (0.8, 25), (2.2, 10), (3, 7), (2.5, 8), (30, 2)]
+)
+def test_default_fir_bins_start_before_20_s_and_cover_it(repetition_time, n_bins):
+    delays = default_fir_delays(repetition_time)
+
+    assert len(delays) == n_bins
+    np.testing.assert_allclose(delays, np.arange(n_bins) * repetition_time, rtol=1e-9)
+    assert delays[-1] + repetition_time >= 20
+    assert n_bins == 2 or delays[-1] < 20
+
+
+@pytest.mark.parametrize("repetition_time", [0.8, 2, 2.2, 3])
+def test_python_and_the_command_line_have_the_same_default_fir_bins(repetition_time):
+    events = {"onset": [4.0], "duration": [1.0], "trial_type": ["go"]}
+    scans = 0.363 + np.arange(60) * repetition_time
+
+    design = build_design(events, scans, hrf_model="fir", high_pass=None)
+    model = default_model("x", ["go"], repetition_time, DefaultModelOptions(hrf_model="fir"))
+
+    convolve = model["Nodes"][0]["Transformations"]["Instructions"][1]
+    from_model = build_design(
+        events, scans, hrf_model="fir", fir_delays=convolve["FirDelays"], high_pass=None
+    )
+    assert design == from_model

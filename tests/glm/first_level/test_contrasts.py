@@ -9,6 +9,7 @@ from scipy import stats
 from boldglm.glm import NotEstimableError, fit, parse_contrast
 from boldglm.glm.design.design_matrix import Design
 from boldglm.glm.first_level.contrasts import (
+    MissingRegressorError,
     contrast_weights,
     format_weights,
     split_named_contrast,
@@ -178,9 +179,14 @@ def test_contrasts_are_named_after_what_was_written():
         ([0, 0, 0, 0], "all 0"),
         ([[1, 0, 0, 0], [0, 0, 0, 0]], "all 0"),
         ([1, np.nan, 0, 0], "not finite"),
-        (["face", "house"], r"a contrast is \['face', 'house'\]: give one number for each"),
-        ({"face": 1}, "an expression such as 'trial_type.face - constant'"),
-        ([[1, 0, 0, 0], [1, 0]], "give one number for each regressor"),
+        (["face", "house"], r"a contrast is \['face', 'house'\]. Give one number for each"),
+        ([[1, 0, 0, 0], [1, 0]], "an expression such as 'trial_type.face - constant'"),
+        ({"face": 1}, "lacks. Known: .* Did you mean 'trial_type.face'"),
+        ({}, "Give each regressor one weight for t"),
+        ({"rot_x": [[1]]}, "Give each regressor one weight for t"),
+        ({"rot_x": 1, "constant": [1, 0]}, "a list of equally many weights for F"),
+        ({"rot_x": "face"}, "Give one number for each regressor"),
+        ({"rot_x": 0}, "all 0"),
     ],
 )
 def test_weights_that_do_not_fit_the_design_are_refused(weights, message):
@@ -188,6 +194,43 @@ def test_weights_that_do_not_fit_the_design_are_refused(weights, message):
         contrast_weights(weights, NAMES)
     with pytest.raises(ValueError, match=r"^contrast 'mine' "):
         contrast_weights(weights, NAMES, "mine")
+
+
+def test_weights_by_regressor_are_laid_out_over_the_design():
+    t = contrast_weights({"constant": 2, "trial_type.face": -1}, NAMES)
+    F = contrast_weights({"rot_x": [1, 0], "constant": [0, 3]}, NAMES, "both")
+
+    assert (t[0], t[1].tolist()) == ("-trial_type.face + 2*constant", [-1, 0, 0, 2])
+    assert (F[0], F[1].tolist()) == ("both", [[0, 0, 1, 0], [0, 0, 0, 3]])
+    assert contrast_weights({"rot_x": [1]}, NAMES)[1].shape == (1, 4)
+
+
+def test_regressors_that_the_design_lacks_can_be_read_from_the_error():
+    with pytest.raises(MissingRegressorError) as caught:
+        contrast_weights({"rot_x": 1, "rot_y": 1, "rot_z": -2}, NAMES)
+
+    assert caught.value.regressors == ("rot_y", "rot_z")
+
+
+FORMS = ["face - house", "pair = face - house", [1, -1, 0, 0], {"rot_x": 1}, np.eye(4)[:2]]
+
+
+def test_contrasts_takes_every_form_that_contrast_takes():
+    found = fit(noise((30, 2)), Design(noise((30, 4), 1), NAMES, range(30), ["confound"] * 4))
+    singly = [found.contrast(form) for form in FORMS]
+
+    together = list(found.contrasts(FORMS))
+    named = list(found.contrasts({str(k): form for k, form in enumerate(FORMS)}))
+    paired = list(found.contrasts([(str(k), form) for k, form in enumerate(FORMS)]))
+
+    assert [contrast.name for contrast in together] == [contrast.name for contrast in singly]
+    assert [contrast.name for contrast in named] == ["0", "1", "2", "3", "4"]
+    for contrasts in (together, named, paired):
+        for contrast, alone in zip(contrasts, singly, strict=True):
+            np.testing.assert_array_equal(contrast.statistic, alone.statistic)
+            np.testing.assert_array_equal(contrast.weights, alone.weights)
+    with pytest.raises(ValueError, match=r"is a single contrast\. Put it in a list"):
+        found.contrasts("face - house")
 
 
 # --- what a contrast tests

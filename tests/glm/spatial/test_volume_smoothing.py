@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import ndimage
 
-from boldglm.glm.spatial.volume_smoothing import MaskSmoother, gaussian_kernel
+from boldglm.glm.spatial.volume_smoothing import MaskSmoother, gaussian_kernel, smooth_volume
 
 FWHM_PER_SIGMA = np.sqrt(8 * np.log(2))
 
@@ -83,3 +83,29 @@ def test_a_width_that_is_not_positive_is_refused(fwhm):
 def test_a_mask_that_cannot_be_smoothed_in_is_refused(mask):
     with pytest.raises(ValueError, match="three axes"):
         MaskSmoother(mask, 4.0, (1.0, 1.0, 1.0))
+
+
+def test_a_series_is_smoothed_volume_by_volume_within_the_mask():
+    rng = np.random.default_rng(0)
+    mask = rng.random((6, 7, 5)) > 0.3
+    series = rng.normal(size=(6, 7, 5, 3))
+    smoother = MaskSmoother(mask, 4.0, (2.0, 2.0, 3.0))
+
+    smooth = smooth_volume(series, mask, 4.0, (2.0, 2.0, 3.0))
+
+    assert not smooth[~mask].any()
+    for k in range(3):
+        np.testing.assert_array_equal(smooth[mask, k], smoother.smooth(series[mask, k]))
+        volume = smooth_volume(series[..., k], mask, 4.0, (2.0, 2.0, 3.0))
+        np.testing.assert_array_equal(smooth[..., k], volume)
+
+
+def test_a_volume_that_does_not_fit_its_mask_is_refused():
+    mask = np.ones((4, 4, 4), dtype=bool)
+    holed = np.ones((4, 4, 4))
+    holed[1, 1, 1] = np.nan
+
+    with pytest.raises(ValueError, match="need the same three axes"):
+        smooth_volume(np.ones((4, 4, 3)), mask, 4.0, (2, 2, 2))
+    with pytest.raises(ValueError, match="values in the mask that are not finite"):
+        smooth_volume(holed, mask, 4.0, (2, 2, 2))

@@ -13,7 +13,7 @@ from boldglm.analysis.model.model import MODEL_VERSION
 from boldglm.analysis.model.model_options import DUMMY_SCANS, FD_THRESHOLD
 from boldglm.analysis.model.modulation import Modulator, parse_modulation, refuse_clashes
 from boldglm.errors import BadDataError, UsageError
-from boldglm.glm import hrf_basis, parse_contrast, parse_orthogonalization
+from boldglm.glm import default_fir_delays, hrf_basis, parse_contrast, parse_orthogonalization
 from boldglm.glm.first_level.contrasts import split_named_contrast
 from boldglm.io.bids.events import PREFIX
 from boldglm.io.outputs.derivatives import clashing_labels
@@ -21,7 +21,6 @@ from boldglm.suggestions import did_you_mean
 
 logger = logging.getLogger(__name__)
 MOST_PAIRED = 5  # conditions up to which every pair gets a contrast
-FIR_SPAN = 20.0  # seconds after the onset that default FIR delays cover
 
 
 @dataclass(frozen=True)
@@ -206,8 +205,7 @@ def _delays(options: DefaultModelOptions, repetition_time: float) -> tuple[float
         return None
     if options.fir_delays:
         return _checked_delays(options.fir_delays)
-    count = max(2, int(np.floor(FIR_SPAN / repetition_time)))
-    return tuple(round(index * repetition_time, 6) for index in range(count))
+    return default_fir_delays(repetition_time)
 
 
 def _checked_delays(delays: tuple[float, ...]) -> tuple[float, ...]:

@@ -14,6 +14,7 @@ from boldglm.glm.design.drift import cosine_drift, polynomial_drift
 from boldglm.glm.design.hrf import (
     HRF_MODELS,
     HRFBasis,
+    default_fir_delays,
     dispersion_derivative,
     double_gamma_hrf,
     fir_basis,
@@ -45,6 +46,7 @@ __all__ = [
     "collinearity",
     "convolve_events",
     "cosine_drift",
+    "default_fir_delays",
     "dispersion_derivative",
     "double_gamma_hrf",
     "expand_strategies",

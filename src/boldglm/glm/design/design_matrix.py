@@ -16,13 +16,12 @@ from boldglm.glm.arrays.types import FloatArray
 from boldglm.glm.design.confounds import censored_columns, censored_name
 from boldglm.glm.design.convolution import checked_frame_times, convolve_events
 from boldglm.glm.design.drift import cosine_drift, fast_cosines
-from boldglm.glm.design.hrf import HRFBasis, hrf_basis
+from boldglm.glm.design.hrf import HRFBasis, default_fir_delays, hrf_basis
 from boldglm.glm.design.names import resolve_name
 from boldglm.suggestions import list_known
 
 Role = Literal["condition", "confound", "censored", "drift", "constant"]
 ROLES: tuple[Role, ...] = ("condition", "confound", "censored", "drift", "constant")
-FIR_SPAN = 20.0  # seconds after an event that an FIR model covers unless delays are given
 # Below this part of the largest amplitude a response has not begun, or is rounding.
 NO_RESPONSE = 1e-9
 
@@ -103,8 +102,7 @@ def chosen_basis(
         raise ValueError("an FIR model of a single scan needs two fir_delays or more.")
     repetition_time = float(np.median(np.diff(scans)))
     if fir_delays is None:
-        # the small amount keeps 20 s itself where rounding has made it a little more
-        fir_delays = np.arange(0.0, FIR_SPAN + 1e-6, repetition_time).tolist()
+        return hrf_basis("fir", default_fir_delays(repetition_time))
     return hrf_basis("fir", fir_delays, repetition_time)
 
 
@@ -313,8 +311,8 @@ def build_design(
     conditions : sequence of str, optional
         Trial types to model, in the order wanted. By default all of them, sorted.
     fir_delays : sequence of float, optional
-        For ``"fir"``: start of each bin in seconds; by default every repetition time (the
-        median distance of scans) up to 20 s. A bin reaches to the next.
+        For ``"fir"``: start of each bin in seconds. By default bins start at every repetition
+        time (the median distance between scans) before 20 s. Each bin lasts until the next.
     high_pass : float or None
         Shortest period in seconds that the cosine drift takes out; None for no drift.
     confounds : array_like of shape (n_scans, n_confounds), optional

@@ -27,6 +27,7 @@ from boldglm.glm.design.kernels import (
 from boldglm.suggestions import list_known
 
 SAME_WIDTH = 1e-9  # relative difference of bins that differ by rounding only
+FIR_SPAN = 20.0  # seconds after an event that the default FIR bins cover
 HRF_MODELS = (
     "spm",
     "spm + derivative",
@@ -354,6 +355,42 @@ def hrf_basis(
     if "dispersion" in derivatives:
         kernels.append(_dispersion_kernel(canonical, 0.01))
     return HRFBasis(("", *(f"_{name}" for name in derivatives)), tuple(kernels))
+
+
+def default_fir_delays(repetition_time: float) -> tuple[float, ...]:
+    """Return the FIR delays of a design for which none are given.
+
+    Parameters
+    ----------
+    repetition_time : float
+        Seconds between volumes.
+
+    Returns
+    -------
+    tuple of float
+        Starts of bins in seconds: every repetition time from 0 to before 20 s, and at least
+        two, so that the bins cover the 20 s after an event.
+
+    Raises
+    ------
+    ValueError
+        If the repetition time is not positive.
+
+    See Also
+    --------
+    hrf_basis : Makes the kernels of these bins.
+    build_design : Uses these delays by default.
+
+    Examples
+    --------
+    >>> default_fir_delays(2.5)
+    (0.0, 2.5, 5.0, 7.5, 10.0, 12.5, 15.0, 17.5)
+    """
+    if not 0 < repetition_time < np.inf:
+        raise ValueError(f"repetition_time must be above 0 s, not {repetition_time!r}.")
+    # without the small amount, rounding could add a bin that starts at 20 s itself
+    n_bins = max(2, int(np.ceil(FIR_SPAN / repetition_time - 1e-6)))
+    return tuple(round(k * float(repetition_time), 9) for k in range(n_bins))
 
 
 def fir_widths(starts: Sequence[float]) -> list[float]:

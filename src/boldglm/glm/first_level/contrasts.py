@@ -3,7 +3,7 @@
 Notation: c or C contrast weights, X design, U its orthonormal basis, β = X⁺ y.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
@@ -26,13 +26,17 @@ from boldglm.glm.noise.contrast_variance import (
     t_statistics,
 )
 from boldglm.glm.stats.distributions import f_to_p, f_to_z, t_to_p_and_z
+from boldglm.suggestions import list_known
 
 __all__ = [
     "Contrast",
+    "ContrastForm",
+    "MissingRegressorError",
     "NotEstimableError",
     "contrast_weights",
     "evaluate_contrast",
     "format_weights",
+    "named_weights",
     "parse_contrast",
     "split_named_contrast",
 ]
@@ -42,7 +46,23 @@ SAME_ROW = 1e-10
 
 
 class NotEstimableError(ValueError):
-    """A contrast that the design does not determine, whatever the data."""
+    """Raised for a contrast that the design does not determine, whatever the data."""
+
+
+class MissingRegressorError(ValueError):
+    """Raised for a contrast with weights for regressors that the design lacks.
+
+    Parameters
+    ----------
+    message : str
+        What is wrong.
+    regressors : tuple of str
+        The names that the design lacks.
+    """
+
+    def __init__(self, message: str, regressors: tuple[str, ...]) -> None:
+        super().__init__(message)
+        self.regressors = regressors
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,57 +131,154 @@ class Contrast:
         return np.where(self.statistic == 0, 0.0, z)
 
 
+ContrastForm = str | ArrayLike | Mapping[str, ArrayLike]
+"""How a contrast may be given: an expression, weights, or weights by regressor."""
+
+
 def contrast_weights(
-    contrast: str | ArrayLike, names: Sequence[str], name: str | None = None
+    contrast: ContrastForm, names: Sequence[str], name: str | None = None
 ) -> tuple[str, FloatArray]:
-    """Return the name and the checked weights of a contrast.
+    """Return the name and the weights of a contrast given in any form.
 
     Parameters
     ----------
-    contrast : str or array_like of shape (n_regressors,) or (q, n_regressors)
-        An expression as in `parse_contrast`, perhaps with ``name =`` before it, or weights.
+    contrast : str, mapping of str to array_like, or array_like
+        An expression as in `parse_contrast`, perhaps with ``name =`` before it; a mapping from
+        full names of regressors to weights, one number each for t, a list of q numbers each
+        for F; or weights of all regressors, of shape (n_regressors,) for t or
+        (q, n_regressors) for F.
     names : sequence of str
         Names of the regressors.
     name : str, optional
-        Name of the contrast; by default the one in the text, or the expression itself.
+        Name of the contrast. By default the one in the text, or the contrast written as an
+        expression.
 
     Returns
     -------
     tuple of (str, ndarray)
-        Name and weights.
+        Name, and weights of shape (n_regressors,) for t or (q, n_regressors) for F.
 
     Raises
     ------
+    MissingRegressorError
+        If a mapping has regressors that are not in `names`.
     ValueError
-        If the weights do not fit the design, are all 0 or not finite.
+        If the weights do not fit the design, are all 0 or are not finite.
+
+    See Also
+    --------
+    parse_contrast : Read an expression.
+    Fit.contrast : Test a contrast.
 
     Examples
     --------
     >>> contrast_weights("visual = a - b", ["a", "b"])
     ('visual', array([ 1., -1.]))
+    >>> contrast_weights({"b": 1}, ["a", "b", "constant"])
+    ('b', array([0., 1., 0.]))
     """
     if isinstance(contrast, str):
-        own_name, expression = split_named_contrast(contrast)
-        return name or own_name or expression, parse_contrast(expression, names)
-    which = f"contrast {name!r}" if name else "a contrast"
-    try:
-        weights = np.array(contrast, dtype=np.float64)
-    except (TypeError, ValueError):
-        raise ValueError(
-            f"{which} is {contrast!r}: give one number for each regressor, or an expression such "
-            f"as '{names[0]} - {names[-1]}'."
-        ) from None
+        name_in_text, expression = split_named_contrast(contrast)
+        return name or name_in_text or expression, parse_contrast(expression, names)
+    label = f"contrast {name!r}" if name else "a contrast"
+    if isinstance(contrast, Mapping):
+        weights = _weights_by_regressor(contrast, names, label)
+    else:
+        weights = _numbers(contrast, names, label)
     if weights.ndim not in (1, 2) or weights.shape[-1] != len(names) or not weights.size:
         raise ValueError(
-            f"{which} has weights of shape {weights.shape}, but the design has "
-            f"{len(names)} regressors ({', '.join(names)}): give one weight for each, in one row "
+            f"{label} has weights of shape {weights.shape}, but the design has "
+            f"{len(names)} regressors ({', '.join(names)}). Give one weight for each, in one row "
             "for t and in several for F."
         )
     if not np.isfinite(weights).all():
-        raise ValueError(f"{which} has weights that are not finite.")
+        raise ValueError(f"{label} has weights that are not finite.")
     if not np.atleast_2d(weights).any(axis=1).all():
-        raise ValueError(f"{which} has a row of weights that are all 0.")
+        raise ValueError(f"{label} has a row of weights that are all 0.")
     return name or format_weights(weights, names), weights
+
+
+def named_weights(
+    contrasts: Iterable[ContrastForm | tuple[str, ContrastForm]] | Mapping[str, ContrastForm],
+    names: Sequence[str],
+) -> list[tuple[str, FloatArray]]:
+    """Return the names and weights of several contrasts given in any form.
+
+    Parameters
+    ----------
+    contrasts : sequence or mapping
+        Contrasts as in `contrast_weights`, pairs of a name and a contrast, or a mapping from
+        names to contrasts.
+    names : sequence of str
+        Names of the regressors.
+
+    Returns
+    -------
+    list of tuple of (str, ndarray)
+        As from `contrast_weights`.
+
+    Raises
+    ------
+    ValueError
+        If a single expression is given instead of a list, or as `contrast_weights`.
+
+    See Also
+    --------
+    contrast_weights : Does this for one contrast.
+
+    Examples
+    --------
+    >>> named_weights({"visual": "a - b", "first": [1, 0]}, ["a", "b"])
+    [('visual', array([ 1., -1.])), ('first', array([1., 0.]))]
+    >>> named_weights(["a", ("second", [0, 1])], ["a", "b"])
+    [('a', array([1., 0.])), ('second', array([0., 1.]))]
+    """
+    if isinstance(contrasts, str):
+        raise ValueError(f"{contrasts!r} is a single contrast. Put it in a list.")
+    pairs: list[tuple[str | None, ContrastForm]] = []
+    if isinstance(contrasts, Mapping):
+        pairs += contrasts.items()
+    else:
+        for item in contrasts:
+            match item:
+                case tuple((str(name), contrast)):
+                    pairs.append((name, contrast))
+                case _:
+                    pairs.append((None, item))
+    return [contrast_weights(contrast, names, name) for name, contrast in pairs]
+
+
+def _weights_by_regressor(
+    contrast: Mapping[str, ArrayLike], names: Sequence[str], label: str
+) -> FloatArray:
+    missing = tuple(regressor for regressor in contrast if regressor not in names)
+    if missing:
+        raise MissingRegressorError(
+            f"{label} has weights for {', '.join(map(repr, missing))}, which the design lacks."
+            f"{list_known(missing[0], names)}",
+            missing,
+        )
+    columns = [_numbers(contrast[regressor], names, label) for regressor in contrast]
+    shapes = {column.shape for column in columns}
+    if len(shapes) != 1 or columns[0].ndim > 1:
+        raise ValueError(
+            f"{label} has weights of shapes {sorted(shapes)}. Give each regressor one weight for "
+            "t, or a list of equally many weights for F."
+        )
+    weights = np.zeros((*columns[0].shape, len(names)))
+    for regressor, column in zip(contrast, columns, strict=True):
+        weights[..., list(names).index(regressor)] = column
+    return weights
+
+
+def _numbers(values: ArrayLike, names: Sequence[str], label: str) -> FloatArray:
+    try:
+        return np.array(values, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise ValueError(
+            f"{label} is {values!r}. Give one number for each regressor, or an expression such "
+            f"as '{names[0]} - {names[-1]}'."
+        ) from None
 
 
 def evaluate_contrast(

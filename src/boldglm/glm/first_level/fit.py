@@ -6,7 +6,7 @@ be added later, in another process, without the data.
 Arrays are (time, voxel), never (voxel, time).
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields
 from functools import cached_property
 from typing import Any
@@ -20,9 +20,11 @@ from boldglm.glm.design.design_matrix import Design
 from boldglm.glm.design.linear_model import LinearModel, linear_model
 from boldglm.glm.first_level.contrasts import (
     Contrast,
+    ContrastForm,
     contrast_weights,
     evaluate_contrast,
     evaluate_contrasts,
+    named_weights,
 )
 from boldglm.glm.first_level.validation import checked_bold, checked_design, checked_walk
 from boldglm.glm.noise.blocks import Series
@@ -118,16 +120,18 @@ class Fit:
         signals += self.estimates.means[voxels]
         return np.asarray(signals)
 
-    def contrast(self, contrast: str | ArrayLike, name: str | None = None) -> Contrast:
+    def contrast(self, contrast: ContrastForm, name: str | None = None) -> Contrast:
         """Test a contrast at every voxel.
 
         Parameters
         ----------
-        contrast : str or array_like of shape (n_regressors,) or (q, n_regressors)
-            Weights of a t contrast, of an F contrast, or an expression such as
-            ``"faces - houses"``; commas separate the rows of F.
+        contrast : str, mapping of str to array_like, or array_like
+            An expression such as ``"faces - houses"`` or ``"name = faces - houses"``, in which
+            commas separate the rows of F; weights by regressor, such as
+            ``{"faces": 1, "houses": -1}``; or weights of all regressors, of shape
+            (n_regressors,) for t or (q, n_regressors) for F.
         name : str, optional
-            What to call it; by default the expression.
+            Name of the contrast; by default the one in the text, or the expression.
 
         Returns
         -------
@@ -152,32 +156,43 @@ class Fit:
         named = contrast_weights(contrast, self.names, name)
         return evaluate_contrast(named, self.names, self.model, self.estimates)
 
-    def contrasts(self, named: Sequence[tuple[str, FloatArray]]) -> Iterator[Contrast]:
-        """Test several contrasts, which costs some noise models little more than testing one.
+    def contrasts(
+        self,
+        contrasts: Iterable[ContrastForm | tuple[str, ContrastForm]] | Mapping[str, ContrastForm],
+    ) -> Iterator[Contrast]:
+        """Test several contrasts; for some noise models this costs little more than one.
 
         Parameters
         ----------
-        named : sequence of (str, ndarray)
-            Names, and weights of shape (n_regressors,) or (q, n_regressors).
+        contrasts : sequence or mapping
+            Contrasts in any form that `contrast` takes, pairs of a name and a contrast, or a
+            mapping from names to contrasts.
 
         Yields
         ------
         Contrast
-            What `contrast` returns for each, in order.
+            What `contrast` returns for each, in order, computed when it is asked for.
 
         Raises
         ------
         NotEstimableError
-            If the design does not determine one of them; before any is tested.
+            If the design does not determine one of them. It is raised before any is tested.
+        ValueError
+            If an expression or weights do not fit the design.
+
+        See Also
+        --------
+        contrast : Test one contrast.
 
         Examples
         --------
-        >>> found = fit([[1.0], [2], [3], [5]], np.kron(np.eye(2), [[1.0], [1]]), noise="ols")
-        >>> both = found.contrasts([("first", np.array([1.0, 0])), ("second", np.array([0, 1.0]))])
-        >>> [one.effect.round(6).item() for one in both]
-        [1.5, 4.0]
+        >>> f = fit([[1.0], [2], [3], [5]], np.kron(np.eye(2), [[1.0], [1]]), noise="ols")
+        >>> tested = f.contrasts({"first": [1, 0], "change": "column_2 - column_1"})
+        >>> {contrast.name: contrast.effect.round(6).item() for contrast in tested}
+        {'first': 1.5, 'change': 2.5}
         """
-        return evaluate_contrasts(named, self.names, self.model, self.estimates)
+        weights = named_weights(contrasts, self.names)
+        return evaluate_contrasts(weights, self.names, self.model, self.estimates)
 
     def to_arrays(self) -> dict[str, NDArray]:
         """Return everything as arrays, for `numpy.savez` and the like.

@@ -11,7 +11,12 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from boldglm.glm.arrays.types import FloatArray
-from boldglm.glm.first_level.contrasts import Contrast, NotEstimableError, contrast_weights
+from boldglm.glm.first_level.contrasts import (
+    Contrast,
+    ContrastForm,
+    NotEstimableError,
+    contrast_weights,
+)
 from boldglm.glm.second_level.estimators import Estimates, Inputs, estimate
 
 METHODS = ("ols", "fixed", "mixed")
@@ -50,14 +55,17 @@ class SecondLevelFit:
         """How many inputs each voxel has, (n_voxels,)."""
         return np.asarray(np.isfinite(self.effects).sum(axis=0))
 
-    def contrast(self, contrast: str | ArrayLike, name: str | None = None) -> Contrast:
+    def contrast(self, contrast: ContrastForm, name: str | None = None) -> Contrast:
         """Test a contrast at every voxel.
 
         Parameters
         ----------
-        contrast : str or array_like of shape (n_columns,) or (q, n_columns)
-            An expression over the columns' names, or weights: one row for t, several for F.
+        contrast : str, mapping of str to array_like, or array_like
+            As in `Fit.contrast`: an expression over the names of the columns, weights by
+            column, or weights of all columns, of shape (n_columns,) for t or (q, n_columns)
+            for F.
         name : str, optional
+            Name of the contrast; by default the one in the text, or the expression.
 
         Returns
         -------

@@ -5,7 +5,7 @@ from boldglm.glm.spatial.domains import Domain, Smoother, SurfaceDomain, VolumeD
 from boldglm.glm.spatial.smoothness import grid_fwhm, mesh_fwhm
 from boldglm.glm.spatial.surface_smoothing import MeshSmoother
 from boldglm.glm.spatial.target_smoothness import blur_to
-from boldglm.glm.spatial.volume_smoothing import MaskSmoother
+from boldglm.glm.spatial.volume_smoothing import MaskSmoother, smooth_volume
 
 __all__ = [
     "Domain",
@@ -18,4 +18,5 @@ __all__ = [
     "compute_brain_mask",
     "grid_fwhm",
     "mesh_fwhm",
+    "smooth_volume",
 ]

@@ -163,6 +163,64 @@ class MaskSmoother:
         return np.take(self._other.reshape(-1), self._positions)
 
 
+def smooth_volume(
+    data: ArrayLike, mask: ArrayLike, fwhm: float | ArrayLike, voxel_sizes: Sequence[float]
+) -> Float32Array:
+    """Smooth one volume or a BOLD series within a mask.
+
+    Parameters
+    ----------
+    data : array_like of shape (x, y, z) or (x, y, z, n_scans)
+        Volume, or volumes along the last axis. Values in the mask must be finite.
+    mask : array_like of bool, of shape (x, y, z)
+        Voxels that take part.
+    fwhm : float or sequence of 3 floats
+        Full width at half maximum of the Gaussian in mm, along each axis where there are three.
+    voxel_sizes : sequence of 3 floats
+        Distances between voxels along the axes, mm.
+
+    Returns
+    -------
+    ndarray of float32, of the shape of data
+        Smoothed values in the mask, 0 elsewhere.
+
+    Raises
+    ------
+    ValueError
+        If shapes do not fit, the mask is empty, a size is not positive or a value in the mask
+        is not finite.
+
+    See Also
+    --------
+    MaskSmoother : Smooths many volumes given by the voxels of a mask.
+
+    Examples
+    --------
+    >>> spike = np.zeros((9, 9, 9))
+    >>> spike[4, 4, 4] = 1.0
+    >>> smooth = smooth_volume(spike, np.ones((9, 9, 9)), fwhm=4.0, voxel_sizes=(2.0, 2.0, 2.0))
+    >>> (smooth[4, 4, 5] / smooth[4, 4, 4]).round(2).item()
+    0.5
+    """
+    volumes = np.asarray(data)
+    inside = np.asarray(mask, dtype=bool)
+    if volumes.ndim not in (3, 4) or volumes.shape[:3] != inside.shape:
+        raise ValueError(
+            f"data have shape {volumes.shape} and the mask {inside.shape}. They need the same "
+            "three axes; data may have scans along a fourth."
+        )
+    if not np.isfinite(volumes[inside]).all():
+        raise ValueError("data have values in the mask that are not finite. Shrink the mask.")
+    smoother = MaskSmoother(inside, fwhm, voxel_sizes)
+    result = np.zeros(volumes.shape, dtype=np.float32)
+    if volumes.ndim == 3:
+        result[inside] = smoother.smooth(volumes[inside])
+        return result
+    for k in range(volumes.shape[3]):
+        result[inside, k] = smoother.smooth(volumes[inside, k])
+    return result
+
+
 def _tiles(length: int, kernel: FloatArray) -> list[tuple[slice, slice, Float32Array]]:
     """Cut the banded matrix of a convolution along an axis: (outputs, inputs, weights)."""
     radius = len(kernel) // 2
