@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from boldglm.glm import NOISE_MODELS, fit, orthogonalize
 from boldglm.glm.design.linear_model import linear_model
-from boldglm.glm.noise.ar_p import refuse_too_many
+from boldglm.glm.noise.ar_p import check_order
 
 # "ar3" and so on are the same code as "ar2"
 MODELS = [name for name in NOISE_MODELS if name not in {"ar3", "ar4", "ar5", "ar6"}]
@@ -38,7 +38,7 @@ def sensible(problem, noise):
 def bears(X, order):
     """Tell whether a design leaves enough to learn an autoregression from."""
     try:
-        refuse_too_many(linear_model(X), order)
+        check_order(linear_model(X), order)
     except ValueError:
         return False
     return True

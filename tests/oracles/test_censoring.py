@@ -61,7 +61,7 @@ def covariance_of(found, voxel):
     if found.ar is None:
         return np.eye(N_SCANS)
     if found.noise == "arma11":
-        which = found.estimates.which[voxel]
+        which = found.estimates.labels[voxel]
         column = found.estimates.share[which] * found.estimates.rho[which] ** np.arange(N_SCANS)
         column[0] = 1.0
         return linalg.toeplitz(column)

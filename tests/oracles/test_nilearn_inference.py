@@ -9,8 +9,8 @@ from scipy import ndimage, stats
 from boldglm.glm import Enhancement, enhance, find_clusters, permutation_test
 from boldglm.glm.inference.neighbors import grid_neighbors
 from boldglm.glm.inference.partition import partition_design
-from boldglm.glm.inference.permutations import Rearrangements
-from boldglm.glm.inference.permuted_statistics import RearrangedStatistics, residuals_of
+from boldglm.glm.inference.permutations import Permutations
+from boldglm.glm.inference.permuted_statistics import PermutedStatistics, nuisance_residuals
 
 N_WAYS, SEED = 60, 7
 
@@ -36,7 +36,7 @@ def signs_of_nilearn(n_inputs):
     """Flips follow each other on the same data there, so they multiply."""
     generator = nilearn_generator()
     flips = [generator.randint(2, size=(n_inputs, 1)) * 2 - 1 for _ in range(N_WAYS)]
-    return Rearrangements("sign flips", np.cumprod(flips, axis=0)[:, :, 0], are_all=False)
+    return Permutations("sign flips", np.cumprod(flips, axis=0)[:, :, 0], is_exhaustive=False)
 
 
 def orders_of_nilearn(n_inputs):
@@ -45,13 +45,13 @@ def orders_of_nilearn(n_inputs):
     for _ in range(N_WAYS):
         order = order[generator.permutation(n_inputs)]
         orders.append(order)
-    return Rearrangements("permutations", np.array(orders), are_all=False)
+    return Permutations("permutations", np.array(orders), is_exhaustive=False)
 
 
 def maxima(y, design, weights, ways, *, two_sided):
     space = partition_design(design, weights)
-    moved, residuals = space.nuisance, residuals_of(y, space)
-    return RearrangedStatistics(space, ways, moved, residuals, two_sided).maxima(y)
+    moved, residuals = space.nuisance, nuisance_residuals(y, space)
+    return PermutedStatistics(space, ways, moved, residuals, two_sided).maxima(y)
 
 
 @pytest.mark.parametrize("two_sided", [True, False])
@@ -116,7 +116,7 @@ def test_nilearn_flips_signs_where_groups_are_compared_if_it_is_given_the_consta
     flipped = maxima(y, design, [1, 0], signs_of_nilearn(12), two_sided=True)
     np.testing.assert_allclose(own, exchanged, rtol=1e-9)
     np.testing.assert_allclose(given, flipped, rtol=1e-9)
-    kind = permutation_test(y, design, [1, 0], 5, np.random.default_rng()).kind
+    kind = permutation_test(y, design, [1, 0], 5, np.random.default_rng()).scheme
     assert kind == "permutations"
 
 

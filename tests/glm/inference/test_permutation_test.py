@@ -50,9 +50,9 @@ def maxima(y, design, weights, ways, **options):
     """Return what the engine finds for given rearrangements."""
     space = partition_design(design, weights)
     moved = space.nuisance
-    residuals = engine.residuals_of(y, space)
+    residuals = engine.nuisance_residuals(y, space)
     two_sided = options.get("two_sided", False)
-    return engine.RearrangedStatistics(space, ways, moved, residuals, two_sided).maxima(y)
+    return engine.PermutedStatistics(space, ways, moved, residuals, two_sided).maxima(y)
 
 
 def test_signs_of_three_inputs_by_hand():
@@ -68,7 +68,7 @@ def test_signs_of_three_inputs_by_hand():
 
         side = np.abs(t) if two_sided else t
         expected = (side.max(axis=1)[:, np.newaxis] >= side[0] - 1e-9).mean(axis=0)
-        assert (found.kind, found.is_exact) == ("sign flips", True)
+        assert (found.scheme, found.is_exact) == ("sign flips", True)
         np.testing.assert_allclose(found.maxima[0], side[0].max(), rtol=1e-12)
         np.testing.assert_allclose(np.sort(found.maxima), np.sort(side.max(axis=1)), rtol=1e-9)
         np.testing.assert_allclose(found.statistic, t[0], rtol=1e-12)
@@ -83,7 +83,7 @@ def test_all_orders_of_two_groups_are_listed_once_and_weigh_alike(rng):
 
     found = permutation_test(y, design, [0, 1], 10, rng)
 
-    assert (found.kind, found.is_exact) == ("permutations", True)
+    assert (found.scheme, found.is_exact) == ("permutations", True)
     assert len(found.maxima) == 10  # 5 over 2
     expected = (t.max(axis=1)[:, np.newaxis] >= t[0] - 1e-9).mean(axis=0)
     np.testing.assert_allclose(found.p_max, expected, rtol=1e-12)
@@ -109,10 +109,10 @@ def test_maxima_are_those_of_freedman_and_lane_fitted_one_by_one(name, n_inputs,
     if scheme == "permutations":
         zeros = np.zeros(n_inputs, dtype=int)
         ways = permutations(np.hstack([space.tested, space.nuisance]), zeros, 25, rng)
-        brute = inverted(ways.ways)
+        brute = inverted(ways.patterns)
     else:
         ways = sign_flips(np.arange(n_inputs), 25, rng, mirrored=False)
-        brute = ways.ways
+        brute = ways.patterns
     expected = np.array([freedman_lane(voxel, design, weights, brute) for voxel in y.T])
 
     found = maxima(y, design, weights, ways)
@@ -131,13 +131,13 @@ def test_what_is_constant_within_blocks_need_not_be_moved(rng):
     y = rng.normal(size=(12, 10))
     space = partition_design(design, weights)
     ways = permutations(space.tested, blocks, 40, rng)
-    residuals = engine.residuals_of(y, space)
+    residuals = engine.nuisance_residuals(y, space)
 
     moved = space.moving(blocks)
-    less = engine.RearrangedStatistics(space, ways, moved, residuals, two_sided=False).maxima(y)
+    less = engine.PermutedStatistics(space, ways, moved, residuals, two_sided=False).maxima(y)
 
     assert moved.shape == (12, 1)
-    assert (blocks[ways.ways] == blocks).all()
+    assert (blocks[ways.patterns] == blocks).all()
     np.testing.assert_allclose(less, maxima(y, design, weights, ways), rtol=1e-9)
 
 
@@ -157,8 +157,8 @@ def test_the_statistic_is_that_of_the_second_level(rng):
 def test_a_mean_beside_a_covariate_is_tested_by_sign_flips(rng):
     y, design = rng.normal(size=(9, 20)), np.column_stack([np.ones(9), rng.normal(size=9)])
 
-    kinds = [permutation_test(y, design, weights, 200, rng).kind for weights in np.eye(2)]
-    chosen = permutation_test(y, design, [0, 1], 200, rng, scheme="sign flips").kind
+    kinds = [permutation_test(y, design, weights, 200, rng).scheme for weights in np.eye(2)]
+    chosen = permutation_test(y, design, [0, 1], 200, rng, scheme="sign flips").scheme
 
     assert [*kinds, chosen] == ["sign flips", "permutations", "sign flips"]
 
@@ -184,7 +184,7 @@ def test_exchanging_pairs_is_flipping_signs_of_differences(rng):
     paired = permutation_test(np.vstack([first, second]), design, weights, 64, rng, blocks=pairs)
     flipped = permutation_test(first - second, np.ones((6, 1)), [1], 64, rng)
 
-    assert (paired.kind, flipped.kind) == ("permutations", "sign flips")
+    assert (paired.scheme, flipped.scheme) == ("permutations", "sign flips")
     assert (paired.is_exact, flipped.is_exact) == (True, True)
     np.testing.assert_allclose(paired.statistic, flipped.statistic, rtol=1e-9)
     np.testing.assert_allclose(np.sort(paired.maxima), np.sort(flipped.maxima), rtol=1e-9)
@@ -365,4 +365,6 @@ def test_what_the_design_does_not_determine_is_refused(rng):
 
     with pytest.raises(NotEstimableError, match=r"\[1\.0, 0\.0\] cannot be estimated"):
         permutation_test(np.ones((6, 2)), design, [1, 0], 10, rng)
-    assert permutation_test(rng.normal(size=(6, 2)), design, [1, 1], 10, rng).kind == "sign flips"
+    assert (
+        permutation_test(rng.normal(size=(6, 2)), design, [1, 1], 10, rng).scheme == "sign flips"
+    )

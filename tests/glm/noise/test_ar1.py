@@ -9,7 +9,7 @@ import pytest
 from scipy import linalg, optimize
 
 from boldglm.glm import fit
-from boldglm.glm.noise.ar1 import LagOne, LagOneStatistics
+from boldglm.glm.noise.ar1 import AR1Design, AR1Residuals
 
 N_SCANS = 120
 
@@ -207,7 +207,7 @@ def test_noise_beyond_the_range_of_rho_stays_finite(rho):
 def test_inverse_determinant_and_their_derivatives_agree_with_formed_matrices(rho):
     rng = np.random.default_rng(0)
     basis = np.linalg.qr(np.column_stack([rng.normal(size=(30, 4)), np.ones(30)]))[0]
-    lag, rotation = LagOne.of(basis)
+    lag, rotation = AR1Design.of(basis)
     U = basis @ rotation
 
     def formed(value):
@@ -230,8 +230,8 @@ def test_inverse_determinant_and_their_derivatives_agree_with_formed_matrices(rh
 
 def test_sums_of_squares_on_the_nodes_are_those_at_each_voxel():
     rng = np.random.default_rng(0)
-    lag, _ = LagOne.of(np.linalg.qr(rng.normal(size=(30, 4)))[0])
-    statistics = LagOneStatistics(
+    lag, _ = AR1Design.of(np.linalg.qr(rng.normal(size=(30, 4)))[0])
+    statistics = AR1Residuals(
         rng.normal(size=(4, 6)), 50 + rng.random(6), rng.normal(size=6), rng.normal(size=(2, 6))
     )
     nodes = np.array([-0.8, 0.0, 0.7])

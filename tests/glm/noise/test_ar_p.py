@@ -15,7 +15,7 @@ from boldglm.glm.noise.ar_process import (
     simulate,
     variance_ratio,
 )
-from boldglm.glm.noise.gls import LaggedBasis
+from boldglm.glm.noise.gls import GLSDesign
 
 
 def a_design(n_scans=200, seed=0):
@@ -109,7 +109,7 @@ def test_degrees_of_freedom_in_several_directions_are_those_of_dense_matrices():
     U, estimates = found.model.basis, found.estimates
     rows = np.random.default_rng(0).normal(size=(3, U.shape[1]))
 
-    moments = estimates.contrast_moments(rows)
+    moments = estimates.contrast_variance(rows)
 
     def covariance(z, noise):
         precision = np.linalg.inv(covariance_of(partial_to_ar(np.tanh(z[:, np.newaxis])), len(U)))
@@ -191,9 +191,9 @@ def test_voxels_are_solved_once_for_all_contrasts(monkeypatch):
     X = a_design()
     found = fit(noise_of([0.5, -0.3], 30), X, noise="ar2")
     calls = []
-    matrices = LaggedBasis.normal_matrices
+    matrices = GLSDesign.normal_matrices
     monkeypatch.setattr(
-        LaggedBasis, "normal_matrices", lambda *given: calls.append(1) or matrices(*given)
+        GLSDesign, "normal_matrices", lambda *given: calls.append(1) or matrices(*given)
     )
 
     tested = list(found.contrasts([(str(k), row) for k, row in enumerate(np.eye(len(X[0])))]))

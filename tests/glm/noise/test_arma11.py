@@ -10,7 +10,7 @@ from boldglm.glm import fit
 from boldglm.glm.design.linear_model import linear_model
 from boldglm.glm.noise.ar_process import simulate
 from boldglm.glm.noise.arma11 import RHO, SHARE, estimate_arma11
-from boldglm.glm.noise.blocks import Walk
+from boldglm.glm.noise.blocks import Chunks
 
 
 def a_design(n_scans=160, seed=0):
@@ -36,7 +36,7 @@ def test_at_its_grid_point_the_fit_is_generalized_least_squares(mean):
     tested = found.contrast(np.eye(X.shape[1])[0])
 
     for voxel in range(0, 40, 8):
-        which = found.estimates.which[voxel]
+        which = found.estimates.labels[voxel]
         column = found.estimates.share[which] * found.estimates.rho[which] ** np.arange(len(X))
         column[0] = 1.0
         precision = np.linalg.inv(toeplitz(column))
@@ -74,7 +74,7 @@ def test_each_voxel_has_the_point_of_largest_restricted_likelihood(rho, share, n
     estimates = fit(bold, X, noise="arma11").estimates
 
     scores = {point: restricted_likelihoods(bold, X, *point) for point in points}
-    own = zip(estimates.rho[estimates.which], estimates.share[estimates.which], strict=True)
+    own = zip(estimates.rho[estimates.labels], estimates.share[estimates.labels], strict=True)
     reached = [scores[point][voxel] for voxel, point in enumerate(own)]
     # of points that are as good within single precision either will do
     np.testing.assert_allclose(reached, np.min(list(scores.values()), axis=0), atol=2e-3)
@@ -86,7 +86,7 @@ def test_no_matrix_of_scans_by_scans_is_formed_for_the_fit():
     bold = noise_of(0.8, 0.6, 50, n_scans=n_scans)
     tracemalloc.start()
 
-    estimate_arma11(bold, model, Walk())
+    estimate_arma11(bold, model, Chunks())
 
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
@@ -96,7 +96,7 @@ def test_no_matrix_of_scans_by_scans_is_formed_for_the_fit():
 def test_degrees_of_freedom_follow_from_the_restricted_information():
     X = a_design()
     found = fit(noise_of(0.7, 0.6, 40, seed=4), X, noise="arma11")
-    which, time = found.estimates.which, np.arange(len(X))
+    which, time = found.estimates.labels, np.arange(len(X))
 
     def covariance(parameters):
         log_scale, rho, share = parameters

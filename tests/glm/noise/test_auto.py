@@ -18,9 +18,9 @@ from boldglm.glm.noise.ar_process import (
     variance_ratio,
 )
 from boldglm.glm.noise.auto import order_for
-from boldglm.glm.noise.auto_prior import ForwardMap, PartialStatistic, closer, learn_prior
+from boldglm.glm.noise.auto_prior import ForwardMap, PartialStatistic, closer, estimate_prior
 from boldglm.glm.noise.auto_small_sample import Pairs, corrections, spectra, variance_ratios
-from boldglm.glm.noise.gls import LaggedBasis, lag_sums, precision_times
+from boldglm.glm.noise.gls import GLSDesign, lag_sums, precision_times
 from boldglm.glm.stats.distributions import t_to_p
 from noise_designs import a_design
 
@@ -81,7 +81,7 @@ def test_given_its_coefficients_the_fit_is_generalized_least_squares(mean):
             found.sigma2[voxel], residuals @ precision @ residuals / (len(X) - rank), rtol=1e-9
         )
         np.testing.assert_allclose(
-            covariance[found.estimates.which[voxel]],
+            covariance[found.estimates.labels[voxel]],
             projected @ np.linalg.inv(normal) @ projected.T,
             rtol=1e-9,
             atol=1e-14,
@@ -151,7 +151,7 @@ def test_differences_between_voxels_are_told_from_sampling_error():
         partial = np.stack([np.tanh(z), np.zeros(8000), np.zeros(8000)])
         bold = noise_of(partial, len(X))
         residuals = bold - statistic.basis @ (statistic.basis.T @ bold)
-        known[name] = learn_prior(
+        known[name] = estimate_prior(
             statistic, statistic(lag_sums(residuals, 3)), np.random.default_rng(0)
         )
 
@@ -170,8 +170,8 @@ def test_a_variance_ratio_is_the_true_over_the_stated_variance():
     rng = np.random.default_rng(4)
     basis = np.linalg.qr(a_design(60)[:, [0, 1, 2, -1]])[0]
     true, used = np.array([[0.5], [0.1]]), np.array([[0.2], [0.0]])
-    lagged = LaggedBasis(basis, 2)
-    inverse = np.linalg.inv(lagged.normal_matrices(precision_of(used)))
+    gls_design = GLSDesign(basis, 2)
+    inverse = np.linalg.inv(gls_design.normal_matrices(precision_of(used)))
     row, one = rng.normal(size=4), np.ones((1, 1))
     pairs = Pairs(true, used, 1.3 * one[0], one, 0 * true)
 
@@ -352,9 +352,9 @@ def test_f_is_the_same_however_its_contrast_is_written(spread):
 
 def test_inverses_are_those_of_the_normal_matrices_however_many_there_are():
     ar = partial_to_ar(np.random.default_rng(13).uniform(-0.6, 0.6, size=(2, 205)))
-    lagged = LaggedBasis(linear_model(a_design(60)).basis, 2)
-    rank = lagged.basis.shape[1]
+    gls_design = GLSDesign(linear_model(a_design(60)).basis, 2)
+    rank = gls_design.basis.shape[1]
 
-    products = lagged.inverses(precision_of(ar)) @ lagged.normal_matrices(precision_of(ar))
+    products = gls_design.inverses(precision_of(ar)) @ gls_design.normal_matrices(precision_of(ar))
 
     np.testing.assert_allclose(products, np.broadcast_to(np.eye(rank), products.shape), atol=1e-9)

@@ -6,8 +6,8 @@ import pytest
 from boldglm.glm import fit
 from boldglm.glm.design.linear_model import linear_model
 from boldglm.glm.noise.ar_process import autocovariances_to_partial, simulate
-from boldglm.glm.noise.auto_population import learn_population
-from boldglm.glm.noise.auto_prior import PartialStatistic, learn_prior
+from boldglm.glm.noise.auto_population import estimate_population
+from boldglm.glm.noise.auto_prior import PartialStatistic, estimate_prior
 from boldglm.glm.noise.gls import lag_sums
 from noise_designs import a_design
 
@@ -27,8 +27,8 @@ def two_scales(shares, n_scans, seed):
 def learnt(bold, basis, order):
     residuals = bold - basis @ (basis.T @ bold)
     statistic, rng = PartialStatistic(basis, order), np.random.default_rng(0)
-    prior = learn_prior(statistic, statistic(lag_sums(residuals, order)), rng)
-    return learn_population(statistic, prior, residuals, float(bold.shape[1]), rng)
+    prior = estimate_prior(statistic, statistic(lag_sums(residuals, order)), rng)
+    return estimate_population(statistic, prior, residuals, float(bold.shape[1]), rng)
 
 
 def test_what_few_terms_miss_is_found_at_the_lags_beyond():

@@ -5,7 +5,7 @@ import pytest
 
 from boldglm.glm.spatial.domains import SurfaceDomain, VolumeDomain
 from boldglm.glm.spatial.smoothness import sampled_residual_rows, sampled_scans
-from boldglm.glm.spatial.target_smoothness import blur_to
+from boldglm.glm.spatial.target_smoothness import smooth_to_target
 from icosphere import icosphere
 
 AXES = np.meshgrid(*(np.linspace(-1, 1, n) for n in (40, 38, 30)), indexing="ij")
@@ -30,7 +30,7 @@ def fresh(smoother, rows):
 @pytest.mark.parametrize("target", [6.0, 8.0, 11.0])
 @pytest.mark.parametrize("present", [0.0, 5.0], ids=["white", "5 mm"])
 def test_noise_that_was_not_looked_at_is_as_smooth_as_the_target_too(present, target):
-    smoother, blur = blur_to(GRID, noise(GRID, MASK.sum(), present), target)
+    smoother, blur = smooth_to_target(GRID, noise(GRID, MASK.sum(), present), target)
 
     other = fresh(smoother, noise(GRID, MASK.sum(), present, seed=1))
 
@@ -48,7 +48,7 @@ def test_rough_noise_on_smooth_noise_reaches_the_target(share, target):
     rough, smooth = noise(GRID, MASK.sum(), 0.0), noise(GRID, MASK.sum(), 12.0, seed=1)
     rows = np.sqrt(share) * rough + np.sqrt(1 - share) * smooth
 
-    smoother, blur = blur_to(GRID, rows, target)
+    smoother, blur = smooth_to_target(GRID, rows, target)
 
     # no formula of p and T gives this kernel: it is a matter of what lies below the rough noise
     if target == 8.0:
@@ -60,7 +60,7 @@ def test_rough_noise_on_smooth_noise_reaches_the_target(share, target):
 def test_only_axes_that_are_not_smooth_yet_are_smoothed():
     rows = noise(VolumeDomain(MASK, (1.0, 2.0, 3.0)), MASK.sum(), 5.0)  # 10 mm along the first
 
-    smoother, blur = blur_to(GRID, rows, 8.0)
+    smoother, blur = smooth_to_target(GRID, rows, 8.0)
 
     assert blur.kernel[0] == 0
     assert blur.before[0] == blur.before.max() > 9.5
@@ -75,8 +75,8 @@ def test_what_is_smooth_enough_or_cannot_be_measured_is_left():
     plane[::2, ::2, ::2] = True  # no two side by side
     alone = VolumeDomain(plane, (2.0, 2.0, 2.0))
 
-    smooth = blur_to(GRID, noise(GRID, MASK.sum(), 9.0), 6.0)
-    unknown = blur_to(alone, np.random.default_rng(0).normal(size=(9, plane.sum())), 6.0)
+    smooth = smooth_to_target(GRID, noise(GRID, MASK.sum(), 9.0), 6.0)
+    unknown = smooth_to_target(alone, np.random.default_rng(0).normal(size=(9, plane.sum())), 6.0)
 
     assert smooth[0] is None
     assert unknown[0] is None
@@ -91,7 +91,7 @@ def test_noise_along_a_mesh_reaches_the_target_even_by_a_narrow_kernel(present, 
     mask = points[:, 2] > -60
     mesh = SurfaceDomain(points, triangles, mask)
 
-    smoother, blur = blur_to(mesh, noise(mesh, mask.sum(), present), target)
+    smoother, blur = smooth_to_target(mesh, noise(mesh, mask.sum(), present), target)
 
     other = fresh(smoother, noise(mesh, mask.sum(), present, seed=1))
     np.testing.assert_allclose(mesh.fwhm(other), target, rtol=0.03)

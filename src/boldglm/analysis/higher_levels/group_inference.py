@@ -144,7 +144,7 @@ def infer(
     if found is not None:
         details |= {
             "Permutations": len(found.maxima),
-            "PermutationKind": found.kind,
+            "PermutationKind": found.scheme,
             "PermutationsAreAll": found.is_exact,
             "Seed": SEED,
         }
@@ -198,7 +198,7 @@ def _permuted(
             rows[label][inside] = p
     if found.is_exact and len(found.maxima) < wanted.permutations:
         notes.append(
-            f"permutations of {tested.name!r}: there are only {len(found.maxima)} {found.kind}, "
+            f"permutations of {tested.name!r}: there are only {len(found.maxima)} {found.scheme}, "
             f"so no p value is below {1 / len(found.maxima):.2g}"
         )
     return found, rows, notes

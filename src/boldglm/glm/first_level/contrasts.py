@@ -19,9 +19,9 @@ from boldglm.glm.design.contrast_expressions import (
 )
 from boldglm.glm.design.linear_model import LinearModel
 from boldglm.glm.noise.contrast_variance import (
-    ContrastMoments,
+    ContrastVariance,
     NoiseEstimates,
-    SharesMoments,
+    SharedContrastVariances,
     f_statistics,
     t_statistics,
 )
@@ -348,32 +348,34 @@ def evaluate_contrasts(
         If the design does not determine one of them.
     """
     sets = [check_estimable(one, names, model) for one in contrasts]
-    moments = _moments([rows @ model.back_projection for rows in sets], estimates)
+    variances = _contrast_variances([rows @ model.back_projection for rows in sets], estimates)
     return (
         _tested(contrast, rows, found, model, estimates)
-        for contrast, rows, found in zip(contrasts, sets, moments, strict=True)
+        for contrast, rows, found in zip(contrasts, sets, variances, strict=True)
     )
 
 
-def _moments(sets: Sequence[FloatArray], estimates: NoiseEstimates) -> Iterable[ContrastMoments]:
-    if isinstance(estimates, SharesMoments) and sets:
-        return estimates.moments_together(sets)
-    return (estimates.contrast_moments(rows) for rows in sets)
+def _contrast_variances(
+    sets: Sequence[FloatArray], estimates: NoiseEstimates
+) -> Iterable[ContrastVariance]:
+    if isinstance(estimates, SharedContrastVariances) and sets:
+        return estimates.contrast_variances(sets)
+    return (estimates.contrast_variance(rows) for rows in sets)
 
 
 def _tested(
     contrast: tuple[str, FloatArray],
     rows: FloatArray,
-    moments: ContrastMoments,
+    variances: ContrastVariance,
     model: LinearModel,
     estimates: NoiseEstimates,
 ) -> Contrast:
     name, weights = contrast
     effects = _effects(rows, rows @ model.back_projection, model, estimates)
     if weights.ndim == 1:
-        variance, t, dof = t_statistics(effects[0], moments)
+        variance, t, dof = t_statistics(effects[0], variances)
         return Contrast(name, weights, "t", effects[0], variance, t, dof)
-    F, dof = f_statistics(effects, moments)
+    F, dof = f_statistics(effects, variances)
     return Contrast(name, weights, "F", None, None, F, dof, len(rows))
 
 

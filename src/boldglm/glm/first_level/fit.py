@@ -26,8 +26,8 @@ from boldglm.glm.first_level.contrasts import (
     evaluate_contrasts,
     named_weights,
 )
-from boldglm.glm.first_level.validation import checked_bold, checked_design, checked_walk
-from boldglm.glm.noise.blocks import Series
+from boldglm.glm.first_level.validation import checked_bold, checked_chunks, checked_design
+from boldglm.glm.noise.blocks import BoldSeries
 from boldglm.glm.noise.contrast_variance import NoiseEstimates
 from boldglm.glm.noise.noise_models import noise_model
 
@@ -246,7 +246,7 @@ class Fit:
 
 
 def fit(
-    bold: ArrayLike | Series,
+    bold: ArrayLike | BoldSeries,
     design: ArrayLike | Design,
     noise: str = "auto",
     block_size: int = 2048,
@@ -313,10 +313,10 @@ def fit(
     keep_freed_memory()
     model_of_noise = noise_model(noise)
     names, columns = checked_design(design)
-    walk = checked_walk(block_size, n_threads)
+    chunks = checked_chunks(block_size, n_threads)
     signals = checked_bold(bold, len(columns))
     model = _model_with_noise(columns)
-    model, estimates = model_of_noise.estimate(signals, model, walk)
+    model, estimates = model_of_noise.estimate(signals, model, chunks)
     return Fit(names, noise, model, estimates)
 
 

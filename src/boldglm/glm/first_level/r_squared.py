@@ -9,19 +9,19 @@ import numpy as np
 
 from boldglm.glm.arrays.types import FloatArray
 from boldglm.glm.first_level.fit import Fit
-from boldglm.glm.noise.blocks import Series, read_blocks
+from boldglm.glm.noise.blocks import BoldSeries, read_blocks
 
 FITTED_ANYHOW = 1e-9  # what the leverage of a scan lacks of 1 if a regressor is all its own
 
 
 def fitted_blocks(
-    bold: Series, found: Fit, block_size: int = 2048
+    bold: BoldSeries, found: Fit, block_size: int = 2048
 ) -> Iterator[tuple[slice, FloatArray, FloatArray]]:
     """Walk through the voxels with what is fitted and what is left.
 
     Parameters
     ----------
-    bold : Series of shape (n_scans, n_voxels)
+    bold : BoldSeries of shape (n_scans, n_voxels)
         The signals that were fitted.
     found : Fit
         Their fit.
@@ -47,12 +47,12 @@ def fitted_blocks(
         yield voxels, fitted, signal - fitted
 
 
-def r_squared(bold: Series, found: Fit, block_size: int = 2048) -> FloatArray:
+def r_squared(bold: BoldSeries, found: Fit, block_size: int = 2048) -> FloatArray:
     """Return the share of each signal's variance that the design explains.
 
     Parameters
     ----------
-    bold : Series of shape (n_scans, n_voxels)
+    bold : BoldSeries of shape (n_scans, n_voxels)
         The signals that were fitted.
     found : Fit
         Their fit.

@@ -22,7 +22,7 @@ from boldglm.glm.arrays.memory import blocks_of
 from boldglm.glm.arrays.types import FloatArray
 from boldglm.glm.design.linear_model import linear_model
 from boldglm.glm.first_level.fit import check_noise_model, fit
-from boldglm.glm.noise.blocks import Series, read_blocks
+from boldglm.glm.noise.blocks import BoldSeries, read_blocks
 from boldglm.glm.stats.distributions import t_to_p
 
 # Relative size under which a direction of the few regressors of a model counts as none.
@@ -67,7 +67,7 @@ class SingleTrials:
 
 
 def least_squares_separate(
-    bold: Series,
+    bold: BoldSeries,
     trials: ArrayLike,
     conditions: Sequence[str],
     others: ArrayLike,
@@ -77,7 +77,7 @@ def least_squares_separate(
 
     Parameters
     ----------
-    bold : Series of shape (n_scans, n_voxels)
+    bold : BoldSeries of shape (n_scans, n_voxels)
         BOLD signals.
     trials : array_like of shape (n_scans, n_trials)
         Convolved regressor of each trial.
@@ -144,13 +144,13 @@ def least_squares_separate(
 
 
 def least_squares_all(
-    bold: Series, trials: ArrayLike, others: ArrayLike, noise: str = "auto"
+    bold: BoldSeries, trials: ArrayLike, others: ArrayLike, noise: str = "auto"
 ) -> SingleTrials:
     """Estimate every trial in one model that has all of them (LSA).
 
     Parameters
     ----------
-    bold : Series of shape (n_scans, n_voxels)
+    bold : BoldSeries of shape (n_scans, n_voxels)
         BOLD signals.
     trials : array_like of shape (n_scans, n_trials)
         Convolved regressor of each trial.

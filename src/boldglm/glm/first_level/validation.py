@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from boldglm.glm.arrays.threads import usable_threads
 from boldglm.glm.arrays.types import FloatArray
 from boldglm.glm.design.design_matrix import Design
-from boldglm.glm.noise.blocks import Series, Walk
+from boldglm.glm.noise.blocks import BoldSeries, Chunks
 
 
 def checked_design(design: ArrayLike | Design) -> tuple[tuple[str, ...], FloatArray]:
@@ -40,23 +40,23 @@ def checked_design(design: ArrayLike | Design) -> tuple[tuple[str, ...], FloatAr
     return tuple(names), columns
 
 
-def checked_walk(block_size: int, n_threads: int | None) -> Walk:
+def checked_chunks(block_size: int, n_threads: int | None) -> Chunks:
     """Return how to walk through the voxels, by default with all threads there are."""
     if block_size < 1:
         raise ValueError(f"block_size is {block_size}; it is a number of voxels, at least 1.")
     if n_threads is not None and n_threads < 1:
         raise ValueError(f"n_threads is {n_threads}; it is a number of threads, at least 1.")
-    return Walk(block_size, n_threads or usable_threads())
+    return Chunks(block_size, n_threads or usable_threads())
 
 
-def checked_bold(bold: ArrayLike | Series, n_scans: int) -> Series:
+def checked_bold(bold: ArrayLike | BoldSeries, n_scans: int) -> BoldSeries:
     """Return signals of shape (n_scans, n_voxels), or refuse what cannot be fitted."""
     if np.ma.is_masked(bold):
         raise ValueError(
             f"bold has {np.ma.count_masked(bold)} masked values. Leave these voxels out, or "
             "censor these scans in the design, and give the values as a plain array."
         )
-    signals: Series = bold if isinstance(bold, Series) else np.asarray(bold)
+    signals: BoldSeries = bold if isinstance(bold, BoldSeries) else np.asarray(bold)
     if np.dtype(signals.dtype).kind not in "buif":
         raise ValueError(f"bold has type {signals.dtype}; it needs real numbers.")
     if isinstance(signals, np.ndarray) and signals.ndim == 1:

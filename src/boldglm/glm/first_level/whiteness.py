@@ -15,9 +15,9 @@ from boldglm.glm.arrays.types import FloatArray
 from boldglm.glm.first_level.fit import Fit, fit
 from boldglm.glm.first_level.validation import checked_bold
 from boldglm.glm.noise.ar_process import simulate
-from boldglm.glm.noise.blocks import Series
+from boldglm.glm.noise.blocks import BoldSeries
 from boldglm.glm.noise.contrast_variance import whiteness_lags
-from boldglm.glm.noise.gls import left_over
+from boldglm.glm.noise.gls import whitened_autocorrelations
 
 PIECE = 50  # voxels side by side of a sample
 N_SIMULATED = 3000
@@ -27,7 +27,7 @@ SMALLEST_SHARE = 1e-9  # of the largest variance: combinations of lags with less
 
 
 def whiteness(
-    bold: ArrayLike | Series,
+    bold: ArrayLike | BoldSeries,
     found: Fit,
     *,
     n_sample: int | None = None,
@@ -96,7 +96,7 @@ def whiteness(
     if found.dof < FEWEST_DOF or not sigma2.size:
         return np.zeros_like(sigma2)
     seen = _autocorrelations_left(signals, found, pieces)
-    null = found.estimates.left_of_simulated
+    null = found.estimates.simulated_autocorrelations
     if null is None:
         series, simulated = _simulated(found)
         null = _autocorrelations_left(series, simulated, _pieces(N_SIMULATED, None, block_size))
@@ -131,7 +131,7 @@ def _simulated(found: Fit) -> tuple[FloatArray, Fit]:
     return series, fit(series, found.model.basis, noise=found.noise)
 
 
-def _autocorrelations_left(bold: Series, found: Fit, pieces: list[slice]) -> FloatArray:
+def _autocorrelations_left(bold: BoldSeries, found: Fit, pieces: list[slice]) -> FloatArray:
     """Return r of the voxels of some blocks, (n_lags, n)."""
     ar = np.zeros((0, found.n_voxels)) if found.ar is None else found.ar
     n_lags = whiteness_lags(found.n_scans)
@@ -140,5 +140,5 @@ def _autocorrelations_left(bold: Series, found: Fit, pieces: list[slice]) -> Flo
         residuals = np.asarray(bold[:, piece], dtype=np.float64) - found.fitted(piece)
         if not np.isfinite(residuals).all():
             raise ValueError("bold is not finite: these are not the signals that were fitted.")
-        results.append(left_over(residuals, ar[:, piece], n_lags))
+        results.append(whitened_autocorrelations(residuals, ar[:, piece], n_lags))
     return np.concatenate(results, axis=1)

@@ -9,8 +9,8 @@ from boldglm.glm.arrays.types import FloatArray, IndexArray, RealArray
 from boldglm.glm.inference.clusters import find_clusters
 from boldglm.glm.inference.neighbors import Neighbors
 from boldglm.glm.inference.partition import Partition, partition_design
-from boldglm.glm.inference.permutations import Rearrangements, permutations, sign_flips
-from boldglm.glm.inference.permuted_statistics import RearrangedStatistics, residuals_of
+from boldglm.glm.inference.permutations import Permutations, permutations, sign_flips
+from boldglm.glm.inference.permuted_statistics import PermutedStatistics, nuisance_residuals
 from boldglm.glm.inference.tfce import Enhancement, enhance
 
 SCHEMES = ("auto", "sign flips", "permutations")
@@ -33,7 +33,7 @@ class PermutationTest:
         Family-wise error of each voxel by the largest statistic.
     maxima : ndarray of shape (n_permutations,)
         Largest statistic of each permutation, the first being the data as they are.
-    kind : {"sign flips", "permutations"}
+    scheme : {"sign flips", "permutations"}
     is_exact : bool
         Whether all that there are were taken.
     p_extent, p_mass : ndarray or None
@@ -49,7 +49,7 @@ class PermutationTest:
     dof: int
     p_max: FloatArray
     maxima: FloatArray
-    kind: str
+    scheme: str
     is_exact: bool
     p_extent: FloatArray | None = None
     p_mass: FloatArray | None = None
@@ -161,22 +161,28 @@ def permutation_test(
         )
     wanted = _WantedMaps(neighbors, cluster_threshold, tfce, two_sided and space.test == "t")
     units = _numbered(blocks, len(y))
-    ways = _rearrangements(space, scheme, units, n_permutations - 1, rng, wanted.two_sided)
-    if ways.kind == "permutations":
+    drawn = _rearrangements(space, scheme, units, n_permutations - 1, rng, wanted.two_sided)
+    if drawn.scheme == "permutations":
         moved = space.moving(units if units is not None else np.zeros(len(y), dtype=int))
     else:
         moved = space.nuisance
-    residuals = residuals_of(y, space)
-    statistics = RearrangedStatistics(space, ways, moved, residuals, wanted.two_sided)
+    residuals = nuisance_residuals(y, space)
+    statistics = PermutedStatistics(space, drawn, moved, residuals, wanted.two_sided)
     maxima = statistics.maxima(y, wanted.put if wanted.any else None)
     own = np.abs(residuals.statistic) if wanted.two_sided else residuals.statistic
-    maxima = ways.counted(own.max(), maxima)
+    maxima = drawn.with_observed(own.max(), maxima)
     p_max = family_wise_p(own, maxima)
-    p_max[residuals.silent] = 1.0
+    p_max[residuals.without_variance] = 1.0
     found = PermutationTest(
-        space.test, residuals.statistic, space.dof, p_max, maxima, ways.kind, ways.are_all
+        space.test,
+        residuals.statistic,
+        space.dof,
+        p_max,
+        maxima,
+        drawn.scheme,
+        drawn.is_exhaustive,
     )
-    return wanted.added_to(found, ways)
+    return wanted.added_to(found, drawn)
 
 
 def family_wise_p(values: ArrayLike, maxima: ArrayLike, tie: float = TIE) -> FloatArray:
@@ -238,7 +244,7 @@ class _WantedMaps:
                 enhanced = np.abs(self._enhanced(values, self._neighbors, self._tfce)).max()
             self._largest.append((float(extent), float(mass), float(enhanced)))
 
-    def added_to(self, found: PermutationTest, ways: Rearrangements) -> PermutationTest:
+    def added_to(self, found: PermutationTest, drawn: Permutations) -> PermutationTest:
         """Return the results with those of clusters and TFCE."""
         if self._neighbors is None or not self.any:
             return found
@@ -247,8 +253,8 @@ class _WantedMaps:
             labels, own_extents, own_masses = find_clusters(
                 found.statistic, self._threshold, self._neighbors, two_sided=self.two_sided
             )
-            extents = ways.counted(own_extents.max(initial=0.0), extents)
-            masses = ways.counted(own_masses.max(initial=0.0), masses)
+            extents = drawn.with_observed(own_extents.max(initial=0.0), extents)
+            masses = drawn.with_observed(own_masses.max(initial=0.0), masses)
             found = replace(
                 found,
                 p_extent=_spread(labels, family_wise_p(own_extents, extents, TIE_OF_SUMS)),
@@ -258,7 +264,7 @@ class _WantedMaps:
             )
         if self._tfce is not None:
             own = np.abs(self._enhanced(found.statistic, self._neighbors, self._tfce))
-            enhanced = ways.counted(own.max(), enhanced)
+            enhanced = drawn.with_observed(own.max(), enhanced)
             p_tfce = family_wise_p(own, enhanced, TIE_OF_SUMS)
             found = replace(found, p_tfce=p_tfce, enhanced=enhanced)
         return found
@@ -278,19 +284,19 @@ def _rearrangements(
     space: Partition,
     scheme: str,
     units: IndexArray | None,
-    n_ways: int,
+    n_patterns: int,
     rng: np.random.Generator,
     two_sided: bool,
-) -> Rearrangements:
+) -> Permutations:
     if scheme not in SCHEMES:
         raise ValueError(f"unknown scheme {scheme!r}: known are {', '.join(SCHEMES)}.")
     n_inputs = len(space.tested)
     if scheme == "permutations" or (scheme == "auto" and space.has_constant):
         blocks = np.zeros(n_inputs, dtype=np.intp) if units is None else units
         rows = np.hstack([space.tested, space.moving(blocks)])
-        return permutations(rows, blocks, n_ways, rng)
+        return permutations(rows, blocks, n_patterns, rng)
     own = np.arange(n_inputs) if units is None else units
-    return sign_flips(own, n_ways, rng, mirrored=two_sided or space.test == "F")
+    return sign_flips(own, n_patterns, rng, mirrored=two_sided or space.test == "F")
 
 
 def _numbered(blocks: ArrayLike | None, n_inputs: int) -> IndexArray | None:

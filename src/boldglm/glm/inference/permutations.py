@@ -18,30 +18,30 @@ SAME_ROW = 10  # decimals to which two rows of an orthonormal basis are compared
 
 
 @dataclass(frozen=True, eq=False)
-class Rearrangements:
+class Permutations:
     """Sign flips or orders, the data as they are not among those that were listed.
 
     Parameters
     ----------
-    kind : {"sign flips", "permutations"}
-    ways : ndarray of int, of shape (n_ways, n_inputs)
+    scheme : {"sign flips", "permutations"}
+    patterns : ndarray of int, of shape (n_patterns, n_inputs)
         Signs, 1 or -1, or indices of inputs.
-    are_all : bool
+    is_exhaustive : bool
         Whether these are all ways but the data as they are; else they were drawn, with
         replacement.
     weight : int
         How many ways each stands for: 2 where one of two mirrored ones was left out.
     """
 
-    kind: str
-    ways: IndexArray
-    are_all: bool
+    scheme: str
+    patterns: IndexArray
+    is_exhaustive: bool
     weight: int = 1
 
     def __len__(self) -> int:
-        return len(self.ways)
+        return len(self.patterns)
 
-    def applied(self, rows: FloatArray, which: slice) -> FloatArray:
+    def apply(self, rows: FloatArray, which: slice) -> FloatArray:
         """Return some values per input in the order, or with the signs, of some ways.
 
         Parameters
@@ -54,40 +54,40 @@ class Rearrangements:
         -------
         ndarray of shape (n_columns, n_chosen, n_inputs)
         """
-        ways = self.ways[which]
-        if self.kind == "sign flips":
-            return rows.T[:, np.newaxis, :] * ways
-        return np.moveaxis(rows[ways], 2, 0)
+        patterns = self.patterns[which]
+        if self.scheme == "sign flips":
+            return rows.T[:, np.newaxis, :] * patterns
+        return np.moveaxis(rows[patterns], 2, 0)
 
-    def counted(self, own: float, others: FloatArray) -> FloatArray:
+    def with_observed(self, own: float, others: FloatArray) -> FloatArray:
         """Return a value of the data as they are, and those of all ways behind it.
 
         Parameters
         ----------
         own : float
-        others : ndarray of shape (n_ways,)
+        others : ndarray of shape (n_patterns,)
 
         Returns
         -------
-        ndarray of shape (weight * (n_ways + 1),)
+        ndarray of shape (weight * (n_patterns + 1),)
         """
         return np.repeat(np.append(own, others), self.weight)
 
 
 def sign_flips(
     units: IndexArray,
-    n_ways: int,
+    n_patterns: int,
     rng: np.random.Generator,
     *,
     mirrored: bool,
-) -> Rearrangements:
+) -> Permutations:
     """Flip the signs of inputs, those of one unit together.
 
     Parameters
     ----------
     units : ndarray of int, of shape (n_inputs,)
         From 0 on; a number of its own for each input that is independent of all others.
-    n_ways : int
+    n_patterns : int
         How many are asked for.
     rng : Generator
     mirrored : bool
@@ -96,32 +96,32 @@ def sign_flips(
 
     Returns
     -------
-    Rearrangements
-        All but the data as they are, if that is at most `n_ways`; else as many random ones.
+    Permutations
+        All but the data as they are, if that is at most `n_patterns`; else as many random ones.
 
     Examples
     --------
-    >>> sign_flips(np.arange(3), 100, np.random.default_rng(), mirrored=True).ways.tolist()
+    >>> sign_flips(np.arange(3), 100, np.random.default_rng(), mirrored=True).patterns.tolist()
     [[1, -1, 1], [1, 1, -1], [1, -1, -1]]
     """
     n_units = int(units.max()) + 1
     n_free = n_units - int(mirrored)
-    if n_free <= 62 and 2**n_units - 1 <= n_ways:
+    if n_free <= 62 and 2**n_units - 1 <= n_patterns:
         codes = np.arange(1, 2**n_free)[:, np.newaxis]
         bits = np.zeros((len(codes), n_units), dtype=np.int8)
         bits[:, n_units - n_free :] = codes >> np.arange(n_free) & 1
-        ways = (1 - 2 * bits)[:, units]
-        return Rearrangements("sign flips", ways, are_all=True, weight=1 + int(mirrored))
-    drawn = rng.integers(0, 2, size=(n_ways, n_units), dtype=np.int8)
-    return Rearrangements("sign flips", (1 - 2 * drawn)[:, units], are_all=False)
+        patterns = (1 - 2 * bits)[:, units]
+        return Permutations("sign flips", patterns, is_exhaustive=True, weight=1 + int(mirrored))
+    drawn = rng.integers(0, 2, size=(n_patterns, n_units), dtype=np.int8)
+    return Permutations("sign flips", (1 - 2 * drawn)[:, units], is_exhaustive=False)
 
 
 def permutations(
     rows: FloatArray,
     blocks: IndexArray,
-    n_ways: int,
+    n_patterns: int,
     rng: np.random.Generator,
-) -> Rearrangements:
+) -> Permutations:
     """Exchange inputs within blocks.
 
     Parameters
@@ -131,14 +131,14 @@ def permutations(
         rearrangement.
     blocks : ndarray of int, of shape (n_inputs,)
         Numbers from 0 on; one number for all if everything can be exchanged.
-    n_ways : int
+    n_patterns : int
         How many are asked for.
     rng : Generator
 
     Returns
     -------
-    Rearrangements
-        All that differ but the data as they are, if that is at most `n_ways`; else as many
+    Permutations
+        All that differ but the data as they are, if that is at most `n_patterns`; else as many
         random orders.
 
     Raises
@@ -152,7 +152,7 @@ def permutations(
 
     >>> rows = np.array([[1.0], [0.0], [0.0]])
     >>> every = permutations(rows, np.zeros(3, int), 100, np.random.default_rng())
-    >>> every.ways.tolist()
+    >>> every.patterns.tolist()
     [[1, 2, 0], [1, 0, 2]]
     """
     _, kinds = np.unique(np.round(rows, SAME_ROW) + 0.0, axis=0, return_inverse=True)
@@ -164,14 +164,14 @@ def permutations(
             "exchanging inputs changes nothing: within each block all have the same row of the "
             "design. Test the mean by sign flips, or give blocks in which inputs differ."
         )
-    if n_different - 1 <= n_ways:
+    if n_different - 1 <= n_patterns:
         listed = np.array(list(_all_orders(kinds, members)))
         unchanged = (kinds[listed] == kinds).all(axis=1)
-        return Rearrangements("permutations", listed[~unchanged], are_all=True)
-    orders = np.tile(np.arange(len(rows)), (n_ways, 1))
+        return Permutations("permutations", listed[~unchanged], is_exhaustive=True)
+    orders = np.tile(np.arange(len(rows)), (n_patterns, 1))
     for own in members:
         orders[:, own] = rng.permuted(orders[:, own], axis=1)
-    return Rearrangements("permutations", orders, are_all=False)
+    return Permutations("permutations", orders, is_exhaustive=False)
 
 
 def _n_orders(kinds: IndexArray) -> int:

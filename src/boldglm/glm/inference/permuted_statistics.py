@@ -15,7 +15,7 @@ import numpy as np
 
 from boldglm.glm.arrays.types import BoolArray, FloatArray, IndexArray, RealArray
 from boldglm.glm.inference.partition import Partition
-from boldglm.glm.inference.permutations import Rearrangements
+from boldglm.glm.inference.permutations import Permutations
 
 EPS = float(np.finfo(np.float64).eps)
 LEAST_DOF_OF_FLOAT32 = 10  # with fewer, statistics get too large for short floats
@@ -33,19 +33,19 @@ class Residuals:
     Parameters
     ----------
     scaled : ndarray of shape (n_inputs, n_voxels)
-        Of unit length, or 0 where silent; float32 from 10 degrees of freedom on.
+        Of unit length, or 0 at voxels without variance; float32 from 10 degrees of freedom on.
     statistic : ndarray of shape (n_voxels,)
-        t or F; 0 where silent.
-    silent : ndarray of bool, of shape (n_voxels,)
+        t or F; 0 at voxels without variance.
+    without_variance : ndarray of bool, of shape (n_voxels,)
         Voxels that the design explains up to rounding.
     """
 
     scaled: RealArray
     statistic: FloatArray
-    silent: BoolArray
+    without_variance: BoolArray
 
 
-def residuals_of(effects: RealArray, space: Partition) -> Residuals:
+def nuisance_residuals(effects: RealArray, space: Partition) -> Residuals:
     """Take the nuisance out of the inputs, and test the data as they are.
 
     Parameters
@@ -63,14 +63,14 @@ def residuals_of(effects: RealArray, space: Partition) -> Residuals:
     --------
     >>> from boldglm.glm.inference.partition import partition_design
     >>> mean = partition_design(np.ones((3, 1)), [1])
-    >>> found = residuals_of(np.array([[1.0, 5.0], [2.0, 5.0], [3.0, 5.0]]), mean)
-    >>> found.statistic.round(4).tolist(), found.silent.tolist()
+    >>> found = nuisance_residuals(np.array([[1.0, 5.0], [2.0, 5.0], [3.0, 5.0]]), mean)
+    >>> found.statistic.round(4).tolist(), found.without_variance.tolist()
     ([3.4641, 0.0], [False, True])
     """
     n_inputs, n_voxels = effects.shape
     dtype = np.float32 if space.dof >= LEAST_DOF_OF_FLOAT32 else np.float64
     scaled = np.empty((n_inputs, n_voxels), dtype=dtype)
-    statistic, silent = np.zeros(n_voxels), np.zeros(n_voxels, dtype=bool)
+    statistic, without_variance = np.zeros(n_voxels), np.zeros(n_voxels, dtype=bool)
     for start in range(0, n_voxels, VOXELS):
         voxels = slice(start, start + VOXELS)
         y = np.asarray(effects[:, voxels], dtype=np.float64)
@@ -79,26 +79,26 @@ def residuals_of(effects: RealArray, space: Partition) -> Residuals:
         left = e - space.tested @ a
         rss = np.einsum("nv,nv->v", left, left)
         rounding = (n_inputs * EPS) ** 2 * np.einsum("nv,nv->v", y, y)
-        silent[voxels] = rss <= rounding
-        rss[silent[voxels]] = np.inf
-        e[:, silent[voxels]] = 0.0
+        without_variance[voxels] = rss <= rounding
+        rss[without_variance[voxels]] = np.inf
+        e[:, without_variance[voxels]] = 0.0
         length = np.linalg.norm(e, axis=0)
         scaled[:, voxels] = np.divide(e, length, out=e, where=length > 0)
         if space.test == "t":
             statistic[voxels] = a[0] * np.sqrt(space.dof / rss)
         else:
             statistic[voxels] = (a**2).sum(axis=0) / rss * (space.dof / len(a))
-    return Residuals(scaled, statistic, silent)
+    return Residuals(scaled, statistic, without_variance)
 
 
 @dataclass(frozen=True, eq=False)
-class RearrangedStatistics:
+class PermutedStatistics:
     """Statistics of all rearrangements of one test.
 
     Parameters
     ----------
     space : Partition
-    ways : Rearrangements
+    permutations : Permutations
     moved : ndarray of shape (n_inputs, n_moved)
         The part of Z that rearrangements move.
     residuals : Residuals
@@ -107,7 +107,7 @@ class RearrangedStatistics:
     """
 
     space: Partition
-    ways: Rearrangements
+    permutations: Permutations
     moved: FloatArray
     residuals: Residuals
     two_sided: bool
@@ -127,7 +127,7 @@ class RearrangedStatistics:
 
         Returns
         -------
-        ndarray of shape (n_ways,)
+        ndarray of shape (n_patterns,)
             In float64, whatever the type of the products.
         """
         e = self.residuals.scaled
@@ -135,11 +135,11 @@ class RearrangedStatistics:
         at_a_time = WAYS
         if on_maps is not None:
             at_a_time = max(1, min(WAYS, MAP_BYTES // (e.itemsize * n_voxels)))
-        largest = np.zeros(len(self.ways))
-        for start in range(0, len(self.ways), at_a_time):
-            which = slice(start, min(start + at_a_time, len(self.ways)))
-            n_ways = which.stop - start
-            maps = None if on_maps is None else np.empty((n_ways, n_voxels), dtype=e.dtype)
+        largest = np.zeros(len(self.permutations))
+        for start in range(0, len(self.permutations), at_a_time):
+            which = slice(start, min(start + at_a_time, len(self.permutations)))
+            n_patterns = which.stop - start
+            maps = None if on_maps is None else np.empty((n_patterns, n_voxels), dtype=e.dtype)
             winners = self._winners(which, maps)
             largest[which] = self._at(effects, which, winners)
             if on_maps is not None and maps is not None:
@@ -149,23 +149,23 @@ class RearrangedStatistics:
     def _winners(self, which: slice, maps: RealArray | None) -> IndexArray:
         """Return the voxel with the largest statistic of some ways; fill in whole maps of r."""
         e = self.residuals.scaled
-        rows = self.ways.applied(self._basis, which)
-        n_columns, n_ways, n_inputs = rows.shape
+        rows = self.permutations.apply(self._basis, which)
+        n_columns, n_patterns, n_inputs = rows.shape
         rows = np.ascontiguousarray(rows.reshape(-1, n_inputs), dtype=e.dtype)
         width = max(256, SCRATCH // len(rows))
         scratch = np.empty(len(rows) * width, dtype=e.dtype)
-        each = np.arange(n_ways)
-        best, winners = np.full(n_ways, -np.inf), np.zeros(n_ways, dtype=np.intp)
+        each = np.arange(n_patterns)
+        best, winners = np.full(n_patterns, -np.inf), np.zeros(n_patterns, dtype=np.intp)
         for start in range(0, e.shape[1], width):
             block = e[:, start : start + width]
             out = scratch[: len(rows) * block.shape[1]].reshape(len(rows), -1)
             np.matmul(rows, block, out=out)
-            r = self._explained(out.reshape(n_columns, n_ways, -1))
+            r = self._explained(out.reshape(n_columns, n_patterns, -1))
             if maps is not None:
                 maps[:, start : start + width] = r
             if self.two_sided:
                 np.abs(r, out=r)
-            hidden = self.residuals.silent[start : start + width]
+            hidden = self.residuals.without_variance[start : start + width]
             if hidden.any():
                 r[:, hidden] = -np.inf
             places = r.argmax(axis=1)
@@ -179,8 +179,8 @@ class RearrangedStatistics:
         y = np.asarray(effects[:, voxels], dtype=np.float64)
         e = y - self.space.nuisance @ (self.space.nuisance.T @ y)
         e /= np.maximum(np.linalg.norm(e, axis=0), np.finfo(np.float64).tiny)
-        e[:, self.residuals.silent[voxels]] = 0.0
-        products = np.einsum("cpn,np->cp", self.ways.applied(self._basis, which), e)
+        e[:, self.residuals.without_variance[voxels]] = 0.0
+        products = np.einsum("cpn,np->cp", self.permutations.apply(self._basis, which), e)
         found = self._statistic(self._explained(products[:, np.newaxis])[0])
         return np.asarray(np.abs(found) if self.two_sided else found, np.float64)
 
@@ -189,7 +189,7 @@ class RearrangedStatistics:
         return np.hstack([self.space.tested, self.moved])
 
     def _explained(self, products: RealArray) -> RealArray:
-        """Return partial correlations, for F the squares of multiple ones, (n_ways, n_voxels)."""
+        """Return partial correlations, for F squared multiple ones, (n_patterns, n_voxels)."""
         n_tested = self.space.tested.shape[1]
         is_t = self.space.test == "t"
         part = products[:n_tested]

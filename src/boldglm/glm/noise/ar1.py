@@ -19,13 +19,13 @@ import numpy as np
 from boldglm.glm.arrays.memory import blocks_of
 from boldglm.glm.arrays.types import Float32Array, FloatArray, IndexArray, RealArray
 from boldglm.glm.design.linear_model import LinearModel
-from boldglm.glm.noise.blocks import Block, Series, Walk, each_projected
-from boldglm.glm.noise.contrast_variance import ContrastMoments, satterthwaite
+from boldglm.glm.noise.blocks import Block, BoldSeries, Chunks, each_projected
+from boldglm.glm.noise.contrast_variance import ContrastVariance, satterthwaite
 from boldglm.glm.noise.gls import neighbors
 
 
 @dataclass(frozen=True, eq=False)
-class LagOne:
+class AR1Design:
     """What an autoregression needs of the design.
 
     Parameters
@@ -40,7 +40,7 @@ class LagOne:
     ends: FloatArray
 
     @classmethod
-    def of(cls, basis: FloatArray) -> "tuple[LagOne, FloatArray]":
+    def of(cls, basis: FloatArray) -> "tuple[AR1Design, FloatArray]":
         """Return this of an orthonormal basis, and the rotation that diagonalizes U'NU.
 
         Parameters
@@ -50,12 +50,12 @@ class LagOne:
 
         Returns
         -------
-        tuple of (LagOne, ndarray of shape (rank, rank))
+        tuple of (AR1Design, ndarray of shape (rank, rank))
             For the basis ``basis @ rotation``.
 
         Examples
         --------
-        >>> lag, rotation = LagOne.of(np.full((4, 1), 0.5))
+        >>> lag, rotation = AR1Design.of(np.full((4, 1), 0.5))
         >>> lag.eigenvalues.tolist(), lag.ends.tolist(), rotation.tolist()
         ([1.5], [[0.5], [0.5]], [[1.0]])
         """
@@ -63,9 +63,9 @@ class LagOne:
         eigenvalues, rotation = np.linalg.eigh(half + half.T)
         return cls(eigenvalues, basis[[0, -1]] @ rotation), rotation
 
-    def at(self, rho: FloatArray) -> "LagOneAt":
+    def at(self, rho: FloatArray) -> "AR1NormalMatrices":
         """Return the same at values of ρ, of shape (n,)."""
-        return LagOneAt(self, rho)
+        return AR1NormalMatrices(self, rho)
 
     @cached_property
     def end_products(self) -> FloatArray:
@@ -74,18 +74,18 @@ class LagOne:
         return np.stack([first * first, first * last, last * last])
 
 
-class LagOneAt:
+class AR1NormalMatrices:
     """M(ρ) at n values of ρ, as functions that never form it.
 
     Parameters
     ----------
-    lag : LagOne
+    lag : AR1Design
         Of the design.
     rho : ndarray of shape (n,)
         Values within (-1, 1).
     """
 
-    def __init__(self, lag: LagOne, rho: FloatArray) -> None:
+    def __init__(self, lag: AR1Design, rho: FloatArray) -> None:
         self.lag = lag
         self.rho = rho
         self.q = rho**2
@@ -139,7 +139,7 @@ class LagOneAt:
 
 
 @dataclass(frozen=True, eq=False)
-class LagOneStatistics:
+class AR1Residuals:
     """What the data say about an autoregression, at n voxels; e is the OLS residual.
 
     Parameters
@@ -159,18 +159,18 @@ class LagOneStatistics:
     g1: FloatArray
     ends: FloatArray
 
-    def subset(self, voxels: IndexArray) -> "LagOneStatistics":
+    def subset(self, voxels: IndexArray) -> "AR1Residuals":
         """Return the statistics of some voxels."""
-        return LagOneStatistics(
+        return AR1Residuals(
             self.w[:, voxels], self.g0[voxels], self.g1[voxels], self.ends[:, voxels]
         )
 
-    def ssr_at_nodes(self, nodes: LagOneAt) -> Float32Array:
+    def ssr_at_nodes(self, nodes: AR1NormalMatrices) -> Float32Array:
         """Return sums of squares at every node for every voxel, over e'e, by three products.
 
         Parameters
         ----------
-        nodes : LagOneAt
+        nodes : AR1NormalMatrices
             Values of ρ, the same for all voxels.
 
         Returns
@@ -202,17 +202,17 @@ class LagOneStatistics:
         white -= scale * corrected
         return np.asarray(white, dtype=single)
 
-    def solution(self, at: LagOneAt) -> "LagOneSolution":
+    def solution(self, at: AR1NormalMatrices) -> "AR1Solution":
         """Return the GLS solution and sum of squares at one ρ per voxel.
 
         Parameters
         ----------
-        at : LagOneAt
+        at : AR1NormalMatrices
             One value of ρ per voxel.
 
         Returns
         -------
-        LagOneSolution
+        AR1Solution
 
         Notes
         -----
@@ -227,12 +227,12 @@ class LagOneStatistics:
         inner = self.g0 + np.einsum("rv,rv->v", delta, delta) - (ends**2).sum(axis=0)
         turned = at.lag.eigenvalues[:, np.newaxis] * delta
         turned -= self.w
-        lagged = self.g1 + np.einsum("rv,rv->v", delta, turned - self.w)
-        return LagOneSolution(delta, ssr, 2 * rho * inner - lagged, inner, turned, ends)
+        lag_1 = self.g1 + np.einsum("rv,rv->v", delta, turned - self.w)
+        return AR1Solution(delta, ssr, 2 * rho * inner - lag_1, inner, turned, ends)
 
 
 @dataclass(frozen=True, eq=False)
-class LagOneSolution:
+class AR1Solution:
     """Generalized least squares at one ρ per voxel; ε is its residual.
 
     Parameters
@@ -258,7 +258,7 @@ class LagOneSolution:
     turned: FloatArray
     ends: FloatArray
 
-    def second(self, at: LagOneAt) -> FloatArray:
+    def second(self, at: AR1NormalMatrices) -> FloatArray:
         """Return the second derivative of SSR by ρ, (n,): ε'Q''ε - 2 u'M⁻¹u, u = U'Q'ε."""
         u = self.delta + at.lag.ends.T @ self.ends
         u *= -2 * at.rho
@@ -328,11 +328,11 @@ class AR1Estimates:
         return self.rho[np.newaxis]
 
     @property
-    def left_of_simulated(self) -> None:
+    def simulated_autocorrelations(self) -> None:
         """No series were simulated and kept."""
         return None
 
-    def contrast_moments(self, rows: FloatArray) -> ContrastMoments:
+    def contrast_variance(self, rows: FloatArray) -> ContrastVariance:
         """Return covariances of estimates; see `boldglm.glm.noise.contrast_variance`.
 
         Parameters
@@ -342,7 +342,7 @@ class AR1Estimates:
 
         Returns
         -------
-        ContrastMoments
+        ContrastVariance
             Of its own kind at every voxel, with one noise parameter, z.
 
         Notes
@@ -357,7 +357,7 @@ class AR1Estimates:
             gradient += shape[voxels] * self.slope[voxels, np.newaxis, np.newaxis]
             spread = self.z_variance[voxels, np.newaxis, np.newaxis]
             dofs[voxels] = satterthwaite(shape[voxels], gradient[:, np.newaxis], spread, self.dof)
-        return ContrastMoments(self.sigma2, shape, dofs)
+        return ContrastVariance(self.sigma2, shape, dofs)
 
     def _table(self, rows: FloatArray) -> tuple[FloatArray, ...]:
         """Return polynomials of degree 3 for C M⁻¹ C' between values of z, (N_TABLE - 1, q, q)."""
@@ -380,7 +380,7 @@ class AR1Estimates:
 
     def _covariance(self, rows: FloatArray, rho: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Return C M⁻¹ C' at n values of ρ, and its derivative by z; each (n, q, q)."""
-        at = LagOne(self.eigenvalues, self.ends).at(rho)
+        at = AR1Design(self.eigenvalues, self.ends).at(rho)
         solved = [at.solve(np.broadcast_to(row[:, np.newaxis], at.D.shape)) for row in rows]
         at_ends = [self.ends @ column for column in solved]
         q = len(rows)
@@ -395,16 +395,18 @@ class AR1Estimates:
         return shape, slope
 
 
-def estimate_ar1(bold: Series, model: LinearModel, walk: Walk) -> tuple[LinearModel, AR1Estimates]:
+def estimate_ar1(
+    bold: BoldSeries, model: LinearModel, chunks: Chunks
+) -> tuple[LinearModel, AR1Estimates]:
     """Estimate every voxel by generalized least squares with its own coefficient.
 
     Parameters
     ----------
-    bold : Series of shape (n_scans, n_voxels)
+    bold : BoldSeries of shape (n_scans, n_voxels)
         Signals, of consecutive scans.
     model : LinearModel
         The design.
-    walk : Walk
+    chunks : Chunks
         How many voxels at a time, and by how many threads.
 
     Returns
@@ -433,11 +435,11 @@ def estimate_ar1(bold: Series, model: LinearModel, walk: Walk) -> tuple[LinearMo
 
     >>> from boldglm.glm.design.linear_model import linear_model
     >>> signal = np.array([[1.0, -1.2, 0.9, -1.1, 1.0, -0.8, 1.1, -1.0]]).T
-    >>> model, estimates = estimate_ar1(signal, linear_model(np.ones((8, 1))), Walk())
+    >>> model, estimates = estimate_ar1(signal, linear_model(np.ones((8, 1))), Chunks())
     >>> bool(estimates.rho[0] < -0.7)
     True
     """
-    lag, rotation = LagOne.of(model.basis)
+    lag, rotation = AR1Design.of(model.basis)
     model = model.rotated(rotation)
     n_voxels = bold.shape[1]
     out = {name: np.empty(n_voxels) for name in ("means", "sigma2", "rho", "slope", "z_variance")}
@@ -446,29 +448,29 @@ def estimate_ar1(bold: Series, model: LinearModel, walk: Walk) -> tuple[LinearMo
     search = _Search(lag, model.dof)
 
     def search_block(block: Block) -> None:
-        statistics = lag_one_statistics(block, lag, shifted)
+        statistics = ar1_residuals(block, lag, shifted)
         found = search.optimum(statistics)
         coordinates[:, block.voxels] = block.coordinates + block.removed + found.delta
         out["means"][block.voxels] = block.means
-        out["sigma2"][block.voxels] = np.where(block.silent, 0.0, found.ssr / model.dof)
-        out["rho"][block.voxels] = np.where(block.silent, 0.0, found.rho)
-        out["slope"][block.voxels] = np.where(block.silent, 0.0, found.slope)
+        out["sigma2"][block.voxels] = np.where(block.without_variance, 0.0, found.ssr / model.dof)
+        out["rho"][block.voxels] = np.where(block.without_variance, 0.0, found.rho)
+        out["slope"][block.voxels] = np.where(block.without_variance, 0.0, found.slope)
         out["z_variance"][block.voxels] = found.z_variance
 
-    each_projected(bold, model, walk, search_block)
+    each_projected(bold, model, chunks, search_block)
     return model, AR1Estimates(
         coordinates, **out, eigenvalues=lag.eigenvalues, ends=lag.ends, dof=model.dof
     )
 
 
-def lag_one_statistics(block: Block, lag: LagOne, shifted: FloatArray) -> LagOneStatistics:
+def ar1_residuals(block: Block, lag: AR1Design, shifted: FloatArray) -> AR1Residuals:
     """Return what the criterion needs of each voxel, without forming residuals."""
     b, y = block.coordinates, block.signal
     w = shifted.T @ y - lag.eigenvalues[:, np.newaxis] * b
-    g0 = np.where(block.silent, 1.0, block.ssr())
+    g0 = np.where(block.without_variance, 1.0, block.ssr())
     products = 2 * np.einsum("tv,tv->v", y[:-1], y[1:])
     explained = np.einsum("rv,rv->v", b, 2 * w + lag.eigenvalues[:, np.newaxis] * b)
-    return LagOneStatistics(w, g0, products - explained, y[[0, -1]] - lag.ends @ b)
+    return AR1Residuals(w, g0, products - explained, y[[0, -1]] - lag.ends @ b)
 
 
 @dataclass(frozen=True, eq=False)
@@ -485,7 +487,7 @@ class _Optimum:
 class _Search:
     """Minimizes the restricted likelihood criterion over ρ, for a block of voxels."""
 
-    def __init__(self, lag: LagOne, dof: int) -> None:
+    def __init__(self, lag: AR1Design, dof: int) -> None:
         self.lag = lag
         self.dof = dof
         self.nodes = np.linspace(np.arctanh(LOWEST), np.arctanh(HIGHEST), N_NODES)
@@ -497,7 +499,7 @@ class _Search:
         self.through_nodes: FloatArray = np.asarray(np.linalg.inv(vandermonde), dtype=np.float64)
         self.penalty = (at.log_determinant() - np.log(1 - at.rho**2)).astype(np.float32)
 
-    def optimum(self, statistics: LagOneStatistics) -> _Optimum:
+    def optimum(self, statistics: AR1Residuals) -> _Optimum:
         """Return ρ where the criterion is smallest, and what follows from it."""
         criterion = np.log(statistics.ssr_at_nodes(self.at_nodes))
         criterion *= self.dof
@@ -514,7 +516,9 @@ class _Search:
         slope = found.first / found.ssr * (1 - rho**2)
         return _Optimum(rho, found.delta, found.ssr, slope, 2 / curvature)
 
-    def derivatives(self, at: LagOneAt, found: LagOneSolution) -> tuple[FloatArray, FloatArray]:
+    def derivatives(
+        self, at: AR1NormalMatrices, found: AR1Solution
+    ) -> tuple[FloatArray, FloatArray]:
         """Return the first and second derivative of the criterion by z."""
         rho, ssr, log_determinant = at.rho, found.ssr, at.log_determinant_slopes()
         room = 1 - rho**2
@@ -543,7 +547,7 @@ class _Search:
         return self.nodes[middle] + self.step * x
 
     def polished(
-        self, z: FloatArray, best: IndexArray, statistics: LagOneStatistics
+        self, z: FloatArray, best: IndexArray, statistics: AR1Residuals
     ) -> tuple[FloatArray, FloatArray]:
         """Return z after Newton steps, between the nodes around it, and the last curvatures."""
         low = self.nodes[np.maximum(best - 1, 0)]

@@ -28,9 +28,9 @@ from boldglm.glm.noise.ar_process import (
     precision_of,
     simulate,
 )
-from boldglm.glm.noise.blocks import Block, Series, Walk, each_projected
-from boldglm.glm.noise.contrast_variance import ContrastMoments, satterthwaite
-from boldglm.glm.noise.gls import LaggedBasis, lag_sums
+from boldglm.glm.noise.blocks import Block, BoldSeries, Chunks, each_projected
+from boldglm.glm.noise.contrast_variance import ContrastVariance, satterthwaite
+from boldglm.glm.noise.gls import GLSDesign, lag_sums
 from boldglm.glm.noise.residual_autocovariance import expected_lag_sums
 
 LARGEST_PARTIAL = 0.97
@@ -46,7 +46,7 @@ LARGEST_SPREAD = 0.6
 
 
 @dataclass(frozen=True, eq=False)
-class ExactAREstimates:
+class ARpEstimates:
     """What autoregressive noise of each voxel's own coefficients keeps.
 
     Parameters
@@ -76,16 +76,16 @@ class ExactAREstimates:
     basis: FloatArray
 
     @property
-    def left_of_simulated(self) -> None:
+    def simulated_autocorrelations(self) -> None:
         """No series were simulated and kept."""
         return None
 
     @cached_property
-    def lagged(self) -> LaggedBasis:
+    def gls_design(self) -> GLSDesign:
         """Products of the basis with its shifts."""
-        return LaggedBasis(self.basis, len(self.ar))
+        return GLSDesign(self.basis, len(self.ar))
 
-    def contrast_moments(self, rows: FloatArray) -> ContrastMoments:
+    def contrast_variance(self, rows: FloatArray) -> ContrastVariance:
         """Return covariances of estimates; see `boldglm.glm.noise.contrast_variance`.
 
         Parameters
@@ -95,16 +95,16 @@ class ExactAREstimates:
 
         Returns
         -------
-        ContrastMoments
+        ContrastVariance
             Of its own kind at every voxel, with p noise parameters.
 
         Notes
         -----
         With f = U M⁻¹ c, c'M⁻¹c is f'Qf, and its derivative is -f'(dQ/dz)f.
         """
-        return self.moments_together([rows])[0]
+        return self.contrast_variances([rows])[0]
 
-    def moments_together(self, sets: Sequence[FloatArray]) -> list[ContrastMoments]:
+    def contrast_variances(self, sets: Sequence[FloatArray]) -> list[ContrastVariance]:
         """Return the covariances of several contrasts, solving for each voxel once.
 
         Parameters
@@ -114,8 +114,8 @@ class ExactAREstimates:
 
         Returns
         -------
-        list of ContrastMoments
-            For each set what `contrast_moments` returns.
+        list of ContrastVariance
+            For each set what `contrast_variance` returns.
         """
         n_voxels = self.means.size
         ends = np.cumsum([0, *map(len, sets)])
@@ -124,7 +124,7 @@ class ExactAREstimates:
         dofs = [np.empty((n_voxels, len(one))) for one in sets]
         for voxels in _blocks(n_voxels, self.basis.shape[1]):
             ar, slopes = self.ar[:, voxels], self.slopes.T[voxels, :, np.newaxis, np.newaxis]
-            matrices = self.lagged.normal_matrices(precision_of(ar))
+            matrices = self.gls_design.normal_matrices(precision_of(ar))
             right = np.broadcast_to(rows.T, (len(matrices), *rows.T.shape))
             solved: FloatArray = np.asarray(np.linalg.solve(matrices, right), dtype=np.float64)
             changes = _derivatives(ar)
@@ -134,27 +134,27 @@ class ExactAREstimates:
                 gradient -= self._changes(solved[..., own], changes)
                 spread, dof = self.z_covariance[np.newaxis], len(self.basis) - self.basis.shape[1]
                 dofs[k][voxels] = satterthwaite(shape, gradient, spread, dof)
-        return [ContrastMoments(self.sigma2, *one) for one in zip(shapes, dofs, strict=True)]
+        return [ContrastVariance(self.sigma2, *one) for one in zip(shapes, dofs, strict=True)]
 
     def _changes(self, solved: FloatArray, changes: Sequence[Precision]) -> FloatArray:
         """Return s'U'(dQ/dz)Us for all pairs of n sets of vectors s, (n, order, q, q)."""
         n, rank, q = solved.shape
         result = np.zeros((n, len(changes), q, q))
         vectors = np.ascontiguousarray(solved.transpose(1, 0, 2))
-        for lag, gram in enumerate(self.lagged.grams):
+        for lag, gram in enumerate(self.gls_design.grams):
             turned = (gram @ vectors.reshape(rank, -1)).reshape(vectors.shape)
             forms = np.einsum("rni,rnj->nij", vectors, turned)
             for m, change in enumerate(changes):
                 result[:, m] += change.band[lag][:, np.newaxis, np.newaxis] * forms
         for m, change in enumerate(changes):
-            ends = ((self.lagged.first, change.first), (self.lagged.last, change.last))
+            ends = ((self.gls_design.first, change.first), (self.gls_design.last, change.last))
             for rows, corner in ends:
                 there = rows @ solved
                 result[:, m] -= there.transpose(0, 2, 1) @ (corner @ there)
         return result
 
 
-def refuse_too_many(model: LinearModel, order: int) -> None:
+def check_order(model: LinearModel, order: int) -> None:
     """Refuse an order whose coefficients a run of this design says too little about.
 
     Parameters
@@ -178,9 +178,9 @@ def refuse_too_many(model: LinearModel, order: int) -> None:
     Examples
     --------
     >>> from boldglm.glm.design.linear_model import linear_model
-    >>> refuse_too_many(linear_model(np.ones((100, 1))), 4)
+    >>> check_order(linear_model(np.ones((100, 1))), 4)
     >>> slow = np.cos(np.pi * np.arange(30) * (np.arange(60)[:, np.newaxis] + 0.5) / 60)
-    >>> refuse_too_many(linear_model(slow), 4)  # doctest: +ELLIPSIS
+    >>> check_order(linear_model(slow), 4)  # doctest: +ELLIPSIS
     Traceback (most recent call last):
         ...
     ValueError: 60 scans and a design of rank 30 say too little about 4 autoregressive ...
@@ -203,31 +203,31 @@ def refuse_too_many(model: LinearModel, order: int) -> None:
         )
 
 
-def estimate_exact_ar(
-    bold: Series, model: LinearModel, walk: Walk, order: int
-) -> tuple[LinearModel, ExactAREstimates]:
+def estimate_ar_p(
+    bold: BoldSeries, model: LinearModel, chunks: Chunks, order: int
+) -> tuple[LinearModel, ARpEstimates]:
     """Estimate every voxel by generalized least squares with its own coefficients.
 
     Parameters
     ----------
-    bold : Series of shape (n_scans, n_voxels)
+    bold : BoldSeries of shape (n_scans, n_voxels)
         Signals, of consecutive scans.
     model : LinearModel
         The design.
-    walk : Walk
+    chunks : Chunks
         How many voxels at a time, and by how many threads.
     order : int
         p.
 
     Returns
     -------
-    tuple of (LinearModel, ExactAREstimates)
+    tuple of (LinearModel, ARpEstimates)
         The model as it was, and the estimates. Voxels without any residual have ``sigma2`` 0.
 
     Raises
     ------
     ValueError
-        If the run is too short for the order; see `refuse_too_many`.
+        If the run is too short for the order; see `check_order`.
 
     Notes
     -----
@@ -246,31 +246,31 @@ def estimate_exact_ar(
     --------
     >>> from boldglm.glm.design.linear_model import linear_model
     >>> bold = simulate(np.array([[0.5], [-0.4]]), 400, np.random.default_rng(0))
-    >>> _, found = estimate_exact_ar(bold, linear_model(np.ones(400)[:, None]), Walk(), 2)
+    >>> _, found = estimate_ar_p(bold, linear_model(np.ones(400)[:, None]), Chunks(), 2)
     >>> bool(abs(found.ar[:, 0] - [0.5, -0.4]).max() < 0.1)
     True
     """
-    refuse_too_many(model, order)
-    matched, lagged = _MomentMatch(model.basis, order), LaggedBasis(model.basis, order)
+    check_order(model, order)
+    matched, gls_design = _MomentMatch(model.basis, order), GLSDesign(model.basis, order)
     n_voxels = bold.shape[1]
     coordinates, means = np.empty((model.rank, n_voxels)), np.empty(n_voxels)
-    sigma2, silent = np.empty(n_voxels), np.empty(n_voxels, dtype=bool)
+    sigma2, without_variance = np.empty(n_voxels), np.empty(n_voxels, dtype=bool)
     ar, slopes = np.empty((order, n_voxels)), np.empty((order, n_voxels))
 
     def fit_block(block: Block) -> None:
         residuals = block.signal - model.basis @ block.coordinates
         sums = lag_sums(residuals, order)
-        own = matched(np.where(block.silent, np.eye(order + 1)[:, :1], sums))
-        delta, ssr, changes = _gls(lagged, residuals, sums, own)
+        own = matched(np.where(block.without_variance, np.eye(order + 1)[:, :1], sums))
+        delta, ssr, changes = _gls(gls_design, residuals, sums, own)
         coordinates[:, block.voxels] = block.coordinates + block.removed + delta
-        means[block.voxels], silent[block.voxels] = block.means, block.silent
-        sigma2[block.voxels] = np.where(block.silent, 0.0, ssr / model.dof)
+        means[block.voxels], without_variance[block.voxels] = block.means, block.without_variance
+        sigma2[block.voxels] = np.where(block.without_variance, 0.0, ssr / model.dof)
         ar[:, block.voxels], slopes[:, block.voxels] = own, changes / model.dof
 
-    each_projected(bold, model, walk, fit_block)
-    heard = ar[:, ~silent] if not silent.all() else np.zeros((order, 1))
-    covariance = matched.sampling_covariance(np.arctanh(ar_to_partial(heard)).mean(axis=1))
-    return model, ExactAREstimates(coordinates, means, sigma2, ar, slopes, covariance, model.basis)
+    each_projected(bold, model, chunks, fit_block)
+    analyzed = ar[:, ~without_variance] if not without_variance.all() else np.zeros((order, 1))
+    covariance = matched.sampling_covariance(np.arctanh(ar_to_partial(analyzed)).mean(axis=1))
+    return model, ARpEstimates(coordinates, means, sigma2, ar, slopes, covariance, model.basis)
 
 
 class _MomentMatch:
@@ -309,41 +309,41 @@ def _blocks(n_voxels: int, rank: int) -> Iterator[slice]:
 
 
 def _gls(
-    lagged: LaggedBasis, residuals: FloatArray, sums: FloatArray, ar: FloatArray
+    gls_design: GLSDesign, residuals: FloatArray, sums: FloatArray, ar: FloatArray
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Return what GLS adds to OLS, SSR, and its expected derivatives by z over σ².
 
     From OLS residuals (n_scans, n), their lag sums, and coefficients.
     """
-    order, (n_scans, rank) = len(ar), lagged.basis.shape
-    stacked = lagged.shifted.transpose(0, 2, 1).reshape(-1, n_scans)
+    order, (n_scans, rank) = len(ar), gls_design.basis.shape
+    stacked = gls_design.shifted.transpose(0, 2, 1).reshape(-1, n_scans)
     delta, ssr, slopes = np.empty((rank, ar.shape[1])), np.empty(ar.shape[1]), np.empty_like(ar)
     for some in _blocks(ar.shape[1], rank):
         noise, signal = precision_of(ar[:, some]), residuals[:, some]
         first, last = signal[:order], signal[::-1][:order]
         products = (stacked @ signal).reshape(order + 1, rank, -1)
         g = np.einsum("kv,krv->rv", noise.band, products)
-        g -= lagged.first.T @ np.einsum("vsu,uv->sv", noise.first, first)
-        g -= lagged.last.T @ np.einsum("vsu,uv->sv", noise.last, last)
-        inverses = np.asarray(np.linalg.inv(lagged.normal_matrices(noise)), dtype=np.float64)
+        g -= gls_design.first.T @ np.einsum("vsu,uv->sv", noise.first, first)
+        g -= gls_design.last.T @ np.einsum("vsu,uv->sv", noise.last, last)
+        inverses = np.asarray(np.linalg.inv(gls_design.normal_matrices(noise)), dtype=np.float64)
         delta[:, some] = np.einsum("vij,jv->iv", inverses, g)
         squares = _form_of_sums(sums[:, some], first, last, noise)
         squares -= np.einsum("rv,rv->v", g, delta[:, some])
         ssr[some] = np.maximum(squares, 0.0)
-        slopes[:, some] = _expected_slopes(lagged, inverses, ar[:, some])
+        slopes[:, some] = _expected_slopes(gls_design, inverses, ar[:, some])
     return delta, ssr, slopes
 
 
-def _expected_slopes(lagged: LaggedBasis, inverses: FloatArray, ar: FloatArray) -> FloatArray:
+def _expected_slopes(gls_design: GLSDesign, inverses: FloatArray, ar: FloatArray) -> FloatArray:
     """Return the expected derivatives of SSR over σ² by z; (order, n).
 
     log|Q| = Σ m log(1 - k_m²), so tr(V dQ/dz_m) = -2 m k_m; the fit takes tr(M⁻¹ dM/dz_m).
     """
     partial = ar_to_partial(ar)
     flat = inverses.reshape(len(inverses), -1)
-    traces = (lagged.grams.reshape(lagged.order + 1, -1)) @ flat.T
-    at_first = lagged.first @ inverses @ lagged.first.T
-    at_last = lagged.last @ inverses @ lagged.last.T
+    traces = (gls_design.grams.reshape(gls_design.order + 1, -1)) @ flat.T
+    at_first = gls_design.first @ inverses @ gls_design.first.T
+    at_last = gls_design.last @ inverses @ gls_design.last.T
     slopes = np.empty_like(ar)
     for m, change in enumerate(_derivatives(ar)):
         taken = (change.band * traces).sum(axis=0)

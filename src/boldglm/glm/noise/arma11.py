@@ -23,8 +23,8 @@ from scipy.linalg import lapack, matmul_toeplitz, solveh_banded, toeplitz
 from boldglm.glm.arrays.types import Float32Array, FloatArray, IndexArray
 from boldglm.glm.design.linear_model import LinearModel
 from boldglm.glm.noise.ar_process import autocovariances_to_partial, partial_to_ar
-from boldglm.glm.noise.blocks import Block, Series, Walk, each_projected
-from boldglm.glm.noise.contrast_variance import ContrastMoments
+from boldglm.glm.noise.blocks import Block, BoldSeries, Chunks, each_projected
+from boldglm.glm.noise.contrast_variance import ContrastVariance
 
 RHO = np.array([-0.3, 0.1, 0.3, 0.45, 0.6, 0.7, 0.8, 0.87, 0.93, 0.97])
 SHARE = np.array([0.15, 0.3, 0.45, 0.6, 0.8, 1.0])
@@ -45,7 +45,7 @@ class ARMA11Estimates:
         What centering subtracted.
     sigma2 : ndarray of shape (n_voxels,)
         Variance of the noise, signal units squared.
-    which : ndarray of int, of shape (n_voxels,)
+    labels : ndarray of int, of shape (n_voxels,)
         Grid point of each voxel.
     rho, share : ndarray of shape (n_points,)
         ρ and s of each point.
@@ -56,13 +56,13 @@ class ARMA11Estimates:
     coordinates: FloatArray
     means: FloatArray
     sigma2: FloatArray
-    which: IndexArray
+    labels: IndexArray
     rho: FloatArray
     share: FloatArray
     basis: FloatArray
 
     @property
-    def left_of_simulated(self) -> None:
+    def simulated_autocorrelations(self) -> None:
         """No series were simulated and kept."""
         return None
 
@@ -72,7 +72,7 @@ class ARMA11Estimates:
         lags = min(WHITENING_ORDER, len(self.basis) // 4) + 1
         each = zip(self.rho.tolist(), self.share.tolist(), strict=True)
         correlations = np.array([_correlations(*point, lags) for point in each]).reshape(-1, lags)
-        return partial_to_ar(autocovariances_to_partial(correlations.T))[:, self.which]
+        return partial_to_ar(autocovariances_to_partial(correlations.T))[:, self.labels]
 
     @cached_property
     def points(self) -> list["_Point"]:
@@ -80,7 +80,7 @@ class ARMA11Estimates:
         each = zip(self.rho.tolist(), self.share.tolist(), strict=True)
         return [_Point(rho, share, self.basis) for rho, share in each]
 
-    def contrast_moments(self, rows: FloatArray) -> ContrastMoments:
+    def contrast_variance(self, rows: FloatArray) -> ContrastVariance:
         """Return covariances of estimates; see `boldglm.glm.noise.contrast_variance`.
 
         Parameters
@@ -90,7 +90,7 @@ class ARMA11Estimates:
 
         Returns
         -------
-        ContrastMoments
+        ContrastVariance
             Of each grid point.
 
         Notes
@@ -102,7 +102,7 @@ class ARMA11Estimates:
         q = len(rows)
         shape = np.array([rows @ one.inverse @ rows.T for one in self.points]).reshape(-1, q, q)
         dofs = np.array([one.dofs(rows) for one in self.points]).reshape(-1, q)
-        return ContrastMoments(self.sigma2, shape, dofs, self.which)
+        return ContrastVariance(self.sigma2, shape, dofs, self.labels)
 
 
 class _Point:
@@ -189,7 +189,7 @@ class _Point:
         return np.clip(2 / np.maximum(spread, 2 / most), 1.0, most)
 
 
-def refuse_few_scans(model: LinearModel) -> None:
+def check_dof(model: LinearModel) -> None:
     """Refuse a design that leaves too little to tell this noise from other noise.
 
     Parameters
@@ -205,7 +205,7 @@ def refuse_few_scans(model: LinearModel) -> None:
     Examples
     --------
     >>> from boldglm.glm.design.linear_model import linear_model
-    >>> refuse_few_scans(linear_model(np.ones((7, 1))))
+    >>> check_dof(linear_model(np.ones((7, 1))))
     """
     if model.dof < FEWEST_DOF:
         raise ValueError(
@@ -216,17 +216,17 @@ def refuse_few_scans(model: LinearModel) -> None:
 
 
 def estimate_arma11(
-    bold: Series, model: LinearModel, walk: Walk
+    bold: BoldSeries, model: LinearModel, chunks: Chunks
 ) -> tuple[LinearModel, ARMA11Estimates]:
     """Estimate every voxel by generalized least squares with the best point of a grid.
 
     Parameters
     ----------
-    bold : Series of shape (n_scans, n_voxels)
+    bold : BoldSeries of shape (n_scans, n_voxels)
         Signals, of consecutive scans.
     model : LinearModel
         The design.
-    walk : Walk
+    chunks : Chunks
         How many voxels at a time, and by how many threads.
 
     Returns
@@ -237,7 +237,7 @@ def estimate_arma11(
     Raises
     ------
     ValueError
-        If there are too few scans; see `refuse_few_scans`.
+        If there are too few scans; see `check_dof`.
 
     Notes
     -----
@@ -254,11 +254,11 @@ def estimate_arma11(
     --------
     >>> from boldglm.glm.design.linear_model import linear_model
     >>> white = np.random.default_rng(0).normal(size=(120, 3))
-    >>> _, found = estimate_arma11(white, linear_model(np.ones((120, 1))), Walk())
+    >>> _, found = estimate_arma11(white, linear_model(np.ones((120, 1))), Chunks())
     >>> bool((abs(found.rho * found.share) < 0.2).all())
     True
     """
-    refuse_few_scans(model)
+    check_dof(model)
     n_voxels = bold.shape[1]
     grid = _Grid(model.basis)
     coordinates, means = np.empty((model.rank, n_voxels)), np.empty(n_voxels)
@@ -267,7 +267,7 @@ def estimate_arma11(
     def fit_block(block: Block) -> None:
         residuals = block.signal - model.basis @ block.coordinates
         points = grid.best(residuals)
-        points[block.silent] = 0
+        points[block.without_variance] = 0
         coordinates[:, block.voxels] = block.coordinates + block.removed
         means[block.voxels], best[block.voxels] = block.means, points
         for number in np.unique(points).tolist():
@@ -276,7 +276,7 @@ def estimate_arma11(
             coordinates[:, block.voxels.start + some] += delta
             sigma2[block.voxels.start + some] = ssr / model.dof
 
-    each_projected(bold, model, walk, fit_block)
+    each_projected(bold, model, chunks, fit_block)
     used, which = np.unique(best, return_inverse=True)
     rho, share = grid.values[used].T
     return model, ARMA11Estimates(

@@ -19,8 +19,8 @@ from boldglm.glm.arrays.memory import matrices_within
 from boldglm.glm.arrays.types import BoolArray, FloatArray, IndexArray
 from boldglm.glm.design.linear_model import LinearModel
 from boldglm.glm.noise.ar_process import lag_weights, partial_to_ar, precision_of
-from boldglm.glm.noise.auto_population import NoisePopulation, learn_population, terms_of
-from boldglm.glm.noise.auto_prior import ARPrior, PartialStatistic, learn_prior
+from boldglm.glm.noise.auto_population import NoisePopulation, estimate_population, terms_of
+from boldglm.glm.noise.auto_prior import ARPrior, PartialStatistic, estimate_prior
 from boldglm.glm.noise.auto_small_sample import (
     Pairs,
     corrections,
@@ -28,16 +28,21 @@ from boldglm.glm.noise.auto_small_sample import (
     stated_variances,
     variance_ratios,
 )
-from boldglm.glm.noise.blocks import Series, Walk
-from boldglm.glm.noise.clustered_gls import Residuals, cells, gls_by_kinds, ols_residuals
-from boldglm.glm.noise.contrast_variance import ContrastMoments, whiteness_lags
-from boldglm.glm.noise.gls import LaggedBasis, lag_sums, left_over, precision_times
+from boldglm.glm.noise.blocks import BoldSeries, Chunks
+from boldglm.glm.noise.clustered_gls import (
+    OLSResiduals,
+    clustered_gls,
+    grid_clusters,
+    ols_residuals,
+)
+from boldglm.glm.noise.contrast_variance import ContrastVariance, whiteness_lags
+from boldglm.glm.noise.gls import GLSDesign, lag_sums, precision_times, whitened_autocorrelations
 from boldglm.glm.noise.residual_autocovariance import effective_voxels
 
 SEED = 20021  # of the simulations on the design, so that a run always gives the same result
 N_PAIRS = 1000
-MOST_KINDS = 2000
-BYTES_OF_KINDS = 2**27  # that matrices of all kinds may take; counts from a rank of 91 on
+MOST_CLUSTERS = 2000
+BYTES_OF_CLUSTERS = 2**27  # that matrices of all kinds may take; counts from a rank of 91 on
 SAMPLE = 2000  # voxels, to tell how much all have in common
 FEW_VOXELS = 200  # as many have each a kind of their own
 FINEST_STEP = 0.25  # between kinds, in standard errors of a voxel's z
@@ -55,15 +60,15 @@ class AutoEstimates:
         What centering subtracted.
     sigma2 : ndarray of shape (n_voxels,)
         Variance of the innovations, signal units squared.
-    which : ndarray of int, of shape (n_voxels,)
+    labels : ndarray of int, of shape (n_voxels,)
         Kind of noise of each voxel.
-    kinds : ndarray of shape (order, n_kinds)
+    cluster_ar : ndarray of shape (order, n_clusters)
         Autoregressive coefficients of each kind.
-    kind_terms : ndarray of shape (n_terms, n_kinds)
+    cluster_terms : ndarray of shape (n_terms, n_clusters)
         What corrections depend on, of each kind.
     pairs_true, pairs_estimated, pairs_stated, pairs_terms, pairs_chance : ndarray
         As in `boldglm.glm.noise.auto_small_sample.Pairs`, (…, n_pairs).
-    left_of_simulated : ndarray of shape (n_lags, n_pairs)
+    simulated_autocorrelations : ndarray of shape (n_lags, n_pairs)
         Autocorrelations that prewhitening left in the simulated series.
     basis : ndarray of shape (n_scans, rank)
         U.
@@ -72,36 +77,36 @@ class AutoEstimates:
     coordinates: FloatArray
     means: FloatArray
     sigma2: FloatArray
-    which: IndexArray
-    kinds: FloatArray
-    kind_terms: FloatArray
+    labels: IndexArray
+    cluster_ar: FloatArray
+    cluster_terms: FloatArray
     pairs_true: FloatArray
     pairs_estimated: FloatArray
     pairs_stated: FloatArray
     pairs_terms: FloatArray
     pairs_chance: FloatArray
-    left_of_simulated: FloatArray
+    simulated_autocorrelations: FloatArray
     basis: FloatArray
 
     @property
     def ar(self) -> FloatArray:
         """Autoregressive coefficients, (order, n_voxels)."""
-        return self.kinds[:, self.which]
+        return self.cluster_ar[:, self.labels]
 
     @cached_property
-    def lagged(self) -> LaggedBasis:
+    def gls_design(self) -> GLSDesign:
         """Products of the basis with its shifts."""
-        return LaggedBasis(self.basis, len(self.kinds))
+        return GLSDesign(self.basis, len(self.cluster_ar))
 
     @cached_property
     def inverses(self) -> FloatArray:
-        """M⁻¹ of each kind, (n_kinds, rank, rank)."""
-        return self.lagged.inverses(precision_of(self.kinds))
+        """M⁻¹ of each kind, (n_clusters, rank, rank)."""
+        return self.gls_design.inverses(precision_of(self.cluster_ar))
 
     @cached_property
     def pair_inverses(self) -> FloatArray:
         """M⁻¹ of the estimates of each pair, (n_pairs, rank, rank)."""
-        return self.lagged.inverses(precision_of(self.pairs_estimated))
+        return self.gls_design.inverses(precision_of(self.pairs_estimated))
 
     @cached_property
     def pair_spectra(self) -> FloatArray:
@@ -118,12 +123,12 @@ class AutoEstimates:
 
         Returns
         -------
-        ndarray of shape (n_kinds, q, q)
+        ndarray of shape (n_clusters, q, q)
             C M⁻¹ C', of coefficients that are taken for known.
         """
         return np.asarray(rows @ self.inverses @ rows.T)
 
-    def contrast_moments(self, rows: FloatArray) -> ContrastMoments:
+    def contrast_variance(self, rows: FloatArray) -> ContrastVariance:
         """Return covariances of estimates; see `boldglm.glm.noise.contrast_variance`.
 
         Parameters
@@ -133,7 +138,7 @@ class AutoEstimates:
 
         Returns
         -------
-        ContrastMoments
+        ContrastVariance
             Of each kind of noise: `covariance`, corrected by `small_sample.corrections`.
 
         Notes
@@ -151,11 +156,11 @@ class AutoEstimates:
         )  # fmt: skip
         known = (self.basis, self.pair_inverses, self.pair_spectra)
         ratios = [variance_ratios(*known, pairs, row) for row in directions]
-        found = [corrections(one, pairs, self.kind_terms, dof) for one in ratios]
+        found = [corrections(one, pairs, self.cluster_terms, dof) for one in ratios]
         factors, dofs = (np.stack(values, axis=1) for values in zip(*found, strict=True))
         root = np.sqrt(factors)
         shape = self.covariance(directions) * root[:, :, np.newaxis] * root[:, np.newaxis, :]
-        return ContrastMoments(self.sigma2, turned @ shape @ turned.T, dofs, self.which)
+        return ContrastVariance(self.sigma2, turned @ shape @ turned.T, dofs, self.labels)
 
 
 def order_for(n_scans: int, dof: int) -> int:
@@ -171,17 +176,17 @@ def order_for(n_scans: int, dof: int) -> int:
 
 
 def estimate_auto(
-    bold: Series, model: LinearModel, walk: Walk
+    bold: BoldSeries, model: LinearModel, chunks: Chunks
 ) -> tuple[LinearModel, AutoEstimates]:
     """Estimate every voxel by generalized least squares with partly shared coefficients.
 
     Parameters
     ----------
-    bold : Series of shape (n_scans, n_voxels)
+    bold : BoldSeries of shape (n_scans, n_voxels)
         Signals, of consecutive scans.
     model : LinearModel
         The design.
-    walk : Walk
+    chunks : Chunks
         How many voxels at a time, and by how many threads.
 
     Returns
@@ -196,80 +201,86 @@ def estimate_auto(
     the kinds the estimate is b + M⁻¹ g with g = U'Qe, and SSR = e'Qe - g'M⁻¹g, exactly.
     """
     order = order_for(model.n_scans, model.dof)
-    found = ols_residuals(bold, model, walk, order=max(order, 1), n_sample=SAMPLE)
-    usable = order > 0 and not found.silent.all()
-    learnt = _learn(found, model, order) if usable else _white(found, model, max(order, 1))
-    sigma2 = gls_by_kinds(
-        bold, model, found, learnt.which, precision_of(learnt.kinds), walk.n_threads
+    found = ols_residuals(bold, model, chunks, order=max(order, 1), n_sample=SAMPLE)
+    usable = order > 0 and not found.without_variance.all()
+    clusters = (
+        _estimate_clusters(found, model, order) if usable else _white(found, model, max(order, 1))
     )
-    pairs = learnt.pairs
+    sigma2 = clustered_gls(
+        bold, model, found, clusters.labels, precision_of(clusters.ar), chunks.n_threads
+    )
+    pairs = clusters.pairs
     return model, AutoEstimates(
-        found.coordinates, found.means, sigma2, learnt.which, learnt.kinds, learnt.terms,
-        pairs.true, pairs.estimated, pairs.stated, pairs.terms, pairs.chance, learnt.left,
+        found.coordinates, found.means, sigma2, clusters.labels, clusters.ar, clusters.terms,
+        pairs.true, pairs.estimated, pairs.stated, pairs.terms, pairs.chance, clusters.left,
         model.basis,
     )  # fmt: skip
 
 
 @dataclass(frozen=True, eq=False)
-class _Learnt:
+class _NoiseClusters:
     """Kinds of noise, who has which, and pairs to correct by."""
 
-    which: IndexArray
-    kinds: FloatArray
+    labels: IndexArray
+    ar: FloatArray
     terms: FloatArray
     pairs: Pairs
     left: FloatArray  # autocorrelations that are left in what was simulated
 
 
-def _learn(found: Residuals, model: LinearModel, order: int) -> _Learnt:
+def _estimate_clusters(found: OLSResiduals, model: LinearModel, order: int) -> _NoiseClusters:
     rng = np.random.default_rng(SEED)
     statistic = PartialStatistic(model.basis, order)
-    s = statistic(found.sums[:, ~found.silent] if found.silent.any() else found.sums)
-    prior = learn_prior(statistic, s, rng)
-    most = matrices_within(BYTES_OF_KINDS, model.rank, MOST_KINDS)
-    which, z = _among_silent(found.silent, *_kinds(prior, s, most))
+    s = statistic(
+        found.sums[:, ~found.without_variance] if found.without_variance.any() else found.sums
+    )
+    prior = estimate_prior(statistic, s, rng)
+    most = matrices_within(BYTES_OF_CLUSTERS, model.rank, MOST_CLUSTERS)
+    which, z = _with_all_voxels(found.without_variance, *_noise_clusters(prior, s, most))
     n_effective = min(
         effective_voxels(found.sample, model.basis, prior.mean_ar()), float(s.shape[1])
     )
-    population = learn_population(statistic, prior, found.sample, n_effective, rng)
+    population = estimate_population(statistic, prior, found.sample, n_effective, rng)
     pairs, left = simulate_pairs(statistic, population, n_effective, rng)
-    return _Learnt(which, partial_to_ar(np.tanh(z)), terms_of(prior, z), pairs, left)
+    return _NoiseClusters(which, partial_to_ar(np.tanh(z)), terms_of(prior, z), pairs, left)
 
 
-def _white(found: Residuals, model: LinearModel, order: int) -> _Learnt:
+def _white(found: OLSResiduals, model: LinearModel, order: int) -> _NoiseClusters:
     """Return white noise for all, where there are too few scans to tell, or no noise at all."""
     none, one = np.zeros((order, 1)), np.ones((1, 1))
     which = np.zeros(found.means.size, dtype=np.int32)
     series = np.random.default_rng(SEED).standard_normal((model.n_scans, N_PAIRS))
     series -= model.basis @ (model.basis.T @ series)
-    left = left_over(series, np.zeros((order, N_PAIRS)), whiteness_lags(model.n_scans))
-    return _Learnt(which, none, one, Pairs(none, none, one[0], one, none), left)
+    left = whitened_autocorrelations(
+        series, np.zeros((order, N_PAIRS)), whiteness_lags(model.n_scans)
+    )
+    return _NoiseClusters(which, none, one, Pairs(none, none, one[0], one, none), left)
 
 
-def _kinds(prior: ARPrior, s: FloatArray, most: int) -> tuple[IndexArray, FloatArray]:
+def _noise_clusters(prior: ARPrior, s: FloatArray, most: int) -> tuple[IndexArray, FloatArray]:
     """Return the kind of noise of each voxel, and z of each kind."""
     along = prior.linear(s)[prior.differences > 0]
     if len(along) == 0:
         return np.zeros(s.shape[1], dtype=np.int32), prior.mean[:, np.newaxis]
     if s.shape[1] <= FEW_VOXELS:
         return np.arange(s.shape[1], dtype=np.int32), prior.estimate(s)
-    which = cells(along, most, FINEST_STEP)
+    which = grid_clusters(along, most, FINEST_STEP)
     counts = np.bincount(which)
     centers = np.stack([np.bincount(which, weights=row) for row in s]) / counts
     return which, prior.estimate(centers)
 
 
-def _among_silent(
-    silent: BoolArray, which: IndexArray, z: FloatArray
+def _with_all_voxels(
+    without_variance: BoolArray, which: IndexArray, z: FloatArray
 ) -> tuple[IndexArray, FloatArray]:
     """Return kinds of all voxels from those of the voxels that have a signal; the last is white.
 
-    Kinds are made without silent voxels, whose coefficients say nothing.
+    Kinds are made without voxels that have no variance, whose coefficients say nothing.
     """
-    if not silent.any():
+    if not without_variance.any():
         return which, z
-    everywhere = np.full(silent.size, z.shape[1], dtype=np.int32)
-    everywhere[~silent] = which
+    everywhere = np.full(without_variance.size, z.shape[1], dtype=np.int32)
+    everywhere[~without_variance] = which
     return everywhere, np.column_stack([z, np.zeros(len(z))])
 
 
@@ -288,7 +299,7 @@ def simulate_pairs(
     population : NoisePopulation
         Learnt from the run.
     n_effective : float
-        How many independent voxels it was learnt from: the mean of all voxels is not known
+        How many independent voxels it was estimated from: the mean of all voxels is not known
         better than that.
     rng : numpy.random.Generator
         Source of the draws.
@@ -308,7 +319,7 @@ def simulate_pairs(
     s, chance = statistic(near), statistic.chance(near_expected, near)
     true, estimated = (partial_to_ar(np.tanh(one)) for one in (long, prior.estimate(s)))
     ssr = _to_gls(residuals, basis, estimated)
-    left = left_over(residuals, estimated, whiteness_lags(len(basis)))
+    left = whitened_autocorrelations(residuals, estimated, whiteness_lags(len(basis)))
     terms = terms_of(prior, z)
     weights = lag_weights(true)
     scale = (weights * (sums - expected)).sum(axis=0)  # of e'Qe by the true Q, but for the ends
@@ -319,7 +330,7 @@ def simulate_pairs(
 def _to_gls(residuals: FloatArray, basis: FloatArray, ar: FloatArray) -> FloatArray:
     """Turn OLS into GLS residuals, in place; return e'Qe of the latter, (n,)."""
     noise = precision_of(ar)
-    inverses = LaggedBasis(basis, len(ar)).inverses(noise)
+    inverses = GLSDesign(basis, len(ar)).inverses(noise)
     weighted = precision_times(residuals, noise)
     g = basis.T @ weighted
     delta = np.einsum("nij,jn->in", inverses, g)

@@ -28,7 +28,7 @@ ENOUGH_VOXELS = 200  # with fewer, nothing beyond the autoregression is looked f
 
 @dataclass(frozen=True, eq=False)
 class NoisePopulation:
-    """What noise the voxels of a run have; see `learn_population`.
+    """What noise the voxels of a run have; see `estimate_population`.
 
     Parameters
     ----------
@@ -102,7 +102,7 @@ def lags_for(order: int, n_scans: int, dof: int) -> int:
     return max(order, min(n_scans // 15, dof // 6))
 
 
-def learn_population(
+def estimate_population(
     statistic: PartialStatistic,
     prior: ARPrior,
     residuals: FloatArray,

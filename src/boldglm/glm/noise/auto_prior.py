@@ -199,7 +199,7 @@ class ForwardMap:
 
 @dataclass(frozen=True, eq=False)
 class ARPrior:
-    """How z varies over the voxels of a run, and what a voxel's s then says; see `learn_prior`.
+    """How z varies over the voxels of a run, and what a voxel's s then says; see `estimate_prior`.
 
     Parameters
     ----------
@@ -261,7 +261,9 @@ class ARPrior:
         return z
 
 
-def learn_prior(statistic: PartialStatistic, s: FloatArray, rng: np.random.Generator) -> ARPrior:
+def estimate_prior(
+    statistic: PartialStatistic, s: FloatArray, rng: np.random.Generator
+) -> ARPrior:
     """Estimate how the autocorrelation of noise varies over the voxels of a run.
 
     Parameters

@@ -159,12 +159,12 @@ def variance_ratios(
     --------
     Estimates that are true need no correction:
 
-    >>> from boldglm.glm.noise.gls import LaggedBasis
+    >>> from boldglm.glm.noise.gls import GLSDesign
     >>> ar, one = np.array([[0.3]]), np.ones((1, 1))
-    >>> lagged = LaggedBasis(np.full((9, 1), 1 / 3), 1)
-    >>> inverse = np.linalg.inv(lagged.normal_matrices(precision_of(ar)))
+    >>> gls_design = GLSDesign(np.full((9, 1), 1 / 3), 1)
+    >>> inverse = np.linalg.inv(gls_design.normal_matrices(precision_of(ar)))
     >>> same = Pairs(ar, ar, one[0], one, 0 * one)
-    >>> variance_ratios(lagged.basis, inverse, spectra(ar, 9), same, one[0]).round(12).tolist()
+    >>> variance_ratios(gls_design.basis, inverse, spectra(ar, 9), same, one[0]).round(12).tolist()
     [1.0]
     """
     n_scans = len(basis)

@@ -21,7 +21,7 @@ NEARLY_ALL_EXPLAINED = 1e-4
 
 
 @dataclass(frozen=True)
-class Walk:
+class Chunks:
     """How to walk through the voxels; changes memory and speed, not results.
 
     Parameters
@@ -37,7 +37,7 @@ class Walk:
 
 
 @runtime_checkable
-class Series(Protocol):
+class BoldSeries(Protocol):
     """Signals that can be read a block of voxels at a time: an array, or something like it."""
 
     @property
@@ -71,7 +71,7 @@ class Block:
     removed : ndarray of shape (rank, n)
         Coordinates of what was taken out of signals that the design explains nearly
         entirely; mostly 0.
-    silent : ndarray of bool, of shape (n,)
+    without_variance : ndarray of bool, of shape (n,)
         Voxels without any residual beyond rounding, of which `signal` is all 0.
     """
 
@@ -81,7 +81,7 @@ class Block:
     coordinates: FloatArray
     energy: FloatArray
     removed: FloatArray
-    silent: BoolArray
+    without_variance: BoolArray
 
     def ssr(self) -> FloatArray:
         """Return the sum of squared residuals, without forming residuals."""
@@ -89,12 +89,12 @@ class Block:
         return np.maximum(self.energy - explained, 0.0)
 
 
-def read_blocks(bold: Series, block_size: int) -> Iterator[tuple[slice, FloatArray]]:
+def read_blocks(bold: BoldSeries, block_size: int) -> Iterator[tuple[slice, FloatArray]]:
     """Walk through the voxels, one block after the other.
 
     Parameters
     ----------
-    bold : Series of shape (n_scans, n_voxels)
+    bold : BoldSeries of shape (n_scans, n_voxels)
         Signals of any real type.
     block_size : int
         Voxels per block.
@@ -114,14 +114,16 @@ def read_blocks(bold: Series, block_size: int) -> Iterator[tuple[slice, FloatArr
         yield voxels, reader.read(voxels)
 
 
-def each_block(bold: Series, walk: Walk, work: Callable[[slice, FloatArray], None]) -> None:
+def each_block(
+    bold: BoldSeries, chunks: Chunks, work: Callable[[slice, FloatArray], None]
+) -> None:
     """Do some work on every block of voxels, several blocks at a time.
 
     Parameters
     ----------
-    bold : Series of shape (n_scans, n_voxels)
+    bold : BoldSeries of shape (n_scans, n_voxels)
         Signals of any real type. What is not an array in memory is read by one thread at a time.
-    walk : Walk
+    chunks : Chunks
         How large blocks are, and how many at a time.
     work : callable
         Called with which voxels, and their signals as float64, of shape (n_scans, n), in memory
@@ -137,7 +139,7 @@ def each_block(bold: Series, walk: Walk, work: Callable[[slice, FloatArray], Non
     >>> found = np.empty(5)
     >>> def add_up(voxels, signal):
     ...     found[voxels] = signal.sum(axis=0)
-    >>> each_block(np.ones((3, 5)), Walk(block_size=2, n_threads=2), add_up)
+    >>> each_block(np.ones((3, 5)), Chunks(block_size=2, n_threads=2), add_up)
     >>> found.tolist()
     [3.0, 3.0, 3.0, 3.0, 3.0]
     """
@@ -146,21 +148,21 @@ def each_block(bold: Series, walk: Walk, work: Callable[[slice, FloatArray], Non
     def read_and_work(voxels: slice) -> None:
         work(voxels, reader.read(voxels))
 
-    each(blocks_of(bold.shape[1], walk.block_size), read_and_work, walk.n_threads)
+    each(blocks_of(bold.shape[1], chunks.block_size), read_and_work, chunks.n_threads)
 
 
 def each_projected(
-    bold: Series, model: LinearModel, walk: Walk, work: Callable[[Block], None]
+    bold: BoldSeries, model: LinearModel, chunks: Chunks, work: Callable[[Block], None]
 ) -> None:
     """Do some work on every block of voxels, projected on the design.
 
     Parameters
     ----------
-    bold : Series of shape (n_scans, n_voxels)
+    bold : BoldSeries of shape (n_scans, n_voxels)
         Signals of any real type; each block is converted to float64.
     model : LinearModel
         Its basis is projected on.
-    walk : Walk
+    chunks : Chunks
         How large blocks are, and how many at a time.
     work : callable
         Called with a `Block`, which has enough digits left in ``energy - coordinates²``
@@ -180,13 +182,13 @@ def each_projected(
             signal -= means
         work(_projected(voxels, means, signal, model.basis))
 
-    each_block(bold, walk, project_and_work)
+    each_block(bold, chunks, project_and_work)
 
 
 class _Reader:
     """Reads blocks as float64, each thread into memory of its own."""
 
-    def __init__(self, bold: Series) -> None:
+    def __init__(self, bold: BoldSeries) -> None:
         self.bold = bold
         self._scratch = Scratch()
         self._lock = threading.Lock()
@@ -208,7 +210,7 @@ class _Reader:
         return signal
 
 
-def _refuse_missing(bold: Series, block_size: int) -> None:
+def _refuse_missing(bold: BoldSeries, block_size: int) -> None:
     n_voxels = bold.shape[1]
     bad = 0
     for voxels in blocks_of(n_voxels, block_size):
@@ -224,7 +226,7 @@ def _projected(voxels: slice, means: FloatArray, signal: FloatArray, basis: Floa
     energy = np.einsum("tv,tv->v", signal, signal)
     rounding = (len(signal) * EPS) ** 2 * (energy + len(signal) * means**2)
     removed = np.zeros_like(coordinates)
-    silent = np.zeros(len(means), dtype=bool)
+    without_variance = np.zeros(len(means), dtype=bool)
     left = energy - np.einsum("rv,rv->v", coordinates, coordinates)
     hard = np.flatnonzero(left <= NEARLY_ALL_EXPLAINED * energy)
     if hard.size:
@@ -232,9 +234,9 @@ def _projected(voxels: slice, means: FloatArray, signal: FloatArray, basis: Floa
         energy[hard] = np.einsum("tv,tv->v", residuals, residuals)
         nothing = energy[hard] <= rounding[hard]
         residuals[:, nothing] = 0.0
-        silent[hard] = nothing
+        without_variance[hard] = nothing
         signal[:, hard] = residuals
         removed[:, hard] = coordinates[:, hard]
         coordinates[:, hard] = basis.T @ residuals
-        energy[silent] = 0.0
-    return Block(voxels, means, signal, coordinates, energy, removed, silent)
+        energy[without_variance] = 0.0
+    return Block(voxels, means, signal, coordinates, energy, removed, without_variance)

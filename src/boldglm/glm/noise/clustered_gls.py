@@ -20,18 +20,18 @@ from boldglm.glm.arrays.threads import Scratch, each
 from boldglm.glm.arrays.types import BoolArray, FloatArray, IndexArray
 from boldglm.glm.design.linear_model import LinearModel
 from boldglm.glm.noise.ar_process import Precision
-from boldglm.glm.noise.blocks import Block, Series, Walk, each_projected
-from boldglm.glm.noise.gls import LaggedBasis, lag_sums
+from boldglm.glm.noise.blocks import Block, BoldSeries, Chunks, each_projected
+from boldglm.glm.noise.gls import GLSDesign, lag_sums
 
 BYTES_AT_ONCE = 2**26
 VOXELS_AT_ONCE = 2048
-OF_A_KIND = 384  # voxels to sort at a time, on average; more only take memory
+VOXELS_PER_CLUSTER = 384  # voxels to sort at a time, on average; more only take memory
 PIECES_AT_ONCE = 16
 ROWS_AT_ONCE = 16
 
 
 @dataclass(frozen=True, eq=False)
-class Residuals:
+class OLSResiduals:
     """What ordinary least squares leaves at each voxel, as far as noise models need it.
 
     Parameters
@@ -44,32 +44,32 @@ class Residuals:
         Lag sums of e.
     ends : ndarray of shape (2 * order, n_voxels)
         First `order` scans of e, then the last ones beginning with the last.
-    silent : ndarray of bool, of shape (n_voxels,)
+    without_variance : ndarray of bool, of shape (n_voxels,)
         Voxels without any residual beyond rounding.
     sample : ndarray of shape (n_scans, n)
-        e of some voxels, about regularly spaced, none of them silent.
+        e of some voxels, about regularly spaced, none of them without variance.
     """
 
     coordinates: FloatArray
     means: FloatArray
     sums: FloatArray
     ends: FloatArray
-    silent: BoolArray
+    without_variance: BoolArray
     sample: FloatArray
 
 
 def ols_residuals(
-    bold: Series, model: LinearModel, walk: Walk, *, order: int, n_sample: int
-) -> Residuals:
+    bold: BoldSeries, model: LinearModel, chunks: Chunks, *, order: int, n_sample: int
+) -> OLSResiduals:
     """Fit by ordinary least squares and keep lag sums of the residuals, in one pass.
 
     Parameters
     ----------
-    bold : Series of shape (n_scans, n_voxels)
+    bold : BoldSeries of shape (n_scans, n_voxels)
         Signals.
     model : LinearModel
         The design.
-    walk : Walk
+    chunks : Chunks
         How many voxels at a time, and by how many threads.
     order : int
         Largest lag.
@@ -78,12 +78,12 @@ def ols_residuals(
 
     Returns
     -------
-    Residuals
+    OLSResiduals
     """
     n_voxels = bold.shape[1]
     coordinates, means = np.empty((model.rank, n_voxels)), np.empty(n_voxels)
     sums, ends = np.empty((order + 1, n_voxels)), np.empty((2 * order, n_voxels))
-    silent = np.empty(n_voxels, dtype=bool)
+    without_variance = np.empty(n_voxels, dtype=bool)
     sample = _Sample(max(-(-n_voxels // n_sample), 1))
     scratch = Scratch()
 
@@ -96,26 +96,28 @@ def ols_residuals(
         sums[:, block.voxels] = lag_sums(left, order)
         ends[:order, block.voxels] = left[:order]
         ends[order:, block.voxels] = left[::-1][:order]
-        silent[block.voxels] = block.silent
-        sample.take(block.voxels.start, block.silent, left)
+        without_variance[block.voxels] = block.without_variance
+        sample.take(block.voxels.start, block.without_variance, left)
 
-    each_projected(bold, model, walk, keep)
-    return Residuals(coordinates, means, sums, ends, silent, sample.taken(model.n_scans))
+    each_projected(bold, model, chunks, keep)
+    return OLSResiduals(
+        coordinates, means, sums, ends, without_variance, sample.taken(model.n_scans)
+    )
 
 
 class _Sample:
-    """Residuals of one voxel in every so many, the first that is not silent."""
+    """Residuals of one voxel in every so many, the first that has variance."""
 
     def __init__(self, every: int) -> None:
         self.every = every
         self._held: dict[int, tuple[int, FloatArray]] = {}
         self._lock = threading.Lock()
 
-    def take(self, start: int, silent: BoolArray, residuals: FloatArray) -> None:
+    def take(self, start: int, without_variance: BoolArray, residuals: FloatArray) -> None:
         """Look through a block of voxels, the first of which has the number `start`."""
-        heard = np.flatnonzero(~silent)
-        stretches, first = np.unique((start + heard) // self.every, return_index=True)
-        picked = heard[first]
+        analyzed = np.flatnonzero(~without_variance)
+        stretches, first = np.unique((start + analyzed) // self.every, return_index=True)
+        picked = analyzed[first]
         with self._lock:  # a stretch may reach into the block of another thread
             for stretch, column in zip(stretches.tolist(), picked.tolist(), strict=True):
                 if stretch not in self._held or start < self._held[stretch][0]:
@@ -127,10 +129,10 @@ class _Sample:
         return np.column_stack(columns) if columns else np.empty((n_scans, 0))
 
 
-def gls_by_kinds(
-    bold: Series,
+def clustered_gls(
+    bold: BoldSeries,
     model: LinearModel,
-    found: Residuals,
+    found: OLSResiduals,
     which: NDArray,
     noise: Precision,
     n_threads: int = 1,
@@ -139,11 +141,11 @@ def gls_by_kinds(
 
     Parameters
     ----------
-    bold : Series of shape (n_scans, n_voxels)
+    bold : BoldSeries of shape (n_scans, n_voxels)
         Signals.
     model : LinearModel
         The design.
-    found : Residuals
+    found : OLSResiduals
         Of OLS; its coordinates become those of GLS.
     which : ndarray of int, of shape (n_voxels,)
         Kind of each voxel.
@@ -155,52 +157,52 @@ def gls_by_kinds(
     Returns
     -------
     ndarray of shape (n_voxels,)
-        SSR over residual degrees of freedom; 0 at silent voxels.
+        SSR over residual degrees of freedom; 0 at voxels without variance.
 
     Notes
     -----
     b + M⁻¹g with g = U'Qe, and SSR = e'Qe - g'M⁻¹g, where e'Qe is a weighted sum of what
     `found` has.
     """
-    kinds = _Kinds.of(model, noise)
+    kinds = _NoiseClusters.of(model, noise)
     sigma2 = np.empty(bold.shape[1])
     size = _portion_size(bold, len(kinds.matrices))
-    spare = _Sorted.spare(bold, found, size)
+    spare = _SortedVoxels.spare(bold, found, size)
     for voxels in blocks_of(bold.shape[1], size):
-        portion = _Sorted.of(bold, found, which, voxels, spare, n_threads)
+        portion = _SortedVoxels.of(bold, found, which, voxels, spare, n_threads)
         sigma2[voxels.start + portion.order] = kinds.solve(portion, n_threads)
         portion.put_back(found.coordinates[:, voxels], n_threads)
     sigma2 = np.maximum(sigma2, 0.0) / model.dof
-    sigma2[found.silent] = 0.0
+    sigma2[found.without_variance] = 0.0
     return sigma2
 
 
 @dataclass(frozen=True, eq=False)
-class _Kinds:
+class _NoiseClusters:
     """Kinds of noise, and what a design makes of them."""
 
-    lagged: LaggedBasis
+    gls_design: GLSDesign
     noise: Precision
     matrices: FloatArray  # M
     inverses: FloatArray
     twice: FloatArray  # weights of lag sums in e'Qe
 
     @classmethod
-    def of(cls, model: LinearModel, noise: Precision) -> "_Kinds":
-        lagged = LaggedBasis(model.basis, noise.order)
-        matrices = lagged.normal_matrices(noise)
+    def of(cls, model: LinearModel, noise: Precision) -> "_NoiseClusters":
+        gls_design = GLSDesign(model.basis, noise.order)
+        matrices = gls_design.normal_matrices(noise)
         both_sides = np.where(np.arange(noise.order + 1) == 0, 1.0, 2.0)[:, np.newaxis]
         inverses = np.asarray(np.linalg.inv(matrices), dtype=np.float64)
-        return cls(lagged, noise, matrices, inverses, noise.band * both_sides)
+        return cls(gls_design, noise, matrices, inverses, noise.band * both_sides)
 
-    def solve(self, portion: "_Sorted", n_threads: int) -> FloatArray:
+    def solve(self, portion: "_SortedVoxels", n_threads: int) -> FloatArray:
         """Turn the coordinates of a portion into those of GLS; return SSR of its voxels."""
         squares = np.empty(portion.order.size)
         scratch = Scratch()
 
         def solve_some(pieces: list[tuple[int, slice]]) -> None:
             own = self.noise.of(np.array([kind for kind, _ in pieces]))
-            weighted = self.lagged.weighted_basis(own)
+            weighted = self.gls_design.weighted_basis(own)
             for (kind, voxels), basis in zip(pieces, weighted, strict=True):
                 centered = scratch.array(len(portion.signals), voxels.stop - voxels.start)
                 np.subtract(portion.signals[:, voxels], portion.means[voxels], out=centered)
@@ -210,7 +212,7 @@ class _Kinds:
         return squares
 
     def _solve_one(
-        self, kind: int, projected: FloatArray, portion: "_Sorted", voxels: slice
+        self, kind: int, projected: FloatArray, portion: "_SortedVoxels", voxels: slice
     ) -> FloatArray:
         """Do so for voxels of one kind, from (QU)'y."""
         order = self.noise.order
@@ -226,7 +228,7 @@ class _Kinds:
 
 
 @dataclass(frozen=True, eq=False)
-class _Sorted:
+class _SortedVoxels:
     """A portion of the voxels in the order of their kinds, in memory that is used again."""
 
     order: IndexArray
@@ -238,7 +240,7 @@ class _Sorted:
     ends: FloatArray
 
     @staticmethod
-    def spare(bold: Series, found: Residuals, size: int) -> list[NDArray]:
+    def spare(bold: BoldSeries, found: OLSResiduals, size: int) -> list[NDArray]:
         """Return memory for portions of so many voxels."""
         signals = np.empty((bold.shape[0], size), dtype=bold.dtype)
         kept = (found.coordinates, found.sums, found.ends)
@@ -247,13 +249,13 @@ class _Sorted:
     @classmethod
     def of(
         cls,
-        bold: Series,
-        found: Residuals,
+        bold: BoldSeries,
+        found: OLSResiduals,
         which: NDArray,
         voxels: slice,
         spare: list[NDArray],
         n_threads: int,
-    ) -> "_Sorted":
+    ) -> "_SortedVoxels":
         order = np.argsort(which[voxels], kind="stable")
         kept = (found.coordinates, found.sums, found.ends)
         sources = [np.asarray(bold[:, voxels]), *(values[:, voxels] for values in kept)]
@@ -284,11 +286,11 @@ def _each_row(rows: list[tuple[NDArray, NDArray]], order: NDArray, n_threads: in
     each([rows[some] for some in blocks_of(len(rows), ROWS_AT_ONCE)], arrange, n_threads)
 
 
-def _portion_size(bold: Series, n_kinds: int) -> int:
+def _portion_size(bold: BoldSeries, n_kinds: int) -> int:
     """Return how many voxels to sort at a time: enough of a kind for a product, no more."""
     n_scans, n_voxels = bold.shape
     most = BYTES_AT_ONCE // (n_scans * np.dtype(bold.dtype).itemsize)
-    return max(1, min(max(VOXELS_AT_ONCE, OF_A_KIND * n_kinds), most, n_voxels))
+    return max(1, min(max(VOXELS_AT_ONCE, VOXELS_PER_CLUSTER * n_kinds), most, n_voxels))
 
 
 def _pieces(kinds: NDArray) -> list[list[tuple[int, slice]]]:
@@ -300,7 +302,7 @@ def _pieces(kinds: NDArray) -> list[list[tuple[int, slice]]]:
     return [pieces[some] for some in blocks_of(len(pieces), PIECES_AT_ONCE)]
 
 
-def cells(along: FloatArray, most: int, finest: float) -> NDArray[np.int32]:
+def grid_clusters(along: FloatArray, most: int, finest: float) -> NDArray[np.int32]:
     """Group columns that lie in the same cell of a grid.
 
     Parameters
@@ -319,7 +321,7 @@ def cells(along: FloatArray, most: int, finest: float) -> NDArray[np.int32]:
 
     Examples
     --------
-    >>> cells(np.array([[0.1, 5.2, 0.0, 5.1]]), 10, 1.0).tolist()
+    >>> grid_clusters(np.array([[0.1, 5.2, 0.0, 5.1]]), 10, 1.0).tolist()
     [0, 1, 0, 1]
     """
     width = finest

@@ -20,7 +20,7 @@ from boldglm.glm.arrays.types import FloatArray, IndexArray
 
 
 @dataclass(frozen=True, eq=False)
-class ContrastMoments:
+class ContrastVariance:
     """Covariance of the estimates of q contrasts at n voxels, of m kinds of noise.
 
     Parameters
@@ -33,19 +33,19 @@ class ContrastMoments:
     dofs : ndarray of shape (m, q)
         Degrees of freedom of t tests in q directions in which the estimates are not
         correlated.
-    which : ndarray of int, of shape (n,), optional
+    labels : ndarray of int, of shape (n,), optional
         Which of the m kinds each voxel has; not needed where m is 1 or n.
     """
 
     scale: FloatArray
     shape: FloatArray
     dofs: FloatArray
-    which: IndexArray | None = None
+    labels: IndexArray | None = None
 
     def at_voxels(self, values: FloatArray, voxels: slice = slice(None)) -> FloatArray:
         """Return what belongs to each voxel, of an array with one entry for each kind."""
-        if self.which is not None:
-            return np.asarray(values[self.which[voxels]])
+        if self.labels is not None:
+            return np.asarray(values[self.labels[voxels]])
         return values if len(values) == 1 else values[voxels]
 
 
@@ -69,26 +69,26 @@ class NoiseEstimates(Protocol):
         """Autoregressive coefficients, if the model has any; (order, n_voxels)."""
 
     @property
-    def left_of_simulated(self) -> FloatArray | None:
+    def simulated_autocorrelations(self) -> FloatArray | None:
         """Autocorrelations that prewhitening left in series simulated for it, if there are any.
 
         Shape (`whiteness_lags`, n_series); of residuals of the same design.
         """
 
-    def contrast_moments(self, rows: FloatArray) -> ContrastMoments:
+    def contrast_variance(self, rows: FloatArray) -> ContrastVariance:
         """Return the covariance of the estimates of some contrasts, of shape (q, rank)."""
 
 
 @runtime_checkable
-class SharesMoments(Protocol):
+class SharedContrastVariances(Protocol):
     """Noise estimates that find the covariances of several contrasts faster than one by one."""
 
-    def moments_together(self, sets: Sequence[FloatArray]) -> list[ContrastMoments]:
-        """Return what `contrast_moments` does for each set of rows."""
+    def contrast_variances(self, sets: Sequence[FloatArray]) -> list[ContrastVariance]:
+        """Return what `contrast_variance` does for each set of rows."""
 
 
 def t_statistics(
-    effects: FloatArray, moments: ContrastMoments
+    effects: FloatArray, moments: ContrastVariance
 ) -> tuple[FloatArray, FloatArray, float | FloatArray]:
     """Return the variance, t and degrees of freedom of one contrast.
 
@@ -96,7 +96,7 @@ def t_statistics(
     ----------
     effects : ndarray of shape (n_voxels,)
         Estimates of the contrast.
-    moments : ContrastMoments
+    moments : ContrastVariance
         Of the contrast.
 
     Returns
@@ -112,7 +112,7 @@ def t_statistics(
 
 
 def f_statistics(
-    effects: FloatArray, moments: ContrastMoments
+    effects: FloatArray, moments: ContrastVariance
 ) -> tuple[FloatArray, float | FloatArray]:
     """Return F and its denominator degrees of freedom.
 
@@ -120,7 +120,7 @@ def f_statistics(
     ----------
     effects : ndarray of shape (q, n_voxels)
         Estimates of the q contrasts.
-    moments : ContrastMoments
+    moments : ContrastVariance
         Of the contrasts, which are linearly independent.
 
     Returns
@@ -144,7 +144,7 @@ def f_statistics(
        https://doi.org/10.1080/00949659608811740
     """
     q, n_voxels = effects.shape
-    is_own = moments.which is None and len(moments.shape) > 1
+    is_own = moments.labels is None and len(moments.shape) > 1
     # what every voxel has for itself is inverted a block at a time
     kinds = moments.shape if is_own else np.asarray(np.linalg.inv(moments.shape))
     F = np.empty(n_voxels)

@@ -17,7 +17,7 @@ from boldglm.glm.noise.ar_process import Precision
 MATRICES_AT_ONCE = 100
 
 
-class LaggedBasis:
+class GLSDesign:
     """Products of an orthonormal basis with its own shifts.
 
     Parameters
@@ -33,8 +33,8 @@ class LaggedBasis:
     4 · 1.25 - 6 · 0.5 - 2 · 0.25.
 
     >>> from boldglm.glm.noise.ar_process import precision_of
-    >>> lagged = LaggedBasis(np.full((4, 1), 0.5), 1)
-    >>> (4 * lagged.normal_matrices(precision_of(np.array([[0.5]])))).ravel().tolist()
+    >>> gls_design = GLSDesign(np.full((4, 1), 0.5), 1)
+    >>> (4 * gls_design.normal_matrices(precision_of(np.array([[0.5]])))).ravel().tolist()
     [1.5]
     """
 
@@ -116,7 +116,7 @@ def precision_times(series: FloatArray, noise: Precision) -> FloatArray:
     return np.asarray(result)
 
 
-def left_over(residuals: FloatArray, ar: FloatArray, n_lags: int) -> FloatArray:
+def whitened_autocorrelations(residuals: FloatArray, ar: FloatArray, n_lags: int) -> FloatArray:
     """Return the autocorrelations of residuals after prewhitening.
 
     Parameters
@@ -138,7 +138,7 @@ def left_over(residuals: FloatArray, ar: FloatArray, n_lags: int) -> FloatArray:
     What halves at every scan is explained by a coefficient of 1/2:
 
     >>> halving = 0.5 ** np.arange(6.0)[:, np.newaxis]
-    >>> left_over(halving, np.array([[0.5]]), 2).ravel().tolist()
+    >>> whitened_autocorrelations(halving, np.array([[0.5]]), 2).ravel().tolist()
     [0.0, 0.0]
     """
     order, n_scans = len(ar), len(residuals)

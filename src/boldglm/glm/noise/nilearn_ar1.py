@@ -13,9 +13,9 @@ import numpy as np
 
 from boldglm.glm.arrays.types import FloatArray, IndexArray
 from boldglm.glm.design.linear_model import LinearModel
-from boldglm.glm.noise.ar1 import LagOne, LagOneStatistics, lag_one_statistics
-from boldglm.glm.noise.blocks import Block, Series, Walk, each_projected
-from boldglm.glm.noise.contrast_variance import ContrastMoments
+from boldglm.glm.noise.ar1 import AR1Design, AR1Residuals, ar1_residuals
+from boldglm.glm.noise.blocks import Block, BoldSeries, Chunks, each_projected
+from boldglm.glm.noise.contrast_variance import ContrastVariance
 from boldglm.glm.noise.gls import neighbors
 
 BINS = 100  # per unit of the coefficient
@@ -33,7 +33,7 @@ class NilearnAR1Estimates:
         What centering subtracted.
     sigma2 : ndarray of shape (n_voxels,)
         Variance of the innovations, signal units squared.
-    which : ndarray of int, of shape (n_voxels,)
+    labels : ndarray of int, of shape (n_voxels,)
         Bin of each voxel.
     rho : ndarray of shape (n_bins,)
         Coefficient of each bin.
@@ -46,7 +46,7 @@ class NilearnAR1Estimates:
     coordinates: FloatArray
     means: FloatArray
     sigma2: FloatArray
-    which: IndexArray
+    labels: IndexArray
     rho: FloatArray
     inverses: FloatArray
     dof: int
@@ -54,14 +54,14 @@ class NilearnAR1Estimates:
     @property
     def ar(self) -> FloatArray:
         """Autoregressive coefficients, (1, n_voxels)."""
-        return self.rho[np.newaxis, self.which]
+        return self.rho[np.newaxis, self.labels]
 
     @property
-    def left_of_simulated(self) -> None:
+    def simulated_autocorrelations(self) -> None:
         """No series were simulated and kept."""
         return None
 
-    def contrast_moments(self, rows: FloatArray) -> ContrastMoments:
+    def contrast_variance(self, rows: FloatArray) -> ContrastVariance:
         """Return covariances of estimates; see `boldglm.glm.noise.contrast_variance`.
 
         Parameters
@@ -71,26 +71,26 @@ class NilearnAR1Estimates:
 
         Returns
         -------
-        ContrastMoments
+        ContrastVariance
             Of each bin, with the degrees of freedom of known coefficients.
         """
         dofs = np.full((1, len(rows)), float(self.dof))
         shape = rows @ self.inverses @ rows.T
-        return ContrastMoments(self.sigma2, np.asarray(shape), dofs, self.which)
+        return ContrastVariance(self.sigma2, np.asarray(shape), dofs, self.labels)
 
 
 def estimate_nilearn_ar1(
-    bold: Series, model: LinearModel, walk: Walk
+    bold: BoldSeries, model: LinearModel, chunks: Chunks
 ) -> tuple[LinearModel, NilearnAR1Estimates]:
     """Estimate every voxel as nilearn 0.14 does with ``noise_model="ar1"``.
 
     Parameters
     ----------
-    bold : Series of shape (n_scans, n_voxels)
+    bold : BoldSeries of shape (n_scans, n_voxels)
         Signals, of consecutive scans.
     model : LinearModel
         The design.
-    walk : Walk
+    chunks : Chunks
         How many voxels at a time, and by how many threads.
 
     Returns
@@ -106,33 +106,31 @@ def estimate_nilearn_ar1(
     truncated toward 0 to hundredths. Whitening subtracts ρ times the scan before from all but
     the first scan, so Q is that of an autoregression without the correction at the first scan.
     """
-    lag, rotation = LagOne.of(model.basis)
+    lag, rotation = AR1Design.of(model.basis)
     model = model.rotated(rotation)
     shifted = neighbors(model.basis, 1)
-    mean = 0.0 if model.spans_constant else _mean_residual(bold, model, walk)
+    mean = 0.0 if model.spans_constant else _mean_residual(bold, model, chunks)
     n_voxels = bold.shape[1]
     coordinates, means = np.empty((model.rank, n_voxels)), np.empty(n_voxels)
     sigma2, coefficients = np.empty(n_voxels), np.empty(n_voxels)
 
     def weigh(block: Block) -> None:
-        seen = lag_one_statistics(block, lag, shifted)
+        seen = ar1_residuals(block, lag, shifted)
         totals = block.signal.sum(axis=0) - model.basis.sum(axis=0) @ block.coordinates
         rho = np.trunc(BINS * _yule_walker(seen, totals, mean, model.n_scans)) / BINS
-        rho[block.silent] = 0.0
+        rho[block.without_variance] = 0.0
         delta, ssr = _weighted(seen, lag, rho)
         coordinates[:, block.voxels] = block.coordinates + block.removed + delta
         means[block.voxels], coefficients[block.voxels] = block.means, rho
-        sigma2[block.voxels] = np.where(block.silent, 0.0, ssr / model.dof)
+        sigma2[block.voxels] = np.where(block.without_variance, 0.0, ssr / model.dof)
 
-    each_projected(bold, model, walk, weigh)
+    each_projected(bold, model, chunks, weigh)
     rho, which = np.unique(coefficients, return_inverse=True)
     inverses = np.stack([_inverse(lag, one) for one in rho.tolist()] or [np.eye(model.rank)])
     return model, NilearnAR1Estimates(coordinates, means, sigma2, which, rho, inverses, model.dof)
 
 
-def _yule_walker(
-    seen: LagOneStatistics, totals: FloatArray, mean: float, n_scans: int
-) -> FloatArray:
+def _yule_walker(seen: AR1Residuals, totals: FloatArray, mean: float, n_scans: int) -> FloatArray:
     """Return ρ before rounding, (n,), of residuals less their mean over scans and voxels."""
     g0 = seen.g0 + n_scans * mean**2 - 2 * mean * totals
     g1 = seen.g1 / 2 + (n_scans - 1) * mean**2
@@ -140,19 +138,19 @@ def _yule_walker(
     return np.asarray((g1 / (n_scans - 1)) / (g0 / n_scans))
 
 
-def _mean_residual(bold: Series, model: LinearModel, walk: Walk) -> float:
+def _mean_residual(bold: BoldSeries, model: LinearModel, chunks: Chunks) -> float:
     """Return the mean of all OLS residuals, which is not 0 without a constant."""
     totals = np.zeros(bold.shape[1])
 
     def add_up(block: Block) -> None:
         totals[block.voxels] = (block.signal - model.basis @ block.coordinates).sum(axis=0)
 
-    each_projected(bold, model, walk, add_up)
+    each_projected(bold, model, chunks, add_up)
     return float(totals.sum()) / (model.n_scans * max(bold.shape[1], 1))
 
 
 def _weighted(
-    seen: LagOneStatistics, lag: LagOne, rho: FloatArray
+    seen: AR1Residuals, lag: AR1Design, rho: FloatArray
 ) -> tuple[FloatArray, FloatArray]:
     """Return what GLS adds to the OLS estimate, (rank, n), and its sum of squares, (n,).
 
@@ -171,7 +169,7 @@ def _weighted(
     return delta, ssr - np.einsum("rv,rv->v", g, delta)
 
 
-def _inverse(lag: LagOne, rho: float) -> FloatArray:
+def _inverse(lag: AR1Design, rho: float) -> FloatArray:
     """Return M⁻¹ of one coefficient, (rank, rank)."""
     D = 1 / (1 + rho**2 - rho * lag.eigenvalues)
     turned = D * lag.ends[1]

@@ -6,16 +6,16 @@ from typing import NamedTuple
 
 from boldglm.glm.design.linear_model import LinearModel
 from boldglm.glm.noise.ar1 import AR1Estimates, estimate_ar1
-from boldglm.glm.noise.ar_p import ExactAREstimates, estimate_exact_ar, refuse_too_many
-from boldglm.glm.noise.arma11 import ARMA11Estimates, estimate_arma11, refuse_few_scans
+from boldglm.glm.noise.ar_p import ARpEstimates, check_order, estimate_ar_p
+from boldglm.glm.noise.arma11 import ARMA11Estimates, check_dof, estimate_arma11
 from boldglm.glm.noise.auto import AutoEstimates, estimate_auto
-from boldglm.glm.noise.blocks import Series, Walk
+from boldglm.glm.noise.blocks import BoldSeries, Chunks
 from boldglm.glm.noise.contrast_variance import NoiseEstimates
 from boldglm.glm.noise.nilearn_ar1 import NilearnAR1Estimates, estimate_nilearn_ar1
 from boldglm.glm.noise.ols import OLSEstimates, estimate_ols
 from boldglm.suggestions import list_known
 
-Estimator = Callable[[Series, LinearModel, Walk], tuple[LinearModel, NoiseEstimates]]
+Estimator = Callable[[BoldSeries, LinearModel, Chunks], tuple[LinearModel, NoiseEstimates]]
 
 
 def _refuse_nothing(_: LinearModel) -> None:
@@ -38,13 +38,13 @@ _NOISE: dict[str, NoiseModel] = {
     "ar1": NoiseModel(estimate_ar1, AR1Estimates),
     **{
         f"ar{order}": NoiseModel(
-            partial(estimate_exact_ar, order=order),
-            ExactAREstimates,
-            partial(refuse_too_many, order=order),
+            partial(estimate_ar_p, order=order),
+            ARpEstimates,
+            partial(check_order, order=order),
         )
         for order in range(2, HIGHEST_ORDER + 1)
     },
-    "arma11": NoiseModel(estimate_arma11, ARMA11Estimates, refuse_few_scans),
+    "arma11": NoiseModel(estimate_arma11, ARMA11Estimates, check_dof),
     "nilearn-ar1": NoiseModel(estimate_nilearn_ar1, NilearnAR1Estimates),
 }
 

@@ -12,8 +12,8 @@ import numpy as np
 
 from boldglm.glm.arrays.types import FloatArray
 from boldglm.glm.design.linear_model import LinearModel
-from boldglm.glm.noise.blocks import Block, Series, Walk, each_projected
-from boldglm.glm.noise.contrast_variance import ContrastMoments
+from boldglm.glm.noise.blocks import Block, BoldSeries, Chunks, each_projected
+from boldglm.glm.noise.contrast_variance import ContrastVariance
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,11 +43,11 @@ class OLSEstimates:
         return None
 
     @property
-    def left_of_simulated(self) -> None:
+    def simulated_autocorrelations(self) -> None:
         """No series were simulated and kept."""
         return None
 
-    def contrast_moments(self, rows: FloatArray) -> ContrastMoments:
+    def contrast_variance(self, rows: FloatArray) -> ContrastVariance:
         """Return covariances of estimates; see `boldglm.glm.noise.contrast_variance`.
 
         Parameters
@@ -57,23 +57,25 @@ class OLSEstimates:
 
         Returns
         -------
-        ContrastMoments
+        ContrastVariance
             ``sigma2`` times one matrix for all voxels.
         """
         dofs = np.full((1, len(rows)), float(self.dof))
-        return ContrastMoments(self.sigma2, (rows @ rows.T)[np.newaxis], dofs)
+        return ContrastVariance(self.sigma2, (rows @ rows.T)[np.newaxis], dofs)
 
 
-def estimate_ols(bold: Series, model: LinearModel, walk: Walk) -> tuple[LinearModel, OLSEstimates]:
+def estimate_ols(
+    bold: BoldSeries, model: LinearModel, chunks: Chunks
+) -> tuple[LinearModel, OLSEstimates]:
     """Estimate every voxel by ordinary least squares.
 
     Parameters
     ----------
-    bold : Series of shape (n_scans, n_voxels)
+    bold : BoldSeries of shape (n_scans, n_voxels)
         Signals.
     model : LinearModel
         The design.
-    walk : Walk
+    chunks : Chunks
         How many voxels at a time, and by how many threads.
 
     Returns
@@ -91,7 +93,7 @@ def estimate_ols(bold: Series, model: LinearModel, walk: Walk) -> tuple[LinearMo
     >>> from boldglm.glm.design.linear_model import linear_model
     >>> groups = np.kron(np.eye(2), np.ones((3, 1)))
     >>> signal = np.array([[1.0, 2, 3, 3, 4, 5]]).T
-    >>> model, estimates = estimate_ols(signal, linear_model(groups), Walk())
+    >>> model, estimates = estimate_ols(signal, linear_model(groups), Chunks())
     >>> estimates.sigma2.round(12).tolist()
     [1.0]
     """
@@ -104,5 +106,5 @@ def estimate_ols(bold: Series, model: LinearModel, walk: Walk) -> tuple[LinearMo
         means[block.voxels] = block.means
         sigma2[block.voxels] = block.ssr() / model.dof
 
-    each_projected(bold, model, walk, keep)
+    each_projected(bold, model, chunks, keep)
     return model, OLSEstimates(coordinates, means, sigma2, model.dof)

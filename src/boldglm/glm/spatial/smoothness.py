@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 from boldglm.glm.arrays.memory import blocks_of
 from boldglm.glm.arrays.types import Float32Array, FloatArray, IndexArray
 from boldglm.glm.first_level.fit import Fit
-from boldglm.glm.noise.blocks import Series
+from boldglm.glm.noise.blocks import BoldSeries
 
 FEWEST_SCANS, MOST_SCANS = 16, 64  # that are looked at
 MOST_VALUES = 2**22  # of them together, 16 MiB in float32, while there are more than the fewest
@@ -231,12 +231,12 @@ def sampled_scans(basis: FloatArray, n_voxels: int) -> IndexArray:
     return usable[np.linspace(0, usable.size - 1, wanted).round().astype(np.intp)]
 
 
-def sampled_residuals(bold: Series, found: Fit, block_size: int = 2048) -> Float32Array:
+def sampled_residuals(bold: BoldSeries, found: Fit, block_size: int = 2048) -> Float32Array:
     """Return what a fit leaves of some scans at all voxels.
 
     Parameters
     ----------
-    bold : Series of shape (n_scans, n_voxels)
+    bold : BoldSeries of shape (n_scans, n_voxels)
         The signals that were fitted.
     found : Fit
         Their fit.

@@ -22,7 +22,7 @@ NEAR_ENOUGH = 0.05  # of the target, within which it is said to be reached
 
 
 @dataclass(frozen=True)
-class Blur:
+class TargetSmoothness:
     """How noise was brought to a target; widths along axes, (n_axes,), mm.
 
     Parameters
@@ -58,7 +58,9 @@ class Blur:
         return not (off & ~((self.kernel == 0) & (self.after > self.target))).any()
 
 
-def blur_to(domain: Domain, rows: ArrayLike, target: float) -> tuple[Smoother | None, Blur]:
+def smooth_to_target(
+    domain: Domain, rows: ArrayLike, target: float
+) -> tuple[Smoother | None, TargetSmoothness]:
     """Find the Gaussian that makes noise as smooth as a target.
 
     Parameters
@@ -74,7 +76,7 @@ def blur_to(domain: Domain, rows: ArrayLike, target: float) -> tuple[Smoother | 
     -------
     smoother : Smoother or None
         None if there is nothing to smooth: noise is as smooth already, or cannot be measured.
-    blur : Blur
+    blur : TargetSmoothness
         What was found.
 
     Notes
@@ -94,11 +96,11 @@ def blur_to(domain: Domain, rows: ArrayLike, target: float) -> tuple[Smoother | 
     >>> from boldglm.glm.spatial.domains import VolumeDomain
     >>> box = VolumeDomain(np.ones((16, 16, 16), bool), (2.0, 2.0, 2.0))
     >>> white = np.random.default_rng(0).normal(size=(20, 4096))
-    >>> smoother, blur = blur_to(box, white, 6.0)
+    >>> smoother, blur = smooth_to_target(box, white, 6.0)
     >>> blur.is_reached, bool(abs(blur.kernel.mean() - 6) < 0.5)
     (True, True)
     >>> smoothed = [smoother.smooth(row) for row in white]
-    >>> blur_to(box, smoothed, 5.0)[0] is None
+    >>> smooth_to_target(box, smoothed, 5.0)[0] is None
     True
     """
     values = np.asarray(rows)
@@ -122,7 +124,7 @@ def blur_to(domain: Domain, rows: ArrayLike, target: float) -> tuple[Smoother | 
         if distance < best[0]:
             best = (distance, smoother, squares, after)
     _, smoother, squares, after = best
-    return smoother, Blur(float(target), before, np.sqrt(squares), after)
+    return smoother, TargetSmoothness(float(target), before, np.sqrt(squares), after)
 
 
 def _slope(before: FloatArray, change: FloatArray, effect: FloatArray) -> FloatArray:

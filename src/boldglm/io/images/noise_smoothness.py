@@ -8,7 +8,7 @@ import numpy as np
 
 from boldglm.errors import BadDataError
 from boldglm.glm.spatial.domains import Smoother
-from boldglm.glm.spatial.target_smoothness import Blur, blur_to
+from boldglm.glm.spatial.target_smoothness import TargetSmoothness, smooth_to_target
 from boldglm.io.images.domains import DomainPart, EachPart
 
 Described = dict[str, dict[str, Any]]  # of each part
@@ -71,7 +71,7 @@ def blurring(rows: np.ndarray, parts: Sequence[DomainPart], target: float, of: s
     for part in parts:
         if part.domain is None:
             raise BadDataError(part.source)
-        smoother, blur = blur_to(part.domain, rows[:, part.columns], target)
+        smoother, blur = smooth_to_target(part.domain, rows[:, part.columns], target)
         if smoother is not None:
             smoothers.append((part.columns, smoother))
         kernel = [round(float(width), 4) for width in blur.kernel]
@@ -82,7 +82,7 @@ def blurring(rows: np.ndarray, parts: Sequence[DomainPart], target: float, of: s
     return Blurring(EachPart(smoothers), said, tuple(notes))
 
 
-def _blur_note(blur: Blur) -> str:
+def _blur_note(blur: TargetSmoothness) -> str:
     """Say where noise could not be brought to its target."""
     before, after = (_widths_text(widths) for widths in (blur.before, blur.after))
     if not np.isfinite(blur.before).any():
