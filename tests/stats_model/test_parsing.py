@@ -1,4 +1,4 @@
-"""Reading model files: what is refused, and with which words."""
+"""Parsing of model files, and the messages for each mistake."""
 
 import copy
 import json
@@ -49,7 +49,7 @@ GOOD = {
 
 
 def changed(*path_and_value):
-    """Return GOOD with one entry set (or, for `None`, taken out)."""
+    """Return GOOD with one entry replaced, or removed where the value is None."""
     content = copy.deepcopy(GOOD)
     *path, last, value = path_and_value
     inside = content
@@ -62,7 +62,7 @@ def changed(*path_and_value):
     return content
 
 
-def test_a_model_is_read_into_values():
+def test_a_model_file_becomes_a_stats_model():
     model = parse_stats_model(GOOD)
     assert model.root.name == "run"
     assert model.root.hrf.model == "spm"
@@ -75,13 +75,13 @@ def test_a_model_is_read_into_values():
 BAD = [
     (changed("Nodes", None), "$", "Nodes is missing"),
     (changed("Node", []), "$.Node", "Did you mean 'Nodes'"),
-    ({"Name": "old", "Steps": []}, "$.Steps", "old form"),
+    ({"Name": "old", "Steps": []}, "$.Steps", "old draft"),
     (changed("Nodes", 1, "Level", "Subjct"), "$.Nodes[1].Level", "Did you mean 'Subject'"),
-    (changed("Nodes", 1, "Name", "run"), "$.Nodes", "two nodes are called 'run'"),
+    (changed("Nodes", 1, "Name", "run"), "$.Nodes", "two nodes are named 'run'"),
     (changed("Nodes", 1, "Model", "Type", "anova"), "$.Nodes[1].Model.Type", "glm, meta"),
     (changed("Nodes", 0, "Model", "Type", "meta"), "$.Nodes[0].Model.Type", "'glm'"),
     (changed("Nodes", 0, "Model", "X", None), "$.Nodes[0].Model.X", "X is missing"),
-    (changed("Nodes", 0, "Model", "X", [2]), "$.Nodes[0].Model.X[0]", "a name or 1"),
+    (changed("Nodes", 0, "Model", "X", [2]), "$.Nodes[0].Model.X[0]", "name of a variable, or 1"),
     (changed("Nodes", 0, "Model", "Opts", {}), "$.Nodes[0].Model.Opts", "Options"),
     (
         changed("Nodes", 0, "Model", "Options", "Aggregate", "mean"),
@@ -101,7 +101,7 @@ BAD = [
     (
         changed("Nodes", 0, "Contrasts", 0, "Weights", ["1/0", 1]),
         "$.Nodes[0].Contrasts[0].Weights",
-        "no number",
+        "not a finite number",
     ),
     (
         changed("Nodes", 0, "Contrasts", 0, "Weights", [[1, 0], [0, 1]]),
@@ -119,17 +119,17 @@ BAD = [
     (
         changed("Nodes", 0, "Contrasts", 0, "ConditionList", ["trial_type.a", "trial_type.a"]),
         "$.Nodes[0].Contrasts[0].ConditionList",
-        "there twice",
+        "appears twice",
     ),
     (
         changed("Nodes", 0, "Contrasts", 0, "Weights", [0, 0]),
         "$.Nodes[0].Contrasts[0].Weights",
-        "only zeros",
+        "a row of zeros",
     ),
     (
         changed("Nodes", 0, "Contrasts", 0, "Weights", [float("inf"), 0]),
         "$.Nodes[0].Contrasts[0].Weights",
-        "no number",
+        "not a finite number",
     ),
     (
         changed("Nodes", 0, "Model", "Options", "Mask", {"desc": ["gm"], "suffix": ["mask"]}),
@@ -174,11 +174,11 @@ def test_a_cycle_above_the_run_is_refused():
         {"Source": "group", "Destination": "again"},
         {"Source": "again", "Destination": "group"},
     ]
-    with pytest.raises(BadDataError, match="among group, again form a cycle"):
+    with pytest.raises(BadDataError, match="nodes group, again form a cycle"):
         parse_stats_model(content)
 
 
-def test_older_spellings_are_read_and_noted():
+def test_older_spellings_are_accepted_with_a_note():
     content = copy.deepcopy(GOOD)
     content["Nodes"][1] |= {"Level": "dataset", "DummyContrasts": {"Test": "FEMA"}}
     content["Nodes"][0]["Contrasts"][0]["Type"] = "t"
@@ -197,20 +197,20 @@ def test_without_edges_nodes_chain_in_the_order_of_the_file():
     assert [(edge.source, edge.destination) for edge in edges] == [("run", "group")]
 
 
-def test_what_is_valid_here_is_valid_under_the_published_schema():
+def test_a_valid_model_satisfies_the_published_schema():
     bsmschema = pytest.importorskip("bsmschema.models")
     bsmschema.BIDSStatsModel.model_validate(GOOD)
 
 
-def test_public_models_are_read_or_refused_with_their_reason(real_data):
+def test_public_models_are_parsed_or_refused_with_a_reason(real_data):
     files = sorted(real_data("stats-models").rglob("*.json"))
-    read, refused = [], {}
+    parsed, refused = [], {}
     for file in files:
         try:
-            read.append(parse_stats_model(json.loads(file.read_text()), file.name))
+            parsed.append(parse_stats_model(json.loads(file.read_text()), file.name))
         except BadDataError as error:
             refused[file.name] = str(error)
-    assert (len(files), len(read)) == (85, 81)
+    assert (len(files), len(parsed)) == (85, 81)
     steps = [name for name, text in refused.items() if "$.Steps" in text]
     assert len(steps) == 3
     (other,) = set(refused) - set(steps)
@@ -218,7 +218,7 @@ def test_public_models_are_read_or_refused_with_their_reason(real_data):
     assert "[0.5, 0.5, 0.33, -1] for 3 conditions" in refused[other]
 
 
-def test_the_brain_mask_is_what_a_run_is_fitted_in():
+def test_the_brain_mask_is_accepted_as_mask():
     mask = {"desc": ["brain"], "suffix": ["mask"]}
     model = parse_stats_model(changed("Nodes", 0, "Model", "Options", "Mask", mask))
     assert model.root.options["Mask"] == mask

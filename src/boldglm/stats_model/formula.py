@@ -1,7 +1,7 @@
 """Wilkinson formulas over variables, such as ``0 + RT * gain`` or ``1 + C(group)``.
 
-A model's `Formula` says which products of its variables are columns of the design. Names may
-hold blanks and dots, as BIDS variables do; operators are ``+``, ``-``, ``*``, ``:`` and ``C()``.
+The `Formula` of a model lists the terms of the design, including interactions. Names may contain
+blanks and dots, as BIDS variables do; operators are ``+``, ``-``, ``*``, ``:`` and ``C()``.
 """
 
 import re
@@ -14,9 +14,15 @@ from boldglm.stats_model.specification import NodeSpec
 
 @dataclass(frozen=True)
 class Formula:
-    """Terms of a formula; each is the names of the variables that are multiplied.
+    """A parsed formula.
 
-    `categorical` are variables to code by level even where they hold numbers.
+    Parameters
+    ----------
+    terms : tuple of tuple of str
+        Each term is a product of variables.
+    has_constant : bool
+    categorical : tuple of str
+        Variables in ``C()``: they get an indicator for each level even if they are numeric.
     """
 
     terms: tuple[tuple[str, ...], ...]
@@ -25,18 +31,18 @@ class Formula:
 
     @property
     def variables(self) -> tuple[str, ...]:
-        """Names that the formula uses, in order."""
+        """Names of the variables in the formula, in order."""
         return tuple(dict.fromkeys(name for term in self.terms for name in term))
 
 
 def parse_formula(text: str) -> Formula:
-    """Read a Wilkinson formula (Wilkinson & Rogers 1973, doi:10.2307/2346786).
+    """Parse a Wilkinson formula.
 
     Parameters
     ----------
     text : str
-        Right-hand side, perhaps after ``~``. ``a * b`` is ``a + b + a:b``; ``0`` or ``-1``
-        takes out the constant, which is there otherwise.
+        Right-hand side, with or without ``~``. ``a * b`` is ``a + b + a:b``. A formula has a
+        constant unless it contains ``0`` or ``- 1``.
 
     Returns
     -------
@@ -45,7 +51,11 @@ def parse_formula(text: str) -> Formula:
     Raises
     ------
     ValueError
-        If the text is no such formula.
+        If the text cannot be parsed.
+
+    References
+    ----------
+    Wilkinson & Rogers (1973), doi:10.2307/2346786.
 
     Examples
     --------
@@ -58,41 +68,46 @@ def parse_formula(text: str) -> Formula:
     body = text.split("~", 1)[-1].strip()
     if not body or "(" in re.sub(r"\bC\([^()]*\)", "", body):
         raise ValueError(
-            f"{text!r} is no formula that boldglm reads: write names joined by +, * and :, such "
-            "as '1 + age + sex:age', and C(name) for a category."
+            f"the formula {text!r} cannot be parsed. Join names with +, * and :, as in "
+            "'1 + age + sex:age', and write C(name) for a category."
         )
-    constant, terms, categorical = True, [], []
+    has_constant, terms, categorical = True, [], []
     body = re.sub(r"(?:^|\s)-\s*1(?=\s|$)", " + 0", body)
     for term in filter(None, (part.strip() for part in body.split("+"))):
         if term in ("0", "1"):
-            constant = term == "1"
+            has_constant = term == "1"
             continue
         if " - " in f" {term}":
-            raise ValueError(f"{text!r}: only the constant can be taken out, as '- 1' or '0'.")
+            raise ValueError(
+                f"the formula {text!r} subtracts a term. Only the constant can be removed, by "
+                "'- 1' or '0'."
+            )
         factors = []
         for name in term.split("*"):
             product = []
-            for one in name.split(":"):
-                found = re.fullmatch(r"\s*(?:C\(\s*([^()]+?)\s*\)|(\S.*?))\s*", one)
-                if found is None:
-                    raise ValueError(f"{text!r}: a name is missing in {term!r}.")
-                product.append(found[1] or found[2])
-                categorical += [found[1]] if found[1] else []
+            for factor in name.split(":"):
+                match = re.fullmatch(r"\s*(?:C\(\s*([^()]+?)\s*\)|(\S.*?))\s*", factor)
+                if match is None:
+                    raise ValueError(
+                        f"the formula {text!r} lacks a name in {term.strip()!r}. Write a name on "
+                        "both sides of each operator."
+                    )
+                product.append(match[1] or match[2])
+                categorical += [match[1]] if match[1] else []
             factors.append(tuple(product))
         for size in range(1, len(factors) + 1):
-            for chosen in combinations(factors, size):
-                joined = tuple(name for product in chosen for name in product)
-                terms += [joined]
-    return Formula(tuple(dict.fromkeys(terms)), constant, tuple(dict.fromkeys(categorical)))
+            for crossed in combinations(factors, size):
+                terms += [tuple(variable for product in crossed for variable in product)]
+    return Formula(tuple(dict.fromkeys(terms)), has_constant, tuple(dict.fromkeys(categorical)))
 
 
 def formula_of(node: NodeSpec) -> Formula:
-    """Read the formula of a node.
+    """Parse the formula of a node.
 
     Raises
     ------
     BadDataError
-        If it is none, with its JSON path.
+        If the formula cannot be parsed; the message gives its JSON path.
     """
     try:
         return parse_formula(node.formula or "")

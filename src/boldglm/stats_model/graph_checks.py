@@ -1,4 +1,4 @@
-"""Checks of nodes and edges as a whole: names, one root, no cycle, levels that rise."""
+"""Check the graph of nodes and edges: unique names, one root, no cycle, levels that rise."""
 
 from collections.abc import Callable, Sequence
 from typing import NoReturn
@@ -9,20 +9,20 @@ from boldglm.suggestions import did_you_mean
 Refuse = Callable[[str, str, str], NoReturn]
 
 
-def check_edges(nodes: Sequence[NodeSpec], edges: Sequence[EdgeSpec], refuse: Refuse) -> None:
-    """Refuse what is no directed graph from one Run node upward.
+def check_graph(nodes: Sequence[NodeSpec], edges: Sequence[EdgeSpec], refuse: Refuse) -> None:
+    """Check that edges lead from a single Run node to higher levels, without a cycle.
 
     Parameters
     ----------
-    nodes, edges : sequences
-        Of the model.
+    nodes : sequence of NodeSpec
+    edges : sequence of EdgeSpec
     refuse : callable
         Takes JSON path, finding and remedy, and raises.
     """
     names = [node.name for node in nodes]
     for name in names:
         if names.count(name) > 1:
-            refuse("$.Nodes", f"two nodes are called {name!r}", "Give each its own Name.")
+            refuse("$.Nodes", f"two nodes are named {name!r}", "Rename one of them.")
     for index, edge in enumerate(edges):
         for key, name in (("Source", edge.source), ("Destination", edge.destination)):
             if name not in names:
@@ -32,38 +32,42 @@ def check_edges(nodes: Sequence[NodeSpec], edges: Sequence[EdgeSpec], refuse: Re
                     f"Nodes: {', '.join(names)}.{did_you_mean(name, names)}",
                 )
     _check_cycles(names, edges, refuse)
-    led_to = {edge.destination for edge in edges}
-    roots = [node for node in nodes if node.name not in led_to]
+    destinations = {edge.destination for edge in edges}
+    roots = [node for node in nodes if node.name not in destinations]
     if len(roots) > 1:
         refuse(
             "$.Edges",
-            f"no edge leads to {', '.join(repr(node.name) for node in roots)}",
-            "A model has one root: connect the others.",
+            f"no edge leads to the nodes {', '.join(repr(node.name) for node in roots)}",
+            "A model has one root: add edges to the other nodes.",
         )
     if roots[0].level != "run":
         refuse(
             f"{roots[0].path}.Level",
-            f"the first node is at level {roots[0].level}",
-            "A model starts with a Run node.",
+            f"the root node is at the {roots[0].level} level",
+            "A model starts with a Run node: add one, or correct the edges.",
         )
     _check_levels(nodes, edges, refuse)
 
 
 def _check_cycles(names: Sequence[str], edges: Sequence[EdgeSpec], refuse: Refuse) -> None:
-    done: set[str] = set()
+    visited: set[str] = set()
     while True:
         ready = [
             name
             for name in names
-            if name not in done
-            and all(edge.source in done for edge in edges if edge.destination == name)
+            if name not in visited
+            and all(edge.source in visited for edge in edges if edge.destination == name)
         ]
         if not ready:
             break
-        done |= set(ready)
-    left = [name for name in names if name not in done]
-    if left:
-        refuse("$.Edges", f"the edges among {', '.join(left)} form a cycle", "Remove one of them.")
+        visited |= set(ready)
+    cyclic = [name for name in names if name not in visited]
+    if cyclic:
+        refuse(
+            "$.Edges",
+            f"the edges between the nodes {', '.join(cyclic)} form a cycle",
+            "Remove one of these edges.",
+        )
 
 
 def _check_levels(nodes: Sequence[NodeSpec], edges: Sequence[EdgeSpec], refuse: Refuse) -> None:
@@ -74,11 +78,12 @@ def _check_levels(nodes: Sequence[NodeSpec], edges: Sequence[EdgeSpec], refuse: 
             refuse(
                 f"{destination.path}.Level",
                 f"the Run node {destination.name!r} comes after {source.name!r}",
-                "Only the first node of a model fits runs.",
+                "Only the root can be a Run node: change Level, or remove the edge.",
             )
         if LEVELS.index(destination.level) < LEVELS.index(source.level):
             refuse(
                 f"$.Edges[{index}]",
-                f"it leads down, from level {source.level} to {destination.level}",
-                "Edges go from Run towards Dataset.",
+                f"the edge leads from the {source.level} to the {destination.level} level",
+                "Edges lead from Run to Session, Subject and Dataset: exchange Source and "
+                "Destination, or remove the edge.",
             )

@@ -1,4 +1,4 @@
-"""Walking through the content of a model file, with messages that say where."""
+"""Check the types of JSON values; every message names the file and the JSON path."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -9,55 +9,65 @@ from typing import Any, NoReturn
 from boldglm.errors import BadDataError
 from boldglm.suggestions import did_you_mean
 
-# What Fraction takes, but short: of 1e999999999 it would write out every digit.
+# Numbers that Fraction accepts, but short ones: it would write out every digit of 1e999999999.
 _NUMBER = re.compile(r"\s*[-+]?[\d./]{1,40}([eE][-+]?\d{1,3})?\s*")
 
 
 class JSONReader:
-    """Remembers the file's name and what it tolerated; refuses with path, finding and remedy."""
+    """Returns JSON values with their type checked, and collects notes about the file.
+
+    Parameters
+    ----------
+    file_name : str
+        Name of the file, for messages.
+    """
 
     def __init__(self, file_name: str) -> None:
         self.file_name = file_name
         self.notes: list[str] = []
 
-    def refuse(self, path: str, found: str, remedy: str) -> NoReturn:
-        raise BadDataError(f"{self.file_name}, at {path}: {found}. {remedy}")
+    def refuse(self, path: str, finding: str, remedy: str) -> NoReturn:
+        """Raise a BadDataError that names file, JSON path, finding and remedy."""
+        raise BadDataError(f"{self.file_name}, at {path}: {finding}. {remedy}")
 
     def note(self, path: str, text: str) -> None:
         self.notes.append(f"{self.file_name}, at {path}: {text}")
 
     def object(self, value: Any, path: str) -> dict[str, Any]:
+        """Return a JSON object."""
         if not isinstance(value, dict):
-            self.refuse(path, f"found {shown(value)}", "A JSON object is needed here.")
+            self.refuse(path, f"found {abbreviated(value)}", "Write a JSON object, {...}.")
         return value
 
     def list(self, value: Any, path: str) -> list[Any]:
-        """Return a list; one name alone is taken for a list of one, as older files have it."""
+        """Return a list; a single name, as in older files, becomes a list with one entry."""
         if isinstance(value, str):
-            self.note(path, f"{value!r} is read as a list of one")
+            self.note(path, f"{value!r} is read as a list with one entry")
             return [value]
         if not isinstance(value, list):
-            self.refuse(path, f"found {shown(value)}", "A list is needed here.")
+            self.refuse(path, f"found {abbreviated(value)}", "Write a list, [...].")
         return value
 
     def text(self, value: Any, path: str) -> str:
-        """Return a name, which must be text."""
+        """Return a name; a number, as in a public model, is written as text."""
         if isinstance(value, int | float) and not isinstance(value, bool):
-            return str(value)  # as a public model has it
+            return str(value)
         if not isinstance(value, str) or not value.strip():
-            self.refuse(path, f"found {shown(value)}", "A name is needed, as text.")
+            self.refuse(path, f"found {abbreviated(value)}", "Write a name, as text.")
         return value
 
     def check_keys(self, content: Mapping[str, Any], known: Sequence[str], path: str) -> None:
+        """Refuse a key that is not among the known ones."""
         for key in content:
             if key not in known:
                 self.refuse(
                     f"{path}.{key}",
-                    "this key is unknown",
-                    f"Known: {', '.join(known)}.{did_you_mean(key, known)}",
+                    "the key is unknown",
+                    f"Known keys: {', '.join(known)}.{did_you_mean(key, known)}",
                 )
 
     def number(self, value: Any, path: str) -> float:
+        """Return a finite number, also one that is written as text or as a fraction."""
         try:
             if isinstance(value, bool):
                 raise TypeError
@@ -68,9 +78,14 @@ class JSONReader:
                 raise ValueError
             return number
         except (ValueError, TypeError, ArithmeticError):
-            self.refuse(path, f"{shown(value)} is no number", "Write 0.5 or '1/2'.")
+            self.refuse(
+                path,
+                f"{abbreviated(value)} is not a finite number",
+                "Write a number, such as 0.5 or '1/2'.",
+            )
 
 
-def shown(value: Any) -> str:
+def abbreviated(value: Any) -> str:
+    """Return the repr of a value, cut to 60 characters."""
     text = repr(value)
     return text if len(text) <= 60 else text[:57] + "..."

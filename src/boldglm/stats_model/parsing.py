@@ -1,16 +1,16 @@
-"""From the content of a BIDS Stats Model file to checked values.
+"""Parse and check the content of a BIDS Stats Model file.
 
-Stricter than the published schema, whose types alone let misspelt keys and dangling names pass,
-and tolerant, with a note, of the older spellings that public models have. Every refusal gives
-JSON path, finding and remedy.
+Stricter than the published schema, which accepts misspelled keys and edges between nodes that
+do not exist. The older spellings that public models use are accepted with a note. Every error
+message gives the JSON path, the finding and the remedy.
 """
 
 from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
 
-from boldglm.stats_model.graph_checks import check_edges
-from boldglm.stats_model.json_paths import JSONReader, shown
+from boldglm.stats_model.graph_checks import check_graph
+from boldglm.stats_model.json_paths import JSONReader, abbreviated
 from boldglm.stats_model.specification import (
     LEVELS,
     ContrastSpec,
@@ -33,7 +33,7 @@ MODEL_KEYS = ("Type", "X", "Formula", "HRF", "Options", "Software", "Description
 UNUSED_MODEL_KEYS = ("VarianceComponents", "ErrorDistribution")
 OPTION_KEYS = ("HighPassFilterCutoffHz", "LowPassFilterCutoffHz", "Description")
 UNSUPPORTED_OPTIONS = ("ReplaceVariables", "Aggregate")
-BRAIN_MASK = {"desc": "brain", "suffix": "mask"}  # what Options.Mask may ask for
+BRAIN_MASK = {"desc": "brain", "suffix": "mask"}  # the only Options.Mask that is supported
 CONTRAST_KEYS = ("Name", "ConditionList", "Weights", "Test", "Description")
 DEFAULT_GROUPS = {
     "run": ("run", "session", "subject"),
@@ -45,14 +45,14 @@ TESTS = ("t", "F", "pass")
 
 
 def parse_stats_model(content: Any, file_name: str = "model") -> StatsModel:
-    """Check the content of a model file and return it as values.
+    """Check the content of a model file and return it as a `StatsModel`.
 
     Parameters
     ----------
     content : object
-        What the JSON holds.
+        The decoded JSON.
     file_name : str
-        For messages.
+        Name of the file, for messages.
 
     Returns
     -------
@@ -61,7 +61,7 @@ def parse_stats_model(content: Any, file_name: str = "model") -> StatsModel:
     Raises
     ------
     BadDataError
-        For the first thing that is wrong: ``<file>, at <JSON path>: <finding>. <remedy>``.
+        At the first mistake: ``<file>, at <JSON path>: <finding>. <remedy>``.
 
     Examples
     --------
@@ -73,34 +73,36 @@ def parse_stats_model(content: Any, file_name: str = "model") -> StatsModel:
     >>> model.root.x
     ('trial_type.go', 1)
     """
-    return _Reader(file_name).model(content)
+    return _ModelReader(file_name).model(content)
 
 
-class _Reader(JSONReader):
-    """Turns content into values, from the file down to a contrast."""
+class _ModelReader(JSONReader):
+    """Parses the content of a file, from the model down to its contrasts."""
 
     def model(self, content: Any) -> StatsModel:
         if not isinstance(content, dict):
-            self.refuse("$", "the file holds no JSON object", "Is it a BIDS Stats Model?")
+            self.refuse(
+                "$", "the file holds no JSON object", "Pass the file of a BIDS Stats Model."
+            )
         if "Steps" in content:
             self.refuse(
                 "$.Steps",
-                "this is the old form of the specification (Steps)",
-                "Write Nodes instead: see bids-standard.github.io/stats-models.",
+                "the file follows an old draft of the specification, which had Steps",
+                "Write Nodes instead (see bids-standard.github.io/stats-models).",
             )
         self.check_keys(content, TOP_KEYS, "$")
         for key in ("Name", "Nodes"):
             if not content.get(key):
-                self.refuse("$", f"{key} is missing", "The specification requires it.")
+                self.refuse("$", f"{key} is missing", f"Add {key}.")
         self.text(content["Name"], "$.Name")
         if "BIDSModelVersion" not in content:
-            self.note("$", "BIDSModelVersion is missing; read as version 1.0.0")
+            self.note("$", "BIDSModelVersion is missing; the file is read as version 1.0.0")
         nodes = tuple(
             self.node(node, f"$.Nodes[{index}]")
             for index, node in enumerate(self.list(content["Nodes"], "$.Nodes"))
         )
         edges = self.edges(content, nodes)
-        check_edges(nodes, edges, self.refuse)
+        check_graph(nodes, edges, self.refuse)
         return StatsModel(
             name=str(content["Name"]),
             nodes=nodes,
@@ -120,7 +122,7 @@ class _Reader(JSONReader):
     def edges(self, content: dict[str, Any], nodes: Sequence[NodeSpec]) -> tuple[EdgeSpec, ...]:
         if not content.get("Edges"):
             pairs = pairwise(nodes)
-            return tuple(EdgeSpec(one.name, other.name) for one, other in pairs)
+            return tuple(EdgeSpec(source.name, destination.name) for source, destination in pairs)
         edges = []
         for index, edge in enumerate(self.list(content["Edges"], "$.Edges")):
             path = f"$.Edges[{index}]"
@@ -128,9 +130,9 @@ class _Reader(JSONReader):
             self.check_keys(edge, ("Source", "Destination", "Filter"), path)
             for key in ("Source", "Destination"):
                 if key not in edge:
-                    self.refuse(path, f"{key} is missing", "Name a node.")
+                    self.refuse(path, f"{key} is missing", f"Add {key}: the name of a node.")
             filters = {
-                str(key): tuple(str(one) for one in self.list(values, f"{path}.Filter.{key}"))
+                str(key): tuple(str(value) for value in self.list(values, f"{path}.Filter.{key}"))
                 for key, values in self.object(edge.get("Filter") or {}, f"{path}.Filter").items()
             }
             edges.append(EdgeSpec(str(edge["Source"]), str(edge["Destination"]), filters))
@@ -141,23 +143,25 @@ class _Reader(JSONReader):
         self.check_keys(content, NODE_KEYS, path)
         level = self.level(content, path)
         model = self.object(content.get("Model", {}), f"{path}.Model")
-        kind = self.type(model, level, f"{path}.Model")
+        model_type = self.type(model, level, f"{path}.Model")
         options = self.options(model, level, f"{path}.Model")
         x = self.terms(model, f"{path}.Model.X")
         group_by = content.get("GroupBy")
         if group_by is None:
             group_by = list(DEFAULT_GROUPS[level])
-            self.note(f"{path}.GroupBy", f"missing; read as {group_by}")
-        dummy = self.dummy(content.get("DummyContrasts"), f"{path}.DummyContrasts")
+            self.note(f"{path}.GroupBy", f"the key is missing; inputs are grouped by {group_by}")
+        dummy_contrasts = self.dummy_contrasts(
+            content.get("DummyContrasts"), f"{path}.DummyContrasts"
+        )
         return NodeSpec(
             name=self.text(content.get("Name") or level, f"{path}.Name"),
             level=level,
-            group_by=tuple(str(one) for one in self.list(group_by, f"{path}.GroupBy")),
-            type=kind,
+            group_by=tuple(str(key) for key in self.list(group_by, f"{path}.GroupBy")),
+            type=model_type,
             x=x,
             instructions=self.instructions(content.get("Transformations"), path),
             contrasts=self.contrasts(content.get("Contrasts") or [], path),
-            dummy_contrasts=dummy,
+            dummy_contrasts=dummy_contrasts,
             hrf=self.hrf(model.get("HRF"), f"{path}.Model.HRF", level),
             formula=str(model["Formula"]) if model.get("Formula") else None,
             options=options,
@@ -168,9 +172,9 @@ class _Reader(JSONReader):
     def level(self, content: dict[str, Any], path: str) -> str:
         level = str(content.get("Level", ""))
         if level.lower() not in LEVELS:
-            names = [one.capitalize() for one in LEVELS]
+            names = [name.capitalize() for name in LEVELS]
             self.refuse(
-                f"{path}.Level", f"found {level!r}", f"Known: {', '.join(names)}."
+                f"{path}.Level", f"found {level!r}", f"Known levels: {', '.join(names)}."
                 f"{did_you_mean(level.capitalize(), names)}",
             )  # fmt: skip
         if level != level.capitalize():
@@ -181,42 +185,58 @@ class _Reader(JSONReader):
         self.check_keys(model, (*MODEL_KEYS, *UNUSED_MODEL_KEYS), path)
         for key in UNUSED_MODEL_KEYS:
             if key in model:
-                self.note(f"{path}.{key}", "is no part of the specification and is not used")
-        kind = model.get("Type")
-        if kind is None:
-            kind = "glm"
-            self.note(f"{path}.Type", "missing; read as 'glm'")
-        if str(kind).lower() not in ("glm", "meta"):
-            self.refuse(f"{path}.Type", f"found {kind!r}", "Known: glm, meta.")
-        if level == "run" and str(kind).lower() == "meta":
-            self.refuse(f"{path}.Type", "'meta' at a Run node", "A run is fitted by 'glm'.")
-        return str(kind).lower()
+                self.note(f"{path}.{key}", "boldglm ignores this key")
+        model_type = model.get("Type")
+        if model_type is None:
+            model_type = "glm"
+            self.note(f"{path}.Type", "the key is missing; it is read as 'glm'")
+        if str(model_type).lower() not in ("glm", "meta"):
+            self.refuse(f"{path}.Type", f"found {model_type!r}", "Known types: glm, meta.")
+        if level == "run" and str(model_type).lower() == "meta":
+            self.refuse(
+                f"{path}.Type",
+                "found 'meta' at a Run node",
+                "Write 'glm': meta-analysis combines the results of several runs.",
+            )
+        return str(model_type).lower()
 
     def options(self, model: dict[str, Any], level: str, path: str) -> dict[str, Any]:
         options = self.object(model.get("Options") or {}, f"{path}.Options")
         for key in UNSUPPORTED_OPTIONS:
             if options.get(key) not in (None, "none", {}, []):
-                self.refuse(f"{path}.Options.{key}", "not supported", _OPTION_REMEDIES[key])
+                self.refuse(
+                    f"{path}.Options.{key}",
+                    "boldglm does not support this option",
+                    _OPTION_REMEDIES[key],
+                )
         self.check_keys(options, (*OPTION_KEYS, "Mask", *UNSUPPORTED_OPTIONS), f"{path}.Options")
         self.mask(options.get("Mask"), f"{path}.Options.Mask")
         for key in ("HighPassFilterCutoffHz", "LowPassFilterCutoffHz"):
             value = options.get(key)
-            number = isinstance(value, int | float) and not isinstance(value, bool)
-            if value is not None and not (number and 0 < value < float("inf")):
-                self.refuse(f"{path}.Options.{key}", f"found {value!r}", "Give a frequency in Hz.")
+            is_number = isinstance(value, int | float) and not isinstance(value, bool)
+            if value is not None and not (is_number and 0 < value < float("inf")):
+                self.refuse(
+                    f"{path}.Options.{key}",
+                    f"found {value!r}",
+                    "Write a frequency in Hz, a number above 0.",
+                )
             if value is not None and level != "run":
-                self.refuse(f"{path}.Options.{key}", f"at level {level}", "Only a run has time.")
+                self.refuse(
+                    f"{path}.Options.{key}",
+                    f"found a temporal filter at the {level} level",
+                    "Move it to the Run node: only runs are time series.",
+                )
         return options
 
     def mask(self, content: Any, path: str) -> None:
-        """Accept the brain mask, which is what a run is fitted in; refuse any other."""
+        """Accept the brain mask, within which every run is fitted; refuse any other mask."""
         for key, value in self.object(content or {}, path).items():
             if self.list(value, f"{path}.{key}") != [BRAIN_MASK.get(key)]:
                 self.refuse(
                     f"{path}.{key}",
-                    f"found {shown(value)}",
-                    "Runs are fitted in their brain mask (desc brain, suffix mask); give another "
-                    "with --mask.",
+                    f"found {abbreviated(value)}",
+                    "Runs are fitted within their brain mask (desc brain, suffix mask). Remove "
+                    "the key, and pass another mask with --mask.",
                 )
 
     def terms(self, model: dict[str, Any], path: str) -> tuple[Term, ...]:
@@ -229,7 +249,11 @@ class _Reader(JSONReader):
             elif isinstance(term, str) and term:
                 terms.append(term)
             else:
-                self.refuse(f"{path}[{index}]", f"found {shown(term)}", "Give a name or 1.")
+                self.refuse(
+                    f"{path}[{index}]",
+                    f"found {abbreviated(term)}",
+                    "Write the name of a variable, or 1 for the constant.",
+                )
         if not terms:
             self.refuse(path, "X is empty", "List the columns of the design.")
         return tuple(terms)
@@ -239,17 +263,17 @@ class _Reader(JSONReader):
         if content is None:
             return ()
         if isinstance(content, list):
-            self.note(path, "a plain list is read as Instructions")
+            self.note(path, "the list is read as Instructions")
             content = {"Transformer": TRANSFORMER, "Instructions": content}
         content = self.object(content, path)
         self.check_keys(content, ("Transformer", "Instructions", "Description"), path)
         transformer = content.get("Transformer", TRANSFORMER)
         if transformer != TRANSFORMER:
-            self.refuse(f"{path}.Transformer", f"found {transformer!r}", f"Known: {TRANSFORMER}.")
+            self.refuse(f"{path}.Transformer", f"found {transformer!r}", f"Write {TRANSFORMER!r}.")
         listed = self.list(content.get("Instructions", []), f"{path}.Instructions")
         return tuple(
-            dict(self.object(one, f"{path}.Instructions[{index}]"))
-            for index, one in enumerate(listed)
+            dict(self.object(instruction, f"{path}.Instructions[{index}]"))
+            for index, instruction in enumerate(listed)
         )
 
     def hrf(self, content: Any, path: str, level: str) -> HRFSpec | None:
@@ -258,13 +282,17 @@ class _Reader(JSONReader):
         content = self.object(content, path)
         self.check_keys(content, ("Variables", "Model", "Parameters"), path)
         if level != "run":
-            self.refuse(path, f"an HRF at level {level}", "Only a run has time.")
+            self.refuse(
+                path,
+                f"found an HRF at the {level} level",
+                "Move it to the Run node: only runs are time series.",
+            )
         for key in ("Variables", "Model"):
             if key not in content:
-                self.refuse(path, f"{key} is missing", "The specification requires it.")
+                self.refuse(path, f"{key} is missing", f"Add {key}.")
         variables = self.list(content["Variables"], f"{path}.Variables")
         return HRFSpec(
-            tuple(str(one) for one in variables),
+            tuple(str(name) for name in variables),
             str(content["Model"]),
             self.object(content.get("Parameters") or {}, f"{path}.Parameters"),
         )
@@ -272,12 +300,17 @@ class _Reader(JSONReader):
     def contrasts(self, content: Any, path: str) -> tuple[ContrastSpec, ...]:
         listed = self.list(content, f"{path}.Contrasts")
         specs = [
-            self.contrast(one, f"{path}.Contrasts[{index}]") for index, one in enumerate(listed)
+            self.contrast(contrast, f"{path}.Contrasts[{index}]")
+            for index, contrast in enumerate(listed)
         ]
         names = [spec.name for spec in specs]
         for name in names:
             if names.count(name) > 1:
-                self.refuse(f"{path}.Contrasts", f"{name!r} is defined twice", "Rename one.")
+                self.refuse(
+                    f"{path}.Contrasts",
+                    f"two contrasts are named {name!r}",
+                    "Rename one of them.",
+                )
         return tuple(specs)
 
     def contrast(self, content: Any, path: str) -> ContrastSpec:
@@ -285,32 +318,37 @@ class _Reader(JSONReader):
         for old, new in (("Type", "Test"), ("Condition_list", "ConditionList")):
             if old in content and new not in content:
                 content[new] = content.pop(old)
-                self.note(f"{path}.{old}", f"an older spelling, read as {new}")
+                self.note(f"{path}.{old}", f"this older spelling is read as {new}")
         self.check_keys(content, CONTRAST_KEYS, path)
         for key in ("Name", "ConditionList", "Weights"):
             if key not in content:
-                self.refuse(path, f"{key} is missing", "A contrast needs it.")
+                self.refuse(path, f"{key} is missing", f"Add {key} to the contrast.")
         columns = self.conditions(content["ConditionList"], f"{path}.ConditionList")
-        for name in columns:
-            if columns.count(name) > 1:
-                self.refuse(
-                    f"{path}.ConditionList", f"{name!r} is there twice", "Add its weights."
-                )
         weights = content["Weights"]
         rows = weights if isinstance(weights, list) and weights else [weights]
         rows = rows if isinstance(rows[0], list) else [rows]
         if any(not isinstance(row, list) or len(row) != len(columns) for row in rows):
             self.refuse(
                 f"{path}.Weights",
-                f"{weights} for {len(columns)} conditions",
-                "Give one weight for each condition of ConditionList, in every row.",
+                f"found {weights} for {len(columns)} conditions",
+                "Write one weight for each condition in ConditionList, in every row.",
             )
         test = self.test(content.get("Test"), path)
         if test != "F" and len(rows) != 1:
-            self.refuse(f"{path}.Weights", f"{len(rows)} rows for a {test} test", "Use Test 'F'.")
-        values = tuple(tuple(self.number(one, f"{path}.Weights") for one in row) for row in rows)
+            self.refuse(
+                f"{path}.Weights",
+                f"found {len(rows)} rows for Test {test!r}",
+                "Write a single row, or Test 'F'.",
+            )
+        values = tuple(
+            tuple(self.number(weight, f"{path}.Weights") for weight in row) for row in rows
+        )
         if any(not any(row) for row in values):
-            self.refuse(f"{path}.Weights", f"{weights} has only zeros", "Give some weight.")
+            self.refuse(
+                f"{path}.Weights",
+                f"{weights} has a row of zeros",
+                "Give at least one condition a weight.",
+            )
         name = self.text(content["Name"], f"{path}.Name")
         return ContrastSpec(name, tuple(columns), values, test)
 
@@ -318,47 +356,55 @@ class _Reader(JSONReader):
         columns: list[str] = []
         for index, name in enumerate(self.list(content, path)):
             if name != 1 and not isinstance(name, str):
-                self.refuse(f"{path}[{index}]", shown(name), "Give a name or 1.")
+                self.refuse(
+                    f"{path}[{index}]",
+                    f"found {abbreviated(name)}",
+                    "Write the name of a column, or 1 for the constant.",
+                )
             if str(name) in columns:
-                self.refuse(path, f"{name!r} is there twice", "Add its weights.")
+                self.refuse(
+                    path, f"{name!r} appears twice", "List it once, with the sum of its weights."
+                )
             columns.append(str(name))
         return columns
 
     def test(self, value: Any, path: str) -> str:
         if value is None:
-            self.note(f"{path}.Test", "missing; read as 't'")
+            self.note(f"{path}.Test", "the key is missing; it is read as 't'")
             return "t"
         if value == "FEMA":
             self.note(
-                f"{path}.Test", "'FEMA' (fixed effects meta-analysis), an older spelling, is read "
-                "as 't'; the node's Type says how inputs are weighted",
+                f"{path}.Test", "the older spelling 'FEMA' (fixed effects meta-analysis) is read "
+                "as 't'; Model.Type says whether the node is a meta-analysis",
             )  # fmt: skip
             return "t"
-        known = {one.lower(): one for one in TESTS}
+        known = {name.lower(): name for name in TESTS}
         if str(value).lower() not in known:
-            self.refuse(f"{path}.Test", f"found {shown(value)}", f"Known: {', '.join(TESTS)}.")
+            self.refuse(
+                f"{path}.Test", f"found {abbreviated(value)}", f"Known tests: {', '.join(TESTS)}."
+            )
         return known[str(value).lower()]
 
-    def dummy(self, content: Any, path: str) -> DummyContrastsSpec | None:
+    def dummy_contrasts(self, content: Any, path: str) -> DummyContrastsSpec | None:
         if content is None or content is False:
             return None
         content = dict(self.object(content, path))
         for old in ("Conditions", "ConditionList"):
             if old in content:
                 content["Contrasts"] = content.pop(old)
-                self.note(f"{path}.{old}", "an older spelling, read as Contrasts")
+                self.note(f"{path}.{old}", "this older spelling is read as Contrasts")
         self.check_keys(content, ("Contrasts", "Test", "Description"), path)
         listed = content.get("Contrasts")
         if listed is None:
             return DummyContrastsSpec(None, self.test(content.get("Test"), path))
         names = self.list(listed, f"{path}.Contrasts")
         return DummyContrastsSpec(
-            tuple(1 if one in (1, "1") else str(one) for one in names),
+            tuple(1 if name in (1, "1") else str(name) for name in names),
             self.test(content.get("Test"), path),
         )
 
 
 _OPTION_REMEDIES = {
-    "ReplaceVariables": "Write the variables in X.",
-    "Aggregate": "boldglm fits every voxel; average afterwards.",
+    "ReplaceVariables": "Write the variables into X.",
+    "Aggregate": "boldglm fits every voxel: remove the option and average the maps afterwards.",
 }

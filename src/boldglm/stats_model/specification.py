@@ -1,7 +1,7 @@
-"""A BIDS Stats Model as checked, frozen values: nodes, edges, models, contrasts.
+"""A BIDS Stats Model as frozen dataclasses: nodes, edges, models and contrasts.
 
-Names follow the specification (bids-standard.github.io/stats-models); `reading` makes these
-values from the content of a file, `graph` lays data out over them.
+Names follow the specification (bids-standard.github.io/stats-models). `parsing` makes these
+values from the content of a model file; `node_plans` applies them to data.
 """
 
 from collections.abc import Mapping, Sequence
@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 LEVELS = ("run", "session", "subject", "dataset")
-Term = str | int  # a name, a pattern, or the number 1, which stands for the constant
+Term = str | int  # a name, a pattern with wildcards, or the number 1 for the constant
 
 ENTITY_KEYS = {
     "subject": "sub",
@@ -26,9 +26,17 @@ ENTITY_KEYS = {
 
 @dataclass(frozen=True)
 class ContrastSpec:
-    """A contrast over named columns; `weights` has one row (t, pass) or several (F).
+    """A contrast over named columns.
 
-    `test` is "t", "F", or "pass": effect and variance go on to the next node, untested.
+    Parameters
+    ----------
+    name : str
+    columns : tuple of str
+        Columns of the design that have a weight.
+    weights : tuple of tuple of float
+        One row for "t" and "pass", one or several rows for "F"; a weight for each column.
+    test : {"t", "F", "pass"}
+        "pass" hands effect and variance to the next node without a test.
     """
 
     name: str
@@ -37,7 +45,7 @@ class ContrastSpec:
     test: str
 
     def to_dict(self) -> dict[str, Any]:
-        """Return what a model file holds."""
+        """Return the contrast as a model file writes it."""
         rows = [list(row) for row in self.weights]
         return {
             "Name": self.name,
@@ -49,7 +57,11 @@ class ContrastSpec:
 
 @dataclass(frozen=True)
 class DummyContrastsSpec:
-    """One-hot contrasts; `contrasts` None stands for every column of X."""
+    """Contrasts of single columns, each with weight 1.
+
+    `contrasts` is None where the file has no list: then every column of X gets a contrast
+    (at a run node, every column that comes from events).
+    """
 
     contrasts: tuple[Term, ...] | None
     test: str
@@ -57,7 +69,7 @@ class DummyContrastsSpec:
 
 @dataclass(frozen=True)
 class HRFSpec:
-    """`Model.HRF`: which variables are convolved, with what."""
+    """`Model.HRF`: the variables to convolve, the HRF and its parameters."""
 
     variables: tuple[str, ...]
     model: str
@@ -66,25 +78,25 @@ class HRFSpec:
 
 @dataclass(frozen=True)
 class NodeSpec:
-    """One node: what is grouped, what is fitted, which contrasts go on.
+    """One node: how its inputs are grouped, the model of each group, and its contrasts.
 
     Parameters
     ----------
     name : str
-        Unique among nodes.
+        Unique among the nodes of a model.
     level : {"run", "session", "subject", "dataset"}
     group_by : tuple of str
-        Inputs that agree in all of these are fitted together.
+        Inputs with the same values of all these entities and columns are fitted together.
     type : {"glm", "meta"}
-        Least squares, or fixed effects weighted by inverse variance; a run is always "glm".
+        Least squares, or fixed effects weighted by inverse variance; a run node is always "glm".
     x : tuple of str or 1
-        Terms of the design, with patterns; 1 is the constant.
+        Terms of the design: names, patterns with ``*`` and ``?``, and 1 for the constant.
     instructions : tuple of dict
         Transformations, in order.
-    contrasts, dummy_contrasts
-        What is estimated.
+    contrasts : tuple of ContrastSpec
+    dummy_contrasts : DummyContrastsSpec, optional
     hrf, formula, options, software
-        As the file has them.
+        As in the file.
     path : str
         JSON path of the node, for messages.
     """
@@ -105,14 +117,14 @@ class NodeSpec:
 
     @property
     def boldglm_options(self) -> Mapping[str, Any]:
-        """What the file says to boldglm only, where the specification has no place for it."""
-        found: Mapping[str, Any] = self.software.get("boldglm", {})
-        return found
+        """Options in `Model.Software.boldglm`, for which the specification has no field."""
+        options: Mapping[str, Any] = self.software.get("boldglm", {})
+        return options
 
 
 @dataclass(frozen=True)
 class EdgeSpec:
-    """Results of `source` that pass every entry of `filter` go to `destination`."""
+    """An edge: outputs of `source` that pass every entry of `filter` go to `destination`."""
 
     source: str
     destination: str
@@ -121,7 +133,20 @@ class EdgeSpec:
 
 @dataclass(frozen=True)
 class StatsModel:
-    """A whole model file. `notes` say in words what was tolerated or is not used."""
+    """A whole model file.
+
+    Parameters
+    ----------
+    name : str
+    nodes : tuple of NodeSpec
+    edges : tuple of EdgeSpec
+    input : mapping of str to tuple of str
+        Entities that select runs, and their values.
+    notes : tuple of str
+        Old spellings that were accepted, defaults that were chosen, and keys that are ignored.
+    source : mapping
+        The content of the file.
+    """
 
     name: str
     nodes: tuple[NodeSpec, ...]
@@ -132,12 +157,12 @@ class StatsModel:
 
     @property
     def root(self) -> NodeSpec:
-        """The one node that no edge leads to; a run node."""
-        led_to = {edge.destination for edge in self.edges}
-        return next(node for node in self.nodes if node.name not in led_to)
+        """The only node that no edge leads to: the run node."""
+        destinations = {edge.destination for edge in self.edges}
+        return next(node for node in self.nodes if node.name not in destinations)
 
     def node(self, name: str) -> NodeSpec:
-        """Return the node of this name."""
+        """Return the node with this name."""
         return next(node for node in self.nodes if node.name == name)
 
     def edges_into(self, node: NodeSpec) -> tuple[EdgeSpec, ...]:
@@ -145,17 +170,17 @@ class StatsModel:
         return tuple(edge for edge in self.edges if edge.destination == node.name)
 
     def higher_level_nodes(self, levels: Sequence[str] = LEVELS) -> tuple[NodeSpec, ...]:
-        """Return the nodes of some levels after the root, parents before children."""
+        """Return the nodes above the run that belong to `levels`, parents before children."""
         ordered: list[NodeSpec] = []
-        done = {self.root.name}
-        waiting = [node for node in self.nodes if node.name not in done]
-        while waiting:
+        visited = {self.root.name}
+        remaining = [node for node in self.nodes if node.name not in visited]
+        while remaining:
             ready = [
                 node
-                for node in waiting
-                if all(edge.source in done for edge in self.edges_into(node))
+                for node in remaining
+                if all(edge.source in visited for edge in self.edges_into(node))
             ]
             ordered += ready
-            done |= {node.name for node in ready}
-            waiting = [node for node in waiting if node.name not in done]
+            visited |= {node.name for node in ready}
+            remaining = [node for node in remaining if node.name not in visited]
         return tuple(node for node in ordered if node.level in levels)
