@@ -222,6 +222,31 @@ def test_links_between_documents_lead_somewhere(path):
             assert (path.parent / target).exists(), target
 
 
+def anchors_of(path):
+    """Return the anchors that GitHub gives the headings of a document."""
+    headings = re.findall(r"^#+ (.+)$", path.read_text(encoding="utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=in_repository)
+def test_links_to_sections_lead_to_a_heading(path):
+    text = path.read_text(encoding="utf-8")
+
+    for target, anchor in re.findall(r"\]\(([^)#\s]*)#([^)\s]+)\)", text):
+        if not target.startswith(("http://", "https://")):
+            assert anchor in anchors_of(path.parent / target if target else path), anchor
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=in_repository)
+def test_source_files_that_documents_name_exist(path):
+    code = " ".join(re.findall(r"`([^`\n]+)`", path.read_text(encoding="utf-8")))
+    named = re.findall(r"(?<![\w./])(?:[a-z_0-9]+/)+[a-z_0-9]+\.py\b", code)
+    folders = (ROOT, ROOT / "src" / "boldglm")
+
+    missing = [name for name in named if not any((folder / name).is_file() for folder in folders)]
+    assert missing == []
+
+
 @pytest.mark.parametrize("path", DOCUMENTS, ids=in_repository)
 def test_documents_name_only_what_make_can_do(path):
     text = path.read_text(encoding="utf-8")
