@@ -1,4 +1,4 @@
-"""What the repository says about itself is true: sizes, imports, documents, versions, image."""
+"""What the repository says about itself is true: sizes, imports, documents, versions."""
 
 import ast
 import contextlib
@@ -85,20 +85,6 @@ def boldglm_calls(path):
 def make_targets():
     text = (ROOT / "Makefile").read_text(encoding="utf-8")
     return set(re.findall(r"^([a-z-]+):", text, re.MULTILINE))
-
-
-def stages():
-    """Return the instructions of each stage of the Dockerfile, one string per instruction."""
-    text = (ROOT / "Dockerfile").read_text(encoding="utf-8")
-    lines = [line for line in text.splitlines() if not line.lstrip().startswith("#")]
-    instructions = [one for one in "\n".join(lines).replace("\\\n", " ").splitlines() if one]
-    found = []
-    for instruction in instructions:
-        if instruction.startswith("FROM "):
-            found.append([])
-        if found:
-            found[-1].append(" ".join(instruction.split()))
-    return found
 
 
 def test_the_code_is_where_these_tests_look():
@@ -298,61 +284,6 @@ def test_every_option_is_in_the_readme_or_the_docs(option):
     text = " ".join(path.read_text(encoding="utf-8") for path in DOCUMENTS)
 
     assert re.search(rf"(?<![\w-]){option}(?![\w-])", text)
-
-
-def test_continuous_integration_types_what_a_person_types():
-    script = ROOT / ".ci" / "run"
-
-    assert os.access(script, os.X_OK)
-    assert "make test" in script.read_text(encoding="utf-8").splitlines()
-
-
-def test_the_image_has_two_stages_on_one_base_and_the_last_installs_nothing():
-    builder, final = stages()
-
-    assert builder[0] == "FROM ${PYTHON_IMAGE} AS builder"
-    assert final[0] == "FROM ${PYTHON_IMAGE}"
-    assert not re.search(r"\b(pip|apt|apt-get|gcc|conda)\b", " ".join(final))
-    assert "COPY --from=builder /opt/venv /opt/venv" in final
-
-
-def test_the_image_starts_the_program_itself_for_any_user():
-    _, final = stages()
-
-    assert 'ENTRYPOINT ["/opt/venv/bin/boldglm"]' in final
-    assert not [one for one in final if one.startswith(("USER", "CMD", "VOLUME"))]
-    assert "RUN mkdir -p /data /out /work /home/boldglm && chmod 1777 /home/boldglm" in final
-
-
-@pytest.mark.parametrize(
-    "setting",
-    [
-        "HOME=/home/boldglm",
-        "LC_ALL=C.UTF-8",
-        "MKL_NUM_THREADS=1",
-        "MPLBACKEND=Agg",
-        "NO_ET=1",
-        "OMP_NUM_THREADS=1",
-        "OPENBLAS_NUM_THREADS=1",
-        "PYTHONDONTWRITEBYTECODE=1",
-        "PYTHONNOUSERSITE=1",
-    ],
-)
-def test_the_image_keeps_to_itself(setting):
-    (environment,) = [one for one in stages()[1] if one.startswith("ENV")]
-
-    assert setting in environment.split()
-
-
-def test_a_change_of_the_code_leaves_the_layer_of_dependencies_alone():
-    builder, _ = stages()
-    copies = [i for i, one in enumerate(builder) if one.startswith("COPY")]
-    installs = [i for i, one in enumerate(builder) if "pip install" in one]
-
-    assert builder[copies[0]] == "COPY pyproject.toml ./"
-    assert copies[0] < installs[0] < copies[1] < installs[1]
-    assert "--only-binary :all:" in builder[installs[0]]
-    assert "/usr/local/lib" not in " ".join(builder)
 
 
 def test_what_the_wheel_is_made_of_reaches_the_image_and_nothing_else():

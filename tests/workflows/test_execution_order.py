@@ -1,5 +1,6 @@
 """Runs go to their end one after the other, and what they leave behind is removed."""
 
+import inspect
 import io
 import multiprocessing as mp
 import os
@@ -10,6 +11,7 @@ from types import SimpleNamespace
 from typing import NamedTuple
 
 import networkx as nx
+import nipype
 import numpy as np
 import pytest
 from nipype.pipeline.plugins.multiproc import MultiProcPlugin
@@ -17,7 +19,22 @@ from nipype.pipeline.plugins.multiproc import MultiProcPlugin
 from boldglm.cli.main import main
 from boldglm.interfaces import FitGLM
 from boldglm.workflows import execution
-from boldglm.workflows.execution_order import depth_first, runs_first_at_the_end
+from boldglm.workflows.execution_order import (
+    InProcessesPlugin,
+    depth_first,
+    runs_first_at_the_end,
+)
+
+# What `InProcessesPlugin` uses of nipype's `MultiProcPlugin` without nipype promising it.
+NIPYPE_VERSIONS = "1.9, 1.10 and 1.11"
+PRIVATE_METHODS = {
+    "_async_callback": "(self, args)",
+    "_generate_dependency_list": "(self, graph)",
+    "_get_result": "(self, taskid)",
+    "_send_procs_to_workers": "(self, updatehash=False, graph=None)",
+    "_task_finished_cb": "(self, jobid, cached=False)",
+}
+ATTRIBUTES = {"_cwd", "_task_obj", "depidx", "pool", "processors", "procs", "refidx"}
 
 
 def participant(dataset, out, *options):
@@ -231,3 +248,34 @@ def test_while_processes_work_this_one_waits_and_does_not_ask(dataset, tmp_path,
 
     n_nodes = 4 * 5 + 2 * 4
     assert len(asked) < 3 * n_nodes
+
+
+def nipype_changed(what):
+    return (
+        f"nipype {nipype.__version__} changed {what}. InProcessesPlugin in "
+        f"workflows/execution_order.py was written for nipype {NIPYPE_VERSIONS}: compare it with "
+        "nipype's MultiProcPlugin, then renew this list."
+    )
+
+
+@pytest.mark.parametrize("name", PRIVATE_METHODS)
+def test_a_private_method_of_nipype_has_the_signature_that_is_overridden(name):
+    method = getattr(MultiProcPlugin, name, None)
+    signature = "no such method" if method is None else str(inspect.signature(method))
+
+    assert signature == PRIVATE_METHODS[name], nipype_changed(f"MultiProcPlugin.{name}")
+
+
+def test_nipype_has_the_attributes_that_the_plugin_reads():
+    plugin = MultiProcPlugin({"n_procs": 1})
+    plugin.pool.shutdown()
+
+    missing = sorted(name for name in ATTRIBUTES if not hasattr(plugin, name))
+
+    assert missing == [], nipype_changed(f"attributes of MultiProcPlugin ({', '.join(missing)})")
+
+
+def test_no_other_private_method_of_nipype_is_overridden():
+    private = {name for name in vars(InProcessesPlugin) if re.match(r"_[a-z]", name)}
+
+    assert {name for name in private if hasattr(MultiProcPlugin, name)} == set(PRIVATE_METHODS)

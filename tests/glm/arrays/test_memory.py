@@ -1,41 +1,57 @@
-"""What a process frees, it has at hand for the next array."""
+"""The allocator is told to keep freed memory, unless the environment or the C library decides."""
 
-import platform
-import subprocess
-import sys
+from types import SimpleNamespace
 
 import pytest
 
-PROGRAM = """
-import ctypes
-import resource
-import sys
-
-import numpy as np
-from boldglm.glm.arrays.memory import keep_all_freed_memory
-
-ctypes.CDLL(None).prctl(41, 1, 0, 0, 0)  # without huge pages, which some systems give to all
-if sys.argv[1] == "kept":
-    keep_all_freed_memory()
-for _ in range(2):
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
-    arrays = [np.ones(2**17) for _ in range(40)]  # of 1 MiB
-    after = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
-    del arrays
-print(after - before)
-"""
+from boldglm.glm.arrays import memory
 
 
-@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="another C library than glibc")
-def test_pages_are_fetched_once():
-    faults = {
-        how: int(
-            subprocess.run(
-                [sys.executable, "-c", PROGRAM, how], check=True, capture_output=True, text=True
-            ).stdout
-        )
-        for how in ("kept", "usual")
+@pytest.fixture
+def allocator(monkeypatch):
+    """Return the settings that a stand-in for the C library accepts, and a list of its calls."""
+    for name in ("MALLOC_TRIM_THRESHOLD_", "MALLOC_MMAP_THRESHOLD_"):
+        monkeypatch.delenv(name, raising=False)
+    refused, calls = set(), []
+
+    def mallopt(parameter, value):
+        calls.append((parameter, value))
+        return int(value not in refused)
+
+    monkeypatch.setattr(memory.ctypes, "CDLL", lambda _: SimpleNamespace(mallopt=mallopt))
+    return refused, calls
+
+
+def test_freed_memory_is_kept_but_for_large_arrays(allocator):
+    _, calls = allocator
+
+    memory.keep_all_freed_memory()
+
+    assert dict(calls) == {
+        memory.M_MMAP_THRESHOLD: memory.LARGE_BYTES,
+        memory.M_TRIM_THRESHOLD: memory.MOST_BYTES,
     }
 
-    assert faults["kept"] < 100
-    assert faults["usual"] > 2000
+
+def test_an_old_library_gets_the_highest_threshold_that_it_takes(allocator):
+    refused, calls = allocator
+    refused.add(memory.LARGE_BYTES)
+
+    memory.keep_all_freed_memory()
+
+    assert dict(calls)[memory.M_MMAP_THRESHOLD] == memory.KEPT_BYTES
+
+
+@pytest.mark.parametrize("name", ["MALLOC_TRIM_THRESHOLD_", "MALLOC_MMAP_THRESHOLD_"])
+def test_settings_of_the_environment_stay(allocator, monkeypatch, name):
+    monkeypatch.setenv(name, "131072")
+
+    memory.keep_all_freed_memory()
+
+    assert allocator[1] == []
+
+
+def test_another_c_library_is_left_alone(monkeypatch):
+    monkeypatch.setattr(memory.ctypes, "CDLL", lambda _: SimpleNamespace())
+
+    memory.keep_all_freed_memory()
