@@ -185,7 +185,7 @@ def test_weights_that_make_no_contrast_are_refused(weights, message):
         collinearity(np.random.default_rng(0).normal(size=(9, 3)), {"c": weights})
 
 
-@pytest.mark.parametrize("design", [np.ones(4), np.ones((4, 0)), np.full((3, 1), np.nan)])
+@pytest.mark.parametrize("design", [np.ones((4, 2, 1)), np.ones((4, 0)), np.full((3, 1), np.nan)])
 def test_arrays_that_are_no_design_are_refused(design):
     with pytest.raises(ValueError, match="design has"):
         collinearity(design)

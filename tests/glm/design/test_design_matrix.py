@@ -2,10 +2,12 @@
 
 import copy
 import pickle
+import sys
 
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.figure import Figure
 
 from boldglm.glm.design.convolution import convolve_events
 from boldglm.glm.design.design_matrix import Design, build_design
@@ -379,3 +381,62 @@ def test_fir_bins_count_seconds_from_each_event_wherever_scans_are():
     for column, start in zip(design.matrix.T, (0, 1.5, 3.0, 4.5), strict=False):
         inside = ((since >= start) & (since < start + 1.5)).any(axis=1)
         np.testing.assert_allclose(column, inside / 1.5)
+
+
+# --- what is shown
+
+
+def shown_design():
+    return build_design(
+        EVENTS,
+        SCANS,
+        confounds=np.sin(SCANS) * 3,
+        confound_names=["pulse < 1"],
+        censored=[4],
+    )
+
+
+def test_a_data_frame_of_a_design_has_its_names_and_times():
+    design = shown_design()
+
+    frame = design.to_frame()
+
+    assert tuple(frame.columns) == design.names
+    np.testing.assert_array_equal(frame.to_numpy(), design.matrix)
+    np.testing.assert_array_equal(frame.index, design.frame_times)
+    frame.iloc[0, 0] = 7.0  # a copy, which may be changed
+    assert design.matrix[0, 0] != 7.0
+
+
+def test_a_plot_shows_every_column_scaled_to_its_largest_value():
+    design = shown_design()
+    axes = Figure().add_subplot()
+
+    assert design.plot(axes) is axes
+
+    image = axes.get_images()[0].get_array()
+    np.testing.assert_allclose(abs(image).max(axis=0), 1.0)
+    np.testing.assert_allclose(image[:, 3] * abs(np.sin(SCANS) * 3).max(), np.sin(SCANS) * 3)
+    assert [label.get_text() for label in axes.get_xticklabels()] == list(design.names)
+
+
+@pytest.mark.parametrize(("package", "method"), [("pandas", "to_frame"), ("matplotlib", "plot")])
+def test_what_needs_a_package_that_is_absent_says_so(package, method, monkeypatch):
+    monkeypatch.setitem(sys.modules, package, None)
+
+    with pytest.raises(ImportError, match=f"Design.{method} needs {package}. Install it."):
+        getattr(shown_design(), method)()
+
+
+def test_three_lines_describe_a_design():
+    design = shown_design()
+    n_drift = len(design.columns("drift"))
+
+    assert repr(design).splitlines() == [
+        f"Design of 100 scans, {design.n_regressors} regressors",
+        f"  frame times: {SCANS[0]:.4g} to {SCANS[-1]:.4g} s",
+        f"  columns: 3 condition, 1 confound, 1 censored, {n_drift} drift, 1 constant",
+    ]
+    table = design._repr_html_()
+    assert "<th>condition</th><td>face, house, tool</td>" in table
+    assert "<th>confound</th><td>pulse &lt; 1</td>" in table

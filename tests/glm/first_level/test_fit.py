@@ -1,11 +1,14 @@
 """The fit: how it travels, and what is refused. Laws are in `test_every_noise_model.py`."""
 
+import copy
+import pickle
 import tracemalloc
 
 import numpy as np
+import pandas as pd
 import pytest
 
-from boldglm.glm import NOISE_MODELS, Fit, fit
+from boldglm.glm import NOISE_MODELS, Fit, fit, r_squared
 from boldglm.glm.design.design_matrix import Design
 from boldglm.glm.design.linear_model import linear_model
 from boldglm.glm.first_level.fit import check_noise_model
@@ -108,7 +111,7 @@ def test_contrasts_and_betas_take_little_more_memory_than_they_are(noise):
 @pytest.mark.parametrize(
     ("bold", "design", "options", "message"),
     [
-        (np.ones((5, 2)), np.ones((6, 1)), {}, "bold has 5 scans but the design has 6 rows"),
+        (np.ones((5, 2)), np.ones((6, 1)), {}, "bold has 5 scans, but the design has 6 rows"),
         (np.ones((2, 6)), np.ones((6, 1)), {}, "It looks transposed"),
         (np.ones((6, 2, 2)), np.ones((6, 1)), {}, "needs two axes"),
         (np.ones((6, 2)), np.ones((6, 1, 1)), {}, "design has shape"),
@@ -116,7 +119,12 @@ def test_contrasts_and_betas_take_little_more_memory_than_they_are(noise):
         (np.ones((6, 2)), np.zeros((6, 2)), {}, "0 in every scan"),
         (np.ones((6, 2)) * 1j, np.ones((6, 1)), {}, "needs real numbers"),
         (np.array([["a"]] * 6), np.ones((6, 1)), {}, "needs real numbers"),
-        (np.ones((3, 2)), np.eye(3), {}, "3 scans cannot be fitted by a design of rank 3"),
+        (
+            np.ones((3, 2)),
+            np.eye(3),
+            {},
+            "a design of rank 3 leaves no residual degree of freedom in 3 scans",
+        ),
         (
             np.ones((6, 2)),
             np.ones((6, 1)),
@@ -125,8 +133,18 @@ def test_contrasts_and_betas_take_little_more_memory_than_they_are(noise):
         ),
         (np.ones((6, 2)), np.ones((6, 1)), {"noise": None}, "no noise model None. Known: auto"),
         (np.ma.masked_less(np.arange(12.0).reshape(6, 2), 3), np.ones((6, 1)), {}, "has 3 masked"),
-        (np.ones((6, 2)), np.ones((6, 1)), {"block_size": 0}, "block_size is 0"),
-        (np.ones((6, 2)), np.ones((6, 1)), {"n_threads": 0}, "n_threads is 0"),
+        (
+            np.ones((6, 2)),
+            np.ones((6, 1)),
+            {"block_size": 0},
+            "block_size must be at least 1 voxel, not 0",
+        ),
+        (
+            np.ones((6, 2)),
+            np.ones((6, 1)),
+            {"n_threads": 0},
+            "n_threads must be at least 1, not 0",
+        ),
     ],
 )
 def test_input_that_cannot_be_fitted_is_refused(bold, design, options, message):
@@ -200,3 +218,109 @@ def test_what_is_refused_is_refused_before_there_are_data(noise, dof):
         lambda: fit(np.random.default_rng(1).normal(size=(len(X), 2)), X, noise)
     )
     assert (told is None) == (dof >= {"arma11": 6}.get(noise, 1)) or noise[2:].isdigit()
+
+
+# --- names, fitted values, residuals
+
+
+def two_conditions(n_voxels=5):
+    rng = np.random.default_rng(0)
+    X = np.column_stack([rng.normal(size=(30, 2)), np.ones(30)])
+    return X, 100 + X @ rng.normal(size=(3, n_voxels)) + rng.normal(size=(30, n_voxels))
+
+
+def test_the_columns_of_a_data_frame_name_the_regressors():
+    X, bold = two_conditions()
+    frame = pd.DataFrame(X, columns=["a", "b", "constant"], index=np.arange(30) * 2.0)
+    frame["odd"] = np.arange(30) % 2 == 1  # a frame of mixed types
+
+    found = fit(bold, frame, noise="ols")
+
+    assert found.names == ("a", "b", "constant", "odd")
+    bare = fit(bold, np.column_stack([X, np.arange(30) % 2]), noise="ols")
+    np.testing.assert_array_equal(found.betas, bare.betas)
+    np.testing.assert_array_equal(found.contrast("a - b").t, bare.contrast([1, -1, 0, 0]).t)
+
+
+def test_data_frames_that_cannot_be_a_design_are_refused():
+    _, bold = two_conditions()
+    twice = pd.DataFrame(np.ones((30, 2)), columns=["a", "a"])
+    text = pd.DataFrame({"a": np.ones(30), "b": ["x"] * 30})
+    holes = pd.DataFrame({"a": np.ones(30), "b": [np.nan] * 30})
+
+    with pytest.raises(ValueError, match="more than one column named 'a'"):
+        fit(bold, twice)
+    with pytest.raises(ValueError, match="column 'b' of the design has type"):
+        fit(bold, text)
+    with pytest.raises(ValueError, match="not finite, in 'b'"):
+        fit(bold, holes)
+
+
+@EVERY
+def test_residuals_and_fitted_values_add_up_to_the_data(noise):
+    X, bold = two_conditions()
+
+    found = fit(bold, X, noise=noise)
+
+    np.testing.assert_allclose(found.predict(), X @ found.betas, rtol=1e-12)
+    np.testing.assert_allclose(found.residuals, bold - X @ found.betas, atol=1e-11)
+    np.testing.assert_array_equal(found.r_squared, r_squared(bold, found))
+
+
+def test_another_design_is_predicted_if_its_regressors_are_those_fitted():
+    X, bold = two_conditions()
+    names = ["a", "b", "constant"]
+    found = fit(bold, pd.DataFrame(X, columns=names), noise="ols")
+    other = X[::-1][:7]
+
+    for design in (other, pd.DataFrame(other, columns=names)):
+        np.testing.assert_allclose(found.predict(design), other @ found.betas, rtol=1e-12)
+    with pytest.raises(ValueError, match="same regressors in the same order"):
+        found.predict(pd.DataFrame(other, columns=["b", "a", "constant"]))
+    with pytest.raises(ValueError, match="same regressors in the same order"):
+        found.predict(other[:, :2])
+
+
+def test_a_fit_holds_a_reference_to_the_data_and_travels_without_them():
+    X, bold = two_conditions()
+    found = fit(bold, X, noise="ols")
+
+    assert found.bold is bold
+    for travelled in (pickle.loads(pickle.dumps(found)), Fit.from_arrays(found.to_arrays())):
+        np.testing.assert_array_equal(travelled.betas, found.betas)
+        np.testing.assert_array_equal(travelled.predict(), found.predict())
+        with pytest.raises(ValueError, match=r"without them.*fitted_blocks\(bold, fit\)"):
+            travelled.residuals  # noqa: B018
+        with pytest.raises(ValueError, match=r"without them.*r_squared\(bold, fit\)"):
+            travelled.r_squared  # noqa: B018
+    assert len(pickle.dumps(fit(np.tile(bold, 100), X, noise="ols"))) < 100 * bold.nbytes / 2
+    assert copy.copy(found).names == found.names
+
+
+# --- what is printed
+
+
+def test_three_lines_describe_a_fit_and_its_contrasts():
+    X, bold = two_conditions(1200)
+    found = fit(bold, pd.DataFrame(X, columns=["a<b", "b", "constant"]), noise="ar1")
+
+    assert repr(found).splitlines() == [
+        "Fit of 30 scans, 1,200 voxels, 3 regressors (rank 3)",
+        "  noise model: ar1",
+        "  degrees of freedom: 27",
+    ]
+    assert "<th>regressors</th><td>a&lt;b, b, constant</td>" in found._repr_html_()
+    t, F = found.contrast("b", "go"), found.contrast("b, constant")
+    title, dof, values = repr(t).splitlines()
+    assert title == "Contrast 'go', t at 1,200 voxels"
+    assert dof == f"  degrees of freedom: {t.dof.min():.4g} to {t.dof.max():.4g}"
+    assert values == f"  t: {t.statistic.min():.4g} to {t.statistic.max():.4g}"
+    assert repr(F).splitlines()[1].startswith("  degrees of freedom: 2 and ")
+    assert t._repr_html_().startswith("<table><caption>Contrast 'go', t at 1,200 voxels</caption>")
+
+
+def test_a_fit_of_no_voxels_can_be_printed():
+    found = fit(np.zeros((30, 0)), two_conditions()[0], noise="ols")
+
+    assert "0 voxels" in repr(found)
+    assert "t: no voxels" in repr(found.contrast([1, 0, 0]))

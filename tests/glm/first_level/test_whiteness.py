@@ -90,9 +90,9 @@ def test_signals_of_another_fit_are_refused():
     missing = np.where(np.arange(20) == 3, np.nan, bold)
 
     for other, message in [
-        (bold[:150], "bold has 150 scans but the design has 200 rows"),
+        (bold[:150], "bold has 150 scans, but the design has 200 rows"),
         (bold.T, "It looks transposed"),
-        (bold[:, :7], "bold has 7 voxels but the fit has 20: give the signals that were fitted"),
+        (bold[:, :7], "bold has 7 voxels, but the fit has 20"),
         (missing, "bold is not finite"),
     ]:
         with pytest.raises(ValueError, match=message):

@@ -1,6 +1,7 @@
 """Fits over inputs: what they must hold to, and how bad input is refused."""
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from boldglm.glm import NotEstimableError, combine_fixed_effects, fit, fit_second_level
@@ -186,3 +187,30 @@ def test_fixed_effects_of_a_difference_keep_their_false_positive_rate(n_inputs):
     ).contrast([0.0, 1.0])
     assert 0.046 < (found.p < 0.05).mean() < 0.055
     assert 0.0005 < (found.p < 0.001).mean() < 0.0017
+
+
+def test_the_columns_of_a_data_frame_name_the_design():
+    rng = np.random.default_rng(0)
+    design = pd.DataFrame({"mean": np.ones(12), "age": rng.normal(size=12)})
+    effects = rng.normal(size=(12, 3))
+
+    found = fit_second_level(effects, design)
+
+    assert found.names == ("mean", "age")
+    bare = fit_second_level(effects, design.to_numpy())
+    assert bare.names == ("x1", "x2")
+    np.testing.assert_array_equal(found.contrast("age").t, bare.contrast({"x2": 1}).t)
+
+
+def test_three_lines_describe_a_fit():
+    effects = np.ones((4, 1500))
+    effects[0, :20] = np.nan
+
+    found = fit_second_level(effects, np.ones((4, 1)), names=["mean"])
+
+    assert repr(found).splitlines() == [
+        "Second-level fit of 4 inputs, 1,500 voxels, 1 column",
+        "  method: ols",
+        "  voxels with enough inputs: 1,480 of 1,500",
+    ]
+    assert "<th>columns</th><td>mean</td>" in found._repr_html_()

@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike
 
 from boldglm.glm.arrays.types import FloatArray
 from boldglm.glm.design.design_matrix import Design
+from boldglm.glm.design.named_columns import named_columns
 
 # A unit vector with less than this outside the row space of X counts as inside it.
 OUTSIDE = 1e-8
@@ -65,8 +66,8 @@ def collinearity(
 
     Parameters
     ----------
-    design : Design or array_like of shape (n_scans, n_regressors)
-        Columns of a bare array are called ``column_1`` and so on.
+    design : Design, data frame, or array_like of shape (n_scans, n_regressors)
+        Columns of a bare array are named ``column_1`` and so on.
     contrasts : mapping of str to array_like of shape (n_regressors,) or (q, n_regressors)
         Weights of t contrasts and of F contrasts.
 
@@ -102,7 +103,7 @@ def collinearity(
     >>> round(found.predicted_standard_error["first"] ** 2, 3)
     0.667
     """
-    names, columns = _names_and_columns(design)
+    names, columns = named_columns(design)
     space = _row_space(columns)
     constants = np.ptp(columns, axis=0) <= 1e-12 * abs(columns).max(axis=0)
     efficiency: dict[str, float] = {}
@@ -183,17 +184,6 @@ def _inflation(
         for k, name in enumerate(names)
         if not constants[k]
     }
-
-
-def _names_and_columns(design: Design | ArrayLike) -> tuple[tuple[str, ...], FloatArray]:
-    if isinstance(design, Design):
-        return design.names, design.matrix
-    columns = np.asarray(design, dtype=np.float64)
-    if columns.ndim != 2 or 0 in columns.shape:
-        raise ValueError(f"a design has scans and regressors, not the shape {columns.shape}.")
-    if not np.isfinite(columns).all():
-        raise ValueError(f"the design has {np.sum(~np.isfinite(columns))} values not finite.")
-    return tuple(f"column_{k + 1}" for k in range(columns.shape[1])), columns
 
 
 def _checked_weights(name: str, weights: ArrayLike, n_regressors: int) -> FloatArray:

@@ -7,7 +7,7 @@ rules that a person wrote.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
@@ -18,7 +18,12 @@ from boldglm.glm.design.convolution import checked_frame_times, convolve_events
 from boldglm.glm.design.drift import cosine_drift, fast_cosines
 from boldglm.glm.design.hrf import HRFBasis, default_fir_delays, hrf_basis
 from boldglm.glm.design.names import resolve_name
+from boldglm.glm.design.summaries import counted, interval, listed, summary_html, summary_text
 from boldglm.suggestions import list_known
+
+if TYPE_CHECKING:
+    import matplotlib.axes
+    import pandas as pd
 
 Role = Literal["condition", "confound", "censored", "drift", "constant"]
 ROLES: tuple[Role, ...] = ("condition", "confound", "censored", "drift", "constant")
@@ -178,7 +183,7 @@ def censored_part(scans: Sequence[int], n_scans: int) -> Part:
     )
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Design:
     """Design of one run: one row per scan, one named column per regressor.
 
@@ -276,6 +281,97 @@ class Design:
         )
 
     __hash__ = None  # type: ignore[assignment]
+
+    def to_frame(self) -> "pd.DataFrame":
+        """Return the design as a pandas DataFrame.
+
+        Returns
+        -------
+        pandas.DataFrame
+            One column per regressor; the index holds the frame times in seconds.
+
+        Raises
+        ------
+        ImportError
+            If pandas is not installed.
+
+        See Also
+        --------
+        fit : Also accepts a DataFrame as the design.
+
+        Examples
+        --------
+        >>> Design([[1.0], [1.0]], ["constant"], [0, 2], ["constant"]).to_frame()
+                    constant
+        frame_time
+        0.0              1.0
+        2.0              1.0
+        """
+        try:
+            from pandas import DataFrame, Index
+        except ImportError as error:
+            raise ImportError("Design.to_frame needs pandas. Install it.") from error
+        index = Index(self.frame_times.copy(), name="frame_time")
+        return DataFrame(self.matrix.copy(), index=index, columns=list(self.names))
+
+    def plot(self, ax: "matplotlib.axes.Axes | None" = None) -> "matplotlib.axes.Axes":
+        """Draw the design as an image: scans downward, regressors across.
+
+        Parameters
+        ----------
+        ax : matplotlib.axes.Axes, optional
+            Axes to draw on; by default those of a new figure.
+
+        Returns
+        -------
+        matplotlib.axes.Axes
+            The axes. Each column is scaled by its largest absolute value: black is -1, gray is
+            0, white is 1.
+
+        Raises
+        ------
+        ImportError
+            If matplotlib is not installed.
+
+        See Also
+        --------
+        to_frame : Return the values with their names.
+
+        Examples
+        --------
+        >>> design = Design([[1.0], [1.0]], ["constant"], [0, 2], ["constant"])
+        >>> ax = design.plot()  # doctest: +SKIP
+        """
+        if ax is None:
+            try:
+                from matplotlib import pyplot as plt
+            except ImportError as error:
+                raise ImportError("Design.plot needs matplotlib. Install it.") from error
+            width = min(2 + 0.25 * self.n_regressors, 20)
+            _, ax = plt.subplots(figsize=(width, 5), layout="constrained")
+        largest = abs(self.matrix).max(axis=0)
+        scaled = self.matrix / np.where(largest > 0, largest, 1.0)
+        ax.imshow(scaled, cmap="gray", vmin=-1, vmax=1, aspect="auto", interpolation="nearest")
+        ax.set_xticks(range(self.n_regressors), self.names, rotation=90)
+        ax.set_ylabel("scan")
+        return ax
+
+    def _title(self) -> str:
+        shape = f"{counted(self.n_scans, 'scan')}, {counted(self.n_regressors, 'regressor')}"
+        return f"Design of {shape}"
+
+    def _times(self) -> tuple[str, str]:
+        return "frame times", f"{interval(self.frame_times[0], self.frame_times[-1])} s"
+
+    def __repr__(self) -> str:
+        counts = {role: len(self.columns(role)) for role in ROLES}
+        columns = ", ".join(f"{count} {role}" for role, count in counts.items() if count)
+        return summary_text(self._title(), [self._times(), ("columns", columns)])
+
+    def _repr_html_(self) -> str:
+        names = {role: [self.names[k] for k in self.columns(role)] for role in ROLES}
+        rows = [(role, listed(members)) for role, members in names.items() if members]
+        return summary_html(self._title(), [self._times(), *rows])
 
     def __reduce__(self) -> tuple[Any, ...]:
         # a copy made from the attributes alone would have writable arrays

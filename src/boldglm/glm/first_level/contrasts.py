@@ -18,6 +18,7 @@ from boldglm.glm.design.contrast_expressions import (
     split_named_contrast,
 )
 from boldglm.glm.design.linear_model import LinearModel
+from boldglm.glm.design.summaries import counted, interval, summary_html, summary_text
 from boldglm.glm.noise.contrast_variance import (
     ContrastVariance,
     NoiseEstimates,
@@ -41,7 +42,7 @@ __all__ = [
     "split_named_contrast",
 ]
 
-# Rows of an F contrast that differ by less than this, relative to their length, are the same.
+# Relative length below which what an F row adds to the other rows is rounding.
 SAME_ROW = 1e-10
 
 
@@ -65,30 +66,46 @@ class MissingRegressorError(ValueError):
         self.regressors = regressors
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Contrast:
-    """One tested contrast; the last axis of every array is voxels.
+    """A tested contrast; made by `Fit.contrast`.
 
     Parameters
     ----------
     name : str
-        What it is called.
+        Name of the contrast.
     weights : ndarray of shape (n_regressors,) or (q, n_regressors)
-        As they were given.
+        Weights of the regressors, one row for t, q rows for F.
     test : {"t", "F"}
-        Which test.
+        Name of the statistic.
     effect : ndarray of shape (n_voxels,) or None
-        Weighted sum of the betas, signal units; None for F.
+        Weighted sum of the betas, in units of the data; None for F.
     variance : ndarray of shape (n_voxels,) or None
-        Sampling variance of the effect, signal units squared; None for F.
+        Sampling variance of the effect, in squared units of the data; None for F.
     statistic : ndarray of shape (n_voxels,)
-        t or F; 0 at voxels without noise variance, such as constant ones, where nothing can
-        be tested.
+        t or F; 0 at voxels that cannot be tested because they have no noise variance, such as
+        constant ones.
     dof : float or ndarray of shape (n_voxels,)
-        Degrees of freedom (of the denominator), per voxel if the noise model estimates
-        them.
+        Degrees of freedom (of the denominator), an array if the noise model estimates them
+        for each voxel.
     dof_numerator : int
         Number of linearly independent rows of an F contrast; 1 for t.
+
+    See Also
+    --------
+    Fit.contrast : Tests a contrast over the scans of a run.
+    SecondLevelFit.contrast : Tests a contrast over runs or participants.
+
+    Examples
+    --------
+    >>> from boldglm.glm import one_sample_t
+    >>> c = one_sample_t([[1.0, 4.0], [2.0, 6.0], [3.0, 11.0]])
+    >>> c
+    Contrast 'mean', t at 2 voxels
+      degrees of freedom: 2
+      t: 3.363 to 3.464
+    >>> c.p.round(4).tolist()
+    [0.0371, 0.0391]
     """
 
     name: str
@@ -112,23 +129,39 @@ class Contrast:
 
     @cached_property
     def _p_and_z(self) -> tuple[FloatArray, FloatArray]:
-        """Both of a t contrast: they share the integral that takes the time."""
+        """p and z of a t contrast, computed together because they share a slow integral."""
         return t_to_p_and_z(self.statistic, self.dof)
 
     @cached_property
     def p(self) -> FloatArray:
-        """p values: one-sided, upper tail."""
+        """One-sided p values (upper tail), shape (n_voxels,)."""
         if self.test == "t":
             return self._p_and_z[0]
         return f_to_p(self.statistic, self.dof_numerator, self.dof)
 
     @cached_property
     def z(self) -> FloatArray:
-        """Standard normal values of the same upper tail; signed; 0 where nothing was tested."""
+        """Standard normal values of the same tail, shape (n_voxels,); 0 where not tested."""
         if self.test == "t":
             return self._p_and_z[1]
         z = f_to_z(self.statistic, self.dof_numerator, self.dof)
         return np.where(self.statistic == 0, 0.0, z)
+
+    def _summary(self) -> tuple[str, list[tuple[str, str]]]:
+        dof = np.atleast_1d(self.dof)
+        denominator = interval(dof.min(), dof.max()) if dof.size else "none"
+        numerator = "" if self.test == "t" else f"{self.dof_numerator} and "
+        values = self.statistic
+        extremes = interval(values.min(), values.max()) if values.size else "no voxels"
+        rows = [("degrees of freedom", numerator + denominator), (self.test, extremes)]
+        voxels = counted(int(values.size), "voxel")
+        return f"Contrast {self.name!r}, {self.test} at {voxels}", rows
+
+    def __repr__(self) -> str:
+        return summary_text(*self._summary())
+
+    def _repr_html_(self) -> str:
+        return summary_html(*self._summary())
 
 
 ContrastForm = str | ArrayLike | Mapping[str, ArrayLike]
@@ -287,7 +320,7 @@ def evaluate_contrast(
     model: LinearModel,
     estimates: NoiseEstimates,
 ) -> Contrast:
-    """Test a contrast at every voxel, from what the fit kept.
+    """Test a contrast at every voxel, from the estimates of a fit.
 
     Parameters
     ----------
@@ -308,12 +341,12 @@ def evaluate_contrast(
     Raises
     ------
     NotEstimableError
-        If the design does not determine it.
+        If the design does not determine the contrast.
 
     Notes
     -----
-    t = c β / sqrt(var(c β)); F = (Cβ)' var(Cβ)⁻¹ (Cβ) / q, where rows of C that follow from
-    the others are left out.
+    t = c β / sqrt(var(c β)); F = (Cβ)' var(Cβ)⁻¹ (Cβ) / q, without rows of C that are linear
+    combinations of other rows.
     """
     return next(evaluate_contrasts([contrast], names, model, estimates))
 
@@ -324,7 +357,7 @@ def evaluate_contrasts(
     model: LinearModel,
     estimates: NoiseEstimates,
 ) -> Iterator[Contrast]:
-    """Test several contrasts; as `evaluate_contrast`, but noise models may share work.
+    """Test several contrasts as `evaluate_contrast` does, with work that they share done once.
 
     Parameters
     ----------
@@ -347,11 +380,11 @@ def evaluate_contrasts(
     NotEstimableError
         If the design does not determine one of them.
     """
-    sets = [check_estimable(one, names, model) for one in contrasts]
+    sets = [check_estimable(contrast, names, model) for contrast in contrasts]
     variances = _contrast_variances([rows @ model.back_projection for rows in sets], estimates)
     return (
-        _tested(contrast, rows, found, model, estimates)
-        for contrast, rows, found in zip(contrasts, sets, variances, strict=True)
+        _tested(contrast, rows, variance, model, estimates)
+        for contrast, rows, variance in zip(contrasts, sets, variances, strict=True)
     )
 
 
@@ -382,12 +415,12 @@ def _tested(
 def check_estimable(
     contrast: tuple[str, FloatArray], names: Sequence[str], model: LinearModel
 ) -> FloatArray:
-    """Return the independent rows of a contrast, (q, n_regressors), or refuse it.
+    """Return the linearly independent rows of a contrast, shape (q, n_regressors).
 
     Raises
     ------
     NotEstimableError
-        If the design does not determine it.
+        If the design does not determine the contrast.
     """
     name, weights = contrast
     rows = np.atleast_2d(weights)
@@ -398,8 +431,8 @@ def check_estimable(
 def _effects(
     rows: FloatArray, projected: FloatArray, model: LinearModel, estimates: NoiseEstimates
 ) -> FloatArray:
-    # The mean is added by itself: a contrast that it does not enter has a weight of exactly
-    # 0 for it, which b'1 would only have up to rounding times the mean.
+    # The mean is added on its own. A contrast that the mean does not enter has exactly weight 0
+    # for it, while b'1 would be 0 only up to rounding, which the mean then multiplies.
     of_constant = rows @ model.constant_weights
     size = abs(rows) @ abs(model.constant_weights)
     of_constant[abs(of_constant) <= 1e-14 * size] = 0.0
@@ -407,7 +440,7 @@ def _effects(
 
 
 def _independent_rows(rows: FloatArray, model: LinearModel) -> FloatArray:
-    """Return as many combinations of the rows as are independent, orthonormal in the basis."""
+    """Return linearly independent combinations of the rows, orthonormal in the basis."""
     scaled = rows / model.lengths
     sizes = np.linalg.norm(scaled, axis=1, keepdims=True)
     left, singular, _ = np.linalg.svd(scaled / sizes, full_matrices=False)
@@ -423,7 +456,7 @@ def _refuse_not_estimable(
     outside = model.outside(rows)
     if not outside.any():
         return
-    # Regressors that take part in the dependencies that this contrast runs into.
+    # regressors in the linear dependencies that make this contrast undetermined
     direction = abs(model.null_space @ outside.T).max(axis=1)
     involved = [names[k] for k in np.flatnonzero(direction > 1e-6 * direction.max()).tolist()]
     if len(involved) == 1:
@@ -431,6 +464,6 @@ def _refuse_not_estimable(
     else:
         reason = f"{', '.join(map(repr, involved))} are linearly dependent"
     raise NotEstimableError(
-        f"contrast {name!r} cannot be estimated from this design, because {reason}: no data "
-        "could tell its value. Change the contrast, or leave a regressor out of the model."
+        f"contrast {name!r} cannot be estimated from this design because {reason}. Change the "
+        "contrast, or remove a regressor from the model."
     )

@@ -1,71 +1,100 @@
-"""What a fit explains of the signal, and what it leaves.
+"""Fitted values, residuals and R squared of a fit.
 
-Notation: y signal, ŷ = Xβ its fit, with the β of the noise model.
+Notation: y BOLD data, ŷ = Xβ fitted values, with the β of the noise model.
 """
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from boldglm.glm.arrays.types import FloatArray
-from boldglm.glm.first_level.fit import Fit
+from boldglm.glm.first_level.validation import checked_fitted_bold
 from boldglm.glm.noise.blocks import BoldSeries, read_blocks
 
-FITTED_ANYHOW = 1e-9  # what the leverage of a scan lacks of 1 if a regressor is all its own
+if TYPE_CHECKING:
+    from boldglm.glm.first_level.fit import Fit
+
+# A scan whose leverage is closer to 1 than this is fitted exactly, whatever its data.
+FITTED_EXACTLY = 1e-9
 
 
 def fitted_blocks(
-    bold: BoldSeries, found: Fit, block_size: int = 2048
+    bold: ArrayLike | BoldSeries, fit: "Fit", block_size: int = 2048
 ) -> Iterator[tuple[slice, FloatArray, FloatArray]]:
-    """Walk through the voxels with what is fitted and what is left.
+    """Yield fitted values and residuals, a block of voxels at a time.
 
     Parameters
     ----------
-    bold : BoldSeries of shape (n_scans, n_voxels)
-        The signals that were fitted.
-    found : Fit
+    bold : array_like of shape (n_scans, n_voxels) or (n_scans,)
+        The data that were fitted.
+    fit : Fit
         Their fit.
     block_size : int
-        Voxels at a time.
+        Voxels in a block.
 
     Yields
     ------
     tuple of (slice, ndarray, ndarray)
-        Which voxels, their fitted signals, and residuals, not whitened; (n_scans, n) each, in
-        the unit of the signals.
+        Voxels, and their fitted values and residuals, not whitened, of shape (n_scans, n) each
+        and in the unit of the data.
+
+    Raises
+    ------
+    ValueError
+        If the data have not the shape of those that were fitted.
+
+    See Also
+    --------
+    Fit.residuals : Residuals of all voxels in one array.
 
     Examples
     --------
-    >>> from boldglm.glm import fit
+    >>> from boldglm import glm
     >>> bold = np.array([[1.0], [2.0], [6.0]])
-    >>> [(_, fitted, left)] = fitted_blocks(bold, fit(bold, np.ones(3), noise="ols"))
-    >>> fitted.ravel().round(12).tolist(), left.ravel().round(12).tolist()
+    >>> [(_, fitted, residuals)] = fitted_blocks(bold, glm.fit(bold, np.ones(3), noise="ols"))
+    >>> fitted.ravel().round(12).tolist(), residuals.ravel().round(12).tolist()
     ([3.0, 3.0, 3.0], [-2.0, -1.0, 3.0])
     """
-    for voxels, signal in read_blocks(bold, block_size):
-        fitted = found.fitted(voxels)
+    signals = checked_fitted_bold(bold, fit.n_scans, fit.n_voxels)
+    for voxels, signal in read_blocks(signals, block_size):
+        fitted = fit.fitted(voxels)
         yield voxels, fitted, signal - fitted
 
 
-def r_squared(bold: BoldSeries, found: Fit, block_size: int = 2048) -> FloatArray:
-    """Return the share of each signal's variance that the design explains.
+def r_squared(bold: ArrayLike | BoldSeries, fit: "Fit", block_size: int = 2048) -> FloatArray:
+    """Return the share of variance over time that the design explains.
 
     Parameters
     ----------
-    bold : BoldSeries of shape (n_scans, n_voxels)
-        The signals that were fitted.
-    found : Fit
+    bold : array_like of shape (n_scans, n_voxels) or (n_scans,)
+        The data that were fitted.
+    fit : Fit
         Their fit.
     block_size : int
-        Voxels at a time.
+        Voxels in a block; changes memory and speed, not results.
 
     Returns
     -------
     ndarray of shape (n_voxels,)
-        1 - Σ(y - ŷ)² / Σ(y - ȳ)², of signals that are not whitened. ȳ is the mean over time if
-        the design has a constant, else 0. Drift and confounds count as explained. 0 where the
-        signal does not vary. Scans that the design fits whatever they hold, as a censored one,
-        do not count.
+        R squared of the data before whitening, including the parts that drift and confounds
+        explain; 0 where the data are constant over time.
+
+    Raises
+    ------
+    ValueError
+        If the data have not the shape of those that were fitted.
+
+    See Also
+    --------
+    Fit.r_squared : The same for a fit that holds its data.
+
+    Notes
+    -----
+    1 - Σ(y - ŷ)² / Σ(y - ȳ)², where ȳ is the mean over time if the design has a constant, else
+    0. Sums exclude scans that the design fits exactly whatever their data, such as censored
+    ones.
 
     Examples
     --------
@@ -77,16 +106,16 @@ def r_squared(bold: BoldSeries, found: Fit, block_size: int = 2048) -> FloatArra
     >>> r_squared(bold, fit(bold, step, noise="ols")).round(12).tolist()
     [0.75]
     """
-    leverage = np.einsum("tr,tr->t", found.model.basis, found.model.basis)
-    counted = leverage < 1 - FITTED_ANYHOW
-    result = np.zeros(found.n_voxels)
-    for voxels, fitted, every in fitted_blocks(bold, found, block_size):
-        left = every[counted]
-        signal = fitted[counted] + left
-        if found.model.spans_constant:
+    leverage = np.einsum("tr,tr->t", fit.model.basis, fit.model.basis)
+    included = leverage < 1 - FITTED_EXACTLY
+    result = np.zeros(fit.n_voxels)
+    for voxels, fitted, block in fitted_blocks(bold, fit, block_size):
+        residuals = block[included]
+        signal = fitted[included] + residuals
+        if fit.model.spans_constant:
             signal -= signal.mean(axis=0)
         total = np.einsum("tv,tv->v", signal, signal)
-        remaining = np.einsum("tv,tv->v", left, left)
+        remaining = np.einsum("tv,tv->v", residuals, residuals)
         share = np.divide(remaining, total, out=np.ones_like(total), where=total > 0)
         result[voxels] = 1 - share
     return result

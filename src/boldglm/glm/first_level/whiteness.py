@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike
 from boldglm.glm.arrays.memory import blocks_of
 from boldglm.glm.arrays.types import FloatArray
 from boldglm.glm.first_level.fit import Fit, fit
-from boldglm.glm.first_level.validation import checked_bold
+from boldglm.glm.first_level.validation import checked_fitted_bold
 from boldglm.glm.noise.ar_process import simulate
 from boldglm.glm.noise.blocks import BoldSeries
 from boldglm.glm.noise.contrast_variance import whiteness_lags
@@ -85,12 +85,7 @@ def whiteness(
     >>> bool(abs(left[0]) < 2.3), bool(left[1] > 5)
     (True, True)
     """
-    signals = checked_bold(bold, found.n_scans)
-    if signals.shape[1] != found.n_voxels:
-        raise ValueError(
-            f"bold has {signals.shape[1]} voxels but the fit has {found.n_voxels}: give the "
-            "signals that were fitted."
-        )
+    signals = checked_fitted_bold(bold, found.n_scans, found.n_voxels)
     pieces = _pieces(found.n_voxels, n_sample, block_size)
     sigma2 = np.concatenate([found.sigma2[:0], *(found.sigma2[piece] for piece in pieces)])
     if found.dof < FEWEST_DOF or not sigma2.size:

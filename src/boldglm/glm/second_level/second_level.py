@@ -11,6 +11,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from boldglm.glm.arrays.types import FloatArray
+from boldglm.glm.design.named_columns import named_columns
+from boldglm.glm.design.summaries import counted, listed, summary_html, summary_text
 from boldglm.glm.first_level.contrasts import (
     Contrast,
     ContrastForm,
@@ -24,7 +26,7 @@ BLOCK_BYTES = 2**23  # of one array over inputs and voxels
 OUTSIDE = 1e-8  # part of a contrast, relative to its length, that a design may miss
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class SecondLevelFit:
     """A design over inputs and their effects, ready for contrasts; made by `fit_second_level`.
 
@@ -99,6 +101,20 @@ class SecondLevelFit:
                 found.put(block, estimate(design, rows, inputs, self.method))
         return _as_contrast(label, weights, found, len(rows))
 
+    def _summary(self) -> tuple[str, list[tuple[str, str]]]:
+        n_inputs, n_voxels = self.effects.shape
+        shape = f"{counted(n_inputs, 'input')}, {counted(n_voxels, 'voxel')}"
+        tested = f"{int(self.tested.sum()):,} of {n_voxels:,}"
+        rows = [("method", self.method), ("voxels with enough inputs", tested)]
+        return f"Second-level fit of {shape}, {counted(len(self.names), 'column')}", rows
+
+    def __repr__(self) -> str:
+        return summary_text(*self._summary())
+
+    def _repr_html_(self) -> str:
+        title, rows = self._summary()
+        return summary_html(title, [*rows, ("columns", listed(self.names))])
+
     def _inputs(self, present: np.ndarray, voxels: np.ndarray) -> Inputs:
         """Read the inputs that a group of voxels has."""
         where = np.ix_(present, voxels)
@@ -141,7 +157,7 @@ def fit_second_level(
     ----------
     effects : array_like of shape (n_inputs, n_voxels)
         Effect of each input; NaN where the input has no value.
-    design : array_like of shape (n_inputs, n_columns)
+    design : data frame or array_like of shape (n_inputs, n_columns)
         A column of ones tests the mean.
     variances : array_like of shape (n_inputs, n_voxels), optional
         Sampling variance of each effect; needed by "fixed" and "mixed". An input without a
@@ -153,7 +169,7 @@ def fit_second_level(
         weighted by their precision, and only their own variances are noise. "mixed": inputs
         have their own variances and a variance between them, found by REML.
     names : sequence of str, optional
-        Of the columns; by default ``x1`` and so on.
+        Names of the columns; by default those of a data frame, else ``x1`` and so on.
     coverage : float
         Share of the inputs, above 0 and up to 1, that a voxel needs in order to be tested.
 
@@ -173,6 +189,8 @@ def fit_second_level(
     3.4641
     """
     e = _matrix(effects, "effects")
+    if names is None and hasattr(design, "columns"):
+        names, design = named_columns(design)
     X = _matrix(design, "design")
     if len(X) != len(e):
         raise ValueError(f"design has {len(X)} rows, but there are {len(e)} inputs.")
