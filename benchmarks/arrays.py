@@ -1,11 +1,14 @@
 """Time a fit of an array in memory and four contrasts of it, against nilearn's run_glm.
 
-Measured: from the array to effect, variance, t, p and z of four t contrasts, once in each fresh
-process; the sides take turns. Ours starts from float32, as our reader leaves a run, and its
-conversion counts; nilearn is handed float64 ready-made. Left out: interpreter start, imports,
-reading the array, building the design. nilearn runs with its default n_jobs=1, ours with as many
-threads as cores; both have the same number of cores and threads of linear algebra. Peak memory
-is that of the whole process with its copy of the input.
+Timed: from the array to effect, variance, t, p and z of four t contrasts, once in each fresh
+process. The programs take turns. boldglm starts from float32, as its reader stores a run, and
+its conversion is timed. nilearn starts from float64.
+
+Not timed: the start of the interpreter, imports, reading the array, building the design.
+
+nilearn runs with its default n_jobs=1, boldglm with as many threads as cores. Both have the same
+number of cores and of threads for linear algebra. Peak memory is that of the whole process with
+its copy of the input.
 """
 
 import argparse

@@ -1,16 +1,17 @@
-"""False positive rates on data without any effect, for every noise model and nilearn's.
+"""False positive rates on data without any effect, for boldglm's noise models and nilearn's.
 
-Simulated noise of many kinds (white, autoregressive, mixtures that differ from voxel to voxel,
-drift, oscillation, the several time scales of fast sampling) and, where it is at hand, real
-data with made-up event times. Block and event contrasts; two designs a kind; two-sided t tests.
-The rate at .05 should be .05 everywhere, that at .001 should be .001, also among the fifths
-of voxels with the lowest and with the highest autocorrelation.
+Simulated noise is white, autoregressive, a mixture that differs between voxels, drifting,
+oscillating, or has the several time scales of fast sampling. With `--data`, real runs get random
+events. Each type of noise has two random designs, with a block and an event contrast and two-sided
+t tests. The rates should equal the levels (.05 and .001), also in the fifths of voxels with the
+lowest and the highest autocorrelation.
 
-    python benchmarks/calibration.py                 all kinds; writes results/calibration.json
+    python benchmarks/calibration.py                 all types; writes results/calibration.json
                                                      and docs/calibration.md
+    python benchmarks/calibration.py --page          docs/calibration.md from the stored results
     python benchmarks/calibration.py --seeds 5 6     other designs and noise, printed only
 
-The seeds of the table were not used while the noise models were made.
+The seeds of the table were not used while the noise models were developed.
 """
 
 import argparse
@@ -315,24 +316,59 @@ def real_design(bold, repetition_time, events, rng):
 
 # --- table
 
+CONTRASTS = {
+    "block": "Blocks of 20 s, one every 40 s.",
+    "event": "Brief events at random times, one of three types.",
+}
+NOISE_TYPES = (
+    "## Types of noise",
+    "",
+    "Simulated runs have 200 volumes at a repetition time of 2 s, or 600 volumes at .8 s where "
+    "the name says so. Their design has 30 regressors: events with time derivatives, cosine "
+    "drift, six random walks like motion parameters and their differences, autoregressive "
+    "regressors, and a constant.",
+    "",
+    "| name | noise |",
+    "|---|---|",
+    "| AR(1) .4 | first-order autoregression with this coefficient |",
+    "| AR(1) 0 to .6 | a coefficient in this range at each voxel |",
+    "| AR(1) + white | AR(1) .85 and white noise, half of the variance each |",
+    "| AR(1) + white, all proportions | the same, in a different proportion at each voxel |",
+    "| half white, half AR(1) + white | white in half of the voxels, as above in the others |",
+    "| AR(2) + drift | AR(2) and a random walk whose size differs between voxels |",
+    "| oscillating AR(2) | a period of about six volumes |",
+    "| multi-band | slow and fast AR(1), breathing at .3 Hz, and white noise |",
+    "| multi-band, mixed | the same, with slow parts of a different size at each voxel |",
+    "| real | real runs with random events |",
+)
+
 
 def table(found):
     """Return the results as Markdown."""
     lines = [
         "# False positive rates",
         "",
-        "Made by `make calibration` (`python benchmarks/calibration.py`). Data without effect, "
-        "two-sided t tests; each cell has the rates at .05 and at .001, which have standard "
-        f"errors of .0013 and .0002 for {N_VOXELS} voxels, .0028 and .0004 for a fifth of them. "
-        f"Real runs have made-up events beside their own, drawn {REAL_DRAWS} times; their "
-        "voxels are not independent. "
-        f"Seeds {', '.join(map(str, SEEDS))}, none of them used while the models were made. "
-        "`nilearn ar1` is that of nilearn 0.14.",
+        "How often each noise model finds an effect where there is none. A valid two-sided t test "
+        "has a rate of .05 at the level .05, and of .001 at .001. `make calibration` (`python "
+        "benchmarks/calibration.py`) renews this page.",
+        "",
+        "- Each cell has the rates at .05 and at .001.",
+        f"- Standard errors are .0013 and .0002 for {N_VOXELS:,} voxels, .0028 and .0004 for a "
+        "fifth of them.",
+        "- *Lowest fifth* and *highest fifth* are the voxels with the weakest and the strongest "
+        "autocorrelation.",
+        "- Simulated noise has two rows of each, for two random designs (seeds "
+        f"{' and '.join(map(str, SEEDS))}). These seeds were not used while the noise models were "
+        "developed.",
+        f"- Real runs contain random events beside their own, drawn {REAL_DRAWS} times. Their "
+        "voxels are not independent, so their rates scatter more.",
+        "- `nilearn ar1` is nilearn 0.14.",
         "",
     ]
     models = list(dict.fromkeys(one.model for one in found))
-    for contrast in ("block", "event"):
-        lines += [f"## {contrast.capitalize()} contrast", ""]
+    lines += [*summary(found, models), "", *NOISE_TYPES, ""]
+    for contrast, description in CONTRASTS.items():
+        lines += [f"## {contrast.capitalize()} contrast", "", description, ""]
         lines += ["| noise | voxels | " + " | ".join(models) + " |"]
         lines += ["|---|---|" + "---|" * len(models)]
         keys = dict.fromkeys((one.kind, one.seed) for one in found if one.contrast == contrast)
@@ -346,27 +382,35 @@ def table(found):
                 cells = [f"{a:.3f} / {b:.4f}" for a, b in (row[m].rates[group] for m in models)]
                 lines.append(f"| {kind} | {group} | " + " | ".join(cells) + " |")
         lines.append("")
-    lines += summary(found, models)
-    return "\n".join(lines) + "\n"
+    return "\n".join(lines).rstrip("\n") + "\n"
 
 
 def summary(found, models):
     """Return how many rates of each model are where they should be."""
-    lines = ["## Within .045 to .055 at .05, and .0005 to .0015 at .001", ""]
+    lines = [
+        "## Summary",
+        "",
+        "Number of rates between .045 and .055 at .05, and between .0005 and .0015 at .001:",
+        "",
+        "| model | at .05 | at .001 | rates | lowest at .05 | highest at .05 |",
+        "|---|---|---|---|---|---|",
+    ]
     for model in models:
         rates = [pair for one in found if one.model == model for pair in one.rates.values()]
         at_05 = sum(0.045 <= pair[0] <= 0.055 for pair in rates)
         at_001 = sum(0.0005 <= pair[1] <= 0.0015 for pair in rates)
         low, high = min(pair[0] for pair in rates), max(pair[0] for pair in rates)
-        lines.append(
-            f"- `{model}`: {at_05} and {at_001} of {len(rates)} rates; at .05 they are between "
-            f"{low:.3f} and {high:.3f}"
-        )
+        lines.append(f"| `{model}` | {at_05} | {at_001} | {len(rates)} | {low:.3f} | {high:.3f} |")
     return lines
 
 
+def stored_rates():
+    """Return the rates of the result file."""
+    return [Rates(**rates) for rates in json.loads(RESULTS.read_text())]
+
+
 def main():
-    """Run what is asked for, print it, and write the table."""
+    """Measure the requested rates, print them, and write the table."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
@@ -375,7 +419,11 @@ def main():
     parser.add_argument("--models", nargs="+", default=[*MODELS, "nilearn ar1"])
     parser.add_argument("--data", type=Path, help="folder of real datasets, for null runs of them")
     parser.add_argument("--jobs", type=int, default=os.cpu_count())
+    parser.add_argument("--page", action="store_true", help="only write the page again")
     options = parser.parse_args()
+    if options.page:
+        TABLE.write_text(table(stored_rates()))
+        return
     jobs = [(kind, seed) for kind in options.kinds for seed in options.seeds]
     found = []
     with ProcessPoolExecutor(options.jobs, initializer=threadpool_limits, initargs=(1,)) as pool:

@@ -1,14 +1,17 @@
 """Time the whole command on two subjects with two runs each, against FitLins.
 
-Measured: `boldglm ... participant` and then `group`, each from the start of the interpreter to its
-end, with imports, reports and everything; and the one command of FitLins 0.11.0 that does the
-same, in an environment of its own made from fitlins-requirements.txt. Both fit the same series
-(97 x 115 x 97 x 200, compressed, fMRIPrep-like, in a standard space) with three conditions, six
-motion parameters and cosines, four contrasts, and the levels run, subject, dataset; ours with its
-default noise model and with those named, FitLins with its AR(1); with several cores both are told
-to work on as many runs at a time. Outputs start empty each time. Left out: making the data and
-installing. FitLins waits for its scheduler half of its time, and runs once unless told otherwise;
-with `--skip-fitlins` its last measurements stay in the results, with their own date and machine.
+Timed: `boldglm ... participant` and then `group`, each from the start of the interpreter to its
+end, with imports and reports; and the one command of FitLins 0.11.0 that does the same, in an
+environment made from fitlins-requirements.txt. Both fit the same series (97 x 115 x 97 x 200,
+compressed, named as by fMRIPrep, in a standard space) with three conditions, six motion
+parameters and cosines, four contrasts, and the levels run, subject and dataset. boldglm uses its
+default noise model and those named in the options, FitLins its AR(1). With several cores, both
+may process as many runs at a time. Outputs start empty each time.
+
+Not timed: making the data and installing the programs.
+
+FitLins waits for its scheduler half of the time. It runs once unless told otherwise. With
+`--skip-fitlins`, its last measurements stay in the results, with their own date and machine.
 """
 
 import argparse

@@ -1,11 +1,14 @@
-"""Time the tests of a group: permutations against nilearn's permuted_ols, and mixed effects.
+"""Time group tests: permutations against nilearn's permuted_ols, and mixed effects.
 
-Measured: from effects in memory to the family-wise error of every voxel by sign flips, one-sided,
-once in each fresh process, the sides taking turns; and from effects and variances to t, p and z of
-a contrast by mixed effects, which nilearn does not have. Left out: interpreter start, imports,
-making the data. nilearn runs with n_jobs=1. Clusters and TFCE of many permutations take nilearn
-too long: seconds are those of 100 permutations, scaled from the time that fewer (the row says how
-many) take more than one, for both sides; two-sided, with the six nearest neighbors.
+Timed: from effects in memory to the family-wise error of every voxel by sign flips, one-sided,
+once in each fresh process; and from effects and variances to t, p and z of a contrast by mixed
+effects, which nilearn does not have. The programs take turns.
+
+Not timed: the start of the interpreter, imports, making the data.
+
+nilearn runs with n_jobs=1. Clusters and TFCE with many permutations take nilearn too long. Their
+seconds are those of 100 permutations, scaled from the time of fewer (the row says how many)
+minus that of one, for both programs; two-sided, with the six nearest neighbors.
 """
 
 import sys
@@ -64,7 +67,7 @@ def measure_maps(how: Settings, *, tfce: bool) -> dict[str, Any]:
     what = "TFCE" if tfce else "clusters"
     return {
         "job": f"{what}: 100 sign flips, {samples['ours'][0]['n_voxels']:,} voxels (scaled from "
-        f"{counts['ours'] - 1}, nilearn's from {counts['nilearn'] - 1})",
+        f"{counts['ours'] - 1} in boldglm, {counts['nilearn'] - 1} in nilearn)",
         "ours": summary(samples["ours"]),
         "nilearn": summary(samples["nilearn"]),
         "ratio": ratio(samples["nilearn"], samples["ours"]),

@@ -1,14 +1,19 @@
 """Time how long it takes to find and plan runs in large datasets, against plain pybids.
 
-Two datasets of small files. In the first, 1000 participants have 4 runs each, whose series are
-empty files except those of the first participant, with sidecars, events and anatomy. Measured:
-the series, metadata and events of that participant and of all, from a fresh process, ours with
-and without a kept index; pybids indexes the dataset as it does by default, and is then asked for
-the same of one participant. Then the whole command for that participant, until its first run is
-fitted. The second dataset has 1000 runs of real series (8 x 9 x 8 x 200) with derivatives as of
-fMRIPrep in two spaces and confounds tables of 100 columns. Measured: the dry run, which plans
-them all, and the whole command until the first run is fitted. Left out: imports, except those of
-the commands.
+There are two datasets of small files. In the first, 1000 participants have 4 runs each, with
+sidecars, events and anatomy; only the series of the first participant are not empty. Timed
+there:
+
+- finding the series, metadata and events of that participant and of all, from a fresh process,
+  with and without a stored index. pybids indexes the dataset with its defaults and is then asked
+  for the same participant;
+- the whole command for that participant, until its first run is fitted.
+
+The second dataset has 1000 runs of real series (8 x 9 x 8 x 200), with derivatives like those of
+fMRIPrep in two spaces and confounds tables of 100 columns. Timed there: the dry run, which plans
+all runs, and the whole command until the first run is fitted.
+
+Not timed: imports, except those of the commands.
 """
 
 import argparse
@@ -162,13 +167,16 @@ def measure(how: Settings) -> list[dict[str, Any]]:
         "ratio": ratio(samples["pybids"], samples["one"]),
     }
     return [
-        _row(f"files of one participant among {n_subjects}", N_RUNS, samples["one"], **versus),
-        _row(f"files of all {n_subjects} participants", n_runs, samples["every"]),
-        _row("the same from a kept index", n_runs, samples["kept"]),
-        _row(f"command for one participant among {n_subjects}, until its first run is fitted",
+        _row(f"find the files of 1 of {n_subjects} participants",
+             N_RUNS, samples["one"], **versus),
+        _row(f"find the files of all {n_subjects} participants", n_runs, samples["every"]),
+        _row("the same with a stored index", n_runs, samples["kept"]),
+        _row(f"command for 1 of {n_subjects} participants, until its first run is fitted",
              N_RUNS, samples["command"]),
-        _row("dry run of all, with fMRIPrep's derivatives", n_all, samples["dry run"]),
-        _row("command for all, until the first run is fitted", n_all, samples["first fit"]),
+        _row("dry run of all participants, with fMRIPrep's derivatives",
+             n_all, samples["dry run"]),
+        _row("command for all participants, until the first run is fitted",
+             n_all, samples["first fit"]),
     ]  # fmt: skip
 
 

@@ -1,7 +1,4 @@
-"""Write docs/benchmarks.md from the result files: every number in it comes from a file.
-
-The goals beside the ratios were set before anything was measured.
-"""
+"""Write docs/benchmarks.md from the result files. Every number on the page comes from a file."""
 
 import argparse
 import json
@@ -16,18 +13,27 @@ PAGE = HERE.parent / "docs" / "benchmarks.md"
 INTRODUCTION = """\
 # Benchmarks
 
-Written by `make benchmarks`, or from the files in `benchmarks/results` by
+Speed and memory of boldglm beside nilearn, FitLins, pybids and the least that any program must
+do. `make benchmarks` measures everything and writes this page. To write it again from the stored
+results in `benchmarks/results`:
 
 ```sh
 python benchmarks/report.py
 ```
 
-Do not edit: a test compares this page with those files. Every job runs in a fresh process pinned
-to as many cores as it has threads; the programs take turns, round by round, in turned order every
-other round. Seconds are medians with the smallest and the largest. A ratio is how many times as
-long the other program takes: of the medians, and in brackets its fastest round to our slowest;
-to the floor, our slowest to its fastest. What is counted and what is left out stands at the
-head of each script.
+Please do not edit the page by hand; a test compares it with the results.
+
+How to read the tables:
+
+- Every job runs in a fresh process, on as many cores as it has threads. The programs take turns,
+  and the order is reversed every other round.
+- **Seconds** are the median over rounds, with the smallest and largest in parentheses.
+- **Ratio** is the time of the other program divided by that of boldglm: of the medians, and in
+  parentheses in the worst case (the other's fastest round, boldglm's slowest).
+- **To the floor** is the time of boldglm divided by that of the floor, a script that does only
+  what cannot be avoided. In parentheses: boldglm's slowest round, the floor's fastest.
+- **Goals** were set before the first measurement.
+- The docstring of each script says what is timed and what is not.
 """
 GOALS_OF_ARRAYS = {"nilearn-ar1": 15, "ar1": 10, "auto": 3, "ols": 3}
 GOALS_OF_RUNS = {"ols": 10, "auto": 8, "ols, 5 mm": 5, "auto, 5 mm": 5}
@@ -36,7 +42,7 @@ GOAL_OF_COMMAND = 15
 GOAL_OF_PERMUTATIONS = 15
 VERSIONS = ("numpy", "scipy", "nilearn", "nipype", "pybids")
 AXES = {
-    "n_scans": "scans",
+    "n_scans": "volumes",
     "n_voxels": "voxels",
     "n_regressors": "regressors",
     "n_contrasts": "contrasts",
@@ -46,7 +52,7 @@ Result = Mapping[str, Any]
 
 
 def page(results: Path) -> str:
-    """Return the page made of all result files in a folder."""
+    """Return the page made from all result files in a folder."""
     parts = [INTRODUCTION]
     for name, section in SECTIONS.items():
         path = results / f"{name}.json"
@@ -58,7 +64,7 @@ def page(results: Path) -> str:
 def arrays(result: Result) -> str:
     """Return the section on arrays in memory."""
     header = [
-        "scans",
+        "volumes",
         "threads",
         "noise model",
         "seconds",
@@ -66,7 +72,7 @@ def arrays(result: Result) -> str:
         "seconds",
         "ratio",
         "goal",
-        "peak GB, ours / nilearn",
+        "peak GB, boldglm / nilearn",
         "difference of t",
     ]
     rows = [
@@ -92,8 +98,8 @@ def arrays(result: Result) -> str:
         "4 contrasts"
     )
     note = (
-        "From the array to effect, variance, t, p and z. Where the noise models are not the same, "
-        "t values are not meant to be."
+        "From the array to effect, variance, t, p and z of each contrast. The t values differ "
+        "where the two programs have different noise models."
     )
     return section(title, result, note, table(header, rows))
 
@@ -112,11 +118,11 @@ def run(result: Result) -> str:
         "goal",
         "to the floor",
         "goal",
-        "peak GB, ours / nilearn",
+        "peak GB, boldglm / nilearn",
     ]
     rows = [_run_row(row) for row in result["rows"]]
     memory = table(
-        ["volumes", "job", "seconds", "peak GB", "GB on disk", "GB of integers"],
+        ["volumes", "job", "seconds", "peak GB", "GB compressed", "GB uncompressed"],
         [
             [
                 str(row["n_scans"]),
@@ -130,15 +136,17 @@ def run(result: Result) -> str:
         ],
     )
     size = " x ".join(map(str, (*result["shape"], result["n_scans"])))
-    air = "noise in the air" if result["background"] else "zeros in the air"
+    air = "noise outside the head" if result["background"] else "zeros outside the head"
     note = (
-        f"int16 .nii.gz of {size}, {air}, to 20 maps on disk. The floor reads, decompresses, "
-        "masks, fits by one matrix product and writes, and does nothing else."
+        f"From an int16 .nii.gz file of {size}, with {air}, to 20 maps on disk. The floor reads, "
+        "decompresses, masks, fits by one matrix product, and writes."
     )
     longer = (
-        f"\nLonger runs, ours, one thread, single runs:\n\n{memory}" if result["memory"] else ""
+        f"\nLonger runs with boldglm (one thread, one round):\n\n{memory}"
+        if result["memory"]
+        else ""
     )
-    where = " with noise in the air" if result["background"] else ""
+    where = " with noise outside the head" if result["background"] else ""
     return section(
         f"One compressed run{where}: from its file to 4 contrasts x 5 maps",
         result,
@@ -188,15 +196,16 @@ def command(result: Result) -> str:
         name = f"boldglm, noise model {row['noise']}"
         rows.append([name, str(row["threads"]), seconds(row["seconds"]), *against, *_written(row)])
     note = (
-        "participant and group, with interpreter, imports, design checks, figures and reports. "
-        "FitLins fits its AR(1)."
+        "`participant` and `group`, with the start of the interpreter, imports, checks, figures "
+        "and reports. FitLins uses its AR(1)."
     )
     for threads, one in theirs.items():
         name = f"FitLins {one['version']}"
         rows.append([name, str(threads), seconds(one["seconds"]), "", "", *_written(one)])
         n = one["seconds"]["n"]
-        said = f"{threads} core{'s' if threads > 1 else ''}, {n} round{'s' if n > 1 else ''}"
-        note += f" FitLins, {said}: {setting(one)}."
+        cores = f"{threads} core{'s' if threads > 1 else ''}"
+        rounds = f"{n} round{'s' if n > 1 else ''}"
+        note += f"\n\nFitLins on {cores}, {rounds}: {setting(one)}."
     title = f"The whole command: {result['n_subjects']} subjects x {result['n_runs']} runs"
     return section(title, result, note, table(header, rows))
 
@@ -220,11 +229,11 @@ def scaling(result: Result) -> str:
                 *(f"{one['exponent']:.2f} ± {one['error']:.2f}" for one in exponents),
             ]
         )
-    header = ["noise model", "scans x voxels x regressors", "seconds", *AXES.values()]
+    header = ["noise model", "volumes x voxels x regressors", "seconds", *AXES.values()]
     note = (
-        "Exponents of a power law in each direction, with standard errors: at 1, twice the size "
-        "takes twice the time; below, passes over memory and fixed costs weigh more than "
-        "arithmetic. Contrasts are timed apart from the fit."
+        "The last four columns are exponents of a power law, with standard errors. At 1, twice "
+        "the size takes twice the time. Below 1, memory access and fixed costs outweigh "
+        "arithmetic. Contrasts are timed separately from the fit."
     )
     return section("How time grows", result, note, table(header, rows))
 
@@ -244,14 +253,15 @@ def query(result: Result) -> str:
     ]
     header = ["job", "runs", "seconds", "pybids", "ratio", "peak GB"]
     note = (
-        "Series, metadata and events of runs, and what a command does before its first fit. "
-        "pybids indexes everything, as it does by default; imports count for commands only."
+        "Time to find the series, metadata and events of runs, and time of a command before its "
+        "first fit. pybids indexes everything, as is its default. Imports are included for "
+        "commands only."
     )
     return section("Large datasets", result, note, table(header, rows))
 
 
 def group(result: Result) -> str:
-    """Return the section on tests of a group."""
+    """Return the section on group tests."""
     rows = [
         [
             row["job"],
@@ -266,10 +276,11 @@ def group(result: Result) -> str:
     header = ["job", "seconds", "nilearn", "ratio", "goal", "peak GB"]
     first, second = result["rows"][0]["quantiles"]
     note = (
-        "From effects in memory to p values, one thread. The 95th percentile of the largest t is "
-        f"{first:.2f} by our flips and {second:.2f} by nilearn's, which are others."
+        "From effects in memory to p values, one thread. As a check, the 95th percentile of the "
+        f"largest t is {first:.2f} with boldglm and {second:.2f} with nilearn, whose random sign "
+        "flips differ."
     )
-    return section("The tests of a group", result, note, table(header, rows))
+    return section("Group tests", result, note, table(header, rows))
 
 
 SECTIONS: dict[str, Callable[[Result], str]] = {
@@ -284,8 +295,9 @@ SECTIONS: dict[str, Callable[[Result], str]] = {
 
 
 def section(title: str, result: Result, note: str, body: str) -> str:
-    """Return a section: what, by which command, when and where, the numbers."""
-    return f"## {title}\n\n```sh\n{result['command']}\n```\n\n{setting(result)}.\n{note}\n\n{body}"
+    """Return a section: title, command, date and machine, note, tables."""
+    measured = f"Measured: {setting(result)}."
+    return f"## {title}\n\n```sh\n{result['command']}\n```\n\n{note}\n\n{measured}\n\n{body}"
 
 
 def setting(result: Result) -> str:
@@ -331,7 +343,7 @@ def times(ratio: Result) -> str:
 
 
 def goal(value: float | None, word: str = "at least") -> str:
-    """Return a goal in words, or nothing where there is none."""
+    """Return a goal in words, or an empty string without one."""
     return "" if value is None else f"{word} {value:g}"
 
 

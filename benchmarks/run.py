@@ -1,15 +1,18 @@
 """Time one compressed run, from its files to twenty maps on disk, against nilearn and a floor.
 
-Measured: read and decompress a series (97 x 115 x 97 x 200, int16 .nii.gz), fit a given design of
-28 columns inside a mask of 230,000 voxels, and write effect, variance, t, p and z of four
-contrasts. Ours by the interfaces that the command runs; nilearn's FirstLevelModel by a script;
-the floor is what no program can leave out (isal, gather, one matrix product, isal), and always
-ordinary least squares. Seconds with and without imports are given; left out from both are
-making the design, reports, and the copying of maps into a BIDS tree (`command.py` has them).
-Files are in the page cache. The head, 37 % of the grid, has signal and noise; air is 0, which
-decompresses faster than the noise that `--background` puts there. nilearn smooths the whole volume
-and ours within the mask, so that smoothed t values differ near its edge. Peak memory is that of
-the process; rows for longer runs show how it grows.
+Timed: read and decompress a series (97 x 115 x 97 x 200, int16 .nii.gz), fit a given design of
+28 columns in a mask of 230,000 voxels, and write effect, variance, t, p and z of four contrasts.
+boldglm uses the interfaces of its command, nilearn a script with FirstLevelModel. The floor does
+what no program can avoid (isal, selection of voxels, one matrix product, isal) with ordinary
+least squares. Seconds are given with and without imports.
+
+Not timed: building the design, reports, and copying the maps into a BIDS tree (`command.py`
+times them).
+
+Files are in the page cache. The head, 37 % of the grid, has signal and noise. Outside it all
+values are 0, which decompresses faster than the noise that `--background` puts there. nilearn
+smooths the whole volume, boldglm within the mask, so smoothed t values differ near its edge.
+Peak memory is that of the process; rows for longer runs show how it grows.
 """
 
 import argparse

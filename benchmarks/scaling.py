@@ -1,12 +1,13 @@
-"""Show how the time of a fit grows with scans, voxels, regressors and contrasts.
+"""Show how the time of a fit grows with volumes, voxels, regressors and contrasts.
 
-Measured: for each noise model, in a fresh process with one thread, the best of a few fits at a
-base size and at sizes that differ from it in one direction, and the time of contrasts (effect,
-variance, t, p and z) for several numbers of them. The number of voxels at the base is chosen so
-that they add about a fifth of a second to what a fit of few voxels takes. The exponents are slopes
-of a log-log least-squares fit in each direction, the tolerance beside them its standard error;
-1 means twice the size takes twice the time, and what a fit costs whatever its size lowers them.
-Left out: reading, and memory beyond what these sizes need.
+Timed: for each noise model, in a fresh process with one thread, the best of a few fits at a base
+size and at sizes that differ from it in one direction, and the time of contrasts (effect,
+variance, t, p and z) for several numbers of them. At the base size, the voxels add about a fifth
+of a second to the time of a fit of few voxels. The exponents are slopes of a log-log
+least-squares fit in each direction, with standard errors. At 1, twice the size takes twice the
+time; fixed costs lower it.
+
+Not timed: reading, and memory beyond these sizes.
 """
 
 import argparse

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import calibration
 from measure import overhead, ratio, spread
 from report import page
 from scaling import exponent
@@ -129,6 +130,12 @@ def test_the_committed_page_is_that_of_the_committed_results():
     written = (ROOT / "docs" / "benchmarks.md").read_text(encoding="utf-8")
 
     assert written == page(FOLDER / "results")
+
+
+def test_the_committed_rates_are_those_of_the_committed_results():
+    written = (ROOT / "docs" / "calibration.md").read_text(encoding="utf-8")
+
+    assert written == calibration.table(calibration.stored_rates())
 
 
 def test_a_tiny_measurement_cannot_replace_a_real_one():
