@@ -207,7 +207,7 @@ def test_noise_beyond_the_range_of_rho_stays_finite(rho):
 def test_inverse_determinant_and_their_derivatives_agree_with_formed_matrices(rho):
     rng = np.random.default_rng(0)
     basis = np.linalg.qr(np.column_stack([rng.normal(size=(30, 4)), np.ones(30)]))[0]
-    lag, rotation = AR1Design.of(basis)
+    design, rotation = AR1Design.of(basis)
     U = basis @ rotation
 
     def formed(value):
@@ -215,7 +215,7 @@ def test_inverse_determinant_and_their_derivatives_agree_with_formed_matrices(rh
         return U.T @ np.linalg.inv(covariance) @ U
 
     right, h = rng.normal(size=5), 1e-4
-    at = lag.at(np.array([rho]))
+    at = design.at(np.array([rho]))
     low, middle, high = (np.linalg.slogdet(formed(rho + d))[1] for d in (-h, 0, h))
 
     np.testing.assert_allclose(
@@ -230,15 +230,15 @@ def test_inverse_determinant_and_their_derivatives_agree_with_formed_matrices(rh
 
 def test_sums_of_squares_on_the_nodes_are_those_at_each_voxel():
     rng = np.random.default_rng(0)
-    lag, _ = AR1Design.of(np.linalg.qr(rng.normal(size=(30, 4)))[0])
+    design, _ = AR1Design.of(np.linalg.qr(rng.normal(size=(30, 4)))[0])
     statistics = AR1Residuals(
         rng.normal(size=(4, 6)), 50 + rng.random(6), rng.normal(size=6), rng.normal(size=(2, 6))
     )
     nodes = np.array([-0.8, 0.0, 0.7])
 
-    grid = statistics.ssr_at_nodes(lag.at(nodes))
+    grid = statistics.ssr_at_nodes(design.at(nodes))
 
     for row, rho in zip(grid, nodes, strict=True):
         np.testing.assert_allclose(
-            row, statistics.solution(lag.at(np.full(6, rho))).ssr / statistics.g0, rtol=1e-5
+            row, statistics.solution(design.at(np.full(6, rho))).ssr / statistics.g0, rtol=1e-5
         )

@@ -109,7 +109,7 @@ def test_degrees_of_freedom_in_several_directions_are_those_of_dense_matrices():
     U, estimates = found.model.basis, found.estimates
     rows = np.random.default_rng(0).normal(size=(3, U.shape[1]))
 
-    moments = estimates.contrast_variance(rows)
+    variances = estimates.contrast_variance(rows)
 
     def covariance(z, noise):
         precision = np.linalg.inv(covariance_of(partial_to_ar(np.tanh(z[:, np.newaxis])), len(U)))
@@ -127,7 +127,7 @@ def test_degrees_of_freedom_in_several_directions_are_those_of_dense_matrices():
             for h in 1e-4 * np.eye(2)
         ]
         spread = np.einsum("pa,pr,ra->a", slopes, estimates.z_covariance, slopes)
-        np.testing.assert_allclose(moments.dofs[voxel], 2 / (2 / found.dof + spread), rtol=1e-4)
+        np.testing.assert_allclose(variances.dof[voxel], 2 / (2 / found.dof + spread), rtol=1e-4)
 
 
 def test_signals_are_read_once():
@@ -208,7 +208,9 @@ def test_a_run_that_says_too_little_about_the_coefficients_is_refused(n_scans, o
     walks = np.cumsum(rng.normal(size=(n_scans, 20)), axis=0)
     X = np.column_stack([np.arange(n_scans) % 20 >= 10, walks, np.ones(n_scans)])
 
-    with pytest.raises(ValueError, match=r"found with an error of .* Use the noise model auto"):
+    with pytest.raises(
+        ValueError, match=r"deviation of their z would be .* Use the noise model auto"
+    ):
         fit(noise_of([0.5], 5, n_scans), X, noise=f"ar{order}")
     with pytest.raises(ValueError, match="Use the noise model auto"):
         check_noise_model(X, f"ar{order}")

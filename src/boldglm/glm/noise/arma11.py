@@ -40,9 +40,9 @@ class ARMA11Estimates:
     Parameters
     ----------
     coordinates : ndarray of shape (rank, n_voxels)
-        Generalized least squares estimates in the orthonormal basis, of centered signals.
+        GLS estimates in the orthonormal basis, from centered signals.
     means : ndarray of shape (n_voxels,)
-        What centering subtracted.
+        Mean that was subtracted from each signal.
     sigma2 : ndarray of shape (n_voxels,)
         Variance of the noise, signal units squared.
     labels : ndarray of int, of shape (n_voxels,)
@@ -63,7 +63,7 @@ class ARMA11Estimates:
 
     @property
     def simulated_autocorrelations(self) -> None:
-        """No series were simulated and kept."""
+        """None: this noise model simulates no series."""
         return None
 
     @property
@@ -81,7 +81,7 @@ class ARMA11Estimates:
         return [_Point(rho, share, self.basis) for rho, share in each]
 
     def contrast_variance(self, rows: FloatArray) -> ContrastVariance:
-        """Return covariances of estimates; see `boldglm.glm.noise.contrast_variance`.
+        """Return the covariance of contrasts; see `boldglm.glm.noise.contrast_variance`.
 
         Parameters
         ----------
@@ -223,16 +223,16 @@ def estimate_arma11(
     Parameters
     ----------
     bold : BoldSeries of shape (n_scans, n_voxels)
-        Signals, of consecutive scans.
+        BOLD data, scans in temporal order without gaps.
     model : LinearModel
         The design.
     chunks : Chunks
-        How many voxels at a time, and by how many threads.
+        Block size and number of threads.
 
     Returns
     -------
     tuple of (LinearModel, ARMA11Estimates)
-        The model as it was, and the estimates. Voxels without any residual have ``sigma2`` 0.
+        The unchanged design, and the estimates. Voxels without variance have ``sigma2`` 0.
 
     Raises
     ------

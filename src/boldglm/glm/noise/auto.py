@@ -55,9 +55,9 @@ class AutoEstimates:
     Parameters
     ----------
     coordinates : ndarray of shape (rank, n_voxels)
-        Generalized least squares estimates in the orthonormal basis, of centered signals.
+        GLS estimates in the orthonormal basis, from centered signals.
     means : ndarray of shape (n_voxels,)
-        What centering subtracted.
+        Mean that was subtracted from each signal.
     sigma2 : ndarray of shape (n_voxels,)
         Variance of the innovations, signal units squared.
     labels : ndarray of int, of shape (n_voxels,)
@@ -129,7 +129,7 @@ class AutoEstimates:
         return np.asarray(rows @ self.inverses @ rows.T)
 
     def contrast_variance(self, rows: FloatArray) -> ContrastVariance:
-        """Return covariances of estimates; see `boldglm.glm.noise.contrast_variance`.
+        """Return the covariance of contrasts; see `boldglm.glm.noise.contrast_variance`.
 
         Parameters
         ----------
@@ -183,16 +183,16 @@ def estimate_auto(
     Parameters
     ----------
     bold : BoldSeries of shape (n_scans, n_voxels)
-        Signals, of consecutive scans.
+        BOLD data, scans in temporal order without gaps.
     model : LinearModel
         The design.
     chunks : Chunks
-        How many voxels at a time, and by how many threads.
+        Block size and number of threads.
 
     Returns
     -------
     tuple of (LinearModel, AutoEstimates)
-        The model as it was, and the estimates. Voxels without any residual have ``sigma2``
+        The unchanged design, and the estimates. Voxels without any residual have ``sigma2``
         and coefficients 0, and change nothing for the others.
 
     Notes

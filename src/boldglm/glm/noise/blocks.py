@@ -1,4 +1,4 @@
-"""Walking through the voxels of a run in blocks that fit the processor's cache.
+"""Read the voxels of a run in blocks that fit in the processor's cache.
 
 Notation: U orthonormal basis of the design, y signal, b = U'y, eps the spacing of float64 at 1.
 """
@@ -15,21 +15,21 @@ from boldglm.glm.arrays.threads import Scratch, each
 from boldglm.glm.arrays.types import BoolArray, FloatArray
 from boldglm.glm.design.linear_model import EPS, LinearModel
 
-# Where the fit leaves less of the signal's energy than this, y'y - b'b has lost more digits
-# than it may, and residuals are formed.
+# Where the residual is a smaller share of the signal's sum of squares than this, y'y - b'b loses
+# too many digits by cancellation, so the residuals are formed explicitly.
 NEARLY_ALL_EXPLAINED = 1e-4
 
 
 @dataclass(frozen=True)
 class Chunks:
-    """How to walk through the voxels; changes memory and speed, not results.
+    """How voxels are divided into blocks; affects memory and speed, not results.
 
     Parameters
     ----------
     block_size : int
-        Voxels at a time.
+        Number of voxels in a block.
     n_threads : int
-        Blocks at a time.
+        Number of blocks that are processed in parallel.
     """
 
     block_size: int = 2048
@@ -38,7 +38,7 @@ class Chunks:
 
 @runtime_checkable
 class BoldSeries(Protocol):
-    """Signals that can be read a block of voxels at a time: an array, or something like it."""
+    """BOLD data that can be read a block of voxels at a time, such as an array or a file."""
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -49,30 +49,30 @@ class BoldSeries(Protocol):
         """Type of the values."""
 
     def __getitem__(self, key: Any) -> Any:
-        """Return all scans of some voxels, for ``[:, start:stop]``."""
+        """Return all scans of the voxels ``start:stop``, for the index ``[:, start:stop]``."""
 
 
 @dataclass(frozen=True, eq=False)
 class Block:
-    """A block of voxels with its projection on the basis; made by `each_projected`.
+    """A block of voxels with its projection onto the basis; made by `each_projected`.
 
     Parameters
     ----------
     voxels : slice
-        Which voxels these are.
+        Position of the block among all voxels.
     means : ndarray of shape (n,)
-        What was subtracted from each signal: its mean, or 0 if the design has no constant.
+        Mean that was subtracted from each signal; 0 if the design has no constant.
     signal : ndarray of shape (n_scans, n)
-        Centered signals, less `removed`.
+        Centered signals, without the part in `removed`.
     coordinates : ndarray of shape (rank, n)
         ``U'signal``.
     energy : ndarray of shape (n,)
         Sum of squares of `signal`.
     removed : ndarray of shape (rank, n)
-        Coordinates of what was taken out of signals that the design explains nearly
-        entirely; mostly 0.
+        Coordinates of the fit that was subtracted from signals which the design explains
+        almost entirely; 0 at all other voxels.
     without_variance : ndarray of bool, of shape (n,)
-        Voxels without any residual beyond rounding, of which `signal` is all 0.
+        Voxels whose residual is no larger than rounding error; their `signal` is set to 0.
     """
 
     voxels: slice
@@ -84,30 +84,36 @@ class Block:
     without_variance: BoolArray
 
     def ssr(self) -> FloatArray:
-        """Return the sum of squared residuals, without forming residuals."""
+        """Return the sum of squared residuals, (n,), without forming the residuals."""
         explained = np.einsum("rv,rv->v", self.coordinates, self.coordinates)
         return np.maximum(self.energy - explained, 0.0)
 
 
 def read_blocks(bold: BoldSeries, block_size: int) -> Iterator[tuple[slice, FloatArray]]:
-    """Walk through the voxels, one block after the other.
+    """Read all voxels, one block after the other.
 
     Parameters
     ----------
     bold : BoldSeries of shape (n_scans, n_voxels)
-        Signals of any real type.
+        BOLD data of any real type.
     block_size : int
-        Voxels per block.
+        Number of voxels in a block.
 
     Yields
     ------
     tuple of (slice, ndarray of shape (n_scans, n))
-        Which voxels, and their signals as float64, in memory that the next block uses again.
+        Position of the block and its data as float64. The next block overwrites this array.
 
     Raises
     ------
     ValueError
         If a value is not finite.
+
+    Examples
+    --------
+    >>> blocks = read_blocks(np.arange(6).reshape(2, 3), block_size=2)
+    >>> [(voxels.start, signal.shape) for voxels, signal in blocks]
+    [(0, (2, 2)), (2, (2, 1))]
     """
     reader = _Reader(bold)
     for voxels in blocks_of(bold.shape[1], block_size):
@@ -117,17 +123,18 @@ def read_blocks(bold: BoldSeries, block_size: int) -> Iterator[tuple[slice, Floa
 def each_block(
     bold: BoldSeries, chunks: Chunks, work: Callable[[slice, FloatArray], None]
 ) -> None:
-    """Do some work on every block of voxels, several blocks at a time.
+    """Call a function on every block of voxels, in parallel.
 
     Parameters
     ----------
     bold : BoldSeries of shape (n_scans, n_voxels)
-        Signals of any real type. What is not an array in memory is read by one thread at a time.
+        BOLD data of any real type. Unless it is an array, only one thread reads it at a time.
     chunks : Chunks
-        How large blocks are, and how many at a time.
+        Block size and number of threads.
     work : callable
-        Called with which voxels, and their signals as float64, of shape (n_scans, n), in memory
-        that the thread's next block uses again. Stores what it finds at its own voxels.
+        Called with the position of the block, a slice, and its data as float64, (n_scans, n).
+        The thread's next block overwrites this array. The function stores its results itself,
+        at the positions of its voxels only.
 
     Raises
     ------
@@ -136,11 +143,11 @@ def each_block(
 
     Examples
     --------
-    >>> found = np.empty(5)
+    >>> totals = np.empty(5)
     >>> def add_up(voxels, signal):
-    ...     found[voxels] = signal.sum(axis=0)
+    ...     totals[voxels] = signal.sum(axis=0)
     >>> each_block(np.ones((3, 5)), Chunks(block_size=2, n_threads=2), add_up)
-    >>> found.tolist()
+    >>> totals.tolist()
     [3.0, 3.0, 3.0, 3.0, 3.0]
     """
     reader = _Reader(bold)
@@ -154,20 +161,20 @@ def each_block(
 def each_projected(
     bold: BoldSeries, model: LinearModel, chunks: Chunks, work: Callable[[Block], None]
 ) -> None:
-    """Do some work on every block of voxels, projected on the design.
+    """Call a function on every block of voxels, projected onto the design, in parallel.
 
     Parameters
     ----------
     bold : BoldSeries of shape (n_scans, n_voxels)
-        Signals of any real type; each block is converted to float64.
+        BOLD data of any real type; each block is converted to float64.
     model : LinearModel
-        Its basis is projected on.
+        The design, whose basis the data are projected onto.
     chunks : Chunks
-        How large blocks are, and how many at a time.
+        Block size and number of threads.
     work : callable
-        Called with a `Block`, which has enough digits left in ``energy - coordinates²``
-        whatever the fit: voxels which the design explains nearly entirely have their fit
-        subtracted first. Its signal is in memory that the thread's next block uses again.
+        Called with a `Block`. Where the design explains a signal almost entirely, the fit is
+        subtracted first, so that ``energy - coordinates²`` keeps enough digits everywhere.
+        The thread's next block overwrites the signal.
 
     Raises
     ------
@@ -186,7 +193,7 @@ def each_projected(
 
 
 class _Reader:
-    """Reads blocks as float64, each thread into memory of its own."""
+    """Reads blocks as float64, each thread into its own buffer."""
 
     def __init__(self, bold: BoldSeries) -> None:
         self.bold = bold
@@ -194,30 +201,32 @@ class _Reader:
         self._lock = threading.Lock()
 
     def read(self, voxels: slice) -> FloatArray:
-        """Return the signals of some voxels, in memory that the thread's next call uses again."""
+        """Return the data of a block; the thread's next call overwrites the array."""
         signal = self._scratch.array(self.bold.shape[0], voxels.stop - voxels.start)
         if isinstance(self.bold, np.ndarray):
             block = self.bold[:, voxels]
             np.copyto(signal, block)
         else:
-            with self._lock:  # a file has one place where it is being read
+            with self._lock:  # threads share the read position of a file
                 block = np.asarray(self.bold[:, voxels])
                 np.copyto(signal, block)
-        # integers are finite; what was read tells, for a file may say how it is stored
+        # integers are finite; the block is asked, because a file may have another type than
+        # the data that it returns
         if block.dtype.kind not in "iub" and not np.isfinite(np.einsum("tv->", signal)):
             with self._lock:
-                _refuse_missing(self.bold, max(voxels.stop - voxels.start, 1))
+                _check_finite(self.bold, max(voxels.stop - voxels.start, 1))
         return signal
 
 
-def _refuse_missing(bold: BoldSeries, block_size: int) -> None:
+def _check_finite(bold: BoldSeries, block_size: int) -> None:
     n_voxels = bold.shape[1]
-    bad = 0
+    n_bad = 0
     for voxels in blocks_of(n_voxels, block_size):
-        bad += int((~np.isfinite(np.asarray(bold[:, voxels])).all(axis=0)).sum())
-    if bad:
+        n_bad += int((~np.isfinite(np.asarray(bold[:, voxels])).all(axis=0)).sum())
+    if n_bad:
         raise ValueError(
-            f"bold is not finite at {bad} of {n_voxels} voxels. Leave them out of the mask."
+            f"bold is not finite at {n_bad} of {n_voxels} voxels: they have NaN or infinite "
+            "values. Exclude these voxels from the mask."
         )
 
 
@@ -227,16 +236,16 @@ def _projected(voxels: slice, means: FloatArray, signal: FloatArray, basis: Floa
     rounding = (len(signal) * EPS) ** 2 * (energy + len(signal) * means**2)
     removed = np.zeros_like(coordinates)
     without_variance = np.zeros(len(means), dtype=bool)
-    left = energy - np.einsum("rv,rv->v", coordinates, coordinates)
-    hard = np.flatnonzero(left <= NEARLY_ALL_EXPLAINED * energy)
-    if hard.size:
-        residuals = signal[:, hard] - basis @ coordinates[:, hard]
-        energy[hard] = np.einsum("tv,tv->v", residuals, residuals)
-        nothing = energy[hard] <= rounding[hard]
-        residuals[:, nothing] = 0.0
-        without_variance[hard] = nothing
-        signal[:, hard] = residuals
-        removed[:, hard] = coordinates[:, hard]
-        coordinates[:, hard] = basis.T @ residuals
+    unexplained = energy - np.einsum("rv,rv->v", coordinates, coordinates)
+    explained = np.flatnonzero(unexplained <= NEARLY_ALL_EXPLAINED * energy)
+    if explained.size:
+        residuals = signal[:, explained] - basis @ coordinates[:, explained]
+        energy[explained] = np.einsum("tv,tv->v", residuals, residuals)
+        is_rounding = energy[explained] <= rounding[explained]
+        residuals[:, is_rounding] = 0.0
+        without_variance[explained] = is_rounding
+        signal[:, explained] = residuals
+        removed[:, explained] = coordinates[:, explained]
+        coordinates[:, explained] = basis.T @ residuals
         energy[without_variance] = 0.0
     return Block(voxels, means, signal, coordinates, energy, removed, without_variance)

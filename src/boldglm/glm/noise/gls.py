@@ -1,10 +1,10 @@
-"""The basis of a design seen through autoregressive noise.
+"""Generalized least squares with autoregressive noise: matrices of the design, prewhitening.
 
 Everything that generalized least squares needs of the design is linear in a few products of
-its basis with itself at short lags, computed once for all voxels.
+its basis with lagged copies of itself. These are computed once for all voxels.
 
-Notation: U orthonormal basis of the design (T scans, r columns), N_k ones at lag k on both
-sides of the diagonal, Q inverse of the noise covariance (`ar_process.Precision`),
+Notation: U orthonormal basis of the design (T scans, r columns), N_k matrix with ones at lag k
+on both sides of the diagonal, Q inverse of the noise covariance (`ar_process.Precision`),
 M = U'QU.
 """
 
@@ -18,14 +18,14 @@ MATRICES_AT_ONCE = 100
 
 
 class GLSDesign:
-    """Products of an orthonormal basis with its own shifts.
+    """Products of the orthonormal basis of a design with lagged copies of itself.
 
     Parameters
     ----------
     basis : ndarray of shape (n_scans, rank)
         U.
     order : int
-        Largest lag; the series must be at least twice as long.
+        Largest lag; at most half the number of scans.
 
     Examples
     --------
@@ -41,7 +41,7 @@ class GLSDesign:
     def __init__(self, basis: FloatArray, order: int) -> None:
         self.basis = basis
         self.order = order
-        self.shifted = np.stack([neighbors(basis, lag) for lag in range(order + 1)])
+        self.shifted = np.stack([lagged_sum(basis, lag) for lag in range(order + 1)])
         self.grams = np.einsum("ti,ktj->kij", basis, self.shifted, optimize=True)
         self.first = basis[:order]
         self.last = basis[::-1][:order]
@@ -57,8 +57,8 @@ class GLSDesign:
     def inverses(self, noise: Precision) -> FloatArray:
         """Return M⁻¹ for each of n noise models, (n, rank, rank).
 
-        Some at a time, so that M is never there beside all of them: designs with many censored
-        scans have ranks at which a thousand matrices take 200 MB.
+        They are inverted in batches, so that M and M⁻¹ of all noise models are never in memory
+        together: with many censored scans, a thousand matrices can take 200 MB.
         """
         rank = self.basis.shape[1]
         result = np.empty((noise.band.shape[1], rank, rank))
@@ -76,8 +76,14 @@ class GLSDesign:
         return np.asarray(weighted)
 
 
-def neighbors(columns: FloatArray, lag: int) -> FloatArray:
-    """Return N_k times columns: at each scan the sum of those `lag` before and after it."""
+def lagged_sum(columns: FloatArray, lag: int) -> FloatArray:
+    """Return N_k times columns: at each scan, the sum of the values `lag` before and after it.
+
+    Examples
+    --------
+    >>> lagged_sum(np.array([[1.0], [2.0], [4.0]]), 1).ravel().tolist()
+    [2.0, 5.0, 2.0]
+    """
     if lag == 0:
         return columns.copy()
     result = np.zeros_like(columns)
@@ -87,14 +93,14 @@ def neighbors(columns: FloatArray, lag: int) -> FloatArray:
 
 
 def precision_times(series: FloatArray, noise: Precision) -> FloatArray:
-    """Return Q times each of n series, with its own noise model.
+    """Return Q times each of n series, Q being that of the series' noise model.
 
     Parameters
     ----------
     series : ndarray of shape (n_scans, n)
-        One series a column.
+        One series in each column.
     noise : Precision
-        Of n noise models.
+        Inverse covariances of n noise models.
 
     Returns
     -------
@@ -110,7 +116,7 @@ def precision_times(series: FloatArray, noise: Precision) -> FloatArray:
     order = noise.order
     result = noise.band[0] * series
     for lag in range(1, order + 1):
-        result += noise.band[lag] * neighbors(series, lag)
+        result += noise.band[lag] * lagged_sum(series, lag)
     result[:order] -= np.einsum("nsu,un->sn", noise.first, series[:order])
     result[::-1][:order] -= np.einsum("nsu,un->sn", noise.last, series[::-1][:order])
     return np.asarray(result)
@@ -122,20 +128,20 @@ def whitened_autocorrelations(residuals: FloatArray, ar: FloatArray, n_lags: int
     Parameters
     ----------
     residuals : ndarray of shape (n_scans, n)
-        One series a column.
+        One series in each column.
     ar : ndarray of shape (order, n)
-        Autoregressive coefficients that are taken out.
+        Autoregressive coefficients to prewhiten with.
     n_lags : int
-        How many lags, from 1 on.
+        Number of lags, beginning with lag 1.
 
     Returns
     -------
     ndarray of shape (n_lags, n)
-        0 where there is no residual.
+        Autocorrelations; 0 for a series of zeros.
 
     Examples
     --------
-    What halves at every scan is explained by a coefficient of 1/2:
+    A series that halves at every scan is fully explained by a coefficient of 1/2:
 
     >>> halving = 0.5 ** np.arange(6.0)[:, np.newaxis]
     >>> whitened_autocorrelations(halving, np.array([[0.5]]), 2).ravel().tolist()
@@ -143,28 +149,28 @@ def whitened_autocorrelations(residuals: FloatArray, ar: FloatArray, n_lags: int
     """
     order, n_scans = len(ar), len(residuals)
     filtered = residuals[order:].copy()
-    part = np.empty_like(filtered)
+    predicted = np.empty_like(filtered)
     for lag, coefficients in enumerate(ar, start=1):
-        np.multiply(coefficients, residuals[order - lag : n_scans - lag], out=part)
-        filtered -= part
+        np.multiply(coefficients, residuals[order - lag : n_scans - lag], out=predicted)
+        filtered -= predicted
     sums = lag_sums(filtered, n_lags)
     return np.asarray(sums[1:] / np.where(sums[0] > 0, sums[0], 1.0))
 
 
 def lag_sums(series: FloatArray, order: int) -> FloatArray:
-    """Return sums of products of each series with itself, at lags 0 to `order`.
+    """Return the sum of lagged products of each series with itself, at lags 0 to `order`.
 
     Parameters
     ----------
     series : ndarray of shape (n_scans, n)
-        One series a column.
+        One series in each column.
     order : int
         Largest lag.
 
     Returns
     -------
     ndarray of shape (order + 1, n)
-        Σ_t y_t y_{t+k}, not divided by anything.
+        Σ_t y_t y_{t+k}, not divided by the number of products.
 
     Examples
     --------

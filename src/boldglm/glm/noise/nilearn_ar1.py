@@ -16,7 +16,7 @@ from boldglm.glm.design.linear_model import LinearModel
 from boldglm.glm.noise.ar1 import AR1Design, AR1Residuals, ar1_residuals
 from boldglm.glm.noise.blocks import Block, BoldSeries, Chunks, each_projected
 from boldglm.glm.noise.contrast_variance import ContrastVariance
-from boldglm.glm.noise.gls import neighbors
+from boldglm.glm.noise.gls import lagged_sum
 
 BINS = 100  # per unit of the coefficient
 
@@ -28,9 +28,9 @@ class NilearnAR1Estimates:
     Parameters
     ----------
     coordinates : ndarray of shape (rank, n_voxels)
-        Estimates in the orthonormal basis, of centered signals.
+        Estimates in the orthonormal basis, from centered signals.
     means : ndarray of shape (n_voxels,)
-        What centering subtracted.
+        Mean that was subtracted from each signal.
     sigma2 : ndarray of shape (n_voxels,)
         Variance of the innovations, signal units squared.
     labels : ndarray of int, of shape (n_voxels,)
@@ -58,11 +58,11 @@ class NilearnAR1Estimates:
 
     @property
     def simulated_autocorrelations(self) -> None:
-        """No series were simulated and kept."""
+        """None: this noise model simulates no series."""
         return None
 
     def contrast_variance(self, rows: FloatArray) -> ContrastVariance:
-        """Return covariances of estimates; see `boldglm.glm.noise.contrast_variance`.
+        """Return the covariance of contrasts; see `boldglm.glm.noise.contrast_variance`.
 
         Parameters
         ----------
@@ -87,16 +87,16 @@ def estimate_nilearn_ar1(
     Parameters
     ----------
     bold : BoldSeries of shape (n_scans, n_voxels)
-        Signals, of consecutive scans.
+        BOLD data, scans in temporal order without gaps.
     model : LinearModel
         The design.
     chunks : Chunks
-        How many voxels at a time, and by how many threads.
+        Block size and number of threads.
 
     Returns
     -------
     tuple of (LinearModel, NilearnAR1Estimates)
-        The model as it was, and the estimates. Of a rank deficient design the degrees of
+        The unchanged design, and the estimates. Of a rank deficient design the degrees of
         freedom are T - r also here, where nilearn takes T less the number of columns.
 
     Notes
@@ -108,7 +108,7 @@ def estimate_nilearn_ar1(
     """
     lag, rotation = AR1Design.of(model.basis)
     model = model.rotated(rotation)
-    shifted = neighbors(model.basis, 1)
+    shifted = lagged_sum(model.basis, 1)
     mean = 0.0 if model.spans_constant else _mean_residual(bold, model, chunks)
     n_voxels = bold.shape[1]
     coordinates, means = np.empty((model.rank, n_voxels)), np.empty(n_voxels)

@@ -1,7 +1,7 @@
-"""Ordinary least squares at every voxel: noise that is white.
+"""Ordinary least squares at every voxel, for white noise.
 
-One matrix product per block of voxels; residuals are not formed, because their sum of
-squares is that of the signal less that of its projection.
+Each block of voxels takes one matrix product. Residuals are not formed, because their sum of
+squares is the sum of squares of the signal minus that of its projection.
 
 Notation: U orthonormal basis of the design, b = U'y, ν residual degrees of freedom.
 """
@@ -18,14 +18,14 @@ from boldglm.glm.noise.contrast_variance import ContrastVariance
 
 @dataclass(frozen=True, eq=False)
 class OLSEstimates:
-    """What ordinary least squares keeps of each voxel.
+    """Estimates of ordinary least squares at every voxel.
 
     Parameters
     ----------
     coordinates : ndarray of shape (rank, n_voxels)
-        Estimates in the orthonormal basis, of centered signals.
+        Estimates in the orthonormal basis, from centered signals.
     means : ndarray of shape (n_voxels,)
-        What centering subtracted.
+        Mean that was subtracted from each signal.
     sigma2 : ndarray of shape (n_voxels,)
         Noise variance, signal units squared.
     dof : int
@@ -39,16 +39,16 @@ class OLSEstimates:
 
     @property
     def ar(self) -> None:
-        """White noise has no autoregressive coefficients."""
+        """None: white noise has no autoregressive coefficients."""
         return None
 
     @property
     def simulated_autocorrelations(self) -> None:
-        """No series were simulated and kept."""
+        """None: this noise model simulates no series."""
         return None
 
     def contrast_variance(self, rows: FloatArray) -> ContrastVariance:
-        """Return covariances of estimates; see `boldglm.glm.noise.contrast_variance`.
+        """Return the covariance of contrasts; see `boldglm.glm.noise.contrast_variance`.
 
         Parameters
         ----------
@@ -58,35 +58,35 @@ class OLSEstimates:
         Returns
         -------
         ContrastVariance
-            ``sigma2`` times one matrix for all voxels.
+            ``sigma2`` times the same matrix at all voxels.
         """
-        dofs = np.full((1, len(rows)), float(self.dof))
-        return ContrastVariance(self.sigma2, (rows @ rows.T)[np.newaxis], dofs)
+        dof = np.full((1, len(rows)), float(self.dof))
+        return ContrastVariance(self.sigma2, (rows @ rows.T)[np.newaxis], dof)
 
 
 def estimate_ols(
     bold: BoldSeries, model: LinearModel, chunks: Chunks
 ) -> tuple[LinearModel, OLSEstimates]:
-    """Estimate every voxel by ordinary least squares.
+    """Fit every voxel by ordinary least squares.
 
     Parameters
     ----------
     bold : BoldSeries of shape (n_scans, n_voxels)
-        Signals.
+        BOLD data.
     model : LinearModel
         The design.
     chunks : Chunks
-        How many voxels at a time, and by how many threads.
+        Block size and number of threads.
 
     Returns
     -------
     tuple of (LinearModel, OLSEstimates)
-        The model as it was, and the estimates.
+        The unchanged design, and the estimates.
 
     Notes
     -----
-    σ² = (y'y - b'b) / ν after centering; where the fit explains nearly everything the
-    residuals are formed instead (`each_projected`).
+    σ² = (y'y - b'b) / ν after centering. Where the fit explains almost everything, the residuals
+    are formed explicitly (`each_projected`).
 
     Examples
     --------
@@ -101,10 +101,10 @@ def estimate_ols(
     coordinates = np.empty((model.rank, n_voxels))
     means, sigma2 = np.empty(n_voxels), np.empty(n_voxels)
 
-    def keep(block: Block) -> None:
+    def store(block: Block) -> None:
         np.add(block.coordinates, block.removed, out=coordinates[:, block.voxels])
         means[block.voxels] = block.means
         sigma2[block.voxels] = block.ssr() / model.dof
 
-    each_projected(bold, model, chunks, keep)
+    each_projected(bold, model, chunks, store)
     return model, OLSEstimates(coordinates, means, sigma2, model.dof)
