@@ -486,7 +486,7 @@ def check_noise_model(design: ArrayLike | Design, noise: str) -> None:
     ValueError: 5 scans and a design of rank 1 leave 4 degrees of freedom, too few for
     autoregression of order 2: it needs 6. Use the noise model auto or ar1.
     """
-    noise_model(noise).refuse(_checked_model(named_columns(design)[1]))
+    noise_model(noise).check(_checked_model(named_columns(design)[1]))
 
 
 def _checked_model(columns: FloatArray) -> LinearModel:

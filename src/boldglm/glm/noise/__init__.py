@@ -1,4 +1,4 @@
-"""Noise models: least squares that is ordinary, or generalized by an autoregression."""
+"""Noise models: ordinary least squares, or generalized least squares with autocorrelated noise."""
 
 from boldglm.glm.noise.contrast_variance import NoiseEstimates
 from boldglm.glm.noise.noise_models import NOISE_MODELS, noise_model

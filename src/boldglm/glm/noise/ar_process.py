@@ -1,8 +1,9 @@
-"""Autoregressive noise of any order, as vectors over many voxels at once.
+"""Autoregressive processes of any order, for many voxels at once.
 
-An autoregression of order p has three faces: coefficients φ, partial autocorrelations k, which
-may take any value within (-1, 1) and then always make it stationary, and autocovariances. The
-recursions between them run over orders and lags; every voxel is a column.
+An autoregression of order p can be described by its coefficients φ, by its partial
+autocorrelations k, or by its autocovariances. Partial autocorrelations may take any value within
+(-1, 1), and the process is then always stationary. Recursions over orders and lags convert one
+description into another; every column of an array is one process.
 
 Notation: φ coefficients, a = (1, -φ₁, …, -φₚ), k partial autocorrelations, Q inverse of the
 noise covariance for innovations of variance 1, T scans.
@@ -17,7 +18,7 @@ from boldglm.glm.arrays.types import FloatArray, IndexArray
 
 
 def partial_to_ar(partial: FloatArray) -> FloatArray:
-    """Return the coefficients that belong to partial autocorrelations.
+    """Convert partial autocorrelations to coefficients.
 
     Parameters
     ----------
@@ -52,7 +53,7 @@ def partial_to_ar(partial: FloatArray) -> FloatArray:
 
 
 def ar_to_partial(ar: FloatArray) -> FloatArray:
-    """Return the partial autocorrelations that belong to coefficients.
+    """Convert coefficients to partial autocorrelations.
 
     Parameters
     ----------
@@ -77,15 +78,15 @@ def ar_to_partial(ar: FloatArray) -> FloatArray:
 
 
 def autocovariances_to_partial(autocovariances: FloatArray, limit: float = 0.99) -> FloatArray:
-    """Return the partial autocorrelations of given autocovariances (Yule and Walker).
+    """Convert autocovariances to partial autocorrelations (Yule and Walker).
 
     Parameters
     ----------
     autocovariances : ndarray of shape (order + 1, n)
         At lags 0 to order; lag 0 positive.
     limit : float
-        Partial autocorrelations are kept within it, so that the result is stationary even
-        where estimates are not those of any process.
+        Partial autocorrelations are clipped to ±limit, so that the result is stationary even if
+        the autocovariances are estimates that belong to no process.
 
     Returns
     -------
@@ -120,7 +121,7 @@ def autocorrelations(ar: FloatArray, n_lags: int) -> FloatArray:
     ar : ndarray of shape (order, n)
         Coefficients of stationary autoregressions.
     n_lags : int
-        How many, beginning with lag 0; more than the order.
+        Number of lags, beginning with lag 0; more than the order.
 
     Returns
     -------
@@ -149,26 +150,48 @@ def autocorrelations(ar: FloatArray, n_lags: int) -> FloatArray:
 
 
 def variance_ratio(ar: FloatArray) -> FloatArray:
-    """Return the variance of the noise over that of its innovations, 1 / Π (1 - k²); (n,)."""
-    return np.asarray(1 / np.prod(1 - ar_to_partial(ar) ** 2, axis=0))
-
-
-def simulate(ar: FloatArray, n_scans: int, rng: np.random.Generator) -> FloatArray:
-    """Draw Gaussian series, stationary from the first scan.
+    """Return the variance of the noise divided by that of its innovations.
 
     Parameters
     ----------
     ar : ndarray of shape (order, n)
-        Coefficients, of one series each.
+        Coefficients of stationary autoregressions.
+
+    Returns
+    -------
+    ndarray of shape (n,)
+        1 / Π (1 - k²).
+
+    Examples
+    --------
+    >>> variance_ratio(np.array([[0.5]])).round(4).tolist()
+    [1.3333]
+    """
+    return np.asarray(1 / np.prod(1 - ar_to_partial(ar) ** 2, axis=0))
+
+
+def simulate(ar: FloatArray, n_scans: int, rng: np.random.Generator) -> FloatArray:
+    """Simulate Gaussian series that are stationary from the first scan on.
+
+    Parameters
+    ----------
+    ar : ndarray of shape (order, n)
+        Coefficients of each series.
     n_scans : int
-        Length, more than the order.
+        Length of the series, more than the order.
     rng : numpy.random.Generator
-        Source of the draws.
+        Random numbers.
 
     Returns
     -------
     ndarray of shape (n_scans, n)
-        With innovations of variance 1.
+        Series whose innovations have variance 1.
+
+    Examples
+    --------
+    >>> series = simulate(np.array([[0.5, 0.9]]), 100, np.random.default_rng(0))
+    >>> series.shape
+    (100, 2)
     """
     order = len(ar)
     series = rng.standard_normal((n_scans, *ar.shape[1:]))
@@ -187,9 +210,9 @@ def simulate(ar: FloatArray, n_scans: int, rng: np.random.Generator) -> FloatArr
 
 
 def transform_length(n_scans: int) -> int:
-    """Return an even length of at least twice as many scans, which is Fourier transformed fast.
+    """Return an even length, at least twice `n_scans`, with a fast Fourier transform.
 
-    Products of transforms of this length are correlations at all lags, without wrapping around.
+    Products of transforms of this length give correlations at all lags without wrap-around.
 
     Examples
     --------
@@ -200,16 +223,16 @@ def transform_length(n_scans: int) -> int:
 
 
 class Precision(NamedTuple):
-    """What the inverse covariances of n noise models are made of; see `precision_of`.
+    """Inverse covariances of n noise models, in banded form; see `precision_of`.
 
     Parameters
     ----------
     band : ndarray of shape (order + 1, n)
         Weights of the matrices N_k, which have ones at lag k on both sides of the diagonal
-        (N₀ the identity).
+        (N₀ is the identity).
     first, last : ndarray of shape (n, order, order)
-        What is subtracted at the first scans, and at the last ones, mirrored: its first row
-        is that of the last scan.
+        Matrices that are subtracted at the first scans and at the last scans. The latter is
+        mirrored: its first row belongs to the last scan.
     """
 
     band: FloatArray
@@ -222,12 +245,12 @@ class Precision(NamedTuple):
         return len(self.band) - 1
 
     def of(self, which: IndexArray | slice) -> "Precision":
-        """Return those of some of the noise models."""
+        """Return the inverse covariances of a subset of the noise models."""
         return Precision(self.band[:, which], self.first[which], self.last[which])
 
 
 def lag_weights(ar: FloatArray) -> FloatArray:
-    """Return how y'Qy sums up lag sums of y, but for what the first and last scans add.
+    """Return the weights of the lag sums of y in y'Qy, except for the terms of both ends.
 
     Parameters
     ----------
@@ -237,6 +260,7 @@ def lag_weights(ar: FloatArray) -> FloatArray:
     Returns
     -------
     ndarray of shape (order + 1, n)
+        Weights at lags 0 to order.
 
     Examples
     --------
@@ -249,7 +273,7 @@ def lag_weights(ar: FloatArray) -> FloatArray:
 
 
 def precision_of(ar: FloatArray) -> Precision:
-    """Return the inverse covariances of autoregressions, for innovations of variance 1.
+    """Return the inverse covariances of autoregressions whose innovations have variance 1.
 
     Parameters
     ----------
@@ -259,13 +283,13 @@ def precision_of(ar: FloatArray) -> Precision:
     Returns
     -------
     Precision
-        With the same corner at the first scans as, mirrored, at the last.
+        Its corner at the last scans is the mirror image of that at the first scans.
 
     Notes
     -----
-    x'Qy = Σ_ij a_i a_j Σ_t x_{t+i} y_{t+j}, t from 0 to T - 1 - i - j [1]_. So c_k is
-    Σ_i a_i a_{i+k}, and the corner is E_su = Σ_{m>0} a_{s+m} a_{u+m}. Exact: the first scans
-    have their stationary distribution. Needs T of at least twice the order.
+    x'Qy = Σ_ij a_i a_j Σ_t x_{t+i} y_{t+j} with t from 0 to T - 1 - i - j [1]_. Hence the band
+    has the weights Σ_i a_i a_{i+k}, and the corner is E_su = Σ_{m>0} a_{s+m} a_{u+m}. This is
+    exact: the first scans have their stationary distribution. T must be at least twice the order.
 
     References
     ----------
@@ -274,26 +298,26 @@ def precision_of(ar: FloatArray) -> Precision:
 
     Examples
     --------
-    Order 1: 1 + φ² on the diagonal, -φ beside it, and φ² less at both ends.
+    For order 1: 1 + φ² on the diagonal, -φ next to it, and φ² subtracted at both ends.
 
-    >>> found = precision_of(np.array([[0.5]]))
-    >>> found.band.ravel().tolist(), found.first.ravel().tolist()
+    >>> noise = precision_of(np.array([[0.5]]))
+    >>> noise.band.ravel().tolist(), noise.first.ravel().tolist()
     ([1.25, -0.5], [0.25])
     """
     order, a = len(ar), _with_one(ar)
     corner = np.empty((ar.shape[1], order, order))
     for s in range(order):
         for u in range(s, order):
-            both = (a[s + 1 : order + 1 - (u - s)] * a[u + 1 :]).sum(axis=0)
-            corner[:, s, u] = corner[:, u, s] = both
+            products = (a[s + 1 : order + 1 - (u - s)] * a[u + 1 :]).sum(axis=0)
+            corner[:, s, u] = corner[:, u, s] = products
     return Precision(_lag_products(a), corner, corner)
 
 
 def _with_one(ar: FloatArray) -> FloatArray:
-    """Return a, by which the innovations follow: Σ_i a_i y_{t-i}; (order + 1, n)."""
+    """Return a, which filters a series to its innovations Σ_i a_i y_{t-i}; (order + 1, n)."""
     return np.concatenate([np.ones((1, *ar.shape[1:])), -ar])
 
 
 def _lag_products(a: FloatArray) -> FloatArray:
-    """Return Σ_i a_i a_{i+k} of every lag k; (order + 1, n)."""
+    """Return Σ_i a_i a_{i+k} at every lag k; (order + 1, n)."""
     return np.stack([(a[: len(a) - k] * a[k:]).sum(axis=0) for k in range(len(a))])

@@ -1,16 +1,16 @@
-"""First order autoregression plus white noise, which is ARMA(1,1), on a grid of coefficients.
+"""AR(1) plus white noise, which is ARMA(1,1), on a grid of parameters.
 
-Slow physiological noise under thermal noise has autocorrelations s ρᵏ: they begin lower than those
-of an autoregression and last longer. Each voxel takes the point of a grid of ρ and s at which its
-restricted likelihood is largest; voxels of the same point share all matrices.
+The sum of slow physiological and thermal noise has the autocorrelations s ρᵏ, which start lower
+and decay more slowly than those of AR(1) noise. Each voxel is assigned the point of a grid of ρ
+and s at which its restricted likelihood is largest. Voxels at the same point share all matrices.
 
-What follows the autoregression, y_t - ρ y_{t-1}, correlates with its neighbors alone. So no matrix
-of scans by scans is formed for a fit: it would not fit the memory for each point of the grid, and
-whitening by it would take a multiple of the time for each further scan.
+The filtered series y_t - ρ y_{t-1} is correlated at lag 1 only. Therefore no matrix of scans by
+scans is needed for a fit; one for each grid point would not fit in memory, and whitening with it
+would be slow for long runs.
 
-Notation: ρ coefficient, s share of the autoregression in the variance, V correlation matrix of a
-grid point, Q = V⁻¹, A ones on the diagonal and -ρ below, B = AVA' (three diagonals) = L d L', U
-orthonormal basis of the design (r columns), M = U'QU, P = Q - QUM⁻¹U'Q, T scans, ν = T - r.
+Notation: ρ coefficient, s share of the AR(1) part in the variance, V correlation matrix of a grid
+point, Q = V⁻¹, A matrix with ones on the diagonal and -ρ below it, B = AVA' = L d L' tridiagonal,
+U orthonormal basis of the design (r columns), M = U'QU, P = Q - QUM⁻¹U'Q, T scans, ν = T - r.
 """
 
 from dataclasses import dataclass
@@ -28,14 +28,14 @@ from boldglm.glm.noise.contrast_variance import ContrastVariance
 
 RHO = np.array([-0.3, 0.1, 0.3, 0.45, 0.6, 0.7, 0.8, 0.87, 0.93, 0.97])
 SHARE = np.array([0.15, 0.3, 0.45, 0.6, 0.8, 1.0])
-WHITENING_ORDER = 12  # of the autoregression that stands for a grid point in `ar`
+WHITENING_ORDER = 12  # of the autoregression that represents a grid point in `ar`
 FEWEST_DOF = 6
 NEARLY_WHITE = 1e-6
 
 
 @dataclass(frozen=True, eq=False)
 class ARMA11Estimates:
-    """What autoregressive plus white noise keeps of each voxel and of each grid point.
+    """Estimates of the ARMA(1,1) noise model at every voxel and for every grid point in use.
 
     Parameters
     ----------
@@ -68,17 +68,18 @@ class ARMA11Estimates:
 
     @property
     def ar(self) -> FloatArray:
-        """Coefficients of autoregressions with the same first 12 autocorrelations."""
+        """Coefficients of autoregressions that have the same first 12 autocorrelations."""
         lags = min(WHITENING_ORDER, len(self.basis) // 4) + 1
-        each = zip(self.rho.tolist(), self.share.tolist(), strict=True)
-        correlations = np.array([_correlations(*point, lags) for point in each]).reshape(-1, lags)
+        points = zip(self.rho.tolist(), self.share.tolist(), strict=True)
+        correlations = np.array([_correlations(*point, lags) for point in points])
+        correlations = correlations.reshape(-1, lags)
         return partial_to_ar(autocovariances_to_partial(correlations.T))[:, self.labels]
 
     @cached_property
     def points(self) -> list["_Point"]:
-        """The grid points that some voxel has."""
-        each = zip(self.rho.tolist(), self.share.tolist(), strict=True)
-        return [_Point(rho, share, self.basis) for rho, share in each]
+        """The grid points to which voxels are assigned."""
+        parameters = zip(self.rho.tolist(), self.share.tolist(), strict=True)
+        return [_Point(rho, share, self.basis) for rho, share in parameters]
 
     def contrast_variance(self, rows: FloatArray) -> ContrastVariance:
         """Return the covariance of contrasts; see `boldglm.glm.noise.contrast_variance`.
@@ -91,28 +92,30 @@ class ARMA11Estimates:
         Returns
         -------
         ContrastVariance
-            Of each grid point.
+            A covariance for each grid point.
 
         Notes
         -----
-        Degrees of freedom are 2 / g'A g in each direction in which estimates are not correlated:
-        g the derivatives of the logarithm of its variance by log σ², ρ and s, A the inverse of
-        their expected restricted information, ½ tr(P ∂V P ∂V).
+        The degrees of freedom are 2 / g'A g in each direction in which estimates are uncorrelated,
+        with g the derivatives of the logarithm of the variance with respect to log σ², ρ and s,
+        and A the inverse of their expected restricted information, ½ tr(P ∂V P ∂V).
         """
         q = len(rows)
-        shape = np.array([rows @ one.inverse @ rows.T for one in self.points]).reshape(-1, q, q)
-        dofs = np.array([one.dofs(rows) for one in self.points]).reshape(-1, q)
-        return ContrastVariance(self.sigma2, shape, dofs, self.labels)
+        covariance = np.array([rows @ point.inverse @ rows.T for point in self.points])
+        dof = np.array([point.dof(rows) for point in self.points])
+        return ContrastVariance(
+            self.sigma2, covariance.reshape(-1, q, q), dof.reshape(-1, q), self.labels
+        )
 
 
 class _Point:
-    """One grid point: everything that follows from ρ, s and the design."""
+    """A grid point: all that follows from ρ, s and the design."""
 
     def __init__(self, rho: float, share: float, basis: FloatArray) -> None:
         self.rho, self.share, self.basis = rho, share, basis
-        own = share * (1 - rho**2) + (1 - share) * (1 + rho**2)
-        # B, its upper diagonal first, as `solveh_banded` wants it
-        self.banded = np.full((2, len(basis)), own)
+        diagonal = share * (1 - rho**2) + (1 - share) * (1 + rho**2)
+        # B in the format of `solveh_banded`: the upper diagonal first
+        self.banded = np.full((2, len(basis)), diagonal)
         self.banded[1, 0] = 1.0
         self.banded[0] = -(1 - share) * rho
         normal = basis.T @ self.weighted(basis)
@@ -121,12 +124,12 @@ class _Point:
 
     @cached_property
     def factors(self) -> tuple[FloatArray, FloatArray]:
-        """The diagonal matrix d, and what L has below its diagonal of ones; (T,), (T - 1,)."""
+        """The diagonal of d, and the elements of L below its unit diagonal; (T,), (T - 1,)."""
         diagonal, below, _ = lapack.dpttrf(self.banded[1], self.banded[0, 1:])
         return diagonal, below
 
     def weighted(self, series: FloatArray) -> FloatArray:
-        """Return Q times series: A'B⁻¹A; (n_scans, n)."""
+        """Return Q times n series, with Q = A'B⁻¹A; (n_scans, n)."""
         result = series.copy()
         result[1:] -= self.rho * series[:-1]
         result = solveh_banded(self.banded, result, overwrite_b=True, check_finite=False)
@@ -134,7 +137,7 @@ class _Point:
         return np.asarray(result)
 
     def solution(self, residuals: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """Return what GLS adds to OLS, (rank, n), and SSR, (n,), of OLS residuals."""
+        """Return the GLS minus the OLS estimate, (rank, n), and SSR, (n,), from OLS residuals."""
         weighted = self.weighted(residuals)
         g = self.basis.T @ weighted
         delta = self.inverse @ g
@@ -143,7 +146,7 @@ class _Point:
 
     @cached_property
     def change(self) -> FloatArray:
-        """First column of the derivative of V by ρ, which is a Toeplitz matrix."""
+        """First column of the derivative of V with respect to ρ, a Toeplitz matrix."""
         lags = np.arange(1.0, len(self.basis))
         return np.concatenate([[0.0], self.share * lags * self.rho ** (lags - 1)])
 
@@ -151,35 +154,35 @@ class _Point:
     def parameter_covariance(self) -> FloatArray:
         """Inverse of the expected restricted information of log σ², ρ and s; (3, 3).
 
-        The derivatives of V are V, `change`, and (V - 1)/s; PVP = P, and tr PV = ν.
+        The derivatives of V are V, `change`, and (V - 1)/s. PVP = P and tr PV = ν.
         """
         n_scans, rank = self.basis.shape
         Q_U = self.weighted(self.basis)
         P = self.weighted(np.eye(n_scans)) - Q_U @ self.inverse @ Q_U.T
-        turned = P @ toeplitz(self.change)
-        dof, trace, by_rho = n_scans - rank, np.trace(P), np.trace(turned)
-        to_share = (by_rho - np.einsum("ij,ij->", P, turned)) / self.share
-        of_share = (dof - 2 * trace + np.einsum("ij,ij->", P, P)) / self.share**2
-        of_rho = np.einsum("ij,ji->", turned, turned)
-        scale_to_share = (dof - trace) / self.share
+        P_change = P @ toeplitz(self.change)
+        dof, trace, scale_rho = n_scans - rank, np.trace(P), np.trace(P_change)
+        rho_share = (scale_rho - np.einsum("ij,ij->", P, P_change)) / self.share
+        share_share = (dof - 2 * trace + np.einsum("ij,ij->", P, P)) / self.share**2
+        rho_rho = np.einsum("ij,ji->", P_change, P_change)
+        scale_share = (dof - trace) / self.share
         information = [
-            [dof, by_rho, scale_to_share],
-            [by_rho, of_rho, to_share],
-            [scale_to_share, to_share, of_share],
+            [dof, scale_rho, scale_share],
+            [scale_rho, rho_rho, rho_share],
+            [scale_share, rho_share, share_share],
         ]
         return np.asarray(np.linalg.pinv(np.array(information) / 2, hermitian=True))
 
-    def dofs(self, rows: FloatArray) -> FloatArray:
-        """Return degrees of freedom in directions in which estimates are not correlated, (q,)."""
+    def dof(self, rows: FloatArray) -> FloatArray:
+        """Return degrees of freedom in directions in which estimates are uncorrelated; (q,)."""
         covariance = rows @ self.inverse @ rows.T
         weights = self.weighted(self.basis @ (self.inverse @ rows.T))
         by_rho = weights.T @ matmul_toeplitz(self.change, weights)
-        # In white noise many directions are such; those are taken which they become beside it.
-        aside = NEARLY_WHITE * np.trace(covariance) / (np.linalg.norm(by_rho) or 1.0)
-        _, turned = np.linalg.eigh(covariance + aside * by_rho)
+        # In white noise the directions are not unique. Those of nearly white noise are taken.
+        perturbation = NEARLY_WHITE * np.trace(covariance) / (np.linalg.norm(by_rho) or 1.0)
+        _, directions = np.linalg.eigh(covariance + perturbation * by_rho)
 
         def along(form: FloatArray) -> FloatArray:
-            return np.einsum("ia,ij,ja->a", turned, form, turned)
+            return np.einsum("ia,ij,ja->a", directions, form, directions)
 
         variances = along(covariance)
         of_share = (1 - along(weights.T @ weights) / variances) / self.share
@@ -190,7 +193,7 @@ class _Point:
 
 
 def check_dof(model: LinearModel) -> None:
-    """Refuse a design that leaves too little to tell this noise from other noise.
+    """Raise an error if a design leaves too few degrees of freedom for ARMA(1,1) noise.
 
     Parameters
     ----------
@@ -210,15 +213,15 @@ def check_dof(model: LinearModel) -> None:
     if model.dof < FEWEST_DOF:
         raise ValueError(
             f"{model.n_scans} scans and a design of rank {model.rank} leave {model.dof} degrees "
-            f"of freedom, too few to tell ARMA(1,1) noise: it needs {FEWEST_DOF}. Use the noise "
-            "model auto or ar1."
+            f"of freedom, too few for ARMA(1,1) noise: it needs {FEWEST_DOF}. Use the noise model "
+            "auto or ar1."
         )
 
 
 def estimate_arma11(
     bold: BoldSeries, model: LinearModel, chunks: Chunks
 ) -> tuple[LinearModel, ARMA11Estimates]:
-    """Estimate every voxel by generalized least squares with the best point of a grid.
+    """Fit every voxel by generalized least squares at the best point of a grid.
 
     Parameters
     ----------
@@ -241,9 +244,9 @@ def estimate_arma11(
 
     Notes
     -----
-    Largest restricted likelihood [1]_ over all points of the grid, as in AFNI's 3dREMLfit:
-    ν log SSR + log|M| + log|V| is smallest, with SSR = e'Qe - g'M⁻¹g, g = U'Qe and e the OLS
-    residual. Found in single precision; what is kept is computed in double precision.
+    The best point has the largest restricted likelihood [1]_, as in AFNI's 3dREMLfit: the smallest
+    ν log SSR + log|M| + log|V| with SSR = e'Qe - g'M⁻¹g, g = U'Qe and e the OLS residual. The
+    search is in single precision, the estimates at the best point are in double precision.
 
     References
     ----------
@@ -254,8 +257,8 @@ def estimate_arma11(
     --------
     >>> from boldglm.glm.design.linear_model import linear_model
     >>> white = np.random.default_rng(0).normal(size=(120, 3))
-    >>> _, found = estimate_arma11(white, linear_model(np.ones((120, 1))), Chunks())
-    >>> bool((abs(found.rho * found.share) < 0.2).all())
+    >>> _, estimates = estimate_arma11(white, linear_model(np.ones((120, 1))), Chunks())
+    >>> bool((abs(estimates.rho * estimates.share) < 0.2).all())
     True
     """
     check_dof(model)
@@ -271,21 +274,21 @@ def estimate_arma11(
         coordinates[:, block.voxels] = block.coordinates + block.removed
         means[block.voxels], best[block.voxels] = block.means, points
         for number in np.unique(points).tolist():
-            some = np.flatnonzero(points == number)
-            delta, ssr = grid.points[number].solution(residuals[:, some])
-            coordinates[:, block.voxels.start + some] += delta
-            sigma2[block.voxels.start + some] = ssr / model.dof
+            at_point = np.flatnonzero(points == number)
+            delta, ssr = grid.points[number].solution(residuals[:, at_point])
+            coordinates[:, block.voxels.start + at_point] += delta
+            sigma2[block.voxels.start + at_point] = ssr / model.dof
 
     each_projected(bold, model, chunks, fit_block)
-    used, which = np.unique(best, return_inverse=True)
+    used, labels = np.unique(best, return_inverse=True)
     rho, share = grid.values[used].T
     return model, ARMA11Estimates(
-        coordinates, means, sigma2, which.astype(np.int32), rho, share, model.basis
+        coordinates, means, sigma2, labels.astype(np.int32), rho, share, model.basis
     )
 
 
 class _Grid:
-    """All points; the first is white noise."""
+    """All grid points, beginning with white noise."""
 
     def __init__(self, basis: FloatArray) -> None:
         self.values = np.array([(0.0, 1.0), *((rho, share) for rho in RHO for share in SHARE)])
@@ -294,7 +297,7 @@ class _Grid:
         self.groups = [_SameRho(self.points[a:b]) for a, b in pairwise(edges)]
 
     def best(self, residuals: FloatArray) -> IndexArray:
-        """Return the point of each voxel, (n,), from OLS residuals (n_scans, n)."""
+        """Return the best point of each voxel, (n,), from OLS residuals (n_scans, n)."""
         lengths = np.linalg.norm(residuals, axis=0)
         unit = (residuals / np.where(lengths > 0, lengths, 1.0)).astype(np.float32)
         scores = np.concatenate([group.scores(unit) for group in self.groups])
@@ -302,48 +305,49 @@ class _Grid:
 
 
 class _SameRho:
-    """Points of the same ρ: their restricted likelihoods for many voxels at a time."""
+    """Grid points with the same ρ: computes their restricted likelihoods for many voxels."""
 
     def __init__(self, points: list[_Point]) -> None:
         basis = points[0].basis
         self.rho, self.dof = np.float32(points[0].rho), basis.shape[0] - basis.shape[1]
         self.penalties = np.array([point.penalty for point in points])[:, np.newaxis]
-        # C⁻¹U'Q with CC' = M, one point below the other
+        # C⁻¹U'Q with CC' = M, stacked over points
         frames = [
             np.linalg.cholesky(point.inverse).T @ point.weighted(basis).T for point in points
         ]
         self.frames: Float32Array = np.concatenate(frames).astype(np.float32)
         diagonal, below = map(np.array, zip(*(point.factors for point in points), strict=True))
         root = np.sqrt(diagonal)
-        # each scan with a column, (n_scans, n_points, 1)
+        # weights of the new scan and of the previous value in the recursion of `squares`; one row
+        # for each scan, shape (n_scans, n_points, 1)
         self.new: Float32Array = (1 / root).T[..., np.newaxis].astype(np.float32)
         carried = -below * root[:, :-1] / root[:, 1:]
         self.carried: Float32Array = carried.T[..., np.newaxis].astype(np.float32)
 
     def scores(self, unit: Float32Array) -> FloatArray:
-        """Return ν log SSR + log|M| + log|V| of residuals of length 1, (n_points, n)."""
+        """Return ν log SSR + log|M| + log|V| for residuals of unit length; (n_points, n)."""
         explained = (self.frames @ unit).reshape(len(self.penalties), -1, unit.shape[1])
         ssr = self.squares(unit) - np.einsum("krv,krv->kv", explained, explained)
         ssr = np.maximum(ssr, np.finfo(np.float32).tiny, dtype=np.float64)
         return np.asarray(self.dof * np.log(ssr) + self.penalties)
 
     def squares(self, unit: Float32Array) -> Float32Array:
-        """Return e'Qe, (n_points, n): squares of d^-½ L⁻¹ A e, one scan after the other."""
-        left = unit.copy()
-        left[1:] -= self.rho * unit[:-1]
-        now = self.new[0] * left[0]
-        total, spare = now * now, np.empty_like(now)
-        for scan, new, carried in zip(left[1:], self.new[1:], self.carried, strict=True):
-            np.multiply(new, scan, out=spare)
-            now *= carried
-            now += spare
-            np.multiply(now, now, out=spare)
-            total += spare
+        """Return e'Qe, the sum of squares of d^-½ L⁻¹ A e, scan by scan; (n_points, n)."""
+        filtered = unit.copy()
+        filtered[1:] -= self.rho * unit[:-1]
+        white = self.new[0] * filtered[0]
+        total, product = white * white, np.empty_like(white)
+        for scan, new, carried in zip(filtered[1:], self.new[1:], self.carried, strict=True):
+            np.multiply(new, scan, out=product)
+            white *= carried
+            white += product
+            np.multiply(white, white, out=product)
+            total += product
         return total
 
 
 def _correlations(rho: float, share: float, n_lags: int) -> FloatArray:
-    """Return the autocorrelations of a point, 1 at lag 0."""
+    """Return the autocorrelations of a grid point, 1 at lag 0; (n_lags,)."""
     correlations = np.asarray(share * rho ** np.arange(n_lags), dtype=np.float64)
     correlations[0] = 1.0
     return correlations

@@ -1,8 +1,8 @@
-"""First order autoregression as nilearn fits it, for comparison only.
+"""AR(1) noise as nilearn fits it, for comparisons with nilearn only.
 
-Its coefficients come from residuals uncorrected, are rounded toward 0 to two decimals, and the
-first scan keeps the weight of any other. False positive rates are too high with it, on white
-noise as well (docs/calibration.md); it is here so that results can be compared number by number.
+The coefficients are estimated from residuals without correction for the design and are truncated
+to two decimals, and the first scan has the same weight as any other. False positive rates are too
+high, even in white noise (docs/calibration.md). The model exists to reproduce nilearn's numbers.
 
 Notation as in `boldglm.glm.noise.ar1`.
 """
@@ -23,7 +23,7 @@ BINS = 100  # per unit of the coefficient
 
 @dataclass(frozen=True, eq=False)
 class NilearnAR1Estimates:
-    """What nilearn's autoregression keeps of each voxel and of each bin.
+    """Estimates of nilearn's AR(1) noise model at every voxel and for every bin of coefficients.
 
     Parameters
     ----------
@@ -72,17 +72,17 @@ class NilearnAR1Estimates:
         Returns
         -------
         ContrastVariance
-            Of each bin, with the degrees of freedom of known coefficients.
+            A covariance for each bin, with the degrees of freedom of known coefficients.
         """
-        dofs = np.full((1, len(rows)), float(self.dof))
-        shape = rows @ self.inverses @ rows.T
-        return ContrastVariance(self.sigma2, np.asarray(shape), dofs, self.labels)
+        dof = np.full((1, len(rows)), float(self.dof))
+        covariance = rows @ self.inverses @ rows.T
+        return ContrastVariance(self.sigma2, np.asarray(covariance), dof, self.labels)
 
 
 def estimate_nilearn_ar1(
     bold: BoldSeries, model: LinearModel, chunks: Chunks
 ) -> tuple[LinearModel, NilearnAR1Estimates]:
-    """Estimate every voxel as nilearn 0.14 does with ``noise_model="ar1"``.
+    """Fit every voxel as nilearn 0.14 does with ``noise_model="ar1"``.
 
     Parameters
     ----------
@@ -96,50 +96,61 @@ def estimate_nilearn_ar1(
     Returns
     -------
     tuple of (LinearModel, NilearnAR1Estimates)
-        The unchanged design, and the estimates. Of a rank deficient design the degrees of
-        freedom are T - r also here, where nilearn takes T less the number of columns.
+        The design in the basis that diagonalizes the lag-1 matrix, and the estimates. The
+        degrees of freedom are T - r for rank-deficient designs too; nilearn subtracts the number
+        of columns instead of the rank.
 
     Notes
     -----
-    ρ is the autocovariance of the OLS residuals at lag 1 over that at lag 0, each divided by
-    its number of products, after the mean over all scans and voxels is subtracted; then
-    truncated toward 0 to hundredths. Whitening subtracts ρ times the scan before from all but
-    the first scan, so Q is that of an autoregression without the correction at the first scan.
+    The mean over all scans and voxels is subtracted from the OLS residuals. ρ is then their
+    autocovariance at lag 1 divided by that at lag 0, each an average over its products, truncated
+    to hundredths. Whitening subtracts ρ times the previous scan from all scans but the first, so Q
+    lacks the correction at the first scan.
     """
-    lag, rotation = AR1Design.of(model.basis)
+    design, rotation = AR1Design.of(model.basis)
     model = model.rotated(rotation)
-    shifted = lagged_sum(model.basis, 1)
+    neighbors = lagged_sum(model.basis, 1)
     mean = 0.0 if model.spans_constant else _mean_residual(bold, model, chunks)
     n_voxels = bold.shape[1]
     coordinates, means = np.empty((model.rank, n_voxels)), np.empty(n_voxels)
     sigma2, coefficients = np.empty(n_voxels), np.empty(n_voxels)
 
-    def weigh(block: Block) -> None:
-        seen = ar1_residuals(block, lag, shifted)
+    def fit_block(block: Block) -> None:
+        statistics = ar1_residuals(block, design, neighbors)
         totals = block.signal.sum(axis=0) - model.basis.sum(axis=0) @ block.coordinates
-        rho = np.trunc(BINS * _yule_walker(seen, totals, mean, model.n_scans)) / BINS
+        rho = np.trunc(BINS * _yule_walker(statistics, totals, mean, model.n_scans)) / BINS
         rho[block.without_variance] = 0.0
-        delta, ssr = _weighted(seen, lag, rho)
+        delta, ssr = _gls(statistics, design, rho)
         coordinates[:, block.voxels] = block.coordinates + block.removed + delta
         means[block.voxels], coefficients[block.voxels] = block.means, rho
         sigma2[block.voxels] = np.where(block.without_variance, 0.0, ssr / model.dof)
 
-    each_projected(bold, model, chunks, weigh)
-    rho, which = np.unique(coefficients, return_inverse=True)
-    inverses = np.stack([_inverse(lag, one) for one in rho.tolist()] or [np.eye(model.rank)])
-    return model, NilearnAR1Estimates(coordinates, means, sigma2, which, rho, inverses, model.dof)
+    each_projected(bold, model, chunks, fit_block)
+    rho, labels = np.unique(coefficients, return_inverse=True)
+    inverses = [_inverse(design, coefficient) for coefficient in rho.tolist()]
+    return model, NilearnAR1Estimates(
+        coordinates,
+        means,
+        sigma2,
+        labels,
+        rho,
+        np.stack(inverses or [np.eye(model.rank)]),
+        model.dof,
+    )
 
 
-def _yule_walker(seen: AR1Residuals, totals: FloatArray, mean: float, n_scans: int) -> FloatArray:
-    """Return ρ before rounding, (n,), of residuals less their mean over scans and voxels."""
-    g0 = seen.g0 + n_scans * mean**2 - 2 * mean * totals
-    g1 = seen.g1 / 2 + (n_scans - 1) * mean**2
-    g1 -= mean * (2 * totals - seen.ends[0] - seen.ends[1])
+def _yule_walker(
+    statistics: AR1Residuals, totals: FloatArray, mean: float, n_scans: int
+) -> FloatArray:
+    """Return ρ before truncation, (n,), from residuals minus their mean over scans and voxels."""
+    g0 = statistics.g0 + n_scans * mean**2 - 2 * mean * totals
+    g1 = statistics.g1 / 2 + (n_scans - 1) * mean**2
+    g1 -= mean * (2 * totals - statistics.ends[0] - statistics.ends[1])
     return np.asarray((g1 / (n_scans - 1)) / (g0 / n_scans))
 
 
 def _mean_residual(bold: BoldSeries, model: LinearModel, chunks: Chunks) -> float:
-    """Return the mean of all OLS residuals, which is not 0 without a constant."""
+    """Return the mean of all OLS residuals, which is 0 only if the design has a constant."""
     totals = np.zeros(bold.shape[1])
 
     def add_up(block: Block) -> None:
@@ -149,29 +160,29 @@ def _mean_residual(bold: BoldSeries, model: LinearModel, chunks: Chunks) -> floa
     return float(totals.sum()) / (model.n_scans * max(bold.shape[1], 1))
 
 
-def _weighted(
-    seen: AR1Residuals, lag: AR1Design, rho: FloatArray
+def _gls(
+    statistics: AR1Residuals, design: AR1Design, rho: FloatArray
 ) -> tuple[FloatArray, FloatArray]:
-    """Return what GLS adds to the OLS estimate, (rank, n), and its sum of squares, (n,).
+    """Return the GLS minus the OLS estimate, (rank, n), and SSR, (n,).
 
     Notes
     -----
-    M is D⁻¹ less ρ² times the outer product of U's last row, D diagonal in this basis, so
-    M⁻¹ is D and a matrix of rank 1 (Sherman and Morrison).
+    In this basis, M is the diagonal matrix D⁻¹ minus ρ² times the outer product of the last row of
+    U, so M⁻¹ is D plus a matrix of rank 1 (Sherman and Morrison).
     """
-    q, last = rho**2, lag.ends[1][:, np.newaxis]
-    D = 1 / (1 + q - np.multiply.outer(lag.eigenvalues, rho))
-    g = -rho * seen.w - q * last * seen.ends[1]
+    q, last = rho**2, design.ends[1][:, np.newaxis]
+    D = 1 / (1 + q - np.multiply.outer(design.eigenvalues, rho))
+    g = -rho * statistics.w - q * last * statistics.ends[1]
     delta = D * g
-    at_last = lag.ends[1] @ delta
-    delta += D * last * (q / (1 - q * (lag.ends[1] ** 2 @ D)) * at_last)
-    ssr = (1 + q) * seen.g0 - rho * seen.g1 - q * seen.ends[1] ** 2
+    at_last = design.ends[1] @ delta
+    delta += D * last * (q / (1 - q * (design.ends[1] ** 2 @ D)) * at_last)
+    ssr = (1 + q) * statistics.g0 - rho * statistics.g1 - q * statistics.ends[1] ** 2
     return delta, ssr - np.einsum("rv,rv->v", g, delta)
 
 
-def _inverse(lag: AR1Design, rho: float) -> FloatArray:
-    """Return M⁻¹ of one coefficient, (rank, rank)."""
-    D = 1 / (1 + rho**2 - rho * lag.eigenvalues)
-    turned = D * lag.ends[1]
-    scale = rho**2 / (1 - rho**2 * (lag.ends[1] @ turned))
-    return np.diag(D) + scale * np.outer(turned, turned)
+def _inverse(design: AR1Design, rho: float) -> FloatArray:
+    """Return M⁻¹ for one coefficient; (rank, rank)."""
+    D = 1 / (1 + rho**2 - rho * design.eigenvalues)
+    weighted = D * design.ends[1]
+    scale = rho**2 / (1 - rho**2 * (design.ends[1] @ weighted))
+    return np.diag(D) + scale * np.outer(weighted, weighted)

@@ -1,4 +1,4 @@
-"""The noise models that a fit can have, by name."""
+"""The noise models of a first-level fit, by name."""
 
 from collections.abc import Callable
 from functools import partial
@@ -18,16 +18,26 @@ from boldglm.suggestions import list_known
 Estimator = Callable[[BoldSeries, LinearModel, Chunks], tuple[LinearModel, NoiseEstimates]]
 
 
-def _refuse_nothing(_: LinearModel) -> None:
-    """Any design with a degree of freedom will do."""
+def _accept(_: LinearModel) -> None:
+    """Accept any design that leaves a degree of freedom."""
 
 
 class NoiseModel(NamedTuple):
-    """A way to estimate noise: the function, the class of what it returns, what it refuses."""
+    """A noise model.
+
+    Parameters
+    ----------
+    estimate : callable
+        Fits BOLD data; returns the design, possibly in another basis, and the estimates.
+    estimates : type
+        Class of the estimates.
+    check : callable
+        Raises ValueError for a design that leaves too little data for this noise model.
+    """
 
     estimate: Estimator
     estimates: Callable[..., NoiseEstimates]
-    refuse: Callable[[LinearModel], None] = _refuse_nothing
+    check: Callable[[LinearModel], None] = _accept
 
 
 HIGHEST_ORDER = 6
@@ -49,7 +59,7 @@ _NOISE: dict[str, NoiseModel] = {
 }
 
 NOISE_MODELS = tuple(_NOISE)
-"""What `fit` accepts as ``noise``."""
+"""Names that `fit` accepts as ``noise``."""
 
 
 def noise_model(name: str) -> NoiseModel:
@@ -67,7 +77,7 @@ def noise_model(name: str) -> NoiseModel:
     Raises
     ------
     ValueError
-        If there is none of that name.
+        If there is no noise model of that name.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Polynomials of several variables, as rows of terms: what smooth functions are fitted by."""
+"""Polynomials of several variables, to approximate smooth functions by regression."""
 
 from itertools import combinations_with_replacement
 
@@ -8,7 +8,18 @@ from boldglm.glm.arrays.types import FloatArray
 
 
 def polynomial(x: FloatArray, degree: int) -> FloatArray:
-    """Return all products of up to `degree` rows of x; (n_terms, n).
+    """Return the terms of a polynomial: all products of up to `degree` rows of x.
+
+    Parameters
+    ----------
+    x : ndarray of shape (n_variables, n)
+        Variables.
+    degree : int
+        Degree of the polynomial.
+
+    Returns
+    -------
+    ndarray of shape (n_terms, n)
 
     Examples
     --------
@@ -16,13 +27,23 @@ def polynomial(x: FloatArray, degree: int) -> FloatArray:
     [1.0, 2.0, 3.0, 4.0, 6.0, 9.0]
     """
     terms: dict[tuple[int, ...], FloatArray] = {}
-    for which in monomials(len(x), degree):
-        terms[which] = terms[which[:-1]] * x[which[-1]] if which else np.ones(x.shape[1])
+    for term in monomials(len(x), degree):
+        terms[term] = terms[term[:-1]] * x[term[-1]] if term else np.ones(x.shape[1])
     return np.stack(list(terms.values()))
 
 
 def monomials(n_variables: int, degree: int) -> list[tuple[int, ...]]:
-    """Return of which variables the terms of `polynomial` are products.
+    """Return the variables whose products are the terms of `polynomial`.
+
+    Parameters
+    ----------
+    n_variables, degree : int
+        As for `polynomial`.
+
+    Returns
+    -------
+    list of tuple of int
+        The indices of the variables of each term.
 
     Examples
     --------
@@ -31,14 +52,19 @@ def monomials(n_variables: int, degree: int) -> list[tuple[int, ...]]:
     """
     lengths = range(degree + 1)
     return [
-        which
+        term
         for length in lengths
-        for which in combinations_with_replacement(range(n_variables), length)
+        for term in combinations_with_replacement(range(n_variables), length)
     ]
 
 
 def derivatives(n_variables: int, degree: int) -> FloatArray:
-    """Return the derivatives of the terms of `polynomial`, in terms of one degree less.
+    """Return the derivatives of the terms of `polynomial` as weights on terms of one degree less.
+
+    Parameters
+    ----------
+    n_variables, degree : int
+        As for `polynomial`.
 
     Returns
     -------
@@ -46,17 +72,17 @@ def derivatives(n_variables: int, degree: int) -> FloatArray:
 
     Examples
     --------
-    Of 1, x and x², by x: 0, 1 and 2x.
+    The derivatives of 1, x and x² are 0, 1 and 2x.
 
     >>> derivatives(1, 2).tolist()
     [[[0.0, 0.0], [1.0, 0.0], [0.0, 2.0]]]
     """
     terms, lower = monomials(n_variables, degree), monomials(n_variables, degree - 1)
-    place = {which: k for k, which in enumerate(lower)}
+    index = {term: k for k, term in enumerate(lower)}
     result = np.zeros((n_variables, len(terms), len(lower)))
-    for k, which in enumerate(terms):
-        for variable in set(which):
-            left = list(which)
-            left.remove(variable)
-            result[variable, k, place[tuple(left)]] = which.count(variable)
+    for k, term in enumerate(terms):
+        for variable in set(term):
+            factors = list(term)
+            factors.remove(variable)
+            result[variable, k, index[tuple(factors)]] = term.count(variable)
     return result

@@ -1,11 +1,12 @@
-"""What a design leaves of the autocorrelation of noise in its residuals.
+"""Expected autocovariance of residuals, given that of the noise.
 
-Residuals are less autocorrelated than the noise they come from, the more so the more
-regressors there are; estimates that ignore it are too low, and p values with them. What
-residuals are expected to show follows from the design alone.
+Residuals are less autocorrelated than the noise, and the more so the more regressors there are.
+Estimates that ignore this are too low, and so are the p values. The relation between the two
+autocovariances follows from the design alone.
 
 Notation: U orthonormal basis of the design (T scans), R = 1 - UU' its residual maker, e = Ry
-residuals, J_k ones at lag k above the diagonal, v_j autocovariance of the noise at lag j.
+residuals, J_k matrix with ones at lag k above the diagonal, v_j autocovariance of the noise at
+lag j.
 """
 
 import numpy as np
@@ -16,25 +17,25 @@ from boldglm.glm.noise.ar_process import autocorrelations, transform_length
 
 
 def expected_lag_sums(basis: FloatArray, order: int) -> FloatArray:
-    """Return how sums of lagged products of residuals depend on the noise's autocovariances.
+    """Return the expected lag sums of residuals as weights on the autocovariances of the noise.
 
     Parameters
     ----------
     basis : ndarray of shape (n_scans, rank)
         Orthonormal columns.
     order : int
-        Largest lag of the products; less than the number of scans.
+        Largest lag of the sums; less than the number of scans.
 
     Returns
     -------
     ndarray of shape (order + 1, n_scans)
-        Such that the sum over t of e_t e_{t+k} has the expectation ``result[k] @ v``.
+        The sum over t of e_t e_{t+k} has the expectation ``result[k] @ v``.
 
     Notes
     -----
-    tr(R J_k R (J_j + J_j')) [1]_, here over all lags j of the noise rather than only those
-    up to `order`. R J_k R is J_k and outer products of columns, whose sums along diagonals are
-    cross-correlations of these columns: a few Fourier transforms.
+    The weights are tr(R J_k R (J_j + J_j')) [1]_, here for all lags j of the noise rather than
+    only for those up to `order`. R J_k R is J_k plus outer products of columns; their sums along
+    diagonals are cross-correlations of the columns, which take a few Fourier transforms.
 
     References
     ----------
@@ -44,7 +45,7 @@ def expected_lag_sums(basis: FloatArray, order: int) -> FloatArray:
 
     Examples
     --------
-    Two scans less their mean: residuals (d, -d), d² of expectation (v₀ - v₁) / 2.
+    Two scans minus their mean have the residuals (d, -d); d² has the expectation (v₀ - v₁) / 2.
 
     >>> expected_lag_sums(np.full((2, 1), 0.5**0.5), 1).round(12).tolist()
     [[1.0, -1.0], [-0.5, 0.5]]
@@ -69,35 +70,36 @@ def expected_lag_sums(basis: FloatArray, order: int) -> FloatArray:
 
 
 def effective_voxels(residuals: FloatArray, basis: FloatArray, ar: FloatArray) -> float:
-    """Return how many independent voxels a set of voxels is worth, for averages over it.
+    """Return the effective number of independent voxels for averages over a set of voxels.
 
-    Neighbors share noise, and all voxels share breathing and motion, so that an average over
-    50000 voxels may be no better than one over 50.
+    Neighbors share noise, and all voxels share breathing and motion, so an average over 50000
+    voxels may be no more precise than an average over 50 independent ones.
 
     Parameters
     ----------
     residuals : ndarray of shape (n_scans, n)
-        OLS residuals of n voxels, none of them 0.
+        OLS residuals of n voxels that have variance.
     basis : ndarray of shape (n_scans, rank)
         Orthonormal basis of the design.
     ar : ndarray of shape (order, 1)
-        Coefficients of an average voxel's noise.
+        Autoregressive coefficients of the average voxel.
 
     Returns
     -------
     float
-        Between 1 and infinity.
+        Between 1 and 10⁶.
 
     Notes
     -----
-    Second moments of two voxels that correlate by r correlate by r² (Isserlis), so an average
-    of n has the variance of one times the mean of r² over pairs. The mean of the squared
-    correlations that are seen, |G|² with G = EE'/n and E residuals of length 1, is more than
-    that by what independent voxels show by chance in few scans: |C|², C = RVR over its trace.
+    If two voxels have the correlation r, their second moments have the correlation r² (Isserlis).
+    So the variance of an average of second moments over n voxels is that of a single voxel times
+    the mean of r² over all pairs. The mean of the observed squared correlations is |G|² with
+    G = EE'/n and E residuals of length 1. It exceeds the mean of r² by the squared correlation of
+    independent voxels in a finite number of scans, |C|² with C = RVR divided by its trace.
 
     Examples
     --------
-    Two hundred voxels, of which every twenty are copies, are worth ten:
+    Two hundred voxels in groups of twenty copies count as ten:
 
     >>> rng = np.random.default_rng(0)
     >>> copies = np.repeat(rng.normal(size=(400, 10)), 20, axis=1)
@@ -106,9 +108,9 @@ def effective_voxels(residuals: FloatArray, basis: FloatArray, ar: FloatArray) -
     """
     n_scans = len(basis)
     unit = residuals / np.linalg.norm(residuals, axis=0)
-    seen = np.linalg.norm(unit @ unit.T / residuals.shape[1]) ** 2
+    observed = np.linalg.norm(unit @ unit.T / residuals.shape[1]) ** 2
     V = toeplitz(autocorrelations(ar, n_scans)[:, 0])
-    left = V - basis @ (basis.T @ V)
-    left -= (left @ basis) @ basis.T
-    chance = (np.linalg.norm(left) / np.trace(left)) ** 2
-    return float(min(1 / max(seen - chance, 1e-6), 1e6))
+    expected = V - basis @ (basis.T @ V)
+    expected -= (expected @ basis) @ basis.T
+    chance = (np.linalg.norm(expected) / np.trace(expected)) ** 2
+    return float(min(1 / max(observed - chance, 1e-6), 1e6))
