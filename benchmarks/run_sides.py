@@ -18,12 +18,10 @@ def ours(folder: str, out: str, noise: str, smoothing: float | None, n_threads: 
     import numpy as np
 
     from boldglm.glm import Design
-    from boldglm.glm.arrays.memory import keep_all_freed_memory
     from boldglm.interfaces import EstimateContrasts, FitGLM
     from boldglm.io.outputs.design_files import write_design
     from data import CONDITIONS, CONTRASTS, REPETITION_TIME
 
-    keep_all_freed_memory()  # as the command does
     watch.lap("import")
     matrix, names = _design(folder)
     roles: Any = ["condition" if name in CONDITIONS else "confound" for name in names]

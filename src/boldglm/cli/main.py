@@ -94,8 +94,6 @@ def _app(options: argparse.Namespace, arguments: list[str]) -> int:
 def _load_app() -> ModuleType:
     """Import what does the work: late, so that ``--help`` is there at once.
 
-    The process is ours, and keeps the memory that it frees.
-
     Garbage is not looked for meanwhile, nor later in what is imported: half a million objects that
     all stay.
     """
@@ -104,11 +102,9 @@ def _load_app() -> ModuleType:
     gc.disable()
     try:
         from boldglm.cli import app
-        from boldglm.glm.arrays.memory import keep_all_freed_memory
     finally:
         gc.enable()
     gc.freeze()
-    keep_all_freed_memory()
     return app
 
 

@@ -8,7 +8,6 @@ import numpy as np
 
 from boldglm.analysis.first_level.event_design import contrast_weights
 from boldglm.glm import Contrast, Fit, NotEstimableError
-from boldglm.glm.arrays.memory import keep_freed_memory
 from boldglm.glm.first_level.contrasts import check_estimable, format_weights
 from boldglm.glm.first_level.contrasts import contrast_weights as named_weights
 from boldglm.io.images.formats import read_geometry
@@ -57,7 +56,6 @@ def estimate_contrasts(
     ValueError
         If an expression names what the design does not have.
     """
-    keep_freed_memory()
     geometry = read_geometry(mask_file)
     possible: list[tuple[str, np.ndarray]] = []
     passed = {

@@ -12,7 +12,6 @@ from boldglm.analysis.higher_levels.group_inference import Inference, Surroundin
 from boldglm.analysis.higher_levels.input_smoothing import KNOWN, smoothed_inputs
 from boldglm.errors import BadDataError
 from boldglm.glm import NotEstimableError, SecondLevelFit, fit_second_level
-from boldglm.glm.arrays.memory import keep_freed_memory
 from boldglm.io.images.formats import read_geometry
 from boldglm.io.images.geometry import Geometry
 from boldglm.io.outputs.records import ContrastMaps, NodeResult
@@ -173,7 +172,6 @@ def fit_node(results: Sequence[NodeResult], wanted: NodeFits, folder: Path) -> N
         If the results lie on different grids, share no voxel, or a dataset node can test
         nothing at all.
     """
-    keep_freed_memory()
     if wanted.smoothing is None:
         return _fit_all(results, wanted, folder)
     needed: dict[int, list[str]] = {}

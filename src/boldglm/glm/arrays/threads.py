@@ -1,7 +1,7 @@
-"""Threads over blocks of voxels: the same work on independent pieces, several at a time.
+"""Threads over blocks of voxels, which run the same work on independent pieces.
 
-numpy lets other threads run while it calculates, so that threads over blocks use as many
-processors as there are, where threads inside of products of small matrices do not.
+numpy releases the interpreter lock while it computes, so threads over blocks use all processors.
+Threads inside the linear algebra library do not, because the matrices of a block are small.
 """
 
 import os
@@ -20,41 +20,46 @@ Item = TypeVar("Item")
 
 
 def usable_threads() -> int:
-    """Return how many threads calculations may use: OMP_NUM_THREADS, or the processors there are.
+    """Return the number of threads to compute with.
 
-    Processors that this process is not allowed to use do not count.
+    Returns
+    -------
+    int
+        ``OMP_NUM_THREADS`` if it is set, otherwise the number of processors that this process is
+        allowed to use.
 
     Examples
     --------
     >>> usable_threads() >= 1
     True
     """
-    said = os.environ.get("OMP_NUM_THREADS", "").split(",")[0].strip()
-    if said.isdigit() and int(said) > 0:
-        return int(said)
+    setting = os.environ.get("OMP_NUM_THREADS", "").split(",")[0].strip()
+    if setting.isdigit() and int(setting) > 0:
+        return int(setting)
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
 
 
 def each(items: Iterable[Item], work: Callable[[Item], None], n_threads: int) -> None:
-    """Do some work on every item, several items at a time.
+    """Call a function on every item, in parallel.
 
-    Linear algebra has one thread meanwhile: the items are what is shared out.
+    The linear algebra library is limited to one thread meanwhile.
 
     Parameters
     ----------
     items : iterable
         Independent pieces of work.
     work : callable
-        Called with each of them; writes its results where no other item's go.
+        Called with each item. Stores its results itself, separately from those of other items.
     n_threads : int
-        How many items at a time.
+        Number of threads.
 
     Raises
     ------
     Exception
-        What `work` raised first, in the order of the items; those not begun are left out.
+        The first exception that `work` raised, in the order of the items. Items that have not
+        been started by then are skipped.
 
     Examples
     --------
@@ -88,12 +93,12 @@ def each(items: Iterable[Item], work: Callable[[Item], None], n_threads: int) ->
 
 @cache
 def _linear_algebra() -> ThreadpoolController:
-    """Return the handle on the threads of numpy's linear algebra; to find it takes a while."""
+    """Return the controller of numpy's linear algebra threads, which is slow to create."""
     return ThreadpoolController()
 
 
 class Scratch(threading.local):
-    """Memory that every thread has for itself and uses again for each of its pieces.
+    """A buffer for each thread, reused for each of its pieces of work.
 
     Examples
     --------
@@ -104,11 +109,11 @@ class Scratch(threading.local):
     """
 
     def __init__(self) -> None:
-        self._held = np.empty(0)
+        self._buffer = np.empty(0)
 
     def array(self, *shape: int) -> FloatArray:
-        """Return an array of any content, in the memory of the one that was asked for before."""
+        """Return an uninitialized array, which overwrites the one returned before."""
         size = int(np.prod(shape))
-        if self._held.size < size:
-            self._held = np.empty(size)
-        return self._held[:size].reshape(shape)
+        if self._buffer.size < size:
+            self._buffer = np.empty(size)
+        return self._buffer[:size].reshape(shape)

@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from boldglm.glm.arrays.memory import keep_freed_memory
 from boldglm.glm.arrays.types import FloatArray, IndexArray
 from boldglm.glm.design.design_matrix import Design
 from boldglm.glm.design.linear_model import LinearModel, linear_model
@@ -452,7 +451,6 @@ def fit(
     >>> f.dof, f.rank, f.sigma2.round(6).tolist()
     (2, 2, [0.0, 0.15])
     """
-    keep_freed_memory()
     estimator = noise_model(noise)
     names, columns = named_columns(design)
     chunks = checked_chunks(block_size, n_threads)

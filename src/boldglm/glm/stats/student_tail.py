@@ -1,8 +1,8 @@
-"""z of many t values at once, by a polynomial instead of an integral for each.
+"""Convert many t values to z by polynomial interpolation.
 
-The map from t to z is smooth. Where a statistic map has a value for each of 230,000 voxels, it
-is cheaper to compute the map exactly at a few nodes and to interpolate, to rounding, than to
-evaluate the incomplete beta function everywhere.
+z is a smooth function of t. For a map of many voxels it is faster to compute z at a few nodes and
+to interpolate, with an error near rounding, than to evaluate the incomplete beta function at every
+voxel.
 
 Notation: ν degrees of freedom, w = √(ν log(1 + t²/ν)), T_k Chebyshev polynomials.
 """
@@ -14,29 +14,29 @@ from scipy import special
 from boldglm.glm.arrays.memory import blocks_of
 from boldglm.glm.arrays.types import FloatArray
 
-# Where z / w is interpolated. Fewer degrees of freedom, or larger w, would need more nodes.
+# Range in which z / w is interpolated. Fewer degrees of freedom or larger w would need more nodes.
 FEWEST_DOF, LARGEST_W = 20.0, 8.0
 N_NODES_W, N_NODES_DOF = 20, 12
 
-# Coefficients below this are rounding errors of the nodes.
+# Coefficients below this are rounding errors of the values at the nodes.
 NEGLIGIBLE = 2e-16
 
 VALUES_AT_ONCE = 4096
 
 
 class TailPolynomial:
-    """z of \\|t\\| for degrees of freedom within a range, as a polynomial.
+    """Polynomial that converts \\|t\\| to z, for degrees of freedom within a range.
 
     Parameters
     ----------
     fewest, most : float
-        The range of ν; `FEWEST_DOF` at least, may be infinite.
+        Range of ν, from `FEWEST_DOF` to infinity.
 
     Notes
     -----
-    Both z and w are odd functions of t, and near each other for all ν [1]_, so that z / w is a
-    nearly constant function of w² and 1/ν. It is interpolated in both at Chebyshev nodes, with
-    an error below 1e-13 of z.
+    Both z and w are odd functions of t, and w is close to z for all ν [1]_. Hence z / w is a
+    nearly constant function of w² and 1/ν, which is interpolated at Chebyshev nodes in both
+    variables. The error of z is below 1e-13 of z.
 
     References
     ----------
@@ -68,21 +68,21 @@ class TailPolynomial:
         self.coefficients = coefficients[: rows[-1] + 1, : max(columns[-1] + 1, 2)]
 
     def __call__(self, w: FloatArray, dof: FloatArray) -> FloatArray:
-        """Return z of n values of w, at most `LARGEST_W`, with n degrees of freedom."""
+        """Return z for n values of w, at most `LARGEST_W`, with n degrees of freedom; (n,)."""
         z = np.empty_like(w)
         n_dof, n_w = self.coefficients.shape
         terms = np.empty((n_w, min(VALUES_AT_ONCE, w.size)))
-        for some in blocks_of(w.size, VALUES_AT_ONCE):
-            basis = terms[:, : w[some].size]
-            _chebyshev(2 * (w[some] / LARGEST_W) ** 2 - 1, basis)
+        for block in blocks_of(w.size, VALUES_AT_ONCE):
+            basis = terms[:, : w[block].size]
+            _chebyshev(2 * (w[block] / LARGEST_W) ** 2 - 1, basis)
             rows = self.coefficients @ basis
             if n_dof > 1:
-                y = (1 / dof[some] - self.middle) / self.half
+                y = (1 / dof[block] - self.middle) / self.half
                 for row in range(n_dof - 1, 1, -1):  # Clenshaw's recurrence
                     rows[row - 1] += 2 * y * rows[row]
                     rows[row - 2] -= rows[row]
                 rows[0] += y * rows[1]
-            np.multiply(w[some], rows[0], out=z[some])
+            np.multiply(w[block], rows[0], out=z[block])
         return z
 
 
@@ -91,7 +91,7 @@ def _nodes(n: int) -> FloatArray:
 
 
 def _chebyshev(x: FloatArray, out: FloatArray) -> None:
-    """Fill rows with T₀(x), T₁(x) and so on, two of them at least."""
+    """Fill the rows of `out`, at least two, with T₀(x), T₁(x), and so on."""
     out[0], out[1] = 1.0, x
     twice = 2 * x
     for k in range(2, len(out)):
