@@ -362,7 +362,7 @@ def test_constant_and_missing_voxels_are_left_out_and_counted(dataset, tmp_path)
     design = json.loads((out / "node-run" / "sub-01" / "func" / f"{RUN}_design.json").read_text())
     mask = nib.load(out / "node-run" / "sub-01" / "func" / f"{RUN}_desc-brain_mask.nii.gz")
     assert code == 0
-    assert any("constant or not finite" in note for note in design["LeftOut"])
+    assert any("constant or not finite" in note for note in design["Exclusions"])
     assert mask.get_fdata()[7, 8, 5] == mask.get_fdata()[8, 8, 5] == 0
     assert np.isfinite(
         nib.load(

@@ -58,15 +58,15 @@ def test_voxels_without_signal_are_left_out_and_counted_everywhere(silent, tmp_p
     n_given = int(given.sum())
     assert all(load(used)[voxel] == 0 for voxel in voxels)
     assert load(used).sum() == n_given - 3
-    size = {"Analyzed": n_given - 3, "LeftOut": 3}
+    size = {"Analyzed": n_given - 3, "Excluded": 3}
     assert sidecar(used)["MaskSize"] == size
     assert json.loads((func / f"{STEM}_design.json").read_text())["MaskSize"] == size
     said = capsys.readouterr().out
-    note = f"3 of {n_given} mask voxels of {STEM}_desc-preproc_bold.nii.gz are constant"
+    note = f"3 of {n_given} mask voxels of {STEM}_desc-preproc_bold.nii.gz, which are constant"
     assert note in said
-    assert "Nothing was left out" not in said
+    assert "Nothing was excluded" not in said
     report = (out / "sub-01.html").read_text()
-    assert f"{n_given - 3:,} analyzed, 3 left out of the mask" in report
+    assert f"{n_given - 3:,} analyzed, 3 of the mask excluded" in report
     assert note in report
 
 
@@ -84,8 +84,8 @@ def test_the_voxels_of_a_subject_are_those_of_all_runs_and_the_others_are_counte
     )
     combined = out / "node-subject" / "sub-01" / "func" / f"{BOTH}_desc-brain_mask.nii.gz"
     np.testing.assert_array_equal(load(combined), one * two)
-    assert sidecar(combined)["MaskSize"] == {"Analyzed": int((one * two).sum()), "LeftOut": 3}
-    assert f"{BOTH} (subject): 3 voxels lie in the mask of some inputs" in capsys.readouterr().out
+    assert sidecar(combined)["MaskSize"] == {"Analyzed": int((one * two).sum()), "Excluded": 3}
+    assert f"{BOTH} (subject): 3 voxels that are in the masks of not all" in capsys.readouterr().out
 
 
 def test_a_mask_of_the_user_takes_the_place_of_fmripreps(dataset, tmp_path):
@@ -139,4 +139,4 @@ def test_a_second_call_says_again_what_was_left_out(silent, tmp_path, capsys):
 
     again = capsys.readouterr().out
     assert "were finished already" in again
-    assert first[first.index("Left out") :] == again[again.index("Left out") :]
+    assert first[first.index("Exclusions") :] == again[again.index("Exclusions") :]

@@ -124,7 +124,7 @@ def test_the_combination_of_fmriprep_is_fitted_and_the_echoes_are_said_to_be_lef
 
     said = capsys.readouterr().out
     for run in (1, 2):
-        note = f"sub-01_task-cuetarget_run-{run}: single echoes (1, 2, 3) were left out"
+        note = f"sub-01_task-cuetarget_run-{run}: the single echoes (1, 2, 3)"
         assert note in said
         assert note in (out / "sub-01.html").read_text()
     assert not list(out.rglob("*echo-*"))
@@ -163,5 +163,5 @@ def test_a_run_whose_echoes_nobody_combined_is_left_out_by_name(combined, tmp_pa
     assert participant(combined, tmp_path / "out") == 0
 
     said = capsys.readouterr().out
-    assert "run-2 was left out: it has only single echoes (1, 2, 3)" in said
+    assert "run-2 has only single echoes (1, 2, 3)" in said
     assert not list((tmp_path / "out").rglob("*run-2*"))

@@ -59,14 +59,14 @@ def test_a_run_without_a_condition_goes_on_and_says_so(dataset, tmp_path):
     participant(dataset, out)
 
     said = json.loads((out / f"{RUN}_design.json").read_text())
-    assert any("'target' has no event" in note for note in said["LeftOut"])
+    assert any("condition 'target'" in text for text in said["Exclusions"])
     assert not (out / f"{RUN}_contrast-target_stat-t_statmap.nii.gz").exists()
     assert (
         (out / "node-subject/sub-01/func")
         .joinpath("sub-01_task-cuetarget_contrast-target_stat-t_statmap.nii.gz")
         .is_file()
     )
-    assert "did not estimate it" in (out / "sub-01.html").read_text()
+    assert "not estimated there" in (out / "sub-01.html").read_text()
 
 
 def test_start_time_of_the_sidecar_shifts_the_design(dataset, tmp_path):

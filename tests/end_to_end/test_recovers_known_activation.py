@@ -167,7 +167,7 @@ def test_reports_hold_everything_in_one_file(done):
     assert "data:image/svg+xml;base64" in text
     for words in (
         "cue - target",
-        "Left out",
+        "Notes",
         "Methods",
         f"boldglm {done[0]}",
         "Task cuetarget, run 2",

@@ -136,7 +136,7 @@ def test_a_run_that_is_smoother_than_the_target_is_left_as_it_is_and_that_is_sai
     words = "than the 4 mm that were asked for, and was left as it is"
     content = said(tmp_path / "to" / f"{RUN}_design.json")
     assert content["ResidualSmoothness"]["volume"]["KernelFWHM"] == [0, 0, 0]
-    assert any(words in note for note in content["LeftOut"])
+    assert any(words in note for note in content["Warnings"])
     assert words in capsys.readouterr().out
     assert words in (tmp_path / "to/sub-01.html").read_text()
     name = f"{RUN}_contrast-cue_stat-t_statmap.nii.gz"

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from matplotlib.image import imsave
 
+from boldglm.notices import exclusion, warning
 from boldglm.reports.content import ContrastResult, Figure, Report, Section, Table
 from boldglm.reports.html import inline_picture, link_dois, render_report, write_report
 
@@ -35,12 +36,13 @@ def report(svg, tmp_path):
         maps=(Figure(png, "Map", "Axial slices"),), peaks=(peaks,), note="three events only",
     )  # fmt: skip
     run = Section(
-        "task-faces run-1", "run-1", (("Scans", "156"),), ("houses: no event",), (svg,),
+        "task-faces run-1", "run-1", (("Scans", "156"),), (exclusion("houses: no event"),), (svg,),
         (Table(("condition",), (("faces",),), "Conditions"),), (contrast,),
     )  # fmt: skip
     combined = Section("Subject level", "subject", contrasts=(contrast,), is_open=True)
     return Report(
-        "sub-01", "Model faces", (("Space", "MNI"),), ("run-3: empty events file",),
+        "sub-01", "Model faces", (("Space", "MNI"),),
+        (exclusion("run-3: empty events file"), warning("short run")),
         (combined, run), ("Paragraph one.", "Paragraph two."), ("Friston. doi:10.1002/abc.",),
         "boldglm /in /out participant --high-pass 128", (("numpy", "2.0"),),
     )  # fmt: skip
@@ -86,20 +88,21 @@ def test_everything_in_the_report_is_on_the_page(report):
         assert words in text, words
 
 
-def test_what_was_left_out_comes_before_any_result_and_names_its_section(report):
+def test_exclusions_come_before_any_result_and_name_their_section(report):
     text = Page(render_report(report)).text.split("Model faces", 1)[1]
 
     box, results = text.split("MNI", 1)
-    assert "run-3: empty events file" in box
+    assert box.index("Exclusions") < box.index("run-3: empty events file")
+    assert box.index("Warnings") < box.index("short run")
     assert re.search(r"task-faces run-1\s*: houses: no event", box)
     assert "faces > houses" in results
 
 
-def test_a_complete_analysis_says_that_nothing_was_left_out():
+def test_a_complete_analysis_says_that_nothing_was_excluded():
     page = render_report(Report("sub-01", "m", sections=(Section("run 1", "run-1"),)))
 
-    assert "Nothing was left out" in page
-    assert 'class="left-out"' not in page
+    assert "Nothing was excluded" in page
+    assert 'class="notices' not in page
 
 
 def test_the_page_loads_nothing_and_forbids_loading(report):
@@ -129,11 +132,11 @@ def test_hostile_names_are_printed_rather_than_run(svg):
     figure = Figure(svg.path, HOSTILE, HOSTILE)
     contrast = ContrastResult(*[HOSTILE] * 5, maps=(figure,), note=HOSTILE)
     section = Section(
-        HOSTILE, "run-1", ((HOSTILE, HOSTILE),), (HOSTILE,), (figure,),
+        HOSTILE, "run-1", ((HOSTILE, HOSTILE),), (warning(HOSTILE),), (figure,),
         (Table((HOSTILE,), ((HOSTILE,),), HOSTILE),), (contrast,),
     )  # fmt: skip
     report = Report(
-        HOSTILE, HOSTILE, ((HOSTILE, HOSTILE),), (HOSTILE,), (section,), (HOSTILE,),
+        HOSTILE, HOSTILE, ((HOSTILE, HOSTILE),), (exclusion(HOSTILE),), (section,), (HOSTILE,),
         (HOSTILE + " doi:10.1000/<b>",), HOSTILE, ((HOSTILE, HOSTILE),),
     )  # fmt: skip
 

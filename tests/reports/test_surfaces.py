@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from boldglm.notices import exclusion
 from boldglm.reports.content import ContrastResult, Figure, Section, Table
 from boldglm.reports.hemispheres import join_hemispheres
 from boldglm.reports.mosaic import palette
@@ -135,7 +136,7 @@ def section(tmp_path, side, *, facts, dof):
     own.write_text(f"<svg>{side}</svg>")
     shown = Figure(own, f"z map of go ({side}).", "")
     return Section(
-        "Run 1", "run-1", (("HRF", "spm"), ("Vertices", facts)), (f"{facts} left out",),
+        "Run 1", "run-1", (("HRF", "spm"), ("Vertices", facts)), (exclusion(f"{facts} vertices"),),
         (Figure(design, "Design.", ""), Figure(own, "Whiteness.", "")),
         (Table(("a",), (("1",),), "Efficiency."),),
         (ContrastResult("go", "t", f"run-1_hemi-{side[0].upper()}_x", "z ≥ 3", dof, (shown,)),),
@@ -153,7 +154,9 @@ def test_two_hemispheres_are_one_section_that_says_once_what_they_share(tmp_path
     assert both.facts == (
         ("HRF", "spm"), ("Vertices, left hemisphere", "30"), ("Vertices, right hemisphere", "31"),
     )  # fmt: skip
-    assert both.left_out == ("left hemisphere: 30 left out", "right hemisphere: 31 left out")
+    assert both.notices == (
+        exclusion("left hemisphere: 30 vertices"), exclusion("right hemisphere: 31 vertices"),
+    )  # fmt: skip
     assert [one.caption for one in both.figures] == [
         "Design.", "Whiteness. (Left hemisphere.)", "Whiteness. (Right hemisphere.)",
     ]  # fmt: skip

@@ -93,5 +93,5 @@ def test_durations_that_differ_are_said(differ):
     product = {"Name": "Product", "Input": ["gain", "cue.b"], "Output": "x"}
     steps = [FACTOR, assign, product] if differ else [FACTOR, product]
     found, notes = run(events(1.0, **COLUMNS), *steps)
-    assert any("has the durations of 'gain'" in note for note in notes) is differ
+    assert any("has the durations of 'gain'" in note.text for note in notes) is differ
     assert found["x"].duration[0] == (0.5 if differ else 1.0)

@@ -80,7 +80,7 @@ def test_a_covariate_gives_a_contrast_named_after_the_incoming_one():
     (plan,) = planned(model_of(SUBJECT, group), run_items())["group"]
     assert [spec.name for spec in plan.fits[0].contrasts] == ["go", "go_age"]
     np.testing.assert_allclose(plan.fits[0].design.matrix, [[1, 20], [1, 30], [1, 40]])
-    assert any("03" in note and "no age" in note for note in plan.notes)
+    assert any("03" in note.text and "no age" in note.text for note in plan.notes)
 
 
 def test_text_gets_an_indicator_for_each_level_but_the_first_beside_a_constant():
@@ -266,9 +266,9 @@ def test_a_participant_whose_category_is_not_known_is_left_out_in_words(constrai
     (plan,) = planned(model_of(SUBJECT, group), items)["group"]
     assert [one.entities["sub"] for one in plan.fits[0].inputs] == ["01", "03", "04"]
     (note,) = plan.notes
-    assert "'02'" in note
-    assert "has no site." in note
-    assert "left out" in note
+    assert "'02'" in note.text
+    assert "has no site." in note.text
+    assert note.kind == "exclusion"
 
 
 def test_participants_can_be_columns_for_pairs():
@@ -329,7 +329,9 @@ def test_a_participant_without_a_condition_keeps_the_names_of_the_others():
     names = {sub: [spec.name for spec in plan.fits[0].contrasts] for sub, plan in subjects.items()}
     assert names["01"] == ["diff", "go", "stop"]
     assert names["02"] == ["go"]  # not go_go: it goes on together with that of the others
-    assert any("'diff'" in note and "no input has stop" in note for note in subjects["02"].notes)
+    assert any(
+        "'diff'" in note.text and "no input has stop" in note.text for note in subjects["02"].notes
+    )
     (group,) = plans["group"]
     sizes = {fit.inputs[0].contrast: len(fit.inputs) for fit in group.fits}
     assert sizes == {"diff": 3, "go": 4, "stop": 3}
@@ -348,9 +350,9 @@ def test_one_participant_alone_may_lack_what_a_filter_or_x_names():
 
 def test_runs_that_are_taken_for_participants_are_warned_of():
     (straight,) = planned(model_of(GROUP), run_items())["group"]
-    assert any("8 inputs of 4 participants for independent" in note for note in straight.notes)
+    assert any("8 inputs of 4 participants as independent" in note.text for note in straight.notes)
     (by_subject,) = planned(model_of(SUBJECT, GROUP), run_items())["group"]
-    assert not any("independent" in note for note in by_subject.notes)
+    assert not any("independent" in note.text for note in by_subject.notes)
     with_people = {**GROUP, "Model": {"Type": "glm", "X": ["subject"]}}
     (plan,) = planned(model_of(with_people), run_items())["group"]
-    assert not any("independent" in note for note in plan.notes)
+    assert not any("independent" in note.text for note in plan.notes)

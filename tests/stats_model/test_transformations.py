@@ -180,7 +180,7 @@ def test_an_empty_condition_has_no_regressor_and_that_is_said():
         "$.I",
     )  # fmt: skip
     assert "slow" in found.missing
-    assert any("'slow' has no event" in note for note in notes)
+    assert any("'slow': all of its events" in note.text for note in notes)
 
 
 def test_rows_of_participants_are_transformed():
@@ -262,7 +262,7 @@ def test_pairs_that_are_assigned_keep_their_names_where_one_is_missing():
     )
     found, notes = apply_instructions(variables((*missing, "other")), [FACTOR, columns], "$.I")
     assert "trial_type.go" not in found, "it must not take the values meant for another"
-    assert any("'trial_type.go' has no duration from 'other'" in note for note in notes)
+    assert any("'trial_type.go' gets no duration from 'other'" in note.text for note in notes)
 
 
 def test_the_duration_of_a_column_of_text_can_be_assigned():

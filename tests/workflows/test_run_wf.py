@@ -47,7 +47,7 @@ def test_the_graph_has_a_node_for_each_step_and_no_more():
         "estimate_contrasts",
         "fit_glm",
         "inputnode",
-        "left_out",
+        "notices",
         "orthogonalize",
         "outputnode",
     ]

@@ -30,6 +30,7 @@ from boldglm.io.files.json_files import write_json
 from boldglm.io.outputs.derivatives import RUN_MAPS, model_file_name, prepare_output
 from boldglm.io.outputs.fit_cache import kept_bytes
 from boldglm.io.outputs.records import STAMP, Record, notes_of_records
+from boldglm.notices import EXCLUSION, HEADINGS, Notice
 from boldglm.workflows.execution import Execution, execute
 from boldglm.workflows.group import init_group_wf, plan_group
 from boldglm.workflows.lower_levels import init_finer_wf
@@ -64,24 +65,24 @@ def run_participant(options: argparse.Namespace, command: str) -> int:
         for analysis in plan:
             _check_trials(analysis, options.single_trials)
     if options.dry_run:
-        show_plan(plan, found.left_out, sys.stdout)
+        show_plan(plan, found.notices, sys.stdout)
         return 0
     preprocessed = {one.name: one.path for one in found.derivatives}
     prepare_output(options.output_dir, options.bids_dir, found.dataset_name, command, preprocessed)
     for analysis in plan:
         name = model_file_name(analysis.model.name)
         write_json(options.output_dir / "models" / name, analysis.model.spec.source)
-    for note in [*found.left_out, *(one for run in plan for one in run.model.spec.notes)]:
-        logger.info("%s", note)
+    for notice in [*found.notices, *(each for run in plan for each in run.model.spec.notes)]:
+        logger.info("%s", notice)
     _write_settings(options, command)
-    context = _context(options, command, found.left_out)
+    context = _context(options, command, found.notices)
     workflow, n_runs = init_boldglm_wf(plan, context)
     failures: list[str] = []
     if workflow is not None:
         failures = _execute(options, workflow, n_runs)
     seconds = time.monotonic() - started
     kept = kept_bytes(context.keep_folder) if context.keep_folder else 0
-    _summarize(options.output_dir, plan, n_runs, failures, found.left_out, kept, seconds)
+    _summarize(options.output_dir, plan, n_runs, failures, found.notices, kept, seconds)
     return 1 if failures else 0
 
 
@@ -95,14 +96,14 @@ def run_above(options: argparse.Namespace, command: str, levels: Sequence[str]) 
     plans = plan_group(output, options.bids_dir, subjects, levels, own)
     if asked is not None:
         _check_smoothing_above(asked, levels, [plan.model for plan in plans])
-    left_out = [note for plan in plans for note in plan.left_out]
+    notices = [notice for plan in plans for notice in plan.notices]
     if options.dry_run:
         for plan in plans:
             show_levels(plan.levels, sys.stdout)
-        _print_notes(left_out)
+        _print_notices(notices)
         print("\nNothing was fitted (--dry-run).")
         return 0
-    context = _context(options, command, tuple(left_out))
+    context = _context(options, command, tuple(notices))
     is_group = "dataset" in levels
     workflow = (init_group_wf if is_group else init_finer_wf)(plans, context)
     if workflow is not None:
@@ -117,8 +118,8 @@ def run_above(options: argparse.Namespace, command: str, levels: Sequence[str]) 
         places = f"{len(plan.levels)} results of the {' and '.join(levels)} level"
         print(f"Tested {len(plan.subjects)} participants ({', '.join(plan.subjects)}): {places}.")
     records = [one.record for plan in plans for one in plan.levels if one.record.is_file()]
-    left_out += [note for path in records for note in Record.read(path, output).result.left_out]
-    _print_notes(left_out)
+    notices += [each for path in records for each in Record.read(path, output).result.notices]
+    _print_notices(notices)
     reports = ["group.html"] if is_group else [
         f"sub-{subject}.html" for plan in plans for subject in plan.subjects
     ]  # fmt: skip
@@ -223,11 +224,11 @@ def _tuple(values: Sequence | None) -> tuple | None:
     return None if values is None else tuple(values)
 
 
-def _context(options: argparse.Namespace, command: str, left_out: tuple[str, ...]) -> AppContext:
+def _context(options: argparse.Namespace, command: str, notices: tuple[Notice, ...]) -> AppContext:
     return AppContext(
         output_dir=options.output_dir.resolve(),
         command=command,
-        left_out=left_out,
+        notices=notices,
         n_threads=options.omp_nthreads,
         maps=tuple(dict.fromkeys(one for one in options.maps or () if one in RUN_MAPS)),
         single_trials=options.single_trials,
@@ -287,7 +288,7 @@ def _summarize(
     plan: Sequence[Analysis],
     n_runs: int,
     failures: list[str],
-    left_out: Sequence[str],
+    notices: Sequence[Notice],
     kept: int,
     seconds: float,
 ) -> None:
@@ -296,10 +297,10 @@ def _summarize(
     for failure in failures:
         print(f"boldglm: {failure}", file=sys.stderr)
     runs = [run for analysis in plan for run in analysis.runs]
-    planned = [(f"{run.inputs.name} (run)", note) for run in runs for note in run.left_out]
+    planned = [(f"{run.inputs.name} (run)", each) for run in runs for each in run.notices]
     recorded = notes_of_records(output_dir, [run.inputs.entities for run in runs])
-    upper = [note for analysis in plan for note in analysis.left_out]
-    notes = [*left_out, *_together([*planned, *recorded]), *upper]
+    higher = [notice for analysis in plan for notice in analysis.notices]
+    shown = [*notices, *_together([*planned, *recorded]), *higher]
     if n_runs < total:
         print(f"{total - n_runs} of {total} runs were finished already and not fitted again.")
     if failures:
@@ -311,36 +312,37 @@ def _summarize(
     if kept:
         size = f"{kept / 1e9:.2f} GB" if kept > 1e8 else f"{kept / 1e6:.1f} MB"
         print(f"Their fits are kept, {size}, so that other contrasts need no new ones.")
-    if notes:
-        _print_notes(notes)
-    else:
-        print("Nothing was left out.")
+    _print_notices(shown)
+    if not any(notice.kind == EXCLUSION for notice in shown):
+        print("Nothing was excluded.")
     for subject in subjects:
         report = output_dir / f"sub-{subject}.html"
         if report.is_file():
             print(f"Report: {report}")
 
 
-def _together(notes: Sequence[tuple[str, str]]) -> list[str]:
-    """Say once what holds for many: of a thousand runs, that is often one thing."""
-    whom: dict[str, dict[str, None]] = {}
-    for who, note in notes:
-        whom.setdefault(note, {})[who] = None
-    lines = []
-    for note, (first, *others) in whom.items():
-        lines.append(f"{first}{f' and {len(others)} more' if others else ''}: {note}")
-    return lines
+def _together(notices: Sequence[tuple[str, Notice]]) -> list[Notice]:
+    """Merge equal notices: what holds for a thousand runs is printed once."""
+    results: dict[Notice, dict[str, None]] = {}
+    for result, notice in notices:
+        results.setdefault(notice, {})[result] = None
+    return [
+        notice.about(f"{first}{f' and {len(others)} more' if others else ''}")
+        for notice, (first, *others) in results.items()
+    ]
 
 
-def _print_notes(notes: Sequence[str], most: int = 20) -> None:
-    different = list(dict.fromkeys(notes))
-    if not different:
-        return
-    print(f"Left out ({len(different)}):")
-    for note in different[:most]:
-        print(f"  {note}")
-    if len(different) > most:
-        print(f"  and {len(different) - most} more: see the reports")
+def _print_notices(notices: Sequence[Notice], most: int = 20) -> None:
+    """Print what was excluded, what needs a look, and what was chosen, each once."""
+    for kind, heading in HEADINGS.items():
+        texts = list(dict.fromkeys(notice.text for notice in notices if notice.kind == kind))
+        if not texts:
+            continue
+        print(f"{heading} ({len(texts)}):")
+        for text in texts[:most]:
+            print(f"  {text}")
+        if len(texts) > most:
+            print(f"  and {len(texts) - most} more: see the reports")
 
 
 def _start_logging(*, verbose: bool) -> None:

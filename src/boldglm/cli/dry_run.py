@@ -12,11 +12,12 @@ from boldglm.analysis.plan.plan import Analysis, RunPlan
 from boldglm.glm.design.confound_names import has_cosines
 from boldglm.glm.design.confounds import describe_scans
 from boldglm.io.entities import entities_stem
+from boldglm.notices import Notice
 
 VIF_HIGH = 5.0
 
 
-def show_plan(plan: Sequence[Analysis], left_out: Sequence[str], stream: TextIO) -> None:
+def show_plan(plan: Sequence[Analysis], notices: Sequence[Notice], stream: TextIO) -> None:
     """Print runs, designs, collinearity and contrasts of every analysis."""
 
     def say(text: str = "") -> None:
@@ -37,14 +38,12 @@ def show_plan(plan: Sequence[Analysis], left_out: Sequence[str], stream: TextIO)
         if analysis.levels:
             say()
             show_levels(analysis.levels, stream)
-        for note in analysis.left_out:
-            say(f"  left out: {note}")
-        for note in model.spec.notes:
-            say(f"  note: {note}")
-    if left_out:
-        say("\nLeft out:")
-        for note in left_out:
-            say(f"  {note}")
+        for notice in (*analysis.notices, *model.spec.notes):
+            say(f"  {notice.kind}: {notice}")
+    if notices:
+        say()
+        for notice in notices:
+            say(f"{notice.kind}: {notice}")
     say("\nNothing was fitted (--dry-run).")
 
 
@@ -60,8 +59,8 @@ def show_levels(levels: Sequence[LevelPlan], stream: TextIO) -> None:
             names = ", ".join(f"{one.name} ({one.test})" for one in fit.contrasts)
             columns = ", ".join(fit.design.names)
             print(f"    {len(fit.inputs)} inputs, X = [{columns}]: {names}", file=stream)
-        for note in plan.notes:
-            print(f"    left out: {note}", file=stream)
+        for notice in plan.notes:
+            print(f"    {notice.kind}: {notice}", file=stream)
 
 
 def _show_run(run: RunPlan, say: Callable[[str], None]) -> None:
@@ -91,8 +90,8 @@ def _show_run(run: RunPlan, say: Callable[[str], None]) -> None:
         shown = ", ".join(f"{error:.3g}" for error in errors[:6])
         shown += ", ..." if errors.size > 6 else ""
         say(f"    {name:<32} {numbers.efficiency[name]:10.3g}   {shown}")
-    for note in run.left_out:
-        say(f"    left out: {note}")
+    for notice in run.notices:
+        say(f"    {notice.kind}: {notice}")
 
 
 def _high_pass(model: Model) -> str:

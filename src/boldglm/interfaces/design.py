@@ -30,6 +30,7 @@ from boldglm.io.bids.events import PREFIX, read_event_columns, read_events
 from boldglm.io.images.formats import read_bold_header
 from boldglm.io.outputs.derivatives import sidecar
 from boldglm.io.outputs.design_files import read_design, write_design
+from boldglm.notices import Notice, by_kind
 from boldglm.stats_model.transformations import MISSING_POLICIES
 
 
@@ -71,15 +72,15 @@ class _BuildModelDesignInput(_RunTablesInput):
 class _DesignOutput(TraitedSpec):
     design_file = File(exists=True, desc="design matrix, TSV with JSON sidecar")
     sidecar_file = File(exists=True, desc="its JSON sidecar, which must stay beside it")
-    left_out = traits.List(traits.Str, desc="what was left out and why")
+    notices = traits.List(traits.Any, desc="exclusions, warnings and notes")
 
 
-def _results(path: Path, left_out: Sequence[str]) -> dict:
+def _results(path: Path, notices: Sequence[Notice]) -> dict:
     # nipype removes files that no output names
     return {
         "design_file": str(path),
         "sidecar_file": str(sidecar(path)),
-        "left_out": list(left_out),
+        "notices": list(notices),
     }
 
 
@@ -104,12 +105,12 @@ class BuildDesign(SimpleInterface):
         )
         events = Path(inputs.events_file)
         timing = _timing(inputs)
-        design, left_out = design_from_events(
+        design, notices = design_from_events(
             read_events(events), timing, choices, events.name, self._confounds(timing.n_scans)
         )
         path = Path(runtime.cwd) / "design.tsv"
-        write_design(design, path, {"LeftOut": list(left_out)})
-        self._results = _results(path, left_out)
+        write_design(design, path, dict(by_kind(notices)))
+        self._results = _results(path, notices)
         return runtime
 
     def _confounds(self, n_scans: int) -> Confounds:
@@ -147,8 +148,8 @@ class BuildModelDesign(SimpleInterface):
             inputs.missing_conditions,
         )
         path = Path(runtime.cwd) / "design.tsv"
-        write_design(made.design, path, {"LeftOut": list(made.left_out)})
-        self._results = _results(path, made.left_out)
+        write_design(made.design, path, dict(by_kind(made.notices)))
+        self._results = _results(path, made.notices)
         return runtime
 
 
@@ -182,9 +183,9 @@ class OrthogonalizeDesign(SimpleInterface):
         design = read_design(Path(self.inputs.design_file))
         known = list(dict.fromkeys([*filter(None, design.conditions), *design.names]))
         rules = [parse_orthogonalization(rule, known) for rule in self.inputs.rules]
-        changed, left_out = apply_orthogonalization(design, rules)
+        changed, notices = apply_orthogonalization(design, rules)
         path = Path(runtime.cwd) / "design.tsv"
-        details = {"LeftOut": list(left_out), "Orthogonalized": list(self.inputs.rules)}
+        details = {**by_kind(notices), "Orthogonalized": list(self.inputs.rules)}
         write_design(changed, path, details)
-        self._results = _results(path, left_out)
+        self._results = _results(path, notices)
         return runtime

@@ -29,6 +29,7 @@ from boldglm.io.images.noise_smoothness import measured
 from boldglm.io.outputs.derivatives import RUN_MAPS
 from boldglm.io.outputs.design_files import read_design
 from boldglm.io.outputs.fit_cache import keep_fit, kept_fit, read_fit, write_fit
+from boldglm.notices import Notice, exclusion, from_pairs
 
 
 class _FitGLMInput(BaseInterfaceInputSpec):
@@ -68,8 +69,8 @@ class _FitGLMOutput(TraitedSpec):
     fit_file = File(exists=True, desc="sufficient statistics of the fit, npz")
     mask_file = File(exists=True, desc="voxels that were fitted")
     mean_file = File(exists=True, desc="mean of the series over time")
-    mask_size = traits.Dict(desc="number of voxels Analyzed, and LeftOut for want of signal")
-    left_out = traits.List(traits.Str, desc="what was left out and why")
+    mask_size = traits.Dict(desc="number of voxels Analyzed, and Excluded (no variance)")
+    notices = traits.List(traits.Any, desc="exclusions, warnings and notes")
     run_maps = traits.Dict(desc="maps of the run as a whole, by label")
     whiteness = traits.Dict(desc="share of voxels whose residuals are not white, and expected")
     smoothness = traits.Dict(desc="FWHM of the residuals in each part, mm")
@@ -108,7 +109,7 @@ class FitGLM(SimpleInterface):
         )
         run = load_run(Path(inputs.bold_file), mask_file, reading)
         run_maps, white, smooth = self._fit(run, design, here)
-        trial_maps, trials_left_out = self._trials(run, design, here)
+        trial_maps, trial_notices = self._trials(run, design, here)
         note = whiteness_note(white, inputs.noise_model)
         notes = [*self._absent(run_maps), *([note] if note else [])]
         inside, everywhere = run.geometry, run.geometry.everywhere()
@@ -119,7 +120,7 @@ class FitGLM(SimpleInterface):
             "mask_file": str(mask_made),
             "mean_file": str(mean_made),
             "mask_size": run.mask_size,
-            "left_out": [*run.left_out, *notes, *trials_left_out],
+            "notices": [*run.notices, *notes, *trial_notices],
             "run_maps": {label: str(path) for label, path in run_maps.items()},
             "whiteness": white,
             "smoothness": smooth,
@@ -142,12 +143,14 @@ class FitGLM(SimpleInterface):
         smooth = {name: {**one, **run.blur.get(name, {})} for name, one in smooth.items()}
         return maps, white, smooth
 
-    def _absent(self, run_maps: dict[str, Path]) -> list[str]:
+    def _absent(self, run_maps: dict[str, Path]) -> list[Notice]:
         """Say which map was asked for and cannot be."""
         wanted = self.inputs.maps if isdefined(self.inputs.maps) else []
         if "ar" not in wanted or "ar" in run_maps:
             return []
-        return [f"--maps ar: the noise model {self.inputs.noise_model} has no coefficients"]
+        return [
+            exclusion(f"--maps ar: the noise model {self.inputs.noise_model} has no coefficients")
+        ]
 
     def _trials(self, run: MaskedRun, design: Design, here: Path):
         """Estimate single trials, if they are asked for."""
@@ -180,7 +183,7 @@ class _EstimateContrastsInput(BaseInterfaceInputSpec):
         desc="expressions ('faces - houses', 'name = a, b') or, as a model has them, dictionaries "
         "of Name, ConditionList, Weights and Test",
     )
-    left_out = traits.List(traits.Str, desc="what was left out before, kept with the result")
+    notices = traits.List(traits.Any, desc="those of earlier steps, kept with the result")
     run_maps = traits.Dict(desc="as FitGLM gives them, kept with the result")
     whiteness = traits.Dict(desc="as FitGLM gives it, kept with the result")
     smoothness = traits.Dict(desc="as FitGLM gives it, kept with the result")
@@ -215,7 +218,7 @@ class EstimateContrasts(SimpleInterface):
             Path(self.inputs.mask_file),
             Path(self.inputs.mean_file),
             Path(runtime.cwd),
-            tuple(self.inputs.left_out) if isdefined(self.inputs.left_out) else (),
+            from_pairs(self.inputs.notices) if isdefined(self.inputs.notices) else (),
         )
         given = self.inputs.run_maps if isdefined(self.inputs.run_maps) else {}
         trials = self.inputs.trial_maps if isdefined(self.inputs.trial_maps) else {}

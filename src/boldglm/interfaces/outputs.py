@@ -28,6 +28,7 @@ from boldglm.io.outputs.design_files import read_design
 from boldglm.io.outputs.records import ContrastMaps, NodeResult, Record, read_result
 from boldglm.io.outputs.trial_tables import read_trials
 from boldglm.io.outputs.writing import NodeDetails, NodeFiles, write_derivatives
+from boldglm.notices import from_pairs
 from boldglm.reports.content import Figure, Report, Table
 from boldglm.reports.hemispheres import join_hemispheres
 from boldglm.reports.html import write_report
@@ -90,7 +91,7 @@ class PlotResults(SimpleInterface):
         section = make_section(
             self.inputs.title,
             facts,
-            result.left_out,
+            result.notices,
             contrasts,
             (design[0] + more[0], design[1] + more[1]),
             is_open=self.inputs.is_open,
@@ -126,8 +127,8 @@ class PlotResults(SimpleInterface):
 
 
 def _size_fact(size: Mapping[str, int]) -> str:
-    left_out = f", {size['LeftOut']:,} left out of the mask" if size["LeftOut"] else ""
-    return f"{size['Analyzed']:,} analyzed{left_out}"
+    excluded = f", {size['Excluded']:,} of the mask excluded" if size["Excluded"] else ""
+    return f"{size['Analyzed']:,} analyzed{excluded}"
 
 
 def _corrected_fact(one: ContrastMaps, geometry: Geometry) -> str:
@@ -274,7 +275,7 @@ class _WriteReportInput(BaseInterfaceInputSpec):
     title = traits.Str(mandatory=True, desc="heading")
     subtitle = traits.Str("", usedefault=True, desc="line below the heading")
     facts = traits.List(traits.Tuple(traits.Str, traits.Str), desc="labels and values")
-    left_out = traits.List(traits.Str, desc="what the analysis left out as a whole")
+    notices = traits.List(traits.Any, desc="those of the analysis as a whole")
     methods = traits.List(traits.Str, desc="paragraphs")
     references = traits.List(traits.Str, desc="one string each")
     command = traits.Str("", usedefault=True, desc="the exact command line")
@@ -304,7 +305,7 @@ class WriteReport(SimpleInterface):
             title=inputs.title,
             subtitle=inputs.subtitle,
             facts=tuple(inputs.facts or ()),
-            left_out=tuple(inputs.left_out or ()),
+            notices=from_pairs(inputs.notices or ()),
             sections=tuple(sections),
             methods=tuple(inputs.methods or ()),
             references=tuple(inputs.references or ()),

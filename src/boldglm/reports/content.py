@@ -8,6 +8,8 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from boldglm.notices import Notice
+
 _ANCHOR = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 
 Fact = tuple[str, str]  # (label, value), both as they are printed
@@ -119,8 +121,8 @@ class Section:
         Address of the section within the file; see `make_anchor`.
     facts : tuple of (str, str)
         Labels and values, such as ``("Scans", "156")``.
-    left_out : tuple of str
-        What was not analysed here and why; empty when nothing was left out.
+    notices : tuple of Notice
+        Exclusions, warnings and notes about this section.
     figures, tables, contrasts : tuple
         Printed in this order.
     is_open : bool
@@ -137,7 +139,7 @@ class Section:
     title: str
     anchor: str
     facts: tuple[Fact, ...] = ()
-    left_out: tuple[str, ...] = ()
+    notices: tuple[Notice, ...] = ()
     figures: tuple[Figure, ...] = ()
     tables: tuple[Table, ...] = ()
     contrasts: tuple[ContrastResult, ...] = ()
@@ -161,9 +163,8 @@ class Report:
         Such as ``"sub-01"`` and the name of the model.
     facts : tuple of (str, str)
         What holds for all sections, such as the noise model.
-    left_out : tuple of str
-        What was left out of the analysis as a whole and why. It is shown at the
-        very top together with what the sections left out.
+    notices : tuple of Notice
+        Those about the analysis as a whole, shown at the top together with those of sections.
     sections : tuple of Section
         In reading order: combined levels first, then runs.
     methods : tuple of str
@@ -184,7 +185,7 @@ class Report:
     title: str
     subtitle: str
     facts: tuple[Fact, ...] = ()
-    left_out: tuple[str, ...] = ()
+    notices: tuple[Notice, ...] = ()
     sections: tuple[Section, ...] = ()
     methods: tuple[str, ...] = ()
     references: tuple[str, ...] = ()

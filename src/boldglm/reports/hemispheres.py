@@ -3,6 +3,7 @@
 from collections.abc import Hashable, Sequence
 from dataclasses import replace
 
+from boldglm.notices import Notice
 from boldglm.reports.content import ContrastResult, Fact, Figure, Section, Table
 
 SIDES = {"L": "left hemisphere", "R": "right hemisphere"}
@@ -38,7 +39,7 @@ def _joined(parts: Sequence[Sided]) -> Section:
     return replace(
         first,
         facts=_facts(parts),
-        left_out=_notes(parts),
+        notices=_notices(parts),
         figures=_figures(parts),
         tables=_tables(parts),
         contrasts=tuple(_contrast(name, parts) for name in names),
@@ -60,14 +61,14 @@ def _facts(parts: Sequence[Sided]) -> tuple[Fact, ...]:
     )
 
 
-def _notes(parts: Sequence[Sided]) -> tuple[str, ...]:
-    every: dict[str, list[str]] = {}
+def _notices(parts: Sequence[Sided]) -> tuple[Notice, ...]:
+    every: dict[Notice, list[str]] = {}
     for side, section in parts:
-        for note in section.left_out:
-            every.setdefault(note, []).append(side)
+        for notice in section.notices:
+            every.setdefault(notice, []).append(side)
     return tuple(
-        note if len(sides) == len(parts) else f"{SIDES.get(sides[0], '')}: {note}"
-        for note, sides in every.items()
+        notice if len(sides) == len(parts) else notice.about(SIDES.get(sides[0], ""))
+        for notice, sides in every.items()
     )
 
 

@@ -10,7 +10,8 @@ import hashlib
 import os
 import re
 import struct
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
@@ -19,7 +20,8 @@ from pathlib import Path
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from markupsafe import Markup, escape
 
-from boldglm.reports.content import Figure, Report, Table
+from boldglm.notices import HEADINGS, Notice
+from boldglm.reports.content import Figure, Report, Section, Table
 
 _DOI = re.compile(
     r"(?:doi:\s*|https?://(?:dx\.)?doi\.org/)(10\.\d{4,9}/[^\s\"'<>]+)", re.IGNORECASE
@@ -61,7 +63,7 @@ def render_report(report: Report) -> str:
     Examples
     --------
     >>> page = render_report(Report(title="sub-01", subtitle="<b>faces</b>"))
-    >>> "Nothing was left out" in page, "&lt;b&gt;faces" in page, "<b>faces" in page
+    >>> "Nothing was excluded" in page, "&lt;b&gt;faces" in page, "<b>faces" in page
     (True, True, False)
     """
     script = _package_text("report.js")
@@ -71,8 +73,32 @@ def render_report(report: Report) -> str:
         style=Markup(_package_text("report.css")),
         script=Markup(script),
         script_digest=digest,
-        left_out_count=len(report.left_out) + sum(len(s.left_out) for s in report.sections),
+        headings=tuple(HEADINGS.items()),
+        notices_of=lambda kind: _notices_of(report, kind),
         any_folded=len(report.sections) > 1,
+    )
+
+
+def _notices_of(report: Report, kind: str) -> list[tuple[Section | None, Notice]]:
+    """Return all notices of one kind with their section, None for the analysis as a whole."""
+    everywhere = [(None, notice) for notice in report.notices]
+    of_sections = [(part, notice) for part in report.sections for notice in part.notices]
+    return [pair for pair in (*everywhere, *of_sections) if pair[1].kind == kind]
+
+
+def count_notices(notices: Sequence[Notice]) -> str:
+    """Count notices by kind.
+
+    Examples
+    --------
+    >>> count_notices([Notice("warning", "a"), Notice("exclusion", "b"), Notice("warning", "c")])
+    '1 exclusion, 2 warnings'
+    """
+    counts = Counter(notice.kind for notice in notices)
+    return ", ".join(
+        f"{counts[kind]} {kind}{'s' if counts[kind] > 1 else ''}"
+        for kind in HEADINGS
+        if counts[kind]
     )
 
 
@@ -247,4 +273,5 @@ def _template() -> Template:
     environment.filters["picture"] = inline_picture
     environment.filters["numeric_columns"] = numeric_columns
     environment.filters["link_dois"] = link_dois
+    environment.filters["counts"] = count_notices
     return environment.get_template("report.html")

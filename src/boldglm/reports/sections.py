@@ -12,6 +12,7 @@ import numpy as np
 from boldglm.glm import Collinearity, Design
 from boldglm.glm.design.confound_names import confound_kind
 from boldglm.glm.design.confounds import describe_scans
+from boldglm.notices import Notice
 from boldglm.reports.content import ContrastResult, Fact, Figure, Section, Table, make_anchor
 from boldglm.reports.views import Shading, View, draw_on_all
 
@@ -214,7 +215,7 @@ def draw_contrasts(
 def make_section(
     title: str,
     facts: Sequence[Fact],
-    left_out: Sequence[str],
+    notices: Sequence[Notice],
     contrasts: tuple[ContrastResult, ...],
     design: tuple[tuple[Figure, ...], tuple[Table, ...]] = ((), ()),
     *,
@@ -225,7 +226,7 @@ def make_section(
         title=title,
         anchor=make_anchor(title),
         facts=tuple(facts),
-        left_out=tuple(left_out),
+        notices=tuple(notices),
         figures=design[0],
         tables=design[1],
         contrasts=contrasts,

@@ -4,6 +4,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+from boldglm.notices import from_pairs
 from boldglm.reports.content import ContrastResult, Figure, Section, Table
 
 
@@ -34,7 +35,7 @@ def section_from_dict(content: dict[str, Any], root: Path) -> Section:
         title=content["title"],
         anchor=content["anchor"],
         facts=tuple((label, value) for label, value in content["facts"]),
-        left_out=tuple(content["left_out"]),
+        notices=from_pairs(content["notices"]),
         figures=tuple(figure(one) for one in content["figures"]),
         tables=tuple(table(one) for one in content["tables"]),
         contrasts=tuple(contrast(one) for one in content["contrasts"]),

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from boldglm.errors import BadDataError
+from boldglm.notices import Notice, exclusion, note, warning
 from boldglm.stats_model.formula import formula_of
 from boldglm.stats_model.specification import ENTITY_KEYS, NodeSpec
 from boldglm.stats_model.transformations import apply_instructions
@@ -45,7 +46,7 @@ class HigherLevelDesign:
 
 def higher_level_design(
     node: NodeSpec, items: Sequence["NodeInput"], known: frozenset[str] = frozenset()
-) -> tuple[HigherLevelDesign, list["NodeInput"], list[str]]:
+) -> tuple[HigherLevelDesign, list["NodeInput"], list[Notice]]:
     """Build the design of one group of inputs.
 
     Parameters
@@ -62,8 +63,8 @@ def higher_level_design(
     design : HigherLevelDesign
     items : list of NodeInput
         Rows of the design: inputs that have a value in every column used.
-    notes : list of str
-        Which inputs and columns were left out, and why.
+    notes : list of Notice
+        Which inputs and columns were excluded, and why.
 
     Raises
     ------
@@ -74,7 +75,7 @@ def higher_level_design(
     rows, transformed = apply_instructions(
         rows, node.instructions, f"{node.path}.Transformations.Instructions"
     )
-    notes = list(transformed)
+    notes = [*transformed]
     names, values, dropped = _terms(node, rows, len(items), notes)
     matrix = np.array(values, dtype=float).reshape(len(names), len(items)).T
     complete = np.isfinite(matrix).all(axis=1)
@@ -82,7 +83,7 @@ def higher_level_design(
         if not is_complete:
             absent = [name for name, one in zip(names, row, strict=True) if not np.isfinite(one)]
             notes.append(
-                f"node {node.name!r}: {item.label} has no {', '.join(absent)} and is left out"
+                exclusion(f"{item.label} from node {node.name!r}: it has no {', '.join(absent)}")
             )
     kept = [item for item, is_complete in zip(items, complete, strict=True) if is_complete]
     return HigherLevelDesign(tuple(names), matrix[complete], tuple(dropped)), kept, notes
@@ -116,7 +117,7 @@ def _variables(items: Sequence["NodeInput"]) -> Variables:
 
 
 def _terms(
-    node: NodeSpec, rows: Variables, size: int, notes: list[str]
+    node: NodeSpec, rows: Variables, size: int, notes: list[Notice]
 ) -> tuple[list[str], list[list[float]], list[str]]:
     """Return names and values of the columns of a design, and the terms that nobody has."""
     absent = {name: Variable(name, np.zeros(size)) for name in sorted(rows.missing)
@@ -152,7 +153,9 @@ def _terms(
     return kept, [found[name] for name in kept], dropped
 
 
-def _chosen(node: NodeSpec, rows: Variables, absent: Sequence[str], notes: list[str]) -> list[str]:
+def _chosen(
+    node: NodeSpec, rows: Variables, absent: Sequence[str], notes: list[Notice]
+) -> list[str]:
     """Expand X to names of columns."""
     chosen: list[str] = []
     for index, term in enumerate(node.x):
@@ -163,7 +166,7 @@ def _chosen(node: NodeSpec, rows: Variables, absent: Sequence[str], notes: list[
             continue
         if not set(text) & set("*?"):
             _refuse(text, rows, absent, f"{node.path}.Model.X[{index}]")
-        notes.append(f"node {node.name!r}: nothing matches {text!r} of X")
+        notes.append(warning(f"node {node.name!r}: nothing matches {text!r} of X"))
     return list(dict.fromkeys(chosen))
 
 
@@ -182,7 +185,7 @@ def _coded(
     is_category: bool,
     has_constant: bool,
     node: NodeSpec,
-    notes: list[str],
+    notes: list[Notice],
 ) -> dict[str, list[float]]:
     """Return a numeric column as it is, and text as one indicator a level.
 
@@ -198,8 +201,10 @@ def _coded(
     if not is_category:
         reference = f", against {everywhere[0]!r}" if has_reference else ""
         notes.append(
-            f"node {node.name!r}: {name!r} is text and gets a column for each of "
-            f"{', '.join(kept)}{reference} (a Factor transformation says it outright)"
+            note(
+                f"node {node.name!r}: {name!r} is text and gets a column for each of "
+                f"{', '.join(kept)}{reference}. Use a Factor transformation to choose"
+            )
         )
     return {
         f"{name}.{level}": [

@@ -7,6 +7,7 @@ from math import isfinite
 from typing import Any, NoReturn
 
 from boldglm.errors import BadDataError
+from boldglm.notices import Notice, note
 from boldglm.suggestions import did_you_mean
 
 # Numbers that Fraction accepts, but short ones: it would write out every digit of 1e999999999.
@@ -24,14 +25,14 @@ class JSONReader:
 
     def __init__(self, file_name: str) -> None:
         self.file_name = file_name
-        self.notes: list[str] = []
+        self.notes: list[Notice] = []
 
     def refuse(self, path: str, finding: str, remedy: str) -> NoReturn:
         """Raise a BadDataError that names file, JSON path, finding and remedy."""
         raise BadDataError(f"{self.file_name}, at {path}: {finding}. {remedy}")
 
     def note(self, path: str, text: str) -> None:
-        self.notes.append(f"{self.file_name}, at {path}: {text}")
+        self.notes.append(note(f"{self.file_name}, at {path}: {text}"))
 
     def object(self, value: Any, path: str) -> dict[str, Any]:
         """Return a JSON object."""

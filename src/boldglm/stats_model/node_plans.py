@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from boldglm.errors import BadDataError
+from boldglm.notices import Notice, exclusion, warning
 from boldglm.stats_model.higher_level_designs import (
     HigherLevelDesign,
     higher_level_design,
@@ -53,7 +54,7 @@ class NodePlan:
     entities: dict[str, str]
     groups: dict[str, str]  # what the fits were grouped by, without contrast
     fits: tuple[FitPlan, ...]
-    notes: tuple[str, ...]
+    notes: tuple[Notice, ...]
 
     @property
     def input_keys(self) -> tuple[str, ...]:
@@ -116,20 +117,22 @@ def plan_node(
     contrasts += tuple(sorted(possible_contrasts(model, node) - set(contrasts)))
     known |= levels_of_inputs(inputs) | set(contrasts)
     keys = _usable_keys(node, inputs)
-    left: list[str] = []
+    left: list[Notice] = []
     groups: dict[tuple, list[NodeInput]] = {}
     for item in inputs:
         values = tuple(grouping_value(item, key) for key in keys)
         absent = [key for key, value in zip(keys, values, strict=True) if value is None]
         if absent:
             left.append(
-                f"node {node.name!r}: {item.label} has no {', '.join(absent)} to group by and is "
-                "left out"
+                exclusion(
+                    f"{item.label} from node {node.name!r}: it has no {', '.join(absent)} to "
+                    "group by"
+                )
             )
             continue
         geometry = tuple(item.entities.get(key) for key in GEOMETRY)
         groups.setdefault((values, geometry), []).append(item)
-    places: dict[tuple, list[tuple[FitPlan | None, tuple[str, ...]]]] = {}
+    places: dict[tuple, list[tuple[FitPlan | None, tuple[Notice, ...]]]] = {}
     members: dict[tuple, list[list[NodeInput]]] = {}
     for (values, geometry), own in groups.items():
         named = tuple(
@@ -189,7 +192,7 @@ def _usable_keys(node: NodeSpec, items: Sequence[NodeInput]) -> list[str]:
 
 def _plan_fit(
     node: NodeSpec, items: list[NodeInput], contrasts: Sequence[str], known: frozenset[str]
-) -> tuple[FitPlan | None, tuple[str, ...]]:
+) -> tuple[FitPlan | None, tuple[Notice, ...]]:
     """Return the design of one group with its contrasts, and what had to be left out.
 
     `contrasts` are all that the node may receive: where they come together, results are called
@@ -201,8 +204,10 @@ def _plan_fit(
         return None, tuple(notes)
     if len(incoming) > 1 and "contrast" not in node.group_by and node.x == (1,):
         notes.append(
-            f"node {node.name!r} takes the mean over the contrasts {', '.join(incoming)}: add "
-            "'contrast' to GroupBy to keep them apart"
+            warning(
+                f"node {node.name!r} averages over the contrasts {', '.join(incoming)}. Add "
+                "'contrast' to GroupBy to keep them apart"
+            )
         )
     notes += _repeated(node, items, design)
     specs = []
@@ -220,8 +225,10 @@ def _plan_fit(
                     f"There are {', '.join(design.names)}."
                 )
             notes.append(
-                f"contrast {spec.name!r} of node {node.name!r} is left out: no input has "
-                f"{', '.join(missing)}"
+                exclusion(
+                    f"contrast {spec.name!r} of node {node.name!r}: no input has "
+                    f"{', '.join(missing)}"
+                )
             )
             continue
         name = result_name(spec.name, incoming if "contrast" in node.group_by else contrasts)
@@ -229,16 +236,20 @@ def _plan_fit(
     return FitPlan(tuple(items), design, tuple(specs)), tuple(notes)
 
 
-def _repeated(node: NodeSpec, items: Sequence[NodeInput], design: HigherLevelDesign) -> list[str]:
+def _repeated(
+    node: NodeSpec, items: Sequence[NodeInput], design: HigherLevelDesign
+) -> list[Notice]:
     """Warn of several inputs of one participant that least squares take for independent."""
     people = {item.entities.get("sub") for item in items}
     has_people = any(name.startswith("subject.") for name in design.names)
     if node.level != "dataset" or node.type == "meta" or has_people or len(people) == len(items):
         return []
     return [
-        f"node {node.name!r} takes {len(items)} inputs of {len(people)} participants for "
-        "independent, which makes tests too liberal: combine them in a Subject node, or put "
-        "'subject' into X"
+        warning(
+            f"node {node.name!r} treats {len(items)} inputs of {len(people)} participants as "
+            "independent, which makes its tests too liberal. Combine them in a Subject node, or "
+            "put 'subject' into X"
+        )
     ]
 
 
@@ -273,8 +284,8 @@ def _plan_place(
     node: NodeSpec,
     groups: dict[str, str],
     items: Sequence[NodeInput],
-    found: Sequence[tuple[FitPlan | None, tuple[str, ...]]],
-    left: Sequence[str],
+    found: Sequence[tuple[FitPlan | None, tuple[Notice, ...]]],
+    left: Sequence[Notice],
 ) -> NodePlan:
     notes = list(left)
     fits: list[FitPlan] = []
@@ -298,7 +309,7 @@ def _plan_place(
     )
 
 
-def _absences(node: NodeSpec, fits: Sequence[FitPlan]) -> list[str]:
+def _absences(node: NodeSpec, fits: Sequence[FitPlan]) -> list[Notice]:
     """Say which inputs have no part in some contrast, though they have in another."""
     if "contrast" not in node.group_by:
         return []
@@ -309,7 +320,9 @@ def _absences(node: NodeSpec, fits: Sequence[FitPlan]) -> list[str]:
         gone = [label for key, label in labels.items() if key not in there]
         if gone:
             shown = ", ".join(gone[:10]) + (", ..." if len(gone) > 10 else "")
-            notes.append(f"contrast {fit.inputs[0].contrast!r}: {shown} did not estimate it")
+            notes.append(
+                exclusion(f"{shown} from contrast {fit.inputs[0].contrast!r}: not estimated there")
+            )
     return notes
 
 

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from boldglm.errors import BadDataError
+from boldglm.notices import Notice, warning
 from boldglm.stats_model.specification import ContrastSpec, NodeSpec
 from boldglm.suggestions import did_you_mean
 
@@ -64,7 +65,7 @@ def run_contrasts(
 
 def reweighted_contrasts(
     contrasts: Sequence[ContrastSpec], names: Sequence[str]
-) -> tuple[tuple[ContrastSpec, ...], tuple[str, ...]]:
+) -> tuple[tuple[ContrastSpec, ...], tuple[Notice, ...]]:
     """Give missing conditions weight 0 and share their weight among those that are there.
 
     Positive and negative weights each keep their sum, so that a mean stays a mean and a
@@ -80,7 +81,7 @@ def reweighted_contrasts(
     Returns
     -------
     contrasts : tuple of ContrastSpec
-    notes : tuple of str
+    notes : tuple of Notice
 
     Examples
     --------
@@ -89,7 +90,8 @@ def reweighted_contrasts(
     >>> found[0].columns, found[0].weights
     (('a', 'b'), ((0.5, 0.5),))
     """
-    changed, notes = [], []
+    changed: list[ContrastSpec] = []
+    notes: list[Notice] = []
     for spec in contrasts:
         there = np.array([name in names for name in spec.columns])
         weights = np.array(spec.weights[0])
@@ -108,8 +110,10 @@ def reweighted_contrasts(
         )
         shown = ", ".join(f"{one:.3g} {name}" for one, name in zip(new, kept, strict=True))
         notes.append(
-            f"contrast {spec.name!r}: {', '.join(gone)} is missing in this run and has weight 0; "
-            f"weights are {shown}"
+            warning(
+                f"contrast {spec.name!r}: {', '.join(gone)} is missing in this run and has weight "
+                f"0; the weights are {shown}"
+            )
         )
     return tuple(changed), tuple(notes)
 

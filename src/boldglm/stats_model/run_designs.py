@@ -8,6 +8,7 @@ import numpy as np
 
 from boldglm.errors import BadDataError
 from boldglm.glm.arrays.types import FloatArray
+from boldglm.notices import Notice, warning
 from boldglm.stats_model.formula import formula_of
 from boldglm.stats_model.specification import HRFSpec, NodeSpec, Term
 from boldglm.stats_model.transformations.instructions import Instruction, unknown
@@ -29,7 +30,7 @@ class RunColumns:
     missing : tuple of str
         Terms that only other runs have.
     has_constant : bool
-    notes : tuple of str
+    notes : tuple of Notice
     """
 
     names: tuple[str, ...]
@@ -37,10 +38,12 @@ class RunColumns:
     confounds: tuple[str, ...]
     missing: tuple[str, ...]
     has_constant: bool
-    notes: tuple[str, ...] = ()
+    notes: tuple[Notice, ...] = ()
 
 
-def apply_hrf(variables: Variables, hrf: HRFSpec | None, path: str) -> tuple[Variables, list[str]]:
+def apply_hrf(
+    variables: Variables, hrf: HRFSpec | None, path: str
+) -> tuple[Variables, list[Notice]]:
     """Convolve what `Model.HRF` names (pybids passes over it).
 
     Raises
@@ -108,10 +111,10 @@ def run_columns(variables: Variables, node: NodeSpec) -> RunColumns:
 
 def _expanded(
     variables: Variables, x: Sequence[Term], path: str
-) -> tuple[list[str], list[str], list[str]]:
+) -> tuple[list[str], list[str], list[Notice]]:
     names: list[str] = []
     missing: list[str] = []
-    notes: list[str] = []
+    notes: list[Notice] = []
     for index, term in enumerate(x):
         text = str(term)
         if term == 1:
@@ -120,7 +123,7 @@ def _expanded(
         if matched:
             names += matched
         elif set(text) & set("*?"):
-            notes.append(f"nothing in this run matches {text!r} of X")
+            notes.append(warning(f"nothing in this run matches {text!r} of X"))
         elif text in variables.missing:
             missing.append(text)
         else:

@@ -8,6 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from boldglm.notices import Notice
+
 LEVELS = ("run", "session", "subject", "dataset")
 Term = str | int  # a name, a pattern with wildcards, or the number 1 for the constant
 
@@ -142,7 +144,7 @@ class StatsModel:
     edges : tuple of EdgeSpec
     input : mapping of str to tuple of str
         Entities that select runs, and their values.
-    notes : tuple of str
+    notes : tuple of Notice
         Old spellings that were accepted, defaults that were chosen, and keys that are ignored.
     source : mapping
         The content of the file.
@@ -152,7 +154,7 @@ class StatsModel:
     nodes: tuple[NodeSpec, ...]
     edges: tuple[EdgeSpec, ...]
     input: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    notes: tuple[str, ...] = ()
+    notes: tuple[Notice, ...] = ()
     source: Mapping[str, Any] = field(default_factory=dict, compare=False)
 
     @property

@@ -16,6 +16,7 @@ from boldglm.interfaces import WriteReport
 from boldglm.io.bids.participants import ParticipantTables
 from boldglm.io.images.formats import read_geometry
 from boldglm.io.outputs.records import Record
+from boldglm.notices import Notice
 from boldglm.workflows.higher_levels import (
     RecordSource,
     add_level,
@@ -34,7 +35,7 @@ class GroupPlan:
     model: Model
     levels: tuple[LevelPlan, ...]
     records: tuple[Path, ...]  # finished, which the levels start from
-    left_out: tuple[str, ...] = ()  # nodes that have nothing to fit somewhere
+    notices: tuple[Notice, ...] = ()  # nodes that have nothing to fit somewhere
 
     @property
     def subjects(self) -> tuple[str, ...]:
@@ -118,13 +119,13 @@ def _plan_model(
     }
     items = [item for path, one in records.items() for item in items_of_record(one, path, tables)]
     prints = {str(path): record.fingerprint.split("-")[0] for path, record in records.items()}
-    planned, left_out = plan_levels(model, items, prints, output_dir, levels, tables.levels())
+    planned, notices = plan_levels(model, items, prints, output_dir, levels, tables.levels())
     if not planned:
-        if left_out:
-            raise BadDataError(f"{model.name}: {'. '.join(left_out[:5])}.")
+        if notices:
+            raise BadDataError(f"{model.name}: {'. '.join(map(str, notices[:5]))}.")
         return None
     _check_distances(planned, records)
-    plan = GroupPlan(model, planned, tuple(records), left_out)
+    plan = GroupPlan(model, planned, tuple(records), notices)
     if "dataset" in levels and len(plan.subjects) < 2 and not _is_enough(planned):
         raise BadDataError(
             f"The group level needs at least two subjects; {output_dir} has one for the model "
@@ -211,7 +212,7 @@ def _add_report(
             report_name="group.html",
             title="Group",
             subtitle="Results over participants",
-            left_out=list(context.left_out),
+            notices=list(context.notices),
             methods=list(dict.fromkeys(methods)),
             references=list(dict.fromkeys(cited)),
             command=context.command,

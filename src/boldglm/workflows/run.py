@@ -14,6 +14,7 @@ from boldglm.interfaces import (
     FitGLM,
     OrthogonalizeDesign,
 )
+from boldglm.notices import Notice
 from boldglm.workflows.nodes import make_node
 
 RUN_FIELDS = (
@@ -66,7 +67,7 @@ def init_run_wf(
     smoothing: float | None = None,
     smoothing_type: str = "iso",
     maps: Sequence[str] = (),
-    left_out: Sequence[str] = (),
+    notices: Sequence[Notice] = (),
     single_trials: str | None = None,
     model_file: Path | None = None,
     known_variables: Sequence[str] = (),
@@ -111,8 +112,8 @@ def init_run_wf(
     maps : sequence of str
         Maps of the run as a whole: of ``"rsquared"``, ``"whiteness"``, ``"dof"``, ``"ar"``,
         ``"residuals"``, ``"fitted"``.
-    left_out : sequence of str
-        What is known to be left out before anything is fitted, for the result.
+    notices : sequence of Notice
+        Exclusions and warnings known before the fit, for the result.
     single_trials : {"lsa", "lss"}, optional
         Estimate every trial as well, all in one model or each in its own.
     model_file : Path, optional
@@ -201,8 +202,8 @@ def init_run_wf(
     if single_trials is not None:
         fitted.inputs.trait_set(single_trials=single_trials, hrf_model=hrf_model)
         workflow.connect(inputnode, "events_file", fitted, "events_file")
-    notes = Node(Merge(4), name="left_out")
-    notes.inputs.in4 = list(left_out)
+    notes = Node(Merge(4), name="notices")
+    notes.inputs.in4 = list(notices)
     tested = make_node(EstimateContrasts(contrasts=list(contrasts)), name="estimate_contrasts")
     tested.inputs.maps = list(maps)
     of_the_fit = ("mask_file", "mesh_files")
@@ -215,10 +216,10 @@ def init_run_wf(
         (inputnode, tested, [("mesh_files", "mesh_files")]),
         (build, orthogonalized, [("design_file", "design_file")]),
         (orthogonalized, fitted, [("design_file", "design_file")]),
-        (build, notes, [("left_out", "in1")]),
-        (orthogonalized, notes, [("left_out", "in2")]),
-        (fitted, notes, [("left_out", "in3")]),
-        (notes, tested, [("out", "left_out")]),
+        (build, notes, [("notices", "in1")]),
+        (orthogonalized, notes, [("notices", "in2")]),
+        (fitted, notes, [("notices", "in3")]),
+        (notes, tested, [("out", "notices")]),
         (fitted, tested, [(field, field) for field in FITTED_FIELDS]),
         (build, outputnode, [("design_file", "before_file")]),
         (orthogonalized, outputnode, [("design_file", "design_file")]),

@@ -27,6 +27,7 @@ from boldglm.io.bids.events import read_table
 from boldglm.io.bids.run_inputs import RunInputs
 from boldglm.io.outputs.derivatives import SERIES, Place, model_file_name
 from boldglm.io.outputs.records import is_finished
+from boldglm.notices import Notice
 from boldglm.workflows.higher_levels import (
     RecordSource,
     add_level,
@@ -49,7 +50,7 @@ class AppContext:
 
     output_dir: Path
     command: str
-    left_out: tuple[str, ...] = ()
+    notices: tuple[Notice, ...] = ()
     n_threads: int = 1
     maps: tuple[str, ...] = ()  # of runs as a whole
     single_trials: str | None = None  # "lsa" or "lss"
@@ -168,7 +169,10 @@ def run_output(run: RunPlan, model: Model, context: AppContext) -> NodeOutput:
         ("Events", inputs.events.name),
         ("Mask", inputs.mask.name if inputs.mask else "computed from the series"),
         *_confound_facts(run),
-        *(("Caution", note) for note in check_denoising(inputs.kind, found, model.high_pass)),
+        *(
+            ("Warning", str(notice))
+            for notice in check_denoising(inputs.kind, found, model.high_pass)
+        ),
         *_trials_facts(inputs, model, context),
     ]
     return NodeOutput(
@@ -257,7 +261,7 @@ def _run_record(
         smoothing_type=model.smoothing_type,
         orthogonalize=[f"{one} ~ {' + '.join(many)}" for one, many in model.orthogonalize],
         maps=context.maps,
-        left_out=run.of_the_plan,
+        notices=run.of_the_plan,
         keep=_keep(run, output, context),
         single_trials=context.single_trials,
         n_threads=context.n_threads,
@@ -348,7 +352,7 @@ def add_subject_report(
             report_name=f"sub-{subject}.html",
             title=f"sub-{subject}",
             subtitle=f"Voxelwise general linear model, task {', '.join(tasks)}",
-            left_out=list(context.left_out),
+            notices=list(context.notices),
             methods=list(dict.fromkeys(methods)),
             references=list(dict.fromkeys(cited)),
             command=context.command,

@@ -65,7 +65,7 @@ def test_noise_components_are_not_taken_out_of_a_series_twice():
 def test_components_without_any_drift_are_warned_of():
     (note,) = check_denoising("preproc", ["a_comp_cor_00"], None)
 
-    assert "slow drift is not removed" in note
+    assert "slow drift is not removed" in note.text
     assert check_denoising("preproc", ["a_comp_cor_00"], 128.0) == ()
     assert check_denoising("preproc", ["a_comp_cor_00", "cosine00"], None) == ()
 

@@ -55,7 +55,7 @@ def test_a_combination_of_levels_is_known_wherever_it_occurs():
     assert design_from_model(model, first, known).design.names[0] == "both.left_b"
     made = design_from_model(model, second, known)
     assert made.design.names == ("both.right_b", "constant", *made.design.names[2:])
-    assert any("'both.left_b' of X has no event" in note for note in made.left_out)
+    assert any("'both.left_b' of X: it has no event" in note.text for note in made.notices)
 
 
 def test_levels_that_a_filter_leaves_are_known():

@@ -10,6 +10,7 @@ from boldglm.io.images import grayordinates
 from boldglm.io.images.cifti import BrainModels
 from boldglm.io.images.grayordinates import Grayordinates
 from boldglm.io.outputs.records import ContrastMaps
+from boldglm.notices import exclusion
 from fake_surfaces import N_MEDIAL, N_VERTICES, POINTS, TRIANGLES, brain_models, write_gifti
 
 SHAPE, AFFINE = (9, 10, 8), np.array([[-3.0, 0, 0, 12], [0, 3, 0, -9], [0, 0, 3, 3], [0, 0, 0, 1]])
@@ -48,7 +49,7 @@ def test_no_table_leaves_out_a_hemisphere_whose_mesh_is_not_known(mask, active, 
     found, notes = inferred(place, Surroundings(place), active, tmp_path)
 
     assert found.table is None
-    assert notes == ("no table of clusters for 'cue': the surface has no mesh",)
+    assert notes == (exclusion("table of clusters of 'cue': the surface has no mesh"),)
 
 
 @pytest.mark.parametrize("active", [LEFT | VOXELS, VOXELS, np.zeros_like(LEFT)])

@@ -2,6 +2,7 @@
 
 from boldglm.analysis.model.model import parse_model
 from boldglm.analysis.plan.levels import plan_levels
+from boldglm.notices import exclusion
 from boldglm.stats_model.node_inputs import NodeInput
 from model_nodes import CONVOLVED_CONDITIONS
 
@@ -24,10 +25,12 @@ def test_a_node_that_nothing_reaches_is_named(tmp_path):
     entities = {"sub": "01", "task": "x", "run": "1"}
     alone = [NodeInput("run", "key", "sub-01", "trial_type.a", entities)]
 
-    levels, left_out = plan_levels(model, alone, {"key": "print"}, tmp_path, ("subject",))
+    levels, notices = plan_levels(model, alone, {"key": "print"}, tmp_path, ("subject",))
 
     assert levels == ()
-    assert left_out == (
-        "node 'only-b' has nothing to fit: no result of run passes the filters of the edges that "
-        "lead to it and its GroupBy",
+    assert notices == (
+        exclusion(
+            "node 'only-b': no result of run passes the filters of the edges that lead to it and "
+            "its GroupBy"
+        ),
     )

@@ -9,6 +9,7 @@ from boldglm.errors import BoldglmError, MissingInputError, NothingSelectedError
 from boldglm.io.bids.derivative_datasets import find_derivatives
 from boldglm.io.bids.query import find_runs
 from boldglm.io.bids.selection import Selection
+from boldglm.notices import exclusion
 from fake_fmriprep import AROMA_SPACE, MNI, OLD, Layout, write_aroma, write_fmriprep
 
 
@@ -112,7 +113,7 @@ def test_a_run_that_lacks_the_space_is_left_out_in_words(dataset):
     found = runs_of(dataset, space=MNI)
 
     assert len(found.runs) == 3
-    assert any("sub-02_task-cuetarget_run-2" in note for note in found.left_out)
+    assert any("sub-02_task-cuetarget_run-2" in note.text for note in found.notices)
 
 
 def test_a_participant_without_preprocessed_series_is_left_out_or_refused_by_name(dataset):
@@ -123,7 +124,7 @@ def test_a_participant_without_preprocessed_series_is_left_out_or_refused_by_nam
     found = runs_of(dataset)
 
     assert {run.entities["sub"] for run in found.runs} == {"01"}
-    assert any("sub-02" in note for note in found.left_out)
+    assert any("sub-02" in note.text for note in found.notices)
     with pytest.raises(MissingInputError, match=r"sub-02.*--level minimal"):
         find_runs(dataset, Selection(subjects=("02",)))
 
@@ -150,9 +151,11 @@ def test_single_echoes_are_left_out(dataset):
     found = runs_of(dataset)
 
     assert len(found.runs) == 3
-    assert found.left_out == (
-        "sub-01_task-cuetarget_run-1 was left out: it has only single echoes (1), which boldglm "
-        "does not combine",
+    assert found.notices == (
+        exclusion(
+            "sub-01_task-cuetarget_run-1 has only single echoes (1), and boldglm does not combine "
+            "echoes"
+        ),
     )
 
 
@@ -287,4 +290,4 @@ def test_the_combined_echoes_are_taken_and_single_ones_left_out_in_words(dataset
 
     assert len(found.runs) == 4
     assert all("echo" not in run.entities for run in found.runs)
-    assert sum("single echoes (1, 2) were left out" in note for note in found.left_out) == 4
+    assert sum("the single echoes (1, 2)" in note.text for note in found.notices) == 4

@@ -184,7 +184,7 @@ def test_constant_missing_and_dark_voxels_are_left_out(tmp_path, held, smoothing
 
     np.testing.assert_array_equal(found.geometry.mask, kept)
     assert found.bold.shape == (N_SCANS, kept.sum())
-    assert [note.split()[0] for note in found.left_out] == ["3", "1"]
+    assert [note.text.split()[0] for note in found.notices] == ["3", "1"]
     if smoothing is None:
         np.testing.assert_array_equal(np.asarray(found.bold), data[kept].T)
     assert np.isfinite(np.asarray(found.bold)).all()

@@ -14,6 +14,7 @@ from boldglm.io.images.bold_series import Reading, load_run
 from boldglm.io.images.cifti import BrainModels
 from boldglm.io.images.formats import read_bold_header, read_geometry
 from boldglm.io.images.grayordinates import Grayordinates
+from boldglm.notices import exclusion
 from fake_surfaces import N_MEDIAL, N_VERTICES, POINTS, TRIANGLES, brain_models, write_gifti
 
 SHAPE, AFFINE = (9, 10, 8), np.array([[-3.0, 0, 0, 12], [0, 3, 0, -9], [0, 0, 3, 3], [0, 0, 0, 1]])
@@ -73,9 +74,11 @@ def test_grayordinates_without_signal_are_left_out_and_counted(tmp_path):
 
     found = load_run(write_series(tmp_path / "x.dtseries.nii", data), None, Reading())
 
-    assert found.left_out == (
-        f"8 of {len(AXIS)} mask grayordinates of x.dtseries.nii are constant or not finite and "
-        "were left out",
+    assert found.notices == (
+        exclusion(
+            f"8 of {len(AXIS)} mask grayordinates of x.dtseries.nii, which are constant or not "
+            "finite"
+        ),
     )
     assert found.geometry.n_voxels == len(AXIS) - 8
 

@@ -13,6 +13,7 @@ from boldglm.io.images.bold_series import Reading, load_run
 from boldglm.io.images.formats import read_bold_header, read_geometry
 from boldglm.io.images.meshes import MEASURED, SHOWN, choose_mesh, find_meshes, read_mesh
 from boldglm.io.images.surfaces import Hemisphere
+from boldglm.notices import exclusion
 from icosphere import icosphere
 
 N_VERTICES, N_SCANS = 162, 20
@@ -88,8 +89,8 @@ def test_vertices_without_signal_are_left_out_and_counted(tmp_path):
     found = load_run(write_func(tmp_path / "bold.func.gii", series), None, Reading())
 
     np.testing.assert_array_equal(np.flatnonzero(found.geometry.mask), np.arange(35, N_VERTICES))
-    assert found.left_out == (
-        "35 of 162 mask vertices of bold.func.gii are constant or not finite and were left out",
+    assert found.notices == (
+        exclusion("35 of 162 mask vertices of bold.func.gii, which are constant or not finite"),
     )
 
 

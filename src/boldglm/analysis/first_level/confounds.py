@@ -18,6 +18,7 @@ from boldglm.glm.design.confound_names import (
 )
 from boldglm.glm.design.confounds import MANY_CENSORED, describe_scans
 from boldglm.io.bids.confounds_table import ConfoundsTable
+from boldglm.notices import Notice, warning
 from boldglm.suggestions import did_you_mean
 
 DISPLACEMENT = "framewise_displacement"
@@ -103,13 +104,15 @@ def check_patterns(columns: Sequence[str], tables: Sequence[ConfoundsTable]) -> 
             )
 
 
-def check_denoising(kind: str, columns: Sequence[str], high_pass: float | None) -> tuple[str, ...]:
+def check_denoising(
+    kind: str, columns: Sequence[str], high_pass: float | None
+) -> tuple[Notice, ...]:
     """Check that confounds suit series of a kind (their ``desc``) and the drift of the model.
 
     Returns
     -------
-    tuple of str
-        What to be warned of.
+    tuple of Notice
+        Warnings.
 
     Raises
     ------
@@ -125,8 +128,10 @@ def check_denoising(kind: str, columns: Sequence[str], high_pass: float | None) 
         )
     if lacks_cosines(columns) and high_pass is None:
         return (
-            "CompCor components are in the design without the cosines beside which they were "
-            "computed, and without a drift: slow drift is not removed",
+            warning(
+                "the design has CompCor components but neither the cosines that they were "
+                "computed with nor a drift model, so slow drift is not removed"
+            ),
         )
     return ()
 
@@ -157,10 +162,12 @@ def _add_displaced(
 
 def _run_notes(
     table: ConfoundsTable, choices: ConfoundChoices, found: Confounds, n_scans: int
-) -> list[str]:
+) -> list[Notice]:
     notes = [
-        f"{table.name} has no column that fits {pattern!r}"
-        + (": this run has no high-pass filter" if pattern == COSINES else "")
+        warning(
+            f"{table.name} has no column that matches {pattern!r}"
+            + (", so this run has no high-pass filter" if pattern == COSINES else "")
+        )
         for pattern in choices.columns
         if is_pattern(pattern)
         and (pattern == COSINES or pattern not in MAY_BE_EMPTY)
@@ -168,7 +175,9 @@ def _run_notes(
     ]
     if len(found.censored) > MANY_CENSORED * n_scans:
         notes.append(
-            f"more than {MANY_CENSORED:.0%} of the scans are censored, "
-            f"{describe_scans(list(found.censored), n_scans)}: look at this run before using it"
+            warning(
+                f"more than {MANY_CENSORED:.0%} of the volumes are censored, "
+                f"{describe_scans(list(found.censored), n_scans)}. Check this run before using it"
+            )
         )
     return notes

@@ -14,6 +14,7 @@ from boldglm.io.images.formats import read_geometry
 from boldglm.io.images.geometry import Geometry
 from boldglm.io.outputs.derivatives import camel_case
 from boldglm.io.outputs.records import ContrastMaps, NodeResult
+from boldglm.notices import Notice, exclusion
 from boldglm.stats_model.specification import ContrastSpec
 
 INTENTS = {"t": "t test", "F": "f test", "z": "z score", "p": "p value"}
@@ -26,7 +27,7 @@ def estimate_contrasts(
     mask_file: Path,
     mean_file: Path,
     folder: Path,
-    left_out: tuple[str, ...] = (),
+    notices: tuple[Notice, ...] = (),
 ) -> NodeResult:
     """Write the maps of every contrast that the design can estimate.
 
@@ -42,14 +43,14 @@ def estimate_contrasts(
         Voxels of the fit; mean image.
     folder : Path
         Where the maps go.
-    left_out : tuple of str
+    notices : tuple of Notice
         Carried over into the result.
 
     Returns
     -------
     NodeResult
         A contrast over a column that the run lacks, or that its design cannot estimate, is not
-        in it but named in `left_out`.
+        in it but named in `notices`.
 
     Raises
     ------
@@ -63,20 +64,22 @@ def estimate_contrasts(
         for one in contrasts
         if not isinstance(one, str) and one["Test"] == "pass"
     }
-    notes = list(left_out)
+    notes = list(notices)
     for wanted in contrasts:
         named = _named_weights(wanted, found.names)
         if named is None:
             missing = [name for name in wanted["ConditionList"] if name not in found.names]
             notes.append(
-                f"contrast {wanted['Name']!r} needs {', '.join(missing)}, which this run lacks: "
-                "it is not estimated here"
+                exclusion(
+                    f"contrast {wanted['Name']!r}: this run lacks {', '.join(missing)}, which it "
+                    "needs"
+                )
             )
             continue
         try:
             check_estimable(named, found.names, found.model)
         except NotEstimableError as error:
-            notes.append(f"contrast left out: {error}")
+            notes.append(exclusion(str(error)))
             continue
         possible.append(named)
     done = [

@@ -10,6 +10,7 @@ from boldglm.errors import BadDataError
 from boldglm.glm import Confounds, Design, build_design, orthogonalize_design
 from boldglm.glm.design.hrf import fir_widths
 from boldglm.io.bids.events import PREFIX, Events
+from boldglm.notices import Notice, exclusion, warning
 from boldglm.stats_model.specification import ContrastSpec
 
 
@@ -50,7 +51,7 @@ def design_from_events(
     choices: DesignChoices,
     file_name: str,
     confounds: Confounds | None = None,
-) -> tuple[Design, tuple[str, ...]]:
+) -> tuple[Design, tuple[Notice, ...]]:
     """Build the design of one run.
 
     A condition that has no event in the run gets no column, and that is said in words; events
@@ -60,8 +61,8 @@ def design_from_events(
     -------
     design : Design
         Conditions, confounds, censored scans, cosine drift, constant.
-    left_out : tuple of str
-        What was left out and why, one sentence each.
+    notices : tuple of Notice
+        What was excluded and why, and warnings.
 
     Raises
     ------
@@ -78,19 +79,18 @@ def design_from_events(
             f"{', '.join(events.conditions)}). Leave the run out or change --conditions."
         )
     confounds = confounds or Confounds(columns=np.zeros((timing.n_scans, 0)))
-    left_out = [*events.left_out, *confounds.notes]
-    left_out += [
-        f"condition {name!r} has no event in {file_name}: it gets no regressor in this run"
-        for name in missing
+    notices = [*events.notices, *confounds.notes]
+    notices += [
+        exclusion(f"condition {name!r}: it has no event in {file_name}") for name in missing
     ]
-    left_out += _outside(events, present, timing, choices, file_name)
+    notices += _outside(events, present, timing, choices, file_name)
     rows = events.as_columns(present, choices.prefix)
     rows["modulation"] = [1.0] * len(rows["trial_type"])
     refuse_clashes(choices.modulators, wanted, () if choices.prefix else confounds.names)
     more, modulating, notes = modulated_columns(
         events, choices.modulators, choices.prefix, file_name
     )
-    left_out += notes
+    notices += notes
     design = build_design(
         {key: [*values, *more[key]] for key, values in rows.items()},
         timing.frame_times,
@@ -102,7 +102,7 @@ def design_from_events(
         confound_names=confounds.names,
         censored=list(confounds.censored),
     )
-    return design, tuple(left_out)
+    return design, tuple(notices)
 
 
 def _outside(
@@ -111,7 +111,7 @@ def _outside(
     timing: RunTiming,
     choices: DesignChoices,
     file_name: str,
-) -> list[str]:
+) -> list[Notice]:
     """Refuse conditions whose events all miss the run; count single events that do."""
     first, last = _felt(choices)
     late = events.onset + first >= timing.end
@@ -134,8 +134,10 @@ def _outside(
         count = int((outside & used).sum())
         if count:
             notes.append(
-                f"{count} of {int(used.sum())} events in {file_name} {where} the run (0 to "
-                f"{timing.end:g} s) and have no effect on the design"
+                warning(
+                    f"{count} of {int(used.sum())} events in {file_name} {where} the run (0 to "
+                    f"{timing.end:g} s) and have no effect on the design"
+                )
             )
     return notes
 
@@ -151,22 +153,25 @@ def _felt(choices: DesignChoices) -> tuple[float, float]:
 
 def apply_orthogonalization(
     design: Design, rules: Sequence[tuple[str, Sequence[str]]]
-) -> tuple[Design, tuple[str, ...]]:
-    """Orthogonalize regressors; rules about a condition that the run lacks are left out."""
-    usable, left_out = [], []
+) -> tuple[Design, tuple[Notice, ...]]:
+    """Orthogonalize regressors; rules about a condition that the run lacks are excluded."""
+    usable: list[tuple[str, tuple[str, ...]]] = []
+    notices: list[Notice] = []
     for regressor, against in rules:
         present = [name for name in against if _has(design, name)]
         gone = [name for name in (regressor, *against) if not _has(design, name)]
         if _has(design, regressor) and present:
             usable.append((regressor, tuple(present)))
         if gone:
-            left_out.append(
-                f"orthogonalization of {regressor!r} against {', '.join(against)}: this run has "
-                f"no {', '.join(gone)}"
+            notices.append(
+                exclusion(
+                    f"orthogonalization of {regressor!r} against {', '.join(against)}: this run "
+                    f"has no {', '.join(gone)}"
+                )
             )
     if not usable:
-        return design, tuple(left_out)
-    return orthogonalize_design(design, usable), tuple(left_out)
+        return design, tuple(notices)
+    return orthogonalize_design(design, usable), tuple(notices)
 
 
 def _has(design: Design, name: str) -> bool:

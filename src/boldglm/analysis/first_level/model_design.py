@@ -17,6 +17,7 @@ from boldglm.glm import Confounds, Design
 from boldglm.glm.design.confound_names import match_columns
 from boldglm.glm.design.design_matrix import Part, confound_part, join_parts
 from boldglm.io.bids.confounds_table import ConfoundsTable
+from boldglm.notices import Notice, exclusion, note
 from boldglm.stats_model.run_designs import RunColumns, apply_hrf, run_columns
 from boldglm.stats_model.specification import NodeSpec
 from boldglm.stats_model.transformations import apply_instructions
@@ -43,7 +44,7 @@ class ModelDesign:
 
     design: Design
     confounds: Confounds
-    left_out: tuple[str, ...]
+    notices: tuple[Notice, ...]
 
 
 def design_from_model(
@@ -79,9 +80,9 @@ def design_from_model(
             f"{node.path}.Model.X names, and --missing-conditions error asks to stop."
         )
     confounds = _confounds(model, columns, tables)
-    left_out = [*notes, *columns.notes, *confounds.notes]
-    left_out += [
-        f"{name!r} of X has no event in {tables.events_name}: it gets no regressor in this run"
+    notices = [*notes, *columns.notes, *confounds.notes]
+    notices += [
+        exclusion(f"{name!r} of X: it has no event in {tables.events_name}")
         for name in columns.missing
     ]
     if not columns.names and node.x != (1,):
@@ -91,7 +92,9 @@ def design_from_model(
             f"({shown}). There are {', '.join(variables.names)}. Leave the run out or change X."
         )
     if not columns.has_constant:
-        left_out.append("X has no 1: a constant was added, because the BOLD signal has a mean")
+        notices.append(
+            note("X has no 1: a constant was added, because the BOLD signal has a mean")
+        )
     parts = [
         Part(columns.matrix[:, [k]], [name], "condition", name)
         for k, name in enumerate(columns.names)
@@ -107,7 +110,7 @@ def design_from_model(
         )
     except ValueError as error:
         raise BadDataError(f"{tables.bold_name}: {error}") from error
-    return ModelDesign(design, confounds, tuple(dict.fromkeys(left_out)))
+    return ModelDesign(design, confounds, tuple(dict.fromkeys(notices)))
 
 
 def names_in_any_run(model: Model, runs: Iterable[RunTables]) -> frozenset[str]:
@@ -145,7 +148,7 @@ def _saying_which(model: Model, tables: RunTables) -> Iterator[None]:
 
 def _transformed(
     variables: Variables, node: NodeSpec, missing: str
-) -> tuple[Variables, tuple[str, ...]]:
+) -> tuple[Variables, tuple[Notice, ...]]:
     path = f"{node.path}.Transformations.Instructions"
     variables, notes = apply_instructions(variables, node.instructions, path, missing=missing)
     variables, more = apply_hrf(variables, node.hrf, f"{node.path}.Model.HRF")

@@ -9,6 +9,7 @@ import numpy as np
 from boldglm.glm import Fit, whiteness
 from boldglm.glm.first_level.r_squared import fitted_blocks, r_squared
 from boldglm.io.images.bold_series import MaskedRun
+from boldglm.notices import Notice, warning
 
 N_SAMPLE = 3000  # voxels, to say whether residuals are white when no map of it is asked for
 EXPECTED, ALARMING = 0.01, 0.05  # share of voxels that are not white at p < .01
@@ -60,17 +61,17 @@ def write_run_maps(
     return maps, {"NotWhite": not_white, "Expected": EXPECTED, "Voxels": float(z.size)}
 
 
-def whiteness_note(white: dict[str, float], noise_model: str) -> str | None:
+def whiteness_note(white: dict[str, float], noise_model: str) -> Notice | None:
     """Return a warning where the noise model plainly fails, with what to do about it."""
     if white["NotWhite"] <= ALARMING:
         return None
     remedy = "add nuisance regressors, or censor volumes with motion"
     if noise_model != "auto":
         remedy = f"use --noise-model auto, {remedy}"
-    return (
+    return warning(
         f"the noise model {noise_model} leaves autocorrelation: the residuals of "
-        f"{100 * white['NotWhite']:.0f} % of voxels are not white at p < .01 (1 % expected), so p "
-        f"values there are not to be trusted. To mend it, {remedy}"
+        f"{100 * white['NotWhite']:.0f} % of voxels are not white at p < .01 (1 % expected). "
+        f"Do not trust p values there; {remedy}"
     )
 
 

@@ -23,6 +23,7 @@ from boldglm.io.files.atomic import write_bytes
 from boldglm.io.images.bold_series import MaskedRun
 from boldglm.io.outputs.derivatives import TRIAL_ENDINGS
 from boldglm.io.outputs.design_files import write_correlations
+from boldglm.notices import Notice, exclusion
 
 SEEN = 1e-6  # of the height of a long block: what is below is no response
 METHODS = {
@@ -48,7 +49,7 @@ class Trials:
     onset: np.ndarray
     duration: np.ndarray
     trial_type: np.ndarray
-    left_out: tuple[str, ...]
+    notices: tuple[Notice, ...]
 
 
 def trial_shape(hrf_model: str) -> str:
@@ -92,11 +93,13 @@ def trials_of_run(events: Events, design: Design, choices: TrialChoices) -> Tria
     if not seen.any():
         raise BadDataError("--single-trials: no trial of the model's conditions lies in the run.")
     notes = [
-        f"{int(lost.sum())} of {seen.size} trials have no response {where} and no single-trial "
-        "estimate"
+        exclusion(
+            f"{int(lost.sum())} of {seen.size} trials: they have no response {where}, so no "
+            "single-trial estimate"
+        )
         for lost, where in (
             (~inside, "within the run"),
-            (inside & ~seen, "but in censored scans"),
+            (inside & ~seen, "outside censored volumes"),
         )
         if lost.any()
     ]
@@ -112,12 +115,12 @@ def trials_of_run(events: Events, design: Design, choices: TrialChoices) -> Tria
 
 def check_run_trials(
     events: Events, design: Design, choices: TrialChoices, file_name: str
-) -> tuple[str, ...]:
+) -> tuple[Notice, ...]:
     """Refuse single trials of a run that cannot be estimated, before its series is read.
 
     Returns
     -------
-    tuple of str
+    tuple of Notice
         Trials without an estimate, and why.
 
     Raises
@@ -130,7 +133,7 @@ def check_run_trials(
     others, kinds = _others(design), trials.trial_type.tolist()
     with _named(file_name, trials, choices):
         check_trials(trials.regressors, kinds, others, choices.method, choices.noise_model)
-    return trials.left_out
+    return trials.notices
 
 
 def estimate_trials(
@@ -179,14 +182,14 @@ def _named(file_name: str, trials: Trials, choices: TrialChoices) -> Iterator[No
 
 def write_single_trials(
     run: MaskedRun, events: Events, design: Design, choices: TrialChoices, folder: Path
-) -> tuple[dict[str, Path], tuple[str, ...]]:
+) -> tuple[dict[str, Path], tuple[Notice, ...]]:
     """Estimate the trials of a run and write them.
 
     Returns
     -------
     maps : dict of str to Path
         As `write_trials` returns them.
-    left_out : tuple of str
+    notices : tuple of Notice
         Trials without an estimate, and why.
 
     Raises
@@ -196,7 +199,7 @@ def write_single_trials(
     """
     trials = trials_of_run(events, design, choices)
     found = estimate_trials(run, design, trials, choices)
-    return write_trials(run, trials, found, folder), trials.left_out
+    return write_trials(run, trials, found, folder), trials.notices
 
 
 def write_trials(

@@ -23,6 +23,7 @@ from boldglm.io.images.geometry import Geometry, GridPart, Part
 from boldglm.io.outputs.cluster_tables import write_cluster_table
 from boldglm.io.outputs.derivatives import camel_case
 from boldglm.io.outputs.records import ContrastMaps
+from boldglm.notices import Notice, exclusion, note
 
 SEED = 20261
 
@@ -106,7 +107,7 @@ def infer(
     where: Surroundings,
     wanted: Inference,
     folder: Path,
-) -> tuple[ContrastMaps, tuple[str, ...]]:
+) -> tuple[ContrastMaps, tuple[Notice, ...]]:
     """Write corrected p values and the table of clusters of a t contrast over inputs.
 
     Parameters
@@ -123,9 +124,9 @@ def infer(
     -------
     maps : ContrastMaps
         With further maps and the table.
-    notes : tuple of str
+    notes : tuple of Notice
     """
-    notes: list[str] = []
+    notes: list[Notice] = []
     rows: dict[str, np.ndarray] = {"qFDR": _q_values(tested)}
     found: PermutationTest | None = None
     threshold = -float(special.stdtrit(np.median(tested.dof), wanted.cluster_p))
@@ -139,7 +140,7 @@ def infer(
         files[label] = where.geometry.write_map(folder, stem, row, intent=("p value", ()))
     table = _write_table(tested, threshold, where, rows, wanted, folder)
     if table is None:
-        notes.append(f"no table of clusters for {tested.name!r}: the surface has no mesh")
+        notes.append(exclusion(f"table of clusters of {tested.name!r}: the surface has no mesh"))
     details: dict[str, Any] = {"ClusterFormingP": wanted.cluster_p, "ClusterFormingT": threshold}
     if found is not None:
         details |= {
@@ -166,13 +167,15 @@ def _permuted(
     threshold: float,
     neighbors: Neighbors | None,
     wanted: Inference,
-) -> tuple[PermutationTest, dict[str, np.ndarray], list[str]]:
-    notes = []
+) -> tuple[PermutationTest, dict[str, np.ndarray], list[Notice]]:
+    notes: list[Notice] = []
     inside = np.asarray(np.isfinite(fitted.effects).all(axis=0))
     if not inside.all():
         notes.append(
-            f"permutations of {tested.name!r}: {int((~inside).sum())} of {inside.size} voxels "
-            "are not in all inputs and have p 1"
+            exclusion(
+                f"{int((~inside).sum())} of {inside.size} voxels from the permutations of "
+                f"{tested.name!r}: some input lacks them, and their p is 1"
+            )
         )
     if neighbors is not None:
         neighbors = neighbors.within(inside)
@@ -198,8 +201,10 @@ def _permuted(
             rows[label][inside] = p
     if found.is_exact and len(found.maxima) < wanted.permutations:
         notes.append(
-            f"permutations of {tested.name!r}: there are only {len(found.maxima)} {found.scheme}, "
-            f"so no p value is below {1 / len(found.maxima):.2g}"
+            note(
+                f"permutations of {tested.name!r}: there are only {len(found.maxima)} "
+                f"{found.scheme}, so no p value is below {1 / len(found.maxima):.2g}"
+            )
         )
     return found, rows, notes
 

@@ -15,6 +15,7 @@ from boldglm.glm import NotEstimableError, SecondLevelFit, fit_second_level
 from boldglm.io.images.formats import read_geometry
 from boldglm.io.images.geometry import Geometry
 from boldglm.io.outputs.records import ContrastMaps, NodeResult
+from boldglm.notices import Notice, exclusion, note, warning
 from boldglm.stats_model.node_plans import NodePlan
 from boldglm.stats_model.specification import ContrastSpec
 
@@ -41,7 +42,7 @@ class NodeFits:
     method: str  # "fixed", "ols" or "mixed"
     coverage: float  # share of the inputs that a voxel needs
     is_top: bool  # whether a result must be a test: at the dataset level
-    notes: tuple[str, ...] = ()
+    notes: tuple[Notice, ...] = ()
     inference: Inference = field(default_factory=Inference)
     smoothing: float | None = None  # FWHM by which effects are smoothed before, mm
 
@@ -164,7 +165,7 @@ def fit_node(results: Sequence[NodeResult], wanted: NodeFits, folder: Path) -> N
     Returns
     -------
     NodeResult
-        What could not be tested is named in its `left_out`.
+        What could not be tested is among its `notices`.
 
     Raises
     ------
@@ -193,18 +194,19 @@ def _fit_all(results: Sequence[NodeResult], wanted: NodeFits, folder: Path) -> N
     ended = [one.name for result in results for one in result.contrasts if one.test == "F"]
     if ended:
         shown = ", ".join(repr(name) for name in dict.fromkeys(ended))
-        notes.append(f"F contrasts end at the level that made them: {shown}")
+        notes.append(note(f"F contrasts are not combined across runs or participants: {shown}"))
     if not done and wanted.is_top:
         raise BadDataError(
-            f"No contrast could be tested: {'; '.join(notes[:4]) or 'none was asked for'}."
+            "No contrast could be tested: "
+            f"{'; '.join(map(str, notes[:4])) or 'the model asks for none'}."
         )
     mean = _mean_image([result.mean for result in results], shared.geometry, folder)
-    left_out = tuple(dict.fromkeys(notes))
+    notices = tuple(dict.fromkeys(notes))
     return NodeResult(
         shared.mask_file,
         mean,
         tuple(done),
-        left_out,
+        notices,
         mask_size=shared.size,
         meshes=results[0].meshes,
     )
@@ -216,7 +218,7 @@ def _fit_one(
     node: NodeFits,
     shared: "_Shared",
     surroundings: Surroundings | None,
-    notes: list[str],
+    notes: list[Notice],
     folder: Path,
 ) -> list[ContrastMaps]:
     """Fit one design; inputs whose result lacks the contrast are left out, and that is said."""
@@ -225,7 +227,7 @@ def _fit_one(
     names = ", ".join(repr(spec.name) for spec in wanted.contrasts)
     if len(there) < len(pairs):
         gone = [node.labels[index] for index, maps in pairs if maps is None]
-        notes.append(f"contrast {names}: {', '.join(gone)} did not estimate its input")
+        notes.append(exclusion(f"{', '.join(gone)} from contrast {names}: not estimated there"))
     inputs = [(index, maps) for index, maps in pairs if maps is not None]
     if not inputs:
         return []
@@ -235,14 +237,18 @@ def _fit_one(
         if node.is_top or node.smoothing is not None:
             why = "" if node.is_top else ", and smoothed effects have no variances of their own"
             notes.append(
-                f"contrast {names} was not tested: {len(inputs)} inputs and "
-                f"{len(wanted.names)} columns leave no degree of freedom{why}"
+                exclusion(
+                    f"contrast {names}: {len(inputs)} inputs and {len(wanted.names)} columns "
+                    f"leave no degrees of freedom{why}"
+                )
             )
             return []
         method = "fixed"
         notes.append(
-            f"contrast {names}: {len(inputs)} inputs leave no degree of freedom between them, so "
-            "their effects are combined by their own variances (fixed effects)"
+            warning(
+                f"contrast {names}: {len(inputs)} inputs leave no degrees of freedom between "
+                "them, so they were combined by fixed effects, weighted by their own variances"
+            )
         )
     found = _estimate(inputs, matrix, wanted.names, method, node.coverage, shared)
     labels = tuple(node.labels[index] for index, _ in inputs)
@@ -252,7 +258,7 @@ def _fit_one(
         try:
             tested = found.contrast(_weights(spec, wanted.names), name=spec.name)
         except NotEstimableError as error:
-            notes.append(f"contrast left out: {error}")
+            notes.append(exclusion(str(error)))
             continue
         maps = replace(
             write_contrast(tested, wanted.names, shared.geometry, folder, test=spec.test),
@@ -315,7 +321,7 @@ class _Shared:
     geometry: Geometry
     lacking: list[np.ndarray]  # which of them, by their place in a row, each input does not have
     mask_file: Path
-    notes: tuple[str, ...]
+    notes: tuple[Notice, ...]
     size: dict[str, int]
 
 
@@ -336,18 +342,20 @@ def _shared_mask(
             "Do they lie in one space?"
         )
     mask_file = shared.write_map(folder, "mask", np.ones(shared.n_voxels), dtype=np.uint8)
-    notes = []
+    notes: list[Notice] = []
     lost = int((counts > 0).sum()) - shared.n_voxels
     if lost:
-        few = "not of all" if needed == len(each) else f"of fewer than {needed} of {len(each)}"
-        notes.append(f"{lost} {noun} lie in the mask of some inputs but {few}, and were left out")
+        few = "not all" if needed == len(each) else f"fewer than {needed} of {len(each)}"
+        notes.append(exclusion(f"{lost} {noun} that are in the masks of {few} inputs"))
     partial = int((counts[shared.mask] < len(each)).sum())
     if partial:
         notes.append(
-            f"{partial} of {shared.n_voxels} {noun} lie outside the mask of some input; they are "
-            f"fitted with the {needed} or more inputs that have them"
+            note(
+                f"{partial} of {shared.n_voxels} {noun} lie outside the mask of some input; they "
+                f"are fitted with the {needed} or more inputs that have them"
+            )
         )
-    size = {"Analyzed": shared.n_voxels, "LeftOut": lost}
+    size = {"Analyzed": shared.n_voxels, "Excluded": lost}
     lacking = [np.flatnonzero(~one.mask[shared.mask]) for one in each]
     return _Shared(shared, lacking, mask_file, tuple(notes), size)
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from boldglm.errors import BadDataError
 from boldglm.io.bids.events import Events
+from boldglm.notices import Notice, exclusion, warning
 from boldglm.suggestions import did_you_mean
 
 ORDERS = {1: "", 2: "_squared", 3: "_cubed"}
@@ -119,13 +120,13 @@ def refuse_clashes(
 
 def modulated_columns(
     events: Events, modulators: Sequence[Modulator], prefix: str, file_name: str
-) -> tuple[dict[str, list], tuple[str, ...], tuple[str, ...]]:
+) -> tuple[dict[str, list], tuple[str, ...], tuple[Notice, ...]]:
     """Return the events of modulators, as `boldglm.glm.build_design` takes them.
 
     Each modulator is a condition of its own whose events have the heights (c - mean c)ᵏ, the
     mean that of the run's events of the condition; a missing value has height 0. A power whose
     heights are a sum of the condition's and the lower powers', as the square of a column of two
-    values is, would make the slope one of many; it is left out.
+    values is, would make the slope one of many; it is excluded.
 
     Returns
     -------
@@ -133,8 +134,8 @@ def modulated_columns(
         onset, duration, trial_type and modulation.
     names : tuple of str
         Of the modulators that add something, with prefix.
-    notes : tuple of str
-        What was left out or filled, and why.
+    notes : tuple of Notice
+        What was excluded or filled in, and why.
 
     Raises
     ------
@@ -145,33 +146,39 @@ def modulated_columns(
         key: [] for key in ("onset", "duration", "trial_type", "modulation")
     }
     names: list[str] = []
-    notes: list[str] = []
+    notes: list[Notice] = []
     lower: dict[tuple[str, str], list[np.ndarray]] = {}
     for one in modulators:
         own = events.trial_type == one.condition
         if not own.any():
-            notes.append(f"modulator {one.name!r} has no event in {file_name}")
+            notes.append(exclusion(f"modulator {one.name!r}: it has no event in {file_name}"))
             continue
         values = _values(events, one, own, file_name)
         missing = np.isnan(values)
         if missing.any():
             notes.append(
-                f"{int(missing.sum())} of {own.sum()} events of {one.condition!r} have no "
-                f"{one.column} in {file_name}: their modulator is at its mean"
+                warning(
+                    f"{int(missing.sum())} of {own.sum()} events of {one.condition!r} have no "
+                    f"{one.column} in {file_name}; their modulator is set to its mean"
+                )
             )
         centered = _centered(values)
         if centered is None:
             notes.append(
-                f"modulator {one.name!r} is left out: {one.column} does not vary over the events "
-                f"of {one.condition!r} in {file_name}"
+                exclusion(
+                    f"modulator {one.name!r}: {one.column} does not vary over the events of "
+                    f"{one.condition!r} in {file_name}"
+                )
             )
             continue
         heights = (centered / abs(centered).max()) ** one.order
         entered = lower.setdefault((one.condition, one.column), [np.ones_like(heights)])
         if _adds_nothing(heights, entered):
             notes.append(
-                f"modulator {one.name!r} is left out: over the events of {one.condition!r} in "
-                f"{file_name} it is collinear with the condition and lower powers of {one.column}"
+                exclusion(
+                    f"modulator {one.name!r}: over the events of {one.condition!r} in {file_name} "
+                    f"it is collinear with the condition and lower powers of {one.column}"
+                )
             )
             continue
         entered.append(heights)

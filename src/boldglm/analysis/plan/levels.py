@@ -15,6 +15,7 @@ from boldglm.io.bids.participants import ParticipantTables
 from boldglm.io.entities import entities_stem
 from boldglm.io.outputs.derivatives import Place
 from boldglm.io.outputs.records import Record, fingerprint
+from boldglm.notices import Notice, exclusion
 from boldglm.stats_model.node_inputs import NodeInput
 from boldglm.stats_model.node_plans import NodePlan, plan_node
 
@@ -49,7 +50,7 @@ def plan_levels(
     output_dir: Path,
     levels: Sequence[str],
     known: frozenset[str] = frozenset(),
-) -> tuple[tuple[LevelPlan, ...], tuple[str, ...]]:
+) -> tuple[tuple[LevelPlan, ...], tuple[Notice, ...]]:
     """Lay out the nodes of some levels, parents first.
 
     Parameters
@@ -68,7 +69,7 @@ def plan_levels(
     Returns
     -------
     levels : tuple of LevelPlan
-    left_out : tuple of str
+    notices : tuple of Notice
         Where a node has nothing to estimate, and why.
 
     Raises
@@ -79,7 +80,7 @@ def plan_levels(
     available = list(items)
     prints = dict(fingerprints)
     planned: list[LevelPlan] = []
-    left_out: list[str] = []
+    notices: list[Notice] = []
     for node in model.spec.higher_level_nodes(levels):
         if node.level in BELOW_DATASET and "subject" not in node.group_by:
             raise BadDataError(
@@ -92,16 +93,14 @@ def plan_levels(
             why = "has a contrast to pass on (F contrasts end where they are made)"
             if any(item.node in parents for item in available):
                 why = "passes the filters of the edges that lead to it and its GroupBy"
-            left_out.append(
-                f"node {node.name!r} has nothing to fit: no result of {' or '.join(parents)} {why}"
+            notices.append(
+                exclusion(f"node {node.name!r}: no result of {' or '.join(parents)} {why}")
             )
         for plan in plans:
             if not plan.fits:
                 label = entities_stem(plan.entities) or "all inputs"
-                reasons = "; ".join(plan.notes) or "it defines no contrast"
-                left_out.append(
-                    f"node {node.name!r} has nothing to estimate for {label}: {reasons}"
-                )
+                reasons = "; ".join(map(str, plan.notes)) or "it defines no contrast"
+                notices.append(exclusion(f"node {node.name!r} for {label}: {reasons}"))
                 continue
             _check_smoothed(plan, model)
             record = Place.of(output_dir, node.name, plan.entities).record()
@@ -116,7 +115,7 @@ def plan_levels(
             available += plan.results(str(record), label)
             planned.append(LevelPlan(plan, record, digest))
     _check_places(planned)
-    return tuple(planned), tuple(left_out)
+    return tuple(planned), tuple(notices)
 
 
 def _check_smoothed(plan: NodePlan, model: Model) -> None:

@@ -29,6 +29,7 @@ from boldglm.io.bids.participants import ParticipantTables
 from boldglm.io.bids.query import RunFiles
 from boldglm.io.images.meshes import read_mesh
 from boldglm.io.outputs.derivatives import Place, camel_case, clashing_labels
+from boldglm.notices import Notice
 from boldglm.stats_model.node_inputs import NodeInput
 from boldglm.stats_model.node_plans import GEOMETRY, check_run_groups
 from boldglm.stats_model.run_contrasts import run_contrasts
@@ -46,7 +47,7 @@ class Analysis:
     runs: tuple[RunPlan, ...]
     levels: tuple[LevelPlan, ...]
     known: tuple[str, ...] = ()  # variables that some run has
-    left_out: tuple[str, ...] = ()  # nodes that have nothing to estimate somewhere
+    notices: tuple[Notice, ...] = ()  # nodes that have nothing to estimate somewhere
 
     @property
     def subjects(self) -> tuple[str, ...]:
@@ -180,8 +181,8 @@ def _analyse(
             for spec in contrasts
             if spec.test != "F" and run.numbers.estimable.get(spec.name, False)
         ]
-    levels, left_out = plan_levels(model, items, prints, output_dir, LEVELS[1:], tables.levels())
-    return Analysis(model, planned, levels, tuple(sorted(known)), left_out)
+    levels, notices = plan_levels(model, items, prints, output_dir, LEVELS[1:], tables.levels())
+    return Analysis(model, planned, levels, tuple(sorted(known)), notices)
 
 
 def _known(
@@ -317,7 +318,7 @@ def _check_contrasts(
             else "; ".join(
                 [
                     f"{first.inputs.name} lacks one of {', '.join(spec.columns)}",
-                    *(note for note in first.left_out if _is_about(note, spec.columns)),
+                    *(str(each) for each in first.notices if _is_about(each, spec.columns)),
                 ]
             )
         )
@@ -327,8 +328,8 @@ def _check_contrasts(
         )
 
 
-def _is_about(note: str, columns: Sequence[str]) -> bool:
-    return any(repr(column.removeprefix(PREFIX)) in note for column in columns)
+def _is_about(notice: Notice, columns: Sequence[str]) -> bool:
+    return any(repr(column.removeprefix(PREFIX)) in notice.text for column in columns)
 
 
 def _check_grids(model: Model, runs: Sequence[RunPlan]) -> None:

@@ -27,6 +27,7 @@ from boldglm.io.bids.run_inputs import RunInputs
 from boldglm.io.images.formats import read_mask
 from boldglm.io.images.geometry import BoldHeader
 from boldglm.io.outputs.records import fingerprint
+from boldglm.notices import Notice, warning
 from boldglm.stats_model.run_contrasts import reweighted_contrasts
 from boldglm.stats_model.specification import ContrastSpec
 
@@ -60,7 +61,7 @@ class RunDesign:
     run: RunRead
     design: Design
     confounds: Confounds
-    left_out: tuple[str, ...]
+    notices: tuple[Notice, ...]
 
 
 @dataclass(frozen=True)
@@ -73,10 +74,10 @@ class RunPlan:
     confounds: Confounds
     numbers: Collinearity
     contrasts: tuple[dict[str, Any], ...]  # as the model writes them
-    left_out: tuple[str, ...]
+    notices: tuple[Notice, ...]
     fingerprint: str
     fit_key: str = ""  # as the fingerprint, contrasts aside
-    of_the_plan: tuple[str, ...] = ()  # of `left_out`, what only the plan knows
+    of_the_plan: tuple[Notice, ...] = ()  # of `notices`, what only the plan knows
 
 
 def design_of_run(run: RunRead, model: Model, known: Iterable[str], missing: str) -> RunDesign:
@@ -99,7 +100,7 @@ def design_of_run(run: RunRead, model: Model, known: Iterable[str], missing: str
     inputs = run.inputs
     if model.plain is None:
         made = design_from_model(model, run.tables, known, missing)
-        design, confounds, left_out = made.design, made.confounds, made.left_out
+        design, confounds, notices = made.design, made.confounds, made.notices
     else:
         assert run.events is not None
         plain = model.plain
@@ -114,7 +115,7 @@ def design_of_run(run: RunRead, model: Model, known: Iterable[str], missing: str
         )
         confounds = confounds_of_run(run.table, model.confounds, inputs.n_scans, inputs.bold.name)
         try:
-            design, left_out = design_from_events(
+            design, notices = design_from_events(
                 run.events, run.timing, choices, inputs.events.name, confounds
             )
         except ValueError as error:
@@ -123,7 +124,7 @@ def design_of_run(run: RunRead, model: Model, known: Iterable[str], missing: str
         design, notes = apply_orthogonalization(design, model.orthogonalize)
     except ValueError as error:
         raise BadDataError(f"{inputs.events.name}: {error}") from error
-    return RunDesign(run, design, confounds, left_out + notes)
+    return RunDesign(run, design, confounds, notices + notes)
 
 
 def plan_run(
@@ -137,7 +138,7 @@ def plan_run(
         If the design leaves no degree of freedom, or the mask does not fit the series.
     """
     inputs, design = made.run.inputs, made.design
-    own: tuple[str, ...] = ()
+    own: tuple[Notice, ...] = ()
     _check_places(inputs, made.run.header, model)
     if missing == "zero":
         contrasts, notes = reweighted_contrasts(contrasts, design.names)
@@ -152,8 +153,10 @@ def plan_run(
     if numbers.rank < design.n_regressors:
         own = (
             *own,
-            f"the design has {design.n_regressors} columns but rank {numbers.rank}: "
-            f"{collinear_names(numbers)} are exactly collinear and share their estimate",
+            warning(
+                f"the design has {design.n_regressors} columns but rank {numbers.rank}: "
+                f"{collinear_names(numbers)} are exactly collinear and share their estimate"
+            ),
         )
     written = tuple(spec.to_dict() for spec in contrasts)
     fit_key = fingerprint(
@@ -173,7 +176,7 @@ def plan_run(
         confounds=made.confounds,
         numbers=numbers,
         contrasts=written,
-        left_out=(*made.left_out, *own),
+        notices=(*made.notices, *own),
         fit_key=fit_key,
         of_the_plan=own,
         fingerprint=fingerprint(fit_key, list(written)),

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from boldglm.glm.arrays.types import FloatArray
+from boldglm.notices import Notice, exclusion
 
 MANY_CENSORED = 0.2  # share of a run above which censoring deserves a warning
 
@@ -28,7 +29,7 @@ class Confounds:
         All values finite.
     censored : dict of int to tuple of str
         From a scan, counted from 0, to the reasons for leaving it out.
-    notes : tuple of str
+    notes : tuple of Notice
         What was dropped, in words.
     filled : tuple of str
         Columns whose first value was missing and became 0.
@@ -37,7 +38,7 @@ class Confounds:
     names: tuple[str, ...] = ()
     columns: FloatArray = field(default_factory=lambda: np.zeros((0, 0)))
     censored: dict[int, tuple[str, ...]] = field(default_factory=dict)
-    notes: tuple[str, ...] = ()
+    notes: tuple[Notice, ...] = ()
     filled: tuple[str, ...] = ()
 
 
@@ -102,8 +103,10 @@ def prepare_confounds(
     notes = []
     if flat:
         notes.append(
-            f"{len(flat)} confounds do not vary over the scans that count and were dropped: "
-            f"{_listed(flat)}"
+            exclusion(
+                f"{len(flat)} confounds that do not vary over the uncensored scans: "
+                f"{_listed(flat)}"
+            )
         )
     return Confounds(
         tuple(names[index] for index in varying),

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from boldglm.errors import BadDataError, MissingInputError
+from boldglm.notices import Notice, exclusion, warning
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -20,13 +21,13 @@ PREFIX = "trial_type."  # of the variables that the transformation Factor makes
 class Events:
     """The events of one run; times in seconds from the start of the first volume.
 
-    `left_out` says in words which rows are not used and why.
+    `notices` says which rows are not used and why.
     """
 
     onset: np.ndarray  # (n_events,)
     duration: np.ndarray  # (n_events,)
     trial_type: np.ndarray  # (n_events,), text
-    left_out: tuple[str, ...]
+    notices: tuple[Notice, ...]
     others: Mapping[str, np.ndarray] = field(default_factory=dict)  # text or NaN, (n_events,)
 
     @property
@@ -85,21 +86,23 @@ def read_events(path: Path) -> Events:
     if (duration < 0).any():
         rows = _rows(used.index[duration < 0])
         raise BadDataError(f"{path.name} has negative durations in {rows}: mend the column.")
-    left_out: tuple[str, ...] = ()
+    notices: tuple[Notice, ...] = ()
     if not named.all():
-        left_out = (
-            f"{int((~named).sum())} of {len(named)} rows of {path.name} have no trial_type and "
-            "are not modelled",
+        notices = (
+            exclusion(
+                f"{int((~named).sum())} of {len(named)} rows of {path.name}, which have no "
+                "trial_type"
+            ),
         )
     names = used["trial_type"].str.strip().to_numpy(dtype=object).astype(str)
     _refuse_broken_names(path, names, used.index)
-    left_out += _repeated(path, names, onset)
+    notices += _repeated(path, names, onset)
     others = {
         column: used[column].to_numpy(dtype=object)
         for column in used.columns
         if column not in ("onset", "duration", "trial_type")
     }
-    return Events(onset, duration, names, left_out, others)
+    return Events(onset, duration, names, notices, others)
 
 
 def read_event_columns(path: Path) -> dict[str, np.ndarray]:
@@ -185,14 +188,16 @@ def _refuse_broken_names(path: Path, names: np.ndarray, index: "pd.Index") -> No
         )
 
 
-def _repeated(path: Path, names: np.ndarray, onset: np.ndarray) -> tuple[str, ...]:
-    """Say how many events are there more than once: they count as often, which few intend."""
+def _repeated(path: Path, names: np.ndarray, onset: np.ndarray) -> tuple[Notice, ...]:
+    """Warn of events that are listed more than once: their responses add up."""
     count = len(names) - len(set(zip(names.tolist(), onset.tolist(), strict=True)))
     if not count:
         return ()
     return (
-        f"{count} of {len(names)} events in {path.name} repeat one of the same trial_type and "
-        "onset: none is left out, and their responses add up",
+        warning(
+            f"{count} of {len(names)} events in {path.name} repeat an earlier event of the same "
+            "trial_type and onset. All are modeled, so their responses add up"
+        ),
     )
 
 

@@ -13,6 +13,7 @@ from boldglm.errors import BadDataError, MissingInputError, NothingSelectedError
 from boldglm.io.bids.derivative_datasets import Derivative
 from boldglm.io.bids.sidecars import suffix_of
 from boldglm.io.entities import RUN_KEYS, entities_of, run_of
+from boldglm.notices import Notice, exclusion
 from boldglm.suggestions import did_you_mean
 
 SPACE_KEYS = ("space", "cohort", "res", "den")
@@ -99,7 +100,7 @@ def find_images(
 
 def choose_series(
     images: Sequence[PreprocessedImage], asked: str | None
-) -> tuple[list[PreprocessedImage], list[str]]:
+) -> tuple[list[PreprocessedImage], list[Notice]]:
     """Keep the series of one space and kind; say which runs have none such.
 
     Parameters
@@ -139,7 +140,7 @@ def choose_series(
         if run_of(image.entities) not in have
     }
     return kept, [
-        f"{name} was left out: its run has no desc-{kept[0].kind} series in space {spaces[0]}"
+        exclusion(f"{name}: its run has no desc-{kept[0].kind} series in space {spaces[0]}")
         for name in missing.values()
     ]
 

@@ -23,6 +23,7 @@ from boldglm.io.bids.selection import Selection, passes_filter, same_label
 from boldglm.io.bids.sidecars import Sidecars
 from boldglm.io.entities import entities_of, entities_stem, run_of
 from boldglm.io.images.meshes import find_meshes
+from boldglm.notices import Notice, exclusion
 from boldglm.suggestions import did_you_mean
 
 logger = logging.getLogger(__name__)
@@ -47,10 +48,10 @@ class RunFiles:
 
 @dataclass(frozen=True)
 class QueryResult:
-    """The runs found, in words what was left out, and the derivatives that they are from."""
+    """The runs found, notices of those excluded, and the derivatives that they come from."""
 
     runs: tuple[RunFiles, ...]
-    left_out: tuple[str, ...]
+    notices: tuple[Notice, ...]
     dataset_name: str
     derivatives: tuple[Derivative, ...] = ()
 
@@ -113,10 +114,10 @@ def find_runs(
     chosen = [image for image in found if _is_chosen(image, selection)]
     if not chosen:
         raise NothingSelectedError(_nothing_left(roots[0], selection, found))
-    chosen, left_out = _without_partial_images(chosen, selection)
+    chosen, notices = _without_partial_images(chosen, selection)
     if used:
         chosen, elsewhere = _in_one_space(chosen, space)
-        left_out += [*elsewhere, *_without_series(bids_dir, used, selection, found)]
+        notices += [*elsewhere, *_without_series(bids_dir, used, selection, found)]
     elif space is not None:
         raise NothingSelectedError(
             f"--space {space} needs preprocessed series, and {bids_dir} has none in derivatives/. "
@@ -124,16 +125,14 @@ def find_runs(
         )
     runs = _run_files(chosen, raw, used)
     with_events = [run for run in runs if run.events is not None]
-    left_out += [
-        f"{run.bold.name} has no events file and was left out" for run in runs if not run.events
-    ]
+    notices += [exclusion(f"{run.bold.name} has no events file") for run in runs if not run.events]
     if not with_events:
         raise MissingInputError(
             f"None of the {len(runs)} BOLD runs selected in {bids_dir} has an events file: add "
             f"{runs[0].bold.name.rsplit('_bold', 1)[0]}_events.tsv (columns onset, duration, "
             "trial_type) beside the run, or one for the whole task higher up in the dataset."
         )
-    return QueryResult(tuple(with_events), tuple(left_out), raw.name, used)
+    return QueryResult(tuple(with_events), tuple(notices), raw.name, used)
 
 
 def _preprocessed(used: Sequence[Derivative], selection: Selection) -> list[_Image]:
@@ -144,23 +143,25 @@ def _preprocessed(used: Sequence[Derivative], selection: Selection) -> list[_Ima
     return [_Image(image.path, image) for image in find_images(used, selection.subjects)]
 
 
-def _in_one_space(images: Sequence[_Image], space: str | None) -> tuple[list[_Image], list[str]]:
+def _in_one_space(
+    images: Sequence[_Image], space: str | None
+) -> tuple[list[_Image], list[Notice]]:
     series = [image.preprocessed for image in images if image.preprocessed]
-    kept, left_out = choose_series(series, space)
+    kept, notices = choose_series(series, space)
     refuse_repeated(kept)
-    return [_Image(one.path, one) for one in kept], left_out
+    return [_Image(one.path, one) for one in kept], notices
 
 
 def _without_series(
     bids_dir: Path, used: Sequence[Derivative], selection: Selection, found: Sequence[_Image]
-) -> list[str]:
+) -> list[Notice]:
     """Say which participants of the dataset have no preprocessed series."""
     if selection.subjects:
         return []  # those asked for have one
     have = {image.entities["sub"] for image in found}
     every = {path.name[4:] for path in bids_dir.glob("sub-*") if path.is_dir()}
     return [
-        f"sub-{label} has no preprocessed series in {used[0].path.name} and was left out"
+        exclusion(f"sub-{label} has no preprocessed series in {used[0].path.name}")
         for label in sorted(every - have)
     ]
 
@@ -226,24 +227,24 @@ def _raw_repetition_time(raw: RawDataset, entities: dict[str, str]) -> dict[str,
 
 def _without_partial_images(
     images: Sequence[_Image], selection: Selection
-) -> tuple[list[_Image], list[str]]:
+) -> tuple[list[_Image], list[Notice]]:
     """Leave out phase images and single echoes: a run is its (combined) magnitude image."""
-    whole, left_out = [], []
+    whole, notices = [], []
     for image in images:
         if image.entities.get("part", "mag") == "mag":
             whole.append(image)
         else:
-            left_out.append(f"{image.path.name} is not a magnitude image and was left out")
+            notices.append(exclusion(f"{image.path.name} is not a magnitude image"))
     if not whole:
-        raise NothingSelectedError(f"No run is left: {'; '.join(left_out[:3])}.")
+        raise NothingSelectedError(f"No run is left: {'; '.join(map(str, notices[:3]))}.")
     if dict(selection.filters).get("echo") is not None:
         _check_one_echo(whole)
-        return whole, left_out
+        return whole, notices
     whole, single = _without_echoes(whole)
-    return whole, left_out + single
+    return whole, notices + single
 
 
-def _without_echoes(images: Sequence[_Image]) -> tuple[list[_Image], list[str]]:
+def _without_echoes(images: Sequence[_Image]) -> tuple[list[_Image], list[Notice]]:
     """Leave out single echoes, and with them runs whose echoes nobody has combined."""
     kept = [image for image in images if "echo" not in image.entities]
     echoes = [image for image in images if "echo" in image.entities]
@@ -258,15 +259,19 @@ def _without_echoes(images: Sequence[_Image]) -> tuple[list[_Image], list[str]]:
     for image in echoes:
         labels.setdefault(run_of(image.entities), []).append(image.entities["echo"])
     combined = {run_of(image.entities) for image in kept}
-    notes = []
+    notes: list[Notice] = []
     for run, own in labels.items():
         name, listed = entities_stem(dict(run)), ", ".join(dict.fromkeys(own))
         if run in combined:
-            notes.append(f"{name}: single echoes ({listed}) were left out for their combination")
+            notes.append(
+                exclusion(f"{name}: the single echoes ({listed}); their combination is analyzed")
+            )
         else:
             notes.append(
-                f"{name} was left out: it has only single echoes ({listed}), which boldglm does "
-                "not combine"
+                exclusion(
+                    f"{name} has only single echoes ({listed}), and boldglm does not combine "
+                    "echoes"
+                )
             )
     return kept, notes
 

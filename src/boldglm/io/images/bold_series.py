@@ -21,6 +21,7 @@ from boldglm.io.images.geometry import BoldHeader, Geometry
 from boldglm.io.images.noise_smoothness import blurring
 from boldglm.io.images.temporary_store import BlockSpool, HeldSeries, VolumeSpool
 from boldglm.io.images.volumes import RunningSummary
+from boldglm.notices import Notice, exclusion
 
 HELD_BYTES = 2**27  # of a series that may lie in memory; longer ones go to a temporary file
 
@@ -103,14 +104,14 @@ class MaskedRun:
     geometry: Geometry
     mean: np.ndarray
     scale: np.ndarray
-    left_out: tuple[str, ...]
-    n_left_out: int  # voxels of the mask without signal
+    notices: tuple[Notice, ...]
+    n_excluded: int  # voxels of the mask without signal
     blur: Mapping[str, Any] = field(default_factory=dict)  # as `Blurring.said`, for isoblurto
 
     @property
     def mask_size(self) -> dict[str, int]:
-        """How many voxels of the mask were analyzed and how many left out."""
-        return {"Analyzed": self.geometry.n_voxels, "LeftOut": self.n_left_out}
+        """How many voxels of the mask were analyzed and how many excluded."""
+        return {"Analyzed": self.geometry.n_voxels, "Excluded": self.n_excluded}
 
 
 @dataclass(frozen=True)
@@ -211,10 +212,10 @@ def _gathered(header: BoldHeader, wanted: BoolArray, reading: Reading) -> Masked
         np.take(volume, positions, out=row, mode="wrap")
         summary.add(volume, row, counts=scan not in reading.censored)
     mean, has_signal = _whole(header, summary, inside)
-    geometry, left_out = _usable(header, wanted, mean, has_signal, reading)
+    geometry, notices = _usable(header, wanted, mean, has_signal, reading)
     bold = series.finish(np.flatnonzero(geometry.mask[wanted]))
-    n_left_out = int(wanted.sum()) - geometry.n_voxels
-    found = _Found(geometry, mean, mean[geometry.mask], left_out, n_left_out)
+    n_excluded = int(wanted.sum()) - geometry.n_voxels
+    found = _Found(geometry, mean, mean[geometry.mask], notices, n_excluded)
     return _masked_run(header, bold, found, reading)
 
 
@@ -235,11 +236,11 @@ def _gathered_later(header: BoldHeader, wanted: BoolArray | None, reading: Readi
         if not has_signal.any():
             raise BadDataError(_NO_VOXEL.format(header.path.name))
         wanted = header.geometry.default_mask(mean, has_signal)
-    geometry, left_out = _usable(header, wanted, mean, has_signal, reading)
+    geometry, notices = _usable(header, wanted, mean, has_signal, reading)
     mask = geometry.mask
     taken = geometry.positions if positions is None else np.flatnonzero(mask[wanted])
-    n_left_out = int(wanted.sum()) - geometry.n_voxels
-    found = _Found(geometry, mean, mean[mask], left_out, n_left_out)
+    n_excluded = int(wanted.sum()) - geometry.n_voxels
+    found = _Found(geometry, mean, mean[mask], notices, n_excluded)
     if reading.smoothing is None:
         series = reading.series(dtype, (header.n_scans, taken.size))
         for volume in kept:
@@ -271,8 +272,8 @@ def _smoother(
         basis = np.full((header.n_scans, 1), header.n_scans**-0.5)
     rows = sampled_residual_rows((volume[taken] for volume in kept), basis, taken.size)
     to = blurring(rows, geometry.domains(), reading.smoothing, header.path.name)
-    left_out = (*found.left_out, *to.notes)
-    return to.smoother, replace(found, left_out=left_out, blur=to.said)
+    notices = (*found.notices, *to.notes)
+    return to.smoother, replace(found, notices=notices, blur=to.said)
 
 
 def _whole(
@@ -292,8 +293,8 @@ class _Found:
     geometry: Geometry
     mean: np.ndarray
     mean_inside: np.ndarray  # (n_voxels,), smoothed if the series is
-    left_out: tuple[str, ...]
-    n_left_out: int
+    notices: tuple[Notice, ...]
+    n_excluded: int
     blur: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -311,8 +312,8 @@ def _masked_run(header: BoldHeader, bold: Series, found: _Found, reading: Readin
         found.geometry,
         found.mean,
         scale,
-        found.left_out,
-        found.n_left_out,
+        found.notices,
+        found.n_excluded,
         found.blur,
     )
 
@@ -323,26 +324,30 @@ def _usable(
     mean: np.ndarray,
     has_signal: BoolArray,
     reading: Reading,
-) -> tuple[Geometry, tuple[str, ...]]:
+) -> tuple[Geometry, tuple[Notice, ...]]:
     """Leave out and count what has no signal."""
     file_name, noun = header.path.name, header.geometry.noun
     mask = wanted & has_signal
     flat = int((wanted & ~has_signal).sum())
-    left_out = []
+    notices = []
     if flat:
-        left_out.append(
-            f"{flat} of {int(wanted.sum())} mask {noun} of {file_name} are constant or not finite "
-            "and were left out"
+        notices.append(
+            exclusion(
+                f"{flat} of {int(wanted.sum())} mask {noun} of {file_name}, which are constant or "
+                "not finite"
+            )
         )
     if reading.signal_scaling == "percent":
         bright = np.nan_to_num(mean) > 0
         dark = int((mask & ~bright).sum())
         mask &= bright
         if dark:
-            left_out.append(
-                f"{dark} mask {noun} of {file_name} have a mean that is not positive, so no "
-                "percent signal change, and were left out"
+            notices.append(
+                exclusion(
+                    f"{dark} mask {noun} of {file_name}, whose mean is not positive, so that "
+                    "percent signal change is undefined"
+                )
             )
     if not mask.any():
         raise BadDataError(_NO_VOXEL.format(file_name))
-    return header.geometry.within(mask), tuple(left_out)
+    return header.geometry.within(mask), tuple(notices)

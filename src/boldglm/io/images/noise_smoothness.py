@@ -10,6 +10,7 @@ from boldglm.errors import BadDataError
 from boldglm.glm.spatial.domains import Smoother
 from boldglm.glm.spatial.target_smoothness import TargetSmoothness, smooth_to_target
 from boldglm.io.images.domains import DomainPart, EachPart
+from boldglm.notices import Notice, warning
 
 Described = dict[str, dict[str, Any]]  # of each part
 
@@ -46,7 +47,7 @@ class Blurring:
 
     smoother: Smoother
     said: Described  # of each part ``FWHMBefore``, and ``KernelFWHM`` along its axes
-    notes: tuple[str, ...]  # where the target was not what came out
+    notes: tuple[Notice, ...]  # where the target was not what came out
 
 
 def blurring(rows: np.ndarray, parts: Sequence[DomainPart], target: float, of: str) -> Blurring:
@@ -78,7 +79,7 @@ def blurring(rows: np.ndarray, parts: Sequence[DomainPart], target: float, of: s
         said[part.name] = {**described(blur.before, "FWHMBefore"), "KernelFWHM": kernel}
         note = _blur_note(blur)
         if note:
-            notes.append(f"the {part.name} of {of} {note}")
+            notes.append(warning(f"the {part.name} of {of} {note}"))
     return Blurring(EachPart(smoothers), said, tuple(notes))
 
 

@@ -88,7 +88,7 @@ SERIES = ("residuals", "fitted")  # run maps that are BOLD series
 
 FILES = {
     "design.tsv": "Design matrix: one row per volume, one column per regressor",
-    "design.json": "What the columns are, how the design was built, what was left out",
+    "design.json": "What the columns are, how the design was built, exclusions and warnings",
     "desc-correlation_matrix.tsv": "Pearson correlations of the regressors",
 }
 IMAGES = {

@@ -16,6 +16,7 @@ import numpy as np
 from boldglm.errors import MissingInputError
 from boldglm.io.entities import entities_of, entities_stem
 from boldglm.io.files.json_files import read_json, write_json
+from boldglm.notices import Notice, by_kind, from_kinds
 
 STAMP = "~"  # before what makes a fingerprint new though nothing has changed
 
@@ -48,12 +49,12 @@ class NodeResult:
     mask: Path
     mean: Path
     contrasts: tuple[ContrastMaps, ...]
-    left_out: tuple[str, ...] = ()
+    notices: tuple[Notice, ...] = ()
     maps: Mapping[str, Path] = field(default_factory=dict)  # of the run as a whole
     meshes: tuple[Path, ...] = ()  # to draw maps on; files of the inputs
     whiteness: Mapping[str, float] = field(default_factory=dict)  # as `write_run_maps` says
     smoothness: Mapping[str, Any] = field(default_factory=dict)  # as `residual_smoothness` says
-    mask_size: Mapping[str, int] = field(default_factory=dict)  # voxels: Analyzed, LeftOut
+    mask_size: Mapping[str, int] = field(default_factory=dict)  # voxels: Analyzed, Excluded
 
     def to_dict(self, root: Path | None = None) -> dict[str, Any]:
         """Return what JSON can hold, with paths relative to `root` if it is given."""
@@ -64,7 +65,7 @@ class NodeResult:
         return {
             "Mask": shown(self.mask),
             "Mean": shown(self.mean),
-            "LeftOut": list(self.left_out),
+            **by_kind(self.notices),
             "Meshes": [str(path) for path in self.meshes],
             "Maps": {label: shown(path) for label, path in self.maps.items()},
             "Whiteness": dict(self.whiteness),
@@ -94,7 +95,7 @@ class NodeResult:
         return cls(
             mask=base / content["Mask"],
             mean=base / content["Mean"],
-            left_out=tuple(content["LeftOut"]),
+            notices=from_kinds(content),
             meshes=tuple(Path(path) for path in content.get("Meshes", ())),
             maps={label: base / path for label, path in content.get("Maps", {}).items()},
             whiteness=content.get("Whiteness", {}),
@@ -189,8 +190,10 @@ class Record:
         )
 
 
-def notes_of_records(output_dir: Path, runs: Sequence[Mapping[str, str]]) -> list[tuple[str, str]]:
-    """Return what the finished nodes of some runs left out.
+def notes_of_records(
+    output_dir: Path, runs: Sequence[Mapping[str, str]]
+) -> list[tuple[str, Notice]]:
+    """Return the notices of the finished nodes of some runs.
 
     Parameters
     ----------
@@ -201,13 +204,13 @@ def notes_of_records(output_dir: Path, runs: Sequence[Mapping[str, str]]) -> lis
 
     Returns
     -------
-    list of (str, str)
-        Who, and what; in the order of the records' names.
+    list of (str, Notice)
+        The result and the notice, in the order of the records' names.
     """
     by_subject: dict[str, list[Mapping[str, str]]] = {}
     for run in runs:
         by_subject.setdefault(run["sub"], []).append(run)
-    notes = []
+    notes: list[tuple[str, Notice]] = []
     for path in sorted((output_dir / "logs" / "records").glob("node-*_sub-*.json")):
         mine = by_subject.get(entities_of(path.name).get("sub", ""), [])
         if not mine:
@@ -215,7 +218,7 @@ def notes_of_records(output_dir: Path, runs: Sequence[Mapping[str, str]]) -> lis
         record = Record.read(path, output_dir)
         if any(record.entities.items() <= run.items() for run in mine):
             name = f"{entities_stem(record.entities)} ({record.level})"
-            notes += [(name, note) for note in record.result.left_out]
+            notes += [(name, note) for note in record.result.notices]
     return notes
 
 

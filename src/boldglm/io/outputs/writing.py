@@ -23,6 +23,7 @@ from boldglm.io.outputs.derivatives import (
 )
 from boldglm.io.outputs.design_files import read_design, write_correlations, write_design
 from boldglm.io.outputs.records import ContrastMaps, NodeResult, Record
+from boldglm.notices import by_kind
 
 
 @dataclass(frozen=True)
@@ -140,7 +141,7 @@ def _write_design(place: Place, files: NodeFiles, details: NodeDetails) -> list[
     made = read_json(sidecar(files.design))
     of_columns = ("Regressors", "Conditions", "FrameTimes")
     extra = {key: value for key, value in made.items() if key not in of_columns}
-    extra["LeftOut"] = list(files.result.left_out)
+    extra |= by_kind(files.result.notices)
     extra["MaskSize"] = dict(files.result.mask_size)
     extra |= _smoothness(files.result)
     write_design(design, path, {**details.common, **extra})

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from boldglm.errors import BadDataError
+from boldglm.notices import Notice
 from boldglm.stats_model.transformations import (
     arithmetic,
     categories,
@@ -87,7 +88,7 @@ def apply_instructions(
     *,
     missing: str = "drop",
     names_seen: set[str] | None = None,
-) -> tuple[Variables, tuple[str, ...]]:
+) -> tuple[Variables, tuple[Notice, ...]]:
     """Run instructions in order.
 
     Parameters
@@ -108,8 +109,8 @@ def apply_instructions(
     Returns
     -------
     variables : Variables
-    notes : tuple of str
-        What was left out, in words.
+    notes : tuple of Notice
+        Exclusions and warnings.
 
     Raises
     ------
@@ -126,7 +127,7 @@ def apply_instructions(
     >>> {name: found[name].values.tolist() for name in found.names}
     {'age': [-5.0, 5.0], 'sex.f': [1.0, 0.0], 'sex.m': [0.0, 1.0]}
     """
-    notes: list[str] = []
+    notes: list[Notice] = []
     for index, content in enumerate(instructions):
         where = f"{path}[{index}]"
         variables = with_comparisons(variables, content)

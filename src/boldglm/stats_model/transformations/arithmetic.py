@@ -6,6 +6,7 @@ from math import isfinite
 
 import numpy as np
 
+from boldglm.notices import warning
 from boldglm.stats_model.transformations.alignment import aligned
 from boldglm.stats_model.transformations.instructions import Instruction, as_list
 from boldglm.stats_model.variables import Variable, Variables
@@ -172,8 +173,10 @@ def _together(
         if one.duration is not None
     ):
         call.notes.append(
-            f"{call.one_output()!r} ({call.name} of {', '.join(call.inputs)}) has the durations "
-            f"of {found[0].name!r}; those of the others differ"
+            warning(
+                f"{call.one_output()!r} ({call.name} of {', '.join(call.inputs)}) has the "
+                f"durations of {found[0].name!r}; those of the other inputs differ"
+            )
         )
     values = np.stack([np.asarray(one.values, dtype=float) for one in found])
     made = replace(found[0].with_values(join(values)), name=call.one_output())

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from boldglm.notices import warning
 from boldglm.stats_model.transformations.instructions import Instruction, as_number
 from boldglm.stats_model.variables import Variable, Variables, typed
 
@@ -90,7 +91,9 @@ def assign(variables: Variables, call: Instruction) -> Variables:
             continue
         missing.append(name)
         if target in variables:
-            call.notes.append(f"{target!r} has no {write} from {gone[0]!r}, which is not there")
+            call.notes.append(
+                warning(f"{target!r} gets no {write} from {gone[0]!r}, which does not exist")
+            )
     if not variables.collects_names:
         variables = replace(variables, missing=variables.missing | set(missing))
     return variables.without(missing).with_variables(made)

@@ -6,6 +6,7 @@ from math import isfinite
 from typing import Any, NoReturn
 
 from boldglm.errors import BadDataError
+from boldglm.notices import Notice, warning
 from boldglm.stats_model.variables import Variable, Variables
 from boldglm.suggestions import did_you_mean
 
@@ -27,7 +28,7 @@ class Instruction:
     outputs: tuple[str, ...] | None = None
     listed: tuple[str, ...] = ()  # inputs and absent ones in the order of the file
     given_outputs: tuple[str, ...] | None = None  # as the file has them
-    notes: list[str] = field(default_factory=list)
+    notes: list[Notice] = field(default_factory=list)
 
     def refuse(self, key: str, found: str, remedy: str) -> NoReturn:
         """Raise with JSON path, finding and remedy."""
@@ -155,7 +156,7 @@ def check_instruction(
         elif variables.lacks(str(one)):
             absent.append(str(one))
         elif set(str(one)) & set("*?"):
-            call.notes.append(f"{canonical} at {path}: nothing matches {one!r}")
+            call.notes.append(warning(f"{canonical} at {path}: nothing matches {one!r}"))
         else:
             call.refuse(f"Input[{index}]", *unknown(str(one), variables))
     output = call.value("Output", None)

@@ -7,6 +7,7 @@ import numpy as np
 from scipy import ndimage
 
 from boldglm.glm import DoubleGamma, HRFBasis, convolve_events, hrf_basis
+from boldglm.notices import exclusion
 from boldglm.stats_model.transformations.alignment import aligned
 from boldglm.stats_model.transformations.instructions import Instruction
 from boldglm.stats_model.variables import Variable, Variables, sampled
@@ -108,12 +109,12 @@ def convolved(
         call.refuse("Input", f"{name!r} has events of negative duration", "Mend the events.")
     names = [output + suffix for suffix in basis.suffixes]
     if not used.any():
-        call.notes.append(f"{name!r} has no event other than 0 in this run: it gets no regressor")
+        call.notes.append(exclusion(f"{name!r}: all of its events in this run are 0"))
         missing = variables.missing | {name, *names}
         return replace(variables.without([name]), missing=missing)
     n_missing = int((~np.isfinite(heights)).sum())
     if n_missing:
-        call.notes.append(f"{n_missing} events of {name!r} have no value and are not modelled")
+        call.notes.append(exclusion(f"{n_missing} events of {name!r}, which have no value"))
     made = [
         Variable(
             label,

@@ -1,0 +1,83 @@
+"""What a user must know about an analysis: exclusions, warnings and notes."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+EXCLUSION, WARNING, NOTE = "exclusion", "warning", "note"
+# As sidecars and records name them, in the order in which they are shown.
+HEADINGS = {EXCLUSION: "Exclusions", WARNING: "Warnings", NOTE: "Notes"}
+
+
+class Notice(NamedTuple):
+    """One sentence about an analysis.
+
+    Parameters
+    ----------
+    kind : {"exclusion", "warning", "note"}
+        An exclusion names what was not analyzed and why; a warning, what was analyzed but needs
+        a look; a note, a choice that was made for the user.
+    text : str
+        The sentence, without a full stop.
+
+    Examples
+    --------
+    >>> str(Notice("warning", "sub-01: 40 % of the volumes are censored"))
+    'sub-01: 40 % of the volumes are censored'
+    """
+
+    kind: str
+    text: str
+
+    def __str__(self) -> str:
+        return self.text
+
+    def about(self, subject: str) -> "Notice":
+        """Return the same notice with what it is about in front."""
+        return Notice(self.kind, f"{subject}: {self.text}")
+
+
+def exclusion(text: str) -> Notice:
+    """Return a notice of something that was not analyzed."""
+    return Notice(EXCLUSION, text)
+
+
+def warning(text: str) -> Notice:
+    """Return a notice of something that was analyzed but needs a look."""
+    return Notice(WARNING, text)
+
+
+def note(text: str) -> Notice:
+    """Return a notice of a choice that was made for the user."""
+    return Notice(NOTE, text)
+
+
+def by_kind(notices: Iterable[Notice]) -> dict[str, list[str]]:
+    """Sort notices under their headings, as sidecars and records hold them.
+
+    Examples
+    --------
+    >>> by_kind([warning("a"), exclusion("b")])
+    {'Exclusions': ['b'], 'Warnings': ['a'], 'Notes': []}
+    """
+    sorted_texts: dict[str, list[str]] = {heading: [] for heading in HEADINGS.values()}
+    for notice in notices:
+        sorted_texts[HEADINGS[notice.kind]].append(notice.text)
+    return sorted_texts
+
+
+def from_kinds(content: Mapping[str, Any]) -> tuple[Notice, ...]:
+    """Read what `by_kind` returned.
+
+    Examples
+    --------
+    >>> from_kinds({"Exclusions": ["b"], "Warnings": [], "Notes": []})
+    (Notice(kind='exclusion', text='b'),)
+    """
+    return tuple(
+        Notice(kind, text) for kind, heading in HEADINGS.items() for text in content[heading]
+    )
+
+
+def from_pairs(pairs: Iterable[Sequence[str]]) -> tuple[Notice, ...]:
+    """Read notices from pairs of kind and text, which is what JSON makes of them."""
+    return tuple(Notice(kind, text) for kind, text in pairs)
