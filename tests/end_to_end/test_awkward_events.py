@@ -195,7 +195,9 @@ def test_events_that_are_there_twice_are_said_to_add_up(tmp_path, capsys):
     folder = odd_dataset(tmp_path / "bids", tsv(AB + AB[:5]))
 
     assert plan(folder, tmp_path / "out") == 0
-    assert "5 of 29 events in sub-01_task-odd_events.tsv repeat an earlier" in capsys.readouterr().out
+    assert (
+        "5 of 29 events in sub-01_task-odd_events.tsv repeat an earlier" in capsys.readouterr().out
+    )
 
 
 def test_conditions_that_no_run_has_together_are_not_compared(tmp_path, capsys):

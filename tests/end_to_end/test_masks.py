@@ -85,7 +85,8 @@ def test_the_voxels_of_a_subject_are_those_of_all_runs_and_the_others_are_counte
     combined = out / "node-subject" / "sub-01" / "func" / f"{BOTH}_desc-brain_mask.nii.gz"
     np.testing.assert_array_equal(load(combined), one * two)
     assert sidecar(combined)["MaskSize"] == {"Analyzed": int((one * two).sum()), "Excluded": 3}
-    assert f"{BOTH} (subject): 3 voxels that are in the masks of not all" in capsys.readouterr().out
+    shown = capsys.readouterr().out
+    assert f"{BOTH} (subject): 3 voxels that are in the masks of not all" in shown
 
 
 def test_a_mask_of_the_user_takes_the_place_of_fmripreps(dataset, tmp_path):

@@ -147,7 +147,8 @@ def test_a_power_that_the_lower_ones_explain_is_left_out(events_file, values, ke
     assert names == kept
     assert np.linalg.matrix_rank(found.matrix) == found.n_regressors
     assert len(notes) == 3 - len(kept)
-    assert all("collinear with the condition and lower powers of level" in note.text for note in notes)
+    reason = "collinear with the condition and lower powers of level"
+    assert all(reason in note.text for note in notes)
 
 
 def test_a_power_that_no_run_can_have_is_refused_with_the_reason(dataset, tmp_path, capsys):
