@@ -18,8 +18,18 @@ from boldglm.glm.noise.ar_process import (
     variance_ratio,
 )
 from boldglm.glm.noise.auto import order_for
-from boldglm.glm.noise.auto_prior import ForwardMap, PartialStatistic, closer, estimate_prior
-from boldglm.glm.noise.auto_small_sample import Pairs, corrections, spectra, variance_ratios
+from boldglm.glm.noise.auto_prior import (
+    ForwardMap,
+    PartialStatistic,
+    estimate_prior,
+    improved_mean,
+)
+from boldglm.glm.noise.auto_small_sample import (
+    SimulatedSeries,
+    corrections,
+    spectra,
+    variance_ratios,
+)
 from boldglm.glm.noise.gls import GLSDesign, lag_sums, precision_times
 from boldglm.glm.stats.distributions import t_to_p
 from noise_designs import a_design
@@ -116,7 +126,7 @@ def test_the_mean_is_not_looked_for_where_a_forward_map_has_not_been():
     mean, spread = np.array([0.3, 0.1, 0.0]), np.array([0.1, 0.05, 0.02])
     forward = ForwardMap(statistic, mean, np.diag(spread**2), rng, 500)
 
-    found = closer(forward, mean, np.array([3.0, -3.0, 3.0]))
+    found = improved_mean(forward, mean, np.array([3.0, -3.0, 3.0]))
 
     assert (abs(found - mean) <= 3.001 * spread).all()
     assert (abs(found - mean) > 2.9 * spread).any()
@@ -173,14 +183,14 @@ def test_a_variance_ratio_is_the_true_over_the_stated_variance():
     gls_design = GLSDesign(basis, 2)
     inverse = np.linalg.inv(gls_design.normal_matrices(precision_of(used)))
     row, one = rng.normal(size=4), np.ones((1, 1))
-    pairs = Pairs(true, used, 1.3 * one[0], one, 0 * true)
+    simulated = SimulatedSeries(true, used, 1.3 * one[0], one, 0 * true)
 
     V = full_covariance(true[:, 0], 60)
     Q = np.linalg.inv(full_covariance(used[:, 0], 60))
     weights = Q @ basis @ inverse[0] @ row
     expected = (weights @ V @ weights) / (1.3 * row @ inverse[0] @ row)
 
-    found = variance_ratios(basis, inverse, spectra(true, 60), pairs, row)
+    found = variance_ratios(basis, inverse, spectra(true, 60), simulated, row)
 
     np.testing.assert_allclose(found, expected, rtol=1e-5)
 
@@ -192,7 +202,7 @@ def test_what_a_statistic_owes_to_chance_explains_it_and_is_0_on_average():
     residuals = statistic.residuals(z, np.random.default_rng(14))
     sums, expected = lag_sums(residuals, 3), statistic.expected_sums(z)
 
-    chance = statistic.chance(expected, sums)
+    chance = statistic.sampling_error(expected, sums)
 
     scatter = statistic(sums)
     standard_error = scatter.std(axis=1) / np.sqrt(20_000)
@@ -221,7 +231,7 @@ def test_variances_are_stated_smaller_where_coefficients_fit_their_own_noise():
 
     # one is free or two, each for 1 / dof; others than their own would fit them worse by that
     dof = 160 - found.basis.shape[1]
-    assert -2.5 / dof < np.log(found.pairs_stated).mean() < -0.5 / dof
+    assert -2.5 / dof < np.log(found.simulated_stated).mean() < -0.5 / dof
 
 
 def test_corrections_do_not_scatter_with_the_chance_that_explains_ratios():
@@ -231,8 +241,8 @@ def test_corrections_do_not_scatter_with_the_chance_that_explains_ratios():
     for _ in range(20):
         chance = rng.standard_normal((2, 1000))
         ratios = np.exp(0.1 + 0.3 * chance[0] + 0.01 * rng.standard_normal(1000))
-        pairs = Pairs(chance, chance, terms[0], terms, chance)
-        found.append([one[0] for one in corrections(ratios, pairs, terms[:, :1], 10_000)])
+        simulated = SimulatedSeries(chance, chance, terms[0], terms, chance)
+        found.append([one[0] for one in corrections(ratios, simulated, terms[:, :1], 10_000)])
 
     # exp(.1 - .09 / 2), 2 / .09; without chance factors would scatter by .3 / sqrt(1000)
     factors, dofs = np.transpose(found)

@@ -1,13 +1,29 @@
-"""Autoregressive noise whose coefficients each voxel shares, as far as the run justifies it.
+"""Autoregressive noise whose coefficients are pooled over voxels (`auto`), the default model.
 
-The model to use when there is no reason for another. Each voxel's coefficients are its own
-where voxels differ and the run's where they do not (`boldglm.glm.noise.auto_prior`). Voxels whose
-coefficients are the same within a fraction of their uncertainty then form a kind of noise,
-for which generalized least squares is one matrix product; p values carry what is not known of
-the coefficients (`boldglm.glm.noise.auto_small_sample`).
+One voxel has too few scans to estimate the several coefficients that its noise needs. Thousands
+of voxels together show how the noise varies over the brain. `auto` uses this distribution as a
+prior for each voxel (empirical Bayes). It then simulates how much the remaining errors of the
+coefficients change the variance of each contrast, and corrects the variance and the degrees of
+freedom for them. In six steps:
 
-Notation: U orthonormal basis of the design, y signal, e its OLS residual, Q inverse of the
-noise covariance for innovations of variance 1, M = U'QU, z as in `boldglm.glm.noise.auto_prior`.
+1. Fit by ordinary least squares. Compute the partial autocorrelations of the residuals at lags 1
+   to p, and transform them: s = atanh (`order_for`, `auto_prior.PartialStatistic`).
+2. Find out how the design distorts them: the expectation and the covariance of s for noise whose
+   true transformed partial autocorrelations are z (`auto_prior.ForwardMap`).
+3. Estimate the mean and the covariance of z over the voxels of the run, keeping only differences
+   between voxels that exceed sampling error (`auto_prior.estimate_prior`).
+4. Estimate z of each voxel as a compromise between its s and this distribution. Group voxels with
+   nearly equal z into clusters, and fit each cluster by generalized least squares
+   (`auto_prior.ARPrior.estimate`, `clustered_gls`).
+5. Estimate the part of the autocorrelation that p coefficients cannot describe
+   (`auto_population`).
+6. Simulate series with noise as in steps 3 and 5 and estimate them as in steps 1 to 4. Compare the
+   true with the stated variance of each contrast, and correct the latter and its degrees of
+   freedom (`simulate_pairs`, `auto_small_sample`).
+
+Notation: U orthonormal basis of the design, y signal, e its OLS residual, Q inverse of the noise
+covariance for innovations of variance 1, M = U'QU, p order of the autoregression, z = atanh of
+the partial autocorrelations of the noise.
 """
 
 from dataclasses import dataclass
@@ -22,7 +38,7 @@ from boldglm.glm.noise.ar_process import lag_weights, partial_to_ar, precision_o
 from boldglm.glm.noise.auto_population import NoisePopulation, estimate_population, terms_of
 from boldglm.glm.noise.auto_prior import ARPrior, PartialStatistic, estimate_prior
 from boldglm.glm.noise.auto_small_sample import (
-    Pairs,
+    SimulatedSeries,
     corrections,
     spectra,
     stated_variances,
@@ -39,18 +55,18 @@ from boldglm.glm.noise.contrast_variance import ContrastVariance, whiteness_lags
 from boldglm.glm.noise.gls import GLSDesign, lag_sums, precision_times, whitened_autocorrelations
 from boldglm.glm.noise.residual_autocovariance import effective_voxels
 
-SEED = 20021  # of the simulations on the design, so that a run always gives the same result
-N_PAIRS = 1000
+SEED = 20021  # of the simulations: fixed, so that a run always gives the same result
+N_SERIES = 1000
 MOST_CLUSTERS = 2000
-BYTES_OF_CLUSTERS = 2**27  # that matrices of all kinds may take; counts from a rank of 91 on
-SAMPLE = 2000  # voxels, to tell how much all have in common
-FEW_VOXELS = 200  # as many have each a kind of their own
-FINEST_STEP = 0.25  # between kinds, in standard errors of a voxel's z
+BYTES_OF_CLUSTERS = 2**27  # memory for the matrices of all clusters; a limit from rank 91 on
+SAMPLE = 2000  # voxels whose residuals are kept for steps 5 and 6
+FEW_VOXELS = 200  # up to this number, every voxel is a cluster of its own
+FINEST_STEP = 0.25  # width of clusters at least, in standard errors of a voxel's z
 
 
 @dataclass(frozen=True, eq=False)
 class AutoEstimates:
-    """What shared autoregressive noise keeps of each voxel and of each kind of noise.
+    """Estimates of the noise model `auto` at every voxel and for every noise cluster.
 
     Parameters
     ----------
@@ -61,15 +77,16 @@ class AutoEstimates:
     sigma2 : ndarray of shape (n_voxels,)
         Variance of the innovations, signal units squared.
     labels : ndarray of int, of shape (n_voxels,)
-        Kind of noise of each voxel.
+        Noise cluster of each voxel.
     cluster_ar : ndarray of shape (order, n_clusters)
-        Autoregressive coefficients of each kind.
+        Autoregressive coefficients of each cluster.
     cluster_terms : ndarray of shape (n_terms, n_clusters)
-        What corrections depend on, of each kind.
-    pairs_true, pairs_estimated, pairs_stated, pairs_terms, pairs_chance : ndarray
-        As in `boldglm.glm.noise.auto_small_sample.Pairs`, (…, n_pairs).
-    simulated_autocorrelations : ndarray of shape (n_lags, n_pairs)
-        Autocorrelations that prewhitening left in the simulated series.
+        Terms of z in each cluster that the corrections depend on; see `terms_of`.
+    simulated_true, simulated_estimated, simulated_stated : ndarray
+    simulated_terms, simulated_sampling_error : ndarray
+        Simulated series, (…, n_series); see `boldglm.glm.noise.auto_small_sample`.
+    simulated_autocorrelations : ndarray of shape (n_lags, n_series)
+        Residual autocorrelations of the simulated series after prewhitening.
     basis : ndarray of shape (n_scans, rank)
         U.
     """
@@ -80,11 +97,11 @@ class AutoEstimates:
     labels: IndexArray
     cluster_ar: FloatArray
     cluster_terms: FloatArray
-    pairs_true: FloatArray
-    pairs_estimated: FloatArray
-    pairs_stated: FloatArray
-    pairs_terms: FloatArray
-    pairs_chance: FloatArray
+    simulated_true: FloatArray
+    simulated_estimated: FloatArray
+    simulated_stated: FloatArray
+    simulated_terms: FloatArray
+    simulated_sampling_error: FloatArray
     simulated_autocorrelations: FloatArray
     basis: FloatArray
 
@@ -95,26 +112,26 @@ class AutoEstimates:
 
     @cached_property
     def gls_design(self) -> GLSDesign:
-        """Products of the basis with its shifts."""
+        """Products of the basis with lagged copies of itself."""
         return GLSDesign(self.basis, len(self.cluster_ar))
 
     @cached_property
     def inverses(self) -> FloatArray:
-        """M⁻¹ of each kind, (n_clusters, rank, rank)."""
+        """M⁻¹ of each cluster; (n_clusters, rank, rank)."""
         return self.gls_design.inverses(precision_of(self.cluster_ar))
 
     @cached_property
-    def pair_inverses(self) -> FloatArray:
-        """M⁻¹ of the estimates of each pair, (n_pairs, rank, rank)."""
-        return self.gls_design.inverses(precision_of(self.pairs_estimated))
+    def simulated_inverses(self) -> FloatArray:
+        """M⁻¹ with the estimated coefficients of each simulated series; (n_series, rank, rank)."""
+        return self.gls_design.inverses(precision_of(self.simulated_estimated))
 
     @cached_property
-    def pair_spectra(self) -> FloatArray:
-        """Spectra of the true noise of each pair, (n_pairs, n_frequencies)."""
-        return spectra(self.pairs_true, len(self.basis))
+    def simulated_spectra(self) -> FloatArray:
+        """Spectra of the true noise of each simulated series; (n_series, n_frequencies)."""
+        return spectra(self.simulated_true, len(self.basis))
 
     def covariance(self, rows: FloatArray) -> FloatArray:
-        """Return the GLS covariance of contrasts for innovations of variance 1, of each kind.
+        """Return the uncorrected covariance of contrasts in each cluster, for unit innovations.
 
         Parameters
         ----------
@@ -124,7 +141,7 @@ class AutoEstimates:
         Returns
         -------
         ndarray of shape (n_clusters, q, q)
-            C M⁻¹ C', of coefficients that are taken for known.
+            C M⁻¹ C', which takes the coefficients for known.
         """
         return np.asarray(rows @ self.inverses @ rows.T)
 
@@ -139,32 +156,58 @@ class AutoEstimates:
         Returns
         -------
         ContrastVariance
-            Of each kind of noise: `covariance`, corrected by `small_sample.corrections`.
+            For each cluster, `covariance` corrected by `auto_small_sample.corrections`.
 
         Notes
         -----
-        Several contrasts are corrected in the directions in which their estimates are not
-        correlated in the average simulated run. These are the same however the contrasts are
-        written; corrections row by row would make F depend on that.
+        Several contrasts are corrected in the directions in which their estimates are
+        uncorrelated in the average simulated series. These directions do not depend on how the
+        contrasts are written. If each row were corrected by itself, F would depend on that.
         """
-        _, turned = np.linalg.eigh(rows @ self.pair_inverses.mean(axis=0) @ rows.T)
-        directions = turned.T @ rows
+        _, rotation = np.linalg.eigh(rows @ self.simulated_inverses.mean(axis=0) @ rows.T)
+        directions = rotation.T @ rows
         dof = self.basis.shape[0] - self.basis.shape[1]
-        pairs = Pairs(
-            self.pairs_true, self.pairs_estimated, self.pairs_stated, self.pairs_terms,
-            self.pairs_chance,
+        simulated = SimulatedSeries(
+            self.simulated_true, self.simulated_estimated, self.simulated_stated,
+            self.simulated_terms, self.simulated_sampling_error,
         )  # fmt: skip
-        known = (self.basis, self.pair_inverses, self.pair_spectra)
-        ratios = [variance_ratios(*known, pairs, row) for row in directions]
-        found = [corrections(one, pairs, self.cluster_terms, dof) for one in ratios]
-        factors, dofs = (np.stack(values, axis=1) for values in zip(*found, strict=True))
+        corrected = [
+            corrections(
+                variance_ratios(
+                    self.basis,
+                    self.simulated_inverses,
+                    self.simulated_spectra,
+                    simulated,
+                    direction,
+                ),
+                simulated,
+                self.cluster_terms,
+                dof,
+            )
+            for direction in directions
+        ]
+        factors, dofs = (np.stack(values, axis=1) for values in zip(*corrected, strict=True))
         root = np.sqrt(factors)
-        shape = self.covariance(directions) * root[:, :, np.newaxis] * root[:, np.newaxis, :]
-        return ContrastVariance(self.sigma2, turned @ shape @ turned.T, dofs, self.labels)
+        covariance = self.covariance(directions) * root[:, :, np.newaxis] * root[:, np.newaxis, :]
+        covariance = rotation @ covariance @ rotation.T
+        return ContrastVariance(self.sigma2, covariance, dofs, self.labels)
 
 
 def order_for(n_scans: int, dof: int) -> int:
-    """Return the order of the autoregression for a run, 10 at most and 0 for the shortest.
+    """Return the order of the autoregression for a run.
+
+    Parameters
+    ----------
+    n_scans : int
+        Number of scans.
+    dof : int
+        Residual degrees of freedom.
+
+    Returns
+    -------
+    int
+        At most 6, or 10 from 400 scans on, and at most one per 12 degrees of freedom; 1 for 8 to
+        11 degrees of freedom, and 0 for fewer.
 
     Examples
     --------
@@ -178,7 +221,7 @@ def order_for(n_scans: int, dof: int) -> int:
 def estimate_auto(
     bold: BoldSeries, model: LinearModel, chunks: Chunks
 ) -> tuple[LinearModel, AutoEstimates]:
-    """Estimate every voxel by generalized least squares with partly shared coefficients.
+    """Fit every voxel by generalized least squares with pooled autoregressive coefficients.
 
     Parameters
     ----------
@@ -192,143 +235,157 @@ def estimate_auto(
     Returns
     -------
     tuple of (LinearModel, AutoEstimates)
-        The unchanged design, and the estimates. Voxels without any residual have ``sigma2``
-        and coefficients 0, and change nothing for the others.
+        The unchanged design, and the estimates. Voxels without variance have ``sigma2`` and
+        coefficients 0, and do not affect other voxels.
 
     Notes
     -----
-    The signals are read twice: for the autocovariances of OLS residuals, and for GLS. Given
-    the kinds the estimate is b + M⁻¹ g with g = U'Qe, and SSR = e'Qe - g'M⁻¹g, exactly.
+    The data are read twice: for the autocovariances of the OLS residuals, and for GLS. Given the
+    coefficients of a cluster, the estimate is exactly b + M⁻¹ g with g = U'Qe, and
+    SSR = e'Qe - g'M⁻¹g.
+
+    Examples
+    --------
+    >>> from boldglm.glm.design.linear_model import linear_model
+    >>> noise = np.random.default_rng(0).normal(size=(120, 300))
+    >>> _, estimates = estimate_auto(noise, linear_model(np.ones((120, 1))), Chunks())
+    >>> estimates.ar.shape, bool(abs(estimates.ar).max() < 0.2)
+    ((6, 300), True)
     """
     order = order_for(model.n_scans, model.dof)
-    found = ols_residuals(bold, model, chunks, order=max(order, 1), n_sample=SAMPLE)
-    usable = order > 0 and not found.without_variance.all()
-    clusters = (
-        _estimate_clusters(found, model, order) if usable else _white(found, model, max(order, 1))
-    )
-    sigma2 = clustered_gls(
-        bold, model, found, clusters.labels, precision_of(clusters.ar), chunks.n_threads
-    )
-    pairs = clusters.pairs
+    ols = ols_residuals(bold, model, chunks, order=max(order, 1), n_sample=SAMPLE)
+    if order > 0 and not ols.without_variance.all():
+        clusters = _estimate_clusters(ols, model, order)
+    else:
+        clusters = _white_cluster(ols, model, max(order, 1))
+    noise = precision_of(clusters.ar)
+    sigma2 = clustered_gls(bold, model, ols, clusters.labels, noise, chunks.n_threads)
+    simulated = clusters.simulated
     return model, AutoEstimates(
-        found.coordinates, found.means, sigma2, clusters.labels, clusters.ar, clusters.terms,
-        pairs.true, pairs.estimated, pairs.stated, pairs.terms, pairs.chance, clusters.left,
-        model.basis,
+        ols.coordinates, ols.means, sigma2, clusters.labels, clusters.ar, clusters.terms,
+        simulated.true, simulated.estimated, simulated.stated, simulated.terms,
+        simulated.sampling_error, clusters.autocorrelations, model.basis,
     )  # fmt: skip
 
 
 @dataclass(frozen=True, eq=False)
 class _NoiseClusters:
-    """Kinds of noise, who has which, and pairs to correct by."""
+    """Noise clusters of a run, and the simulated series that corrections are computed from."""
 
-    labels: IndexArray
+    labels: IndexArray  # of voxels
     ar: FloatArray
     terms: FloatArray
-    pairs: Pairs
-    left: FloatArray  # autocorrelations that are left in what was simulated
+    simulated: SimulatedSeries
+    autocorrelations: FloatArray  # of the simulated residuals after prewhitening
 
 
-def _estimate_clusters(found: OLSResiduals, model: LinearModel, order: int) -> _NoiseClusters:
+def _estimate_clusters(ols: OLSResiduals, model: LinearModel, order: int) -> _NoiseClusters:
+    """Do steps 1 to 6 except for the fit."""
     rng = np.random.default_rng(SEED)
     statistic = PartialStatistic(model.basis, order)
-    s = statistic(
-        found.sums[:, ~found.without_variance] if found.without_variance.any() else found.sums
-    )
+    analyzed = ~ols.without_variance
+    s = statistic(ols.sums if analyzed.all() else ols.sums[:, analyzed])
     prior = estimate_prior(statistic, s, rng)
-    most = matrices_within(BYTES_OF_CLUSTERS, model.rank, MOST_CLUSTERS)
-    which, z = _with_all_voxels(found.without_variance, *_noise_clusters(prior, s, most))
+    max_clusters = matrices_within(BYTES_OF_CLUSTERS, model.rank, MOST_CLUSTERS)
+    labels, z = _cluster_voxels(prior, s, max_clusters)
+    labels, z = _add_white_cluster(ols.without_variance, labels, z)
     n_effective = min(
-        effective_voxels(found.sample, model.basis, prior.mean_ar()), float(s.shape[1])
+        effective_voxels(ols.sample, model.basis, prior.mean_ar()), float(s.shape[1])
     )
-    population = estimate_population(statistic, prior, found.sample, n_effective, rng)
-    pairs, left = simulate_pairs(statistic, population, n_effective, rng)
-    return _NoiseClusters(which, partial_to_ar(np.tanh(z)), terms_of(prior, z), pairs, left)
+    population = estimate_population(statistic, prior, ols.sample, n_effective, rng)
+    simulated, autocorrelations = simulate_series(statistic, population, n_effective, rng)
+    ar = partial_to_ar(np.tanh(z))
+    return _NoiseClusters(labels, ar, terms_of(prior, z), simulated, autocorrelations)
 
 
-def _white(found: OLSResiduals, model: LinearModel, order: int) -> _NoiseClusters:
-    """Return white noise for all, where there are too few scans to tell, or no noise at all."""
-    none, one = np.zeros((order, 1)), np.ones((1, 1))
-    which = np.zeros(found.means.size, dtype=np.int32)
-    series = np.random.default_rng(SEED).standard_normal((model.n_scans, N_PAIRS))
+def _white_cluster(ols: OLSResiduals, model: LinearModel, order: int) -> _NoiseClusters:
+    """Return one cluster of white noise, for runs that are too short or without any variance."""
+    zeros, ones = np.zeros((order, 1)), np.ones((1, 1))
+    labels = np.zeros(ols.means.size, dtype=np.int32)
+    series = np.random.default_rng(SEED).standard_normal((model.n_scans, N_SERIES))
     series -= model.basis @ (model.basis.T @ series)
-    left = whitened_autocorrelations(
-        series, np.zeros((order, N_PAIRS)), whiteness_lags(model.n_scans)
+    autocorrelations = whitened_autocorrelations(
+        series, np.zeros((order, N_SERIES)), whiteness_lags(model.n_scans)
     )
-    return _NoiseClusters(which, none, one, Pairs(none, none, one[0], one, none), left)
+    simulated = SimulatedSeries(zeros, zeros, ones[0], ones, zeros)
+    return _NoiseClusters(labels, zeros, ones, simulated, autocorrelations)
 
 
-def _noise_clusters(prior: ARPrior, s: FloatArray, most: int) -> tuple[IndexArray, FloatArray]:
-    """Return the kind of noise of each voxel, and z of each kind."""
-    along = prior.linear(s)[prior.differences > 0]
-    if len(along) == 0:
+def _cluster_voxels(
+    prior: ARPrior, s: FloatArray, max_clusters: int
+) -> tuple[IndexArray, FloatArray]:
+    """Return the cluster of each voxel, and z of each cluster."""
+    differing = prior.linear(s)[prior.differences > 0]
+    if len(differing) == 0:
         return np.zeros(s.shape[1], dtype=np.int32), prior.mean[:, np.newaxis]
     if s.shape[1] <= FEW_VOXELS:
         return np.arange(s.shape[1], dtype=np.int32), prior.estimate(s)
-    which = grid_clusters(along, most, FINEST_STEP)
-    counts = np.bincount(which)
-    centers = np.stack([np.bincount(which, weights=row) for row in s]) / counts
-    return which, prior.estimate(centers)
+    labels = grid_clusters(differing, max_clusters, FINEST_STEP)
+    counts = np.bincount(labels)
+    centers = np.stack([np.bincount(labels, weights=row) for row in s]) / counts
+    return labels, prior.estimate(centers)
 
 
-def _with_all_voxels(
-    without_variance: BoolArray, which: IndexArray, z: FloatArray
+def _add_white_cluster(
+    without_variance: BoolArray, labels: IndexArray, z: FloatArray
 ) -> tuple[IndexArray, FloatArray]:
-    """Return kinds of all voxels from those of the voxels that have a signal; the last is white.
+    """Put voxels without variance into a last cluster of white noise.
 
-    Kinds are made without voxels that have no variance, whose coefficients say nothing.
+    The other clusters are made without these voxels, whose coefficients are meaningless.
     """
     if not without_variance.any():
-        return which, z
-    everywhere = np.full(without_variance.size, z.shape[1], dtype=np.int32)
-    everywhere[~without_variance] = which
-    return everywhere, np.column_stack([z, np.zeros(len(z))])
+        return labels, z
+    all_labels = np.full(without_variance.size, z.shape[1], dtype=np.int32)
+    all_labels[~without_variance] = labels
+    return all_labels, np.column_stack([z, np.zeros(len(z))])
 
 
-def simulate_pairs(
+def simulate_series(
     statistic: PartialStatistic,
     population: NoisePopulation,
     n_effective: float,
     rng: np.random.Generator,
-) -> tuple[Pairs, FloatArray]:
-    """Simulate runs on the design with noise as varied as the run's, and estimate it.
+) -> tuple[SimulatedSeries, FloatArray]:
+    """Simulate series with the design and the noise of the run, and estimate their noise.
 
     Parameters
     ----------
     statistic : PartialStatistic
-        Tuned to the run.
+        For the design of the run.
     population : NoisePopulation
-        Learnt from the run.
+        Noise of the voxels of the run.
     n_effective : float
-        How many independent voxels it was estimated from: the mean of all voxels is not known
-        better than that.
+        Effective number of independent voxels from which the population was estimated. The
+        uncertainty of the mean of z is simulated accordingly.
     rng : numpy.random.Generator
-        Source of the draws.
+        Random numbers.
 
     Returns
     -------
-    tuple of (Pairs, ndarray of shape (n_lags, n_pairs))
-        True and estimated noise, and the autocorrelations that prewhitening by the estimated
-        one left in the GLS residuals.
+    tuple of (SimulatedSeries, ndarray of shape (n_lags, n_series))
+        True and estimated noise, and the autocorrelations of the GLS residuals after
+        prewhitening with the estimated noise.
     """
     prior, order, basis = population.prior, statistic.order, statistic.basis
-    z, long = population.draw(N_PAIRS, rng, n_effective)
-    wide = PartialStatistic(basis, len(long))
-    residuals = wide.residuals(long, rng)
-    sums, expected = lag_sums(residuals, wide.order), wide.expected_sums(long)
-    near, near_expected = sums[: order + 1], expected[: order + 1]
-    s, chance = statistic(near), statistic.chance(near_expected, near)
-    true, estimated = (partial_to_ar(np.tanh(one)) for one in (long, prior.estimate(s)))
+    z, long_z = population.draw(N_SERIES, rng, n_effective)
+    long_statistic = PartialStatistic(basis, len(long_z))
+    residuals = long_statistic.residuals(long_z, rng)
+    sums = lag_sums(residuals, long_statistic.order)
+    expected = long_statistic.expected_sums(long_z)
+    s = statistic(sums[: order + 1])
+    error = statistic.sampling_error(expected[: order + 1], sums[: order + 1])
+    true, estimated = partial_to_ar(np.tanh(long_z)), partial_to_ar(np.tanh(prior.estimate(s)))
     ssr = _to_gls(residuals, basis, estimated)
-    left = whitened_autocorrelations(residuals, estimated, whiteness_lags(len(basis)))
+    autocorrelations = whitened_autocorrelations(residuals, estimated, whiteness_lags(len(basis)))
     terms = terms_of(prior, z)
-    weights = lag_weights(true)
-    scale = (weights * (sums - expected)).sum(axis=0)  # of e'Qe by the true Q, but for the ends
-    stated = stated_variances(ssr, len(basis) - basis.shape[1], terms, chance, scale)
-    return Pairs(true, estimated, stated, terms, chance), left
+    # sampling error of e'Qe with the true Q, except for the terms of the first and last scans
+    ssr_error = (lag_weights(true) * (sums - expected)).sum(axis=0)
+    stated = stated_variances(ssr, len(basis) - basis.shape[1], terms, error, ssr_error)
+    return SimulatedSeries(true, estimated, stated, terms, error), autocorrelations
 
 
 def _to_gls(residuals: FloatArray, basis: FloatArray, ar: FloatArray) -> FloatArray:
-    """Turn OLS into GLS residuals, in place; return e'Qe of the latter, (n,)."""
+    """Replace OLS by GLS residuals, in place; return e'Qe of the GLS residuals, (n,)."""
     noise = precision_of(ar)
     inverses = GLSDesign(basis, len(ar)).inverses(noise)
     weighted = precision_times(residuals, noise)

@@ -1,15 +1,14 @@
-"""Noise as it is over the voxels of a run, beyond what the autoregression of the weights can say.
+"""Noise that the p coefficients of a voxel cannot describe (step 5 of `auto`).
 
-The weights of generalized least squares are those of an autoregression of few terms, which in
-short runs is as much as can be told of one voxel. Noise need not be like that: sums of fast
-and slow parts have long tails that few terms only approach, and which part is large differs
-between voxels. For weights that hardly matters; for the variance that is stated it does, by
-a tenth where sampling is fast. The average over many voxels shows what is missing. Simulated
-runs get it, so that variances and degrees of freedom are those of such noise.
+Generalized least squares weights the scans by an autoregression of order p, because the data of
+one voxel determine no more coefficients. True noise, such as a sum of fast and slow parts, has
+long tails of autocorrelation that p coefficients only approximate. This hardly affects the
+weights, but with fast sampling the stated variance can be wrong by a tenth. What is missing can be
+estimated from many voxels together, and is added to the noise of the simulated series (step 6).
 
-Notation: z, s, m and λ as in `auto_prior`, p the order of the weights, x polynomial
-terms of z along the axes in which voxels differ most (`terms_of`), D what z of p and more lags
-is beyond that of the autoregression of order p, a row of weights on x for each lag.
+Notation: z, s, m and λ as in `auto_prior`, p order of the autoregression, x polynomial terms of z
+along the axes in which voxels differ most (`terms_of`), D departures: the z of the noise at p and
+more lags minus the z of the autoregression of order p is D x, with one row of D for each lag.
 """
 
 from dataclasses import dataclass, replace
@@ -23,19 +22,20 @@ from boldglm.glm.noise.polynomials import polynomial
 
 N_SIMULATED = 2000
 ROUNDS = 2
-ENOUGH_VOXELS = 200  # with fewer, nothing beyond the autoregression is looked for
+ENOUGH_VOXELS = 200  # no more than these are too few to estimate departures from
 
 
 @dataclass(frozen=True, eq=False)
 class NoisePopulation:
-    """What noise the voxels of a run have; see `estimate_population`.
+    """Distribution of noise over the voxels of a run; see `estimate_population`.
 
     Parameters
     ----------
     prior : ARPrior
-        Of autoregressions of order p.
+        Distribution of z of the autoregression of order p.
     along : ndarray of shape (order, n) or (order, 0)
-        Coordinates of z along the axes, to draw from; normal draws if there are none.
+        Coordinates of z along the axes of the prior, from which noise is drawn. If there are
+        none, it is drawn from a normal distribution.
     departures : ndarray of shape (n_lags, n_terms)
         D.
     """
@@ -47,21 +47,22 @@ class NoisePopulation:
     def draw(
         self, n: int, rng: np.random.Generator, n_effective: float = np.inf
     ) -> tuple[FloatArray, FloatArray]:
-        """Draw noise of n voxels.
+        """Draw the noise of n voxels.
 
         Parameters
         ----------
         n : int
-            How many.
+            Number of voxels.
         rng : numpy.random.Generator
-            Source of the draws.
+            Random numbers.
         n_effective : float
-            Of how many independent voxels the mean is known; it scatters accordingly.
+            Effective number of independent voxels that the mean was estimated from. The mean
+            varies between draws accordingly.
 
         Returns
         -------
         tuple of (ndarray of shape (order, n), ndarray of shape (n_lags, n))
-            z of the autoregression of order p that is nearest, and z of the noise.
+            z of the nearest autoregression of order p, and z of the noise.
         """
         prior = self.prior
         if self.along.shape[1] == 0:
@@ -69,21 +70,34 @@ class NoisePopulation:
             covariance = (prior.axes * spread) @ prior.axes.T
             z = draw(prior.mean, covariance, balanced(len(prior.mean), n, rng))
         else:
-            which = (np.arange(n) + 0.5) * self.along.shape[1] / n
-            chance = rng.standard_normal((len(prior.mean), n)) / np.sqrt(n_effective)
-            along = self.along[:, which.astype(int)] + chance
+            voxels = (np.arange(n) + 0.5) * self.along.shape[1] / n
+            error = rng.standard_normal((len(prior.mean), n)) / np.sqrt(n_effective)
+            along = self.along[:, voxels.astype(int)] + error
             z = np.clip(prior.mean[:, np.newaxis] + prior.axes @ along, -LARGEST_Z, LARGEST_Z)
         return z, self.with_departures(z)
 
     def with_departures(self, z: FloatArray) -> FloatArray:
-        """Return z of the noise, (n_lags, n), from that of the nearest autoregression."""
+        """Return z of the noise, (n_lags, n), from z of the nearest autoregression, (order, n)."""
         result = self.departures @ terms_of(self.prior, z)
         result[: len(z)] += z
         return np.clip(result, -LARGEST_Z, LARGEST_Z)
 
 
 def terms_of(prior: ARPrior, z: FloatArray) -> FloatArray:
-    """Return polynomial terms of z along the axes in which voxels differ most; (n_terms, n)."""
+    """Return polynomial terms of z along the axes in which voxels differ most.
+
+    Parameters
+    ----------
+    prior : ARPrior
+        Distribution of z over voxels.
+    z : ndarray of shape (order, n)
+        Transformed partial autocorrelations.
+
+    Returns
+    -------
+    ndarray of shape (n_terms, n)
+        Terms of degree 2 in at most two coordinates, in standard deviations over voxels.
+    """
     most = np.argsort(prior.differences)[::-1][:2]
     most = most[prior.differences[most] > 0]
     spread = np.sqrt(prior.differences[most])[:, np.newaxis]
@@ -92,7 +106,19 @@ def terms_of(prior: ARPrior, z: FloatArray) -> FloatArray:
 
 
 def lags_for(order: int, n_scans: int, dof: int) -> int:
-    """Return up to which lag the noise of a run is looked at.
+    """Return the number of lags at which departures are estimated.
+
+    Parameters
+    ----------
+    order : int
+        p.
+    n_scans, dof : int
+        Number of scans and residual degrees of freedom.
+
+    Returns
+    -------
+    int
+        A fifteenth of the scans, at most a sixth of the degrees of freedom, at least p.
 
     Examples
     --------
@@ -109,20 +135,20 @@ def estimate_population(
     n_effective: float,
     rng: np.random.Generator,
 ) -> NoisePopulation:
-    """Find out what noise voxels have beyond the autoregression of order p.
+    """Estimate the departures of noise from the autoregression of order p.
 
     Parameters
     ----------
     statistic : PartialStatistic
-        Of order p, tuned to the run.
+        Of order p, for the design of the run.
     prior : ARPrior
-        Learnt with it.
+        Distribution of z over the voxels of the run.
     residuals : ndarray of shape (n_scans, n)
         OLS residuals of a sample of voxels.
     n_effective : float
-        How many independent voxels these are worth.
+        Effective number of independent voxels in the sample.
     rng : numpy.random.Generator
-        For simulations.
+        Random numbers of the simulations.
 
     Returns
     -------
@@ -130,11 +156,12 @@ def estimate_population(
 
     Notes
     -----
-    Indirect inference [1]_: s of all lags is regressed on x of the estimated z, in the sample
-    and in noise that is simulated and estimated alike. D is changed by the difference between
-    both until they agree, and then shrunk by as much as chance alone would make of it [2]_.
-    Voxels are drawn from the estimates of the sample, scaled about their mean to the covariance
-    that `prior` has: so they may be skewed, or of two tissues.
+    This is indirect inference [1]_. s at all lags is regressed on x of the estimated z, both in
+    the sample and in simulated noise whose z is estimated in the same way. The difference between
+    the two regressions is added to D, twice. D is then shrunk by the amount that sampling error
+    alone would produce [2]_. The z of the simulated noise are the estimates of the sample, scaled
+    about their mean to the covariance of `prior`. Their distribution may thus be skewed, or have
+    two modes, as in a run with two tissues.
 
     References
     ----------
@@ -147,47 +174,49 @@ def estimate_population(
     order, n = statistic.order, residuals.shape[1]
     n_lags = lags_for(order, n_scans, n_scans - rank)
     n_terms = len(terms_of(prior, prior.mean[:, np.newaxis]))
-    plain = NoisePopulation(prior, np.empty((order, 0)), np.zeros((n_lags, n_terms)))
+    without = NoisePopulation(prior, np.empty((order, 0)), np.zeros((n_lags, n_terms)))
     if n <= ENOUGH_VOXELS:
-        return plain
-    long = PartialStatistic(statistic.basis, n_lags)
-    s = long(lag_sums(residuals, n_lags))
+        return without
+    long_statistic = PartialStatistic(statistic.basis, n_lags)
+    s = long_statistic(lag_sums(residuals, n_lags))
     z = prior.estimate(s[:order])
-    seen_terms = terms_of(prior, z)
-    seen = np.linalg.lstsq(seen_terms.T, s.T, rcond=None)[0].T
-    population = NoisePopulation(prior, _scaled(prior, z), plain.departures)
-    short, _ = population.draw(N_SIMULATED, rng)
-    terms, seed = terms_of(prior, short), rng.integers(2**32)
+    observed_terms = terms_of(prior, z)
+    observed = np.linalg.lstsq(observed_terms.T, s.T, rcond=None)[0].T
+    population = NoisePopulation(prior, _scaled(prior, z), without.departures)
+    drawn_z, _ = population.draw(N_SIMULATED, rng)
+    drawn_terms, seed = terms_of(prior, drawn_z), rng.integers(2**32)
     for _ in range(ROUNDS):
-        true = population.with_departures(short)
-        sums = lag_sums(long.residuals(true, np.random.default_rng(seed)), n_lags)
-        s, chance = long(sums), long.chance(long.expected_sums(true), sums)
-        found_terms = terms_of(prior, prior.estimate(s[:order]))
-        # of the same expectation as found_terms @ s.T, but with less of the noise
-        products = found_terms @ s.T - terms @ chance.T
-        found = np.linalg.solve(found_terms @ found_terms.T, products).T
-        population = replace(population, departures=population.departures + seen - found)
-    departures = population.departures
-    noise = np.cov(s - found @ found_terms).reshape(n_lags, n_lags)
-    weights = seen_terms @ seen_terms.T * (min(n, n_effective) / n)
+        true = population.with_departures(drawn_z)
+        series = long_statistic.residuals(true, np.random.default_rng(seed))
+        sums = lag_sums(series, n_lags)
+        s = long_statistic(sums)
+        error = long_statistic.sampling_error(long_statistic.expected_sums(true), sums)
+        terms = terms_of(prior, prior.estimate(s[:order]))
+        # the same expectation as that of terms @ s.T, with a smaller sampling error
+        products = terms @ s.T - drawn_terms @ error.T
+        simulated = np.linalg.solve(terms @ terms.T, products).T
+        departures = population.departures + observed - simulated
+        population = replace(population, departures=departures)
+    noise = np.cov(s - simulated @ terms).reshape(n_lags, n_lags)
+    weights = observed_terms @ observed_terms.T * (min(n, n_effective) / n)
     size = np.einsum("jk,kl,jl->", np.linalg.solve(noise, departures), weights, departures)
-    shrunk = max(0.0, 1 - departures.size / size) if size > 0 else 0.0
-    return replace(population, departures=shrunk * departures)
+    shrinkage = max(0.0, 1 - departures.size / size) if size > 0 else 0.0
+    return replace(population, departures=shrinkage * departures)
 
 
 def _scaled(prior: ARPrior, z: FloatArray) -> FloatArray:
-    """Return coordinates of z with mean 0 and the covariance of the prior, in order of size.
+    """Return coordinates of z, scaled to mean 0 and the covariance of the prior, and sorted.
 
-    None, of shape (order, 0), where voxels do not differ.
+    If voxels do not differ, the result is empty, (order, 0).
     """
     differing = np.flatnonzero(prior.differences)
     if differing.size == 0:
         return np.empty((len(z), 0))
-    wanted = np.sqrt(prior.differences[differing])[:, np.newaxis]
-    along = prior.coordinates(z)[differing] / wanted
+    deviation = np.sqrt(prior.differences[differing])[:, np.newaxis]
+    along = prior.coordinates(z)[differing] / deviation
     along -= along.mean(axis=1, keepdims=True)
     values, vectors = np.linalg.eigh(np.cov(along).reshape(differing.size, -1))
-    along = wanted * ((vectors / np.sqrt(values)) @ vectors.T @ along)
+    along = deviation * ((vectors / np.sqrt(values)) @ vectors.T @ along)
     result = np.zeros_like(z)
     result[differing] = along[:, np.argsort(along[-1])]
     return result
