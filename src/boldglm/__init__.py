@@ -1,9 +1,28 @@
 """Voxelwise general linear models of task fMRI, from a BIDS dataset to t maps.
 
-`boldglm.glm` holds the numerics (arrays in, arrays out), `boldglm.interfaces` and
-`boldglm.workflows` the nipype parts, `boldglm.cli` the BIDS App.
+`boldglm.FirstLevel` and `boldglm.SecondLevel` take and return images; `boldglm.glm` is the same
+on arrays; `boldglm.interfaces` and `boldglm.workflows` are the nipype parts, `boldglm.cli` the
+BIDS App.
 """
+
+from typing import TYPE_CHECKING, Any
 
 from boldglm._version import __version__
 
-__all__ = ["__version__"]
+if TYPE_CHECKING:
+    from boldglm.estimators import ContrastImages, FirstLevel, SecondLevel
+
+__all__ = ["ContrastImages", "FirstLevel", "SecondLevel", "__version__"]
+
+
+def __getattr__(name: str) -> Any:
+    """Import the estimators when they are asked for, so that `boldglm --help` answers at once."""
+    if name in __all__:
+        from boldglm import estimators
+
+        return getattr(estimators, name)
+    raise AttributeError(f"module 'boldglm' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

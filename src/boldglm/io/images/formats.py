@@ -2,6 +2,10 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
+
+import nibabel as nib
+import numpy as np
 
 from boldglm.errors import BadDataError
 from boldglm.io.images.geometry import BoldHeader, Geometry
@@ -74,3 +78,25 @@ def image_ending(path: Path) -> str:
     '.shape.gii'
     """
     return path.name[path.name.index(".") :]
+
+
+def load_in_memory(path: Path) -> Any:
+    """Load an image with its values, independent of the file.
+
+    Parameters
+    ----------
+    path : Path
+        A NIfTI, GIFTI or CIFTI file.
+
+    Returns
+    -------
+    nibabel image
+        Its values are those stored in the file, in the same type.
+    """
+    image: Any = nib.load(path)
+    if isinstance(image, nib.Cifti2Image):
+        values = np.asarray(image.dataobj).copy()
+        return nib.Cifti2Image(values, image.header, image.nifti_header)
+    if isinstance(image, nib.GiftiImage):
+        return nib.GiftiImage.from_bytes(path.read_bytes())
+    return type(image)(np.asarray(image.dataobj).copy(), image.affine, image.header)
