@@ -7,7 +7,12 @@ ENTITY_ORDER = (
     *("sub", "ses", "task", "acq", "ce", "rec", "dir", "run", "echo", "hemi", "space", "cohort"),
     *("res", "den"),
 )
+# Entities whose values are numbers: run-1 and run-01 are the same run (BIDS: index).
+INDEX_KEYS = ("run", "echo", "flip", "inv", "split", "chunk")
 RUN_KEYS = ("sub", "ses", "task", "acq", "ce", "rec", "dir", "run")  # what tells runs apart
+# Images of one acquisition may differ in these: they are not further runs.
+NOT_OF_AN_ACQUISITION = ("rec", "ce")
+ACQUISITION_KEYS = tuple(key for key in RUN_KEYS if key not in NOT_OF_AN_ACQUISITION)
 
 
 def entities_stem(entities: dict[str, str]) -> str:
@@ -23,6 +28,31 @@ def entities_stem(entities: dict[str, str]) -> str:
     return "_".join(f"{key}-{entities[key]}" for key in keys)
 
 
+def comparable(entities: Mapping[str, str]) -> dict[str, str]:
+    """Return entities with their indices as plain numbers, so that they can be compared.
+
+    Examples
+    --------
+    >>> comparable({"sub": "01", "run": "02"})
+    {'sub': '01', 'run': '2'}
+    """
+    return {
+        key: str(int(label)) if key in INDEX_KEYS and label.isdecimal() else label
+        for key, label in entities.items()
+    }
+
+
+def applies_to(entities: Mapping[str, str], target: Mapping[str, str]) -> bool:
+    """Tell whether a file of some entities applies to another: that one has all of them.
+
+    Examples
+    --------
+    >>> applies_to({"task": "faces", "run": "1"}, {"sub": "01", "task": "faces", "run": "01"})
+    True
+    """
+    return comparable(entities).items() <= comparable(target).items()
+
+
 def run_of(entities: Mapping[str, str]) -> frozenset[tuple[str, str]]:
     """Return what tells a run apart from others: not its space, say, nor its echo.
 
@@ -31,7 +61,7 @@ def run_of(entities: Mapping[str, str]) -> frozenset[tuple[str, str]]:
     >>> run_of({"sub": "01", "echo": "2", "space": "T1w"})
     frozenset({('sub', '01')})
     """
-    return frozenset((key, label) for key, label in entities.items() if key in RUN_KEYS)
+    return frozenset(pair for pair in comparable(entities).items() if pair[0] in RUN_KEYS)
 
 
 def entities_of(file_name: str) -> dict[str, str]:

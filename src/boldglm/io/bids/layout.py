@@ -19,7 +19,7 @@ from typing import Any
 from boldglm._version import __version__
 from boldglm.errors import BadDataError, CannotWriteError, InvalidDatasetError, MissingInputError
 from boldglm.io.bids.sidecars import Sidecars
-from boldglm.io.entities import entities_of, entities_stem, run_of
+from boldglm.io.entities import applies_to, entities_of, entities_stem, run_of
 from boldglm.io.files.json_files import load_json
 
 OTHER_DATATYPES = ("anat", "dwi", "fmap", "perf", "eeg", "meg", "ieeg", "beh", "pet", "micr")
@@ -100,7 +100,7 @@ class RawDataset:
             fitting = [
                 (len(entities), path)
                 for entities, path in self._events.get(folder, [])
-                if entities.items() <= wanted.items()
+                if applies_to(entities, wanted)
             ]
             if fitting:
                 most = max(count for count, _ in fitting)
@@ -155,7 +155,8 @@ def _layout(root: Path, subjects: Sequence[str], database: Path | None = None) -
         asked = "|".join(re.escape(label) for label in subjects)
         ignore.append(re.compile(rf"/sub-(?!({asked})(/|_|$))"))
     indexer = BIDSLayoutIndexer(validate=True, index_metadata=False, ignore=ignore)
-    return BIDSLayout(str(root), validate=True, indexer=indexer, database_path=database)
+    # pybids does not read a description that begins with a byte order mark; `_dataset_name` does
+    return BIDSLayout(str(root), validate=False, indexer=indexer, database_path=database)
 
 
 def _kept_layout(root: Path, database: Path) -> Any:
@@ -172,7 +173,7 @@ def _kept_layout(root: Path, database: Path) -> Any:
     index = folder / _INDEX
     if index.is_file() and index.stat().st_mtime_ns > max(_changes(root)):
         try:
-            layout = BIDSLayout(str(root), validate=True, database_path=folder)
+            layout = BIDSLayout(str(root), validate=False, database_path=folder)
             layout.get(suffix="events", return_type="filename")
         except (SQLAlchemyError, sqlite3.Error, AttributeError) as error:
             logger.warning("The index %s cannot be read (%s) and is made anew.", index, error)
@@ -193,7 +194,7 @@ def _kept_layout(root: Path, database: Path) -> Any:
             "another folder, or leave the option out."
         ) from error
     logger.info("The index of the dataset was written to %s", folder)
-    return BIDSLayout(str(root), validate=True, database_path=folder)
+    return BIDSLayout(str(root), validate=False, database_path=folder)
 
 
 def _changes(root: Path) -> Iterator[int]:

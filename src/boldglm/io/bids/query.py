@@ -21,7 +21,14 @@ from boldglm.io.bids.preprocessed import (
 )
 from boldglm.io.bids.selection import Selection, passes_filter, same_label
 from boldglm.io.bids.sidecars import Sidecars
-from boldglm.io.entities import entities_of, entities_stem, run_of
+from boldglm.io.entities import (
+    ACQUISITION_KEYS,
+    NOT_OF_AN_ACQUISITION,
+    comparable,
+    entities_of,
+    entities_stem,
+    run_of,
+)
 from boldglm.io.images.meshes import find_meshes
 from boldglm.notices import Notice, exclusion
 from boldglm.suggestions import did_you_mean
@@ -104,7 +111,8 @@ def find_runs(
     MissingInputError
         If there is no such folder, or no run has events.
     NothingSelectedError
-        If the dataset has no such participant, session, task or run, or several spaces fit.
+        If the dataset has no such participant, session, task or run, several spaces fit, or an
+        acquisition has several images.
     """
     raw = RawDataset(bids_dir, selection.subjects, database)
     used = find_derivatives(bids_dir, derivatives)
@@ -123,6 +131,7 @@ def find_runs(
             f"--space {space} needs preprocessed series, and {bids_dir} has none in derivatives/. "
             "Say where they are with -d."
         )
+    _refuse_repeated_acquisitions(chosen)
     runs = _run_files(chosen, raw, used)
     with_events = [run for run in runs if run.events is not None]
     notices += [exclusion(f"{run.bold.name} has no events file") for run in runs if not run.events]
@@ -133,6 +142,35 @@ def find_runs(
             "trial_type) beside the run, or one for the whole task higher up in the dataset."
         )
     return QueryResult(tuple(with_events), tuple(notices), raw.name, used)
+
+
+def _refuse_repeated_acquisitions(images: Sequence[_Image]) -> None:
+    """Refuse several images of one acquisition, which would count as several runs."""
+    first: dict[frozenset[tuple[str, str]], _Image] = {}
+    for image in images:
+        entities = comparable(image.entities)
+        # of a surface, both hemispheres are analyzed; echoes were chosen before
+        same = frozenset(
+            pair for pair in entities.items() if pair[0] in (*ACQUISITION_KEYS, "hemi")
+        )
+        other = first.setdefault(same, image)
+        if other is image:
+            continue
+        differing = [
+            key for key in NOT_OF_AN_ACQUISITION if entities.get(key) != other.entities.get(key)
+        ]
+        if differing:
+            name = {"rec": "reconstruction", "ce": "ceagent"}[differing[0]]
+            remedy = (
+                "with --bids-filter-file, a file with "
+                f'{{"bold": {{"{name}": "{other.entities.get(differing[0], "")}"}}}}'
+            )
+        else:
+            remedy = "by moving or removing the other"
+        raise NothingSelectedError(
+            f"{other.path.name} and {image.path.name} are images of one acquisition, and would "
+            f"count as two runs. Choose one {remedy}."
+        )
 
 
 def _preprocessed(used: Sequence[Derivative], selection: Selection) -> list[_Image]:

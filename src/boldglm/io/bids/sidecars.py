@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from boldglm.errors import BadDataError
-from boldglm.io.entities import entities_of
+from boldglm.io.entities import applies_to, entities_of
 from boldglm.io.files.json_files import load_json
 
 
@@ -44,7 +44,7 @@ class Sidecars:
         found: dict[str, Any] = {}
         for above in reversed(path.relative_to(self._root).parents):
             here = self._listed(self._root / above).get(suffix, [])
-            fitting = [pair for pair in here if pair[0].items() <= wanted.items()]
+            fitting = [pair for pair in here if applies_to(pair[0], wanted)]
             for _, sidecar in sorted(fitting, key=lambda pair: len(pair[0])):
                 found |= self._content(sidecar)
         return found
