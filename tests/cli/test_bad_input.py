@@ -9,7 +9,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from boldglm.analysis.model.confound_strategies import ConfoundChoices
+from boldglm.analysis.model.confound_strategies import ConfoundSettings
 from boldglm.analysis.model.default_model import DefaultModelOptions, default_model
 from boldglm.cli.main import main
 from fake_fmriprep import MNI, Layout, write_fmriprep
@@ -206,7 +206,7 @@ def model_of_two_high_passes(dataset):
 
 
 def write_model(dataset, confounds, options):
-    choices = DefaultModelOptions(confounds=ConfoundChoices(tuple(confounds)), high_pass=None)
+    choices = DefaultModelOptions(confounds=ConfoundSettings(tuple(confounds)), high_pass=None)
     content = default_model("cuetarget", ["cue", "target"], 2.0, choices)
     content["Nodes"][0]["Model"]["Options"] = options
     Path("model_smdl.json").write_text(json.dumps(content))

@@ -181,3 +181,19 @@ def test_a_participant_alone_may_lack_a_condition_of_a_saved_default_model(datas
     names = {path.name.split("contrast-")[1].split("_")[0] for path in maps}
     assert "target" in names
     assert not any("cue" in name.lower() for name in names)
+
+
+def test_a_run_that_lacks_the_condition_of_an_orthogonalization_is_fitted_without_it(
+    lacking, tmp_path, capsys
+):
+    out = tmp_path / "out"
+    options = ["--participant-label", "01", "--orthogonalize", "target ~ cue"]
+
+    assert main([str(lacking), str(out), "participant", *options, "--noise-model", "ols"]) == 0
+
+    assert "has no trial_type.cue" in capsys.readouterr().out
+    alone = tmp_path / "alone"
+    options = ["--participant-label", "01", "--run-label", "1", "--conditions", "target"]
+    assert main([str(lacking), str(alone), "participant", *options, "--noise-model", "ols"]) == 0
+    orthogonalized, plain = (effect(root, "run", "target", "_run-1") for root in (out, alone))
+    np.testing.assert_array_equal(orthogonalized, plain)

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from nilearn.glm.first_level import make_first_level_design_matrix
 
-from boldglm.analysis.first_level.event_design import DesignChoices, RunTiming, design_from_events
+from boldglm.analysis.first_level.event_design import DesignSettings, RunTiming, design_from_events
 from boldglm.analysis.model.modulation import Modulator, parse_modulation
 from boldglm.cli.main import main
 from boldglm.errors import BadDataError
@@ -34,7 +34,7 @@ def events_file(tmp_path):
 
 
 def design(events_file, *modulators):
-    choices = DesignChoices(high_pass=None, modulators=modulators)
+    choices = DesignSettings(high_pass=None, modulators=modulators)
     return design_from_events(read_events(events_file), TIMING, choices, events_file.name)
 
 
@@ -78,7 +78,7 @@ def test_a_slope_is_recovered_and_the_saved_model_gives_it_again(dataset, tmp_pa
     modulated, _ = design_from_events(
         read_events(events_path),
         TIMING,
-        DesignChoices(high_pass=None, modulators=(Modulator("cue", "rt"),)),
+        DesignSettings(high_pass=None, modulators=(Modulator("cue", "rt"),)),
         "events.tsv",
     )
     column = modulated.matrix[:, modulated.names.index("trial_type.cue_x_rt")]

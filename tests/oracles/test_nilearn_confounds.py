@@ -13,7 +13,7 @@ import pytest
 from nilearn.interfaces.fmriprep import load_confounds
 
 from boldglm.analysis.first_level.confounds import confounds_of_run
-from boldglm.analysis.model.confound_strategies import ConfoundChoices
+from boldglm.analysis.model.confound_strategies import ConfoundSettings
 from boldglm.glm import expand_strategies, match_columns, prepare_confounds
 from boldglm.io.bids.confounds_table import read_confounds
 
@@ -113,7 +113,7 @@ def test_noise_components_of_aroma_are_the_columns_of_nilearn(theirs, table):
 def test_the_scans_before_steady_state_are_those_of_nilearn(name, theirs, table):
     ours = table(name)
 
-    found = confounds_of_run(ours, ConfoundChoices(("non_steady_state_outlier*",)), 30, "run")
+    found = confounds_of_run(ours, ConfoundSettings(("non_steady_state_outlier*",)), 30, "run")
 
     _, kept = theirs(name, strategy=("motion",))
     kept = np.arange(30) if kept is None else kept
@@ -122,7 +122,7 @@ def test_the_scans_before_steady_state_are_those_of_nilearn(name, theirs, table)
 
 def test_marked_motion_outliers_are_the_scans_that_nilearn_scrubs(theirs, table):
     ours = table(NEW)
-    choices = ConfoundChoices(expand_strategies(["scrub", "non_steady_state"], ours.columns))
+    choices = ConfoundSettings(expand_strategies(["scrub", "non_steady_state"], ours.columns))
 
     found = confounds_of_run(ours, choices, 30, "run")
 
@@ -141,7 +141,7 @@ def test_displacement_above_a_threshold_is_what_nilearn_scrubs(name, threshold, 
     ours = table(name)
 
     found = confounds_of_run(
-        ours, ConfoundChoices(("non_steady_state_outlier*",), fd_threshold=threshold), 30, "run"
+        ours, ConfoundSettings(("non_steady_state_outlier*",), fd_threshold=threshold), 30, "run"
     )
 
     limits = {"scrub": 0, "fd_threshold": threshold, "std_dvars_threshold": 1e9}

@@ -5,7 +5,7 @@ from functools import cache
 from importlib.metadata import version
 
 from boldglm._version import __version__
-from boldglm.analysis.model.confound_strategies import ConfoundChoices
+from boldglm.analysis.model.confound_strategies import ConfoundSettings
 from boldglm.analysis.model.model import Model
 from boldglm.analysis.model.model_options import own_choices
 from boldglm.glm.design.confound_names import (
@@ -188,7 +188,7 @@ def _upper_sentences(model: Model, level: str) -> list[str]:
     return found
 
 
-def _confound_sentences(confounds: ConfoundChoices) -> str:
+def _confound_sentences(confounds: ConfoundSettings) -> str:
     """Say which confounds join the design and which volumes are censored."""
     kinds = dict.fromkeys(
         confound_kind(name.rstrip("*"))

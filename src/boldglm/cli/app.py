@@ -12,9 +12,9 @@ from typing import Any
 
 from nipype.pipeline.engine import Workflow
 
-from boldglm.analysis.first_level.single_trials import TrialChoices, check_run_trials, trial_shape
+from boldglm.analysis.first_level.single_trials import TrialSettings, check_run_trials, trial_shape
 from boldglm.analysis.methods_text import smoothing_words
-from boldglm.analysis.model.confound_strategies import ConfoundWishes
+from boldglm.analysis.model.confound_strategies import ConfoundRequest
 from boldglm.analysis.model.default_model import DefaultModelOptions
 from boldglm.analysis.model.model import Model
 from boldglm.analysis.model.model_options import DUMMY_SCANS, FD_THRESHOLD
@@ -33,7 +33,7 @@ from boldglm.io.outputs.records import STAMP, Record, notes_of_records
 from boldglm.notices import EXCLUSION, HEADINGS, Notice
 from boldglm.workflows.execution import Execution, execute
 from boldglm.workflows.group import init_group_wf, plan_group
-from boldglm.workflows.lower_levels import init_finer_wf
+from boldglm.workflows.lower_levels import init_lower_levels_wf
 from boldglm.workflows.subject import AppContext, init_boldglm_wf
 
 OWN_WORK = ".boldglm-work"
@@ -81,7 +81,7 @@ def run_participant(options: argparse.Namespace, command: str) -> int:
     if workflow is not None:
         failures = _execute(options, workflow, n_runs)
     seconds = time.monotonic() - started
-    kept = kept_bytes(context.keep_folder) if context.keep_folder else 0
+    kept = kept_bytes(context.cache_folder) if context.cache_folder else 0
     _summarize(options.output_dir, plan, n_runs, failures, found.notices, kept, seconds)
     return 1 if failures else 0
 
@@ -105,7 +105,7 @@ def run_above(options: argparse.Namespace, command: str, levels: Sequence[str]) 
         return 0
     context = _context(options, command, tuple(notices))
     is_group = "dataset" in levels
-    workflow = (init_group_wf if is_group else init_finer_wf)(plans, context)
+    workflow = (init_group_wf if is_group else init_lower_levels_wf)(plans, context)
     if workflow is not None:
         failures = _execute(options, workflow, 0)
         if failures:
@@ -135,7 +135,7 @@ def _check_trials(analysis: Analysis, method: str) -> None:
             f"--single-trials needs a model whose conditions are convolved trial types; "
             f"{analysis.model.name} has transformations of its own."
         )
-    choices = TrialChoices(method, analysis.model.hrf_model, analysis.model.noise_model)
+    choices = TrialSettings(method, analysis.model.hrf_model, analysis.model.noise_model)
     trial_shape(choices.hrf_model)
     for run in analysis.runs:
         events = run.inputs.events
@@ -158,7 +158,7 @@ def _model_choice(options: argparse.Namespace) -> ModelChoice:
     )
     file = None if options.model == "default" else Path(options.model)
     dummy_scans = options.dummy_scans
-    confounds = ConfoundWishes(
+    confounds = ConfoundRequest(
         words=_tuple(options.confounds),
         fd_threshold=options.fd_threshold,
         dummy_scans=None if dummy_scans in (None, "auto") else dummy_scans,
@@ -232,8 +232,7 @@ def _context(options: argparse.Namespace, command: str, notices: tuple[Notice, .
         n_threads=options.omp_nthreads,
         maps=tuple(dict.fromkeys(one for one in options.maps or () if one in RUN_MAPS)),
         single_trials=options.single_trials,
-        missing_conditions=options.missing_conditions,
-        keep_folder=_work_of(options) / FITS if not options.no_keep_fits else None,
+        cache_folder=_work_of(options) / FITS if not options.no_keep_fits else None,
         inference=_inference(options),
         levels=("run",) if options.analysis_level == "run" else ("run", "session", "subject"),
         stamp=f"{STAMP}{uuid.uuid4().hex[:8]}" if options.fresh else "",

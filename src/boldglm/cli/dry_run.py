@@ -64,7 +64,7 @@ def show_levels(levels: Sequence[LevelPlan], stream: TextIO) -> None:
 
 
 def _show_run(run: RunPlan, say: Callable[[str], None]) -> None:
-    inputs, numbers = run.inputs, run.numbers
+    inputs, numbers = run.inputs, run.collinearity
     say(
         f"{inputs.name}: {inputs.n_scans} volumes every {inputs.repetition_time:g} s from "
         f"{inputs.start_time:g} s, {run.design.n_regressors} regressors, rank {numbers.rank}, "
@@ -82,7 +82,7 @@ def _show_run(run: RunPlan, say: Callable[[str], None]) -> None:
         say(f"    censored volumes: {describe_scans(run.design.censored, inputs.n_scans)}")
     say(f"    {'contrast':<32} efficiency   predicted standard error (noise sd 1)")
     for contrast in run.contrasts:
-        name = contrast["Name"]
+        name = contrast.name
         if not numbers.estimable.get(name, False):
             say(f"    {name:<32} cannot be estimated in this run")
             continue

@@ -10,7 +10,7 @@ import numpy as np
 
 from boldglm.analysis.first_level.contrast_maps import estimate_contrasts
 from boldglm.analysis.higher_levels.node_fits import NodeFits, fit_node
-from boldglm.analysis.model.confound_strategies import ConfoundWishes, high_pass_beside
+from boldglm.analysis.model.confound_strategies import ConfoundRequest, high_pass_beside
 from boldglm.analysis.model.default_model import DefaultModelOptions, default_model
 from boldglm.analysis.model.model import Model, parse_model
 from boldglm.analysis.plan.run_plans import RunDesign, RunRead, design_of_run
@@ -30,6 +30,7 @@ from boldglm.io.images.geometry import Geometry
 from boldglm.io.outputs.design_files import write_design
 from boldglm.io.outputs.records import NodeResult
 from boldglm.notices import Notice
+from boldglm.stats_model.specification import ContrastSpec
 
 HIGH_PASS = 128.0  # seconds; the default cut-off period
 
@@ -257,12 +258,12 @@ class FirstLevel(Parameters):
             results = self.run_results([written], Path(folder))
             if not any(result.contrasts for result in results):
                 reasons = "; ".join(str(notice) for run in results for notice in run.notices)
-                raise ValueError(f"{written['Name']!r} cannot be estimated: {reasons}.")
+                raise ValueError(f"{written.name!r} cannot be estimated: {reasons}.")
             if len(results) == 1:
                 return ContrastImages.of(results[0].contrasts[0], results[0])
-            if written["Test"] == "F":
+            if written.test == "F":
                 raise ValueError(
-                    f"{written['Name']!r} is an F contrast, and fixed effects over {len(results)} "
+                    f"{written.name!r} is an F contrast, and fixed effects over {len(results)} "
                     "runs combine t contrasts only. Test its rows one by one, or fit one run."
                 )
             combined = self.combined_result(results, Path(folder))
@@ -350,7 +351,7 @@ class FirstLevel(Parameters):
 
     def _model(self, reads: Sequence[RunRead]) -> Model:
         """Build the default model of these runs, as the command line does."""
-        wishes = ConfoundWishes(
+        wishes = ConfoundRequest(
             words=None if self.confounds is None else tuple(self.confounds),
             fd_threshold=self.fd_threshold,
             dummy_scans=self.dummy_scans,
@@ -384,14 +385,13 @@ class FirstLevel(Parameters):
 
     def _fit_run(self, read: RunRead, model: Model, folder: Path) -> FittedRun:
         made = design_of_run(read, model, (), "drop")
-        before = design_of_run(read, replace(model, orthogonalize=()), (), "drop").design
         run = self._load(read, made, model, folder)
         fitted = fit(run.bold, made.design, noise=model.noise_model, n_threads=self.n_threads)
         everywhere = run.geometry.everywhere()
         return FittedRun(
             read.inputs.bold.name,
             made.design,
-            before,
+            made.before or made.design,
             fitted,
             run.scale,
             run.geometry,
@@ -421,12 +421,12 @@ class FirstLevel(Parameters):
                 path = run.geometry.write_map(Path(name), "mask", ones, dtype=np.uint8)
                 yield load_in_memory(path)
 
-    def run_results(self, contrasts: Sequence[dict[str, Any]], folder: Path) -> list[NodeResult]:
+    def run_results(self, contrasts: Sequence[ContrastSpec], folder: Path) -> list[NodeResult]:
         """Write the maps of contrasts for each run.
 
         Parameters
         ----------
-        contrasts : sequence of dict
+        contrasts : sequence of ContrastSpec
             As `model_contrast` returns them.
         folder : Path
             Where a folder for each run is made.
@@ -470,7 +470,7 @@ class FirstLevel(Parameters):
         fits = NodeFits.of_means(names, [run.name for run in self._runs], method="fixed")
         return fit_node(results, fits, together)
 
-    def model_contrast(self, contrast: Any, name: str | None = None) -> dict[str, Any]:
+    def model_contrast(self, contrast: Any, name: str | None = None) -> ContrastSpec:
         """Write a contrast as a BIDS Stats Model does, by regressors: the runs may differ.
 
         Parameters
@@ -480,8 +480,8 @@ class FirstLevel(Parameters):
 
         Returns
         -------
-        dict
-            Name, ConditionList, Weights and Test.
+        ContrastSpec
+            The weights by regressor.
 
         Raises
         ------
@@ -498,12 +498,12 @@ class FirstLevel(Parameters):
                 continue
             rows = np.atleast_2d(weights)
             used = np.flatnonzero(rows.any(axis=0))
-            return {
-                "Name": label,
-                "ConditionList": [names[column] for column in used],
-                "Weights": rows[:, used].tolist(),
-                "Test": "F" if np.ndim(weights) == 2 else "t",
-            }
+            return ContrastSpec(
+                label,
+                tuple(names[column] for column in used),
+                tuple(map(tuple, rows[:, used].tolist())),
+                "F" if np.ndim(weights) == 2 else "t",
+            )
         assert error is not None
         raise error
 

@@ -4,7 +4,12 @@ They take and give plain files and work in any nipype workflow, with or without 
 """
 
 from boldglm.interfaces.combine import CombineRuns, FitNode, TestSubjects
-from boldglm.interfaces.design import BuildDesign, BuildModelDesign, OrthogonalizeDesign
+from boldglm.interfaces.design import (
+    BuildDesign,
+    BuildModelDesign,
+    OrthogonalizeDesign,
+    WriteDesign,
+)
 from boldglm.interfaces.fit import EstimateContrasts, FitGLM
 from boldglm.interfaces.outputs import PlotResults, WriteDerivatives, WriteReport
 
@@ -19,5 +24,6 @@ __all__ = [
     "PlotResults",
     "TestSubjects",
     "WriteDerivatives",
+    "WriteDesign",
     "WriteReport",
 ]

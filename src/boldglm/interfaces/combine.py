@@ -28,7 +28,7 @@ class _CombineInput(_ResultsInput):
 
 
 class _FitNodeInput(_ResultsInput):
-    fits = traits.Dict(mandatory=True, desc="designs and contrasts: NodeFits.to_dict")
+    fits = traits.Instance(NodeFits, mandatory=True, desc="designs, contrasts and estimator")
 
 
 def _results(paths: list[str]) -> list[NodeResult]:
@@ -48,10 +48,8 @@ class FitNode(SimpleInterface):
 
     def _run_interface(self, runtime):
         here = Path(runtime.cwd)
-        wanted = NodeFits.from_dict(self.inputs.fits)
-        self._results = result_files(
-            fit_node(_results(self.inputs.result_files), wanted, here), here
-        )
+        result = fit_node(_results(self.inputs.result_files), self.inputs.fits, here)
+        self._results = result_files(result, here)
         return runtime
 
 

@@ -15,13 +15,13 @@ from nipype.interfaces.base import (
 
 from boldglm.analysis.first_level.confounds import confounds_of_run
 from boldglm.analysis.first_level.event_design import (
-    DesignChoices,
     RunTiming,
     apply_orthogonalization,
     design_from_events,
 )
 from boldglm.analysis.first_level.model_design import RunTables, design_from_model
-from boldglm.analysis.model.confound_strategies import ConfoundChoices
+from boldglm.analysis.first_level.settings import BuiltDesign, DesignSettings
+from boldglm.analysis.model.confound_strategies import ConfoundSettings
 from boldglm.analysis.model.model import read_model
 from boldglm.analysis.model.modulation import Modulator
 from boldglm.glm import Confounds, parse_orthogonalization
@@ -92,7 +92,7 @@ class BuildDesign(SimpleInterface):
 
     def _run_interface(self, runtime):
         inputs = self.inputs
-        choices = DesignChoices(
+        choices = DesignSettings(
             conditions=tuple(inputs.conditions) if isdefined(inputs.conditions) else None,
             hrf_model=inputs.hrf_model,
             fir_delays=tuple(inputs.fir_delays) if isdefined(inputs.fir_delays) else None,
@@ -118,7 +118,7 @@ class BuildDesign(SimpleInterface):
         table = None
         if isdefined(inputs.confounds_file):
             table = read_confounds(*map(Path, inputs.confounds_file))
-        choices = ConfoundChoices(
+        choices = ConfoundSettings(
             columns=tuple(inputs.confounds) if isdefined(inputs.confounds) else (),
             fd_threshold=inputs.fd_threshold if isdefined(inputs.fd_threshold) else None,
             dummy_scans=inputs.dummy_scans,
@@ -188,4 +188,33 @@ class OrthogonalizeDesign(SimpleInterface):
         details = {**by_kind(notices), "Orthogonalized": list(self.inputs.rules)}
         write_design(changed, path, details)
         self._results = _results(path, notices)
+        return runtime
+
+
+class _WriteDesignInput(BaseInterfaceInputSpec):
+    built = traits.Instance(BuiltDesign, mandatory=True, desc="the design, as the plan built it")
+
+
+class _WriteDesignOutput(_DesignOutput):
+    before_file = File(exists=True, desc="design before orthogonalization, if there are rules")
+    before_sidecar_file = File(exists=True, desc="JSON sidecar of before_file")
+
+
+class WriteDesign(SimpleInterface):
+    """Write a design that has been built already."""
+
+    input_spec = _WriteDesignInput
+    output_spec = _WriteDesignOutput
+    _always_run = True  # nipype would tell designs apart by their summaries only
+
+    def _run_interface(self, runtime):
+        here, built = Path(runtime.cwd), self.inputs.built
+        rules = [f"{regressor} ~ {' + '.join(against)}" for regressor, against in built.rules]
+        details = {**by_kind(built.notices), "Orthogonalized": rules}
+        write_design(built.design, here / "design.tsv", details)
+        self._results = _results(here / "design.tsv", built.notices)
+        if built.before is not None:
+            path = here / "before.tsv"
+            write_design(built.before, path, {})
+            self._results |= {"before_file": str(path), "before_sidecar_file": str(sidecar(path))}
         return runtime

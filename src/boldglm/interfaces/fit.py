@@ -17,7 +17,7 @@ from nipype.interfaces.base import (
 
 from boldglm.analysis.first_level.contrast_maps import estimate_contrasts, fewest_dof
 from boldglm.analysis.first_level.run_maps import whiteness_note, write_run_maps
-from boldglm.analysis.first_level.single_trials import METHODS, TrialChoices, write_single_trials
+from boldglm.analysis.first_level.single_trials import METHODS, TrialSettings, write_single_trials
 from boldglm.analysis.model.model_options import SMOOTHING_TYPES
 from boldglm.glm import Design, fit
 from boldglm.glm.design.linear_model import linear_model
@@ -30,6 +30,7 @@ from boldglm.io.outputs.derivatives import RUN_MAPS
 from boldglm.io.outputs.design_files import read_design
 from boldglm.io.outputs.fit_cache import keep_fit, kept_fit, read_fit, write_fit
 from boldglm.notices import Notice, exclusion, from_pairs
+from boldglm.stats_model.specification import ContrastSpec
 
 
 class _FitGLMInput(BaseInterfaceInputSpec):
@@ -55,8 +56,8 @@ class _FitGLMInput(BaseInterfaceInputSpec):
     single_trials = traits.Enum(*METHODS, desc="estimate every trial as well: lsa or lss")
     events_file = File(exists=True, desc="BIDS events of the run, for single_trials")
     hrf_model = traits.Str("spm", usedefault=True, desc="of single_trials, less its derivatives")
-    keep_folder = traits.Str(desc="where to keep the fit, and to look for one kept before")
-    keep_key = traits.Str("", usedefault=True, desc="digest of all that the fit depends on")
+    cache_folder = traits.Str(desc="where to keep the fit, and to look for one kept before")
+    cache_key = traits.Str("", usedefault=True, desc="digest of all that the fit depends on")
     n_threads = traits.Int(
         1,
         usedefault=True,
@@ -89,8 +90,8 @@ class FitGLM(SimpleInterface):
 
     def _run_interface(self, runtime):
         inputs, here = self.inputs, Path(runtime.cwd)
-        if isdefined(inputs.keep_folder):
-            kept = kept_fit(Path(inputs.keep_folder), inputs.keep_key)
+        if isdefined(inputs.cache_folder):
+            kept = kept_fit(Path(inputs.cache_folder), inputs.cache_key)
             if kept is not None:
                 self._results = kept
                 return runtime
@@ -126,8 +127,8 @@ class FitGLM(SimpleInterface):
             "smoothness": smooth,
             "trial_maps": {label: str(path) for label, path in trial_maps.items()},
         }
-        if isdefined(inputs.keep_folder):
-            keep_fit(Path(inputs.keep_folder), inputs.keep_key, self._results)
+        if isdefined(inputs.cache_folder):
+            keep_fit(Path(inputs.cache_folder), inputs.cache_key, self._results)
         return runtime
 
     def _fit(self, run: MaskedRun, design: Design, here: Path):
@@ -156,7 +157,7 @@ class FitGLM(SimpleInterface):
         """Estimate single trials, if they are asked for."""
         if not isdefined(self.inputs.single_trials):
             return {}, ()
-        choices = TrialChoices(
+        choices = TrialSettings(
             self.inputs.single_trials, self.inputs.hrf_model, self.inputs.noise_model
         )
         events = read_events(Path(self.inputs.events_file))
@@ -180,8 +181,8 @@ class _EstimateContrastsInput(BaseInterfaceInputSpec):
     contrasts = traits.List(
         traits.Any,
         mandatory=True,
-        desc="expressions ('faces - houses', 'name = a, b') or, as a model has them, dictionaries "
-        "of Name, ConditionList, Weights and Test",
+        desc="expressions ('faces - houses', 'name = a, b'), or contrasts of a model: "
+        "dictionaries of Name, ConditionList, Weights and Test, or ContrastSpec",
     )
     notices = traits.List(traits.Any, desc="those of earlier steps, kept with the result")
     run_maps = traits.Dict(desc="as FitGLM gives them, kept with the result")
@@ -214,7 +215,10 @@ class EstimateContrasts(SimpleInterface):
         result = estimate_contrasts(
             found,
             scale,
-            self.inputs.contrasts,
+            [
+                ContrastSpec.from_dict(contrast) if isinstance(contrast, dict) else contrast
+                for contrast in self.inputs.contrasts
+            ],
             Path(self.inputs.mask_file),
             Path(self.inputs.mean_file),
             Path(runtime.cwd),

@@ -46,6 +46,32 @@ class ContrastSpec:
     weights: tuple[tuple[float, ...], ...]
     test: str
 
+    @property
+    def weights_by_column(self) -> dict[str, list[float] | float]:
+        """Weight of each column, for F one in each row: a form of `boldglm.glm.contrast_weights`.
+
+        Weights of a column that is named twice add up.
+        """
+        totals = {column: [0.0] * len(self.weights) for column in self.columns}
+        for row, weights in enumerate(self.weights):
+            for column, weight in zip(self.columns, weights, strict=True):
+                totals[column][row] += weight
+        if self.test == "F":
+            return dict(totals)
+        return {column: rows[0] for column, rows in totals.items()}
+
+    @classmethod
+    def from_dict(cls, content: Mapping[str, Any]) -> "ContrastSpec":
+        """Read a contrast that a model file holds, once the file has been checked."""
+        rows = content["Weights"]
+        rows = rows if isinstance(rows[0], list | tuple) else [rows]
+        return cls(
+            content["Name"],
+            tuple(content["ConditionList"]),
+            tuple(tuple(map(float, row)) for row in rows),
+            content["Test"],
+        )
+
     def to_dict(self) -> dict[str, Any]:
         """Return the contrast as a model file writes it."""
         rows = [list(row) for row in self.weights]

@@ -60,7 +60,7 @@ def add_level(
         return output.record
     inner = Workflow(name=name)
     merged = Node(Merge(len(inputs)), name="inputs")
-    fitted = make_node(FitNode(fits=fits.to_dict()), name="fit_node")
+    fitted = make_node(FitNode(fits=fits), name="fit_node")
     writing = init_outputs_wf(output, name="outputs_wf")
     inner.connect([
         (merged, fitted, [("out", "result_files")]),

@@ -12,7 +12,7 @@ from boldglm.workflows.subject import AppContext, add_subject_report, model_deta
 ORDER = ("subject", "session", "run")  # of the sections of a report
 
 
-def init_finer_wf(
+def init_lower_levels_wf(
     plans: Sequence[GroupPlan], context: AppContext, *, name: str = "subjects_wf"
 ) -> Workflow | None:
     """Build the workflow of some levels within participants, and their reports anew.

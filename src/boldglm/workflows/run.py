@@ -1,33 +1,37 @@
-"""The workflow of one run: events to design to fit to contrast maps."""
+"""The workflow of one run: design, fit and contrast maps."""
 
 from collections.abc import Sequence
-from pathlib import Path
-from typing import Any
 
 from nipype.interfaces.utility import IdentityInterface, Merge
 from nipype.pipeline.engine import Node, Workflow
 
+from boldglm.analysis.first_level.settings import (
+    BuiltDesign,
+    DesignSettings,
+    ModelFile,
+    RunSettings,
+)
 from boldglm.interfaces import (
     BuildDesign,
     BuildModelDesign,
     EstimateContrasts,
     FitGLM,
     OrthogonalizeDesign,
+    WriteDesign,
 )
-from boldglm.notices import Notice
+from boldglm.stats_model.specification import ContrastSpec
 from boldglm.workflows.nodes import make_node
 
-RUN_FIELDS = (
+DESIGN_INPUTS = (
     "bold_file",
     "events_file",
-    "mask_file",
-    "mesh_files",
     "confounds_file",
     "n_scans",
     "repetition_time",
     "start_time",
 )
-FITTED_FIELDS = (
+FIT_INPUTS = ("bold_file", "mask_file", "mesh_files")
+FIT_OUTPUTS = (
     "fit_file",
     "mask_file",
     "mean_file",
@@ -37,42 +41,13 @@ FITTED_FIELDS = (
     "trial_maps",
     "mask_size",
 )
-RESULT_FIELDS = (
-    "result_file",
-    "design_file",
-    "before_file",
-    "fit_file",
-    "mask_file",
-    "effect_files",
-    "variance_files",
-    "stat_files",
-    "z_files",
-)
+RESULT_OUTPUTS = ("result_file", "effect_files", "variance_files", "stat_files", "z_files")
 
 
 def init_run_wf(
+    contrasts: Sequence[str | dict | ContrastSpec],
+    settings: RunSettings | None = None,
     *,
-    contrasts: Sequence[Any],
-    conditions: Sequence[str] | None = None,
-    hrf_model: str = "spm",
-    fir_delays: Sequence[float] | None = None,
-    high_pass: float | None = 128.0,
-    confounds: Sequence[str] = (),
-    fd_threshold: float | None = None,
-    dummy_scans: int = 0,
-    modulators: Sequence[dict] = (),
-    orthogonalize: Sequence[str] = (),
-    noise_model: str = "auto",
-    signal_scaling: str = "percent",
-    smoothing: float | None = None,
-    smoothing_type: str = "iso",
-    maps: Sequence[str] = (),
-    notices: Sequence[Notice] = (),
-    single_trials: str | None = None,
-    model_file: Path | None = None,
-    known_variables: Sequence[str] = (),
-    missing_conditions: str = "drop",
-    keep: tuple[Path, str] | None = None,
     n_threads: int = 1,
     mem_gb: float = 1.0,
     name: str = "run_wf",
@@ -81,161 +56,167 @@ def init_run_wf(
 
     Parameters
     ----------
-    contrasts : sequence of str or dict
+    contrasts : sequence of str, dict or ContrastSpec
         Expressions such as ``"faces - houses"`` or ``"any = faces, houses"`` (F), or contrasts
-        as a BIDS Stats Model writes them.
-    conditions : sequence of str, optional
-        Trial types to model; by default all that occur.
-    hrf_model : str
-        One of `boldglm.glm.HRF_MODELS`.
-    fir_delays : sequence of float, optional
-        In seconds, for ``"fir"``.
-    high_pass : float or None
-        Cut-off period of the cosine drift in seconds; None for no drift.
-    confounds : sequence of str
-        Columns of the confounds table that join the design: names and patterns.
-    fd_threshold : float or None
-        Framewise displacement in mm above which a volume is censored.
-    dummy_scans : int
-        How many of the first volumes are censored.
-    modulators : sequence of dict
-        Columns of the events that scale responses: ``{"Condition": "go", "Column": "rt",
-        "Order": 1}``.
-    orthogonalize : sequence of str
-        Rules such as ``"houses ~ faces"``.
-    noise_model, signal_scaling : str
-        as for `boldglm.glm.first_level.fit`; ``"percent"`` or ``"none"``.
-    smoothing : float, optional
-        Full width at half maximum in mm of a Gaussian among the voxels of the mask.
-    smoothing_type : {"iso", "isoblurto"}
-        Whether that is the width of the Gaussian, or how smooth residuals are to be after it.
-    maps : sequence of str
-        Maps of the run as a whole: of ``"rsquared"``, ``"whiteness"``, ``"dof"``, ``"ar"``,
-        ``"residuals"``, ``"fitted"``.
-    notices : sequence of Notice
-        Exclusions and warnings known before the fit, for the result.
-    single_trials : {"lsa", "lss"}, optional
-        Estimate every trial as well, all in one model or each in its own.
-    model_file : Path, optional
-        BIDS Stats Model whose run node makes the design, in place of the arguments from
-        `conditions` to `modulators`.
-    known_variables : sequence of str
-        With a model file: names of variables that other runs have.
-    missing_conditions : {"drop", "zero", "error"}
-        With a model file: what to do where this run lacks one of them.
-    keep : tuple of (Path, str), optional
-        Folder where the fit is kept, and a digest of all that it depends on: a fit that was kept
-        there before with this digest is taken instead of fitting the run.
+        of a BIDS Stats Model.
+    settings : RunSettings, optional
+        Design, noise model, smoothing and further maps; by default, every trial type of the
+        events is modeled with the SPM HRF.
     n_threads : int
-        With more than one, the series is decompressed ahead of the rest.
+        Number of threads of the fit.
     mem_gb : float
-        What the fit may need, for the scheduler.
+        Memory that the fit may need, in GB; for the scheduler.
     name : str
         Name of the workflow.
 
     Returns
     -------
     Workflow
-        With ``inputnode`` and ``outputnode``.
+        A workflow with ``inputnode`` and ``outputnode``.
 
     Inputs
     ------
     bold_file, events_file
-        4-D series and its BIDS events.
+        4-D BOLD series and its BIDS events.
     mask_file
-        Optional brain mask on the grid of the series.
+        Brain mask on the grid of the series; optional.
     mesh_files
-        Optional surfaces, for series on the cortex: to smooth along, and to draw on.
+        Surface meshes to smooth along and to draw on, if the series lies on the cortex; optional.
     confounds_file
-        Optional table of confounds, or several: one row for each volume.
+        One or several tables of confounds, with a row for each volume; optional.
     n_scans, repetition_time, start_time
-        Optional; by default from the header of the series, and 0.
+        Number of volumes, seconds between them, and time of the first; by default from the
+        header of the series, and 0.
 
     Outputs
     -------
     result_file
         JSON that lists every contrast and its maps.
     design_file, before_file
-        Design that was fitted, and before orthogonalization.
+        The fitted design, and the design before orthogonalization if there was any.
     fit_file, mask_file
-        Sufficient statistics, and the voxels they are of.
+        Sufficient statistics, and the analyzed voxels.
     effect_files, variance_files, stat_files, z_files
         Maps in the order of the contrasts.
+
+    Examples
+    --------
+    >>> from boldglm.workflows import FitSettings, RunSettings
+    >>> settings = RunSettings(fit=FitSettings(noise_model="ar1", smoothing=5.0))
+    >>> run_wf = init_run_wf(["faces - houses"], settings)
+    >>> run_wf.inputs.inputnode.repetition_time = 2.0
     """
+    settings = settings or RunSettings()
     workflow = Workflow(name=name)
-    inputnode = Node(IdentityInterface(fields=list(RUN_FIELDS)), name="inputnode")
-    outputnode = Node(IdentityInterface(fields=list(RESULT_FIELDS)), name="outputnode")
-    build: Node
-    if model_file is not None:
-        build = make_node(
-            BuildModelDesign(
-                model_file=str(model_file),
-                known_variables=list(known_variables),
-                missing_conditions=missing_conditions,
-            ),
-            name="build_design",
-        )
-    else:
-        build = _build_design(
-            hrf_model=hrf_model,
-            high_pass=high_pass,
-            confounds=list(confounds),
-            dummy_scans=dummy_scans,
-            modulators=list(modulators),
-            fd_threshold=fd_threshold,
-            conditions=None if conditions is None else list(conditions),
-            fir_delays=None if fir_delays is None else list(fir_delays),
-        )
-    orthogonalized = make_node(
-        OrthogonalizeDesign(rules=list(orthogonalize)), name="orthogonalize"
+    inputnode = Node(
+        IdentityInterface(fields=list(dict.fromkeys((*DESIGN_INPUTS, *FIT_INPUTS)))),
+        name="inputnode",
     )
-    fitted = make_node(
-        FitGLM(noise_model=noise_model, signal_scaling=signal_scaling, n_threads=n_threads),
-        name="fit_glm",
-        mem_gb=mem_gb,
+    outputnode = Node(
+        IdentityInterface(fields=["design_file", "before_file", "fit_file", "mask_file",
+                                  *RESULT_OUTPUTS]),
+        name="outputnode",
+    )  # fmt: skip
+    fit = _fit_node(settings, n_threads, mem_gb)
+    if settings.single_trials is not None:
+        workflow.connect(inputnode, "events_file", fit, "events_file")
+    estimate = make_node(
+        EstimateContrasts(contrasts=list(contrasts), maps=list(settings.maps)),
+        name="estimate_contrasts",
     )
-    if smoothing is not None:
-        fitted.inputs.trait_set(smoothing=smoothing, smoothing_type=smoothing_type)
-    fitted.inputs.maps = list(maps)
-    if keep is not None:
-        fitted.inputs.trait_set(keep_folder=str(keep[0]), keep_key=keep[1])
-    if single_trials is not None:
-        fitted.inputs.trait_set(single_trials=single_trials, hrf_model=hrf_model)
-        workflow.connect(inputnode, "events_file", fitted, "events_file")
-    notes = Node(Merge(4), name="notices")
-    notes.inputs.in4 = list(notices)
-    tested = make_node(EstimateContrasts(contrasts=list(contrasts)), name="estimate_contrasts")
-    tested.inputs.maps = list(maps)
-    of_the_fit = ("mask_file", "mesh_files")
-    from_inputs = [(field, field) for field in RUN_FIELDS if field not in of_the_fit]
+    notices = Node(Merge(3), name="notices")
+    design = _connect_design(workflow, settings.design, inputnode, outputnode, notices)
     workflow.connect([
-        (inputnode, build, from_inputs),
-        (inputnode, fitted, [
-            (field, field) for field in ("bold_file", *of_the_fit)
-        ]),
-        (inputnode, tested, [("mesh_files", "mesh_files")]),
-        (build, orthogonalized, [("design_file", "design_file")]),
-        (orthogonalized, fitted, [("design_file", "design_file")]),
-        (build, notes, [("notices", "in1")]),
-        (orthogonalized, notes, [("notices", "in2")]),
-        (fitted, notes, [("notices", "in3")]),
-        (notes, tested, [("out", "notices")]),
-        (fitted, tested, [(field, field) for field in FITTED_FIELDS]),
-        (build, outputnode, [("design_file", "before_file")]),
-        (orthogonalized, outputnode, [("design_file", "design_file")]),
-        (fitted, outputnode, [("fit_file", "fit_file"), ("mask_file", "mask_file")]),
-        (tested, outputnode, [
-            (field, field)
-            for field in ("result_file", "effect_files", "variance_files", "stat_files", "z_files")
-        ]),
+        (inputnode, fit, [(field, field) for field in FIT_INPUTS]),
+        (inputnode, estimate, [("mesh_files", "mesh_files")]),
+        (design, fit, [("design_file", "design_file")]),
+        (fit, estimate, [(field, field) for field in FIT_OUTPUTS]),
+        (fit, notices, [("notices", "in3")]),
+        (notices, estimate, [("out", "notices")]),
+        (design, outputnode, [("design_file", "design_file")]),
+        (fit, outputnode, [("fit_file", "fit_file"), ("mask_file", "mask_file")]),
+        (estimate, outputnode, [(field, field) for field in RESULT_OUTPUTS]),
     ])  # fmt: skip
     return workflow
 
 
-def _build_design(**options: Any) -> Node:
-    """Make the node of a design from conditions; options that are None keep their default."""
-    build = make_node(BuildDesign(), name="build_design")
-    for name, value in options.items():
-        if value is not None or name == "high_pass":
-            setattr(build.inputs, name, value)
-    return build
+def _connect_design(
+    workflow: Workflow,
+    settings: DesignSettings | ModelFile | BuiltDesign,
+    inputnode: Node,
+    outputnode: Node,
+    notices: Node,
+) -> Node:
+    """Add the nodes that make the design, and return the last of them."""
+    if isinstance(settings, BuiltDesign):
+        write = make_node(WriteDesign(built=settings), name="write_design")
+        workflow.connect([
+            (write, notices, [("notices", "in1")]),
+            (write, outputnode, [("before_file", "before_file")]),
+        ])  # fmt: skip
+        return write
+    build = _build_node(settings)
+    workflow.connect([
+        (inputnode, build, [(field, field) for field in DESIGN_INPUTS]),
+        (build, notices, [("notices", "in1")]),
+    ])  # fmt: skip
+    if not settings.orthogonalize:
+        return build
+    orthogonalize = make_node(
+        OrthogonalizeDesign(rules=list(settings.orthogonalize)), name="orthogonalize"
+    )
+    workflow.connect([
+        (build, orthogonalize, [("design_file", "design_file")]),
+        (build, outputnode, [("design_file", "before_file")]),
+        (orthogonalize, notices, [("notices", "in2")]),
+    ])  # fmt: skip
+    return orthogonalize
+
+
+def _build_node(settings: DesignSettings | ModelFile) -> Node:
+    """Return the node that builds a design from events or by a model file."""
+    if isinstance(settings, ModelFile):
+        interface = BuildModelDesign(
+            model_file=str(settings.path),
+            known_variables=list(settings.known_variables),
+            missing_conditions=settings.missing_conditions,
+        )
+        return make_node(interface, name="build_design")
+    interface = BuildDesign(
+        hrf_model=settings.hrf_model,
+        high_pass=settings.high_pass,
+        confounds=list(settings.confounds.columns),
+        dummy_scans=settings.confounds.dummy_scans,
+        modulators=[modulator.to_dict() for modulator in settings.modulators],
+        prefix=settings.prefix,
+    )
+    optional = {
+        "conditions": settings.conditions,
+        "fir_delays": settings.fir_delays,
+        "fd_threshold": settings.confounds.fd_threshold,
+    }
+    for trait, value in optional.items():
+        if value is not None:
+            setattr(interface.inputs, trait, list(value) if isinstance(value, tuple) else value)
+    return make_node(interface, name="build_design")
+
+
+def _fit_node(settings: RunSettings, n_threads: int, mem_gb: float) -> Node:
+    interface = FitGLM(
+        noise_model=settings.fit.noise_model,
+        signal_scaling=settings.fit.signal_scaling,
+        maps=list(settings.maps),
+        n_threads=n_threads,
+    )
+    inputs = interface.inputs
+    if settings.fit.smoothing is not None:
+        inputs.trait_set(
+            smoothing=settings.fit.smoothing, smoothing_type=settings.fit.smoothing_type
+        )
+    if settings.cache is not None:
+        inputs.trait_set(cache_folder=str(settings.cache.folder), cache_key=settings.cache.key)
+    if settings.single_trials is not None:
+        inputs.single_trials = settings.single_trials
+        if not isinstance(settings.design, ModelFile):
+            inputs.hrf_model = settings.design.hrf_model
+    return make_node(interface, name="fit_glm", mem_gb=mem_gb)

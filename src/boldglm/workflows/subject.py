@@ -11,7 +11,8 @@ from nipype.interfaces.utility import Merge
 from nipype.pipeline.engine import Node, Workflow
 
 from boldglm.analysis.first_level.confounds import check_denoising
-from boldglm.analysis.first_level.single_trials import METHODS, TrialChoices, trial_details
+from boldglm.analysis.first_level.settings import CachedFit, FitSettings, RunSettings
+from boldglm.analysis.first_level.single_trials import METHODS, TrialSettings, trial_details
 from boldglm.analysis.methods_text import (
     methods_paragraphs,
     references,
@@ -54,8 +55,7 @@ class AppContext:
     n_threads: int = 1
     maps: tuple[str, ...] = ()  # of runs as a whole
     single_trials: str | None = None  # "lsa" or "lss"
-    missing_conditions: str = "drop"
-    keep_folder: Path | None = None  # of the fits of runs
+    cache_folder: Path | None = None  # of the fits of runs
     inference: dict[str, Any] = field(default_factory=dict)  # of a group, as options say it
     levels: tuple[str, ...] = ("run", "session", "subject")  # which are to be done
     stamp: str = ""  # makes fingerprints new when everything is to be fitted again
@@ -161,7 +161,7 @@ def run_output(run: RunPlan, model: Model, context: AppContext) -> NodeOutput:
     facts = [
         ("Volumes", f"{inputs.n_scans}, every {inputs.repetition_time:g} s"),
         ("First volume at", f"{inputs.start_time:g} s"),
-        ("Regressors", f"{run.design.n_regressors} (rank {run.numbers.rank})"),
+        ("Regressors", f"{run.design.n_regressors} (rank {run.collinearity.rank})"),
         ("Noise model", model.noise_model),
         ("HRF", model.hrf_model),
         ("Smoothing", smoothing_words(model)),
@@ -211,7 +211,7 @@ def _trial_details(model: Model, context: AppContext) -> dict[str, str]:
     """Return what the sidecars of single trials say instead of those of the run."""
     if context.single_trials is None:
         return {}
-    choices = TrialChoices(context.single_trials, model.hrf_model, model.noise_model)
+    choices = TrialSettings(context.single_trials, model.hrf_model, model.noise_model)
     return trial_details(choices)
 
 
@@ -253,36 +253,28 @@ def _run_record(
         return output.record
     inputs, model = run.inputs, analysis.model
     label = _plain(inputs.name)
-    fitting = init_run_wf(
-        contrasts=run.contrasts,
-        noise_model=model.noise_model,
-        signal_scaling=model.signal_scaling,
-        smoothing=model.smoothing,
-        smoothing_type=model.smoothing_type,
-        orthogonalize=[f"{one} ~ {' + '.join(many)}" for one, many in model.orthogonalize],
+    settings = RunSettings(
+        design=run.built,
+        fit=FitSettings(
+            model.noise_model, model.signal_scaling, model.smoothing, model.smoothing_type
+        ),
         maps=context.maps,
-        notices=run.of_the_plan,
-        keep=_keep(run, output, context),
         single_trials=context.single_trials,
+        cache=_cached_fit(run, output, context),
+    )
+    fitting = init_run_wf(
+        run.contrasts,
+        settings,
         n_threads=context.n_threads,
         mem_gb=_memory_gb(run, context.single_trials is not None),
         name="fit_wf",
-        **_design_arguments(analysis, context),
     )
     node = fitting.get_node("inputnode")
-    node.inputs.trait_set(
-        bold_file=str(inputs.bold),
-        events_file=str(inputs.events),
-        n_scans=inputs.n_scans,
-        repetition_time=inputs.repetition_time,
-        start_time=inputs.start_time,
-    )
+    node.inputs.trait_set(bold_file=str(inputs.bold), events_file=str(inputs.events))
     if inputs.mask is not None:
         node.inputs.mask_file = str(inputs.mask)
     if inputs.meshes:
         node.inputs.mesh_files = [str(path) for path in inputs.meshes]
-    if inputs.confounds:
-        node.inputs.confounds_file = [str(path) for path in inputs.confounds]
     events = inputs.events if model.plain is not None else None  # drawn by trial_type
     writing = init_outputs_wf(output, events_file=events, name="outputs_wf")
     whole = Workflow(name=f"{label}_wf")
@@ -292,33 +284,12 @@ def _run_record(
     return whole
 
 
-def _keep(run: RunPlan, output: NodeOutput, context: AppContext) -> tuple[Path, str] | None:
-    """Say where the fit of a run is kept, and what it depends on; with series, it is not."""
-    if context.keep_folder is None or context.single_trials or set(SERIES) & set(context.maps):
+def _cached_fit(run: RunPlan, output: NodeOutput, context: AppContext) -> CachedFit | None:
+    """Return where the fit of a run is cached; fits with 4-D outputs are too large for it."""
+    if context.cache_folder is None or context.single_trials or set(SERIES) & set(context.maps):
         return None
     key = "-".join([run.fit_key, *sorted(context.maps)])
-    return context.keep_folder / output.record.stem, key + context.stamp
-
-
-def _design_arguments(analysis: Analysis, context: AppContext) -> dict[str, Any]:
-    """Return what the design of a run is built from: conditions, or a whole model file."""
-    model = analysis.model
-    if model.plain is None:
-        return {
-            "model_file": context.output_dir / "models" / model_file_name(model.name),
-            "known_variables": analysis.known,
-            "missing_conditions": context.missing_conditions,
-        }
-    return {
-        "conditions": model.plain.conditions,
-        "hrf_model": model.plain.hrf_model,
-        "fir_delays": model.plain.fir_delays,
-        "high_pass": model.high_pass,
-        "confounds": model.confounds.columns,
-        "fd_threshold": model.confounds.fd_threshold,
-        "dummy_scans": model.confounds.dummy_scans,
-        "modulators": [one.to_dict() for one in model.modulators],
-    }
+    return CachedFit(context.cache_folder / output.record.stem, key + context.stamp)
 
 
 def _memory_gb(run: RunPlan, with_trials: bool) -> float:

@@ -10,7 +10,7 @@ from boldglm.analysis.first_level.confounds import (
     check_patterns,
     confounds_of_run,
 )
-from boldglm.analysis.model.confound_strategies import ConfoundChoices
+from boldglm.analysis.model.confound_strategies import ConfoundSettings
 from boldglm.errors import BadDataError
 from boldglm.io.bids.confounds_table import read_confounds
 
@@ -106,9 +106,9 @@ def test_scans_of_unknown_displacement_are_not_taken_for_calm(tmp_path):
     moved = ["n/a", 0.1, "n/a", 2.0, "n/a"]
     known = table(tmp_path / "a.tsv", {"framewise_displacement": ["n/a", 0.1, 0.2, 2.0, 0.1]})
     unknown = table(tmp_path / "b.tsv", {"framewise_displacement": moved})
-    choices = ConfoundChoices(fd_threshold=0.5)
+    choices = ConfoundSettings(fd_threshold=0.5)
 
     assert list(confounds_of_run(read_confounds(known), choices, 5, "run").censored) == [3]
     with pytest.raises(BadDataError, match=r"n/a at 2 scans after the first \(first at scan 2"):
         confounds_of_run(read_confounds(unknown), choices, 5, "run")
-    assert not confounds_of_run(read_confounds(unknown), ConfoundChoices(), 5, "run").censored
+    assert not confounds_of_run(read_confounds(unknown), ConfoundSettings(), 5, "run").censored

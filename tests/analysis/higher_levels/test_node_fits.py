@@ -1,6 +1,7 @@
 """Fits above the run over maps on disk: which inputs count at which voxel."""
 
 import weakref
+from dataclasses import replace
 
 import nibabel as nib
 import numpy as np
@@ -18,9 +19,9 @@ def write(path, values):
     return path
 
 
-def result(folder, effect, variance):
+def result(folder, effect, variance, mask=(1, 1, 1, 1)):
     folder.mkdir()
-    mask = write(folder / "mask.nii.gz", np.ones(4))
+    mask = write(folder / "mask.nii.gz", mask)
     maps = {"effect": write(folder / "effect.nii.gz", effect),
             "variance": write(folder / "variance.nii.gz", variance)}  # fmt: skip
     mean = write(folder / "mean.nii.gz", np.ones(4))
@@ -31,10 +32,10 @@ def fitted(tmp_path, method, coverage, *inputs, smoothing=None):
     results = [result(tmp_path / str(k), *one) for k, one in enumerate(inputs)]
     names = [str(k) for k in range(len(inputs))]
     whole = NodeFits.of_means([["c"]] * len(inputs), names, method=method)
-    wanted = NodeFits.from_dict({**whole.to_dict(), "Coverage": coverage, "Smoothing": smoothing})
+    fits = replace(whole, coverage=coverage, smoothing=smoothing)
     (tmp_path / "out").mkdir()
-    (found,) = fit_node(results, wanted, tmp_path / "out").contrasts
-    return {label: nib.load(path).get_fdata().ravel() for label, path in found.maps.items()}
+    (maps,) = fit_node(results, fits, tmp_path / "out").contrasts
+    return {label: nib.load(path).get_fdata().ravel() for label, path in maps.maps.items()}
 
 
 def test_a_voxel_where_an_input_could_not_be_estimated_is_no_effect_of_zero(tmp_path):
@@ -50,6 +51,22 @@ def test_a_voxel_that_too_few_inputs_have_is_not_tested(tmp_path):
     maps = fitted(tmp_path, "ols", 1.0, lacking, other)
     assert maps["t"][0] == maps["effect"][0] == 0
     assert (maps["t"][1:] != 0).all()
+
+
+def test_the_mask_of_a_node_holds_the_voxels_of_at_least_the_coverage_of_its_inputs(tmp_path):
+    # voxel k is in the masks of k + 1 of 4 inputs, of which a coverage of 0.6 needs 2.4, so 3
+    results = [
+        result(tmp_path / str(k), [1 + k, 2, 3, 4], [1, 1, 1, 1], mask=np.arange(4) >= 3 - k)
+        for k in range(4)
+    ]
+    fits = NodeFits.of_means([["c"]] * 4, list("abcd"), method="ols")
+    (tmp_path / "out").mkdir()
+
+    node = fit_node(results, replace(fits, coverage=0.6), tmp_path / "out")
+
+    assert nib.load(node.mask).get_fdata().ravel().tolist() == [0, 0, 1, 1]
+    assert node.mask_size == {"Analyzed": 2, "Excluded": 2}
+    assert "2 voxels that are in the masks of fewer than 3 of 4 inputs" in map(str, node.notices)
 
 
 def test_what_is_not_known_is_neither_smoothed_nor_smeared_over_its_neighbors(tmp_path):

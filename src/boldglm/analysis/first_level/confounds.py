@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from boldglm.analysis.model.confound_strategies import ConfoundChoices
+from boldglm.analysis.model.confound_strategies import ConfoundSettings
 from boldglm.errors import BadDataError, MissingInputError
 from boldglm.glm import Confounds, match_columns, prepare_confounds
 from boldglm.glm.design.confound_names import (
@@ -29,7 +29,7 @@ AROMA_HINT = (
 
 
 def confounds_of_run(
-    table: ConfoundsTable | None, choices: ConfoundChoices, n_scans: int, run: str
+    table: ConfoundsTable | None, choices: ConfoundSettings, n_scans: int, run: str
 ) -> Confounds:
     """Take from a run's table what the design needs.
 
@@ -37,7 +37,7 @@ def confounds_of_run(
     ----------
     table : ConfoundsTable or None
         None if the run has no table.
-    choices : ConfoundChoices
+    choices : ConfoundSettings
         What to take.
     n_scans : int
         Number of scans of the run.
@@ -161,7 +161,7 @@ def _add_displaced(
 
 
 def _run_notes(
-    table: ConfoundsTable, choices: ConfoundChoices, found: Confounds, n_scans: int
+    table: ConfoundsTable, choices: ConfoundSettings, found: Confounds, n_scans: int
 ) -> list[Notice]:
     notes = [
         warning(

@@ -2,14 +2,11 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from boldglm.analysis.first_level.event_design import contrast_weights
-from boldglm.glm import Contrast, Fit, NotEstimableError
-from boldglm.glm.first_level.contrasts import check_estimable, format_weights
-from boldglm.glm.first_level.contrasts import contrast_weights as named_weights
+from boldglm.glm import Contrast, Fit, MissingRegressorError, NotEstimableError
+from boldglm.glm.first_level.contrasts import check_estimable, contrast_weights, format_weights
 from boldglm.io.images.formats import read_geometry
 from boldglm.io.images.geometry import Geometry
 from boldglm.io.outputs.derivatives import camel_case
@@ -21,9 +18,9 @@ INTENTS = {"t": "t test", "F": "f test", "z": "z score", "p": "p value"}
 
 
 def estimate_contrasts(
-    found: Fit,
+    fit: Fit,
     scale: np.ndarray,
-    contrasts: Sequence[Any],
+    contrasts: Sequence[str | ContrastSpec],
     mask_file: Path,
     mean_file: Path,
     folder: Path,
@@ -33,75 +30,68 @@ def estimate_contrasts(
 
     Parameters
     ----------
-    found : Fit
-        Of one run.
+    fit : Fit
+        Fit of one run.
     scale : ndarray of shape (n_voxels,)
         Factor from the unit of the data to the unit of the effects.
-    contrasts : sequence of str or dict
-        Expressions, or contrasts as a BIDS Stats Model writes them.
+    contrasts : sequence of str or ContrastSpec
+        Expressions, or contrasts of a BIDS Stats Model.
     mask_file, mean_file : Path
-        Voxels of the fit; mean image.
+        Image of the voxels of the fit, and mean image.
     folder : Path
-        Where the maps go.
+        Folder for the maps.
     notices : tuple of Notice
-        Carried over into the result.
+        Notices of earlier steps, which the result keeps.
 
     Returns
     -------
     NodeResult
-        A contrast over a column that the run lacks, or that its design cannot estimate, is not
-        in it but named in `notices`.
+        The maps. A contrast that needs a column which the run lacks, or that the design cannot
+        estimate, is an exclusion in `notices`.
 
     Raises
     ------
     ValueError
-        If an expression names what the design does not have.
+        If an expression names a column that the design lacks.
     """
     geometry = read_geometry(mask_file)
-    possible: list[tuple[str, np.ndarray]] = []
-    passed = {
-        one["Name"]: "pass"
-        for one in contrasts
-        if not isinstance(one, str) and one["Test"] == "pass"
-    }
-    notes = list(notices)
-    for wanted in contrasts:
-        named = _named_weights(wanted, found.names)
-        if named is None:
-            missing = [name for name in wanted["ConditionList"] if name not in found.names]
-            notes.append(
-                exclusion(
-                    f"contrast {wanted['Name']!r}: this run lacks {', '.join(missing)}, which it "
-                    "needs"
-                )
-            )
-            continue
+    estimable: list[tuple[str, np.ndarray]] = []
+    passed: set[str] = set()
+    exclusions: list[Notice] = []
+    for contrast in contrasts:
+        label = contrast if isinstance(contrast, str) else contrast.name
         try:
-            check_estimable(named, found.names, found.model)
+            weights = _weights(contrast, fit.names)
+            check_estimable(weights, fit.names, fit.model)
+        except MissingRegressorError as error:
+            missing = ", ".join(error.regressors)
+            exclusions.append(
+                exclusion(f"contrast {label!r}: this run lacks {missing}, which it needs")
+            )
         except NotEstimableError as error:
-            notes.append(exclusion(str(error)))
-            continue
-        possible.append(named)
-    done = [
+            exclusions.append(exclusion(str(error)))
+        else:
+            estimable.append(weights)
+            if isinstance(contrast, ContrastSpec) and contrast.test == "pass":
+                passed.add(contrast.name)
+    maps = [
         write_contrast(
-            tested, found.names, geometry, folder, scale=scale, test=passed.get(tested.name)
+            contrast,
+            fit.names,
+            geometry,
+            folder,
+            scale=scale,
+            test="pass" if contrast.name in passed else None,
         )
-        for tested in found.contrasts(possible)
+        for contrast in fit.contrasts(estimable)
     ]
-    return NodeResult(mask_file, mean_file, tuple(done), tuple(notes))
+    return NodeResult(mask_file, mean_file, tuple(maps), (*notices, *exclusions))
 
 
-def _named_weights(wanted: Any, names: Sequence[str]) -> tuple[str, np.ndarray] | None:
-    """Return the name and weights of an expression or a model's contrast, if a run can have it."""
-    if isinstance(wanted, str):
-        return named_weights(wanted, names)
-    rows = wanted["Weights"]
-    rows = rows if isinstance(rows[0], list | tuple) else [rows]
-    spec = ContrastSpec(
-        wanted["Name"], tuple(wanted["ConditionList"]), tuple(map(tuple, rows)), wanted["Test"]
-    )
-    weights = contrast_weights(spec, names)
-    return None if weights is None else named_weights(weights, names, spec.name)
+def _weights(contrast: str | ContrastSpec, names: Sequence[str]) -> tuple[str, np.ndarray]:
+    if isinstance(contrast, str):
+        return contrast_weights(contrast, names)
+    return contrast_weights(contrast.weights_by_column, names, contrast.name)
 
 
 def write_contrast(

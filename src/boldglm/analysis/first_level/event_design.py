@@ -5,13 +5,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from boldglm.analysis.model.modulation import Modulator, modulated_columns, refuse_clashes
+from boldglm.analysis.first_level.settings import DesignSettings
+from boldglm.analysis.model.modulation import modulated_columns, refuse_clashes
 from boldglm.errors import BadDataError
 from boldglm.glm import Confounds, Design, build_design, orthogonalize_design
 from boldglm.glm.design.hrf import fir_widths
-from boldglm.io.bids.events import PREFIX, Events
+from boldglm.io.bids.events import Events
 from boldglm.notices import Notice, exclusion, warning
-from boldglm.stats_model.specification import ContrastSpec
 
 
 @dataclass(frozen=True)
@@ -33,22 +33,10 @@ class RunTiming:
         return self.n_scans * self.repetition_time
 
 
-@dataclass(frozen=True)
-class DesignChoices:
-    """The parts of a model that shape a design."""
-
-    conditions: tuple[str, ...] | None = None  # trial types; None takes all of the run's
-    hrf_model: str = "spm"
-    fir_delays: tuple[float, ...] | None = None
-    high_pass: float | None = 128.0
-    modulators: tuple[Modulator, ...] = ()
-    prefix: str = PREFIX
-
-
 def design_from_events(
     events: Events,
     timing: RunTiming,
-    choices: DesignChoices,
+    settings: DesignSettings,
     file_name: str,
     confounds: Confounds | None = None,
 ) -> tuple[Design, tuple[Notice, ...]]:
@@ -70,7 +58,7 @@ def design_from_events(
         If no condition has an event, a condition has all its events outside the run, or a
         modulator has the name of another column.
     """
-    wanted = choices.conditions if choices.conditions is not None else events.conditions
+    wanted = settings.conditions if settings.conditions is not None else events.conditions
     present = tuple(name for name in wanted if name in events.conditions)
     missing = [name for name in wanted if name not in present]
     if not present:
@@ -83,21 +71,21 @@ def design_from_events(
     notices += [
         exclusion(f"condition {name!r}: it has no event in {file_name}") for name in missing
     ]
-    notices += _outside(events, present, timing, choices, file_name)
-    rows = events.as_columns(present, choices.prefix)
+    notices += _outside(events, present, timing, settings, file_name)
+    rows = events.as_columns(present, settings.prefix)
     rows["modulation"] = [1.0] * len(rows["trial_type"])
-    refuse_clashes(choices.modulators, wanted, () if choices.prefix else confounds.names)
+    refuse_clashes(settings.modulators, wanted, () if settings.prefix else confounds.names)
     more, modulating, notes = modulated_columns(
-        events, choices.modulators, choices.prefix, file_name
+        events, settings.modulators, settings.prefix, file_name
     )
     notices += notes
     design = build_design(
         {key: [*values, *more[key]] for key, values in rows.items()},
         timing.frame_times,
-        conditions=[*(choices.prefix + name for name in present), *modulating],
-        hrf_model=choices.hrf_model,
-        fir_delays=choices.fir_delays,
-        high_pass=choices.high_pass,
+        conditions=[*(settings.prefix + name for name in present), *modulating],
+        hrf_model=settings.hrf_model,
+        fir_delays=settings.fir_delays,
+        high_pass=settings.high_pass,
         confounds=confounds.columns,
         confound_names=confounds.names,
         censored=list(confounds.censored),
@@ -109,11 +97,11 @@ def _outside(
     events: Events,
     conditions: Sequence[str],
     timing: RunTiming,
-    choices: DesignChoices,
+    settings: DesignSettings,
     file_name: str,
 ) -> list[Notice]:
     """Refuse conditions whose events all miss the run; count single events that do."""
-    first, last = _felt(choices)
+    first, last = _felt(settings)
     late = events.onset + first >= timing.end
     early = events.onset + events.duration + last <= timing.start_time
     for name in conditions:
@@ -142,11 +130,11 @@ def _outside(
     return notes
 
 
-def _felt(choices: DesignChoices) -> tuple[float, float]:
+def _felt(settings: DesignSettings) -> tuple[float, float]:
     """Return when an event begins and ceases to be felt: seconds after its start, and its end."""
     first, last = 0.0, 32.0  # the length of the HRF
-    if choices.fir_delays is not None and len(choices.fir_delays) > 1:
-        delays = sorted(choices.fir_delays)
+    if settings.fir_delays is not None and len(settings.fir_delays) > 1:
+        delays = sorted(settings.fir_delays)
         first, last = min(first, delays[0]), max(last, delays[-1] + fir_widths(delays)[-1])
     return first, last
 
@@ -176,19 +164,3 @@ def apply_orthogonalization(
 
 def _has(design: Design, name: str) -> bool:
     return any(column == name or column.startswith(f"{name}_") for column in design.names)
-
-
-def contrast_weights(spec: ContrastSpec, names: Sequence[str]) -> np.ndarray | None:
-    """Lay a contrast out over the columns of a design; None if one is missing.
-
-    Returns
-    -------
-    ndarray of shape (n_regressors,) for t or (n_rows, n_regressors) for F
-    """
-    if any(column not in names for column in spec.columns):
-        return None
-    weights = np.zeros((len(spec.weights), len(names)))
-    for row, values in zip(weights, spec.weights, strict=True):
-        for column, value in zip(spec.columns, values, strict=True):
-            row[list(names).index(column)] += value
-    return weights if spec.test == "F" else weights[0]

@@ -10,7 +10,7 @@ import numpy as np
 
 from boldglm.analysis.first_level.confounds import confounds_of_run
 from boldglm.analysis.first_level.event_design import RunTiming
-from boldglm.analysis.model.confound_strategies import ConfoundChoices
+from boldglm.analysis.model.confound_strategies import ConfoundSettings
 from boldglm.analysis.model.model import Model
 from boldglm.errors import BadDataError
 from boldglm.glm import Confounds, Design
@@ -164,7 +164,7 @@ def _variables(node: NodeSpec, tables: RunTables, known: Iterable[str] = ()) -> 
         confounds = dict(zip(names, values.T, strict=True))
         if len(values) != tables.timing.n_scans:
             confounds_of_run(
-                tables.confounds, ConfoundChoices(), tables.timing.n_scans, tables.bold_name
+                tables.confounds, ConfoundSettings(), tables.timing.n_scans, tables.bold_name
             )
     try:
         return run_variables(

@@ -33,7 +33,7 @@ METHODS = {
 
 
 @dataclass(frozen=True)
-class TrialChoices:
+class TrialSettings:
     """How single trials are estimated."""
 
     method: str  # "lsa" or "lss"
@@ -69,7 +69,7 @@ def trial_shape(hrf_model: str) -> str:
     return shape
 
 
-def trials_of_run(events: Events, design: Design, choices: TrialChoices) -> Trials:
+def trials_of_run(events: Events, design: Design, choices: TrialSettings) -> Trials:
     """Make a regressor of each event whose condition is in the design.
 
     The shape is that of the HRF model without its derivatives. Events without any response
@@ -114,7 +114,7 @@ def trials_of_run(events: Events, design: Design, choices: TrialChoices) -> Tria
 
 
 def check_run_trials(
-    events: Events, design: Design, choices: TrialChoices, file_name: str
+    events: Events, design: Design, choices: TrialSettings, file_name: str
 ) -> tuple[Notice, ...]:
     """Refuse single trials of a run that cannot be estimated, before its series is read.
 
@@ -137,7 +137,7 @@ def check_run_trials(
 
 
 def estimate_trials(
-    run: MaskedRun, design: Design, trials: Trials, choices: TrialChoices
+    run: MaskedRun, design: Design, trials: Trials, choices: TrialSettings
 ) -> SingleTrials:
     """Estimate every trial beside the columns of the design that are no conditions.
 
@@ -153,7 +153,7 @@ def estimate_trials(
         return least_squares_all(run.bold, trials.regressors, others, choices.noise_model)
 
 
-def trial_details(choices: TrialChoices) -> dict[str, str]:
+def trial_details(choices: TrialSettings) -> dict[str, str]:
     """Return what the sidecars of single trials say of how they were estimated."""
     return {
         "SingleTrials": METHODS[choices.method],
@@ -167,7 +167,7 @@ def _others(design: Design) -> np.ndarray:
 
 
 @contextmanager
-def _named(file_name: str, trials: Trials, choices: TrialChoices) -> Iterator[None]:
+def _named(file_name: str, trials: Trials, choices: TrialSettings) -> Iterator[None]:
     """Say in what is refused which file, and which trial, it was."""
     try:
         yield
@@ -181,7 +181,7 @@ def _named(file_name: str, trials: Trials, choices: TrialChoices) -> Iterator[No
 
 
 def write_single_trials(
-    run: MaskedRun, events: Events, design: Design, choices: TrialChoices, folder: Path
+    run: MaskedRun, events: Events, design: Design, choices: TrialSettings, folder: Path
 ) -> tuple[dict[str, Path], tuple[Notice, ...]]:
     """Estimate the trials of a run and write them.
 

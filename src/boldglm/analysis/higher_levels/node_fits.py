@@ -1,9 +1,8 @@
 """Fits above the run as maps on disk: what a node is told, and the maps it makes."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -99,56 +98,6 @@ class NodeFits:
             fits.append(OneFit(inputs, ("intercept",), ((1.0,),) * len(inputs), (spec,)))
         is_top = method != "fixed"
         return cls(tuple(labels), tuple(fits), method, 1.0, is_top)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return what JSON can hold."""
-        return {
-            "Labels": list(self.labels),
-            "Method": self.method,
-            "Coverage": self.coverage,
-            "IsTop": self.is_top,
-            "Notes": list(self.notes),
-            "Inference": self.inference.to_dict(),
-            "Smoothing": self.smoothing,
-            "Fits": [
-                {
-                    "Inputs": [list(one) for one in fit.inputs],
-                    "Names": list(fit.names),
-                    "Matrix": [list(row) for row in fit.matrix],
-                    "Contrasts": [spec.to_dict() for spec in fit.contrasts],
-                }
-                for fit in self.fits
-            ],
-        }
-
-    @classmethod
-    def from_dict(cls, content: Mapping[str, Any]) -> "NodeFits":
-        """Read what `to_dict` returned."""
-        return cls(
-            tuple(content["Labels"]),
-            tuple(
-                OneFit(
-                    tuple((int(index), str(name)) for index, name in fit["Inputs"]),
-                    tuple(fit["Names"]),
-                    tuple(map(tuple, fit["Matrix"])),
-                    tuple(_spec(one) for one in fit["Contrasts"]),
-                )
-                for fit in content["Fits"]
-            ),
-            content["Method"],
-            content["Coverage"],
-            content["IsTop"],
-            tuple(content["Notes"]),
-            Inference(**content["Inference"]),
-            content["Smoothing"],
-        )
-
-
-def _spec(content: Mapping[str, Any]) -> ContrastSpec:
-    rows = content["Weights"] if content["Test"] == "F" else [content["Weights"]]
-    return ContrastSpec(
-        content["Name"], tuple(content["ConditionList"]), tuple(map(tuple, rows)), content["Test"]
-    )
 
 
 def fit_node(results: Sequence[NodeResult], wanted: NodeFits, folder: Path) -> NodeResult:
@@ -256,7 +205,7 @@ def _fit_one(
     done = []
     for spec in wanted.contrasts:
         try:
-            tested = found.contrast(_weights(spec, wanted.names), name=spec.name)
+            tested = found.contrast(spec.weights_by_column, name=spec.name)
         except NotEstimableError as error:
             notes.append(exclusion(str(error)))
             continue
@@ -304,14 +253,6 @@ def _estimate(
         method=method,
         coverage=coverage,
     )
-
-
-def _weights(spec: ContrastSpec, names: Sequence[str]) -> np.ndarray:
-    weights = np.zeros((len(spec.weights), len(names)))
-    for row, values in zip(weights, spec.weights, strict=True):
-        for column, value in zip(spec.columns, values, strict=True):
-            row[list(names).index(column)] += value
-    return weights if spec.test == "F" else weights[0]
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from boldglm.io.bids.confounds_table import ConfoundsTable
 
 
 @dataclass(frozen=True)
-class ConfoundChoices:
+class ConfoundSettings:
     """What of a confounds table goes into the design of every run.
 
     `columns` are names and patterns as a model lists them; a scan is censored when its
@@ -34,7 +34,7 @@ class ConfoundChoices:
 
 
 @dataclass(frozen=True)
-class ConfoundWishes:
+class ConfoundRequest:
     """What a person asked for, before the tables of the runs are known.
 
     `words` is None for the default; `dummy_scans` is None for those that fMRIPrep found.
@@ -45,7 +45,7 @@ class ConfoundWishes:
     dummy_scans: int | None = None
     high_pass_is_asked: bool = False
 
-    def choices(self, tables: Sequence[ConfoundsTable]) -> ConfoundChoices:
+    def choices(self, tables: Sequence[ConfoundsTable]) -> ConfoundSettings:
         """Turn wishes into what a model says, given the tables of its runs."""
         columns = choose_confounds(
             self.words,
@@ -53,7 +53,7 @@ class ConfoundWishes:
             find_dummy_scans=self.dummy_scans is None,
             own_high_pass=self.high_pass_is_asked,
         )
-        return ConfoundChoices(columns, self.fd_threshold, self.dummy_scans or 0)
+        return ConfoundSettings(columns, self.fd_threshold, self.dummy_scans or 0)
 
 
 def choose_confounds(

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from boldglm.analysis.model.confound_strategies import ConfoundChoices
+from boldglm.analysis.model.confound_strategies import ConfoundSettings
 from boldglm.analysis.model.model import MODEL_VERSION
 from boldglm.analysis.model.model_options import DUMMY_SCANS, FD_THRESHOLD
 from boldglm.analysis.model.modulation import Modulator, parse_modulation, refuse_clashes
@@ -34,7 +34,7 @@ class DefaultModelOptions:
     orthogonalize: tuple[str, ...] = ()
     contrasts: tuple[str, ...] | None = None
     # columns as `choose_confounds` found them
-    confounds: ConfoundChoices = field(default_factory=ConfoundChoices)
+    confounds: ConfoundSettings = field(default_factory=ConfoundSettings)
     high_pass: float | None = 128.0
     noise_model: str = "auto"
     signal_scaling: str = "percent"

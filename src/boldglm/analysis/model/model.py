@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NoReturn
 
-from boldglm.analysis.model.confound_strategies import ConfoundChoices
+from boldglm.analysis.model.confound_strategies import ConfoundSettings
 from boldglm.analysis.model.model_options import DUMMY_SCANS, FD_THRESHOLD, own_choices
 from boldglm.analysis.model.modulation import ORDERS, Modulator
 from boldglm.errors import BadDataError, MissingInputError
@@ -48,7 +48,7 @@ class Model:
     plain: PlainConditions | None
     high_pass: float | None = 128.0
     low_pass: float | None = None
-    confounds: ConfoundChoices = field(default_factory=ConfoundChoices)
+    confounds: ConfoundSettings = field(default_factory=ConfoundSettings)
     modulators: tuple[Modulator, ...] = ()
     orthogonalize: tuple[tuple[str, tuple[str, ...]], ...] = ()
     noise_model: str = "auto"
@@ -146,7 +146,7 @@ def parse_model(
     own = own_choices(root, file_name)
     plain = _plain(root)
     columns = () if plain is None else _confound_terms(root)
-    confounds = ConfoundChoices(columns, own.get(FD_THRESHOLD), own.get(DUMMY_SCANS, 0))
+    confounds = ConfoundSettings(columns, own.get(FD_THRESHOLD), own.get(DUMMY_SCANS, 0))
     high_pass = root.options.get("HighPassFilterCutoffHz")
     low_pass = root.options.get("LowPassFilterCutoffHz")
     if has_cosines([str(term) for term in root.x]) and high_pass:

@@ -8,7 +8,7 @@ from typing import Any
 
 from boldglm.analysis.first_level.confounds import check_patterns
 from boldglm.analysis.first_level.model_design import names_in_any_run
-from boldglm.analysis.model.confound_strategies import ConfoundWishes, high_pass_beside
+from boldglm.analysis.model.confound_strategies import ConfoundRequest, high_pass_beside
 from boldglm.analysis.model.default_model import DefaultModelOptions, default_model
 from boldglm.analysis.model.model import Model, parse_model, read_model
 from boldglm.analysis.plan.conditions_elsewhere import names_elsewhere
@@ -46,7 +46,6 @@ class Analysis:
     model: Model
     runs: tuple[RunPlan, ...]
     levels: tuple[LevelPlan, ...]
-    known: tuple[str, ...] = ()  # variables that some run has
     notices: tuple[Notice, ...] = ()  # nodes that have nothing to estimate somewhere
 
     @property
@@ -77,7 +76,7 @@ class ModelChoice:
     file: Path | None
     options: DefaultModelOptions
     mask: Path | None = None
-    confounds: ConfoundWishes = field(default_factory=ConfoundWishes)
+    confounds: ConfoundRequest = field(default_factory=ConfoundRequest)
     fit_options: Mapping[str, Any] = field(default_factory=dict)
     level_options: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     meshes: tuple[Path, ...] = ()
@@ -179,10 +178,10 @@ def _analyse(
                 metadata,
             )
             for spec in contrasts
-            if spec.test != "F" and run.numbers.estimable.get(spec.name, False)
+            if spec.test != "F" and run.collinearity.estimable.get(spec.name, False)
         ]
     levels, notices = plan_levels(model, items, prints, output_dir, LEVELS[1:], tables.levels())
-    return Analysis(model, planned, levels, tuple(sorted(known)), notices)
+    return Analysis(model, planned, levels, notices)
 
 
 def _known(
@@ -301,7 +300,7 @@ def _check_contrasts(
     contrasts: Sequence[ContrastSpec], runs: Sequence[RunPlan], elsewhere: frozenset[str]
 ) -> None:
     """Refuse a contrast that no run can estimate, unless it needs what only other runs have."""
-    estimable = {name for run in runs for name, can in run.numbers.estimable.items() if can}
+    estimable = {name for run in runs for name, can in run.collinearity.estimable.items() if can}
     for spec in contrasts:
         has_part = any(
             column == name or column.startswith(f"{name}_")
@@ -311,7 +310,7 @@ def _check_contrasts(
         if spec.name in estimable or (has_part and estimable):
             continue
         first = runs[0]
-        collinear = collinear_names(first.numbers)
+        collinear = collinear_names(first.collinearity)
         reason = (
             f"its regressors are exactly collinear in {first.inputs.name} ({collinear})"
             if collinear

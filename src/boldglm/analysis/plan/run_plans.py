@@ -2,24 +2,23 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from boldglm._version import __version__
 from boldglm.analysis.first_level.confounds import confounds_of_run
 from boldglm.analysis.first_level.event_design import (
-    DesignChoices,
     RunTiming,
     apply_orthogonalization,
-    contrast_weights,
     design_from_events,
 )
 from boldglm.analysis.first_level.model_design import RunTables, design_from_model
+from boldglm.analysis.first_level.settings import BuiltDesign, DesignSettings
 from boldglm.analysis.model.model import Model
 from boldglm.errors import BadDataError
 from boldglm.glm import Collinearity, Confounds, Design, collinearity
 from boldglm.glm.design.confounds import describe_scans
+from boldglm.glm.first_level.contrasts import contrast_weights
 from boldglm.glm.first_level.fit import check_noise_model
 from boldglm.io.bids.confounds_table import ConfoundsTable
 from boldglm.io.bids.events import Events
@@ -56,28 +55,44 @@ class RunRead:
 
 @dataclass(frozen=True)
 class RunDesign:
-    """The design of a run before contrasts are known."""
+    """The design of a run before contrasts are known.
+
+    `before` is the design before orthogonalization, or None if nothing was orthogonalized.
+    """
 
     run: RunRead
     design: Design
+    before: Design | None
     confounds: Confounds
     notices: tuple[Notice, ...]
 
 
 @dataclass(frozen=True)
 class RunPlan:
-    """One run, its design and what it cannot do."""
+    """One run with its design and contrasts, ready to be fitted.
+
+    `fingerprint` is a digest of everything that the maps of the run depend on; `fit_key` is one
+    of everything but the contrasts.
+    """
 
     inputs: RunInputs
     header: BoldHeader
-    design: Design
+    built: BuiltDesign
     confounds: Confounds
-    numbers: Collinearity
-    contrasts: tuple[dict[str, Any], ...]  # as the model writes them
-    notices: tuple[Notice, ...]
+    collinearity: Collinearity
+    contrasts: tuple[ContrastSpec, ...]
     fingerprint: str
-    fit_key: str = ""  # as the fingerprint, contrasts aside
-    of_the_plan: tuple[Notice, ...] = ()  # of `notices`, what only the plan knows
+    fit_key: str = ""
+
+    @property
+    def design(self) -> Design:
+        """The design that is fitted."""
+        return self.built.design
+
+    @property
+    def notices(self) -> tuple[Notice, ...]:
+        """Exclusions, warnings and notes that are known before the fit."""
+        return self.built.notices
 
 
 def design_of_run(run: RunRead, model: Model, known: Iterable[str], missing: str) -> RunDesign:
@@ -110,21 +125,22 @@ def design_of_run(run: RunRead, model: Model, known: Iterable[str], missing: str
                 f"{inputs.events.name} has no event of {', '.join(absent)}, and "
                 "--missing-conditions error asks to stop. Use drop, or leave the run out."
             )
-        choices = DesignChoices(
+        settings = DesignSettings(
             plain.conditions, plain.hrf_model, plain.fir_delays, model.high_pass, model.modulators
         )
         confounds = confounds_of_run(run.table, model.confounds, inputs.n_scans, inputs.bold.name)
         try:
             design, notices = design_from_events(
-                run.events, run.timing, choices, inputs.events.name, confounds
+                run.events, run.timing, settings, inputs.events.name, confounds
             )
         except ValueError as error:
             raise BadDataError(f"{inputs.events.name}: {error}") from error
     try:
-        design, notes = apply_orthogonalization(design, model.orthogonalize)
+        orthogonalized, exclusions = apply_orthogonalization(design, model.orthogonalize)
     except ValueError as error:
         raise BadDataError(f"{inputs.events.name}: {error}") from error
-    return RunDesign(run, design, confounds, notices + notes)
+    before = design if model.orthogonalize else None
+    return RunDesign(run, orthogonalized, before, confounds, notices + exclusions)
 
 
 def plan_run(
@@ -138,27 +154,25 @@ def plan_run(
         If the design leaves no degree of freedom, or the mask does not fit the series.
     """
     inputs, design = made.run.inputs, made.design
-    own: tuple[Notice, ...] = ()
-    _check_places(inputs, made.run.header, model)
+    notices = list(made.notices)
+    _check_geometry(inputs, made.run.header, model)
     if missing == "zero":
-        contrasts, notes = reweighted_contrasts(contrasts, design.names)
-        own = (*own, *notes)
-    weights = {
-        spec.name: laid
+        contrasts, warnings = reweighted_contrasts(contrasts, design.names)
+        notices += warnings
+    weights = [
+        contrast_weights(spec.weights_by_column, design.names, spec.name)
         for spec in contrasts
-        if (laid := contrast_weights(spec, design.names)) is not None
-    }
-    numbers = collinearity(design, weights)
-    _check_freedom(inputs, design, numbers, model.noise_model)
-    if numbers.rank < design.n_regressors:
-        own = (
-            *own,
+        if set(spec.columns) <= set(design.names)
+    ]
+    diagnostics = collinearity(design, dict(weights))
+    _check_freedom(inputs, design, diagnostics, model.noise_model)
+    if diagnostics.rank < design.n_regressors:
+        notices.append(
             warning(
-                f"the design has {design.n_regressors} columns but rank {numbers.rank}: "
-                f"{collinear_names(numbers)} are exactly collinear and share their estimate"
-            ),
+                f"the design has {design.n_regressors} columns but rank {diagnostics.rank}: "
+                f"{collinear_names(diagnostics)} are exactly collinear and share their estimate"
+            )
         )
-    written = tuple(spec.to_dict() for spec in contrasts)
     fit_key = fingerprint(
         __version__,
         inputs.bold,
@@ -172,31 +186,31 @@ def plan_run(
     return RunPlan(
         inputs=inputs,
         header=made.run.header,
-        design=design,
+        built=BuiltDesign(
+            design, made.before, model.orthogonalize, tuple(notices), model.hrf_model
+        ),
         confounds=made.confounds,
-        numbers=numbers,
-        contrasts=written,
-        notices=(*made.notices, *own),
+        collinearity=diagnostics,
+        contrasts=tuple(contrasts),
         fit_key=fit_key,
-        of_the_plan=own,
-        fingerprint=fingerprint(fit_key, list(written)),
+        fingerprint=fingerprint(fit_key, [spec.to_dict() for spec in contrasts]),
     )
 
 
-def collinear_names(numbers: Collinearity) -> str:
+def collinear_names(diagnostics: Collinearity) -> str:
     """Name the regressors whose variance inflation is infinite."""
-    return ", ".join(name for name, value in numbers.vif.items() if not np.isfinite(value))
+    return ", ".join(name for name, value in diagnostics.vif.items() if not np.isfinite(value))
 
 
 def _check_freedom(
-    inputs: RunInputs, design: Design, numbers: Collinearity, noise_model: str
+    inputs: RunInputs, design: Design, diagnostics: Collinearity, noise_model: str
 ) -> None:
     """Refuse a design that leaves nothing, or too little, to learn the noise from."""
-    if inputs.n_scans <= numbers.rank:
+    if inputs.n_scans <= diagnostics.rank:
         text = (
             f"{inputs.bold.name} has {inputs.n_scans} volumes and its design "
-            f"{design.n_regressors} regressors (rank {numbers.rank}), which leaves no degree of "
-            "freedom for noise. "
+            f"{design.n_regressors} regressors (rank {diagnostics.rank}), which leaves no degree "
+            "of freedom for noise. "
         )
         if design.censored:
             text += f"Censored scans: {describe_scans(design.censored, inputs.n_scans)}. "
@@ -210,7 +224,7 @@ def _check_freedom(
         raise BadDataError(f"{inputs.bold.name}: {error}") from error
 
 
-def _check_places(inputs: RunInputs, header: BoldHeader, model: Model) -> None:
+def _check_geometry(inputs: RunInputs, header: BoldHeader, model: Model) -> None:
     """Refuse a mask that lies elsewhere, and smoothing along a surface that is not there."""
     if inputs.mask is not None:
         read_mask(inputs.mask, header)
