@@ -193,7 +193,7 @@ def test_a_missing_conditions_contrast_is_left_out_where_nobody_has_it():
         "Model": {"Type": "glm", "X": ["go", "stop"]},
         "DummyContrasts": {"Contrasts": ["go", "gone"], "Test": "t"},
     }
-    with pytest.raises(BadDataError, match=r"'gone', which is not in X\. Did you mean"):
+    with pytest.raises(BadDataError, match=r"'gone', which is not a column of X\..* Did you mean"):
         planned(model_of(SUBJECT, group), run_items())
 
 
@@ -202,7 +202,7 @@ def test_a_missing_conditions_contrast_is_left_out_where_nobody_has_it():
     [
         ({"GroupBy": ["contrast", "handedness"]}, "no input has 'handedness'"),
         ({"Model": {"Type": "glm", "X": [1, "agee"]}}, "Did you mean 'age'"),
-        ({"Model": {"Type": "glm", "X": ["sex"], "Formula": "log(sex)"}}, "no formula"),
+        ({"Model": {"Type": "glm", "X": ["sex"], "Formula": "log(sex)"}}, "cannot be parsed"),
     ],
 )
 def test_what_nobody_has_is_refused_by_name(change, words):
@@ -215,7 +215,7 @@ def test_a_filter_for_a_contrast_that_is_not_there_is_refused():
         {"Source": "run", "Destination": "subject"},
         {"Source": "subject", "Destination": "group", "Filter": {"contrast": ["stopp"]}},
     ]
-    words = r"\$\.Edges\[1\]\.Filter: .*'stopp', which 'subject' does not have\. Did"
+    words = r"\$\.Edges\[1\]\.Filter: .*'stopp', which 'subject' does not have\..* Did"
     with pytest.raises(BadDataError, match=words):
         planned(model_of(SUBJECT, GROUP, edges=edges), run_items())
 
@@ -223,7 +223,7 @@ def test_a_filter_for_a_contrast_that_is_not_there_is_refused():
 def test_a_run_node_cannot_group_by_what_no_run_has():
     node = model_of().root
     check_run_groups(node, [{"age": "20"}])
-    with pytest.raises(BadDataError, match=r"no run has 'subjct'\. Did you mean 'subject'"):
+    with pytest.raises(BadDataError, match=r"no run has 'subjct'\..* Did you mean 'subject'"):
         check_run_groups(replace(node, group_by=("run", "subjct")), [{}])
 
 

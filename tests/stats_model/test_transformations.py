@@ -8,7 +8,7 @@ from boldglm.glm import build_design
 from boldglm.stats_model.run_designs import apply_hrf, run_columns
 from boldglm.stats_model.specification import HRFSpec, NodeSpec
 from boldglm.stats_model.transformations import apply_instructions
-from boldglm.stats_model.variables import row_variables, run_variables
+from boldglm.stats_model.variables import input_variables, run_variables
 
 FRAME_TIMES = 0.4 + np.arange(60) * 2.0
 EVENTS = {
@@ -60,7 +60,7 @@ def test_model_hrf_convolves_as_the_instruction_does():
 
 def test_a_variable_is_not_convolved_twice():
     convolved = run(FACTOR, one("Convolve", Input=["trial_type.*"], Model="spm"))
-    with pytest.raises(BadDataError, match="no list of events any more"):
+    with pytest.raises(BadDataError, match="not a list of events any more"):
         apply_hrf(convolved, HRFSpec(("trial_type.go",), "spm"), "$.HRF")
 
 
@@ -142,7 +142,7 @@ def test_events_and_scans_meet_at_the_scans():
 def test_a_filter_reads_its_query_and_runs_nothing():
     kept = run(one("Filter", Input=["rt"], Query="correct == 1 and rt < 0.6", By=["correct"]))
     np.testing.assert_allclose(kept["rt"].values, [0.4, 0.5])
-    with pytest.raises(BadDataError, match="no comparison"):
+    with pytest.raises(BadDataError, match="cannot be parsed as a comparison"):
         run(one("Filter", Input=["rt"], Query="__import__('os').getcwd() == 1"))
 
 
@@ -184,7 +184,7 @@ def test_an_empty_condition_has_no_regressor_and_that_is_said():
 
 
 def test_rows_of_participants_are_transformed():
-    rows = row_variables({"sex": ["f", "m", "f"], "age": ["20", "30", "n/a"]})
+    rows = input_variables({"sex": ["f", "m", "f"], "age": ["20", "30", "n/a"]})
     found = run(one("Factor", Input=["sex"]), one("Demean", Input=["age"]),
                 one("Product", Input=["sex.f", "age"], Output="age.f"), start=rows)  # fmt: skip
     np.testing.assert_allclose(found["age.f"].values, [-5, 0, np.nan])
@@ -194,19 +194,19 @@ BAD = [
     (one("Facter", Input=["rt"]), "$.I[0].Name", "Did you mean 'Factor'"),
     (one("Demean", Input=["rtt"]), "$.I[0].Input[0]", "Did you mean 'rt'"),
     (one("Demean", Input=["rt"], Centre=True), "$.I[0].Centre", "unknown"),
-    (one("Demean", Input=["trial_type"]), "$.I[0].Input", "holds text"),
+    (one("Demean", Input=["trial_type"]), "$.I[0].Input", "contains text"),
     (one("Threshold", Input=["rt"], Threshold="high"), "$.I[0].Threshold", "number"),
     (one("Product", Input=["rt", "correct"]), "$.I[0].Output", "one name"),
-    (one("Sum", Input=["rt", "correct"], Weights=[1], Output="x"), "$.I[0].Weights", "1 for 2"),
+    (one("Sum", Input=["rt", "correct"], Weights=[1], Output="x"), "$.I[0].Weights", "found 1 weights for 2 inputs"),
     (one("Convolve", Input=["rt"], Model="gamma"), "$.I[0].Model", "Known"),
     (one("Convolve", Input=["rt"], Model="fir"), "$.I[0].FirDelays", "missing"),
     (one("Replace", Input=["rt"], Replace=3), "$.I[0].Replace", "object"),
-    (one("Assign", Input=["rot_x"], Target=["rt"]), "$.I[0].Input", "Assign needs events"),
+    (one("Assign", Input=["rot_x"], Target=["rt"]), "$.I[0].Input", "is not a list of events"),
     (one("Scale", Input=["flat"]), "$.I[0].Input", "does not vary"),
-    (one("Rename", Input=["rt"], Output=["a", "b"]), "$.I[0].Output", "one for each"),
+    (one("Rename", Input=["rt"], Output=["a", "b"]), "$.I[0].Output", "Write one name for each"),
     (one("Log", Input=["correct"]), "$.I[0].Input", "no finite result"),
     (one("Orthogonalize", Input=["rt"], Other=["rt"]), "$.I[0].Other", "itself"),
-    (one("Demean", Input=[]), "$.I[0].Input", "it is empty"),
+    (one("Demean", Input=[]), "$.I[0].Input", "Input is empty"),
     (one("Copy", Input=["rt"], Output=[None]), "$.I[0].Output", "as text"),
     (one("Power", Input=["rt"], Value=float("inf")), "$.I[0].Value", "number"),
     (one("ToDense", Input=["rt"], SamplingRate="fast"), "$.I[0].SamplingRate", "TR"),
@@ -224,12 +224,12 @@ def test_a_bad_instruction_is_refused_with_path_and_remedy(instruction, path, wo
 
 
 def test_time_has_no_meaning_above_the_run():
-    with pytest.raises(BadDataError, match="no time above the run"):
-        run(one("Convolve", Input=["age"], Model="spm"), start=row_variables({"age": [1, 2]}))
+    with pytest.raises(BadDataError, match="not time series"):
+        run(one("Convolve", Input=["age"], Model="spm"), start=input_variables({"age": [1, 2]}))
 
 
 def test_a_column_of_events_cannot_have_the_name_of_a_confound():
-    with pytest.raises(ValueError, match="of the events and of the confounds"):
+    with pytest.raises(ValueError, match="of both the events and the confounds"):
         variables(rot_x=["1"] * 6)
 
 
@@ -296,9 +296,9 @@ def test_parentheses_and_quotes_of_a_query_are_minded(query, kept):
 @pytest.mark.parametrize(
     ("query", "words"),
     [
-        ("(rt > .4 and correct == 1", "a parenthesis too many"),
-        ("reply > 0.5", "holds text ('miss'), which is neither more nor less than 0.5"),
-        ("rt > .4 xor correct == 1", "holds numbers"),
+        ("(rt > .4 and correct == 1", "unbalanced parentheses"),
+        ("reply > 0.5", "contains text ('miss'), which cannot be compared with 0.5"),
+        ("rt > .4 xor correct == 1", "contains numbers"),
     ],
 )
 def test_a_query_that_cannot_be_read_is_refused(query, words):
@@ -335,8 +335,8 @@ def test_a_constant_is_scaled_to_zeros_where_gaps_are_filled_afterwards():
     ("instruction", "path", "words"),
     [
         (one("Lag", Input="rt", Order=7), "$.I[0].Order", "from 0 to 5"),
-        (one("Lag", Input="rt", Shift=0.5), "$.I[0].Input", "no spline goes through"),
-        (one("Log", Input="rt", Base="e"), "$.I[0].Base", "A number is needed"),
+        (one("Lag", Input="rt", Shift=0.5), "$.I[0].Input", "cannot be interpolated"),
+        (one("Log", Input="rt", Base="e"), "$.I[0].Base", "Write a number"),
         (one("Log", Input="rt", Base=1), "$.I[0].Base", "other than 1"),
         (
             one("Replace", Input="rt", Attribute="duration", Replace={"1": "long"}),
@@ -350,13 +350,13 @@ def test_a_constant_is_scaled_to_zeros_where_gaps_are_filled_afterwards():
         ),
         (
             one("Convolve", Input="rt", Model="DoubleGamma", Parameters={"PeakDelay": "x"}),
-            "$.I[0].Parameters.peakdelay",
-            "A number is needed",
+            "$.I[0].Parameters.PeakDelay",
+            "Write a number",
         ),
         (
             one("Convolve", Input="rt", Model="DoubleGamma", Parameters=[4]),
             "$.I[0].Parameters",
-            "Give an object",
+            "Write an object",
         ),
     ],
 )
@@ -374,5 +374,7 @@ def test_parameters_of_an_hrf_that_has_none_are_refused():
 
 
 def test_when_nothing_is_left_the_refusal_says_so():
-    with pytest.raises(BadDataError, match="There is none at all: the instructions left none"):
+    with pytest.raises(
+        BadDataError, match="The instructions before this one have removed all variables"
+    ):
         run(one("Select", Input=["rt"]), one("Delete", Input=["rt"]), one("Demean", Input=["rt"]))

@@ -1,4 +1,4 @@
-"""What goes along the edges of a model: contrasts of results, and what they will be called."""
+"""The inputs of a node: contrasts of results that the edges of the model let through."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -8,26 +8,26 @@ from boldglm.errors import BadDataError
 from boldglm.stats_model.specification import ENTITY_KEYS, EdgeSpec, NodeSpec, StatsModel
 from boldglm.suggestions import did_you_mean
 
-NOT_KNOWN = ("", "n/a", "nan")
+MISSING_VALUES = ("", "n/a", "nan")
 
 
 @dataclass(frozen=True)
 class NodeInput:
-    """One contrast of one finished or planned result: what goes along an edge.
+    """One contrast of one result, planned or finished, that can enter a higher node.
 
     Parameters
     ----------
     node : str
-        The node that made it.
+        Name of the node that estimates it.
     key : str
-        Which result holds its maps.
+        Identifies the result that holds its maps.
     label : str
-        What notes instruction the result.
+        Name of the result in messages.
     contrast : str
-    entities : mapping
-        Short BIDS keys (sub, ses, task, run) to labels.
-    metadata : mapping
-        What tables of the dataset say of it (age, sex).
+    entities : mapping of str to str
+        Short BIDS keys (sub, ses, task, run) and labels.
+    metadata : mapping of str to object
+        Columns that the tables of the dataset have for it (age, sex).
     """
 
     node: str
@@ -37,107 +37,119 @@ class NodeInput:
     entities: Mapping[str, str]
     metadata: Mapping[str, Any] = field(default_factory=dict)
 
+    def value(self, name: str) -> Any:
+        """Return the value under a name of GroupBy or Filter, or None if there is none."""
+        if name == "contrast":
+            return self.contrast
+        if name in ENTITY_KEYS:
+            return self.entities.get(ENTITY_KEYS[name])
+        value = self.metadata.get(name, self.entities.get(name))
+        return None if value is None or str(value).lower() in MISSING_VALUES else value
+
 
 def inputs_of_node(
-    model: StatsModel, node: NodeSpec, items: Sequence[NodeInput]
+    model: StatsModel, node: NodeSpec, results: Sequence[NodeInput]
 ) -> list[NodeInput]:
-    """Return the items that some edge lets through to a node, once each.
+    """Return the results that at least one edge passes to a node, each once.
+
+    Parameters
+    ----------
+    model : StatsModel
+    node : NodeSpec
+    results : sequence of NodeInput
+        Results of all nodes.
 
     Raises
     ------
     BadDataError
-        If an edge filters by what no result has, or for a contrast that its source cannot make.
+        If an edge filters by a name that no result has, or for a contrast that the source of the
+        edge cannot estimate.
     """
-    found: dict[tuple[str, str, str], NodeInput] = {}
+    inputs: dict[tuple[str, str, str], NodeInput] = {}
     for edge in model.edges_into(node):
-        own = [item for item in items if item.node == edge.source]
-        _check_filter(model, edge, own)
-        for item in own:
-            if all(
-                str(grouping_value(item, key)) in values for key, values in edge.filter.items()
-            ):
-                found[item.node, item.key, item.contrast] = item
-    return list(found.values())
+        from_source = [result for result in results if result.node == edge.source]
+        _check_filter(model, edge, from_source)
+        for result in from_source:
+            if all(str(result.value(name)) in values for name, values in edge.filter.items()):
+                inputs[result.node, result.key, result.contrast] = result
+    return list(inputs.values())
 
 
-def _check_filter(model: StatsModel, edge: EdgeSpec, items: Sequence[NodeInput]) -> None:
-    """Refuse a filter that can pass nothing, whatever the data: it names what is not there."""
+def _check_filter(model: StatsModel, edge: EdgeSpec, results: Sequence[NodeInput]) -> None:
+    """Refuse a filter that no result can pass, because it names what does not exist."""
     start = (
         f"{model.name}, at $.Edges[{model.edges.index(edge)}].Filter: the edge from "
         f"{edge.source!r} to {edge.destination!r} filters"
     )
-    for key in edge.filter:
-        if items and not any(grouping_value(item, key) is not None for item in items):
-            known = grouping_names(items)
+    for name in edge.filter:
+        if results and not any(result.value(name) is not None for result in results):
+            known = grouping_names(results)
             raise BadDataError(
-                f"{start} by {key!r}, which no result has.{did_you_mean(key, known)} Known: "
-                f"{', '.join(known)}."
+                f"{start} by {name!r}, which no result of {edge.source!r} has. Known: "
+                f"{', '.join(known)}.{did_you_mean(name, known)}"
             )
-    there = dict.fromkeys(item.contrast for item in items)
-    possible = [*there, *sorted(_results_of(model, model.node(edge.source)) - set(there))]
-    for name in edge.filter.get("contrast", ()) if items else ():
+    estimated = dict.fromkeys(result.contrast for result in results)
+    possible = [*estimated, *sorted(_results_of(model, model.node(edge.source)) - set(estimated))]
+    for name in edge.filter.get("contrast", ()) if results else ():
         if name not in possible:
             raise BadDataError(
-                f"{start} for the contrast {name!r}, which {edge.source!r} does not have."
-                f"{did_you_mean(name, possible)} There are {', '.join(possible)}."
+                f"{start} for the contrast {name!r}, which {edge.source!r} does not have. Its "
+                f"contrasts: {', '.join(possible)}.{did_you_mean(name, possible)}"
             )
 
 
 def possible_contrasts(model: StatsModel, node: NodeSpec) -> frozenset[str]:
-    """Return the contrasts that the model lets a node receive, estimated by somebody or not.
+    """Return the contrasts that the model allows a node to receive, whether estimated or not.
 
-    Those that a pattern of X stands for are not among them.
+    Contrasts that come from a pattern in X are not among them.
     """
-    found: set[str] = set()
+    contrasts: set[str] = set()
     for edge in model.edges_into(node):
-        wanted = edge.filter.get("contrast")
+        passed = edge.filter.get("contrast")
         results = _results_of(model, model.node(edge.source))
-        found |= results if wanted is None else results & set(wanted)
-    return frozenset(found)
+        contrasts |= results if passed is None else results & set(passed)
+    return frozenset(contrasts)
 
 
 def _results_of(model: StatsModel, node: NodeSpec) -> frozenset[str]:
-    """Return the contrasts that a node passes on, as far as the file names them."""
-    own = [spec.name for spec in node.contrasts if spec.test != "F"]
-    if node.dummy_contrasts is not None and node.dummy_contrasts.test != "F":
-        terms = (
-            node.x if node.dummy_contrasts.contrasts is None else node.dummy_contrasts.contrasts
-        )
-        own += [str(one) for one in terms if not set(str(one)) & set("*?")]
+    """Return the contrasts that a node passes on, as far as the model file names them."""
+    names = [contrast.name for contrast in node.contrasts if contrast.test != "F"]
+    dummy = node.dummy_contrasts
+    if dummy is not None and dummy.test != "F":
+        terms = node.x if dummy.contrasts is None else dummy.contrasts
+        names += [str(term) for term in terms if not set(str(term)) & set("*?")]
     if node.name == model.root.name:
-        return frozenset(own)
+        return frozenset(names)
     incoming = possible_contrasts(model, node)
-    groups = [[one] for one in incoming] if "contrast" in node.group_by else [list(incoming)]
-    return frozenset(result_name(name, group) for group in groups for name in own)
+    by_contrast = "contrast" in node.group_by
+    groups = [[contrast] for contrast in incoming] if by_contrast else [list(incoming)]
+    return frozenset(result_name(name, group) for group in groups for name in names)
 
 
-def grouping_value(item: NodeInput, key: str) -> Any:
-    """Return what an item has under a name of GroupBy or Filter, or None."""
-    if key == "contrast":
-        return item.contrast
-    if key in ENTITY_KEYS:
-        return item.entities.get(ENTITY_KEYS[key])
-    value = item.metadata.get(key, item.entities.get(key))
-    return None if value is None or str(value).lower() in NOT_KNOWN else value
-
-
-def grouping_names(items: Sequence[NodeInput]) -> list[str]:
-    """Return the names that GroupBy or Filter may use for some items."""
+def grouping_names(inputs: Sequence[NodeInput]) -> list[str]:
+    """Return the names that GroupBy or Filter may use for these inputs."""
     long_names = {short: name for name, short in ENTITY_KEYS.items()}
-    entities = [long_names.get(key, key) for item in items for key in item.entities]
-    columns = [key for item in items for key in item.metadata]
+    entities = [long_names.get(key, key) for node_input in inputs for key in node_input.entities]
+    columns = [column for node_input in inputs for column in node_input.metadata]
     return list(dict.fromkeys(["contrast", *entities, *columns]))
 
 
 def result_name(name: str, incoming: Sequence[str]) -> str:
-    """Name a result as pybids does: after the one incoming contrast, if there is one.
+    """Name the result of a contrast as pybids does, after the incoming contrast if there is one.
+
+    Parameters
+    ----------
+    name : str
+        Name of the contrast at the node.
+    incoming : sequence of str
+        Contrasts that enter the node in one group.
 
     Examples
     --------
     >>> result_name("1", ["go"]), result_name("age", ["go"]), result_name("1", ["go", "stop"])
     ('go', 'go_age', 'intercept')
     """
-    constant = name in ("1", "intercept")
+    is_constant = name in ("1", "intercept")
     if len(incoming) == 1:
-        return incoming[0] if constant else f"{incoming[0]}_{name}"
-    return "intercept" if constant else name
+        return incoming[0] if is_constant else f"{incoming[0]}_{name}"
+    return "intercept" if is_constant else name

@@ -1,8 +1,8 @@
-"""Results laid out over the nodes above the run: what is fitted with what, under which name.
+"""Plan the fits of a node above the run: group its inputs, build designs, name its results.
 
-A node receives the contrasts of its parents, splits them by `GroupBy`, and fits one design to
-each group. The names of results follow pybids, so that published models give the names that
-their authors know.
+A node receives contrasts from its parents, groups them by `GroupBy`, and fits one design to each
+group. Results are named as in pybids, so that a published model gives the names that its authors
+expect.
 """
 
 import re
@@ -20,7 +20,6 @@ from boldglm.stats_model.higher_level_designs import (
 from boldglm.stats_model.node_inputs import (
     NodeInput,
     grouping_names,
-    grouping_value,
     inputs_of_node,
     possible_contrasts,
     result_name,
@@ -33,13 +32,14 @@ from boldglm.stats_model.specification import (
 )
 from boldglm.suggestions import did_you_mean
 
-GEOMETRY = ("space", "cohort", "res", "den", "hemi")  # never mixed, named in GroupBy or not
-OPTIONAL = ("run", "session")  # where no input has them, GroupBy may still name them
+# Inputs that differ in these are never fitted together, whether or not GroupBy names them.
+GEOMETRY = ("space", "cohort", "res", "den", "hemi")
+OPTIONAL = ("run", "session")  # GroupBy may name them although no input has them
 
 
 @dataclass(frozen=True)
 class FitPlan:
-    """One design over items, and the contrasts to estimate, under their final names."""
+    """One design over inputs, and the contrasts to estimate, under their final names."""
 
     inputs: tuple[NodeInput, ...]
     design: HigherLevelDesign
@@ -48,159 +48,201 @@ class FitPlan:
 
 @dataclass(frozen=True)
 class NodePlan:
-    """The fits of one node that share their entities, and so a place in the output."""
+    """The fits of one node whose results have the same entities.
+
+    Parameters
+    ----------
+    node : NodeSpec
+    entities : dict of str to str
+        Short BIDS keys and labels of the results.
+    groups : dict of str to str
+        Values of the GroupBy names, without the contrast.
+    fits : tuple of FitPlan
+    notes : tuple of Notice
+    """
 
     node: NodeSpec
     entities: dict[str, str]
-    groups: dict[str, str]  # what the fits were grouped by, without contrast
+    groups: dict[str, str]
     fits: tuple[FitPlan, ...]
     notes: tuple[Notice, ...]
 
     @property
     def input_keys(self) -> tuple[str, ...]:
-        """Results that the fits need, in order."""
-        return tuple(dict.fromkeys(item.key for fit in self.fits for item in fit.inputs))
+        """Keys of the results that the fits need, in order."""
+        keys = (node_input.key for fit in self.fits for node_input in fit.inputs)
+        return tuple(dict.fromkeys(keys))
 
     def input_labels(self) -> dict[str, str]:
-        """What each of `input_keys` is called."""
-        return {item.key: item.label for fit in self.fits for item in fit.inputs}
+        """Return the label of each result in `input_keys`."""
+        return {node_input.key: node_input.label for fit in self.fits for node_input in fit.inputs}
 
     def results(self, key: str, label: str) -> tuple[NodeInput, ...]:
-        """What goes on to the next nodes once the maps lie under `key`; F ends here."""
+        """Return the contrasts of this plan as inputs for other nodes, without F contrasts.
+
+        Parameters
+        ----------
+        key : str
+            Identifies the result that holds their maps.
+        label : str
+            Name of the result in messages.
+        """
         metadata: dict[str, Any] = {}
-        items = [item for fit in self.fits for item in fit.inputs]
-        for name in dict.fromkeys(name for item in items for name in item.metadata):
-            values = {str(item.metadata.get(name)) for item in items}
+        inputs = [node_input for fit in self.fits for node_input in fit.inputs]
+        for column in dict.fromkeys(name for node_input in inputs for name in node_input.metadata):
+            values = {str(node_input.metadata.get(column)) for node_input in inputs}
             if len(values) == 1:
-                metadata[name] = items[0].metadata[name]
+                metadata[column] = inputs[0].metadata[column]
         return tuple(
-            NodeInput(self.node.name, key, label, spec.name, self.entities, metadata)
+            NodeInput(self.node.name, key, label, contrast.name, self.entities, metadata)
             for fit in self.fits
-            for spec in fit.contrasts
-            if spec.test != "F"
+            for contrast in fit.contrasts
+            if contrast.test != "F"
         )
 
 
 def plan_node(
     model: StatsModel,
     node: NodeSpec,
-    items: Sequence[NodeInput],
+    results: Sequence[NodeInput],
     known: frozenset[str] = frozenset(),
 ) -> tuple[NodePlan, ...]:
-    """Lay out one node above the run.
+    """Plan the fits of one node above the run.
 
     Parameters
     ----------
     model : StatsModel
     node : NodeSpec
-        One of its nodes, not the root.
-    items : sequence of NodeInput
-        Results of all its parents (others are ignored).
+        A node of the model, not the root.
+    results : sequence of NodeInput
+        Results of all its parents; results of other nodes are ignored.
     known : frozenset of str
-        Names of levels (``sex.f``) that no mistake has made, though no input may have them.
+        Names of levels (``sex.f``) that are valid although no input may have them.
 
     Returns
     -------
     tuple of NodePlan
-        One for each place in the output, without fits where no contrast can be estimated; none
-        if nothing reached the node.
+        One for each set of entities of the results. A plan in which no contrast can be estimated
+        has no fits. The tuple is empty if the node has no inputs.
 
     Raises
     ------
     BadDataError
         If GroupBy or X name what no input has.
     """
-    inputs = inputs_of_node(model, node, items)
+    inputs = inputs_of_node(model, node, results)
     if not inputs:
         return ()
-    contrasts = tuple(dict.fromkeys(item.contrast for item in inputs))
+    contrasts = tuple(dict.fromkeys(node_input.contrast for node_input in inputs))
     contrasts += tuple(sorted(possible_contrasts(model, node) - set(contrasts)))
     known |= levels_of_inputs(inputs) | set(contrasts)
-    keys = _usable_keys(node, inputs)
-    left: list[Notice] = []
+    names = _usable_grouping_names(node, inputs)
+    notes: list[Notice] = []
     groups: dict[tuple, list[NodeInput]] = {}
-    for item in inputs:
-        values = tuple(grouping_value(item, key) for key in keys)
-        absent = [key for key, value in zip(keys, values, strict=True) if value is None]
-        if absent:
-            left.append(
+    for node_input in inputs:
+        values = tuple(node_input.value(name) for name in names)
+        lacking = [name for name, value in zip(names, values, strict=True) if value is None]
+        if lacking:
+            notes.append(
                 exclusion(
-                    f"{item.label} from node {node.name!r}: it has no {', '.join(absent)} to "
-                    "group by"
+                    f"{node_input.label} from node {node.name!r}: it has no {', '.join(lacking)} "
+                    "to group by"
                 )
             )
             continue
-        geometry = tuple(item.entities.get(key) for key in GEOMETRY)
-        groups.setdefault((values, geometry), []).append(item)
-    places: dict[tuple, list[tuple[FitPlan | None, tuple[Notice, ...]]]] = {}
-    members: dict[tuple, list[list[NodeInput]]] = {}
-    for (values, geometry), own in groups.items():
-        named = tuple(
-            (key, str(value)) for key, value in zip(keys, values, strict=True) if key != "contrast"
-        )
-        places.setdefault((named, geometry), []).append(_plan_fit(node, own, contrasts, known))
-        members.setdefault((named, geometry), []).append(own)
+        geometry = tuple(node_input.entities.get(key) for key in GEOMETRY)
+        groups.setdefault((values, geometry), []).append(node_input)
+    by_output: dict[tuple, list[list[NodeInput]]] = {}
+    for (values, geometry), group in groups.items():
+        pairs = zip(names, values, strict=True)
+        group_values = tuple((name, str(value)) for name, value in pairs if name != "contrast")
+        by_output.setdefault((group_values, geometry), []).append(group)
     return tuple(
-        _plan_place(
-            node,
-            dict(named),
-            [item for own in members[named, geometry] for item in own],
-            fits,
-            left,
-        )
-        for (named, geometry), fits in places.items()
+        _plan_output(node, dict(group_values), input_groups, contrasts, known, notes)
+        for (group_values, _), input_groups in by_output.items()
     )
 
 
 def check_run_groups(node: NodeSpec, metadata: Sequence[Mapping[str, Any]]) -> None:
-    """Refuse a run node that groups by what no run has; runs are fitted one by one all the same.
+    """Refuse a run node that groups by a name that no run has.
+
+    Runs are fitted one by one, whatever GroupBy says; an unknown name is still a mistake.
 
     Parameters
     ----------
     node : NodeSpec
     metadata : sequence of mapping
-        What tables say of each run.
+        Columns that the tables of the dataset have for each run.
 
     Raises
     ------
     BadDataError
-        With the JSON path and the did_you_mean name.
+        The message gives the JSON path and the closest known name.
     """
-    known = [*ENTITY_KEYS, *dict.fromkeys(name for one in metadata for name in one)]
-    for index, key in enumerate(node.group_by):
-        if key not in known:
+    known = [*ENTITY_KEYS, *dict.fromkeys(name for columns in metadata for name in columns)]
+    for index, name in enumerate(node.group_by):
+        if name not in known:
             raise BadDataError(
-                f"Node {node.name!r}, at {node.path}.GroupBy[{index}]: no run has {key!r}."
-                f"{did_you_mean(key, known)} A run node usually groups by run, session and "
-                "subject."
+                f"Node {node.name!r}, at {node.path}.GroupBy[{index}]: no run has {name!r}. "
+                f"Group a Run node by run, session and subject.{did_you_mean(name, known)}"
             )
 
 
-def _usable_keys(node: NodeSpec, items: Sequence[NodeInput]) -> list[str]:
-    keys = []
-    for key in node.group_by:
-        if any(grouping_value(item, key) is not None for item in items):
-            keys.append(key)
-        elif key not in OPTIONAL:
-            known = grouping_names(items)
+def _usable_grouping_names(node: NodeSpec, inputs: Sequence[NodeInput]) -> list[str]:
+    """Return the names of GroupBy that some input has."""
+    names = []
+    for name in node.group_by:
+        if any(node_input.value(name) is not None for node_input in inputs):
+            names.append(name)
+        elif name not in OPTIONAL:
+            known = grouping_names(inputs)
             raise BadDataError(
-                f"Node {node.name!r}, at {node.path}.GroupBy: no input has {key!r}."
-                f"{did_you_mean(key, [*known, *ENTITY_KEYS])} Known: {', '.join(known)}."
+                f"Node {node.name!r}, at {node.path}.GroupBy: no input has {name!r}. Known: "
+                f"{', '.join(known)}.{did_you_mean(name, [*known, *ENTITY_KEYS])}"
             )
-    return keys
+    return names
+
+
+def _plan_output(
+    node: NodeSpec,
+    group_values: dict[str, str],
+    input_groups: Sequence[list[NodeInput]],
+    contrasts: Sequence[str],
+    known: frozenset[str],
+    node_notes: Sequence[Notice],
+) -> NodePlan:
+    """Plan the fits whose results have the same entities."""
+    notes = list(node_notes)
+    fits: list[FitPlan] = []
+    for group in input_groups:
+        fit, fit_notes = _plan_fit(node, group, contrasts, known)
+        notes += fit_notes
+        if fit is not None and fit.contrasts:
+            fits.append(fit)
+    notes += _excluded_inputs(node, fits)
+    names = [contrast.name for fit in fits for contrast in fit.contrasts]
+    for name in names:
+        if names.count(name) > 1:
+            raise BadDataError(
+                f"Node {node.name!r}, at {node.path}: two of its results would have the name "
+                f"{name!r}. Rename a contrast."
+            )
+    inputs = [node_input for group in input_groups for node_input in group]
+    entities = _entities(node, group_values, inputs)
+    return NodePlan(node, entities, group_values, tuple(fits), tuple(dict.fromkeys(notes)))
 
 
 def _plan_fit(
-    node: NodeSpec, items: list[NodeInput], contrasts: Sequence[str], known: frozenset[str]
+    node: NodeSpec, inputs: list[NodeInput], contrasts: Sequence[str], known: frozenset[str]
 ) -> tuple[FitPlan | None, tuple[Notice, ...]]:
-    """Return the design of one group with its contrasts, and what had to be left out.
+    """Return the design and the contrasts of one group, with notes about what was excluded.
 
-    `contrasts` are all that the node may receive: where they come together, results are called
-    after all of them, also in a group that lacks some.
+    `contrasts` are all contrasts that the node may receive. Where a group has several, results
+    are named after all of them, also in a group that lacks some.
     """
-    design, items, notes = higher_level_design(node, items, known)
-    incoming = list(dict.fromkeys(item.contrast for item in items))
-    if not items:
+    design, inputs, notes = higher_level_design(node, inputs, known)
+    incoming = list(dict.fromkeys(node_input.contrast for node_input in inputs))
+    if not inputs:
         return None, tuple(notes)
     if len(incoming) > 1 and "contrast" not in node.group_by and node.x == (1,):
         notes.append(
@@ -209,21 +251,16 @@ def _plan_fit(
                 "'contrast' to GroupBy to keep them apart"
             )
         )
-    notes += _repeated(node, items, design)
-    specs = []
-    for spec in _wanted(node, design):
-        columns = [_column_name(name) for name in spec.columns]
+    notes += _repeated_participants(node, inputs, design)
+    named_after = incoming if "contrast" in node.group_by else contrasts
+    estimable = []
+    for spec in _contrasts_of_node(node, design):
+        columns = tuple(_column_name(name) for name in spec.columns)
         missing = [name for name in columns if name not in design.names]
+        unknown = [name for name in missing if name not in design.dropped]
+        if unknown:
+            _refuse_column(node, spec, unknown[0], design)
         if missing:
-            there = (*design.names, *design.dropped)
-            unknown = [name for name in missing if name not in design.dropped]
-            if unknown:
-                place = "Contrasts" if spec in node.contrasts else "DummyContrasts.Contrasts"
-                raise BadDataError(
-                    f"Node {node.name!r}, at {node.path}.{place}: {spec.name!r} names "
-                    f"{unknown[0]!r}, which is not in X.{did_you_mean(unknown[0], there)} "
-                    f"There are {', '.join(design.names)}."
-                )
             notes.append(
                 exclusion(
                     f"contrast {spec.name!r} of node {node.name!r}: no input has "
@@ -231,30 +268,42 @@ def _plan_fit(
                 )
             )
             continue
-        name = result_name(spec.name, incoming if "contrast" in node.group_by else contrasts)
-        specs.append(ContrastSpec(name, tuple(columns), spec.weights, spec.test))
-    return FitPlan(tuple(items), design, tuple(specs)), tuple(notes)
+        name = result_name(spec.name, named_after)
+        estimable.append(ContrastSpec(name, columns, spec.weights, spec.test))
+    return FitPlan(tuple(inputs), design, tuple(estimable)), tuple(notes)
 
 
-def _repeated(
-    node: NodeSpec, items: Sequence[NodeInput], design: HigherLevelDesign
+def _refuse_column(
+    node: NodeSpec, contrast: ContrastSpec, column: str, design: HigherLevelDesign
+) -> None:
+    key = "Contrasts" if contrast in node.contrasts else "DummyContrasts.Contrasts"
+    raise BadDataError(
+        f"Node {node.name!r}, at {node.path}.{key}: the contrast {contrast.name!r} names "
+        f"{column!r}, which is not a column of X. Columns: {', '.join(design.names)}."
+        f"{did_you_mean(column, (*design.names, *design.dropped))}"
+    )
+
+
+def _repeated_participants(
+    node: NodeSpec, inputs: Sequence[NodeInput], design: HigherLevelDesign
 ) -> list[Notice]:
-    """Warn of several inputs of one participant that least squares take for independent."""
-    people = {item.entities.get("sub") for item in items}
-    has_people = any(name.startswith("subject.") for name in design.names)
-    if node.level != "dataset" or node.type == "meta" or has_people or len(people) == len(items):
+    """Warn if least squares treat several inputs of one participant as independent."""
+    participants = {node_input.entities.get("sub") for node_input in inputs}
+    models_participants = any(name.startswith("subject.") for name in design.names)
+    is_repeated = len(participants) < len(inputs)
+    if node.level != "dataset" or node.type == "meta" or models_participants or not is_repeated:
         return []
     return [
         warning(
-            f"node {node.name!r} treats {len(items)} inputs of {len(people)} participants as "
-            "independent, which makes its tests too liberal. Combine them in a Subject node, or "
-            "put 'subject' into X"
+            f"node {node.name!r} treats {len(inputs)} inputs of {len(participants)} participants "
+            "as independent, which makes its tests too liberal. Combine them in a Subject node, "
+            "or put 'subject' into X"
         )
     ]
 
 
 def _column_name(name: str) -> str:
-    """Return what a column of a design is called: formula packages write levels in brackets.
+    """Return the name of a column in a design; formula packages write levels in brackets.
 
     Examples
     --------
@@ -267,81 +316,57 @@ def _column_name(name: str) -> str:
     return "intercept" if name == "1" else name
 
 
-def _wanted(node: NodeSpec, design: HigherLevelDesign) -> list[ContrastSpec]:
-    """Contrasts that a node defines: its own, then dummy contrasts in the order of X."""
-    wanted = list(node.contrasts)
+def _contrasts_of_node(node: NodeSpec, design: HigherLevelDesign) -> list[ContrastSpec]:
+    """Return the contrasts of a node, then its dummy contrasts in the order of X."""
+    contrasts = list(node.contrasts)
     if node.dummy_contrasts is not None:
-        names = [str(one) for one in node.dummy_contrasts.contrasts or design.names]
-        wanted += [
+        names = [str(term) for term in node.dummy_contrasts.contrasts or design.names]
+        explicit = [contrast.name for contrast in node.contrasts]
+        contrasts += [
             ContrastSpec(name, (name,), ((1.0,),), node.dummy_contrasts.test)
             for name in names
-            if name not in [spec.name for spec in node.contrasts]
+            if name not in explicit
         ]
-    return wanted
+    return contrasts
 
 
-def _plan_place(
-    node: NodeSpec,
-    groups: dict[str, str],
-    items: Sequence[NodeInput],
-    found: Sequence[tuple[FitPlan | None, tuple[Notice, ...]]],
-    left: Sequence[Notice],
-) -> NodePlan:
-    notes = list(left)
-    fits: list[FitPlan] = []
-    taken: dict[str, int] = {}
-    for fit, own_notes in found:
-        notes += own_notes
-        if fit is None or not fit.contrasts:
-            continue
-        for spec in fit.contrasts:
-            taken[spec.name] = taken.get(spec.name, 0) + 1
-        fits.append(fit)
-    notes += _absences(node, fits)
-    for name, count in taken.items():
-        if count > 1:
-            raise BadDataError(
-                f"Node {node.name!r}, at {node.path}: two of its results would be called "
-                f"{name!r}. Rename a contrast."
-            )
-    return NodePlan(
-        node, _entities(node, groups, items), groups, tuple(fits), tuple(dict.fromkeys(notes))
-    )
-
-
-def _absences(node: NodeSpec, fits: Sequence[FitPlan]) -> list[Notice]:
-    """Say which inputs have no part in some contrast, though they have in another."""
+def _excluded_inputs(node: NodeSpec, fits: Sequence[FitPlan]) -> list[Notice]:
+    """List the inputs that lack a contrast which other inputs have."""
     if "contrast" not in node.group_by:
         return []
-    labels = {item.key: item.label for fit in fits for item in fit.inputs}
+    labels = {node_input.key: node_input.label for fit in fits for node_input in fit.inputs}
     notes = []
     for fit in fits:
-        there = {item.key for item in fit.inputs}
-        gone = [label for key, label in labels.items() if key not in there]
-        if gone:
-            shown = ", ".join(gone[:10]) + (", ..." if len(gone) > 10 else "")
-            notes.append(
-                exclusion(f"{shown} from contrast {fit.inputs[0].contrast!r}: not estimated there")
-            )
+        present = {node_input.key for node_input in fit.inputs}
+        excluded = [label for key, label in labels.items() if key not in present]
+        if excluded:
+            listed = ", ".join(excluded[:10]) + (", ..." if len(excluded) > 10 else "")
+            contrast = fit.inputs[0].contrast
+            notes.append(exclusion(f"{listed} from contrast {contrast!r}: not estimated there"))
     return notes
 
 
 def _entities(
-    node: NodeSpec, groups: Mapping[str, str], items: Sequence[NodeInput]
+    node: NodeSpec, group_values: Mapping[str, str], inputs: Sequence[NodeInput]
 ) -> dict[str, str]:
-    """Entities of the output: what all inputs share, less what a level combines, and groups."""
-    shared = set.intersection(*(set(item.entities.items()) for item in items))
+    """Return the entities of the results.
+
+    They are the entities that all inputs share, without those that the level of the node
+    combines, and the values of GroupBy.
+    """
+    shared = set.intersection(*(set(node_input.entities.items()) for node_input in inputs))
     combined = {
         "session": ("run",),
         "subject": ("run",),
         "dataset": ("run", "ses", "sub"),
     }[node.level]
-    short = {ENTITY_KEYS.get(key, key): value for key, value in groups.items()}
-    kept = {
+    by_key = {ENTITY_KEYS.get(name, name): value for name, value in group_values.items()}
+    entities = {
         key: label
-        for key, label in items[0].entities.items()
-        if (key, label) in shared and (key not in combined or key in short)
+        for key, label in inputs[0].entities.items()
+        if (key, label) in shared and (key not in combined or key in by_key)
     }
-    for key, value in short.items():
-        kept.setdefault(key, "".join(one for one in value if one.isalnum()) or "blank")
-    return kept
+    for key, value in by_key.items():
+        label = "".join(character for character in value if character.isalnum())
+        entities.setdefault(key, label or "blank")
+    return entities

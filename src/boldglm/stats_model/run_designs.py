@@ -1,4 +1,4 @@
-"""From the variables of a run to the columns of its design."""
+"""Columns of the design of a run, from its variables and the X of its node."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,14 +11,14 @@ from boldglm.glm.arrays.types import FloatArray
 from boldglm.notices import Notice, warning
 from boldglm.stats_model.formula import formula_of
 from boldglm.stats_model.specification import HRFSpec, NodeSpec, Term
-from boldglm.stats_model.transformations.instructions import Instruction, unknown
+from boldglm.stats_model.transformations.instructions import Instruction, unknown_variable
 from boldglm.stats_model.transformations.timing import basis_of, convolved
 from boldglm.stats_model.variables import Variables, sampled
 
 
 @dataclass(frozen=True)
 class RunColumns:
-    """Columns of a run's design, without drift.
+    """Columns of the design of a run, without drift.
 
     Parameters
     ----------
@@ -26,9 +26,9 @@ class RunColumns:
         In the order of X.
     matrix : ndarray of shape (n_scans, n_columns)
     confounds : tuple of str
-        Terms of X that are confounds as their table has them, in order.
+        Terms of X that are columns of the confounds file, in order; they are not in `matrix`.
     missing : tuple of str
-        Terms that only other runs have.
+        Terms of X that only other runs have.
     has_constant : bool
     notes : tuple of Notice
     """
@@ -44,12 +44,24 @@ class RunColumns:
 def apply_hrf(
     variables: Variables, hrf: HRFSpec | None, path: str
 ) -> tuple[Variables, list[Notice]]:
-    """Convolve what `Model.HRF` names (pybids passes over it).
+    """Convolve the variables of `Model.HRF` (which pybids ignores).
+
+    Parameters
+    ----------
+    variables : Variables
+    hrf : HRFSpec, optional
+    path : str
+        JSON path of `Model.HRF`, for messages.
+
+    Returns
+    -------
+    variables : Variables
+    notes : list of Notice
 
     Raises
     ------
     BadDataError
-        If a variable is unknown, or was convolved or sampled already.
+        If a variable is unknown, or is convolved or sampled already.
     """
     if hrf is None:
         return variables, []
@@ -59,59 +71,60 @@ def apply_hrf(
             content["FirDelays"] = value
         else:
             content["Parameters"][key] = value
-    call = Instruction("HRF", path, content)
-    basis = basis_of(call)
+    instruction = Instruction("HRF", path, content)
+    basis = basis_of(instruction)
     for index, pattern in enumerate(hrf.variables):
         matched = variables.matching(pattern)
         if not matched and not variables.lacks(pattern) and not set(pattern) & set("*?"):
-            call.refuse(f"Variables[{index}]", *unknown(pattern, variables))
+            instruction.refuse(f"Variables[{index}]", *unknown_variable(pattern, variables))
         for name in matched:
             if not variables[name].is_sparse:
-                call.refuse(
+                instruction.refuse(
                     f"Variables[{index}]",
-                    f"{name!r} is no list of events any more",
-                    "Convolve it once: by Convolve or by HRF.",
+                    f"{name!r} is not a list of events any more",
+                    "Convolve it once, either with Convolve or with HRF.",
                 )
-            variables = convolved(variables, name, name, basis, call)
-    return variables, call.notes
+            variables = convolved(variables, name, name, basis, instruction)
+    return variables, instruction.notes
 
 
 def run_columns(variables: Variables, node: NodeSpec) -> RunColumns:
-    """Lay out X over the variables of a run.
+    """Make the columns of X from the variables of a run.
 
-    Variables that are still events are sampled at the volumes as boxcars, as X asks for them
-    without an HRF. Patterns stand for the variables of the run in their order.
+    Variables that are still events become boxcars, sampled at the volumes: X has them without an
+    HRF. A pattern stands for all matching variables, in their order.
 
     Raises
     ------
     BadDataError
-        If X names what neither this run nor another has, or a variable holds text.
+        If X names a variable that no run has, or a variable contains text or missing values.
     """
     path = f"{node.path}.Model.X"
     assert variables.frame_times is not None
-    names, missing, notes = _expanded(variables, node.x, path)
+    names, missing, notes = _variables_of_x(variables, node.x, path)
     confounds = [name for name in names if variables[name].source == "confounds"]
     terms: list[tuple[str, ...]] = [(name,) for name in names if name not in confounds]
     has_constant = 1 in node.x
     if node.formula is not None:
+        path = f"{node.path}.Model.Formula"
         formula = formula_of(node)
         has_constant = formula.has_constant
-        gone = set(missing)
-        terms = [term for term in formula.terms if not gone & set(term)]
+        terms = [term for term in formula.terms if not set(missing) & set(term)]
         confounds = [name for name in confounds if name not in formula.variables]
-    found: dict[str, FloatArray] = {}
+    columns: dict[str, FloatArray] = {}
     for term in terms:
-        own = [_column(name, variables, f"{path} {term}") for name in term]
-        found[":".join(term)] = np.prod(own, axis=0)
-    matrix = np.array(list(found.values())).reshape(len(found), len(variables.frame_times)).T
+        factors = [_column(name, variables, path) for name in term]
+        columns[":".join(term)] = np.prod(factors, axis=0)
+    matrix = np.array(list(columns.values())).reshape(len(columns), len(variables.frame_times)).T
     return RunColumns(
-        tuple(found), matrix, tuple(confounds), tuple(missing), has_constant, tuple(notes)
+        tuple(columns), matrix, tuple(confounds), tuple(missing), has_constant, tuple(notes)
     )
 
 
-def _expanded(
+def _variables_of_x(
     variables: Variables, x: Sequence[Term], path: str
 ) -> tuple[list[str], list[str], list[Notice]]:
+    """Return the variables that X names or matches, the names that only other runs have, notes."""
     names: list[str] = []
     missing: list[str] = []
     notes: list[Notice] = []
@@ -127,26 +140,27 @@ def _expanded(
         elif text in variables.missing:
             missing.append(text)
         else:
-            found, remedy = unknown(text, variables)
-            raise BadDataError(f"At {path}[{index}]: {found}. {remedy}")
+            finding, remedy = unknown_variable(text, variables)
+            raise BadDataError(f"At {path}[{index}]: {finding}. {remedy}")
     return list(dict.fromkeys(names)), missing, notes
 
 
 def _column(name: str, variables: Variables, path: str) -> FloatArray:
+    """Return a variable sampled at the volumes, (n_scans,)."""
     if name not in variables:
-        found, remedy = unknown(name, variables)
-        raise BadDataError(f"At {path}: {found}. {remedy}")
+        finding, remedy = unknown_variable(name, variables)
+        raise BadDataError(f"At {path}: {finding}. {remedy}")
     variable = variables[name]
     if variable.is_text:
         raise BadDataError(
-            f"At {path}: {variable.name!r} holds text. Use Factor on it, and name its levels."
+            f"At {path}: {name!r} contains text. Apply Factor to it, and name its levels instead."
         )
     assert variables.frame_times is not None
     column = sampled(variable, variables.frame_times)
-    if not np.isfinite(column).all():
-        bad = int((~np.isfinite(column)).sum())
+    n_missing = int((~np.isfinite(column)).sum())
+    if n_missing:
         raise BadDataError(
-            f"At {path}: {variable.name!r} has {bad} missing values. Fill them with Replace, or "
-            "Scale with ReplaceNa."
+            f"At {path}: {name!r} has {n_missing} missing values. Fill them with Replace, or "
+            "with Scale and ReplaceNa."
         )
     return column

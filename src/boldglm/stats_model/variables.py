@@ -1,7 +1,8 @@
-"""Variables of a run, or of the inputs of a node: what transformations change.
+"""Variables of a run, or of the inputs of a higher node, on which transformations act.
 
-A sparse variable is a list of events, each with onset, duration (seconds) and amplitude; a dense
-one has a value at every sampling time; rows have one value for each input above the run.
+A sparse variable of a run is a list of events, each with onset, duration (seconds) and
+amplitude; a dense variable has a value at every sampling time. At higher levels, a variable has
+one value for each input.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -13,7 +14,7 @@ import numpy as np
 
 from boldglm.glm.arrays.types import BoolArray, FloatArray
 
-MISSING_WORDS = ("", "n/a", "na", "nan", "none")
+MISSING_VALUES = ("", "n/a", "na", "nan", "none")
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,13 +25,13 @@ class Variable:
     ----------
     name : str
     values : ndarray of shape (n,)
-        Amplitudes: float with NaN, or object (text with None).
+        Amplitudes: floats, NaN where missing, or text (dtype object), None where missing.
     onset, duration : ndarray of shape (n,), optional
-        Seconds; of a sparse variable.
+        Seconds; only for a sparse variable.
     times : ndarray of shape (n,), optional
-        Sampling times in seconds, of a dense variable of a run.
+        Sampling times in seconds; only for a dense variable of a run.
     source : {"events", "confounds", "table", "derived"}
-        Where it comes from; "confounds" only as long as no transformation has touched it.
+        Origin of the values; "derived" once a transformation has changed them.
     """
 
     name: str
@@ -42,25 +43,25 @@ class Variable:
 
     @property
     def is_sparse(self) -> bool:
-        """Whether it is a list of events."""
+        """Whether the variable is a list of events."""
         return self.onset is not None
 
     @property
     def is_text(self) -> bool:
-        """Whether its values are text."""
+        """Whether the values are text."""
         return self.values.dtype == object
 
     @property
     def is_missing(self) -> BoolArray:
-        """Which values are not known: None in text, NaN in numbers."""
+        """Which values are missing: None in text, NaN in numbers."""
         return np.array([value is None or value != value for value in self.values], dtype=bool)
 
     def with_values(self, values: np.ndarray) -> "Variable":
-        """Return it with other values."""
+        """Return a copy of the variable that has these values."""
         return replace(self, values=values, source="derived")
 
-    def keep(self, rows: np.ndarray) -> "Variable":
-        """Return it with some of its events only."""
+    def select_events(self, rows: np.ndarray) -> "Variable":
+        """Return a copy of the variable that has only some of the events."""
         assert self.onset is not None
         assert self.duration is not None
         return replace(
@@ -74,26 +75,26 @@ class Variable:
 
 @dataclass(frozen=True, eq=False)
 class Variables:
-    """All variables of a run or of a group of inputs; transformations return a new one.
+    """All variables of a run, or of a group of inputs; transformations return a changed copy.
 
     Parameters
     ----------
-    found : mapping of str to Variable
-        In order.
+    by_name : mapping of str to Variable
+        The variables, in order.
     frame_times : ndarray of shape (n_scans,) or None
-        Time of each volume in seconds; None above the run.
+        Acquisition time of each volume in seconds; None above the run.
     end : float
         End of the run in seconds.
     missing : frozenset of str
-        Names that other runs have and this one lacks.
+        Names of variables that other runs have and this run lacks.
     groups : mapping of str to tuple of str
-        Names that stand for several.
+        Names of groups (transformation Group), and the variables of each.
     collects_names : bool
-        Whether any other name, too, is taken for one that other runs have: while names are
-        collected.
+        Whether every unknown name counts as missing in this run. This is so in a first pass over
+        all runs, which collects the names of the variables of every run.
     """
 
-    found: Mapping[str, Variable]
+    by_name: Mapping[str, Variable]
     frame_times: FloatArray | None = None
     end: float = 0.0
     missing: frozenset[str] = frozenset()
@@ -102,40 +103,40 @@ class Variables:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Names, in order."""
-        return tuple(self.found)
+        """Names of the variables, in order."""
+        return tuple(self.by_name)
 
     def __getitem__(self, name: str) -> Variable:
-        return self.found[name]
+        return self.by_name[name]
 
     def __contains__(self, name: str) -> bool:
-        return name in self.found
+        return name in self.by_name
 
     def lacks(self, name: str) -> bool:
-        """Tell whether a name that is not there, and no pattern, is one that other runs have."""
+        """Tell whether this run lacks a variable that other runs have."""
         return name in self.missing or (self.collects_names and not set(name) & set("*?"))
 
     def matching(self, pattern: str) -> tuple[str, ...]:
-        """Return the names that a name or a pattern with ``*`` and ``?`` stands for."""
-        if pattern in self.found:
+        """Return the variables that match a name, a group or a pattern with ``*`` and ``?``."""
+        if pattern in self.by_name:
             return (pattern,)
         if pattern in self.groups:
             return self.groups[pattern]
         if not set(pattern) & set("*?"):
             return ()
-        literal = pattern.replace("[", "[[]")  # names may hold brackets
-        return tuple(name for name in self.found if fnmatchcase(name, literal))
+        literal = pattern.replace("[", "[[]")  # names may contain brackets
+        return tuple(name for name in self.by_name if fnmatchcase(name, literal))
 
     def with_variables(self, variables: Iterable[Variable]) -> "Variables":
-        """Return them with some variables put in, in place of those of the same name."""
-        return replace(self, found={**self.found, **{one.name: one for one in variables}})
+        """Return a copy with these variables added, or put in place of their namesakes."""
+        added = {variable.name: variable for variable in variables}
+        return replace(self, by_name={**self.by_name, **added})
 
     def without(self, names: Iterable[str]) -> "Variables":
-        """Return them without some."""
-        gone = set(names)
-        return replace(
-            self, found={name: one for name, one in self.found.items() if name not in gone}
-        )
+        """Return a copy without the variables of these names."""
+        removed = set(names)
+        kept = {name: self.by_name[name] for name in self.by_name if name not in removed}
+        return replace(self, by_name=kept)
 
 
 def run_variables(
@@ -150,56 +151,64 @@ def run_variables(
     Parameters
     ----------
     events : mapping of str to sequence
-        Columns of the events: onset and duration in seconds, and others, each of which becomes
-        a sparse variable with its values as amplitudes.
+        Columns of the events file: onset and duration in seconds; every other column becomes a
+        sparse variable with the column's values as amplitudes.
     confounds : mapping of str to sequence of float
-        Columns with a value for every scan; they become dense variables.
+        Columns with a value for every volume; they become dense variables.
     frame_times : ndarray of shape (n_scans,)
+        Acquisition time of each volume in seconds.
     end : float
         End of the run in seconds.
     missing : iterable of str
-        Names that other runs of the task have.
+        Names of variables that other runs of the task have.
+
+    Returns
+    -------
+    Variables
 
     Raises
     ------
     ValueError
-        If a column of the events has the name of a confound.
+        If the events and the confounds have a column of the same name.
     """
     onset = np.asarray(events["onset"], dtype=float)
     duration = np.asarray(events["duration"], dtype=float)
-    found = {}
+    by_name = {}
     for name, values in events.items():
         if name not in ("onset", "duration"):
-            found[name] = Variable(name, typed(values), onset, duration, source="events")
+            by_name[name] = Variable(name, parse_column(values), onset, duration, source="events")
     for name, column in confounds.items():
-        if name in found:
+        if name in by_name:
             raise ValueError(
-                f"{name!r} is a column of the events and of the confounds; rename one of them."
+                f"{name!r} is a column of both the events and the confounds; rename one of them."
             )
         values = np.asarray(column, dtype=float)
-        found[name] = Variable(name, values, times=frame_times, source="confounds")
-    return Variables(found, frame_times, end, frozenset(missing) - set(found))
+        by_name[name] = Variable(name, values, times=frame_times, source="confounds")
+    return Variables(by_name, frame_times, end, frozenset(missing) - set(by_name))
 
 
-def row_variables(columns: Mapping[str, Sequence[Any]]) -> Variables:
-    """Make the variables of the inputs of a node: one value for each.
+def input_variables(columns: Mapping[str, Sequence[Any]]) -> Variables:
+    """Make the variables of the inputs of a node, from columns with one value for each input.
 
     Examples
     --------
-    >>> row_variables({"age": ["21", "n/a"], "sex": ["f", "m"]})["age"].values
+    >>> input_variables({"age": ["21", "n/a"], "sex": ["f", "m"]})["age"].values
     array([21., nan])
     """
     return Variables(
-        {name: Variable(name, typed(values), source="table") for name, values in columns.items()}
+        {
+            name: Variable(name, parse_column(values), source="table")
+            for name, values in columns.items()
+        }
     )
 
 
-def typed(values: Sequence[Any]) -> np.ndarray:
-    """Return a column as float with NaN where all its values are numbers, else as text.
+def parse_column(values: Sequence[Any]) -> np.ndarray:
+    """Return a column as floats if all its values are numbers or n/a, else as text.
 
     Examples
     --------
-    >>> typed(["21", "n/a", "30.5"]), typed(["m", None])
+    >>> parse_column(["21", "n/a", "30.5"]), parse_column(["m", None])
     (array([21. ,  nan, 30.5]), array(['m', None], dtype=object))
     """
     texts = [_text(value) for value in values]
@@ -214,15 +223,26 @@ def _text(value: Any) -> str | None:
     if value is None or (isinstance(value, float) and np.isnan(value)):
         return None
     text = str(value).strip()
-    return None if text.lower() in MISSING_WORDS else text
+    return None if text.lower() in MISSING_VALUES else text
 
 
 def sampled(variable: Variable, times: FloatArray) -> FloatArray:
-    """Return the height of a variable at some times, (n_times,).
+    """Sample a variable at given times.
 
-    Events are boxcars: an event counts at the times from its onset until before its end, one
-    without duration at the first time that is not before it; heights of events that overlap
-    add up. A dense variable is interpolated linearly.
+    An event is a boxcar: it covers the times from its onset up to, but not including, its end.
+    An event without duration covers the first time at or after its onset. The amplitudes of
+    overlapping events add up. A dense variable is interpolated linearly.
+
+    Parameters
+    ----------
+    variable : Variable
+        Numeric.
+    times : ndarray of shape (n_times,)
+        Seconds, ascending.
+
+    Returns
+    -------
+    ndarray of shape (n_times,)
 
     Examples
     --------
@@ -236,12 +256,12 @@ def sampled(variable: Variable, times: FloatArray) -> FloatArray:
         return np.interp(times, variable.times, np.asarray(variable.values, dtype=float))
     assert variable.onset is not None
     assert variable.duration is not None
-    heights = np.zeros(len(times))
+    samples = np.zeros(len(times))
     first = np.searchsorted(times, variable.onset - 1e-9)
     last = np.searchsorted(times, variable.onset + variable.duration - 1e-9)
     for start, stop, value in zip(
         first, np.maximum(last, first + 1), variable.values, strict=True
     ):
         if np.isfinite(value):
-            heights[start:stop] += value
-    return heights
+            samples[start:stop] += value
+    return samples

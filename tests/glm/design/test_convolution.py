@@ -225,7 +225,10 @@ def test_the_callers_arrays_are_untouched(oversampling):
         (([1, np.nan], [0, 2], [1, 1]), "onsets has 1 missing"),
         (([1, 2], [0, np.nan], [1, 1]), r"durations has 1 missing .*event 1 \(onset 2 s\)"),
         (([1, 2], [0, 2], [np.inf, 1]), "amplitudes has 1 missing or infinite"),
-        (([1, 2], [0], [1, 1]), r"a duration and an amplitude, not \(2,\) onsets, \(1,\)"),
+        (
+            ([1, 2], [0], [1, 1]),
+            r"a duration and an amplitude, but the shapes are \(2,\) onsets, \(1,\)",
+        ),
         (([[1, 2]], [[0, 1]], [[1, 1]]), "an onset, a duration and an amplitude"),
     ],
 )
@@ -239,8 +242,8 @@ def test_events_that_make_no_sense_are_refused(events, message):
     [
         ([0, 2, 2], "scan 2 at 2 s follows scan 1 at 2 s"),
         ([0, np.nan], "1 missing"),
-        ([], "one list of seconds"),
-        ([[0, 2]], "one list of seconds"),
+        ([], "a list of seconds"),
+        ([[0, 2]], "a list of seconds"),
     ],
 )
 def test_scan_times_that_make_no_sense_are_refused(scans, message):
@@ -250,23 +253,23 @@ def test_scan_times_that_make_no_sense_are_refused(scans, message):
 
 @pytest.mark.parametrize("oversampling", [0, -5, 2.5])
 def test_a_grid_needs_a_whole_number_of_points(oversampling):
-    with pytest.raises(ValueError, match="whole number above 0"):
+    with pytest.raises(ValueError, match="an integer above 0"):
         convolve_events([0], [1], [1], SPM, SCANS, oversampling)
 
 
 def test_what_the_grid_cannot_do_is_refused():
-    with pytest.raises(ValueError, match="two scans or more"):
+    with pytest.raises(ValueError, match="at least two scans"):
         convolve_events([0], [1], [1], SPM, [3.0], 10)
     with pytest.raises(ValueError, match="finite length"):
         convolve_events([0], [1], [1], DoubleGamma(length=None), SCANS, 10)
-    with pytest.raises(ValueError, match="delay before the event"):
+    with pytest.raises(ValueError, match="starts before the event"):
         convolve_events([0], [1], [1], Box(-2.0, 2.0), SCANS, 10)
     with pytest.raises(ValueError, match="before the last scan"):
         convolve_events([0], [1], [1], SPM, SCANS - 500, 10)
 
 
 def test_a_response_function_that_returns_nonsense_is_refused():
-    with pytest.raises(ValueError, match="one finite value per time"):
+    with pytest.raises(ValueError, match="one finite value for each time"):
         convolve_events([0], [1], [1], lambda times: times[:-1], SCANS)
     with pytest.raises(ValueError, match="not finite"):
         convolve_events([0], [0], [1], lambda times: times * np.nan, SCANS)

@@ -251,7 +251,7 @@ def test_a_run_without_events_can_be_asked_for():
             "confound 'fd' has 1 missing values, the first at scan 0",
         ),
         ({"hrf_model": "spm+derivative"}, "unknown hrf_model .*mean 'spm . derivative'"),
-        ({"fir_delays": [0, 2]}, "no meaning for hrf_model 'spm'"),
+        ({"fir_delays": [0, 2]}, "hrf_model 'spm' takes no fir_delays"),
     ],
 )
 def test_options_that_make_no_design_are_refused(options, message):

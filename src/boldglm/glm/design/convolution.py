@@ -1,9 +1,9 @@
-"""Regressors: what the response to a condition's events looks like at each scan.
+"""Regressors: the response to the events of a condition at each scan.
 
-By default the convolution is exact: the response to a boxcar is a difference of two values
-of the kernel's running integral, taken at the very times of the scans. No time grid, so
-nothing is rounded to it, events before the first scan count, and scans may be at any times
-(``StartTime`` offsets, uneven spacing). The grid of other packages is there for comparison.
+By default the convolution is exact: the response to a boxcar is the difference between two values
+of the kernel's running integral, taken at the times of the scans. Without a time grid no onset is
+rounded, events before the first scan count, and scans may be at any times (``StartTime`` offsets,
+uneven spacing). The time grid of other packages is available for comparison.
 
 Notation: h kernel, G its running integral; event k has onset o, duration d, amplitude a.
 """
@@ -20,11 +20,11 @@ from boldglm.glm.design.kernels import HRF, SAME_TIME, Box, DoubleGamma, FiniteD
 
 PAIRS_AT_ONCE = 500_000  # (event, scan) pairs evaluated together: about 50 MB
 GRID_LEAD_IN = 24.0  # seconds of grid before the first scan, as in nilearn
-PANEL = 0.05  # seconds between the nodes of the numerical integral of an unknown kernel
+PANEL = 0.05  # seconds between the nodes when a kernel is integrated numerically
 
 
 class Events(NamedTuple):
-    """Events of one condition, checked; three arrays of shape (n_events,)."""
+    """Checked events of one condition; three arrays of shape (n_events,)."""
 
     onsets: FloatArray
     durations: FloatArray
@@ -46,39 +46,44 @@ def convolve_events(
     onsets : array_like of shape (n_events,)
         Start of each event in seconds, on the clock of `frame_times`; may be negative.
     durations : array_like of shape (n_events,)
-        Seconds. An event of duration 0 is an impulse of unit area: it has the response of
-        a very short event scaled to an area of 1 second, as in SPM.
+        Seconds. An event of duration 0 is an impulse of unit area, as in SPM: a very short
+        event scaled to an area of 1 second.
     amplitudes : array_like of shape (n_events,)
         Height of each event.
     hrf : callable
-        Response to an impulse, a function of times in seconds since it. Kernels of
-        `boldglm.glm.hrf_basis` are integrated in closed form. Any other function is
-        integrated numerically from time 0 on; it should be smooth.
+        Response to an impulse, as a function of the seconds since. Kernels of `hrf_basis` are
+        integrated in closed form. Any other function is integrated numerically from time 0 and
+        should be smooth.
     frame_times : array_like of shape (n_scans,)
         Time of each scan in seconds, increasing, not necessarily evenly spaced.
     oversampling : int, optional
-        None for the exact convolution. A number, e.g. 50, puts the events on a grid of so
-        many points per repetition time as nilearn 0.14 does, to compare with it.
+        None for the exact convolution. A number such as 50 puts the events on a grid with so
+        many points in a repetition time, as in nilearn 0.14, for comparison.
 
     Returns
     -------
     ndarray of shape (n_scans,)
-        For a kernel of unit area, in units of the amplitudes.
+        Regressor, for a kernel of unit area in units of the amplitudes.
 
     Raises
     ------
     ValueError
-        If the three event arrays differ in length, if a value is missing, if a duration is
-        negative, or if `frame_times` do not increase.
+        If the three event arrays differ in length, a value is missing, a duration is negative,
+        or `frame_times` do not increase.
+
+    See Also
+    --------
+    build_design : Convolves all events of a run.
+    hrf_basis : Return the kernels of a model by its name.
 
     Notes
     -----
     Exact: ``x(t) = Σ a (G(t - o) - G(t - o - d))``, and ``a h(t - o)`` where d = 0.
 
-    Grid: starts 24 s before the first scan, where earlier events are put; onsets and ends
-    move to the next grid point; an event of duration 0 lasts one grid step, so its response
-    is smaller than the exact one by the factor ``repetition time / oversampling``. FIR
-    columns come up to one repetition time early, as nilearn's do.
+    On a grid: it starts 24 s before the first scan, and earlier events move there. Onsets and
+    ends move to the next grid point. An event of duration 0 lasts one grid step, so its response
+    is smaller than the exact one by the factor ``repetition time / oversampling``. FIR columns
+    are up to one repetition time early, as in nilearn.
 
     Examples
     --------
@@ -101,7 +106,7 @@ def convolve_events(
 
 
 def checked_frame_times(frame_times: ArrayLike) -> FloatArray:
-    """Return scan times as a float64 array, or say why they cannot be scan times.
+    """Return frame times as a float64 array, or raise ValueError.
 
     Parameters
     ----------
@@ -116,7 +121,7 @@ def checked_frame_times(frame_times: ArrayLike) -> FloatArray:
     Raises
     ------
     ValueError
-        If there is no scan, a time is not finite, or the times do not increase.
+        If there is no scan, a time is not finite, or times do not increase.
 
     Examples
     --------
@@ -125,7 +130,7 @@ def checked_frame_times(frame_times: ArrayLike) -> FloatArray:
     """
     scans = np.array(frame_times, dtype=np.float64)
     if scans.ndim != 1 or scans.size == 0:
-        raise ValueError(f"frame_times must be one list of seconds, not of shape {scans.shape}.")
+        raise ValueError(f"frame_times must be a list of seconds, not of shape {scans.shape}.")
     if not np.isfinite(scans).all():
         raise ValueError(f"frame_times has {np.sum(~np.isfinite(scans))} missing values.")
     backwards = np.flatnonzero(np.diff(scans) <= 0)
@@ -145,14 +150,15 @@ def _checked_events(onsets: ArrayLike, durations: ArrayLike, amplitudes: ArrayLi
     if len({values.shape for values in events}) > 1 or events.onsets.ndim != 1:
         lengths = ", ".join(f"{values.shape} {n}" for n, values in events._asdict().items())
         raise ValueError(
-            f"every event needs an onset, a duration and an amplitude, not {lengths}."
+            f"every event needs an onset, a duration and an amplitude, but the shapes are "
+            f"{lengths}."
         )
     for name, values in events._asdict().items():
         bad = np.flatnonzero(~np.isfinite(values))
         if bad.size:
             raise ValueError(
                 f"{name} has {bad.size} missing or infinite values, the first at event {bad[0]} "
-                f"(onset {events.onsets[bad[0]]:g} s): leave such events out or fill them in."
+                f"(onset {events.onsets[bad[0]]:g} s). Remove such events or fill them in."
             )
     negative = np.flatnonzero(events.durations < 0)
     if negative.size:
@@ -167,7 +173,7 @@ def _checked_events(onsets: ArrayLike, durations: ArrayLike, amplitudes: ArrayLi
 def _convolve_exactly(events: Events, hrf: HRF, scans: FloatArray) -> FloatArray:
     reach = scans[-1] - events.onsets.min(initial=scans[-1])
     integral, (start, stop) = _integral_and_support(hrf, reach)
-    # The margin keeps a scan that is at the edge of a box but for rounding.
+    # the margin includes scans that only rounding puts outside the edge of a box
     first = np.searchsorted(scans, events.onsets + start - SAME_TIME, side="left")
     last = np.searchsorted(
         scans, events.onsets + events.durations + stop + SAME_TIME, side="right"
@@ -188,7 +194,7 @@ def _convolve_exactly(events: Events, hrf: HRF, scans: FloatArray) -> FloatArray
 
 
 def _pairs(first: np.ndarray, counts: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Yield (event, scan) index pairs, a bounded number at a time.
+    """Yield index pairs of events and scans, a bounded number at a time.
 
     Event k is paired with scans ``first[k]`` to ``first[k] + counts[k] - 1``.
     """
@@ -207,7 +213,7 @@ def _pairs(first: np.ndarray, counts: np.ndarray) -> Iterator[tuple[np.ndarray, 
 def _integral_and_support(
     hrf: HRF, reach: float
 ) -> tuple[Callable[[FloatArray], FloatArray], tuple[float, float]]:
-    """Return G and the times between which h is not 0."""
+    """Return G, and the times between which h is not 0."""
     if isinstance(hrf, DoubleGamma | FiniteDifference | Box):
         return hrf.integral, hrf.support
     return _numerical_integral(hrf, reach)
@@ -216,7 +222,7 @@ def _integral_and_support(
 def _numerical_integral(
     hrf: HRF, reach: float
 ) -> tuple[Callable[[FloatArray], FloatArray], tuple[float, float]]:
-    """Return G of any function, by 5-point Gauss-Legendre panels from time 0 to `reach`."""
+    """Return G of any function by 5-point Gauss-Legendre panels from time 0 to `reach`."""
     points, weights = np.polynomial.legendre.leggauss(5)
     points, weights = (points + 1) / 2, weights / 2
     n_panels = max(int(np.ceil(reach / PANEL)), 1)
@@ -237,12 +243,12 @@ def _numerical_integral(
 
 
 def _evaluate(hrf: HRF, times: FloatArray) -> FloatArray:
-    """Call hrf with a flat array, whatever the shape of times, and check what it returns."""
+    """Return the values of hrf at times of any shape, checked."""
     values = np.asarray(hrf(times.ravel()), dtype=np.float64)
     if values.shape != (times.size,) or not np.isfinite(values).all():
         raise ValueError(
-            f"hrf must return one finite value per time; for {times.size} times it returned "
-            f"shape {values.shape} with {np.sum(~np.isfinite(values))} not finite."
+            f"hrf must return one finite value for each time. For {times.size} times it returned "
+            f"shape {values.shape}, with {np.sum(~np.isfinite(values))} values not finite."
         )
     return values.reshape(times.shape)
 
@@ -251,9 +257,9 @@ def _convolve_on_grid(
     events: Events, hrf: HRF, scans: FloatArray, oversampling: int
 ) -> FloatArray:
     if oversampling < 1 or int(oversampling) != oversampling:
-        raise ValueError(f"oversampling must be a whole number above 0, not {oversampling!r}.")
+        raise ValueError(f"oversampling must be an integer above 0, not {oversampling!r}.")
     if scans.size < 2:
-        raise ValueError("a time grid needs two scans or more; leave oversampling out.")
+        raise ValueError("a time grid needs at least two scans. Leave out oversampling.")
     grid = _time_grid(scans, oversampling)
     step = np.diff(scans).min() / oversampling
     weights = (
@@ -268,17 +274,17 @@ def _convolve_on_grid(
     times = grid[: grid.size - advance]
     if scans[-1] > times[-1] + SAME_TIME:
         raise ValueError(
-            f"the time grid ends at {times[-1]:g} s, before the last scan at {scans[-1]:g} s; "
-            "leave oversampling out."
+            f"the time grid ends at {times[-1]:g} s, before the last scan at {scans[-1]:g} s. "
+            "Leave out oversampling."
         )
     return np.interp(scans, times, response[advance:])
 
 
 def _time_grid(scans: FloatArray, oversampling: int) -> FloatArray:
-    """Return nilearn's grid: from 24 s before the first scan to about one scan after the last.
+    """Return nilearn's grid, from 24 s before the first scan to about one scan after the last.
 
-    Its end is the last time stretched by 1 / (n_scans - 1), which is one repetition time
-    after the last scan only where the first scan is at time 0.
+    It ends at the last time times 1 + 1 / (n_scans - 1), which is one repetition time after the
+    last scan only if the first scan is at time 0.
     """
     n_gaps = scans.size - 1
     end = scans[-1] * (1 + 1.0 / n_gaps)
@@ -301,6 +307,6 @@ def _boxcars(events: Events, grid: FloatArray) -> FloatArray:
 
 
 def _samples_on_grid(hrf: HRF, step: float) -> FloatArray:
-    """Return samples of any function over 32 s, one step late as nilearn's own kernels are."""
+    """Return samples of any function over 32 s, one step late like the kernels of nilearn."""
     times = np.linspace(0.0, 32.0, round(32.0 / step)) - step
     return _evaluate(hrf, times) * step

@@ -1,7 +1,7 @@
-"""Slow drifts of the BOLD signal, as columns of the design.
+"""Regressors for the slow drift of the BOLD signal.
 
-High-pass filtering by regression: with these columns in the design, data and regressors
-are filtered alike and the degrees of freedom are counted.
+This is a high-pass filter by regression: data and the other regressors are filtered alike, and
+the fit counts the degrees of freedom that the filter takes.
 """
 
 import numpy as np
@@ -12,25 +12,30 @@ from boldglm.glm.design.convolution import checked_frame_times
 
 
 def cosine_drift(frame_times: ArrayLike, high_pass: float) -> FloatArray:
-    """Return cosines of all periods down to the cut-off.
+    """Return cosines of all periods down to a cutoff: a high-pass filter.
 
     Parameters
     ----------
     frame_times : array_like of shape (n_scans,)
         Time of each scan in seconds.
     high_pass : float
-        Shortest period taken out, in SECONDS (128 in SPM; nilearn takes 1/seconds).
+        Shortest period to remove, in seconds (128 in SPM; in nilearn a frequency in Hz).
 
     Returns
     -------
     ndarray of shape (n_scans, n_drifts)
-        Slowest first, without the constant. For evenly spaced scans the columns are
-        orthogonal to each other and to the constant and have unit length.
+        Cosines without the constant, slowest first. For evenly spaced scans they have unit
+        length and are orthogonal to each other and to the constant.
 
     Raises
     ------
     ValueError
-        If `high_pass` is not positive, or so short that the columns would explain any data.
+        If `high_pass` is not positive, or so short that the cosines would explain any data.
+
+    See Also
+    --------
+    polynomial_drift : Return polynomials of time instead.
+    build_design : Adds these columns to a design.
 
     Notes
     -----
@@ -60,10 +65,10 @@ def cosine_drift(frame_times: ArrayLike, high_pass: float) -> FloatArray:
     spacing = (scans[-1] - scans[0]) / (n_scans - 1)
     if high_pass <= 2 * spacing:
         raise ValueError(
-            f"high_pass {high_pass:g} s takes out everything that scans {spacing:g} s apart can "
-            "show: give a period several times longer, e.g. 128."
+            f"high_pass {high_pass:g} s removes all that scans {spacing:g} s apart can show. Use "
+            "a period several times longer, such as 128 s."
         )
-    # 2 n (1 / high_pass) Δ, in this order, rounds as nilearn does at whole numbers of periods.
+    # in this order, 2 n (1 / high_pass) Δ rounds as in nilearn at whole numbers of periods
     n_drifts = min(n_scans - 1, int(np.floor(2 * n_scans * (1.0 / high_pass) * spacing)))
     position = (scans - scans[0]) / spacing + 0.5
     angles = np.pi / n_scans * np.outer(position, np.arange(1, n_drifts + 1))
@@ -71,31 +76,31 @@ def cosine_drift(frame_times: ArrayLike, high_pass: float) -> FloatArray:
 
 
 def fast_cosines(frame_times: ArrayLike, low_pass: float) -> FloatArray:
-    """Return cosines of all periods from the shortest up to a cut-off: a low-pass filter.
+    """Return cosines of all periods from the shortest up to a cutoff: a low-pass filter.
 
-    Each column costs a degree of freedom, which the fit counts.
+    Each column takes one degree of freedom, which the fit counts.
 
     Parameters
     ----------
     frame_times : array_like of shape (n_scans,)
         Time of each scan in seconds.
     low_pass : float
-        Longest period taken out, in seconds.
+        Longest period to remove, in seconds.
 
     Returns
     -------
     ndarray of shape (n_scans, n_columns)
-        The rest of the family of `cosine_drift`; none if scans are too far apart to show such
-        periods.
+        The remaining cosines of the family of `cosine_drift`; no column if scans are too far
+        apart for such periods.
 
     Raises
     ------
     ValueError
-        If `low_pass` is not positive, or so long that nothing would be left.
+        If `low_pass` is not positive, or so long that nothing would remain.
 
     Examples
     --------
-    With scans every 2 s, periods from 4 s on can be seen:
+    Scans 2 s apart show periods of 4 s and more, scans of this short run none below 3 s:
 
     >>> fast_cosines(np.arange(0, 64, 2), low_pass=8).shape, fast_cosines([0, 2, 4], 3).shape
     ((32, 16), (3, 0))
@@ -109,14 +114,16 @@ def fast_cosines(frame_times: ArrayLike, low_pass: float) -> FloatArray:
     spacing = (scans[-1] - scans[0]) / (n_scans - 1)
     first = int(np.ceil(2 * n_scans * spacing / low_pass - 1e-9))
     if first <= 1:
-        raise ValueError(f"low_pass {low_pass:g} s takes out everything that the scans can show.")
+        raise ValueError(
+            f"low_pass {low_pass:g} s removes all that the scans can show. Use a shorter period."
+        )
     position = (scans - scans[0]) / spacing + 0.5
     angles = np.pi / n_scans * np.outer(position, np.arange(first, n_scans))
     return np.sqrt(2.0 / n_scans) * np.cos(angles)
 
 
 def polynomial_drift(frame_times: ArrayLike, order: int) -> FloatArray:
-    """Return orthogonal polynomials of time, from the line to the given order.
+    """Return orthogonal polynomials of time, from linear to a given order.
 
     Parameters
     ----------
@@ -128,13 +135,17 @@ def polynomial_drift(frame_times: ArrayLike, order: int) -> FloatArray:
     Returns
     -------
     ndarray of shape (n_scans, order)
-        Columns orthogonal to each other and to the constant, of unit length, positive at
-        the last scan.
+        Columns of unit length, orthogonal to each other and to the constant, positive at the
+        last scan.
 
     Raises
     ------
     ValueError
         If `order` is negative, or not below the number of scans.
+
+    See Also
+    --------
+    cosine_drift : Return cosines instead.
 
     Examples
     --------
@@ -144,8 +155,8 @@ def polynomial_drift(frame_times: ArrayLike, order: int) -> FloatArray:
     scans = checked_frame_times(frame_times)
     if not 0 <= order < scans.size or int(order) != order:
         raise ValueError(
-            f"order must be a whole number from 0 to {scans.size - 1} (one less than the "
-            f"number of scans), not {order!r}."
+            f"order must be an integer from 0 to {scans.size - 1}, one less than the number of "
+            f"scans, not {order!r}."
         )
     if scans.size == 1:
         return np.zeros((1, 0))

@@ -1,8 +1,8 @@
 """Hemodynamic response functions: the BOLD response to a short burst of neural activity.
 
-Every kernel that a design uses has unit area (per second), so a long block reaches a
-plateau of one and an estimate is in units of the signal. Kernels are functions of
-continuous time; `boldglm.glm.design.kernels` holds their classes.
+Every kernel that a design uses has unit area (in seconds), so the response to a long block
+reaches a plateau of 1 and estimates are in units of the data. Kernels are functions of continuous
+time; their classes are in `boldglm.glm.design.kernels`.
 
 Notation: h kernel, g gamma density, F gamma distribution function.
 """
@@ -26,7 +26,7 @@ from boldglm.glm.design.kernels import (
 )
 from boldglm.suggestions import list_known
 
-SAME_WIDTH = 1e-9  # relative difference of bins that differ by rounding only
+SAME_WIDTH = 1e-9  # relative difference between widths that differ only by rounding
 FIR_SPAN = 20.0  # seconds after an event that the default FIR bins cover
 HRF_MODELS = (
     "spm",
@@ -43,14 +43,30 @@ HRF_MODELS = (
 
 @dataclass(frozen=True)
 class HRFBasis:
-    """The kernels that one condition is convolved with, and what their columns are called.
+    """Kernels that the events of a condition are convolved with.
 
     Parameters
     ----------
     suffixes : tuple of str
-        What follows the condition's name, e.g. ``("", "_derivative")``.
+        Suffixes that name the columns, after the name of the condition, such as
+        ``("", "_derivative")``.
     kernels : tuple of callable
-        One function of time in seconds per suffix.
+        One function of time in seconds for each suffix.
+
+    Raises
+    ------
+    ValueError
+        If there is no kernel, or not one suffix of its own for each.
+
+    See Also
+    --------
+    hrf_basis : Return the basis of a model by its name.
+    build_design : Accepts a basis as ``hrf_model``.
+
+    Examples
+    --------
+    >>> HRFBasis(("",), (DoubleGamma(peak=5.0),)).suffixes
+    ('',)
     """
 
     suffixes: tuple[str, ...]
@@ -59,11 +75,11 @@ class HRFBasis:
     def __post_init__(self) -> None:
         if not self.kernels or len(self.suffixes) != len(self.kernels):
             raise ValueError(
-                f"a basis needs one suffix per kernel, not {len(self.suffixes)} suffixes for "
-                f"{len(self.kernels)} kernels."
+                f"an HRF basis needs one suffix for each kernel, but there are "
+                f"{len(self.suffixes)} suffixes for {len(self.kernels)} kernels."
             )
         if len(set(self.suffixes)) != len(self.suffixes):
-            raise ValueError(f"the suffixes {self.suffixes} are not all different.")
+            raise ValueError(f"the suffixes {self.suffixes} of an HRF basis must all differ.")
 
 
 def double_gamma_hrf(
@@ -75,34 +91,40 @@ def double_gamma_hrf(
     undershoot_dispersion: float = 1.0,
     length: float | None = 32.0,
 ) -> FloatArray:
-    """Return the double-gamma response at any times after an event at time 0.
+    """Return the double-gamma response to an event at time 0.
 
-    A gamma density for the response less a smaller, later one for the undershoot, scaled to
+    A gamma density for the response minus a smaller, later one for the undershoot, scaled to
     unit area. The defaults are those of SPM.
 
     Parameters
     ----------
     times : array_like of shape (n_times,)
-        Seconds since the event; need not be sorted or evenly spaced.
+        Seconds since the event, in any order and spacing.
     peak, undershoot : float
-        Delay of the response and of the undershoot, in seconds. (With dispersion 1 the
-        response is largest at ``peak - 1``.)
+        Delay of the response and of the undershoot, in seconds. With dispersion 1 the response
+        is largest at ``peak - 1``.
     ratio : float
         Area of the undershoot relative to that of the response.
     peak_dispersion, undershoot_dispersion : float
-        Dispersion of the two, in seconds.
+        Dispersion of the response and of the undershoot, in seconds.
     length : float or None
-        Seconds after which the response is 0; None for never.
+        Seconds after which the response is 0; None for no limit.
 
     Returns
     -------
     ndarray of shape (n_times,)
-        Per second; 0 at and before time 0. The area over `length` is 1.
+        Response per second, 0 at and before time 0, with an area of 1 over `length`.
 
     Raises
     ------
     ValueError
-        If a parameter is not positive or the area is not.
+        If a parameter or the area is not positive.
+
+    See Also
+    --------
+    DoubleGamma : The same as a kernel for designs.
+    spm_hrf : The response with SPM's parameters.
+    glover_hrf : The response with Glover's parameters.
 
     Notes
     -----
@@ -124,7 +146,7 @@ def double_gamma_hrf(
 
 
 def spm_hrf(times: ArrayLike) -> FloatArray:
-    """Return SPM's canonical response (6, 16, 1, 1, ratio 1/6) at times in seconds.
+    """Return SPM's canonical response.
 
     Parameters
     ----------
@@ -134,11 +156,18 @@ def spm_hrf(times: ArrayLike) -> FloatArray:
     Returns
     -------
     ndarray of shape (n_times,)
-        Per second, unit area over 32 s.
+        Response per second, of unit area over 32 s: delays 6 and 16 s, dispersions 1 s, ratio
+        1/6.
+
+    See Also
+    --------
+    double_gamma_hrf : The response with other parameters.
+    hrf_basis : Return the kernels of a model by its name.
 
     Notes
     -----
-    SPM's ratio is 1/6; nilearn writes 0.167. Pass that to `double_gamma_hrf` to compare.
+    The ratio is 1/6 in SPM and 0.167 in nilearn. To compare with nilearn, pass ``ratio=0.167``
+    to `double_gamma_hrf`.
 
     Examples
     --------
@@ -149,7 +178,7 @@ def spm_hrf(times: ArrayLike) -> FloatArray:
 
 
 def glover_hrf(times: ArrayLike) -> FloatArray:
-    """Return Glover's response with the parameters of nilearn 0.14, at times in seconds.
+    """Return Glover's response, with the parameters of nilearn 0.14.
 
     Parameters
     ----------
@@ -159,7 +188,13 @@ def glover_hrf(times: ArrayLike) -> FloatArray:
     Returns
     -------
     ndarray of shape (n_times,)
-        Per second, unit area over 32 s: delays 6 and 12 s, dispersions 0.9 s, ratio 0.48.
+        Response per second, of unit area over 32 s: delays 6 and 12 s, dispersions 0.9 s, ratio
+        0.48.
+
+    See Also
+    --------
+    double_gamma_hrf : The response with other parameters.
+    hrf_basis : Return the kernels of a model by its name.
 
     References
     ----------
@@ -177,9 +212,8 @@ def glover_hrf(times: ArrayLike) -> FloatArray:
 def textbook_hrf(times: ArrayLike) -> FloatArray:
     """Return the response of the "Correlated regressors" tutorial, scaled to unit sum.
 
-    Use it to reproduce the tutorial. A design with ``hrf_model="textbook"`` has the same
-    shape at unit *area*: the sum over samples depends on how far apart they are, so
-    values scaled by it could not be convolved at other times.
+    Use it to reproduce the tutorial. A design with ``hrf_model="textbook"`` has a response of
+    the same shape but unit *area*, because a sum over samples depends on their spacing.
 
     Parameters
     ----------
@@ -189,12 +223,16 @@ def textbook_hrf(times: ArrayLike) -> FloatArray:
     Returns
     -------
     ndarray of shape (n_times,)
-        Delays 6 and 12 s, ratio 0.35, divided by the sum over `times`.
+        Response with delays 6 and 12 s and ratio 0.35, divided by its sum over `times`.
 
     Raises
     ------
     ValueError
-        If the values at `times` sum to 0, e.g. if no time is after the event.
+        If the values at `times` sum to 0, for example because no time is after the event.
+
+    See Also
+    --------
+    hrf_basis : Return the kernel of unit area for ``"textbook"``.
 
     References
     ----------
@@ -212,19 +250,19 @@ def textbook_hrf(times: ArrayLike) -> FloatArray:
     values = replace(TEXTBOOK, length=None)(times)
     total = values.sum()
     if total == 0:
-        raise ValueError("the response is 0 at all the times given: some must be after time 0.")
+        raise ValueError("the response is 0 at all times. Pass times after the event, above 0 s.")
     return values / total
 
 
 def time_derivative(hrf: HRF, times: ArrayLike, delta: float = 0.1) -> FloatArray:
-    """Return how a response changes when it comes earlier.
+    """Return the time derivative of a response.
 
-    A column with it next to that of the response itself absorbs small errors of latency.
+    Beside the response itself, it absorbs small differences in latency.
 
     Parameters
     ----------
     hrf : callable
-        Function of times in seconds.
+        Response as a function of times in seconds.
     times : array_like of shape (n_times,)
         Seconds since the event.
     delta : float
@@ -234,6 +272,11 @@ def time_derivative(hrf: HRF, times: ArrayLike, delta: float = 0.1) -> FloatArra
     -------
     ndarray of shape (n_times,)
         ``(h(t) - h(t - delta)) / delta``, per second squared.
+
+    See Also
+    --------
+    dispersion_derivative : The derivative to the width of the response.
+    hrf_basis : Return a response with its derivatives.
 
     Examples
     --------
@@ -245,21 +288,29 @@ def time_derivative(hrf: HRF, times: ArrayLike, delta: float = 0.1) -> FloatArra
 
 
 def dispersion_derivative(hrf: DoubleGamma, times: ArrayLike, delta: float = 0.01) -> FloatArray:
-    """Return how a double-gamma response changes when it becomes narrower.
+    """Return the dispersion derivative of a double-gamma response.
+
+    Beside the response itself, it absorbs small differences in width.
 
     Parameters
     ----------
     hrf : DoubleGamma
-        The response, e.g. ``DoubleGamma()`` for SPM's.
+        The response, such as ``DoubleGamma()`` for SPM's.
     times : array_like of shape (n_times,)
         Seconds since the event.
     delta : float
-        Change of the peak's dispersion over which the difference is taken, in seconds.
+        Change in the dispersion of the peak over which the difference is taken, in seconds.
 
     Returns
     -------
     ndarray of shape (n_times,)
-        ``(h(t; d) - h(t; d + delta)) / delta``, each of unit area; the sign is SPM's.
+        ``(h(t; d) - h(t; d + delta)) / delta``, both of unit area, with the sign of SPM: positive
+        at the peak.
+
+    See Also
+    --------
+    time_derivative : The derivative to the latency of the response.
+    hrf_basis : Return a response with its derivatives.
 
     Examples
     --------
@@ -270,22 +321,31 @@ def dispersion_derivative(hrf: DoubleGamma, times: ArrayLike, delta: float = 0.0
 
 
 def fir_basis(times: ArrayLike, delays: ArrayLike, width: float) -> FloatArray:
-    """Return boxes: which delay bin each time after an event falls into.
+    """Return the boxes of a finite impulse response (FIR) model.
 
     Parameters
     ----------
     times : array_like of shape (n_times,)
         Seconds since the event.
     delays : array_like of shape (n_delays,)
-        Start of each bin, in SECONDS (nilearn counts scans).
+        Start of each bin in seconds (in nilearn: scans).
     width : float
         Width of every bin in seconds.
 
     Returns
     -------
     ndarray of shape (n_times, n_delays)
-        1 in ``[delay, delay + width)``, else 0. (The kernels of `hrf_basis` are these
-        divided by the width, to have unit area like all the others.)
+        The value 1 in ``[delay, delay + width)``, else 0.
+
+    Raises
+    ------
+    ValueError
+        If the width is not positive.
+
+    See Also
+    --------
+    hrf_basis : Return the boxes as kernels, divided by the width to have unit area.
+    default_fir_delays : Delays of a design for which none are given.
 
     Examples
     --------
@@ -293,7 +353,7 @@ def fir_basis(times: ArrayLike, delays: ArrayLike, width: float) -> FloatArray:
     array([[1., 0.], [1., 0.], [0., 1.]])
     """
     if not width > 0:
-        raise ValueError(f"width must be above 0 s, not {width!r}.")
+        raise ValueError(f"the width of FIR bins must be above 0 s, not {width!r}.")
     t = np.asarray(times, dtype=np.float64)[:, np.newaxis]
     return in_box(t, np.asarray(delays, dtype=np.float64), width)
 
@@ -310,29 +370,34 @@ def hrf_basis(
     hrf_model : str
         One of `HRF_MODELS`.
     fir_delays : sequence of float, optional
-        Start of each bin in seconds, in any order (kernels are sorted by it); needed by
-        ``"fir"`` and refused with other models.
+        Start of each bin in seconds, in any order; kernels are sorted by it. Required for
+        ``"fir"``, not allowed for other models.
     fir_width : float, optional
-        Width of all bins in seconds; by default each lasts until the next delay, the last as
-        long as the one before.
+        Width of all bins in seconds. By default each bin lasts until the next delay, and the
+        last as long as the one before.
 
     Returns
     -------
     HRFBasis
-        Kernels of continuous time, those that are not derivatives of unit area. FIR bins of
-        uneven width share the height of the shortest, which alone has unit area.
+        Kernels of continuous time. All but derivatives have unit area, except that FIR bins of
+        different widths share the height of the shortest, which has unit area.
 
     Raises
     ------
     ValueError
-        If the model is not known, or the FIR options do not fit it.
+        If the model is unknown, or the FIR options do not fit it.
+
+    See Also
+    --------
+    build_design : Convolves events with these kernels.
+    default_fir_delays : Delays of a design for which none are given.
 
     Notes
     -----
-    FIR bins without gaps, as SPM's, which divides a window into bins of one width. nilearn's
-    bins all last one scan whatever their delays, so that what comes between uneven ones counts
-    as baseline and pulls the estimates of all bins. With one height for all bins, estimates are
-    in proportion to the response, whatever the widths.
+    FIR bins leave no gaps, as in SPM, which divides a window into bins of one width. In nilearn
+    every bin lasts one scan: between unevenly spaced delays the response then counts as
+    baseline, which biases the estimates of all bins. Because all bins have one height, estimates
+    are proportional to the response whatever the widths.
 
     Examples
     --------
@@ -346,7 +411,7 @@ def hrf_basis(
     if hrf_model == "fir":
         return _fir_kernels(fir_delays, fir_width)
     if fir_delays is not None or fir_width is not None:
-        raise ValueError(f"fir_delays and fir_width have no meaning for hrf_model {hrf_model!r}.")
+        raise ValueError(f"hrf_model {hrf_model!r} takes no fir_delays or fir_width.")
     family, *derivatives = hrf_model.split(" + ")
     canonical = {"spm": SPM, "glover": GLOVER, "textbook": TEXTBOOK}[family]
     kernels: list[HRF] = [canonical]
@@ -394,7 +459,7 @@ def default_fir_delays(repetition_time: float) -> tuple[float, ...]:
 
 
 def fir_widths(starts: Sequence[float]) -> list[float]:
-    """Return how long bins last: until the next one, and the last as long as the one before.
+    """Return the widths of FIR bins: until the next start, the last like the one before.
 
     Examples
     --------
@@ -411,18 +476,20 @@ def _fir_kernels(delays: Sequence[float] | None, width: float | None) -> HRFBasi
     starts = sorted(float(delay) for delay in delays)
     if width is None:
         if len(starts) == 1:
-            raise ValueError("with a single FIR delay say how wide its bin is: give fir_width.")
+            raise ValueError("a single FIR delay has no next one to last until. Pass fir_width.")
         widths = fir_widths(starts)
     else:
         widths = [width] * len(starts)
     shortest = min(widths)
     if not shortest > 0:
-        raise ValueError(f"two FIR delays are the same, or fir_width is not above 0 s: {starts}.")
+        raise ValueError(
+            f"FIR delays must differ and fir_width must be above 0 s; the delays are {starts}."
+        )
     boxes = []
-    for start, own in zip(starts, widths, strict=True):
-        # steps that differ by rounding only are the same
-        ratio = own / shortest
-        boxes.append(Box(start, own, 1.0 if abs(ratio - 1) < SAME_WIDTH else ratio))
+    for start, bin_width in zip(starts, widths, strict=True):
+        ratio = bin_width / shortest
+        area = 1.0 if abs(ratio - 1) < SAME_WIDTH else ratio
+        boxes.append(Box(start, bin_width, area))
     return HRFBasis(tuple(f"_delay_{start:g}" for start in starts), tuple(boxes))
 
 

@@ -1,8 +1,8 @@
-"""Response kernels of continuous time: values, running integrals, samples on a grid.
+"""Response kernels in continuous time: values, running integrals, samples on a grid.
 
-A kernel is called with times in seconds since an event. It also knows in closed form the
-area before any time, which makes the convolution in `boldglm.glm.design.convolution` exact, and
-how nilearn 0.14 would sample it, for comparisons.
+A kernel is called with times in seconds since an event. Its running integral has a closed form,
+which makes the convolution in `boldglm.glm.design.convolution` exact. For comparison it can also
+be sampled as in nilearn 0.14.
 
 Notation: h kernel, G its running integral, L its length.
 """
@@ -18,14 +18,13 @@ from boldglm.glm.arrays.types import FloatArray
 
 HRF = Callable[[FloatArray], FloatArray]
 
-# A scan "exactly" so long after an event may differ in the last bits, e.g. 2.3 - 0.3 < 2;
-# at the edge of a kernel that must not decide.
+# Rounding, as in 2.3 - 0.3 < 2, must not decide on which side of a kernel's edge a scan is.
 SAME_TIME = 1e-9  # seconds
 
 
 @dataclass(frozen=True)
 class DoubleGamma:
-    """Unit-area double-gamma kernel h(t), ready to be called with times.
+    """Double-gamma kernel h(t) of unit area, a function of time.
 
     Parameters
     ----------
@@ -34,9 +33,19 @@ class DoubleGamma:
     ratio : float
         Area of the undershoot relative to that of the response, below 1.
     peak_dispersion, undershoot_dispersion : float
-        Dispersion of the two, in seconds.
+        Dispersion of the response and of the undershoot, in seconds.
     length : float or None
-        Seconds after which the kernel is 0; None for never.
+        Seconds after which the kernel is 0; None for no limit.
+
+    Raises
+    ------
+    ValueError
+        If a parameter or the area is not positive.
+
+    See Also
+    --------
+    double_gamma_hrf : The same as a function.
+    HRFBasis : Makes a basis for designs from kernels.
 
     Examples
     --------
@@ -62,8 +71,8 @@ class DoubleGamma:
             raise ValueError(f"length must be above 0 s, or None, not {self.length!r}.")
         if not self._area > 0:
             raise ValueError(
-                f"the response has area {self._area:.3g} and cannot be scaled to unit area: "
-                f"make ratio ({self.ratio!r}) smaller or length ({self.length!r}) larger."
+                f"a response of area {self._area:.3g} cannot be scaled to unit area. Make "
+                f"ratio ({self.ratio!r}) smaller or length ({self.length!r}) larger."
             )
 
     @property
@@ -76,19 +85,39 @@ class DoubleGamma:
         return float(self._distribution(np.asarray(self.support[1])))
 
     def __call__(self, times: ArrayLike) -> FloatArray:
-        """Return h(times), per second, of the shape of times."""
+        """Return h(times), per second, in the shape of times."""
         t = np.asarray(times, dtype=np.float64)
         density = _gamma_density(t, self.peak, self.peak_dispersion)
         density -= self.ratio * _gamma_density(t, self.undershoot, self.undershoot_dispersion)
         return np.where(t <= self.support[1] + SAME_TIME, density / self._area, 0.0)
 
     def integral(self, times: ArrayLike) -> FloatArray:
-        """Return G(times), the area of the kernel before each time."""
+        """Return the area of the kernel before each time.
+
+        Parameters
+        ----------
+        times : array_like
+            Seconds since the event.
+
+        Returns
+        -------
+        ndarray of the shape of times
+            The running integral G(times).
+
+        See Also
+        --------
+        convolve_events : Uses it for an exact convolution.
+
+        Examples
+        --------
+        >>> DoubleGamma().integral([0.0, 5.0, 32.0]).round(4).tolist()
+        [0.0, 0.4608, 1.0]
+        """
         t = np.clip(np.asarray(times, dtype=np.float64), 0.0, self.support[1])
         return self._distribution(t) / self._area
 
     def on_grid(self, step: float) -> FloatArray:
-        """Return samples that sum to 1 on a time grid, as nilearn 0.14 takes them.
+        """Return samples on a time grid as in nilearn 0.14.
 
         Parameters
         ----------
@@ -98,19 +127,33 @@ class DoubleGamma:
         Returns
         -------
         ndarray of shape (n_samples,)
-            The first is 0; the last sample time is ``length``, so the samples are a
-            little more than `step` apart.
+            Samples that sum to 1, the first of them 0. The last is taken at ``length``, so
+            samples are slightly more than `step` apart.
+
+        Raises
+        ------
+        ValueError
+            If the kernel has no finite length.
+
+        See Also
+        --------
+        convolve_events : Uses these samples with ``oversampling``.
+
+        Examples
+        --------
+        >>> DoubleGamma().on_grid(8.0).round(2).tolist()
+        [0.0, 1.18, -0.15, -0.04]
         """
         return self._shifted_on_grid(step, shift=0.0)
 
     def _shifted_on_grid(self, step: float, *, shift: float) -> FloatArray:
         if self.length is None:
-            raise ValueError("a kernel sampled on a grid needs a finite length, e.g. 32 s.")
+            raise ValueError("a kernel on a time grid needs a finite length, such as 32 s.")
         samples = self(np.linspace(0.0, self.length, round(self.length / step)) - shift - step)
         return samples / samples.sum()
 
     def _distribution(self, t: FloatArray) -> FloatArray:
-        """Return the running integral before it is scaled to unit area; t >= 0."""
+        """Return the running integral before scaling to unit area, for t >= 0."""
         response = gammainc(self.peak / self.peak_dispersion, t / self.peak_dispersion)
         undershoot = gammainc(
             self.undershoot / self.undershoot_dispersion, t / self.undershoot_dispersion
@@ -120,16 +163,16 @@ class DoubleGamma:
 
 @dataclass(frozen=True)
 class FiniteDifference:
-    """Kernel ``(first(t) - second(t - shift)) / step``: a derivative as SPM takes it.
+    """Kernel ``(first(t) - second(t - shift)) / step``: a derivative as in SPM.
 
     Parameters
     ----------
     first, second : DoubleGamma
-        Kernels of unit area; the difference has area 0.
+        Kernels of unit area; their difference has area 0.
     shift : float
         Seconds by which `second` is later.
     step : float
-        What the difference is divided by (seconds).
+        Divisor of the difference, in seconds.
     """
 
     first: DoubleGamma
@@ -160,14 +203,15 @@ class FiniteDifference:
 
 @dataclass(frozen=True)
 class Box:
-    """Box over ``[delay, delay + width)``: one bin of a finite impulse response.
+    """Box over ``[delay, delay + width)``: one bin of a finite impulse response (FIR).
 
     Parameters
     ----------
     delay, width : float
-        Start and width in seconds; the height is ``area / width``.
+        Start and width in seconds.
     area : float
-        Of unit area unless it is one of several bins that share a height.
+        Area; the height is ``area / width``. Bins of different widths that share a height have
+        different areas.
 
     Examples
     --------
@@ -182,8 +226,8 @@ class Box:
     def __post_init__(self) -> None:
         if not np.isfinite(self.delay) or not self.width > 0:
             raise ValueError(
-                f"an impulse response bin needs a finite delay and a width above 0 s, not "
-                f"delay {self.delay!r} and width {self.width!r}."
+                f"an FIR bin needs a finite delay and a width above 0 s, not delay "
+                f"{self.delay!r} and width {self.width!r}."
             )
 
     @property
@@ -201,9 +245,12 @@ class Box:
         return self.area * np.clip((t - self.delay) / self.width, 0.0, 1.0)
 
     def on_grid(self, step: float) -> FloatArray:
-        """Return samples that sum to the area, delay and width rounded to the grid."""
+        """Return samples that sum to the area, with delay and width rounded to the grid."""
         if self.delay < 0:
-            raise ValueError(f"a delay before the event ({self.delay} s) has no grid kernel.")
+            raise ValueError(
+                f"an FIR bin that starts before the event (delay {self.delay} s) cannot be put on "
+                "a time grid. Leave out oversampling."
+            )
         n_samples = max(round(self.width / step), 1)
         return np.repeat([0.0, self.area / n_samples], [round(self.delay / step), n_samples])
 

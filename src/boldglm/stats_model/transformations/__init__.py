@@ -1,7 +1,7 @@
-"""Transformations of BIDS Stats Models (``pybids-transforms-v1``, and what models use beyond it).
+"""Transformations of BIDS Stats Models: pure functions from variables to variables.
 
-Each is a pure function from variables to variables. `apply_instructions` checks and runs them in
-the order of the model file.
+They are those of ``pybids-transforms-v1``, and others that public models use.
+`apply_instructions` applies them in the order of the model file.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -30,15 +30,22 @@ __all__ = ["TRANSFORMATIONS", "apply_instructions"]
 
 @dataclass(frozen=True)
 class Transformation:
-    """A function, its parameters, and what becomes of it where a run lacks an input.
+    """A function, its parameters, and the effect of inputs that a run lacks.
 
-    `absent`: "each" (that input's output is missing too), "all" (the one output is missing),
-    "ignore" (an input that is not there adds nothing) or "own" (the function sees to it).
+    Parameters
+    ----------
+    function : callable
+        Takes the variables and the instruction; returns the changed variables.
+    parameters : tuple of str
+        Keys that the instruction may have beside those that all instructions share.
+    if_missing : {"each", "all", "ignore", "function"}
+        "each": the output of a missing input is missing. "all": the single output is missing.
+        "ignore": the output is made from the other inputs. "function": the function decides.
     """
 
     function: Callable[[Variables, Instruction], Variables]
     parameters: tuple[str, ...] = ()
-    absent: str = "each"
+    if_missing: str = "each"
 
 
 TRANSFORMATIONS: Mapping[str, Transformation] = {
@@ -46,12 +53,12 @@ TRANSFORMATIONS: Mapping[str, Transformation] = {
     "Convolve": Transformation(
         timing.convolve, ("Model", "Derivative", "Dispersion", "FirDelays", "Parameters")
     ),
-    "Assign": Transformation(editing.assign, ("Target", "InputAttr", "TargetAttr"), "own"),
+    "Assign": Transformation(editing.assign, ("Target", "InputAttr", "TargetAttr"), "function"),
     "Replace": Transformation(editing.replace_values, ("Replace", "Attribute")),
     "Copy": Transformation(editing.copy),
     "Rename": Transformation(editing.rename),
-    "Select": Transformation(editing.select, absent="ignore"),
-    "Delete": Transformation(editing.delete, absent="ignore"),
+    "Select": Transformation(editing.select, if_missing="ignore"),
+    "Delete": Transformation(editing.delete, if_missing="ignore"),
     "Group": Transformation(editing.group, ("GroupName",), "ignore"),
     "Constant": Transformation(editing.constant, ("Value",)),
     "Threshold": Transformation(
@@ -59,11 +66,11 @@ TRANSFORMATIONS: Mapping[str, Transformation] = {
     ),
     "Demean": Transformation(arithmetic.demean),
     "Scale": Transformation(arithmetic.scale, ("Demean", "Rescale", "ReplaceNa")),
-    "Product": Transformation(arithmetic.product, absent="all"),
-    "Sum": Transformation(arithmetic.total, ("Weights",), "ignore"),
-    "Add": Transformation(arithmetic.total, ("Weights",), "ignore"),
-    "And": Transformation(arithmetic.conjunction, absent="all"),
-    "Or": Transformation(arithmetic.disjunction, absent="ignore"),
+    "Product": Transformation(arithmetic.product, if_missing="all"),
+    "Sum": Transformation(arithmetic.weighted_sum, ("Weights",), "ignore"),
+    "Add": Transformation(arithmetic.weighted_sum, ("Weights",), "ignore"),
+    "And": Transformation(arithmetic.conjunction, if_missing="all"),
+    "Or": Transformation(arithmetic.disjunction, if_missing="ignore"),
     "Not": Transformation(arithmetic.negation),
     "Power": Transformation(arithmetic.power, ("Value",)),
     "Log": Transformation(arithmetic.logarithm, ("Base",)),
@@ -73,11 +80,11 @@ TRANSFORMATIONS: Mapping[str, Transformation] = {
     "Concatenate": Transformation(categories.concatenate, ("Sep",), "all"),
     "LabelIdenticalRows": Transformation(categories.label_identical_rows, ("Cumulative",)),
     "Lag": Transformation(timing.lag, ("Shift", "Order", "Mode", "Constant", "Difference")),
-    "Orthogonalize": Transformation(timing.orthogonalize, ("Other",)),
+    "Orthogonalize": Transformation(arithmetic.orthogonalize, ("Other",)),
     "ToDense": Transformation(timing.to_dense, ("SamplingRate",)),
     "Resample": Transformation(timing.to_dense, ("SamplingRate",)),
 }
-_PARAMETERS = {name: one.parameters for name, one in TRANSFORMATIONS.items()}
+_PARAMETERS = {name: item.parameters for name, item in TRANSFORMATIONS.items()}
 MISSING_POLICIES = ("drop", "error", "zero")
 
 
@@ -89,22 +96,22 @@ def apply_instructions(
     missing: str = "drop",
     names_seen: set[str] | None = None,
 ) -> tuple[Variables, tuple[Notice, ...]]:
-    """Run instructions in order.
+    """Apply instructions in order.
 
     Parameters
     ----------
     variables : Variables
-        Of a run, or of the inputs of a node; `Variables.missing` are names that only other
-        runs have.
+        Variables of a run, or of the inputs of a higher node.
     instructions : sequence of mapping
-        As the model file has them.
+        Instructions as written in the model file.
     path : str
-        JSON path of the list, for messages.
+        JSON path of the list of instructions, for messages.
     missing : {"drop", "zero", "error"}
-        What to do with an input that only other runs have: leave it and what follows from it
-        out, or refuse. ("zero" is dropped here too; contrasts are weighted anew for it.)
+        What to do with an input that only other runs have. "drop": it and what is made from it
+        are missing in this run. "zero": the same here; `reweighted_contrasts` then changes the
+        contrasts. "error": refuse.
     names_seen : set of str, optional
-        Takes up every name that exists at some stage.
+        Receives the name of every variable that exists after any of the instructions.
 
     Returns
     -------
@@ -115,55 +122,64 @@ def apply_instructions(
     Raises
     ------
     BadDataError
-        With JSON path, finding and remedy: unknown transformation, parameter or variable, or
-        values that cannot be used.
+        If a transformation, parameter or variable is unknown, or values cannot be transformed.
 
     Examples
     --------
-    >>> from boldglm.stats_model.variables import row_variables
-    >>> rows = row_variables({"sex": ["f", "m"], "age": [20, 30]})
+    >>> from boldglm.stats_model.variables import input_variables
+    >>> inputs = input_variables({"sex": ["f", "m"], "age": [20, 30]})
     >>> instructions = [{"Name": "Factor", "Input": "sex"}, {"Name": "Demean", "Input": "age"}]
-    >>> found, _ = apply_instructions(rows, instructions, "$.Nodes[1]")
-    >>> {name: found[name].values.tolist() for name in found.names}
+    >>> changed, notes = apply_instructions(inputs, instructions, "$.Nodes[1]")
+    >>> {name: changed[name].values.tolist() for name in changed.names}
     {'age': [-5.0, 5.0], 'sex.f': [1.0, 0.0], 'sex.m': [0.0, 1.0]}
     """
     notes: list[Notice] = []
     for index, content in enumerate(instructions):
         where = f"{path}[{index}]"
         variables = with_comparisons(variables, content)
-        call = check_instruction(content, variables, where, _PARAMETERS)
-        if call.absent and missing == "error":
+        instruction = check_instruction(content, variables, where, _PARAMETERS)
+        if instruction.missing_inputs and missing == "error":
             raise BadDataError(
-                f"At {where} ({call.name}): this run has no {', '.join(call.absent)}, and "
-                "--missing-conditions error asks to stop. Use drop, or leave the run out."
+                f"At {where} ({instruction.name}): this run has no "
+                f"{', '.join(instruction.missing_inputs)}, and --missing-conditions error does "
+                "not allow that. Pass --missing-conditions drop, or select other runs."
             )
-        chosen = TRANSFORMATIONS[call.name]
-        sees_to_it = chosen.absent == "own"
-        skipped = bool(call.absent) and (chosen.absent == "all" or not call.inputs)
-        if sees_to_it or (not skipped and (call.inputs or call.name == "Constant")):
-            variables = chosen.function(variables, call)
-        if call.absent and not sees_to_it and not variables.collects_names:
-            variables = replace(
-                variables, missing=variables.missing | _missing_outputs(call, skipped=skipped)
-            )
+        variables = _apply(variables, instruction)
         if names_seen is not None:
             names_seen |= set(variables.names) | variables.missing
-        notes += call.notes
+        notes += instruction.notes
     return variables, tuple(dict.fromkeys(notes))
 
 
-def _missing_outputs(call: Instruction, *, skipped: bool) -> frozenset[str]:
-    """Names that the instruction would have made, had the run its inputs."""
-    output = call.value("Output", None)
-    named = [] if output is None else [str(one) for one in as_list(output)]
-    listed = [str(one) for one in as_list(call.value("Input", []))]
+def _apply(variables: Variables, instruction: Instruction) -> Variables:
+    """Apply one instruction, and mark what it cannot make in this run as missing."""
+    transformation = TRANSFORMATIONS[instruction.name]
+    if transformation.if_missing == "function":
+        return transformation.function(variables, instruction)
+    has_missing = bool(instruction.missing_inputs)
+    skipped = has_missing and (transformation.if_missing == "all" or not instruction.inputs)
+    if not skipped and (instruction.inputs or instruction.name == "Constant"):
+        variables = transformation.function(variables, instruction)
+    if has_missing and not variables.collects_names:
+        missing = variables.missing | _missing_outputs(instruction, skipped=skipped)
+        variables = replace(variables, missing=missing)
+    return variables
+
+
+def _missing_outputs(instruction: Instruction, *, skipped: bool) -> frozenset[str]:
+    """Return the names that the instruction would have made from the missing inputs."""
+    output = instruction.value("Output", None)
+    outputs = [] if output is None else [str(name) for name in as_list(output)]
+    listed = [str(name) for name in as_list(instruction.value("Input", []))]
+    missing = list(instruction.missing_inputs)
     if skipped:
-        made = named or list(call.absent)
-    elif len(named) == len(listed):
-        made = [out for out, one in zip(named, listed, strict=True) if one in call.absent]
+        names = outputs or missing
+    elif len(outputs) == len(listed):
+        pairs = zip(outputs, listed, strict=True)
+        names = [output_name for output_name, input_name in pairs if input_name in missing]
     else:
-        made = list(call.absent)
-    if call.name == "Convolve":
-        suffixes = timing.basis_of(call).suffixes
-        made = [name + suffix for name in made for suffix in ("", *suffixes)]
-    return frozenset(made)
+        names = missing
+    if instruction.name == "Convolve":
+        suffixes = timing.basis_of(instruction).suffixes
+        names = [name + suffix for name in names for suffix in ("", *suffixes)]
+    return frozenset(names)

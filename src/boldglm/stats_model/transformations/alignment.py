@@ -8,83 +8,113 @@ import numpy as np
 from boldglm.stats_model.transformations.instructions import Instruction
 from boldglm.stats_model.variables import Variable, Variables, sampled
 
-GRID_STEP = 0.1  # seconds; where events with different onsets meet
+GRID_STEP = 0.1  # seconds; sampling interval for events that do not share their onsets
 
 
 def aligned(
     variables: Variables,
     names: Sequence[str],
-    call: Instruction,
+    instruction: Instruction,
     *,
-    absent: float = float("nan"),
+    fill: float = float("nan"),
     onto_first: bool = False,
 ) -> list[Variable]:
-    """Return variables on the same rows.
+    """Return variables with the same rows.
 
-    Events with the same onsets stay events, and so do those of which some were taken out of one
-    list, by DropNA or Filter: what lacks an event has the value `absent` in its row. The rows are
-    those of the first variable, with `onto_first`, or of the longest. Otherwise all are sampled:
-    at the times of the dense ones among them, or every .1 s.
+    Events with the same onsets stay events. So do events some of which DropNA or Filter has
+    removed from one variable: that variable has the value `fill` in their rows. Variables that
+    do not share their events are sampled: at the times of the dense variables among them, or
+    every 0.1 s.
+
+    Parameters
+    ----------
+    variables : Variables
+    names : sequence of str
+        Variables to align.
+    instruction : Instruction
+        For messages.
+    fill : float
+        Value of a numeric variable where it lacks an event.
+    onto_first : bool
+        Use the events of the first variable, instead of those of the variable with most events.
+
+    Returns
+    -------
+    list of Variable
+        In the order of `names`.
     """
-    found = [variables[name] for name in names]
-    if not found:
-        call.refuse("Input", "it is empty", "Name variables.")
-    sparse = [one for one in found if one.is_sparse]
+    chosen = [variables[name] for name in names]
+    if not chosen:
+        instruction.refuse("Input", "Input is empty", "Write the names of variables.")
+    sparse = [variable for variable in chosen if variable.is_sparse]
+    dense = [variable for variable in chosen if not variable.is_sparse]
     if not sparse:
-        return _same_times(found, call)
-    if len(sparse) == len(found):
-        base = found[0] if onto_first else max(found, key=lambda one: one.values.size)
-        matched = [_on_rows_of(base, one, absent) for one in found]
-        if all(one is not None for one in matched):
-            return [one for one in matched if one is not None]
+        return _on_finest_times(dense, instruction)
+    if not dense:
+        longest = max(chosen, key=lambda variable: variable.values.size)
+        reference = chosen[0] if onto_first else longest
+        on_events = [_on_events_of(reference, variable, fill) for variable in chosen]
+        if all(variable is not None for variable in on_events):
+            return [variable for variable in on_events if variable is not None]
     if variables.frame_times is None:
-        call.refuse("Input", "events above the run", "Only a run has events.")
-    dense = [one for one in found if not one.is_sparse]
+        instruction.refuse(
+            "Input", "found events above the run level", "Use events in the Run node."
+        )
     times = dense[0].times if dense else np.arange(0.0, variables.end, GRID_STEP)
     assert times is not None
-    for one in sparse:
-        call.numeric(one)
-    return [Variable(one.name, sampled(one, times), times=times) for one in found]
+    for variable in sparse:
+        instruction.numeric(variable)
+    return [Variable(item.name, sampled(item, times), times=times) for item in chosen]
 
 
-def _on_rows_of(base: Variable, one: Variable, absent: float) -> Variable | None:
-    """Return a variable on the events of another, or None where they are not the same events."""
-    assert base.onset is not None
-    assert one.onset is not None
-    assert one.duration is not None
-    assert base.duration is not None
-    if np.array_equal(base.onset, one.onset, equal_nan=True):
-        return one
-    pairs = len(np.unique(base.onset)) < base.onset.size
-    wanted, there = _keys(base, pairs=pairs), _keys(one, pairs=pairs)
-    rows = {key: row for row, key in enumerate(there)}
-    is_part = set(there) <= set(wanted) or set(wanted) <= set(there)
-    if not is_part or len(rows) < len(there) or len(set(wanted)) < len(wanted):
+def _on_events_of(reference: Variable, variable: Variable, fill: float) -> Variable | None:
+    """Return a variable on the events of another, or None if they do not share their events."""
+    assert reference.onset is not None
+    assert reference.duration is not None
+    assert variable.onset is not None
+    assert variable.duration is not None
+    if np.array_equal(reference.onset, variable.onset, equal_nan=True):
+        return variable
+    with_duration = len(np.unique(reference.onset)) < reference.onset.size
+    target_keys = _event_keys(reference, with_duration=with_duration)
+    keys = _event_keys(variable, with_duration=with_duration)
+    rows = {key: row for row, key in enumerate(keys)}
+    is_subset = set(keys) <= set(target_keys) or set(target_keys) <= set(keys)
+    if not is_subset or len(rows) < len(keys) or len(set(target_keys)) < len(target_keys):
         return None
-    index = np.array([rows.get(key, -1) for key in wanted], dtype=int)
-    values = np.full(len(wanted), None if one.is_text else absent, dtype=one.values.dtype)
-    values[index >= 0] = one.values[index[index >= 0]]
-    duration = base.duration.copy()
-    duration[index >= 0] = one.duration[index[index >= 0]]
-    return replace(one, values=values, onset=base.onset, duration=duration, source="derived")
+    index = np.array([rows.get(key, -1) for key in target_keys], dtype=int)
+    empty = None if variable.is_text else fill
+    values = np.full(len(target_keys), empty, dtype=variable.values.dtype)
+    values[index >= 0] = variable.values[index[index >= 0]]
+    duration = reference.duration.copy()
+    duration[index >= 0] = variable.duration[index[index >= 0]]
+    return replace(
+        variable, values=values, onset=reference.onset, duration=duration, source="derived"
+    )
 
 
-def _keys(variable: Variable, *, pairs: bool) -> list[tuple[float, ...]]:
-    """What an event is known by: its onset, and its duration where several begin together."""
+def _event_keys(variable: Variable, *, with_duration: bool) -> list[tuple[float, ...]]:
+    """Identify each event by its onset, and by its duration where events share an onset."""
     assert variable.onset is not None
     assert variable.duration is not None
     onsets, durations = variable.onset.tolist(), variable.duration.tolist()
-    return list(zip(onsets, durations, strict=True)) if pairs else [(one,) for one in onsets]
+    if with_duration:
+        return list(zip(onsets, durations, strict=True))
+    return [(onset,) for onset in onsets]
 
 
-def _same_times(found: list[Variable], call: Instruction) -> list[Variable]:
-    times = found[0].times
+def _on_finest_times(variables: list[Variable], instruction: Instruction) -> list[Variable]:
+    """Return dense variables at the sampling times of the one with most samples."""
+    times = variables[0].times
     if times is None:
-        return found
-    same = all(one.times is not None and np.array_equal(one.times, times) for one in found)
-    if same:
-        return found
-    finest = max((one.times for one in found if one.times is not None), key=len)
-    for one in found:
-        call.numeric(one)
-    return [Variable(one.name, sampled(one, finest), times=finest) for one in found]
+        return variables
+    same_times = all(
+        variable.times is not None and np.array_equal(variable.times, times)
+        for variable in variables
+    )
+    if same_times:
+        return variables
+    finest = max((item.times for item in variables if item.times is not None), key=len)
+    for variable in variables:
+        instruction.numeric(variable)
+    return [Variable(item.name, sampled(item, finest), times=finest) for item in variables]

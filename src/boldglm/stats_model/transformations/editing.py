@@ -1,4 +1,6 @@
-"""Transformations of names: Copy, Rename, Select, Delete, Group, Constant, Assign, Replace."""
+"""Transformations that edit variables: Copy, Rename, Select, Delete, Group, Constant, Assign,
+Replace.
+"""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -7,116 +9,138 @@ import numpy as np
 
 from boldglm.notices import warning
 from boldglm.stats_model.transformations.instructions import Instruction, as_number
-from boldglm.stats_model.variables import Variable, Variables, typed
+from boldglm.stats_model.variables import Variable, Variables, parse_column
 
-ATTRIBUTES = ("amplitude", "value", "onset", "duration")
+TIME_ATTRIBUTES = ("onset", "duration")
+ATTRIBUTES = ("amplitude", "value", *TIME_ATTRIBUTES)
 
 
-def copy(variables: Variables, call: Instruction) -> Variables:
-    """Put in copies under other names."""
-    _check_outputs(call)
+def copy(variables: Variables, instruction: Instruction) -> Variables:
+    """Add copies of variables under other names."""
+    _check_outputs(instruction)
     return variables.with_variables(
-        replace(variables[name], name=call.output_of(name), source="derived")
-        for name in call.inputs
+        replace(variables[name], name=instruction.output_of(name), source="derived")
+        for name in instruction.inputs
     )
 
 
-def rename(variables: Variables, call: Instruction) -> Variables:
-    """Give variables other names."""
-    return copy(variables, call).without(
-        name for name in call.inputs if name not in (call.outputs or ())
+def rename(variables: Variables, instruction: Instruction) -> Variables:
+    """Rename variables."""
+    return copy(variables, instruction).without(
+        name for name in instruction.inputs if name not in (instruction.outputs or ())
     )
 
 
-def _check_outputs(call: Instruction) -> None:
-    if call.value("OutputSuffix", None) is None and (
-        call.outputs is None or len(call.outputs) != len(call.inputs)
+def _check_outputs(instruction: Instruction) -> None:
+    if instruction.value("OutputSuffix", None) is None and (
+        instruction.outputs is None or len(instruction.outputs) != len(instruction.inputs)
     ):
-        call.refuse(
+        instruction.refuse(
             "Output",
-            f"{len(call.outputs or ())} names for {len(call.inputs)} variables",
-            "Give one for each.",
+            f"found {len(instruction.outputs or ())} names for {len(instruction.inputs)} inputs",
+            "Write one name for each input.",
         )
 
 
-def select(variables: Variables, call: Instruction) -> Variables:
-    """Keep these variables only."""
-    return variables.without(name for name in variables.names if name not in call.inputs)
+def select(variables: Variables, instruction: Instruction) -> Variables:
+    """Keep only the variables in Input."""
+    return variables.without(name for name in variables.names if name not in instruction.inputs)
 
 
-def delete(variables: Variables, call: Instruction) -> Variables:
-    """Take variables out."""
-    return variables.without(call.inputs)
+def delete(variables: Variables, instruction: Instruction) -> Variables:
+    """Remove the variables in Input."""
+    return variables.without(instruction.inputs)
 
 
-def group(variables: Variables, call: Instruction) -> Variables:
-    """Let one name stand for several variables."""
-    name = str(call.value("Output", None) or call.value("GroupName", ""))
+def group(variables: Variables, instruction: Instruction) -> Variables:
+    """Give a group of variables a name that later instructions can use."""
+    name = str(instruction.value("Output", None) or instruction.value("GroupName", ""))
     if not name or name in variables:
-        call.refuse("Output", f"found {name!r}", "Give a name that no variable has.")
-    return replace(variables, groups={**variables.groups, name: call.inputs})
+        instruction.refuse("Output", f"found {name!r}", "Write a name that no variable has.")
+    return replace(variables, groups={**variables.groups, name: instruction.inputs})
 
 
-def constant(variables: Variables, call: Instruction) -> Variables:
-    """Put in a variable that is the same everywhere: at all scans, or for all inputs."""
-    value = call.number("Value", 1.0)
-    name = call.one_output()
+def constant(variables: Variables, instruction: Instruction) -> Variables:
+    """Add a variable with the same value at all volumes, or for all inputs."""
+    value = instruction.number("Value", 1.0)
+    name = instruction.single_output()
     if variables.frame_times is not None:
         values = np.full(variables.frame_times.shape, value)
         return variables.with_variables([Variable(name, values, times=variables.frame_times)])
-    size = len(next(iter(variables.found.values())).values) if variables.found else 0
+    size = len(next(iter(variables.by_name.values())).values) if variables.by_name else 0
     return variables.with_variables([Variable(name, np.full(size, value))])
 
 
-def assign(variables: Variables, call: Instruction) -> Variables:
-    """Take amplitude, onset or duration of one variable over into another.
+def assign(variables: Variables, instruction: Instruction) -> Variables:
+    """Copy amplitude, onset or duration of one variable to another.
 
-    Inputs and targets go together by their place in the file. Where the run lacks one of a pair,
-    it lacks the result too, and that is said.
+    Inputs and targets are paired in the order of the file. If the run lacks the variable or the
+    target of a pair, it lacks the result too.
     """
-    targets = call.listed_in("Target", variables)
-    if len(call.listed) not in (1, len(targets)):
-        call.refuse("Target", f"{len(targets)} for {len(call.listed)} inputs", "Give one each.")
-    names = targets if call.given_outputs is None else call.given_outputs
+    targets = instruction.listed_variables("Target", variables)
+    sources = instruction.listed_inputs
+    if len(sources) not in (1, len(targets)):
+        instruction.refuse(
+            "Target",
+            f"found {len(targets)} targets for {len(sources)} inputs",
+            "Write one target for each input.",
+        )
+    names = targets if instruction.listed_outputs is None else instruction.listed_outputs
     if len(names) != len(targets):
-        call.refuse("Output", f"{len(names)} for {len(targets)} targets", "Give one for each.")
-    read = call.word("InputAttr", "amplitude", ATTRIBUTES)
-    write = call.word("TargetAttr", "amplitude", ATTRIBUTES)
-    sources = call.listed * len(targets) if len(call.listed) == 1 else call.listed
-    made, missing = [], []
+        instruction.refuse(
+            "Output",
+            f"found {len(names)} names for {len(targets)} targets",
+            "Write one name for each target.",
+        )
+    source_attribute = instruction.word("InputAttr", "amplitude", ATTRIBUTES)
+    target_attribute = instruction.word("TargetAttr", "amplitude", ATTRIBUTES)
+    sources = sources * len(targets) if len(sources) == 1 else sources
+    results, missing = [], []
     for source, target, name in zip(sources, targets, names, strict=True):
-        gone = [one for one in (source, target) if one not in variables]
-        if not gone:
-            made.append(_assigned(variables[source], variables[target], name, read, write, call))
+        if source in variables and target in variables:
+            values = _values_to_assign(
+                variables[source], variables[target], source_attribute, target_attribute,
+                instruction,
+            )  # fmt: skip
+            changed = _with_attribute(variables[target], target_attribute, values)
+            results.append(replace(changed, name=name))
             continue
         missing.append(name)
         if target in variables:
-            call.notes.append(
-                warning(f"{target!r} gets no {write} from {gone[0]!r}, which does not exist")
+            instruction.notes.append(
+                warning(
+                    f"{target!r} gets no {target_attribute} from {source!r}, which does not exist"
+                )
             )
     if not variables.collects_names:
         variables = replace(variables, missing=variables.missing | set(missing))
-    return variables.without(missing).with_variables(made)
+    return variables.without(missing).with_variables(results)
 
 
-def _assigned(
-    source: Variable, target: Variable, name: str, read: str, write: str, call: Instruction
-) -> Variable:
-    for one in (source, target):
-        if not one.is_sparse:
-            call.refuse("Input", f"{one.name!r} is no list of events", "Assign needs events.")
+def _values_to_assign(
+    source: Variable,
+    target: Variable,
+    source_attribute: str,
+    target_attribute: str,
+    instruction: Instruction,
+) -> np.ndarray:
+    for variable in (source, target):
+        if not variable.is_sparse:
+            instruction.refuse(
+                "Input",
+                f"{variable.name!r} is not a list of events",
+                "Use Assign between columns of the events file only.",
+            )
     if source.values.size != target.values.size:
-        call.refuse(
+        instruction.refuse(
             "Target",
-            f"{target.name!r} has {target.values.size} events, {source.name!r} "
+            f"{target.name!r} has {target.values.size} events, but {source.name!r} has "
             f"{source.values.size}",
-            "Both need the same events.",
+            "Use variables that have the same events.",
         )
-    of_time = ("onset", "duration")
-    values = _attribute(
-        call.numeric(source) if write in of_time and read not in of_time else source, read
-    )
-    return replace(_with_attribute(target, write, values), name=name)
+    if target_attribute in TIME_ATTRIBUTES and source_attribute not in TIME_ATTRIBUTES:
+        source = instruction.numeric(source)
+    return _attribute(source, source_attribute)
 
 
 def _attribute(variable: Variable, attribute: str) -> np.ndarray:
@@ -137,36 +161,54 @@ def _with_attribute(variable: Variable, attribute: str, values: np.ndarray) -> V
     return variable.with_values(values)
 
 
-def replace_values(variables: Variables, call: Instruction) -> Variables:
-    """Replace values, onsets or durations by others."""
-    table = call.value("Replace", None)
-    if isinstance(table, list) and all(isinstance(one, Mapping) for one in table):
-        table = {key: value for one in table for key, value in one.items()}
-    if not isinstance(table, Mapping):
-        call.refuse("Replace", f"found {table!r}", "Give an object: {old: new}.")
-    attribute = call.word("Attribute", "value", (*ATTRIBUTES, "all"))
-    made = []
-    for name in call.inputs:
+def replace_values(variables: Variables, instruction: Instruction) -> Variables:
+    """Replace values, onsets or durations."""
+    replacements = instruction.value("Replace", None)
+    if isinstance(replacements, list) and all(isinstance(item, Mapping) for item in replacements):
+        replacements = {old: new for item in replacements for old, new in item.items()}
+    if not isinstance(replacements, Mapping):
+        instruction.refuse(
+            "Replace", f"found {replacements!r}", "Write an object, {old value: new value}."
+        )
+    attribute = instruction.word("Attribute", "value", (*ATTRIBUTES, "all"))
+    attributes = ("amplitude", *TIME_ATTRIBUTES) if attribute == "all" else (attribute,)
+    results = []
+    for name in instruction.inputs:
         variable = variables[name]
-        chosen = ("amplitude", "onset", "duration") if attribute == "all" else (attribute,)
-        for one in chosen:
-            if one in ("onset", "duration") and not variable.is_sparse:
-                call.refuse("Attribute", f"{name!r} is no list of events", "Use 'value'.")
-            values = _attribute(variable, one)
-            changed = typed([_replaced(value, table) for value in values])
-            if one in ("onset", "duration") and changed.dtype == object:
-                odd = next(value for value in changed if value and as_number(value) is None)
-                call.refuse("Replace", f"{odd!r} as {one} of {name!r}", "Give seconds, or 'n/a'.")
-            variable = _with_attribute(variable, one, changed)
-        made.append(replace(variable, name=call.output_of(name)))
-    return variables.with_variables(made)
+        for changed in attributes:
+            variable = _replaced(variable, changed, replacements, instruction)
+        results.append(replace(variable, name=instruction.output_of(name)))
+    return variables.with_variables(results)
 
 
-def _replaced(value: object, table: Mapping) -> object:
-    """Look a value up, as text or as a number."""
-    missing = value is None or (isinstance(value, float) and np.isnan(value))
-    for old, new in table.items():
-        if missing:
+def _replaced(
+    variable: Variable, attribute: str, replacements: Mapping, instruction: Instruction
+) -> Variable:
+    """Return a variable with the values of one attribute replaced."""
+    is_time = attribute in TIME_ATTRIBUTES
+    if is_time and not variable.is_sparse:
+        instruction.refuse(
+            "Attribute",
+            f"{variable.name!r} is not a list of events, so it has no {attribute}",
+            "Write 'value'.",
+        )
+    values = _attribute(variable, attribute)
+    changed = parse_column([_replacement(value, replacements) for value in values])
+    if is_time and changed.dtype == object:
+        text = next(value for value in changed if value and as_number(value) is None)
+        instruction.refuse(
+            "Replace",
+            f"found {text!r} as {attribute} of {variable.name!r}",
+            "Write seconds, or 'n/a'.",
+        )
+    return _with_attribute(variable, attribute, changed)
+
+
+def _replacement(value: object, replacements: Mapping) -> object:
+    """Return the new value; old values are compared as text and as numbers."""
+    is_missing = value is None or (isinstance(value, float) and np.isnan(value))
+    for old, new in replacements.items():
+        if is_missing:
             if str(old).strip().lower() in ("", "n/a", "nan"):
                 return new
         elif str(old) == str(value) or as_number(old) == as_number(value) is not None:

@@ -1,4 +1,4 @@
-"""Filter: keep the events that satisfy a comparison. The text is read, never evaluated."""
+"""The transformation Filter: its query is parsed here and never evaluated as code."""
 
 import operator
 import re
@@ -24,113 +24,131 @@ OR, AND = r"(?:\s+or\b|\s*\|\|?)", r"(?:\s+and\b|\s*&&?)"
 QUOTES = "'\"`"
 
 
-def filter_events(variables: Variables, call: Instruction) -> Variables:
-    """Keep the rows of variables where a query such as ``rt > .2 and correct == 1`` holds.
+def filter_events(variables: Variables, instruction: Instruction) -> Variables:
+    """Keep the events for which a query holds, such as ``rt > .2 and correct == 1``.
 
-    A comparison with n/a, != too, does not hold.
+    A dense variable is 0 where the query does not hold. A comparison with n/a never holds, not
+    even ``!=``.
     """
-    query = str(call.value("Query", "")).strip()
+    query = str(instruction.value("Query", "")).strip()
     if not query:
-        call.refuse("Query", "it is missing", "Write a comparison, such as 'rt > 0.2'.")
-    by = call.names("By", variables, required=False)
-    made = []
-    for name in call.inputs:
-        names = [name, *(one for one in by if one != name)]
-        own, *others = aligned(variables, names, call, onto_first=True)
-        columns = {own.name: own, **{one.name: one for one in others}}
-        kept = _holds(query, columns, call)
-        if own.is_sparse:
-            made.append(replace(own.keep(kept), name=call.output_of(name)))
+        instruction.refuse(
+            "Query", "Query is missing", "Add it, with a comparison such as 'rt > 0.2'."
+        )
+    by = instruction.existing_variables("By", variables, required=False)
+    results = []
+    for name in instruction.inputs:
+        names = [name, *(other for other in by if other != name)]
+        variable, *others = aligned(variables, names, instruction, onto_first=True)
+        columns = {variable.name: variable, **{other.name: other for other in others}}
+        holds = _evaluate(query, columns, instruction)
+        if variable.is_sparse:
+            filtered = variable.select_events(holds)
         else:
-            values = np.where(kept, np.asarray(own.values, dtype=float), 0.0)
-            made.append(replace(own.with_values(values), name=call.output_of(name)))
-    return variables.with_variables(made)
+            values = np.where(holds, np.asarray(variable.values, dtype=float), 0.0)
+            filtered = variable.with_values(values)
+        results.append(replace(filtered, name=instruction.output_of(name)))
+    return variables.with_variables(results)
 
 
-def _holds(query: str, columns: dict[str, Variable], call: Instruction) -> np.ndarray:
-    """Read a query: or binds less than and, and less than not; parentheses go first."""
+def _evaluate(query: str, columns: dict[str, Variable], instruction: Instruction) -> np.ndarray:
+    """Return where a query holds; parentheses bind first, then not, and, or."""
     for pattern, join in ((OR, np.logical_or), (AND, np.logical_and)):
-        parts = _split(query, pattern, call)
+        parts = _split(query, pattern, instruction)
         if len(parts) > 1:
-            return np.asarray(join.reduce([_holds(part, columns, call) for part in parts]))
+            return np.asarray(
+                join.reduce([_evaluate(part, columns, instruction) for part in parts])
+            )
     text = query.strip()
     negated = re.match(r"(?:not\s+|not(?=\()|~)", text)
     if negated:
-        return ~_holds(text[negated.end() :], columns, call)
+        return ~_evaluate(text[negated.end() :], columns, instruction)
     if text.startswith("(") and _closes(text) == len(text) - 1:
-        return _holds(text[1:-1], columns, call)
-    return _compare(text, columns, call)
+        return _evaluate(text[1:-1], columns, instruction)
+    return _compare(text, columns, instruction)
 
 
-def _split(query: str, pattern: str, call: Instruction) -> list[str]:
-    """Split at words that stand outside quotes, parentheses and brackets."""
-    parts, depth, start, place = [], 0, 0, 0
-    while place < len(query):
-        found = re.compile(pattern).match(query, place) if not depth else None
-        if query[place] in QUOTES:
-            end = query.find(query[place], place + 1)
-            place = end if end > 0 else place
-        elif found:
-            parts.append(query[start:place])
-            start = found.end()
-            place = start - 1
-        depth += (query[place] in "([") - (query[place] in ")]")
+def _split(query: str, pattern: str, instruction: Instruction) -> list[str]:
+    """Split a query at a word that is outside quotes, parentheses and brackets."""
+    parts, depth, start, position = [], 0, 0, 0
+    while position < len(query):
+        match = re.compile(pattern).match(query, position) if not depth else None
+        if query[position] in QUOTES:
+            end = query.find(query[position], position + 1)
+            position = end if end > 0 else position
+        elif match:
+            parts.append(query[start:position])
+            start = match.end()
+            position = start - 1
+        depth += (query[position] in "([") - (query[position] in ")]")
         if depth < 0:
             break
-        place += 1
+        position += 1
     if depth:
-        call.refuse("Query", f"{query!r} has a parenthesis too many", "Give each its partner.")
+        instruction.refuse(
+            "Query",
+            f"{query!r} has unbalanced parentheses",
+            "Close each parenthesis that is opened.",
+        )
     return [*parts, query[start:]]
 
 
 def _closes(text: str) -> int:
-    """Return where the parenthesis that a text begins with is closed."""
+    """Return the position of the parenthesis that closes the first one, or -1."""
     depth = 0
-    for place, one in enumerate(text):
-        depth += (one == "(") - (one == ")")
+    for position, character in enumerate(text):
+        depth += (character == "(") - (character == ")")
         if not depth:
-            return place
+            return position
     return -1
 
 
-def _compare(text: str, columns: dict[str, Variable], call: Instruction) -> np.ndarray:
+def _compare(text: str, columns: dict[str, Variable], instruction: Instruction) -> np.ndarray:
+    """Return where a single comparison holds."""
     parts = re.fullmatch(r"\s*(.+?)\s*(==|!=|>=|<=|>|<|\bnot in\b|\bin\b)\s*(.+?)\s*", text)
     if parts is None or parts[1].strip("`'\"") not in columns:
-        call.refuse(
+        instruction.refuse(
             "Query",
-            f"{text.strip()!r} is no comparison that can be read",
-            f"Write '<variable> <operator> <value>' with one of {', '.join(columns)} and one of "
-            f"{', '.join(COMPARISONS)} or 'in [...]', joined by and, or, not (other variables "
-            "that it needs go into By).",
+            f"{text.strip()!r} cannot be parsed as a comparison",
+            "Write '<variable> <operator> <value>'. Variables: "
+            f"{', '.join(columns)} (list others in By). Operators: {', '.join(COMPARISONS)}, in, "
+            "not in. Join comparisons with and, or, not.",
         )
     variable = columns[parts[1].strip("`'\"")]
-    there = ~variable.is_missing
+    present = ~variable.is_missing
     if parts[2].endswith("in"):
-        listed = [one.strip() for one in parts[3].strip("[]()").split(",")]
-        wanted = [_literal(one, variable, call) for one in listed]
-        inside = np.array([value in wanted for value in variable.values], dtype=bool)
-        return there & (inside == (parts[2] == "in"))
+        members = [
+            _literal(member.strip(), variable, instruction)
+            for member in parts[3].strip("[]()").split(",")
+        ]
+        is_member = np.array([value in members for value in variable.values], dtype=bool)
+        return present & (is_member == (parts[2] == "in"))
     if variable.is_text and parts[2] in (">", "<", ">=", "<=") and as_number(parts[3]) is not None:
-        odd = next((one for one in variable.values if one and as_number(one) is None), "n/a")
-        call.refuse(
+        texts = (value for value in variable.values if value and as_number(value) is None)
+        instruction.refuse(
             "Query",
-            f"{variable.name!r} holds text ({odd!r}), which is neither more nor less than "
-            f"{parts[3]}",
-            "Make it numbers with Replace, with 'n/a' for what is none.",
+            f"{variable.name!r} contains text ({next(texts, 'n/a')!r}), which cannot be compared "
+            f"with {parts[3]}",
+            "Replace the text by numbers or 'n/a' with Replace first.",
         )
-    wanted = _literal(parts[3], variable, call)
+    operand = _literal(parts[3], variable, instruction)
     compare = COMPARISONS[parts[2]]
     return np.array(
-        [is_there and bool(compare(value, wanted))
-         for is_there, value in zip(there, variable.values, strict=True)], dtype=bool
+        [is_present and bool(compare(value, operand))
+         for is_present, value in zip(present, variable.values, strict=True)], dtype=bool
     )  # fmt: skip
 
 
-def _literal(text: str, variable: Variable, call: Instruction) -> Any:
-    plain = text.strip().strip("'\"")
+def _literal(text: str, variable: Variable, instruction: Instruction) -> Any:
+    """Return the operand of a comparison: text or a number, as the variable has."""
+    unquoted = text.strip().strip("'\"")
     if variable.is_text:
-        return plain
+        return unquoted
     try:
-        return float(plain)
+        return float(unquoted)
     except ValueError:
-        call.refuse("Query", f"{variable.name!r} holds numbers, not {text!r}", "Give a number.")
+        instruction.refuse(
+            "Query",
+            f"{variable.name!r} contains numbers and cannot be compared with {text!r}",
+            "Write a number.",
+        )

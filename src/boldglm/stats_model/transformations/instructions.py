@@ -1,4 +1,4 @@
-"""One instruction, checked: its inputs as names, its outputs, its parameters."""
+"""One instruction of a model file, checked: its transformation, inputs, outputs, parameters."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,97 +15,126 @@ SHARED_KEYS = ("Name", "Input", "Output", "OutputSuffix", "Description", "Commen
 
 @dataclass
 class Instruction:
-    """An instruction on its way through: what it asks for and what it has to say.
+    """An instruction whose inputs are resolved to variables of a run or of a group of inputs.
 
-    `inputs` are names of variables that are there; `absent` those that only other runs have.
+    Parameters
+    ----------
+    name : str
+        Name of the transformation.
+    path : str
+        JSON path of the instruction, for messages.
+    content : mapping
+        The instruction as written in the model file.
+    inputs : tuple of str
+        Variables that Input names or matches, and that exist.
+    missing_inputs : tuple of str
+        Names in Input that only other runs have.
+    outputs : tuple of str, optional
+        Names for the results of `inputs`, if Output is given.
+    listed_inputs : tuple of str
+        `inputs` and `missing_inputs` together, in the order of the file.
+    listed_outputs : tuple of str, optional
+        Output as written in the file.
+    notes : list of Notice
+        What the user must know about the result.
     """
 
     name: str
     path: str
     content: Mapping[str, Any]
     inputs: tuple[str, ...] = ()
-    absent: tuple[str, ...] = ()
+    missing_inputs: tuple[str, ...] = ()
     outputs: tuple[str, ...] | None = None
-    listed: tuple[str, ...] = ()  # inputs and absent ones in the order of the file
-    given_outputs: tuple[str, ...] | None = None  # as the file has them
+    listed_inputs: tuple[str, ...] = ()
+    listed_outputs: tuple[str, ...] | None = None
     notes: list[Notice] = field(default_factory=list)
 
-    def refuse(self, key: str, found: str, remedy: str) -> NoReturn:
-        """Raise with JSON path, finding and remedy."""
+    def refuse(self, key: str, finding: str, remedy: str) -> NoReturn:
+        """Raise a BadDataError that names JSON path, transformation, finding and remedy."""
         where = f"{self.path}.{key}" if key else self.path
-        raise BadDataError(f"At {where} ({self.name}): {found}. {remedy}")
+        raise BadDataError(f"At {where} ({self.name}): {finding}. {remedy}")
 
     def value(self, key: str, default: Any) -> Any:
-        """Return a parameter, whatever the case of its name."""
+        """Return a parameter; case and underscores of its name do not matter."""
         for name, value in self.content.items():
-            if _plain(name) == _plain(key):
+            if _normalized(name) == _normalized(key):
                 return value
         return default
 
     def number(self, key: str, default: float) -> float:
-        """Return a parameter that must be a number."""
+        """Return a parameter that must be a finite number."""
         value = self.value(key, default)
         if isinstance(value, bool) or not isinstance(value, int | float) or not isfinite(value):
-            self.refuse(key, f"found {value!r}", "A number is needed.")
+            self.refuse(key, f"found {value!r}", "Write a number.")
         return float(value)
 
     def flag(self, key: str, *, default: bool) -> bool:
         """Return a parameter that must be true or false."""
         value = self.value(key, default)
         if isinstance(value, str) and value.lower() in ("true", "false"):
-            value = value.lower() == "true"  # as some public models write it
+            value = value.lower() == "true"  # some public models write it as text
         if not isinstance(value, bool):
-            self.refuse(key, f"found {value!r}", "true or false is needed.")
+            self.refuse(key, f"found {value!r}", "Write true or false.")
         return value
 
     def word(self, key: str, default: str, known: Sequence[str]) -> str:
-        """Return a parameter that must be one of some words, whatever its case."""
+        """Return a parameter that must be one of some words, in any case."""
         value = str(self.value(key, default)).lower()
         if value not in known:
             self.refuse(
-                key, f"found {value!r}", f"Known: {', '.join(known)}.{did_you_mean(value, known)}"
+                key,
+                f"found {value!r}",
+                f"Known values: {', '.join(known)}.{did_you_mean(value, known)}",
             )
         return value
 
-    def names(self, key: str, variables: Variables, *, required: bool = True) -> tuple[str, ...]:
-        """Return the variables that another parameter than Input names, and that are there."""
-        listed = self.listed_in(key, variables, required=required)
-        return tuple(name for name in listed if name in variables)
-
-    def listed_in(
+    def existing_variables(
         self, key: str, variables: Variables, *, required: bool = True
     ) -> tuple[str, ...]:
-        """Return the variables that another parameter names, those that the run lacks too."""
+        """Return the existing variables that a parameter other than Input names."""
+        listed = self.listed_variables(key, variables, required=required)
+        return tuple(name for name in listed if name in variables)
+
+    def listed_variables(
+        self, key: str, variables: Variables, *, required: bool = True
+    ) -> tuple[str, ...]:
+        """Return the variables that a parameter names, also those that only other runs have."""
         listed = as_list(self.value(key, []))
         if required and not listed:
-            self.refuse(key, "it is missing", "Name a variable.")
-        found: list[str] = []
-        for index, one in enumerate(listed):
-            matched = variables.matching(str(one))
-            if not matched and not variables.lacks(str(one)):
-                self.refuse(f"{key}[{index}]", *unknown(str(one), variables))
-            found += matched or (str(one),)
-        return tuple(dict.fromkeys(found))
+            self.refuse(key, f"{key} is missing", "Add it, with the name of a variable.")
+        names: list[str] = []
+        for index, name in enumerate(map(str, listed)):
+            matched = variables.matching(name)
+            if not matched and not variables.lacks(name):
+                self.refuse(f"{key}[{index}]", *unknown_variable(name, variables))
+            names += matched or (name,)
+        return tuple(dict.fromkeys(names))
 
     def output_of(self, name: str) -> str:
-        """Return what the result for one input is called."""
+        """Return the name of the result of one input."""
         suffix = str(self.value("OutputSuffix", ""))
         if self.outputs is None:
             return name + suffix
         return self.outputs[self.inputs.index(name)] + suffix
 
-    def one_output(self) -> str:
-        """Return the name of the one result of several inputs."""
+    def single_output(self) -> str:
+        """Return the name of the result that all inputs give together."""
         if self.outputs is None or len(self.outputs) != 1:
-            self.refuse("Output", "one name is needed", "Say what the result is called.")
+            self.refuse(
+                "Output",
+                f"found {len(self.outputs or ())} names for one result",
+                "Write one name for the result.",
+            )
         return self.outputs[0]
 
     def numeric(self, variable: Variable) -> Variable:
-        """Return a variable that must hold numbers."""
+        """Return the variable; refuse it if it contains text."""
         if variable.is_text:
-            shown = next((value for value in variable.values if value is not None), "n/a")
+            example = next((value for value in variable.values if value is not None), "n/a")
             self.refuse(
-                "Input", f"{variable.name!r} holds text ({shown!r})", "Use Factor on it first."
+                "Input",
+                f"{variable.name!r} contains text ({example!r})",
+                "Apply Factor to it first.",
             )
         return variable
 
@@ -116,94 +145,119 @@ def check_instruction(
     path: str,
     known: Mapping[str, Sequence[str]],
 ) -> Instruction:
-    """Check an instruction against the variables that there are.
+    """Check an instruction against the variables that exist.
 
     Parameters
     ----------
     content : mapping
-        As the model file has it.
+        The instruction as written in the model file.
     variables : Variables
     path : str
-        JSON path of the instruction.
+        JSON path of the instruction, for messages.
     known : mapping of str to sequence of str
-        Names of the transformations, and the parameters of each beyond the shared ones.
+        Names of the transformations, and the parameters of each beside `SHARED_KEYS`.
+
+    Returns
+    -------
+    Instruction
 
     Raises
     ------
     BadDataError
-        If transformation, parameter or input are unknown.
+        If the transformation, a parameter or an input is unknown.
     """
     name = str(content.get("Name", ""))
-    canonical = next((one for one in known if _plain(one) == _plain(name)), None)
+    canonical = next((other for other in known if _normalized(other) == _normalized(name)), None)
     if canonical is None:
         raise BadDataError(
-            f"At {path}.Name: the transformation {name!r} is unknown."
-            f"{did_you_mean(name, list(known))} Known: {', '.join(known)}."
+            f"At {path}.Name: the transformation {name!r} is unknown. Known transformations: "
+            f"{', '.join(known)}.{did_you_mean(name, list(known))}"
         )
-    call = Instruction(canonical, path, content)
+    instruction = Instruction(canonical, path, content)
     allowed = (*SHARED_KEYS, *known[canonical])
     for key in content:
-        if _plain(key) not in [_plain(one) for one in allowed]:
-            call.refuse(key, "the parameter is unknown", f"Known: {', '.join(allowed)}.")
+        if _normalized(key) not in [_normalized(other) for other in allowed]:
+            instruction.refuse(
+                key,
+                "the parameter is unknown",
+                f"Known parameters: {', '.join(allowed)}.{did_you_mean(key, allowed)}",
+            )
+    _resolve_inputs(instruction, variables)
+    if not instruction.listed_inputs and canonical != "Constant":
+        instruction.refuse("Input", "Input is empty", "Write the names of variables.")
+    _assign_outputs(instruction)
+    return instruction
+
+
+def _resolve_inputs(instruction: Instruction, variables: Variables) -> None:
+    """Sort the names in Input into existing variables and those that only other runs have."""
     inputs: list[str] = []
-    absent: list[str] = []
+    missing: list[str] = []
     listed: list[str] = []
-    for index, one in enumerate(as_list(call.value("Input", []))):
-        matched = variables.matching(str(one))
-        listed += matched or (str(one),)
+    for index, name in enumerate(map(str, as_list(instruction.value("Input", [])))):
+        matched = variables.matching(name)
+        listed += matched or (name,)
         if matched:
             inputs += matched
-        elif variables.lacks(str(one)):
-            absent.append(str(one))
-        elif set(str(one)) & set("*?"):
-            call.notes.append(warning(f"{canonical} at {path}: nothing matches {one!r}"))
+        elif variables.lacks(name):
+            missing.append(name)
+        elif set(name) & set("*?"):
+            instruction.notes.append(
+                warning(f"{instruction.name} at {instruction.path}: nothing matches {name!r}")
+            )
         else:
-            call.refuse(f"Input[{index}]", *unknown(str(one), variables))
-    output = call.value("Output", None)
-    outputs = None if output is None else tuple(_output(one, call) for one in as_list(output))
-    if not listed and canonical != "Constant":
-        call.refuse("Input", "it is empty", "Name variables.")
-    call.listed = tuple(dict.fromkeys(listed))
-    call.given_outputs = outputs
-    if outputs is not None and absent and len(outputs) == len(call.listed) > 1:
+            instruction.refuse(f"Input[{index}]", *unknown_variable(name, variables))
+    instruction.inputs = tuple(dict.fromkeys(inputs))
+    instruction.missing_inputs = tuple(missing)
+    instruction.listed_inputs = tuple(dict.fromkeys(listed))
+
+
+def _assign_outputs(instruction: Instruction) -> None:
+    """Keep the outputs of the inputs that exist, where Output has a name for each input."""
+    output = instruction.value("Output", None)
+    if output is None:
+        return
+    outputs = tuple(_output_name(name, instruction) for name in as_list(output))
+    instruction.listed_outputs = outputs
+    listed = instruction.listed_inputs
+    if instruction.missing_inputs and len(outputs) == len(listed) > 1:
         outputs = tuple(
-            out for out, one in zip(outputs, call.listed, strict=True) if one in inputs
+            output_name
+            for output_name, input_name in zip(outputs, listed, strict=True)
+            if input_name in instruction.inputs
         )
-    call.inputs, call.absent, call.outputs = tuple(dict.fromkeys(inputs)), tuple(absent), outputs
-    return call
+    instruction.outputs = outputs
 
 
-def _output(value: Any, call: Instruction) -> str:
+def _output_name(value: Any, instruction: Instruction) -> str:
     if not isinstance(value, str) or not value.strip():
-        call.refuse("Output", f"found {value!r}", "A name is needed, as text.")
+        instruction.refuse("Output", f"found {value!r}", "Write a name, as text.")
     return value
 
 
 def as_list(value: Any) -> list[Any]:
-    """Return a list as it is, anything else as a list of one."""
+    """Return a list as it is, and any other value as a list with one entry."""
     return list(value) if isinstance(value, list | tuple) else [value]
 
 
 def as_number(value: object) -> float | None:
-    """Return the number that a value is or says, if it does."""
+    """Return a number, also one written as text, or None if the value is not a number."""
     try:
         return float(str(value))
     except ValueError:
         return None
 
 
-def unknown(name: str, variables: Variables) -> tuple[str, str]:
+def unknown_variable(name: str, variables: Variables) -> tuple[str, str]:
     """Return finding and remedy for a name that no variable has."""
+    finding = f"there is no variable {name!r}"
     names = list(variables.names)
     if not names:
-        return (
-            f"there is no variable {name!r}",
-            "There is none at all: the instructions left none.",
-        )
-    shown = ", ".join(names[:30]) + (", ..." if len(names) > 30 else "")
+        return finding, "The instructions before this one have removed all variables."
+    listed = ", ".join(names[:30]) + (", ..." if len(names) > 30 else "")
     candidates = [*names, *sorted(variables.missing)]
-    return f"there is no variable {name!r}", f"There are {shown}.{did_you_mean(name, candidates)}"
+    return finding, f"Variables here: {listed}.{did_you_mean(name, candidates)}"
 
 
-def _plain(key: str) -> str:
+def _normalized(key: str) -> str:
     return str(key).replace("_", "").lower()
