@@ -197,7 +197,7 @@ BAD = [
     (one("Demean", Input=["trial_type"]), "$.I[0].Input", "contains text"),
     (one("Threshold", Input=["rt"], Threshold="high"), "$.I[0].Threshold", "number"),
     (one("Product", Input=["rt", "correct"]), "$.I[0].Output", "one name"),
-    (one("Sum", Input=["rt", "correct"], Weights=[1], Output="x"), "$.I[0].Weights", "found 1 weights"),
+    (one("Sum", Input=["rt", "correct"], Weights=[1], Output="x"), "$.I[0].Weights", "1 weights"),
     (one("Convolve", Input=["rt"], Model="gamma"), "$.I[0].Model", "Known"),
     (one("Convolve", Input=["rt"], Model="fir"), "$.I[0].FirDelays", "missing"),
     (one("Replace", Input=["rt"], Replace=3), "$.I[0].Replace", "object"),
