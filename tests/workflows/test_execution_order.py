@@ -32,6 +32,7 @@ PRIVATE_METHODS = {
     "_generate_dependency_list": "(self, graph)",
     "_get_result": "(self, taskid)",
     "_send_procs_to_workers": "(self, updatehash=False, graph=None)",
+    "_submit_job": "(self, node, updatehash=False)",
     "_task_finished_cb": "(self, jobid, cached=False)",
 }
 ATTRIBUTES = {"_cwd", "_task_obj", "depidx", "pool", "processors", "procs", "refidx"}
@@ -232,6 +233,29 @@ def test_a_killed_process_fails_its_runs_with_a_remedy_and_the_others_go_on(
     monkeypatch.undo()
     assert participant(dataset, tmp_path / "out", "--nprocs", "2") == 0
     assert len(records(tmp_path / "out")) == 4
+
+
+@pytest.mark.skipif(mp.get_start_method() != "fork", reason="other processes have no patch")
+def test_a_process_that_is_killed_just_before_a_node_is_submitted_takes_only_its_runs(
+    dataset, tmp_path, capsys, monkeypatch
+):
+    submitted = []
+    usual = MultiProcPlugin._submit_job
+
+    def submit(self, node, updatehash=False):
+        submitted.append(node.fullname)
+        if len(submitted) == 2:
+            self.pool.submit(os._exit, 1).exception()  # waits until the processes have ended
+        return usual(self, node, updatehash=updatehash)
+
+    monkeypatch.setattr(MultiProcPlugin, "_submit_job", submit)
+
+    code = participant(dataset, tmp_path / "out", "--nprocs", "2")
+
+    assert code == 1
+    assert submitted[2] == submitted[1]
+    assert "a process was killed from outside" in capsys.readouterr().err
+    assert len(records(tmp_path / "out")) >= 2
 
 
 def test_while_processes_work_this_one_waits_and_does_not_ask(dataset, tmp_path, monkeypatch):

@@ -10,6 +10,7 @@ import os
 import shutil
 from collections.abc import Iterator
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from traceback import format_exception_only
 from typing import Any
@@ -188,6 +189,13 @@ class InProcessesPlugin(MultiProcPlugin):
         super()._send_procs_to_workers(updatehash=updatehash, graph=graph)
         # what can be started has been started; more can be when one of these has ended
         wait(self._task_obj.values(), return_when=FIRST_COMPLETED)
+
+    def _submit_job(self, node: Any, updatehash: bool = False) -> Any:
+        try:
+            return super()._submit_job(node, updatehash=updatehash)
+        except BrokenProcessPool:  # a process was killed after the last results were collected
+            self._renew_pool()
+            return super()._submit_job(node, updatehash=updatehash)
 
     def _async_callback(self, args: Any) -> None:
         if args.exception() is None:  # else `_get_result` tells
