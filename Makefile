@@ -51,14 +51,20 @@ lint: $(VENV)/.test-installed  ## style, types and the direction of imports
 	@$(BIN)/python -m mypy
 	@$(BIN)/lint-imports
 
+PYTEST := $(BIN)/python -m pytest -q
+# Each process begins with tests of neighboring files, which share fixtures; one that has finished
+# takes over some of another's.
+PARALLEL := -n auto --dist worksteal
+SLOWEST := --durations=15 --durations-min=1
+
 test-fast: lint  ## style, types, imports, unit and oracle tests: before every commit
-	@$(BIN)/python -m pytest -q -n auto -m "not slow and not container" --ignore tests/end_to_end --ignore tests/benchmarks
+	@$(PYTEST) $(PARALLEL) -m "not slow and not container" --ignore tests/end_to_end --ignore tests/benchmarks
 
 test: lint  ## the whole test suite, in parallel
-	@$(BIN)/python -m pytest -q -n auto -m "not slow and not container"
+	@$(PYTEST) $(PARALLEL) $(SLOWEST) -m "not slow and not container"
 
 test-all: lint  ## the test suite with its slow batteries
-	@BOLDGLM_TEST_EXAMPLES=explore $(BIN)/python -m pytest -q -m "not container"
+	@BOLDGLM_TEST_EXAMPLES=explore $(PYTEST) $(PARALLEL) $(SLOWEST) -m "not container"
 
 # Real runs with made-up events are part of the table where BOLDGLM_TEST_DATA, or the folder that
 # the tests look in, has them.

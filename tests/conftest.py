@@ -1,14 +1,24 @@
 """What tests share: real data through one fixture, and a small dataset with known activation."""
 
+import functools
+import inspect
 import os
+import pickle
 import shutil
 from pathlib import Path
+
+# Test processes share the cores (`-n auto`), so linear algebra has one thread in each of them. It
+# reads these when numpy is imported. Tests of threads ask for their number.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+os.environ.setdefault("MKL_NUM_THREADS", "1")
 
 import matplotlib as mpl
 import pytest
 from hypothesis import settings
 
 from boldglm.demo.dataset import DatasetPlan, write_dataset
+from boldglm.reports import figures
 
 mpl.use("Agg")
 # How long an example takes is not a property. The same examples every time unless asked: what
@@ -42,3 +52,36 @@ def _small_dataset(tmp_path_factory):
 def dataset(_small_dataset, tmp_path):
     """Return a BIDS dataset of 2 subjects x 2 runs that the test may change."""
     return Path(shutil.copytree(_small_dataset, tmp_path / "bids"))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _figures_of_designs_drawn_once():
+    """Let reports reuse the figure that the same arguments gave before.
+
+    Runs of the whole program draw the same few designs hundreds of times, which was half of their
+    time. The drawings themselves are tested in `tests/reports`, which import them unchanged.
+    """
+    names = ("plot_design_matrix", "plot_regressors", "plot_correlation", "plot_contrasts")
+    with pytest.MonkeyPatch.context() as patch:
+        for name in names:
+            patch.setattr(figures, name, drawn_once(getattr(figures, name)))
+        yield
+
+
+def drawn_once(plot):
+    """Return a plot that draws for new arguments only, and else writes what it drew then."""
+    signature, files = inspect.signature(plot), {}
+
+    @functools.wraps(plot)
+    def draw(*args, **options):
+        arguments = signature.bind(*args, **options).arguments
+        path = arguments.pop("path")
+        key = pickle.dumps(arguments)
+        if key not in files:
+            plot(*args, **options)
+            files[key] = path.read_bytes()
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(files[key])
+        return path
+
+    return draw

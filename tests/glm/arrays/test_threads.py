@@ -5,7 +5,7 @@ import time
 
 import numpy as np
 import pytest
-from threadpoolctl import threadpool_info
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from boldglm.glm import fit
 from boldglm.glm.arrays.threads import Scratch, each, usable_threads
@@ -30,16 +30,17 @@ def test_the_first_failure_is_raised_and_what_was_not_begun_is_left():
     assert len(begun) < 10
 
 
-def test_linear_algebra_has_one_thread_meanwhile_and_its_own_number_again_after():
+def test_linear_algebra_has_one_thread_meanwhile_and_its_former_number_afterwards():
     def threads_of_blas():
-        return [one["num_threads"] for one in threadpool_info() if one["user_api"] == "blas"]
+        return {pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"}
 
-    before, seen = threads_of_blas(), []
-    each(range(4), lambda _: seen.append(threads_of_blas()), 2)
+    seen = []
+    with threadpool_limits(2, user_api="blas"):
+        each(range(4), lambda _: seen.append(threads_of_blas()), 2)
+        after = threads_of_blas()
 
-    assert before
-    assert all(set(one) == {1} for one in seen)
-    assert threads_of_blas() == before
+    assert seen == [{1}] * 4
+    assert after == {2}
 
 
 @pytest.mark.parametrize(("said", "found"), [("3", 3), ("4,2", 4), ("0", None), ("many", None)])
