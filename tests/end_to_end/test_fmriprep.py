@@ -213,7 +213,7 @@ def test_the_report_groups_confounds_and_censored_volumes(dataset, tmp_path, cap
 
     report = (tmp_path / "out" / "sub-01.html").read_text()
     said = capsys.readouterr().out
-    for words in ("fMRIPrep 25.1.0", "6 motion, 2 high-pass cosines", "Censored scans",
+    for words in ("fMRIPrep 25.1.0", "6 motion, 2 high-pass cosines", "Censored volumes",
                   "framewise displacement above 0.11 mm", "Confounds in the design",
                   "discrete cosines of the preprocessing"):  # fmt: skip
         assert words in report

@@ -128,7 +128,7 @@ def test_a_mask_is_computed_where_there_is_none(dataset, tmp_path):
 
     used = load(func / f"{STEM}_desc-brain_mask.nii.gz") > 0
     assert (used & brain).sum() > 0.8 * max(used.sum(), brain.sum())
-    assert "computed from the series" in (tmp_path / "out" / "sub-01.html").read_text()
+    assert "computed from the BOLD series" in (tmp_path / "out" / "sub-01.html").read_text()
 
 
 def test_a_second_call_says_again_what_was_left_out(silent, tmp_path, capsys):

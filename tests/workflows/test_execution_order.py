@@ -22,7 +22,7 @@ from boldglm.workflows import execution
 from boldglm.workflows.execution_order import (
     InProcessesPlugin,
     depth_first,
-    runs_first_at_the_end,
+    last_runs_first,
 )
 
 # What `InProcessesPlugin` uses of nipype's `MultiProcPlugin` without nipype promising it.
@@ -83,7 +83,7 @@ def test_with_several_processes_no_run_is_left_for_the_end(n_processes, expected
             graph.add_edge(written, above)
         graph.add_edge(above, Step("write_derivatives", label.upper()))
 
-    order = runs_first_at_the_end(depth_first(graph), graph, n_processes)
+    order = last_runs_first(depth_first(graph), graph, n_processes)
 
     place = {node: number for number, node in enumerate(order)}
     assert len(order) == len(graph)
@@ -227,7 +227,7 @@ def test_a_killed_process_fails_its_runs_with_a_remedy_and_the_others_go_on(
 
     said = capsys.readouterr()
     assert code == 1
-    assert said.err.count("a process was killed from outside, most likely because memory") == 1
+    assert said.err.count("The operating system killed a process, most likely because memory") == 1
     assert "--nprocs" in said.err
     assert not [name for name in records(tmp_path / "out") if "sub-01" in name]
     monkeypatch.undo()

@@ -7,7 +7,7 @@ from importlib.metadata import version
 from boldglm._version import __version__
 from boldglm.analysis.model.confound_strategies import ConfoundSettings
 from boldglm.analysis.model.model import Model
-from boldglm.analysis.model.model_options import own_choices
+from boldglm.analysis.model.model_options import model_options
 from boldglm.glm.design.confound_names import (
     COSINES,
     MOTION_OUTLIERS,
@@ -175,13 +175,13 @@ def _upper_sentences(model: Model, level: str) -> list[str]:
     found = []
     for node in model.spec.higher_level_nodes(levels):
         inputs = {"session": "Runs", "subject": "Runs", "dataset": "Results of participants"}
-        estimator = own_choices(node, model.name).get("Estimator", "ols")
+        estimator = model_options(node, model.name).get("Estimator", "ols")
         method = "fixed" if node.type == "meta" else estimator
         columns = ", ".join(_short(str(term)) for term in node.x if term != 1)
         text = f"{inputs[node.level]} {METHOD_WORDS[method]}"
         if columns:
             text += f", in a design with the columns {columns}"
-        width = own_choices(node, model.name).get("SmoothingFWHM")
+        width = model_options(node, model.name).get("SmoothingFWHM")
         if width is not None:
             text += f", after their effects had been smoothed by a Gaussian of {width:g} mm FWHM"
         found.append(text + f" (node {node.name!r}).")

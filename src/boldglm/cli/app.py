@@ -34,7 +34,7 @@ from boldglm.notices import EXCLUSION, HEADINGS, Notice
 from boldglm.workflows.execution import Execution, execute
 from boldglm.workflows.group import init_group_wf, plan_group
 from boldglm.workflows.lower_levels import init_lower_levels_wf
-from boldglm.workflows.subject import AppContext, init_boldglm_wf
+from boldglm.workflows.subject import AppSettings, init_boldglm_wf
 
 OWN_WORK = ".boldglm-work"
 FITS = "fits"  # in the work folder
@@ -224,8 +224,10 @@ def _tuple(values: Sequence | None) -> tuple | None:
     return None if values is None else tuple(values)
 
 
-def _context(options: argparse.Namespace, command: str, notices: tuple[Notice, ...]) -> AppContext:
-    return AppContext(
+def _context(
+    options: argparse.Namespace, command: str, notices: tuple[Notice, ...]
+) -> AppSettings:
+    return AppSettings(
         output_dir=options.output_dir.resolve(),
         command=command,
         notices=notices,

@@ -9,7 +9,7 @@ from typing import Any, Self
 import numpy as np
 
 from boldglm.analysis.higher_levels.group_inference import Inference
-from boldglm.analysis.higher_levels.node_fits import NodeFits, OneFit, fit_node
+from boldglm.analysis.higher_levels.node_fits import HigherLevelFit, NodeFits, fit_node
 from boldglm.estimators.contrast_images import ContrastImages
 from boldglm.estimators.parameters import NotFittedError, Parameters
 from boldglm.glm.first_level.contrasts import contrast_weights
@@ -177,7 +177,7 @@ class SecondLevel(Parameters):
         fits = NodeFits(
             labels=self._labels,
             fits=(
-                OneFit(
+                HigherLevelFit(
                     tuple((number, INPUT) for number in range(self.n_inputs_)),
                     self.names_,
                     tuple(tuple(map(float, row)) for row in self.design_),

@@ -1,7 +1,7 @@
-"""nipype workflows: one run, one subject, the group, the whole app.
+"""nipype workflows of a run, a subject, the group and the whole app.
 
-`init_run_wf` needs nothing of BIDS but an events file and serves in any workflow; the others
-take what `boldglm.analysis.plan.plan` decided.
+`init_run_wf` takes plain files and fits into any nipype workflow. The others build on the plan
+that `boldglm.analysis.plan` makes of a BIDS dataset.
 """
 
 from boldglm.analysis.first_level.settings import (

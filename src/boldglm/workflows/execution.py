@@ -1,4 +1,4 @@
-"""Run a workflow: nipype's settings, progress, and what failed in words."""
+"""Run a workflow with nipype: its settings, progress on the terminal, and error messages."""
 
 import logging
 import re
@@ -14,13 +14,21 @@ from nipype.pipeline.engine import Workflow
 
 from boldglm.workflows.execution_order import InProcessesPlugin, OneByOnePlugin
 
-POLL_SECONDS = 0.02  # nipype's default of 2 s costs two seconds a node
-RUN_NODE = "estimate_contrasts"  # the last step of a fit
+POLL_SECONDS = 0.02  # nipype's default would add 2 s to every node
+RUN_NODE = "estimate_contrasts"  # the node with which the fit of a run ends
 
 
 @dataclass
 class Progress:
-    """Says how far a workflow is: one line for each run that is fitted."""
+    """Prints a line, with an estimate of the time left, whenever a run has been fitted.
+
+    Parameters
+    ----------
+    n_runs : int
+        Number of runs to fit.
+    stream : TextIO
+        Where to print; by default standard error.
+    """
 
     n_runs: int
     stream: TextIO = field(default_factory=lambda: sys.stderr)
@@ -29,41 +37,69 @@ class Progress:
     running: set[str] = field(default_factory=set)
 
     def __call__(self, node: Any, status: str) -> None:
-        """Take a report of nipype on a node."""
+        """Handle the status of a node, as nipype's plugins report it."""
         name = str(node.fullname)
         if status == "start":
-            if not self.running:  # nipype has built its graph, which may have taken a while
+            if not self.running:  # the time that nipype took to build its graph does not count
                 self.started = time.monotonic()
             self.running.add(name)
         elif status == "end" and node.name == RUN_NODE and name in self.running:
-            # nipype also reports the end of nodes that it passes over after a failure
+            # nipype also reports the end of nodes that it skips after a failure
             self.done += 1
-            self._say(node.fullname.split(".")[-3])
+            self._print(node.fullname.split(".")[-3])
 
-    def _say(self, run: str) -> None:
+    def _print(self, run: str) -> None:
         elapsed = time.monotonic() - self.started
-        left = elapsed / self.done * (self.n_runs - self.done)
+        remaining = elapsed / self.done * (self.n_runs - self.done)
         name = re.sub(r"_wf$", "", run)
-        rest = f", about {_duration(left)} left" if self.done < self.n_runs else ""
-        print(f"[{self.done}/{self.n_runs}] fitted {name}{rest}", file=self.stream, flush=True)
+        estimate = f", about {_duration(remaining)} left" if self.done < self.n_runs else ""
+        print(f"[{self.done}/{self.n_runs}] fitted {name}{estimate}", file=self.stream, flush=True)
 
 
 @dataclass(frozen=True)
 class Execution:
-    """How a workflow is run."""
+    """How to run a workflow.
+
+    Parameters
+    ----------
+    work_dir : Path
+        Folder for intermediate files.
+    log_dir : Path
+        Folder for crash files.
+    nprocs : int
+        Number of processes.
+    stop_on_first_crash : bool
+        Whether to stop at the first failure instead of finishing the other runs.
+    debug : bool
+        Whether to leave the files of all nodes in place and show nipype's log.
+    """
 
     work_dir: Path
     log_dir: Path
     nprocs: int = 1
     stop_on_first_crash: bool = False
-    debug: bool = False  # keep the files of all nodes, and let nipype say what it does
+    debug: bool = False
 
 
 def execute(workflow: Workflow, how: Execution, n_runs: int) -> list[str]:
-    """Run a workflow to its end and return one message for each failure.
+    """Run a workflow and collect the messages of what failed.
 
-    Independent runs go on when one fails. Nodes are run one by one in this process or, several
-    at a time, in others; each run to its end before the next one starts.
+    If a run fails, the others go on. One run is finished before the next starts, or as many
+    runs at a time as there are processes.
+
+    Parameters
+    ----------
+    workflow : Workflow
+        The workflow.
+    how : Execution
+        Folders and processes.
+    n_runs : int
+        Number of runs that the workflow fits, for the progress lines.
+
+    Returns
+    -------
+    list of str
+        One message for each failure.
     """
     _configure(workflow, how)
     workflow.base_dir = str(how.work_dir)
@@ -76,7 +112,7 @@ def execute(workflow: Workflow, how: Execution, n_runs: int) -> list[str]:
         plugin = InProcessesPlugin(arguments)
     try:
         workflow.run(plugin=plugin)
-    except Exception as error:  # nipype wraps what its nodes raise in types of its own
+    except Exception as error:  # nipype raises its own types instead of those of the nodes
         crashes = sorted(set(how.log_dir.glob("crash-*")) - before)
         messages = [_message(path) for path in crashes]
         return list(dict.fromkeys(messages)) or [str(error)]
@@ -88,7 +124,7 @@ def _configure(workflow: Workflow, how: Execution) -> None:
         "execution": {
             "poll_sleep_duration": POLL_SECONDS,
             "crashfile_format": "txt",
-            "create_report": "false",  # of each node, in a folder that is removed
+            "create_report": "false",  # the folders of nodes are removed anyway
             "crashdump_dir": str(how.log_dir),
             "stop_on_first_crash": str(how.stop_on_first_crash).lower(),
             "check_version": "false",
@@ -97,18 +133,18 @@ def _configure(workflow: Workflow, how: Execution) -> None:
         "monitoring": {"enabled": "false"},
     }
     config.update_config(settings)
-    workflow.config = deepcopy(config._sections)  # a workflow copies the settings when it is made
+    workflow.config = deepcopy(config._sections)  # it copied the settings when it was created
     level = logging.INFO if how.debug else logging.CRITICAL
     for name in ("nipype", "nipype.workflow", "nipype.interface", "nipype.utils"):
         logging.getLogger(name).setLevel(level)
 
 
 def _message(crash_file: Path) -> str:
-    """Take the last message of a crash file; what boldglm raises itself explains itself."""
+    """Return the last error message in a crash file, with its path unless boldglm raised it."""
     text = crash_file.read_text(encoding="utf-8", errors="replace")
-    own = re.findall(r"^\s*boldglm\.errors\.\w+: (.+)$", text, flags=re.MULTILINE)
-    if own:
-        return own[-1].strip()
+    messages = re.findall(r"^\s*boldglm\.errors\.\w+: (.+)$", text, flags=re.MULTILINE)
+    if messages:
+        return str(messages[-1]).strip()
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     last = next(
         (line for line in reversed(lines) if re.match(r"[\w.]+(Error|Exception|Warning)", line)),

@@ -1,8 +1,8 @@
-"""The order in which nodes run: each run to its end before the next, its files removed then.
+"""The order of nodes: a run is finished, and its intermediate files are removed, before the next.
 
-nipype's own plugins run all first steps, then all second steps, and so on. With a thousand runs
-the first maps would be written when the last run is fitted: whatever ends the program before would
-take everything with it, and until then the estimates of all runs would lie on disk.
+nipype's own plugins run the first step of all runs, then the second step of all runs, and so on.
+With a thousand runs, no map would be written before all runs are fitted: an interruption would
+lose everything, and the estimates of all runs would lie on disk at the same time.
 """
 
 import gc
@@ -22,21 +22,21 @@ from nipype.pipeline.plugins.tools import report_crash
 
 from boldglm.errors import KilledError
 
-LAST_STEP = "write_derivatives"  # after it, nothing needs the files of the steps before
+LAST_STEP = "write_derivatives"  # after it, the files of earlier steps are not needed
 
 
 def depth_first(graph: Any) -> list[Any]:
-    """Return the nodes of a graph so that what leads to one result is together.
+    """Return the nodes of a graph ordered so that the steps to each result are adjacent.
 
     Parameters
     ----------
     graph : networkx.DiGraph
-        Edges point from what comes first to what needs it.
+        Edges point from a node to the nodes that need its outputs.
 
     Returns
     -------
     list
-        Each node after all that it needs.
+        The nodes, each after all nodes that it needs.
 
     Examples
     --------
@@ -58,94 +58,97 @@ def depth_first(graph: Any) -> list[Any]:
     return list(ordered)
 
 
-def runs_first_at_the_end(ordered: list[Any], graph: Any, n_processes: int) -> list[Any]:
-    """Return the order for several processes, in which the last runs come before summaries.
+def last_runs_first(ordered: list[Any], graph: Any, n_processes: int) -> list[Any]:
+    """Move the last runs before the higher levels, so that no process is idle at the end.
 
-    In the order of one process the last run of all would begin when what is made of the runs
-    before it, such as the maps of a participant, is done; and then the other processes would have
-    nothing to do.
+    In depth-first order, the very last run would start only after the higher levels of the runs
+    before it, such as the maps of a participant; the other processes would have nothing to do.
 
     Parameters
     ----------
     ordered : list
-        As `depth_first` gives it.
+        The nodes in the order of `depth_first`.
     graph : networkx.DiGraph
+        The graph of the nodes.
     n_processes : int
-        As many runs come first.
+        Number of processes, and of the last runs that are moved.
 
     Returns
     -------
     list
-        Each node after all that it needs.
+        The nodes, each after all nodes that it needs.
     """
     above_runs: set[Any] = set()
     for node in ordered:
         needed = graph.predecessors(node)
-        if any(one in above_runs or one.name == LAST_STEP for one in needed):
+        if any(parent in above_runs or parent.name == LAST_STEP for parent in needed):
             above_runs.add(node)
-    ends = [
-        place
-        for place, node in enumerate(ordered)
+    run_ends = [
+        index
+        for index, node in enumerate(ordered)
         if node.name == LAST_STEP and node not in above_runs
     ]
-    begin = 0 if len(ends) <= n_processes else ends[-n_processes - 1]
+    begin = 0 if len(run_ends) <= n_processes else run_ends[-n_processes - 1]
     return ordered[:begin] + sorted(ordered[begin:], key=lambda node: node in above_runs)
 
 
-class _Files:
-    """Removes the folders of nodes when what they lead to is written."""
+class _NodeFolders:
+    """Removes the folders of nodes once the derivatives that need them are written."""
 
     def __init__(self, graph: Any) -> None:
         self._graph = graph
         self._done: set[Any] = set()
         self._removed: set[Any] = set()
 
-    def ended(self, node: Any) -> None:
-        """Take notice that a node is done."""
+    def node_done(self, node: Any) -> None:
+        """Remove the folders that are no longer needed now that a node is done."""
         self._done.add(node)
         if node.name != LAST_STEP:
             return
-        for one in nx.ancestors(self._graph, node) - self._removed:
-            if one.name != LAST_STEP and all(last in self._done for last in self._leads_to(one)):
-                shutil.rmtree(one.output_dir(), ignore_errors=True)
-                self._removed.add(one)
+        for step in nx.ancestors(self._graph, node) - self._removed:
+            if step.name != LAST_STEP and all(end in self._done for end in self._ends(step)):
+                shutil.rmtree(step.output_dir(), ignore_errors=True)
+                self._removed.add(step)
 
-    def _leads_to(self, node: Any) -> Iterator[Any]:
-        """Yield the last steps, or nodes without any, that a node leads to first."""
+    def _ends(self, node: Any) -> Iterator[Any]:
+        """Yield the next nodes after which the files of a node are not needed."""
         for following in self._graph.successors(node):
             if following.name == LAST_STEP or not self._graph.out_degree(following):
                 yield following
             else:
-                yield from self._leads_to(following)
+                yield from self._ends(following)
 
 
 class OneByOnePlugin(PluginBase):
-    """Run nodes in this process. `keep_files` of the arguments leaves all folders there."""
+    """Run nodes one after the other in this process.
+
+    The plugin argument ``keep_files`` leaves the folders of all nodes in place.
+    """
 
     def run(self, graph: Any, config: Any, updatehash: bool = False) -> None:
-        """Run all nodes; those that need one that failed are passed over."""
+        """Run all nodes but those that need the outputs of a failed node."""
         here = Path.cwd()
-        files = None if self.plugin_args.get("keep_files") else _Files(graph)
+        folders = None if self.plugin_args.get("keep_files") else _NodeFolders(graph)
         failures: list[Exception] = []
-        passed_over: set[Any] = set()
+        skipped: set[Any] = set()
         try:
             for node in depth_first(graph):
-                if node in passed_over:
+                if node in skipped:
                     continue
                 self._status_callback(node, "start")
                 try:
                     node.run(updatehash=updatehash)
-                except Exception as error:  # a node may raise whatever it likes
+                except Exception as error:  # a node may raise anything
                     report_crash(node)
                     failures.append(error)
-                    passed_over |= nx.descendants(graph, node)
+                    skipped |= nx.descendants(graph, node)
                     self._status_callback(node, "exception")
                     if config["execution"]["stop_on_first_crash"] == "true":
                         break
                 else:
                     self._status_callback(node, "end")
-                    if files is not None:
-                        files.ended(node)
+                    if folders is not None:
+                        folders.node_done(node)
         finally:
             os.chdir(here)
         if failures:
@@ -155,21 +158,21 @@ class OneByOnePlugin(PluginBase):
 class InProcessesPlugin(MultiProcPlugin):
     """Run nodes in several processes, those of earlier runs first.
 
-    Unlike nipype's own, it waits for a process to end instead of asking fifty times a second
-    (each time collecting garbage, which keeps a processor busy), and a process that is killed
-    fails its nodes instead of being waited for without end.
+    nipype's own plugin polls fifty times a second and collects garbage each time, which keeps a
+    processor busy; this one waits until a process has ended. If a process is killed, its node
+    fails, where nipype's plugin would wait forever.
     """
 
-    procs: list[Any]  # nodes in the order in which they are tried
-    depidx: Any  # (node, node): what waits for what
+    procs: list[Any]  # nodes in the order in which they are started
+    depidx: Any  # (node, node): which node waits for which
     refidx: Any
     pool: ProcessPoolExecutor
     _cwd: str
-    _files: _Files | None = None
+    _folders: _NodeFolders | None = None
 
     def run(self, graph: Any, config: Any, updatehash: bool = False) -> None:
-        """Run all nodes; those that need one that failed are passed over."""
-        gc.freeze()  # what is there now is not looked through, in no process
+        """Run all nodes but those that need the outputs of a failed node."""
+        gc.freeze()  # no process needs to search the existing objects for garbage
         try:
             super().run(graph, config, updatehash=updatehash)
         finally:
@@ -178,16 +181,16 @@ class InProcessesPlugin(MultiProcPlugin):
     def _generate_dependency_list(self, graph: Any) -> None:
         super()._generate_dependency_list(graph)
         if not self.plugin_args.get("keep_files"):
-            self._files = _Files(graph)
-        place = {node: number for number, node in enumerate(self.procs)}
-        self.procs = runs_first_at_the_end(depth_first(graph), graph, self.processors)
-        order = [place[node] for node in self.procs]
+            self._folders = _NodeFolders(graph)
+        index = {node: number for number, node in enumerate(self.procs)}
+        self.procs = last_runs_first(depth_first(graph), graph, self.processors)
+        order = [index[node] for node in self.procs]
         self.depidx = self.depidx[order][:, order]
         self.refidx = self.refidx[order][:, order]
 
     def _send_procs_to_workers(self, updatehash: bool = False, graph: Any = None) -> None:
         super()._send_procs_to_workers(updatehash=updatehash, graph=graph)
-        # what can be started has been started; more can be when one of these has ended
+        # all nodes that can start have started; others can once one of them has ended
         wait(self._task_obj.values(), return_when=FIRST_COMPLETED)
 
     def _submit_job(self, node: Any, updatehash: bool = False) -> Any:
@@ -198,7 +201,7 @@ class InProcessesPlugin(MultiProcPlugin):
             return super()._submit_job(node, updatehash=updatehash)
 
     def _async_callback(self, args: Any) -> None:
-        if args.exception() is None:  # else `_get_result` tells
+        if args.exception() is None:  # `_get_result` handles exceptions
             super()._async_callback(args)
 
     def _get_result(self, taskid: int) -> Any:
@@ -207,14 +210,14 @@ class InProcessesPlugin(MultiProcPlugin):
             return super()._get_result(taskid)
         self._renew_pool()
         error = KilledError(
-            "a process was killed from outside, most likely because memory ran out: fit fewer "
-            "runs at the same time (--nprocs). What is finished is kept; the same command goes on "
-            "from there."
+            "The operating system killed a process, most likely because memory ran out. Finished "
+            "results are safe: give the same command again to continue, with fewer runs at the "
+            "same time (--nprocs)."
         )
         return {"result": None, "traceback": format_exception_only(error)}
 
     def _renew_pool(self) -> None:
-        """Replace processes of which one was killed: they take no further work."""
+        """Replace the pool, which accepts no further work once a process was killed."""
         self.pool.shutdown(wait=False)
         self.pool = ProcessPoolExecutor(
             max_workers=self.processors, initializer=os.chdir, initargs=(self._cwd,)
@@ -222,5 +225,5 @@ class InProcessesPlugin(MultiProcPlugin):
 
     def _task_finished_cb(self, jobid: int, cached: bool = False) -> None:
         super()._task_finished_cb(jobid, cached)
-        if self._files is not None:
-            self._files.ended(self.procs[jobid])
+        if self._folders is not None:
+            self._folders.node_done(self.procs[jobid])

@@ -1,4 +1,4 @@
-"""The workflow of the group level, from the records that the participant level left."""
+"""The workflow of the group level, which starts from records of the participant level."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from nipype.pipeline.engine import Node, Workflow
 
 from boldglm.analysis.methods_text import methods_paragraphs, references, versions
 from boldglm.analysis.model.model import Model, read_model
-from boldglm.analysis.plan.levels import LevelPlan, finished_records, items_of_record, plan_levels
+from boldglm.analysis.plan.levels import LevelPlan, finished_records, plan_levels, record_inputs
 from boldglm.errors import BadDataError, MissingInputError
 from boldglm.interfaces import WriteReport
 from boldglm.io.bids.participants import ParticipantTables
@@ -25,29 +25,41 @@ from boldglm.workflows.higher_levels import (
     node_fits,
 )
 from boldglm.workflows.nodes import make_node
-from boldglm.workflows.subject import AppContext, model_details
+from boldglm.workflows.subject import AppSettings, model_details
 
 
 @dataclass(frozen=True)
 class GroupPlan:
-    """The places of one model above the run, laid out over finished records."""
+    """The higher levels of one model, planned from finished results.
+
+    Parameters
+    ----------
+    model : Model
+        The model.
+    levels : tuple of LevelPlan
+        Planned fits, inputs first.
+    records : tuple of Path
+        Records of the finished results that the levels start from.
+    notices : tuple of Notice
+        Nodes without anything to fit, and why.
+    """
 
     model: Model
     levels: tuple[LevelPlan, ...]
-    records: tuple[Path, ...]  # finished, which the levels start from
-    notices: tuple[Notice, ...] = ()  # nodes that have nothing to fit somewhere
+    records: tuple[Path, ...]
+    notices: tuple[Notice, ...] = ()
 
     @property
     def subjects(self) -> tuple[str, ...]:
         """Labels of the participants whose results are used."""
-        found = [
+        labels = [
             str(item.entities["sub"])
             for level in self.levels
             for fit in level.plan.fits
             for item in fit.inputs
             if "sub" in item.entities
         ]
-        return tuple(dict.fromkeys(found))
+        return tuple(dict.fromkeys(labels))
 
 
 def plan_group(
@@ -57,18 +69,18 @@ def plan_group(
     levels: Sequence[str] = ("dataset",),
     level_options: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> tuple[GroupPlan, ...]:
-    """Lay out levels above the run over what lies in the output folder.
+    """Plan higher levels from the finished results in the output folder.
 
     Parameters
     ----------
     output_dir : Path
-        Where `participant` wrote.
+        Output folder of the participant level.
     bids_dir : Path
         The dataset, for its tables of participants and sessions.
     subjects : sequence of str
         Labels to include; empty means all.
     levels : sequence of str
-        Levels to lay out, of session, subject and dataset.
+        Levels to plan, of session, subject and dataset.
     level_options : mapping, optional
         Keys of `Software.boldglm` that override those of the models, by level.
 
@@ -82,23 +94,23 @@ def plan_group(
     MissingInputError
         If there are no models or no finished results.
     BadDataError
-        If a node cannot be laid out, or fewer than two participants reach a dataset node.
+        If a node cannot be planned, or a dataset node has fewer than two participants.
     """
     files = sorted((output_dir / "models").glob("model-*_smdl.json"))
     if not files:
         raise MissingInputError(
-            f"{output_dir} has no models/model-*_smdl.json: run the participant level into this "
-            "folder first."
+            f"{output_dir} has no models/model-*_smdl.json. Run the participant level with this "
+            "output folder first."
         )
     tables = ParticipantTables(bids_dir)
     models = [read_model(file, level_options=level_options) for file in files]
-    found = [_plan_model(output_dir, model, tables, subjects, levels) for model in models]
-    plans = tuple(plan for plan in found if plan is not None)
+    candidates = [_plan_model(output_dir, model, tables, subjects, levels) for model in models]
+    plans = tuple(plan for plan in candidates if plan is not None)
     if not plans:
         raise MissingInputError(
             f"{output_dir} has no finished result"
             + (f" of {', '.join(subjects)}" if subjects else "")
-            + f" that a {' or '.join(levels)} node could start from: run the participant level "
+            + f" that a {' or '.join(levels)} node could start from. Run the participant level "
             "first."
         )
     return plans
@@ -117,38 +129,45 @@ def _plan_model(
         for path, record in finished_records(output_dir, model, subjects).items()
         if record.node in below
     }
-    items = [item for path, one in records.items() for item in items_of_record(one, path, tables)]
-    prints = {str(path): record.fingerprint.split("-")[0] for path, record in records.items()}
-    planned, notices = plan_levels(model, items, prints, output_dir, levels, tables.levels())
+    inputs = [
+        item for path, record in records.items() for item in record_inputs(record, path, tables)
+    ]
+    fingerprints = {
+        str(path): record.fingerprint.split("-")[0] for path, record in records.items()
+    }
+    planned, notices = plan_levels(
+        model, inputs, fingerprints, output_dir, levels, tables.levels()
+    )
     if not planned:
         if notices:
             raise BadDataError(f"{model.name}: {'. '.join(map(str, notices[:5]))}.")
         return None
-    _check_distances(planned, records)
+    _check_smoothing(planned, records)
     plan = GroupPlan(model, planned, tuple(records), notices)
-    if "dataset" in levels and len(plan.subjects) < 2 and not _is_enough(planned):
+    if "dataset" in levels and len(plan.subjects) < 2 and not _is_testable(planned):
         raise BadDataError(
-            f"The group level needs at least two subjects; {output_dir} has one for the model "
-            f"{model.name} (sub-{', '.join(plan.subjects)}). Run the participant level for more."
+            f"The group level needs at least two participants, but {output_dir} has results of "
+            f"sub-{', '.join(plan.subjects)} only (model {model.name}). Run the participant level "
+            "for more participants."
         )
     return plan
 
 
-def _check_distances(planned: Sequence[LevelPlan], records: Mapping[Path, Record]) -> None:
-    """Refuse to smooth finished results whose surfaces have gone since."""
+def _check_smoothing(planned: Sequence[LevelPlan], records: Mapping[Path, Record]) -> None:
+    """Refuse to smooth surface results whose meshes no longer exist."""
     for level in planned:
-        width = level.plan.node.boldglm_options.get("SmoothingFWHM")
-        if not width:
+        fwhm = level.plan.node.boldglm_options.get("SmoothingFWHM")
+        if not fwhm:
             continue
         for path in level.inputs:
             if path in records:
                 read_geometry(
                     records[path].result.mask, records[path].result.meshes
-                ).check_smoothing(width)
+                ).check_smoothing(fwhm)
 
 
-def _is_enough(levels: Sequence[LevelPlan]) -> bool:
-    """Tell whether some node can go on from what there is: fixed effects can from one input."""
+def _is_testable(levels: Sequence[LevelPlan]) -> bool:
+    """Return whether some node has enough inputs; fixed effects need only one."""
     return any(
         level.plan.node.type == "meta"
         or any(len(fit.inputs) > len(fit.design.names) for fit in level.plan.fits)
@@ -157,50 +176,59 @@ def _is_enough(levels: Sequence[LevelPlan]) -> bool:
 
 
 def init_group_wf(
-    plans: Sequence[GroupPlan], context: AppContext, *, name: str = "group_wf"
+    plans: Sequence[GroupPlan], settings: AppSettings, *, name: str = "group_wf"
 ) -> Workflow | None:
-    """Build the workflow of the levels above the run from finished records, and its report.
+    """Build the workflow of the higher levels and of the group report, from finished records.
+
+    Parameters
+    ----------
+    plans : sequence of GroupPlan
+        From `plan_group`.
+    settings : AppSettings
+        Settings that all workflows share.
+    name : str
+        Name of the workflow.
 
     Returns
     -------
     Workflow or None
-        None when everything is finished already.
+        None if everything is finished already.
     """
     workflow = Workflow(name=name)
-    shown: list[RecordSource] = []
+    sections: list[RecordSource] = []
     for number, plan in enumerate(plans, start=1):
         sources: dict[str, RecordSource] = {str(path): path for path in plan.records}
         for index, level in enumerate(plan.levels):
-            fits = node_fits(level, plan.model, context.inference)
+            fits = node_fits(level, plan.model, settings.inference)
             details = group_details(plan.model)
             output = level_output(
-                level, plan.model, fits, context.output_dir, details, context.stamp
+                level, plan.model, fits, settings.output_dir, details, settings.stamp
             )
             label = f"{level.plan.node.level}_{number}_{index}_wf"
             source = add_level(workflow, level, sources, output, fits, label)
             sources[str(output.record)] = source
             if level.plan.node.level == "dataset":
-                shown.append(source)
-    report = context.output_dir / "group.html"
-    if not workflow.list_node_names() and (report.is_file() or not shown):
+                sections.append(source)
+    report = settings.output_dir / "group.html"
+    if not workflow.list_node_names() and (report.is_file() or not sections):
         return None
-    if shown:
-        records = Node(Merge(len(shown)), name="records")
+    if sections:
+        records = Node(Merge(len(sections)), name="records")
         workflow.add_nodes([records])
-        for slot, source in enumerate(shown, start=1):
+        for slot, source in enumerate(sections, start=1):
             connect_record(workflow, source, records, f"in{slot}")
-        _add_report(workflow, plans, context, records)
+        _add_report(workflow, plans, settings, records)
     return workflow
 
 
 def group_details(model: Model) -> dict:
-    """Return what the sidecars of a group say of the model."""
-    kept = ("Model", "SignalScaling", "SmoothingFWHM", "SmoothingType")
-    return {key: value for key, value in model_details(model).items() if key in kept}
+    """Return the part of the sidecars of the group that describes the model."""
+    keys = ("Model", "SignalScaling", "SmoothingFWHM", "SmoothingType")
+    return {key: value for key, value in model_details(model).items() if key in keys}
 
 
 def _add_report(
-    workflow: Workflow, plans: Sequence[GroupPlan], context: AppContext, records: Node
+    workflow: Workflow, plans: Sequence[GroupPlan], settings: AppSettings, records: Node
 ) -> None:
     methods, cited = [], []
     for plan in plans:
@@ -208,14 +236,14 @@ def _add_report(
         cited += references(plan.model)
     report = make_node(
         WriteReport(
-            output_dir=str(context.output_dir),
+            output_dir=str(settings.output_dir),
             report_name="group.html",
             title="Group",
             subtitle="Results over participants",
-            notices=list(context.notices),
+            notices=list(settings.notices),
             methods=list(dict.fromkeys(methods)),
             references=list(dict.fromkeys(cited)),
-            command=context.command,
+            command=settings.command,
             versions=list(versions()),
         ),
         name="write_report",

@@ -1,4 +1,4 @@
-"""The fits above the run as nipype nodes: what they read, make, and tell."""
+"""The fits of higher levels as nipype nodes, with their inputs and outputs."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -7,10 +7,10 @@ from typing import Any, TypeAlias
 from nipype.interfaces.utility import Merge
 from nipype.pipeline.engine import Node, Workflow
 
-from boldglm.analysis.higher_levels.group_inference import inference_of
+from boldglm.analysis.higher_levels.group_inference import inference_settings
 from boldglm.analysis.higher_levels.node_fits import NodeFits
 from boldglm.analysis.model.model import Model
-from boldglm.analysis.model.model_options import own_choices
+from boldglm.analysis.model.model_options import model_options
 from boldglm.analysis.plan.levels import COVERAGE, LevelPlan
 from boldglm.interfaces import FitNode
 from boldglm.io.entities import ENTITY_ORDER
@@ -20,10 +20,10 @@ from boldglm.workflows.outputs import NodeOutput, init_outputs_wf
 
 METHOD_WORDS = {
     "fixed": "fixed effects, weighted by inverse variance",
-    "ols": "least squares over inputs",
-    "mixed": "mixed effects: variance between inputs by REML, beside that within them",
+    "ols": "ordinary least squares over inputs",
+    "mixed": "mixed effects, variance between inputs by REML",
 }
-RecordSource: TypeAlias = Path | Workflow  # a finished record, or the workflow that will write it
+RecordSource: TypeAlias = Path | Workflow  # an existing record, or the workflow that writes it
 
 
 def add_level(
@@ -34,14 +34,16 @@ def add_level(
     fits: NodeFits,
     name: str,
 ) -> RecordSource:
-    """Add the fit of one place to a workflow, unless it is finished.
+    """Add the fit of a node for one group of inputs to a workflow, unless it is finished.
 
     Parameters
     ----------
     workflow : Workflow
+        The workflow to extend.
     level : LevelPlan
+        The planned fit.
     sources : mapping
-        Where the records of the inputs come from, by path.
+        Where the record of each input comes from, by the path of the record.
     output : NodeOutput
         From `level_output`.
     fits : NodeFits
@@ -52,19 +54,20 @@ def add_level(
     Returns
     -------
     Path or Workflow
-        The finished record, or the workflow whose ``outputs_wf.outputnode.record_file`` it is.
+        The finished record, or the inner workflow, which has it as
+        ``outputs_wf.outputnode.record_file``.
     """
     inputs = [sources[key] for key in level.plan.input_keys]
-    fresh = any(isinstance(one, Workflow) for one in inputs)
-    if not fresh and is_finished(output.record, output.output_dir, output.fingerprint):
+    has_new_input = any(isinstance(source, Workflow) for source in inputs)
+    if not has_new_input and is_finished(output.record, output.output_dir, output.fingerprint):
         return output.record
     inner = Workflow(name=name)
-    merged = Node(Merge(len(inputs)), name="inputs")
-    fitted = make_node(FitNode(fits=fits), name="fit_node")
-    writing = init_outputs_wf(output, name="outputs_wf")
+    merge = Node(Merge(len(inputs)), name="inputs")
+    fit = make_node(FitNode(fits=fits), name="fit_node")
+    outputs_wf = init_outputs_wf(output, name="outputs_wf")
     inner.connect([
-        (merged, fitted, [("out", "result_files")]),
-        (fitted, writing, [("result_file", "inputnode.result_file")]),
+        (merge, fit, [("out", "result_files")]),
+        (fit, outputs_wf, [("result_file", "inputnode.result_file")]),
     ])  # fmt: skip
     workflow.add_nodes([inner])
     for number, source in enumerate(inputs, start=1):
@@ -75,7 +78,7 @@ def add_level(
 def connect_record(
     workflow: Workflow, source: RecordSource, target: Node | Workflow, field: str
 ) -> None:
-    """Give a record to an input, now or once its workflow has made it."""
+    """Connect a record to an input field: an existing one now, or the output of its workflow."""
     if isinstance(source, Workflow):
         workflow.connect(source, "outputs_wf.outputnode.record_file", target, field)
     elif isinstance(target, Workflow):
@@ -86,15 +89,25 @@ def connect_record(
 
 
 def node_fits(level: LevelPlan, model: Model, inference: Mapping[str, Any]) -> NodeFits:
-    """Return what the interface needs to know of the fits of one place."""
+    """Return the fits of a planned node, as `FitNode` takes them.
+
+    Parameters
+    ----------
+    level : LevelPlan
+        The planned node.
+    model : Model
+        The model that it belongs to.
+    inference : mapping
+        Options of `Inference` that override those of the model.
+    """
     node = level.plan.node
-    own = own_choices(node, model.name)
+    options = model_options(node, model.name)
     return NodeFits.of(
         level.plan,
-        method="fixed" if node.type == "meta" else own.get("Estimator", "ols"),
-        coverage=own.get("Coverage", COVERAGE[node.level]),
-        inference=inference_of(own, inference),
-        smoothing=own.get("SmoothingFWHM"),
+        method="fixed" if node.type == "meta" else options.get("Estimator", "ols"),
+        coverage=options.get("Coverage", COVERAGE[node.level]),
+        inference=inference_settings(options, inference),
+        smoothing=options.get("SmoothingFWHM"),
     )
 
 
@@ -106,7 +119,23 @@ def level_output(
     details: Mapping[str, Any],
     stamp: str,
 ) -> NodeOutput:
-    """Say what the outputs of a place are called and tell."""
+    """Name and describe the outputs of a planned node.
+
+    Parameters
+    ----------
+    level : LevelPlan
+        The planned node.
+    model : Model
+        The model that it belongs to.
+    fits : NodeFits
+        From `node_fits`.
+    output_dir : Path
+        Root of the derivative dataset.
+    details : mapping
+        Content of every sidecar.
+    stamp : str
+        Appended to the fingerprint.
+    """
     plan, node = level.plan, level.plan.node
     labels = plan.input_labels()
     shown = ", ".join(list(labels.values())[:20]) + (", ..." if len(labels) > 20 else "")
@@ -118,7 +147,7 @@ def level_output(
         ("Design", ", ".join(columns)),
     ]
     if fits.smoothing is not None:
-        facts.append(("Smoothing of inputs", f"effects by {fits.smoothing:g} mm FWHM"))
+        facts.append(("Smoothing of input effects", f"{fits.smoothing:g} mm FWHM"))
         details = {**details, "InputSmoothingFWHM": fits.smoothing}
     digest = ""
     if node.level == "dataset":
@@ -145,12 +174,12 @@ def level_output(
 
 
 def _inference_words(fits: NodeFits) -> str:
-    wanted = fits.inference
-    text = f"false discovery rate; clusters of voxels with p < {wanted.cluster_p:g}"
-    if not wanted.permutations:
+    inference = fits.inference
+    text = f"false discovery rate; clusters of voxels with p < {inference.cluster_p:g}"
+    if not inference.permutations:
         return text
-    more = ", cluster extent and mass" + (", TFCE" if wanted.tfce else "")
-    return f"{text}; family-wise error by {wanted.permutations} permutations: largest t{more}"
+    statistics = "maximum t, cluster extent and mass" + (", TFCE" if inference.tfce else "")
+    return f"{text}; family-wise error by {inference.permutations} permutations ({statistics})"
 
 
 def _title(level: LevelPlan, model: Model, n_inputs: int) -> str:
@@ -160,8 +189,8 @@ def _title(level: LevelPlan, model: Model, n_inputs: int) -> str:
     parts += [f"session {entities['ses']}"] if "ses" in entities else []
     parts += [f"{key} {entities[key]}" for key in entities if key not in ENTITY_ORDER]
     sources = {item.node for fit in plan.fits for item in fit.inputs}
-    what = "run" if sources == {model.run_node.name} else "result"
-    count = f"{n_inputs} {what}s combined" if n_inputs > 1 else f"one {what}"
+    noun = "run" if sources == {model.run_node.name} else "result"
+    count = f"{n_inputs} {noun}s combined" if n_inputs > 1 else f"one {noun}"
     if plan.node.level == "dataset":
         subjects = {item.entities.get("sub") for fit in plan.fits for item in fit.inputs}
         count = f"{len(subjects)} participants"

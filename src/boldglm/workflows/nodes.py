@@ -1,4 +1,4 @@
-"""Nodes that keep the files that their outputs refer to."""
+"""Nodes whose folders nipype leaves as the interface wrote them."""
 
 from typing import Any
 
@@ -8,8 +8,22 @@ from nipype.pipeline.engine import Node
 def make_node(interface: Any, name: str, mem_gb: float = 0.2) -> Node:
     """Return a node whose working folder is left as the interface wrote it.
 
-    nipype removes every file that no connected output names, in other people's workflows by
-    default. A design has a sidecar, and a result lists its maps: both must stay.
+    By default, nipype removes every file that no connected output names. But a design has a
+    sidecar, and a result refers to its maps.
+
+    Parameters
+    ----------
+    interface : nipype interface
+        What the node runs.
+    name : str
+        Name of the node.
+    mem_gb : float
+        Memory that the node may need, in GB; for the scheduler.
+
+    Returns
+    -------
+    Node
+        The node.
     """
     node = Node(interface, name=name, mem_gb=mem_gb)
     node.config = {"execution": {"remove_unnecessary_outputs": "false"}}

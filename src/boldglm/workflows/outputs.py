@@ -1,4 +1,4 @@
-"""The last steps of every level: pictures, then derivatives and the record."""
+"""The last steps of every level: figures, then derivatives and the record."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -15,7 +15,33 @@ from boldglm.workflows.nodes import make_node
 
 @dataclass(frozen=True)
 class NodeOutput:
-    """What the outputs of one node are called and say."""
+    """Names and descriptions of the outputs of one node.
+
+    Parameters
+    ----------
+    output_dir : Path
+        Root of the derivative dataset.
+    node, level : str
+        Name and level of the node in the model.
+    entities : dict
+        BIDS entities of the files.
+    fingerprint : str
+        Digest of everything that the result depends on.
+    title : str
+        Heading of the section in the report.
+    facts : sequence of (str, str)
+        Labels and values of the table in the report.
+    details : dict
+        Content of every sidecar.
+    trial_details : dict
+        Content that replaces `details` in sidecars of single trials.
+    n_slices : int
+        Number of slices shown of each map.
+    is_open : bool
+        Whether the section of the report starts unfolded.
+    model : str
+        Name of the model.
+    """
 
     output_dir: Path
     node: str
@@ -25,14 +51,14 @@ class NodeOutput:
     title: str
     facts: Sequence[tuple[str, str]] = ()
     details: dict[str, Any] = field(default_factory=dict)
-    trial_details: dict[str, str] = field(default_factory=dict)  # instead, of single trials
+    trial_details: dict[str, str] = field(default_factory=dict)
     n_slices: int = 21
     is_open: bool = False
     model: str = ""
 
     @property
     def record(self) -> Path:
-        """The record that says that the node is complete."""
+        """Path of the record, which is written once the node is complete."""
         return Place.of(self.output_dir, self.node, self.entities).record()
 
 
@@ -42,27 +68,28 @@ def init_outputs_wf(output: NodeOutput, *, events_file: Path | None = None, name
     Parameters
     ----------
     output : NodeOutput
-        Names, facts and sidecar content.
+        Names, facts and content of sidecars.
     events_file : Path, optional
-        Events to draw beside the regressors.
+        Events to draw with the regressors.
     name : str
         Name of the workflow.
 
     Returns
     -------
     Workflow
+        A workflow with ``inputnode`` and ``outputnode``.
 
     Inputs
     ------
     result_file
-        As the interfaces that make maps write it.
+        JSON from `EstimateContrasts` or `FitNode`.
     design_file, before_file
-        Optional designs to draw and write.
+        The fitted design, and the design before orthogonalization; optional.
 
     Outputs
     -------
     record_file
-        Record of the finished node.
+        Record of the complete node.
     """
     workflow = Workflow(name=name)
     inputnode = Node(
@@ -93,10 +120,10 @@ def init_outputs_wf(output: NodeOutput, *, events_file: Path | None = None, name
         ),
         name="write_derivatives",
     )
-    both = [("result_file", "result_file"), ("design_file", "design_file")]
+    shared = [("result_file", "result_file"), ("design_file", "design_file")]
     workflow.connect([
-        (inputnode, plot, [*both, ("before_file", "before_file")]),
-        (inputnode, write, both),
+        (inputnode, plot, [*shared, ("before_file", "before_file")]),
+        (inputnode, write, shared),
         (plot, write, [("section_file", "section_file")]),
         (write, outputnode, [("record_file", "record_file")]),
     ])  # fmt: skip

@@ -1,4 +1,4 @@
-"""The workflow of one subject: its runs, their combination, its report; and of all subjects."""
+"""The workflow of a subject (runs, higher levels, report), and of all subjects."""
 
 import re
 from collections import Counter
@@ -40,94 +40,132 @@ from boldglm.workflows.nodes import make_node
 from boldglm.workflows.outputs import NodeOutput, init_outputs_wf
 from boldglm.workflows.run import init_run_wf
 
-# A fit holds libraries, at most 128 MiB of the series, and a few blocks, whatever the length of a
-# run; its estimates are about as many float64 a voxel as the design has columns, and some more.
+# Memory of a fit, however long the run is: the libraries, at most 128 MiB of the series and a few
+# blocks of it. Estimates: a float64 of each voxel for every column of the design, and some more.
 FIT_GB, OTHER_ESTIMATES = 0.4, 30
+SINGLE_TRIAL_MAPS = 4  # for each trial: weight in the LSA model, effect, t, degrees of freedom
 
 
 @dataclass(frozen=True)
-class AppContext:
-    """What all workflows of one call share."""
+class AppSettings:
+    """Settings that all workflows of one command share.
+
+    Parameters
+    ----------
+    output_dir : Path
+        Root of the derivative dataset.
+    command : str
+        The command line, for reports.
+    notices : tuple of Notice
+        Notices of the analysis as a whole, for reports.
+    n_threads : int
+        Number of threads of each fit.
+    maps : tuple of str
+        Maps of each run that belong to no contrast.
+    single_trials : {"lsa", "lss"}, optional
+        How to estimate single trials; None to estimate none.
+    cache_folder : Path, optional
+        Folder for the fits of runs; None to store none.
+    inference : dict
+        Options of `Inference` that override those of the model.
+    levels : tuple of str
+        Levels to fit.
+    stamp : str
+        Appended to fingerprints; a new one makes every result out of date.
+    """
 
     output_dir: Path
     command: str
     notices: tuple[Notice, ...] = ()
     n_threads: int = 1
-    maps: tuple[str, ...] = ()  # of runs as a whole
-    single_trials: str | None = None  # "lsa" or "lss"
-    cache_folder: Path | None = None  # of the fits of runs
-    inference: dict[str, Any] = field(default_factory=dict)  # of a group, as options say it
-    levels: tuple[str, ...] = ("run", "session", "subject")  # which are to be done
-    stamp: str = ""  # makes fingerprints new when everything is to be fitted again
+    maps: tuple[str, ...] = ()
+    single_trials: str | None = None
+    cache_folder: Path | None = None
+    inference: dict[str, Any] = field(default_factory=dict)
+    levels: tuple[str, ...] = ("run", "session", "subject")
+    stamp: str = ""
 
 
 def init_boldglm_wf(
-    analyses: Sequence[Analysis], context: AppContext, *, name: str = "boldglm_wf"
+    analyses: Sequence[Analysis], settings: AppSettings, *, name: str = "boldglm_wf"
 ) -> tuple[Workflow | None, int]:
     """Build the workflow of the participant level.
 
     Parameters
     ----------
     analyses : sequence of Analysis
-        As `make_plan` made them.
-    context : AppContext
-        Output folder and what reports say.
+        From `boldglm.analysis.plan.plan.make_plan`.
+    settings : AppSettings
+        Settings that all workflows share.
     name : str
         Name of the workflow.
 
     Returns
     -------
     workflow : Workflow or None
-        None when everything is finished already.
+        None if everything is finished already.
     n_runs : int
-        Number of runs that will be fitted.
+        Number of runs that the workflow fits.
     """
     workflow = Workflow(name=name)
-    subjects = list(dict.fromkeys(one for analysis in analyses for one in analysis.subjects))
-    built = [init_subject_wf(subject, analyses, context) for subject in subjects]
-    to_run = [subject_wf for subject_wf, _ in built if subject_wf is not None]
-    workflow.add_nodes(to_run)  # at once: each call looks at every node that is there
-    return (workflow if to_run else None), sum(to_fit for _, to_fit in built)
+    subjects = dict.fromkeys(subject for analysis in analyses for subject in analysis.subjects)
+    built = [init_subject_wf(subject, analyses, settings) for subject in subjects]
+    unfinished = [subject_wf for subject_wf, _ in built if subject_wf is not None]
+    workflow.add_nodes(unfinished)  # in one call, because each call checks all nodes
+    return (workflow if unfinished else None), sum(n_runs for _, n_runs in built)
 
 
 def init_subject_wf(
-    subject: str, analyses: Sequence[Analysis], context: AppContext
+    subject: str, analyses: Sequence[Analysis], settings: AppSettings
 ) -> tuple[Workflow | None, int]:
-    """Build the workflow of one subject, without what is finished already.
+    """Build the workflow of one subject, without the results that are finished.
 
-    Every analysis (task) gives a combined section and one of each run; all of them end in one
-    report.
+    The report has a section for each higher-level result and each run of every analysis.
+
+    Parameters
+    ----------
+    subject : str
+        Label of the subject.
+    analyses : sequence of Analysis
+        From `boldglm.analysis.plan.plan.make_plan`, one for each task.
+    settings : AppSettings
+        Settings that all workflows share.
 
     Returns
     -------
     workflow : Workflow or None
-        None when nothing is left to do.
+        None if everything is finished already.
     n_runs : int
-        Number of runs that will be fitted.
+        Number of runs that the workflow fits.
     """
-    workflow = Workflow(name=f"sub_{_plain(subject)}_wf")
-    own = [analysis for analysis in analyses if analysis.of_subject(subject)]
-    shown: list[RecordSource] = []
+    workflow = Workflow(name=subject_wf_name(subject))
+    analyses = [analysis for analysis in analyses if analysis.of_subject(subject)]
+    sections: list[RecordSource] = []
     n_runs = 0
-    for number, analysis in enumerate(own):
+    for number, analysis in enumerate(analyses):
         sources: dict[str, RecordSource] = {}
         for run in analysis.of_subject(subject):
-            output = run_output(run, analysis.model, context)
-            source = _run_record(run, analysis, output, context)
+            output = run_output(run, analysis.model, settings)
+            source = _run_record(run, analysis.model, output, settings)
             if isinstance(source, Workflow):
                 workflow.add_nodes([source])
                 n_runs += 1
             sources[str(output.record)] = source
         runs = list(sources.values())
-        upper = _add_levels(workflow, subject, analysis, sources, context, number)
-        shown += [*upper, *runs]
-    report = context.output_dir / f"sub-{subject}.html"
+        higher_levels = _add_levels(workflow, subject, analysis, sources, settings, number)
+        sections += [*higher_levels, *runs]
+    report = settings.output_dir / f"sub-{subject}.html"
     if not workflow.list_node_names() and report.is_file():
         return None, 0
-    models = [analysis.model for analysis in own]
-    tasks = [analysis.runs[0].inputs.task for analysis in own]
-    add_subject_report(workflow, subject, models, tasks, context, shown)
+    models = [analysis.model for analysis in analyses]
+    tasks = [analysis.runs[0].inputs.task for analysis in analyses]
+    add_subject_report(workflow, subject, models, tasks, settings, sections)
     return workflow, n_runs
+
+
+def subject_wf_name(subject: str) -> str:
+    """Return the name of the workflow of a subject."""
+    return f"sub_{_node_name(subject)}_wf"
 
 
 def _add_levels(
@@ -135,29 +173,45 @@ def _add_levels(
     subject: str,
     analysis: Analysis,
     sources: dict[str, RecordSource],
-    context: AppContext,
+    settings: AppSettings,
     number: int,
 ) -> list[RecordSource]:
-    """Add the session and subject nodes of one participant; the highest come first."""
-    found: list[RecordSource] = []
+    """Add the session and subject nodes of one subject; return them, highest level first."""
+    added: list[RecordSource] = []
+    model = analysis.model
     for index, level in enumerate(analysis.levels):
-        if level.subject != subject or level.plan.node.level not in context.levels:
+        if level.subject != subject or level.plan.node.level not in settings.levels:
             continue
-        model = analysis.model
         fits = node_fits(level, model, {})
         output = level_output(
-            level, model, fits, context.output_dir, model_details(model), context.stamp
+            level, model, fits, settings.output_dir, model_details(model), settings.stamp
         )
-        name = f"{_plain(level.plan.node.name)}_{number}_{index}_wf"
+        name = f"{_node_name(level.plan.node.name)}_{number}_{index}_wf"
         source = add_level(workflow, level, sources, output, fits, name)
         sources[str(output.record)] = source
-        found.insert(0, source)
-    return found
+        added.insert(0, source)
+    return added
 
 
-def run_output(run: RunPlan, model: Model, context: AppContext) -> NodeOutput:
-    """Say what the outputs of a run are called and tell."""
-    inputs, found = run.inputs, run.confounds.names
+def run_output(run: RunPlan, model: Model, settings: AppSettings) -> NodeOutput:
+    """Name and describe the outputs of a run.
+
+    Parameters
+    ----------
+    run : RunPlan
+        The planned run.
+    model : Model
+        The model of the run.
+    settings : AppSettings
+        Settings that all workflows share.
+
+    Returns
+    -------
+    NodeOutput
+        Names of the outputs, the table of the report and the content of sidecars.
+    """
+    inputs = run.inputs
+    warnings = check_denoising(inputs.kind, run.confounds.names, model.high_pass)
     facts = [
         ("Volumes", f"{inputs.n_scans}, every {inputs.repetition_time:g} s"),
         ("First volume at", f"{inputs.start_time:g} s"),
@@ -167,23 +221,18 @@ def run_output(run: RunPlan, model: Model, context: AppContext) -> NodeOutput:
         ("Smoothing", smoothing_words(model)),
         ("BOLD", inputs.bold.name),
         ("Events", inputs.events.name),
-        ("Mask", inputs.mask.name if inputs.mask else "computed from the series"),
+        ("Mask", inputs.mask.name if inputs.mask else "computed from the BOLD series"),
         *_confound_facts(run),
-        *(
-            ("Warning", str(notice))
-            for notice in check_denoising(inputs.kind, found, model.high_pass)
-        ),
-        *_trials_facts(inputs, model, context),
+        *(("Warning", str(warning)) for warning in warnings),
+        *_single_trial_facts(inputs, model, settings),
     ]
+    options = [*sorted(settings.maps), *filter(None, [settings.single_trials])]
     return NodeOutput(
-        output_dir=context.output_dir,
+        output_dir=settings.output_dir,
         node=model.run_node.name,
         level="run",
         entities=inputs.entities,
-        fingerprint="-".join(
-            [run.fingerprint, *sorted(context.maps), *filter(None, [context.single_trials])]
-        )
-        + context.stamp,
+        fingerprint="-".join([run.fingerprint, *options]) + settings.stamp,
         title=_title(inputs.entities, "task", "ses", "run", "acq", "dir"),
         facts=facts,
         details={
@@ -191,112 +240,124 @@ def run_output(run: RunPlan, model: Model, context: AppContext) -> NodeOutput:
             "Sources": list(inputs.sources),
             **_confound_details(run),
         },
-        trial_details=_trial_details(model, context),
+        trial_details=_single_trial_details(model, settings),
         n_slices=12,
         model=model.name,
     )
 
 
-def _trials_facts(inputs: RunInputs, model: Model, context: AppContext) -> list[tuple[str, str]]:
-    """Say how single trials were estimated and where they are."""
-    if context.single_trials is None:
+def _single_trial_facts(
+    inputs: RunInputs, model: Model, settings: AppSettings
+) -> list[tuple[str, str]]:
+    """Return how single trials were estimated, and where the maps are, for the report."""
+    if settings.single_trials is None:
         return []
-    place = Place.of(context.output_dir, model.run_node.name, inputs.entities)
-    folder = place.folder.relative_to(context.output_dir).as_posix()
-    text = f"{METHODS[context.single_trials]}: {folder}/{place.stem}_desc-trials_*"
+    place = Place.of(settings.output_dir, model.run_node.name, inputs.entities)
+    folder = place.folder.relative_to(settings.output_dir).as_posix()
+    text = f"{METHODS[settings.single_trials]}: {folder}/{place.stem}_desc-trials_*"
     return [("Single trials", text)]
 
 
-def _trial_details(model: Model, context: AppContext) -> dict[str, str]:
-    """Return what the sidecars of single trials say instead of those of the run."""
-    if context.single_trials is None:
+def _single_trial_details(model: Model, settings: AppSettings) -> dict[str, str]:
+    """Return the content of sidecars of single trials that differs from that of the run."""
+    if settings.single_trials is None:
         return {}
-    choices = TrialSettings(context.single_trials, model.hrf_model, model.noise_model)
-    return trial_details(choices)
+    return trial_details(TrialSettings(settings.single_trials, model.hrf_model, model.noise_model))
 
 
 def _confound_facts(run: RunPlan) -> list[tuple[str, str]]:
-    """Say which confounds and which scans to leave out the design of a run has."""
-    inputs, found = run.inputs, run.confounds
-    kinds = Counter(confound_kind(name) for name in found.names)
-    words = ", ".join(f"{count} {kind}" for kind, count in kinds.items())
+    """Return the confounds and censored volumes of a run, for the report."""
+    inputs, confounds = run.inputs, run.confounds
+    counts = Counter(confound_kind(name) for name in confounds.names)
+    summary = ", ".join(f"{count} {kind}" for kind, count in counts.items())
     facts = [("Derivatives", inputs.derivatives)] if inputs.derivatives else []
     if inputs.confounds:
         tables = " and ".join(path.name for path in inputs.confounds)
-        facts.append(("Confounds", f"{words or 'none'} (of {tables})"))
-    if found.filled:
+        facts.append(("Confounds", f"{summary or 'none'} (from {tables})"))
+    if confounds.filled:
         facts.append(
-            ("First row", f"n/a in {len(found.filled)} confounds (derivatives), set to 0")
+            ("First row", f"n/a in {len(confounds.filled)} confounds (derivatives), set to 0")
         )
-    if found.censored or inputs.confounds:
-        text = describe_scans(list(found.censored), inputs.n_scans)
-        facts.append(("Censored scans", text + " (counted from 0)" * bool(found.censored)))
+    if confounds.censored or inputs.confounds:
+        text = describe_scans(list(confounds.censored), inputs.n_scans)
+        facts.append(("Censored volumes", text + " (counted from 0)" * bool(confounds.censored)))
     return facts
 
 
 def _confound_details(run: RunPlan) -> dict:
-    """Return what the sidecars of a run say of confounds and censored scans."""
-    found = run.confounds
+    """Return the confounds and censored volumes of a run, for its sidecars."""
+    confounds = run.confounds
     return {
-        "Confounds": list(found.names),
-        "ConfoundsFirstRowSetToZero": list(found.filled),
-        "CensoredVolumes": list(found.censored),  # counted from 0
-        "CensoredVolumesReasons": {str(scan): list(why) for scan, why in found.censored.items()},
+        "Confounds": list(confounds.names),
+        "ConfoundsFirstRowSetToZero": list(confounds.filled),
+        "CensoredVolumes": list(confounds.censored),  # counted from 0
+        "CensoredVolumesReasons": {
+            str(scan): list(reasons) for scan, reasons in confounds.censored.items()
+        },
     }
 
 
 def _run_record(
-    run: RunPlan, analysis: Analysis, output: NodeOutput, context: AppContext
-) -> Workflow | Path:
-    """Return the record of a finished run, or the workflow that will make it."""
-    if is_finished(output.record, context.output_dir, output.fingerprint):
+    run: RunPlan, model: Model, output: NodeOutput, settings: AppSettings
+) -> RecordSource:
+    """Return the record of a finished run, or the workflow that will write it."""
+    if is_finished(output.record, settings.output_dir, output.fingerprint):
         return output.record
-    inputs, model = run.inputs, analysis.model
-    label = _plain(inputs.name)
-    settings = RunSettings(
-        design=run.built,
-        fit=FitSettings(
-            model.noise_model, model.signal_scaling, model.smoothing, model.smoothing_type
-        ),
-        maps=context.maps,
-        single_trials=context.single_trials,
-        cache=_cached_fit(run, output, context),
-    )
-    fitting = init_run_wf(
-        run.contrasts,
-        settings,
-        n_threads=context.n_threads,
-        mem_gb=_memory_gb(run, context.single_trials is not None),
-        name="fit_wf",
-    )
-    node = fitting.get_node("inputnode")
-    node.inputs.trait_set(bold_file=str(inputs.bold), events_file=str(inputs.events))
-    if inputs.mask is not None:
-        node.inputs.mask_file = str(inputs.mask)
-    if inputs.meshes:
-        node.inputs.mesh_files = [str(path) for path in inputs.meshes]
+    fit_wf = _init_fit_wf(run, model, output, settings)
+    inputs = run.inputs
     events = inputs.events if model.plain is not None else None  # drawn by trial_type
-    writing = init_outputs_wf(output, events_file=events, name="outputs_wf")
-    whole = Workflow(name=f"{label}_wf")
+    outputs_wf = init_outputs_wf(output, events_file=events, name="outputs_wf")
+    workflow = Workflow(name=f"{_node_name(inputs.name)}_wf")
     fields = ("result_file", "design_file", "before_file")
     pairs = [(f"outputnode.{field}", f"inputnode.{field}") for field in fields]
-    whole.connect([(fitting, writing, pairs)])
-    return whole
+    workflow.connect([(fit_wf, outputs_wf, pairs)])
+    return workflow
 
 
-def _cached_fit(run: RunPlan, output: NodeOutput, context: AppContext) -> CachedFit | None:
-    """Return where the fit of a run is cached; fits with 4-D outputs are too large for it."""
-    if context.cache_folder is None or context.single_trials or set(SERIES) & set(context.maps):
+def _init_fit_wf(
+    run: RunPlan, model: Model, output: NodeOutput, settings: AppSettings
+) -> Workflow:
+    """Build the workflow that fits a planned run."""
+    fit_settings = FitSettings(
+        model.noise_model, model.signal_scaling, model.smoothing, model.smoothing_type
+    )
+    run_settings = RunSettings(
+        design=run.built,
+        fit=fit_settings,
+        maps=settings.maps,
+        single_trials=settings.single_trials,
+        cache=_cached_fit(run, output, settings),
+    )
+    workflow = init_run_wf(
+        run.contrasts,
+        run_settings,
+        n_threads=settings.n_threads,
+        mem_gb=_memory_gb(run, with_trials=settings.single_trials is not None),
+        name="fit_wf",
+    )
+    inputs, inputnode = run.inputs, workflow.get_node("inputnode")
+    inputnode.inputs.trait_set(bold_file=str(inputs.bold), events_file=str(inputs.events))
+    if inputs.mask is not None:
+        inputnode.inputs.mask_file = str(inputs.mask)
+    if inputs.meshes:
+        inputnode.inputs.mesh_files = [str(path) for path in inputs.meshes]
+    return workflow
+
+
+def _cached_fit(run: RunPlan, output: NodeOutput, settings: AppSettings) -> CachedFit | None:
+    """Return where to cache the fit of a run; fits with 4-D outputs are too large for it."""
+    has_series = settings.single_trials or set(SERIES) & set(settings.maps)
+    if settings.cache_folder is None or has_series:
         return None
-    key = "-".join([run.fit_key, *sorted(context.maps)])
-    return CachedFit(context.cache_folder / output.record.stem, key + context.stamp)
+    key = "-".join([run.fit_key, *sorted(settings.maps)])
+    return CachedFit(settings.cache_folder / output.record.stem, key + settings.stamp)
 
 
-def _memory_gb(run: RunPlan, with_trials: bool) -> float:
-    """Bound what a fit needs, were every voxel in the mask; for nipype's scheduler."""
+def _memory_gb(run: RunPlan, *, with_trials: bool) -> float:
+    """Return an upper bound of the memory of a fit, as if the mask held every voxel."""
     per_voxel = run.design.n_regressors + OTHER_ESTIMATES
-    if with_trials:  # of each at most its weight in the model of all, effect, t and dof
-        per_voxel += 4 * len(read_table(run.inputs.events))
+    if with_trials:
+        per_voxel += SINGLE_TRIAL_MAPS * len(read_table(run.inputs.events))
     return round(FIT_GB + run.header.volume_size * per_voxel * 8 / 2**30, 6)
 
 
@@ -305,10 +366,26 @@ def add_subject_report(
     subject: str,
     models: Sequence[Model],
     tasks: Sequence[str],
-    context: AppContext,
+    settings: AppSettings,
     sources: Sequence[RecordSource],
 ) -> None:
-    """Add the report of a participant, with a section for each record."""
+    """Add the report of a subject to a workflow.
+
+    Parameters
+    ----------
+    workflow : Workflow
+        The workflow to extend.
+    subject : str
+        Label of the subject.
+    models : sequence of Model
+        Models of the analyses, for the methods paragraphs.
+    tasks : sequence of str
+        Labels of the tasks.
+    settings : AppSettings
+        Settings that all workflows share.
+    sources : sequence of Path or Workflow
+        A record for each section of the report, in order.
+    """
     records = Node(Merge(len(sources)), name="records")
     workflow.add_nodes([records])
     for slot, source in enumerate(sources, start=1):
@@ -319,14 +396,14 @@ def add_subject_report(
         cited += references(model)
     report = make_node(
         WriteReport(
-            output_dir=str(context.output_dir),
+            output_dir=str(settings.output_dir),
             report_name=f"sub-{subject}.html",
             title=f"sub-{subject}",
             subtitle=f"Voxelwise general linear model, task {', '.join(tasks)}",
-            notices=list(context.notices),
+            notices=list(settings.notices),
             methods=list(dict.fromkeys(methods)),
             references=list(dict.fromkeys(cited)),
-            command=context.command,
+            command=settings.command,
             versions=list(versions()),
         ),
         name="write_report",
@@ -335,25 +412,28 @@ def add_subject_report(
 
 
 def model_details(model: Model) -> dict:
-    """Return what every sidecar says of the model."""
-    return {
+    """Return the part of every sidecar that describes the model."""
+    details: dict[str, Any] = {
         "Model": f"bids::models/{model_file_name(model.name)}",
         "NoiseModel": model.noise_model,
         "HRF": model.hrf_model,
         "HighPassPeriod": model.high_pass,
         "SignalScaling": model.signal_scaling,
         "SmoothingFWHM": model.smoothing or 0.0,
-        **({"SmoothingType": model.smoothing_type} if model.smoothing else {}),
-        **({"Modulators": [one.name for one in model.modulators]} if model.modulators else {}),
     }
+    if model.smoothing:
+        details["SmoothingType"] = model.smoothing_type
+    if model.modulators:
+        details["Modulators"] = [modulator.name for modulator in model.modulators]
+    return details
 
 
 def _title(entities: dict[str, str], *keys: str) -> str:
-    words = {"task": "task", "ses": "session", "run": "run", "acq": "acquisition", "dir": "dir"}
-    found = [f"{words[key]} {entities[key]}" for key in keys if key in entities]
-    text = ", ".join(found)
+    nouns = {"task": "task", "ses": "session", "run": "run", "acq": "acquisition", "dir": "dir"}
+    text = ", ".join(f"{nouns[key]} {entities[key]}" for key in keys if key in entities)
     return text[0].upper() + text[1:]
 
 
-def _plain(text: str) -> str:
+def _node_name(text: str) -> str:
+    """Replace what nipype does not allow in the name of a node."""
     return re.sub(r"\W", "_", text)

@@ -238,7 +238,7 @@ def _write_table(
     )
 
 
-def inference_of(own: Mapping[str, Any], asked: Mapping[str, Any]) -> Inference:
+def inference_settings(own: Mapping[str, Any], asked: Mapping[str, Any]) -> Inference:
     """Return what a node's `Software.boldglm` says, overridden by the command line."""
     names = {"Permutations": "permutations", "ClusterP": "cluster_p", "Tfce": "tfce"}
     said = {names[key]: value for key, value in own.items() if key in names}

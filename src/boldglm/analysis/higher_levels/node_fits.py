@@ -20,7 +20,7 @@ from boldglm.stats_model.specification import ContrastSpec
 
 
 @dataclass(frozen=True)
-class OneFit:
+class HigherLevelFit:
     """One design over results, by their index, and the contrasts to estimate.
 
     `inputs` are pairs (index of the result, name of its contrast); `matrix` has a row for each.
@@ -37,7 +37,7 @@ class NodeFits:
     """What a node above the run does with the results it is given."""
 
     labels: tuple[str, ...]  # what each result is called
-    fits: tuple[OneFit, ...]
+    fits: tuple[HigherLevelFit, ...]
     method: str  # "fixed", "ols" or "mixed"
     coverage: float  # share of the inputs that a voxel needs
     is_top: bool  # whether a result must be a test: at the dataset level
@@ -61,7 +61,7 @@ class NodeFits:
         return cls(
             tuple(labels[key] for key in keys),
             tuple(
-                OneFit(
+                HigherLevelFit(
                     tuple((keys.index(item.key), item.contrast) for item in fit.inputs),
                     fit.design.names,
                     tuple(tuple(map(float, row)) for row in fit.design.matrix),
@@ -95,7 +95,7 @@ class NodeFits:
         for name in dict.fromkeys(name for own in contrasts for name in own):
             inputs = tuple((k, name) for k, own in enumerate(contrasts) if name in own)
             spec = ContrastSpec(name, ("intercept",), ((1.0,),), "t")
-            fits.append(OneFit(inputs, ("intercept",), ((1.0,),) * len(inputs), (spec,)))
+            fits.append(HigherLevelFit(inputs, ("intercept",), ((1.0,),) * len(inputs), (spec,)))
         is_top = method != "fixed"
         return cls(tuple(labels), tuple(fits), method, 1.0, is_top)
 
@@ -163,7 +163,7 @@ def _fit_all(results: Sequence[NodeResult], wanted: NodeFits, folder: Path) -> N
 
 def _fit_one(
     results: Sequence[NodeResult],
-    wanted: OneFit,
+    wanted: HigherLevelFit,
     node: NodeFits,
     shared: "_Shared",
     surroundings: Surroundings | None,

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from boldglm.analysis.model.confound_strategies import ConfoundSettings
-from boldglm.analysis.model.model_options import DUMMY_SCANS, FD_THRESHOLD, own_choices
+from boldglm.analysis.model.model_options import DUMMY_SCANS, FD_THRESHOLD, model_options
 from boldglm.analysis.model.modulation import ORDERS, Modulator
 from boldglm.errors import BadDataError, MissingInputError
 from boldglm.glm import hrf_basis
@@ -141,9 +141,9 @@ def parse_model(
             content = _with_options(content, names, options)
             spec = parse_stats_model(content, file_name)
     for node in spec.nodes:
-        own_choices(node, file_name)
+        model_options(node, file_name)
     root = spec.root
-    own = own_choices(root, file_name)
+    own = model_options(root, file_name)
     plain = _plain(root)
     columns = () if plain is None else _confound_terms(root)
     confounds = ConfoundSettings(columns, own.get(FD_THRESHOLD), own.get(DUMMY_SCANS, 0))

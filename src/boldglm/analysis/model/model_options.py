@@ -29,7 +29,7 @@ _NEEDS_VARIANCES = (
 )
 
 
-def own_choices(node: NodeSpec, file_name: str) -> Mapping[str, Any]:
+def model_options(node: NodeSpec, file_name: str) -> Mapping[str, Any]:
     """Return the checked content of `Software.boldglm` of a node.
 
     Raises

@@ -9,7 +9,7 @@ import numpy as np
 
 from boldglm._version import __version__
 from boldglm.analysis.model.model import Model
-from boldglm.analysis.model.model_options import own_choices
+from boldglm.analysis.model.model_options import model_options
 from boldglm.errors import BadDataError, MissingInputError
 from boldglm.io.bids.participants import ParticipantTables
 from boldglm.io.entities import entities_stem
@@ -108,7 +108,7 @@ def plan_levels(
                 __version__,
                 [prints[key] for key in plan.input_keys],
                 [_described(fit) for fit in plan.fits],
-                [node.type, dict(own_choices(node, model.name))],
+                [node.type, dict(model_options(node, model.name))],
             )
             prints[str(record)] = digest
             label = entities_stem(plan.entities) or node.name
@@ -121,7 +121,7 @@ def plan_levels(
 def _check_smoothed(plan: NodePlan, model: Model) -> None:
     """Refuse to smooth what goes on by its own variances, for want of degrees of freedom."""
     node = plan.node
-    if own_choices(node, model.name).get("SmoothingFWHM") is None or node.level == "dataset":
+    if model_options(node, model.name).get("SmoothingFWHM") is None or node.level == "dataset":
         return
     for fit in plan.fits:
         rank = np.linalg.matrix_rank(fit.design.matrix)
@@ -156,9 +156,7 @@ def _check_places(planned: Sequence[LevelPlan]) -> None:
         records[one.record] = one
 
 
-def items_of_record(
-    record: Record, path: Path, tables: ParticipantTables
-) -> tuple[NodeInput, ...]:
+def record_inputs(record: Record, path: Path, tables: ParticipantTables) -> tuple[NodeInput, ...]:
     """Return what a finished result passes on; F contrasts end where they were made."""
     label = entities_stem(record.entities) or record.node
     metadata = tables.of(record.entities)
