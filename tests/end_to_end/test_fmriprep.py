@@ -218,7 +218,7 @@ def test_the_report_groups_confounds_and_censored_volumes(dataset, tmp_path, cap
                   "discrete cosines of the preprocessing"):  # fmt: skip
         assert words in report
     assert "censored_scan_00" not in report
-    assert "more than 20% of the scans are censored" in said
+    assert "more than 20% of the volumes are censored" in said
     correlations = next((tmp_path / "out" / FUNC).glob("*_desc-correlation_matrix.tsv"))
     assert "censored" not in correlations.read_text()
 
