@@ -113,5 +113,5 @@ def test_a_map_nobody_knows_is_refused(dataset, tmp_path, capsys):
 def test_a_map_that_the_noise_model_cannot_have_is_said_to_be_absent(dataset, tmp_path, capsys):
     participant(dataset, tmp_path / "out", "--maps", "ar", "--noise-model", "ols")
 
-    assert "--maps ar: the noise model ols has no coefficients" in capsys.readouterr().out
+    assert "map ar: the noise model ols has no coefficients" in capsys.readouterr().out
     assert not list((tmp_path / "out").rglob("*stat-ar_statmap*"))

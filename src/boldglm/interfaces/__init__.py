@@ -1,6 +1,7 @@
-"""nipype interfaces: traits in, one call, paths out.
+"""nipype interfaces, which read and write plain files.
 
-They take and give plain files and work in any nipype workflow, with or without a BIDS dataset.
+Except for `WriteDesign` and `FitNode`, which serve the app, they fit into any nipype workflow,
+with or without a BIDS dataset.
 """
 
 from boldglm.interfaces.combine import CombineRuns, FitNode, TestSubjects

@@ -1,4 +1,4 @@
-"""Levels above the run: one design over runs, sessions or participants at every voxel."""
+"""Interfaces of higher levels, which fit a design over runs, sessions or participants."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,18 +13,18 @@ from nipype.interfaces.base import (
 
 from boldglm.analysis.higher_levels.node_fits import NodeFits, fit_node
 from boldglm.errors import BadDataError
-from boldglm.interfaces.fit import _ResultOutput, result_files
+from boldglm.interfaces.fit import ResultOutput, result_files
 from boldglm.io.outputs.records import NodeResult, read_result
 
 
 class _ResultsInput(BaseInterfaceInputSpec):
     result_files = InputMultiPath(
-        File(exists=True), mandatory=True, desc="result or record of each input"
+        File(exists=True), mandatory=True, desc="result or record (JSON) of each input"
     )
 
 
 class _CombineInput(_ResultsInput):
-    labels = traits.List(traits.Str, mandatory=True, desc="what each input is called")
+    labels = traits.List(traits.Str, mandatory=True, desc="name of each input")
 
 
 class _FitNodeInput(_ResultsInput):
@@ -36,15 +36,18 @@ def _results(paths: list[str]) -> list[NodeResult]:
 
 
 def _means(results: Sequence[NodeResult], labels: Sequence[str], method: str) -> NodeFits:
-    contrasts = [[one.name for one in result.contrasts if one.test != "F"] for result in results]
+    contrasts = [
+        [contrast.name for contrast in result.contrasts if contrast.test != "F"]
+        for result in results
+    ]
     return NodeFits.of_means(contrasts, labels, method=method)
 
 
 class FitNode(SimpleInterface):
-    """Fit the designs of a model's node above the run."""
+    """Fit the designs of a higher-level node of a BIDS Stats Model."""
 
     input_spec = _FitNodeInput
-    output_spec = _ResultOutput
+    output_spec = ResultOutput
 
     def _run_interface(self, runtime):
         here = Path(runtime.cwd)
@@ -54,31 +57,42 @@ class FitNode(SimpleInterface):
 
 
 class CombineRuns(SimpleInterface):
-    """Combine the t contrasts of several runs by inverse-variance fixed effects."""
+    """Combine the t contrasts of several runs by fixed effects, weighted by inverse variance.
+
+    Examples
+    --------
+    >>> combine = CombineRuns(labels=["run-1", "run-2"])
+    >>> combine.inputs.result_files = ["run1.json", "run2.json"]  # doctest: +SKIP
+    """
 
     input_spec = _CombineInput
-    output_spec = _ResultOutput
+    output_spec = ResultOutput
 
     def _run_interface(self, runtime):
         here, results = Path(runtime.cwd), _results(self.inputs.result_files)
-        wanted = _means(results, self.inputs.labels, "fixed")
-        self._results = result_files(fit_node(results, wanted, here), here)
+        fits = _means(results, self.inputs.labels, "fixed")
+        self._results = result_files(fit_node(results, fits, here), here)
         return runtime
 
 
 class TestSubjects(SimpleInterface):
-    """Test every contrast's mean over participants by a one-sample t."""
+    """Test the mean of each contrast over participants by a one-sample t test.
+
+    Examples
+    --------
+    >>> test = TestSubjects(labels=["sub-01", "sub-02", "sub-03"])
+    """
 
     __test__ = False  # a name that pytest would otherwise collect
     input_spec = _CombineInput
-    output_spec = _ResultOutput
+    output_spec = ResultOutput
 
     def _run_interface(self, runtime):
         here, results = Path(runtime.cwd), _results(self.inputs.result_files)
         if len(results) < 2:
             raise BadDataError(
-                f"A test over participants needs at least two of them; there is {len(results)}."
+                f"A test over participants needs at least two, but there is {len(results)}."
             )
-        wanted = _means(results, self.inputs.labels, "ols")
-        self._results = result_files(fit_node(results, wanted, here), here)
+        fits = _means(results, self.inputs.labels, "ols")
+        self._results = result_files(fit_node(results, fits, here), here)
         return runtime

@@ -1,4 +1,4 @@
-"""Designs: built from events, and orthogonalized."""
+"""Interfaces that build, orthogonalize and write the design of a run."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -36,42 +36,50 @@ from boldglm.stats_model.transformations import MISSING_POLICIES
 
 class _RunTablesInput(BaseInterfaceInputSpec):
     events_file = File(exists=True, mandatory=True, desc="BIDS events of the run")
-    bold_file = File(exists=True, desc="BOLD series: number of volumes and repetition time")
-    n_scans = traits.Range(low=2, desc="number of volumes, if not from bold_file")
-    repetition_time = traits.Float(desc="seconds between volumes, if not from bold_file")
-    start_time = traits.Float(0.0, usedefault=True, desc="time of the first volume, in seconds")
+    bold_file = File(exists=True, desc="BOLD series, whose header has what follows")
+    n_scans = traits.Range(low=2, desc="number of volumes, instead of that of bold_file")
+    repetition_time = traits.Float(desc="seconds between volumes, instead of those of bold_file")
+    start_time = traits.Float(0.0, usedefault=True, desc="time of the first volume in seconds")
     confounds_file = InputMultiPath(
-        File(exists=True), desc="one or more confounds tables: one row for each volume"
+        File(exists=True), desc="tables of confounds, with a row for each volume"
     )
 
 
 class _BuildDesignInput(_RunTablesInput):
     conditions = traits.List(traits.Str, desc="trial types to model (default: all)")
     hrf_model = traits.Str("spm", usedefault=True, desc="hemodynamic response function")
-    fir_delays = traits.List(traits.Float, desc="delays of hrf_model fir, in seconds")
+    fir_delays = traits.List(traits.Float, desc="delays in seconds, if hrf_model is fir")
     high_pass = traits.Either(
-        None, traits.Float, default=128.0, usedefault=True, desc="drift cut-off period, seconds"
+        None,
+        traits.Float,
+        default=128.0,
+        usedefault=True,
+        desc="cut-off period of the drift in seconds, or None",
     )
-    confounds = traits.List(traits.Str, desc="its columns to take: names and patterns")
-    fd_threshold = traits.Float(desc="censor volumes of more framewise displacement, in mm")
-    dummy_scans = traits.Range(low=0, value=0, usedefault=True, desc="censor the first volumes")
+    confounds = traits.List(traits.Str, desc="columns of confounds_file: names and patterns")
+    fd_threshold = traits.Float(desc="censor volumes with more framewise displacement, mm")
+    dummy_scans = traits.Range(
+        low=0, value=0, usedefault=True, desc="number of first volumes to censor"
+    )
     modulators = traits.List(
         traits.Dict, desc="columns of the events that scale responses: Condition, Column, Order"
     )
-    prefix = traits.Str(PREFIX, usedefault=True, desc="put before each trial type in the columns")
+    prefix = traits.Str(
+        PREFIX, usedefault=True, desc="put before each trial type to name its column"
+    )
 
 
 class _BuildModelDesignInput(_RunTablesInput):
     model_file = File(exists=True, mandatory=True, desc="BIDS Stats Model")
-    known_variables = traits.List(traits.Str, desc="names of variables that some run has")
+    known_variables = traits.List(traits.Str, desc="names of variables that other runs have")
     missing_conditions = traits.Enum(
-        *MISSING_POLICIES, usedefault=True, desc="what to do where this run lacks one of them"
+        *MISSING_POLICIES, usedefault=True, desc="what to do if this run lacks a condition"
     )
 
 
 class _DesignOutput(TraitedSpec):
     design_file = File(exists=True, desc="design matrix, TSV with JSON sidecar")
-    sidecar_file = File(exists=True, desc="its JSON sidecar, which must stay beside it")
+    sidecar_file = File(exists=True, desc="JSON sidecar, which must stay with the design")
     notices = traits.List(traits.Any, desc="exclusions, warnings and notes")
 
 
@@ -85,28 +93,39 @@ def _results(path: Path, notices: Sequence[Notice]) -> dict:
 
 
 class BuildDesign(SimpleInterface):
-    """Convolve the events of a run with an HRF and add cosine drift and a constant."""
+    """Build the design of a run: events convolved with an HRF, confounds, drift and a constant.
+
+    See Also
+    --------
+    boldglm.glm.build_design : Builds a design from arrays.
+
+    Examples
+    --------
+    >>> build = BuildDesign(hrf_model="glover", n_scans=200, repetition_time=2.0)
+    >>> build.inputs.events_file = "sub-01_task-faces_events.tsv"  # doctest: +SKIP
+    >>> build.run().outputs.design_file  # doctest: +SKIP
+    """
 
     input_spec = _BuildDesignInput
     output_spec = _DesignOutput
 
     def _run_interface(self, runtime):
         inputs = self.inputs
-        choices = DesignSettings(
+        settings = DesignSettings(
             conditions=tuple(inputs.conditions) if isdefined(inputs.conditions) else None,
             hrf_model=inputs.hrf_model,
             fir_delays=tuple(inputs.fir_delays) if isdefined(inputs.fir_delays) else None,
             high_pass=inputs.high_pass,
             modulators=tuple(
-                Modulator(one["Condition"], one["Column"], int(one.get("Order", 1)))
-                for one in (inputs.modulators if isdefined(inputs.modulators) else [])
+                Modulator(rule["Condition"], rule["Column"], int(rule.get("Order", 1)))
+                for rule in (inputs.modulators if isdefined(inputs.modulators) else [])
             ),
             prefix=inputs.prefix,
         )
         events = Path(inputs.events_file)
         timing = _timing(inputs)
         design, notices = design_from_events(
-            read_events(events), timing, choices, events.name, self._confounds(timing.n_scans)
+            read_events(events), timing, settings, events.name, self._confounds(timing.n_scans)
         )
         path = Path(runtime.cwd) / "design.tsv"
         write_design(design, path, dict(by_kind(notices)))
@@ -118,16 +137,16 @@ class BuildDesign(SimpleInterface):
         table = None
         if isdefined(inputs.confounds_file):
             table = read_confounds(*map(Path, inputs.confounds_file))
-        choices = ConfoundSettings(
+        settings = ConfoundSettings(
             columns=tuple(inputs.confounds) if isdefined(inputs.confounds) else (),
             fd_threshold=inputs.fd_threshold if isdefined(inputs.fd_threshold) else None,
             dummy_scans=inputs.dummy_scans,
         )
-        return confounds_of_run(table, choices, n_scans, Path(inputs.events_file).name)
+        return confounds_of_run(table, settings, n_scans, Path(inputs.events_file).name)
 
 
 class BuildModelDesign(SimpleInterface):
-    """Build the design of a run by the transformations of a BIDS Stats Model."""
+    """Build the design of a run with the run node of a BIDS Stats Model."""
 
     input_spec = _BuildModelDesignInput
     output_spec = _DesignOutput
@@ -141,15 +160,15 @@ class BuildModelDesign(SimpleInterface):
         tables = RunTables(
             read_event_columns(events), table, _timing(inputs), events.name, events.name
         )
-        made = design_from_model(
+        built = design_from_model(
             read_model(Path(inputs.model_file)),
             tables,
             inputs.known_variables if isdefined(inputs.known_variables) else (),
             inputs.missing_conditions,
         )
         path = Path(runtime.cwd) / "design.tsv"
-        write_design(made.design, path, dict(by_kind(made.notices)))
-        self._results = _results(path, made.notices)
+        write_design(built.design, path, dict(by_kind(built.notices)))
+        self._results = _results(path, built.notices)
         return runtime
 
 
@@ -162,19 +181,24 @@ def _timing(inputs: _RunTablesInput) -> RunTiming:
             repetition_time = header.repetition_time
     if not isdefined(n_scans) or not isdefined(repetition_time) or repetition_time is None:
         raise ValueError(
-            "BuildDesign needs bold_file, or n_scans and repetition_time (in seconds)."
+            "The design needs bold_file, or n_scans and repetition_time (in seconds)."
         )
     start_time = inputs.start_time if isdefined(inputs.start_time) else 0.0
     return RunTiming(int(n_scans), float(repetition_time), start_time)
 
 
 class _OrthogonalizeDesignInput(BaseInterfaceInputSpec):
-    design_file = File(exists=True, mandatory=True, desc="design matrix as BuildDesign writes it")
-    rules = traits.List(traits.Str, mandatory=True, desc="such as 'B ~ A' or 'B ~ A1 + A2'")
+    design_file = File(exists=True, mandatory=True, desc="design from BuildDesign")
+    rules = traits.List(traits.Str, mandatory=True, desc="rules such as 'B ~ A' or 'B ~ A1 + A2'")
 
 
 class OrthogonalizeDesign(SimpleInterface):
-    """Take out of some regressors what others explain of them, by named rules."""
+    """Orthogonalize regressors of a design, by rules such as ``B ~ A1 + A2``.
+
+    See Also
+    --------
+    boldglm.glm.orthogonalize_design : Does this to a design in memory.
+    """
 
     input_spec = _OrthogonalizeDesignInput
     output_spec = _DesignOutput
@@ -183,16 +207,16 @@ class OrthogonalizeDesign(SimpleInterface):
         design = read_design(Path(self.inputs.design_file))
         known = list(dict.fromkeys([*filter(None, design.conditions), *design.names]))
         rules = [parse_orthogonalization(rule, known) for rule in self.inputs.rules]
-        changed, notices = apply_orthogonalization(design, rules)
+        orthogonalized, notices = apply_orthogonalization(design, rules)
         path = Path(runtime.cwd) / "design.tsv"
         details = {**by_kind(notices), "Orthogonalized": list(self.inputs.rules)}
-        write_design(changed, path, details)
+        write_design(orthogonalized, path, details)
         self._results = _results(path, notices)
         return runtime
 
 
 class _WriteDesignInput(BaseInterfaceInputSpec):
-    built = traits.Instance(BuiltDesign, mandatory=True, desc="the design, as the plan built it")
+    built = traits.Instance(BuiltDesign, mandatory=True, desc="the design that the plan has built")
 
 
 class _WriteDesignOutput(_DesignOutput):

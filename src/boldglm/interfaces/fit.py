@@ -1,4 +1,4 @@
-"""The fit of a run at all voxels at once, and the maps of its contrasts."""
+"""Interfaces that fit a run at all voxels and compute the maps of its contrasts."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -15,8 +15,8 @@ from nipype.interfaces.base import (
     traits,
 )
 
-from boldglm.analysis.first_level.contrast_maps import estimate_contrasts, fewest_dof
-from boldglm.analysis.first_level.run_maps import whiteness_note, write_run_maps
+from boldglm.analysis.first_level.contrast_maps import estimate_contrasts, write_minimum_dof
+from boldglm.analysis.first_level.run_maps import whiteness_warning, write_run_maps
 from boldglm.analysis.first_level.single_trials import METHODS, TrialSettings, write_single_trials
 from boldglm.analysis.model.model_options import SMOOTHING_TYPES
 from boldglm.glm import Design, fit
@@ -29,18 +29,17 @@ from boldglm.io.images.noise_smoothness import measured
 from boldglm.io.outputs.derivatives import RUN_MAPS
 from boldglm.io.outputs.design_files import read_design
 from boldglm.io.outputs.fit_cache import keep_fit, kept_fit, read_fit, write_fit
+from boldglm.io.outputs.records import NodeResult
 from boldglm.notices import Notice, exclusion, from_pairs
 from boldglm.stats_model.specification import ContrastSpec
 
 
 class _FitGLMInput(BaseInterfaceInputSpec):
     bold_file = File(exists=True, mandatory=True, desc="4-D BOLD series")
-    design_file = File(exists=True, mandatory=True, desc="design matrix as BuildDesign writes it")
+    design_file = File(exists=True, mandatory=True, desc="design from BuildDesign")
     mask_file = File(exists=True, desc="brain mask (default: computed from the series)")
-    mesh_files = InputMultiPath(
-        File(exists=True), desc="surfaces that tell distances, to smooth along"
-    )
-    noise_model = traits.Str("auto", usedefault=True, desc="as for boldglm.glm.first_level.fit")
+    mesh_files = InputMultiPath(File(exists=True), desc="surface meshes to smooth along")
+    noise_model = traits.Str("auto", usedefault=True, desc="noise model, as for boldglm.glm.fit")
     signal_scaling = traits.Enum("percent", "none", usedefault=True, desc="unit of the effects")
     smoothing = traits.Range(
         low=0.0, exclude_low=True, desc="FWHM in mm of a Gaussian within the mask (default: none)"
@@ -48,41 +47,68 @@ class _FitGLMInput(BaseInterfaceInputSpec):
     smoothing_type = traits.Enum(
         *SMOOTHING_TYPES,
         usedefault=True,
-        desc="iso: by that width; isoblurto: until residuals are so smooth",
+        desc="iso: smoothing is the width of the Gaussian; isoblurto: the smoothness of the "
+        "residuals afterwards",
     )
-    maps = traits.List(
-        traits.Enum(*RUN_MAPS), desc="maps of the run as a whole, beside those of its contrasts"
+    maps = traits.List(traits.Enum(*RUN_MAPS), desc="maps that belong to no contrast")
+    single_trials = traits.Enum(*METHODS, desc="also estimate every trial: lsa or lss")
+    events_file = File(exists=True, desc="BIDS events of the run, if single_trials is set")
+    hrf_model = traits.Str(
+        "spm", usedefault=True, desc="HRF of single_trials, of which derivatives are left out"
     )
-    single_trials = traits.Enum(*METHODS, desc="estimate every trial as well: lsa or lss")
-    events_file = File(exists=True, desc="BIDS events of the run, for single_trials")
-    hrf_model = traits.Str("spm", usedefault=True, desc="of single_trials, less its derivatives")
-    cache_folder = traits.Str(desc="where to keep the fit, and to look for one kept before")
-    cache_key = traits.Str("", usedefault=True, desc="digest of all that the fit depends on")
+    cache_folder = traits.Str(desc="folder to store the fit in, and to reuse it from")
+    cache_key = traits.Str(
+        "", usedefault=True, desc="digest of everything that the fit depends on"
+    )
     n_threads = traits.Int(
         1,
         usedefault=True,
         nohash=True,
-        desc="blocks of voxels at a time; with more than one, files are decompressed ahead",
+        desc="blocks of voxels fitted at the same time; from 2, files are read ahead",
     )
 
 
 class _FitGLMOutput(TraitedSpec):
-    fit_file = File(exists=True, desc="sufficient statistics of the fit, npz")
-    mask_file = File(exists=True, desc="voxels that were fitted")
+    fit_file = File(exists=True, desc="sufficient statistics of the fit (npz)")
+    mask_file = File(exists=True, desc="analyzed voxels")
     mean_file = File(exists=True, desc="mean of the series over time")
-    mask_size = traits.Dict(desc="number of voxels Analyzed, and Excluded (no variance)")
+    mask_size = traits.Dict(desc="numbers of voxels: Analyzed, and Excluded (no variance)")
     notices = traits.List(traits.Any, desc="exclusions, warnings and notes")
-    run_maps = traits.Dict(desc="maps of the run as a whole, by label")
-    whiteness = traits.Dict(desc="share of voxels whose residuals are not white, and expected")
-    smoothness = traits.Dict(desc="FWHM of the residuals in each part, mm")
+    run_maps = traits.Dict(desc="maps that belong to no contrast, by label")
+    whiteness = traits.Dict(
+        desc="share of voxels with residuals that are not white, and its expectation"
+    )
+    smoothness = traits.Dict(desc="FWHM of the residuals in each part of the space, mm")
     trial_maps = traits.Dict(desc="maps and tables of single trials, by label")
 
 
 class FitGLM(SimpleInterface):
-    """Fit one design to all voxels of a run: one pseudo-inverse, one matrix product.
+    """Fit a design to all voxels of a run.
 
-    Single trials are estimated here too (LSA: Rissman 2004; LSS: Mumford 2012), so that the
-    series is read once.
+    Single trials are estimated in the same step, so that the series is read only once.
+
+    See Also
+    --------
+    boldglm.glm.fit : Fits arrays.
+    EstimateContrasts : Computes contrasts of the fit.
+
+    Notes
+    -----
+    LSA is by Rissman et al. [1]_, LSS by Mumford et al. [2]_
+
+    References
+    ----------
+    .. [1] Rissman J et al. (2004). NeuroImage 23:752-763.
+       https://doi.org/10.1016/j.neuroimage.2004.06.035
+    .. [2] Mumford JA et al. (2012). NeuroImage 59:2636-2643.
+       https://doi.org/10.1016/j.neuroimage.2011.08.076
+
+    Examples
+    --------
+    >>> fit = FitGLM(noise_model="ar1", smoothing=5.0)
+    >>> fit.inputs.bold_file = "bold.nii.gz"  # doctest: +SKIP
+    >>> fit.inputs.design_file = "design.tsv"  # doctest: +SKIP
+    >>> fit.run().outputs.fit_file  # doctest: +SKIP
     """
 
     input_spec = _FitGLMInput
@@ -91,9 +117,9 @@ class FitGLM(SimpleInterface):
     def _run_interface(self, runtime):
         inputs, here = self.inputs, Path(runtime.cwd)
         if isdefined(inputs.cache_folder):
-            kept = kept_fit(Path(inputs.cache_folder), inputs.cache_key)
-            if kept is not None:
-                self._results = kept
+            cached = kept_fit(Path(inputs.cache_folder), inputs.cache_key)
+            if cached is not None:
+                self._results = cached
                 return runtime
         mask_file = Path(inputs.mask_file) if isdefined(inputs.mask_file) else None
         design = read_design(Path(inputs.design_file))
@@ -109,22 +135,23 @@ class FitGLM(SimpleInterface):
             censored=frozenset(design.censored),
         )
         run = load_run(Path(inputs.bold_file), mask_file, reading)
-        run_maps, white, smooth = self._fit(run, design, here)
+        run_maps, whiteness, smoothness = self._fit(run, design, here)
         trial_maps, trial_notices = self._trials(run, design, here)
-        note = whiteness_note(white, inputs.noise_model)
-        notes = [*self._absent(run_maps), *([note] if note else [])]
+        notices = [*run.notices, *self._missing_maps(run_maps)]
+        if (not_white := whiteness_warning(whiteness, inputs.noise_model)) is not None:
+            notices.append(not_white)
         inside, everywhere = run.geometry, run.geometry.everywhere()
-        mask_made = inside.write_map(here, "mask", np.ones(inside.n_voxels), dtype=np.uint8)
-        mean_made = everywhere.write_map(here, "mean", run.mean[everywhere.mask])
+        mask = inside.write_map(here, "mask", np.ones(inside.n_voxels), dtype=np.uint8)
+        mean = everywhere.write_map(here, "mean", run.mean[everywhere.mask])
         self._results = {
             "fit_file": str(here / "fit.npz"),
-            "mask_file": str(mask_made),
-            "mean_file": str(mean_made),
+            "mask_file": str(mask),
+            "mean_file": str(mean),
             "mask_size": run.mask_size,
-            "notices": [*run.notices, *notes, *trial_notices],
+            "notices": [*notices, *trial_notices],
             "run_maps": {label: str(path) for label, path in run_maps.items()},
-            "whiteness": white,
-            "smoothness": smooth,
+            "whiteness": whiteness,
+            "smoothness": smoothness,
             "trial_maps": {label: str(path) for label, path in trial_maps.items()},
         }
         if isdefined(inputs.cache_folder):
@@ -132,40 +159,42 @@ class FitGLM(SimpleInterface):
         return runtime
 
     def _fit(self, run: MaskedRun, design: Design, here: Path):
-        """Fit and write; what a fit holds is gone before single trials are estimated."""
-        found = fit(
+        """Fit the run and write its maps; the fit is released before single trials need memory."""
+        fitted = fit(
             run.bold, design, noise=self.inputs.noise_model, n_threads=self.inputs.n_threads
         )
-        write_fit(here / "fit.npz", found, run.scale)
-        wanted = self.inputs.maps if isdefined(self.inputs.maps) else []
-        maps, white = write_run_maps(run, found, wanted, _repetition_time(design), here)
+        write_fit(here / "fit.npz", fitted, run.scale)
+        labels = self.inputs.maps if isdefined(self.inputs.maps) else []
+        maps, whiteness = write_run_maps(run, fitted, labels, _repetition_time(design), here)
         parts = run.geometry.with_meshes(_paths(self.inputs.mesh_files)).domains()
-        smooth = measured(sampled_residuals(run.bold, found), parts)
-        smooth = {name: {**one, **run.blur.get(name, {})} for name, one in smooth.items()}
-        return maps, white, smooth
+        smoothness = {
+            name: {**widths, **run.blur.get(name, {})}
+            for name, widths in measured(sampled_residuals(run.bold, fitted), parts).items()
+        }
+        return maps, whiteness, smoothness
 
-    def _absent(self, run_maps: dict[str, Path]) -> list[Notice]:
-        """Say which map was asked for and cannot be."""
-        wanted = self.inputs.maps if isdefined(self.inputs.maps) else []
-        if "ar" not in wanted or "ar" in run_maps:
+    def _missing_maps(self, run_maps: dict[str, Path]) -> list[Notice]:
+        """Return an exclusion if the noise model does not have the map that was requested."""
+        labels = self.inputs.maps if isdefined(self.inputs.maps) else []
+        if "ar" not in labels or "ar" in run_maps:
             return []
         return [
-            exclusion(f"--maps ar: the noise model {self.inputs.noise_model} has no coefficients")
+            exclusion(f"map ar: the noise model {self.inputs.noise_model} has no coefficients")
         ]
 
     def _trials(self, run: MaskedRun, design: Design, here: Path):
-        """Estimate single trials, if they are asked for."""
+        """Estimate single trials, if they were requested."""
         if not isdefined(self.inputs.single_trials):
             return {}, ()
-        choices = TrialSettings(
+        settings = TrialSettings(
             self.inputs.single_trials, self.inputs.hrf_model, self.inputs.noise_model
         )
         events = read_events(Path(self.inputs.events_file))
-        return write_single_trials(run, events, design, choices, here)
+        return write_single_trials(run, events, design, settings, here)
 
 
-def _paths(given) -> tuple[Path, ...]:
-    return tuple(Path(path) for path in given) if isdefined(given) else ()
+def _paths(trait) -> tuple[Path, ...]:
+    return tuple(Path(path) for path in trait) if isdefined(trait) else ()
 
 
 def _repetition_time(design: Design) -> float:
@@ -174,46 +203,56 @@ def _repetition_time(design: Design) -> float:
 
 
 class _EstimateContrastsInput(BaseInterfaceInputSpec):
-    fit_file = File(exists=True, mandatory=True, desc="as FitGLM writes it")
-    mask_file = File(exists=True, mandatory=True, desc="voxels that were fitted")
-    mean_file = File(exists=True, mandatory=True, desc="mean image, kept with the result")
-    mesh_files = InputMultiPath(File(exists=True), desc="surfaces to draw on, kept likewise")
+    fit_file = File(exists=True, mandatory=True, desc="fit from FitGLM")
+    mask_file = File(exists=True, mandatory=True, desc="analyzed voxels, from FitGLM")
+    mean_file = File(exists=True, mandatory=True, desc="mean image, from FitGLM")
+    mesh_files = InputMultiPath(File(exists=True), desc="surface meshes to draw on")
     contrasts = traits.List(
         traits.Any,
         mandatory=True,
         desc="expressions ('faces - houses', 'name = a, b'), or contrasts of a model: "
         "dictionaries of Name, ConditionList, Weights and Test, or ContrastSpec",
     )
-    notices = traits.List(traits.Any, desc="those of earlier steps, kept with the result")
-    run_maps = traits.Dict(desc="as FitGLM gives them, kept with the result")
-    whiteness = traits.Dict(desc="as FitGLM gives it, kept with the result")
-    smoothness = traits.Dict(desc="as FitGLM gives it, kept with the result")
-    trial_maps = traits.Dict(desc="as FitGLM gives them, kept with the result")
-    mask_size = traits.Dict(desc="as FitGLM gives it, kept with the result")
+    notices = traits.List(traits.Any, desc="notices of earlier steps")
+    run_maps = traits.Dict(desc="from FitGLM, for the result")
+    whiteness = traits.Dict(desc="from FitGLM, for the result")
+    smoothness = traits.Dict(desc="from FitGLM, for the result")
+    trial_maps = traits.Dict(desc="from FitGLM, for the result")
+    mask_size = traits.Dict(desc="from FitGLM, for the result")
     maps = traits.List(
-        traits.Enum(*RUN_MAPS), desc="as FitGLM has it; dof is written here, from the contrasts"
+        traits.Enum(*RUN_MAPS),
+        desc="as for FitGLM; this interface writes dof, which depends on contrasts",
     )
 
 
-class _ResultOutput(TraitedSpec):
+class ResultOutput(TraitedSpec):
+    """Outputs of every interface that writes the maps of contrasts."""
+
     result_file = File(exists=True, desc="JSON that lists the contrasts and their maps")
-    map_files = OutputMultiPath(File(exists=True), desc="every map and image of the result")
-    effect_files = OutputMultiPath(File(exists=True), desc="effect of each t contrast")
-    variance_files = OutputMultiPath(File(exists=True), desc="variance of each effect")
-    stat_files = OutputMultiPath(File(exists=True), desc="t or F of each contrast")
-    z_files = OutputMultiPath(File(exists=True), desc="z of each contrast")
+    map_files = OutputMultiPath(
+        File(exists=True), desc="all maps, images and tables of the result"
+    )
+    effect_files = OutputMultiPath(File(exists=True), desc="effect map of each t contrast")
+    variance_files = OutputMultiPath(File(exists=True), desc="map of the variance of each effect")
+    stat_files = OutputMultiPath(File(exists=True), desc="t or F map of each contrast")
+    z_files = OutputMultiPath(File(exists=True), desc="z map of each contrast")
 
 
 class EstimateContrasts(SimpleInterface):
-    """Compute the maps of all contrasts from a fit, without the data."""
+    """Compute the maps of all contrasts from a fit, without the data.
+
+    Examples
+    --------
+    >>> estimate = EstimateContrasts(contrasts=["faces - houses", "any = faces, houses"])
+    """
 
     input_spec = _EstimateContrastsInput
-    output_spec = _ResultOutput
+    output_spec = ResultOutput
 
     def _run_interface(self, runtime):
-        found, scale = read_fit(Path(self.inputs.fit_file))
+        fitted, scale = read_fit(Path(self.inputs.fit_file))
         result = estimate_contrasts(
-            found,
+            fitted,
             scale,
             [
                 ContrastSpec.from_dict(contrast) if isinstance(contrast, dict) else contrast
@@ -224,40 +263,50 @@ class EstimateContrasts(SimpleInterface):
             Path(runtime.cwd),
             from_pairs(self.inputs.notices) if isdefined(self.inputs.notices) else (),
         )
-        given = self.inputs.run_maps if isdefined(self.inputs.run_maps) else {}
-        trials = self.inputs.trial_maps if isdefined(self.inputs.trial_maps) else {}
-        run_maps = {label: Path(path) for label, path in {**given, **trials}.items()}
+        maps = {**self._dict("run_maps"), **self._dict("trial_maps")}
+        run_maps = {label: Path(path) for label, path in maps.items()}
         if isdefined(self.inputs.maps) and "dof" in self.inputs.maps:
-            run_maps["dof"] = fewest_dof(result, Path(runtime.cwd))
-        white = self.inputs.whiteness if isdefined(self.inputs.whiteness) else {}
-        smooth = self.inputs.smoothness if isdefined(self.inputs.smoothness) else {}
-        size = self.inputs.mask_size if isdefined(self.inputs.mask_size) else {}
+            run_maps["dof"] = write_minimum_dof(result, Path(runtime.cwd))
         result = replace(
             result,
             maps=run_maps,
-            whiteness=white,
-            smoothness=smooth,
-            mask_size=size,
+            whiteness=self._dict("whiteness"),
+            smoothness=self._dict("smoothness"),
+            mask_size=self._dict("mask_size"),
             meshes=_paths(self.inputs.mesh_files),
         )
         self._results = result_files(result, Path(runtime.cwd))
         return runtime
 
+    def _dict(self, name: str) -> dict:
+        value = getattr(self.inputs, name)
+        return value if isdefined(value) else {}
 
-def result_files(result, folder: Path) -> dict:
-    """Write a result as JSON and list its maps by kind, as the outputs of an interface."""
+
+def result_files(result: NodeResult, folder: Path) -> dict:
+    """Write a result as JSON and return the outputs of an interface that made it."""
     path = folder / "result.json"
     write_json(path, result.to_dict())
-    kinds = {"effect": "effect_files", "variance": "variance_files", "z": "z_files"}
-    files = {
-        output: [str(one.maps[kind]) for one in result.contrasts if kind in one.maps]
-        for kind, output in kinds.items()
+    outputs = {"effect": "effect_files", "variance": "variance_files", "z": "z_files"}
+    by_label = {
+        output: [str(contrast.maps[label]) for contrast in result.contrasts
+                 if label in contrast.maps]
+        for label, output in outputs.items()
+    }  # fmt: skip
+    stats = [
+        str(contrast.maps[contrast.statistic])
+        for contrast in result.contrasts
+        if contrast.statistic in contrast.maps
+    ]
+    files = [file for contrast in result.contrasts for file in contrast.maps.values()]
+    files += [file for file in (result.mask, result.mean) if file.parent == folder]
+    files += result.maps.values()
+    for contrast in result.contrasts:
+        if contrast.table is not None:
+            files += [contrast.table, contrast.table.with_suffix(".json")]
+    return {
+        "result_file": str(path),
+        "map_files": [str(file) for file in files],
+        "stat_files": stats,
+        **by_label,
     }
-    stats = [str(one.maps[one.statistic]) for one in result.contrasts if one.statistic in one.maps]
-    every = [str(one) for contrast in result.contrasts for one in contrast.maps.values()]
-    every += [str(one) for one in (result.mask, result.mean) if one.parent == folder]
-    every += [str(one) for one in result.maps.values()]
-    for one in result.contrasts:
-        if one.table is not None:
-            every += [str(one.table), str(one.table.with_suffix(".json"))]
-    return {"result_file": str(path), "map_files": every, "stat_files": stats, **files}

@@ -1,4 +1,4 @@
-"""From results to pictures, BIDS derivatives and reports."""
+"""Interfaces that turn results into figures, BIDS derivatives and reports."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -17,7 +17,7 @@ from nipype.interfaces.base import (
 )
 
 from boldglm.analysis.first_level.contrast_maps import weights_text
-from boldglm.analysis.first_level.run_maps import CRITICAL, whiteness_fact
+from boldglm.analysis.first_level.run_maps import CRITICAL, whiteness_summary
 from boldglm.glm import collinearity
 from boldglm.io.bids.events import PREFIX, read_events
 from boldglm.io.files.json_files import read_json, write_json
@@ -46,23 +46,25 @@ from boldglm.stats_model.specification import LEVELS
 
 
 class _PlotResultsInput(BaseInterfaceInputSpec):
-    result_file = File(exists=True, mandatory=True, desc="as EstimateContrasts or CombineRuns")
-    title = traits.Str(mandatory=True, desc="heading of the section")
+    result_file = File(
+        exists=True, mandatory=True, desc="result from EstimateContrasts or CombineRuns"
+    )
+    title = traits.Str(mandatory=True, desc="heading of the section of the report")
     facts = traits.List(traits.Tuple(traits.Str, traits.Str), desc="labels and values")
-    design_file = File(exists=True, desc="design that was fitted")
+    design_file = File(exists=True, desc="fitted design")
     before_file = File(exists=True, desc="design before orthogonalization")
-    events_file = File(exists=True, desc="events that the design was made from")
-    n_slices = traits.Int(21, usedefault=True, desc="slices of each map")
+    events_file = File(exists=True, desc="events of the run")
+    n_slices = traits.Int(21, usedefault=True, desc="number of slices of each map")
     is_open = traits.Bool(False, usedefault=True, desc="whether the section starts unfolded")
 
 
 class _PlotResultsOutput(TraitedSpec):
-    section_file = File(exists=True, desc="section of the report, JSON")
-    figure_files = OutputMultiPath(File(exists=True), desc="its pictures")
+    section_file = File(exists=True, desc="section of the report (JSON)")
+    figure_files = OutputMultiPath(File(exists=True), desc="figures of the section")
 
 
 class PlotResults(SimpleInterface):
-    """Draw design, collinearity and thresholded maps of one node for the report."""
+    """Draw the design, its collinearity and thresholded maps for the report."""
 
     input_spec = _PlotResultsInput
     output_spec = _PlotResultsOutput
@@ -70,22 +72,22 @@ class PlotResults(SimpleInterface):
     def _run_interface(self, runtime):
         here = Path(runtime.cwd)
         result = read_result(Path(self.inputs.result_file))
-        geometry = read_geometry(
-            result.mask, result.meshes
-        )  # pictures do without surfaces that have gone since
+        geometry = read_geometry(result.mask, result.meshes)
         views = _views(geometry, result, self.inputs.n_slices)
         design = draw_design(self._design(result), here) if self._has("design_file") else ((), ())
-        more = _drawn_maps(result, geometry, views, here)
-        shown = [_shown(one, geometry) for one in result.contrasts if one.test != "pass"]
+        run_maps = _draw_run_maps(result, geometry, views, here)
+        shown = [_shown(maps, geometry) for maps in result.contrasts if maps.test != "pass"]
         contrasts = draw_contrasts(shown, views, here)
         facts = list(self.inputs.facts) if isdefined(self.inputs.facts) else []
         if result.mask_size:
-            facts.append((geometry.noun.capitalize(), _size_fact(result.mask_size)))
+            facts.append((geometry.noun.capitalize(), _mask_size_text(result.mask_size)))
         facts += [
-            (one.name, _corrected_fact(one, geometry)) for one in result.contrasts if one.inference
+            (maps.name, _corrected_text(maps, geometry))
+            for maps in result.contrasts
+            if maps.inference
         ]
         if result.whiteness:
-            facts.append(("Residuals", whiteness_fact(dict(result.whiteness))))
+            facts.append(("Residuals", whiteness_summary(dict(result.whiteness))))
         if result.smoothness:
             facts.append(("Smoothness of residuals", smoothness_fact(result.smoothness)))
         section = make_section(
@@ -93,7 +95,7 @@ class PlotResults(SimpleInterface):
             facts,
             result.notices,
             contrasts,
-            (design[0] + more[0], design[1] + more[1]),
+            (design[0] + run_maps[0], design[1] + run_maps[1]),
             is_open=self.inputs.is_open,
         )
         write_json(here / "section.json", section_to_dict(section))
@@ -108,55 +110,65 @@ class PlotResults(SimpleInterface):
 
     def _design(self, result: NodeResult) -> ShownDesign:
         design = read_design(Path(self.inputs.design_file))
-        rows = _contrast_rows(result, design.names)
-        weights = {name: np.stack([row for key, row in rows if key == name]) for name, _ in rows}
+        contrast_rows = _contrast_rows(result, design.names)
+        weights = {
+            name: np.stack([row for contrast, row in contrast_rows if contrast == name])
+            for name, _ in contrast_rows
+        }
         events = []
         if self._has("events_file"):
             table = read_events(Path(self.inputs.events_file))
             for name in table.conditions:
-                own = table.trial_type == name
+                rows = table.trial_type == name
                 events.append(
-                    (PREFIX + name, table.onset[own].tolist(), table.duration[own].tolist())
+                    (PREFIX + name, table.onset[rows].tolist(), table.duration[rows].tolist())
                 )
         before = read_design(Path(self.inputs.before_file)) if self._has("before_file") else None
         if before is not None and before == design:
             before = None
         return ShownDesign(
-            design, before, collinearity(design, weights), tuple(events), tuple(rows)
+            design, before, collinearity(design, weights), tuple(events), tuple(contrast_rows)
         )
 
 
-def _size_fact(size: Mapping[str, int]) -> str:
+def _mask_size_text(size: Mapping[str, int]) -> str:
     excluded = f", {size['Excluded']:,} of the mask excluded" if size["Excluded"] else ""
     return f"{size['Analyzed']:,} analyzed{excluded}"
 
 
-def _corrected_fact(one: ContrastMaps, geometry: Geometry) -> str:
-    """Say how much of a contrast survives correction."""
-    words = {
+def _corrected_text(maps: ContrastMaps, geometry: Geometry) -> str:
+    """Return how many voxels of a contrast are significant after correction."""
+    corrections = {
         "qFDR": "false discovery rate",
-        "pFWE": "family-wise error of voxels",
-        "pFWEextent": "of cluster extent",
-        "pFWEmass": "of cluster mass",
-        "pFWEtfce": "by TFCE",
+        "pFWE": "family-wise error, maximum t",
+        "pFWEextent": "cluster extent",
+        "pFWEmass": "cluster mass",
+        "pFWEtfce": "TFCE",
     }
     parts = []
-    for label, text in words.items():
-        if label in one.maps:
-            row = geometry.read_rows([one.maps[label]])[0]
-            parts.append(f"{text}: {int((row < 0.05).sum())} below .05 (least {row.min():.2g})")
+    for label, correction in corrections.items():
+        if label in maps.maps:
+            row = geometry.read_rows([maps.maps[label]])[0]
+            count = int((row < 0.05).sum())
+            parts.append(f"{correction}: {count} below .05 (minimum {row.min():.2g})")
     return "; ".join(parts)
 
 
 def _views(geometry: Geometry, result: NodeResult, n_slices: int) -> tuple[View, ...]:
-    """Say to the report where the values of a row lie."""
+    """Return the views in which the report shows a map, a view for each part of the space."""
     mean = geometry.read_rows([result.mean])[0]
     views: list[View] = []
     for part in geometry.parts():
         if isinstance(part, GridPart):
-            own = mean[part.columns]
             views.append(
-                VolumeView(part.name, part.columns, part.mask, own, part.affine, n_slices)
+                VolumeView(
+                    part.name,
+                    part.columns,
+                    part.mask,
+                    mean[part.columns],
+                    part.affine,
+                    n_slices,
+                )
             )
         else:
             views.append(
@@ -172,10 +184,10 @@ def _views(geometry: Geometry, result: NodeResult, n_slices: int) -> tuple[View,
     return tuple(views)
 
 
-def _drawn_maps(
+def _draw_run_maps(
     result: NodeResult, geometry: Geometry, views: tuple[View, ...], here: Path
 ) -> tuple[tuple[Figure, ...], tuple[Table, ...]]:
-    """Draw the maps of a run as a whole that tell something at a glance."""
+    """Draw the whiteness and the single trials of a run, if there are maps of them."""
     figures: tuple[Figure, ...] = ()
     if "whiteness" in result.maps:
         z = geometry.read_rows([result.maps["whiteness"]])[0]
@@ -189,47 +201,48 @@ def _drawn_maps(
     return figures + drawn, tables
 
 
-def _shown(one: ContrastMaps, geometry: Geometry) -> ShownContrast:
-    dof = f"{one.dof:.4g}" + (" (median over voxels)" if "dof" in one.maps else "")
-    text = f"{one.dof_numerator}, {dof}" if one.test == "F" else dof
-    z = geometry.read_rows([one.maps["z"]])[0]
-    return ShownContrast(one.name, one.test, weights_text(one), text, z)
+def _shown(maps: ContrastMaps, geometry: Geometry) -> ShownContrast:
+    dof = f"{maps.dof:.4g}" + (" (median over voxels)" if "dof" in maps.maps else "")
+    text = f"{maps.dof_numerator}, {dof}" if maps.test == "F" else dof
+    z = geometry.read_rows([maps.maps["z"]])[0]
+    return ShownContrast(maps.name, maps.test, weights_text(maps), text, z)
 
 
 def _contrast_rows(result: NodeResult, names) -> list[tuple[str, np.ndarray]]:
+    """Return the name of the contrast and the weights, (n_regressors,), of every row."""
     rows = []
-    for one in result.contrasts:
-        count = len(next(iter(one.weights.values())))
+    for contrast in result.contrasts:
+        count = len(next(iter(contrast.weights.values())))
         for number in range(count):
             row = np.zeros(len(names))
-            for name, values in one.weights.items():
-                row[list(names).index(name)] = values[number]
-            rows.append((one.name, row))
+            for name, weights in contrast.weights.items():
+                row[list(names).index(name)] = weights[number]
+            rows.append((contrast.name, row))
     return rows
 
 
 class _WriteDerivativesInput(BaseInterfaceInputSpec):
     output_dir = traits.Directory(mandatory=True, desc="root of the derivative dataset")
-    node = traits.Str(mandatory=True, desc="name of the model's node")
+    node = traits.Str(mandatory=True, desc="name of the node of the model")
     level = traits.Enum(*LEVELS, mandatory=True, desc="level of the node")
     entities = traits.Dict(mandatory=True, desc="BIDS entities of the files")
-    result_file = File(exists=True, mandatory=True, desc="maps to write")
-    section_file = File(exists=True, mandatory=True, desc="as PlotResults writes it")
-    design_file = File(exists=True, desc="design that was fitted")
-    fingerprint = traits.Str(mandatory=True, desc="digest of what the result was made from")
-    details = traits.Dict({}, usedefault=True, desc="what every sidecar says")
+    result_file = File(exists=True, mandatory=True, desc="result that lists the maps")
+    section_file = File(exists=True, mandatory=True, desc="section from PlotResults")
+    design_file = File(exists=True, desc="fitted design")
+    fingerprint = traits.Str(mandatory=True, desc="digest of everything the result depends on")
+    details = traits.Dict({}, usedefault=True, desc="content of every sidecar")
     trial_details = traits.Dict(
-        {}, usedefault=True, desc="what sidecars of single trials say instead"
+        {}, usedefault=True, desc="content that sidecars of single trials have instead"
     )
     model = traits.Str("", usedefault=True, desc="name of the model, for the record")
 
 
 class _WriteDerivativesOutput(TraitedSpec):
-    record_file = File(exists=True, desc="record of the finished node")
+    record_file = File(exists=True, desc="record of the complete node")
 
 
 class WriteDerivatives(SimpleInterface):
-    """Write maps, sidecars, design, pictures and, last, the record of a node."""
+    """Write maps, sidecars, design and figures of a node, and finally its record."""
 
     input_spec = _WriteDerivativesInput
     output_spec = _WriteDerivativesOutput
@@ -259,11 +272,11 @@ class WriteDerivatives(SimpleInterface):
         return runtime
 
 
-def _but_hemisphere(record: Record) -> tuple[object, str]:
-    """Return what both hemispheres of a result have in common, and which one it is."""
+def _split_hemisphere(record: Record) -> tuple[object, str]:
+    """Return what identifies a result of both hemispheres, and the hemisphere of this record."""
     entities = dict(record.entities)
-    side = entities.pop("hemi", "")
-    return (record.node, tuple(entities.items())), side
+    hemisphere = entities.pop("hemi", "")
+    return (record.node, tuple(entities.items())), hemisphere
 
 
 class _WriteReportInput(BaseInterfaceInputSpec):
@@ -275,11 +288,13 @@ class _WriteReportInput(BaseInterfaceInputSpec):
     title = traits.Str(mandatory=True, desc="heading")
     subtitle = traits.Str("", usedefault=True, desc="line below the heading")
     facts = traits.List(traits.Tuple(traits.Str, traits.Str), desc="labels and values")
-    notices = traits.List(traits.Any, desc="those of the analysis as a whole")
-    methods = traits.List(traits.Str, desc="paragraphs")
-    references = traits.List(traits.Str, desc="one string each")
+    notices = traits.List(traits.Any, desc="notices of the analysis as a whole")
+    methods = traits.List(traits.Str, desc="paragraphs of the methods section")
+    references = traits.List(traits.Str, desc="references of the methods section")
     command = traits.Str("", usedefault=True, desc="the exact command line")
-    versions = traits.List(traits.Tuple(traits.Str, traits.Str), desc="software and version")
+    versions = traits.List(
+        traits.Tuple(traits.Str, traits.Str), desc="name and version of each package"
+    )
 
 
 class _WriteReportOutput(TraitedSpec):
@@ -287,7 +302,7 @@ class _WriteReportOutput(TraitedSpec):
 
 
 class WriteReport(SimpleInterface):
-    """Set the sections of some records as one HTML file."""
+    """Write the sections of several records as one HTML report."""
 
     input_spec = _WriteReportInput
     output_spec = _WriteReportOutput
@@ -297,7 +312,10 @@ class WriteReport(SimpleInterface):
         root = Path(inputs.output_dir)
         records = [Record.read(Path(path), root) for path in inputs.record_files]
         sections = join_hemispheres(
-            [(_but_hemisphere(one), section_from_dict(one.section, root)) for one in records]
+            [
+                (_split_hemisphere(record), section_from_dict(record.section, root))
+                for record in records
+            ]
         )
         if len(sections) > 1:
             sections = [replace(sections[0], is_open=True), *sections[1:]]

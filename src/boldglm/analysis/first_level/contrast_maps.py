@@ -143,7 +143,7 @@ def write_contrast(
     return ContrastMaps(tested.name, test or tested.test, weights, dof, tested.dof_numerator, maps)
 
 
-def fewest_dof(result: NodeResult, folder: Path) -> Path:
+def write_minimum_dof(result: NodeResult, folder: Path) -> Path:
     """Write the fewest degrees of freedom among the t contrasts of a result, at every voxel."""
     geometry = read_geometry(result.mask)
     tested = [one for one in result.contrasts if one.test == "t"] or list(result.contrasts)

@@ -61,7 +61,7 @@ def write_run_maps(
     return maps, {"NotWhite": not_white, "Expected": EXPECTED, "Voxels": float(z.size)}
 
 
-def whiteness_note(white: dict[str, float], noise_model: str) -> Notice | None:
+def whiteness_warning(white: dict[str, float], noise_model: str) -> Notice | None:
     """Return a warning where the noise model plainly fails, with what to do about it."""
     if white["NotWhite"] <= ALARMING:
         return None
@@ -75,7 +75,7 @@ def whiteness_note(white: dict[str, float], noise_model: str) -> Notice | None:
     )
 
 
-def whiteness_fact(white: dict[str, float]) -> str:
+def whiteness_summary(white: dict[str, float]) -> str:
     """Say in one line how white the residuals are."""
     if not white["Voxels"]:
         return "not tested: too few residual degrees of freedom, or no noise"
