@@ -13,17 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from boldglm import glm
 from boldglm._version import __version__
-from boldglm.analysis import methods_text as methods
-from boldglm.analysis.model import model as model_file
-from boldglm.analysis.model import model_options
-from boldglm.cli import parser as command_line
-from boldglm.cli import values as option_values
 from boldglm.cli.parser import build_demo_parser, build_parser
-from boldglm.glm.design import hrf
-from boldglm.io.outputs import derivatives
-from boldglm.stats_model import specification
 
 ROOT = Path(__file__).parents[1]
 SOURCES = sorted((ROOT / "src").rglob("*.py"))
@@ -146,20 +137,6 @@ def importers_of(package):
 def test_pybids_is_asked_in_one_place_and_images_are_opened_in_one_layer():
     assert importers_of("bids") == {"io/bids/layout.py"}
     assert {module.split("/")[0] for module in importers_of("nibabel")} == {"io", "demo"}
-
-
-def test_the_choices_of_the_command_line_are_those_of_the_numerics_and_of_model_files():
-    families = {name.split(" + ")[0] for name in hrf.HRF_MODELS}
-
-    assert command_line.HRF_MODELS == hrf.HRF_MODELS
-    assert set(model_file.PLAIN_MODELS) == set(methods.HRF_WORDS) == families
-    assert command_line.NOISE_MODELS == model_options.NOISE_MODELS == glm.NOISE_MODELS
-    assert command_line.SIGNAL_SCALINGS == model_options.SIGNAL_SCALINGS
-    assert option_values.SMOOTHED_LEVELS == specification.LEVELS
-    assert option_values.SMOOTHING_TYPES == model_options.SMOOTHING_TYPES
-    assert tuple(derivatives.RUN_MAPS) == option_values.RUN_MAPS
-    assert set(option_values.CONTRAST_MAPS) == set(derivatives.STATISTICS) - {"dof"}
-    assert set(methods.NOISE_WORDS) == set(glm.NOISE_MODELS)
 
 
 def test_every_option_of_the_command_line_is_read():

@@ -1,4 +1,4 @@
-"""Errors that a user can mend, each with the exit code of the command line.
+"""Errors that a user can fix, each with the exit code of the command line.
 
 The codes are those of the BIDS execution specification draft. A message names the file,
 what was found, what was expected and what to do; `boldglm.cli.main` is the only place
@@ -13,7 +13,7 @@ class BoldglmError(Exception):
 
 
 class UsageError(BoldglmError):
-    """Options that do not fit together."""
+    """Options that are invalid or contradict each other."""
 
     exit_code = 2
 
@@ -31,19 +31,19 @@ class UnknownLevelError(BoldglmError):
 
 
 class NothingSelectedError(BoldglmError):
-    """The filters left no run to analyse."""
+    """The filters select no run."""
 
     exit_code = 18
 
 
 class BadDataError(BoldglmError):
-    """Events, images, confounds or a model that cannot be analysed as they are."""
+    """Events, images, confounds or a model that cannot be analyzed."""
 
     exit_code = 65
 
 
 class MissingInputError(BoldglmError):
-    """A file that is needed is not there or cannot be read."""
+    """A file that is needed is missing or cannot be read."""
 
     exit_code = 66
 
@@ -55,4 +55,4 @@ class CannotWriteError(BoldglmError):
 
 
 class KilledError(BoldglmError):
-    """A process that worked on a run was killed from outside."""
+    """A process that was fitting a run was killed by the system."""

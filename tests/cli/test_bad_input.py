@@ -312,7 +312,7 @@ def test_an_unknown_level_is_named_with_its_code(dataset, tmp_path, capsys):
 
 def test_the_dataset_itself_is_never_the_output(dataset, capsys):
     assert main([str(dataset), str(dataset), "participant"]) == 2
-    assert "never written to" in capsys.readouterr().err
+    assert "never writes to" in capsys.readouterr().err
 
 
 def test_a_folder_that_is_not_there_is_missing_input(tmp_path, capsys):

@@ -16,8 +16,9 @@ import pytest
 from boldglm import errors
 from boldglm._version import __version__
 from boldglm.cli.main import main
-from boldglm.cli.parser import DESCRIPTION, EPILOG, LEVELS, build_parser
+from boldglm.cli.parser import DESCRIPTION, EPILOG, build_parser
 from boldglm.demo.dataset import TASK, write_dataset
+from boldglm.vocabulary import COMMANDS
 
 SPEC_FILE = Path(__file__).parents[2] / "bids_app_spec.json"
 SPEC = json.loads(SPEC_FILE.read_text(encoding="utf-8"))
@@ -124,7 +125,7 @@ def test_every_argument_of_the_parser_is_described_as_it_is(action):
     if action.dest == "analysis_level":  # the parser leaves unknown levels to exit code 17
         choices = described.pop("value-choices")
         assert choices == ["participant", "group"]
-        assert set(choices) <= set(LEVELS)
+        assert set(choices) <= set(COMMANDS)
 
     assert described == expected_input(action), wanted
 

@@ -34,7 +34,7 @@ def test_what_was_fitted_afresh_is_finished_afterwards(
     assert main(whole) == 0
     assert main(one_level) == 0
     assert changed(out, maps)[1] == (set() if level == "subject" else {"node-subject"})
-    assert "2 of 2 runs were finished already" in capsys.readouterr().out
+    assert "2 of 2 runs were already finished" in capsys.readouterr().out
 
     def refuse(*_, **__):
         raise AssertionError("a series was read")

@@ -139,5 +139,5 @@ def test_a_second_call_says_again_what_was_left_out(silent, tmp_path, capsys):
     participant(dataset, tmp_path / "out")
 
     again = capsys.readouterr().out
-    assert "were finished already" in again
+    assert "were already finished" in again
     assert first[first.index("Exclusions") :] == again[again.index("Exclusions") :]

@@ -153,7 +153,7 @@ def test_a_dry_run_writes_nothing(dataset, tmp_path, capsys):
 
     said = capsys.readouterr().out
     assert not (tmp_path / "out").exists()
-    for words in ("80 volumes every 2 s", "VIF", "cue - target", "Nothing was fitted"):
+    for words in ("80 volumes, one every 2 s", "VIF", "cue - target", "Nothing was fitted"):
         assert words in said
 
 
@@ -236,10 +236,10 @@ def test_a_thread_that_reads_ahead_changes_no_map(dataset, tmp_path):
         ("0", "above 0"),
         ("-4", "above 0"),
         ("wide", "above 0"),
-        ("5:l2", "no level 'l2'; write 5:run, or the level of the nodes"),
-        ("5:dataset:isoblurto", "write 5:run:isoblurto or 5:dataset"),
-        ("5:run:wider", "no smoothing of type 'wider'; write 5:run:iso, or 5:run:isoblurto"),
-        ("5:", "write 5:run:iso"),
+        ("5:l2", "no level 'l2'. Write 5:run to smooth runs"),
+        ("5:dataset:isoblurto", "Write 5:run:isoblurto, or 5:dataset"),
+        ("5:run:wider", "no smoothing of type 'wider'. Write 5:run:iso for"),
+        ("5:", "Write 5:run:iso"),
     ],
 )
 def test_smoothing_that_cannot_be_done_is_refused(dataset, tmp_path, capsys, given, reason):

@@ -126,7 +126,7 @@ def test_a_second_run_fits_nothing(done, capsys):
 
     assert main([str(data), str(out), "participant"]) == 0
 
-    assert "6 of 6 runs were finished already" in capsys.readouterr().out
+    assert "6 of 6 runs were already finished" in capsys.readouterr().out
     assert {path: path.stat().st_mtime_ns for path in before} == before
 
 

@@ -173,7 +173,9 @@ def test_a_trial_of_which_every_scan_is_censored_has_no_estimate(
     options = ("--single-trials", method, "--fd-threshold", "1", "--confounds", "high_pass")
     assert participant(dataset, tmp_path, *options, "--noise-model", "ols") == 0
 
-    assert "1 of 4 trials have no response but in censored scans" in capsys.readouterr().out
+    assert (
+        "1 of 4 trials: they have no response outside censored volumes" in capsys.readouterr().out
+    )
     func = tmp_path / "node-run/sub-01/func"
     [path] = func.glob("*run-1*desc-trials_events.tsv")
     assert pd.read_csv(path, sep="\t").onset.tolist() == [4, 110, 125]

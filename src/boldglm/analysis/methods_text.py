@@ -14,7 +14,7 @@ from boldglm.glm.design.confound_names import (
     NON_STEADY_STATE,
     confound_kind,
 )
-from boldglm.stats_model.specification import LEVELS
+from boldglm.vocabulary import LEVELS
 
 HRF_WORDS = {
     "spm": "the SPM double-gamma hemodynamic response function",

@@ -17,7 +17,6 @@ from boldglm.analysis.methods_text import smoothing_words
 from boldglm.analysis.model.confound_strategies import ConfoundRequest
 from boldglm.analysis.model.default_model import DefaultModelOptions
 from boldglm.analysis.model.model import Model
-from boldglm.analysis.model.model_options import DUMMY_SCANS, FD_THRESHOLD
 from boldglm.analysis.plan.plan import Analysis, ModelChoice, make_plan
 from boldglm.cli.dry_run import show_levels, show_plan
 from boldglm.cli.values import Smoothing
@@ -31,6 +30,7 @@ from boldglm.io.outputs.derivatives import RUN_MAPS, model_file_name, prepare_ou
 from boldglm.io.outputs.fit_cache import kept_bytes
 from boldglm.io.outputs.records import STAMP, Record, notes_of_records
 from boldglm.notices import EXCLUSION, HEADINGS, Notice
+from boldglm.vocabulary import DUMMY_SCANS, FD_THRESHOLD, HIGH_PASS
 from boldglm.workflows.execution import Execution, execute
 from boldglm.workflows.group import init_group_wf, plan_group
 from boldglm.workflows.lower_levels import init_lower_levels_wf
@@ -113,7 +113,7 @@ def run_above(options: argparse.Namespace, command: str, levels: Sequence[str]) 
                 print(f"boldglm: {failure}", file=sys.stderr)
             return 65 if all("different grids" in failure for failure in failures) else 1
     else:
-        print("Nothing to do: everything is finished and its inputs have not changed.")
+        print("Nothing to do: all results are finished and their inputs have not changed.")
     for plan in plans:
         places = f"{len(plan.levels)} results of the {' and '.join(levels)} level"
         print(f"Tested {len(plan.subjects)} participants ({', '.join(plan.subjects)}): {places}.")
@@ -132,8 +132,9 @@ def _check_trials(analysis: Analysis, method: str) -> None:
     """Refuse single trials that cannot be estimated before anything is fitted."""
     if analysis.model.plain is None:
         raise BadDataError(
-            f"--single-trials needs a model whose conditions are convolved trial types; "
-            f"{analysis.model.name} has transformations of its own."
+            f"--single-trials needs a model that convolves trial types, but the model "
+            f"{analysis.model.name} has other transformations. Omit --single-trials, or simplify "
+            "the model."
         )
     choices = TrialSettings(method, analysis.model.hrf_model, analysis.model.noise_model)
     trial_shape(choices.hrf_model)
@@ -143,7 +144,7 @@ def _check_trials(analysis: Analysis, method: str) -> None:
 
 
 def _model_choice(options: argparse.Namespace) -> ModelChoice:
-    high_pass = 128.0 if options.high_pass is None else options.high_pass
+    high_pass = HIGH_PASS if options.high_pass is None else options.high_pass
     defaults = DefaultModelOptions(
         conditions=_tuple(options.conditions),
         hrf_model=options.hrf_model or "spm",
@@ -199,9 +200,9 @@ def _check_smoothing_above(
         done = (model.smoothing, model.smoothing_type)
         if asked.level != "run" or done != (asked.fwhm, asked.kind):
             raise UsageError(
-                f"--smoothing {asked.fwhm:g}:{asked.level} is not done here, where finished "
-                f"results are the start (runs were smoothed: {smoothing_words(model)}). Give it "
-                f"to participant, or smooth what enters {' or '.join(levels)}."
+                f"--smoothing {asked.fwhm:g}:{asked.level} cannot change finished results (the "
+                f"runs were smoothed by: {smoothing_words(model)}). Pass it to the participant "
+                f"level, or smooth the effects that enter {' or '.join(levels)}."
             )
 
 
@@ -261,7 +262,7 @@ def _execute(options: argparse.Namespace, workflow: Workflow, n_runs: int) -> li
         own.mkdir(parents=True)
     except OSError as error:
         raise CannotWriteError(
-            f"The work folder {work} cannot be written: {error.strerror}. Give another one with "
+            f"The work folder {work} cannot be written: {error.strerror}. Choose another one with "
             "-w."
         ) from error
     how = Execution(
@@ -303,16 +304,16 @@ def _summarize(
     higher = [notice for analysis in plan for notice in analysis.notices]
     shown = [*notices, *_together([*planned, *recorded]), *higher]
     if n_runs < total:
-        print(f"{total - n_runs} of {total} runs were finished already and not fitted again.")
+        print(f"{total - n_runs} of {total} runs were already finished and were not refitted.")
     if failures:
         print(
-            f"{len(failures)} failed (see above); the other runs are complete. Mend the cause and "
-            "give the same command again: only what is missing will be fitted."
+            f"{len(failures)} failed (see above); the other runs are complete. Fix the cause and "
+            "repeat the command: it fits only what is missing."
         )
     print(f"{total} runs of {len(subjects)} participants, {seconds:.1f} s.")
     if kept:
         size = f"{kept / 1e9:.2f} GB" if kept > 1e8 else f"{kept / 1e6:.1f} MB"
-        print(f"Their fits are kept, {size}, so that other contrasts need no new ones.")
+        print(f"The fits are cached ({size}): changing contrasts does not refit.")
     _print_notices(shown)
     if not any(notice.kind == EXCLUSION for notice in shown):
         print("Nothing was excluded.")

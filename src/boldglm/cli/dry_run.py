@@ -27,11 +27,11 @@ def show_plan(plan: Sequence[Analysis], notices: Sequence[Notice], stream: TextI
         model = analysis.model
         n_runs, n_subjects = len(analysis.runs), len(analysis.subjects)
         say(f"Model {model.name}: {n_runs} runs of {n_subjects} participants")
-        say(f"  HRF {model.hrf_model}; high-pass {_high_pass(model)}; noise "
-            f"{model.noise_model}; signal in {_unit(model.signal_scaling)}; smoothing "
+        say(f"  HRF: {model.hrf_model}; high-pass: {_high_pass(model)}; noise model: "
+            f"{model.noise_model}; effects in {_unit(model.signal_scaling)}; smoothing: "
             f"{smoothing_words(model)}")  # fmt: skip
-        for one, many in model.orthogonalize:
-            say(f"  orthogonalized: {one} against {', '.join(many)}")
+        for regressor, references in model.orthogonalize:
+            say(f"  orthogonalized: {regressor} with respect to {', '.join(references)}")
         for run in analysis.runs:
             say()
             _show_run(run, say)
@@ -48,17 +48,20 @@ def show_plan(plan: Sequence[Analysis], notices: Sequence[Notice], stream: TextI
 
 
 def show_levels(levels: Sequence[LevelPlan], stream: TextIO) -> None:
-    """Print what is fitted above the run, a line for each place in the output."""
+    """Print the fits of higher levels, one line for each result."""
     for level in levels:
         plan, node = level.plan, level.plan.node
-        place = entities_stem(plan.entities) or "all"
+        result = entities_stem(plan.entities) or "all inputs"
         width = node.boldglm_options.get("SmoothingFWHM")
-        smoothed = f", effects smoothed by {width:g} mm" if width else ""
-        print(f"{node.level} node {node.name} ({node.type}), {place}{smoothed}:", file=stream)
+        smoothed = f", effects smoothed by {width:g} mm FWHM" if width else ""
+        print(f"{node.level} node {node.name} ({node.type}), {result}{smoothed}:", file=stream)
         for fit in plan.fits:
-            names = ", ".join(f"{one.name} ({one.test})" for one in fit.contrasts)
+            names = ", ".join(f"{spec.name} ({spec.test})" for spec in fit.contrasts)
             columns = ", ".join(fit.design.names)
-            print(f"    {len(fit.inputs)} inputs, X = [{columns}]: {names}", file=stream)
+            print(
+                f"    {len(fit.inputs)} inputs; columns: {columns}; contrasts: {names}",
+                file=stream,
+            )
         for notice in plan.notes:
             print(f"    {notice.kind}: {notice}", file=stream)
 
@@ -66,25 +69,25 @@ def show_levels(levels: Sequence[LevelPlan], stream: TextIO) -> None:
 def _show_run(run: RunPlan, say: Callable[[str], None]) -> None:
     inputs, numbers = run.inputs, run.collinearity
     say(
-        f"{inputs.name}: {inputs.n_scans} volumes every {inputs.repetition_time:g} s from "
-        f"{inputs.start_time:g} s, {run.design.n_regressors} regressors, rank {numbers.rank}, "
-        f"condition number {numbers.condition_number:.3g}"
+        f"{inputs.name}: {inputs.n_scans} volumes, one every {inputs.repetition_time:g} s, the "
+        f"first at {inputs.start_time:g} s; {run.design.n_regressors} regressors, rank "
+        f"{numbers.rank}, condition number {numbers.condition_number:.3g}"
     )
     for column in run.design.columns("condition"):
         name = run.design.names[column]
         vif = numbers.vif[name]
-        warning = "  <- hard to tell apart from the others" if vif > VIF_HIGH else ""
+        warning = "  <- hard to separate from the other regressors" if vif > VIF_HIGH else ""
         say(f"    {name:<32} VIF {vif:8.2f}{warning}")
     names = run.confounds.names
     if inputs.confounds:
         say(f"    confounds ({len(names)}): {', '.join(names) or 'none'}")
     if run.design.censored:
         say(f"    censored volumes: {describe_scans(run.design.censored, inputs.n_scans)}")
-    say(f"    {'contrast':<32} efficiency   predicted standard error (noise sd 1)")
+    say(f"    {'contrast':<32} efficiency   predicted standard error (for noise of SD 1)")
     for contrast in run.contrasts:
         name = contrast.name
         if not numbers.estimable.get(name, False):
-            say(f"    {name:<32} cannot be estimated in this run")
+            say(f"    {name:<32} not estimable in this run")
             continue
         errors = np.atleast_1d(numbers.predicted_standard_error[name])
         shown = ", ".join(f"{error:.3g}" for error in errors[:6])
@@ -96,9 +99,9 @@ def _show_run(run: RunPlan, say: Callable[[str], None]) -> None:
 
 def _high_pass(model: Model) -> str:
     if has_cosines(model.confounds.columns):
-        return "by the confounds' cosines"
+        return "the cosines among the confounds"
     return "none" if model.high_pass is None else f"{model.high_pass:g} s"
 
 
 def _unit(scaling: str) -> str:
-    return "percent of the mean" if scaling == "percent" else "the file's units"
+    return "percent of the mean signal" if scaling == "percent" else "the units of the file"

@@ -14,15 +14,10 @@ from importlib import resources
 from pathlib import Path
 from types import ModuleType
 
-from boldglm.cli.parser import (
-    ABOVE_RUN_LEVELS,
-    BOLD_LEVELS,
-    LEVELS,
-    build_demo_parser,
-    build_parser,
-)
+from boldglm.cli.parser import build_demo_parser, build_parser
 from boldglm.errors import BoldglmError, UnknownLevelError, UsageError
 from boldglm.suggestions import did_you_mean
+from boldglm.vocabulary import BOLD_COMMANDS, COMMANDS, HIGHER_COMMANDS
 
 MODEL_OPTIONS = (
     "conditions",
@@ -60,7 +55,7 @@ def main(argv: Sequence[str]) -> int:
         return 0
     debug = "--debug" in arguments
     try:
-        if arguments[:1] == ["demo"] and not set(arguments[1:]) & set(LEVELS):
+        if arguments[:1] == ["demo"] and not set(arguments[1:]) & set(COMMANDS):
             return _demo(build_demo_parser().parse_args(arguments[1:]))
         return _app(build_parser().parse_args(arguments), arguments)
     except SystemExit as stop:  # argparse: 0 after --help, 2 after a usage error
@@ -71,24 +66,27 @@ def main(argv: Sequence[str]) -> int:
         print(f"boldglm: {error}", file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
-        print("boldglm: interrupted; finished runs are kept and will be resumed", file=sys.stderr)
+        print(
+            "boldglm: interrupted. Finished runs are kept; the same command resumes",
+            file=sys.stderr,
+        )
         return 130
 
 
 def _app(options: argparse.Namespace, arguments: list[str]) -> int:
     level = options.analysis_level
-    if level not in LEVELS:
+    if level not in COMMANDS:
         raise UnknownLevelError(
-            f"unknown analysis level {level!r}: use participant or group."
-            f"{did_you_mean(level, LEVELS)}"
+            f"There is no analysis level {level!r}. Use participant or group."
+            f"{did_you_mean(level, COMMANDS)}"
         )
     _check_usage(options)
     _prepare_process(options.omp_nthreads)
     app = _load_app()
     command = "boldglm " + " ".join(_quoted(argument) for argument in arguments)
-    if level in BOLD_LEVELS:
+    if level in BOLD_COMMANDS:
         return app.run_participant(options, command)
-    return app.run_above(options, command, ABOVE_RUN_LEVELS[level])
+    return app.run_above(options, command, HIGHER_COMMANDS[level])
 
 
 def _load_app() -> ModuleType:
@@ -114,21 +112,21 @@ def _check_usage(options: argparse.Namespace) -> None:
         flag = "--" + given[0].replace("_", "-")
         raise UsageError(
             f"{flag} shapes the default model and cannot be combined with the model file "
-            f"{options.model}: write it into the file, or leave --model out."
+            f"{options.model}. Write it into the file, or omit --model."
         )
     if options.fir_delays and options.hrf_model != "fir":
         raise UsageError("--fir-delays needs --hrf-model fir.")
     if options.tfce and not options.permutations:
         raise UsageError("--tfce needs --permutations.")
     if options.cluster_p is not None and not 0 < options.cluster_p < 0.5:
-        raise UsageError(f"--cluster-p {options.cluster_p:g} must be between 0 and 0.5.")
+        raise UsageError(f"--cluster-p {options.cluster_p:g} is not between 0 and 0.5.")
     if options.fd_threshold is not None and not options.fd_threshold > 0:
-        raise UsageError(f"--fd-threshold {options.fd_threshold:g} must be more than 0 mm.")
+        raise UsageError(f"--fd-threshold {options.fd_threshold:g} is not above 0 mm.")
     output, data = options.output_dir.resolve(), options.bids_dir.resolve()
     if output == data:
         raise UsageError(
-            f"OUTPUT_DIR and BIDS_DIR are the same folder ({output}); input is never written to. "
-            f"Use for example {options.bids_dir / 'derivatives' / 'boldglm'}."
+            f"OUTPUT_DIR and BIDS_DIR are the same folder ({output}), and boldglm never writes to "
+            f"its input. Use for example {options.bids_dir / 'derivatives' / 'boldglm'}."
         )
 
 

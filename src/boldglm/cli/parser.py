@@ -1,62 +1,58 @@
-"""What `boldglm` accepts. Imports argparse only, so that `--help` answers at once.
+"""The options of `boldglm`. Imports argparse only, so that `--help` answers at once.
 
-This is the one place where options are defined: `bids_app_spec.json`, the README and
-the docs are compared with it by tests.
+Allowed words and defaults come from `boldglm.vocabulary`. `bids_app_spec.json`, the README and
+the docs are compared with this parser by tests.
 """
 
 import argparse
 from pathlib import Path
 
 from boldglm._version import __version__
-from boldglm.cli.group_options import add_inference
-from boldglm.cli.values import RUN_MAPS, dummy_scans, high_pass, map_name, positive, smoothing
-
-BOLD_LEVELS = ("participant", "run")  # which read BOLD series
-ABOVE_RUN_LEVELS = {
-    "session": ("session",),
-    "subject": ("subject",),
-    "group": ("dataset",),
-    "dataset": ("dataset",),
-}
-LEVELS = (*BOLD_LEVELS, *ABOVE_RUN_LEVELS)
-HRF_MODELS = (
-    "spm",
-    "spm + derivative",
-    "spm + derivative + dispersion",
-    "glover",
-    "glover + derivative",
-    "glover + derivative + dispersion",
-    "fir",
-    "textbook",
+from boldglm.cli.values import dummy_scans, high_pass, map_name, positive, smoothing
+from boldglm.vocabulary import (
+    CLUSTER_P,
+    FIR_SPAN,
+    HIGH_PASS,
+    HRF_MODEL,
+    HRF_MODELS,
+    MISSING_POLICIES,
+    MISSING_POLICY,
+    MOST_PAIRED,
+    NOISE_MODEL,
+    NOISE_MODELS,
+    RUN_MAPS,
+    SIGNAL_SCALING,
+    SIGNAL_SCALINGS,
+    SINGLE_TRIALS,
 )
-NOISE_MODELS = ("auto", "ols", "ar1", "ar2", "ar3", "ar4", "ar5", "ar6", "arma11", "nilearn-ar1")
-SIGNAL_SCALINGS = ("percent", "none")
 
-DESCRIPTION = """\
-Voxelwise general linear models of task fMRI, from a BIDS dataset to t maps.
+DESCRIPTION = f"""\
+Fit voxelwise general linear models to task fMRI, from a BIDS dataset to t maps.
 
-  boldglm BIDS_DIR OUTPUT_DIR participant     fit every run, combine runs within subjects
-  boldglm BIDS_DIR OUTPUT_DIR group           one-sample t test over subjects
+  boldglm BIDS_DIR OUTPUT_DIR participant     fit every run, then combine runs within participants
+  boldglm BIDS_DIR OUTPUT_DIR group           test over participants
   boldglm demo OUTPUT_DIR                     try it on a small generated dataset
 
-Without a model file a default model is built from the data and saved in the output:
-one regressor per trial_type, cosine drift, each condition against baseline, each pair
-of conditions and an F test over all of them.
+Without a model file, boldglm builds a default model and saves it in OUTPUT_DIR/models: one
+regressor per trial_type, a cosine drift, a contrast of each condition against baseline, a
+contrast of each pair (up to {MOST_PAIRED} conditions), and an F test over all conditions.
 """
 
 EPILOG = """\
 examples:
   boldglm ds001 out participant --dry-run
-      show every design, its collinearity and its contrasts; fit nothing
+      check the data; show designs, collinearity and contrasts; fit nothing
   boldglm ds001 out participant -t faces --contrast 'faces - houses'
   boldglm ds001 out participant --orthogonalize 'houses ~ faces' --nprocs 4
-  boldglm ds001 out participant --hrf-model 'spm + derivative' --high-pass 100
+  boldglm ds001 out participant --space MNI152NLin2009cAsym --confounds motion24 compcor:5
   boldglm ds001 out participant --contrast 'any = faces, houses, tools'
-      commas make an F test
+      (commas make an F test)
+  boldglm ds001 out group --permutations 5000
 
-exit codes: 0 done; 1 some runs failed, the others are complete; 2 usage; 16 invalid
-dataset; 17 unknown analysis level; 18 nothing selected; 65 bad events, images or model;
-66 missing input; 73 cannot write.
+exit codes:
+  0 done; 1 some runs failed, the others are complete; 2 wrong options; 16 invalid dataset;
+  17 unknown analysis level; 18 nothing selected; 65 events, images or model cannot be analyzed;
+  66 missing input; 73 cannot write.
 """
 
 
@@ -68,25 +64,27 @@ def build_parser() -> argparse.ArgumentParser:
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("bids_dir", type=Path, metavar="BIDS_DIR", help="the BIDS dataset")
+    parser.add_argument(
+        "bids_dir", type=Path, metavar="BIDS_DIR", help="the BIDS dataset; never written to"
+    )
     parser.add_argument(
         "output_dir",
         type=Path,
         metavar="OUTPUT_DIR",
-        help="where the derivatives and reports are written",
+        help="folder for the derivatives and reports",
     )
     parser.add_argument(
         "analysis_level",
         metavar="LEVEL",
-        help="participant: fit runs and combine them within subjects; group: test over "
-        "subjects from what participant left in OUTPUT_DIR (run, session and subject mean "
-        "participant, dataset means group)",
+        help="participant: fit runs and combine them within participants. group: test over "
+        "participants, from what participant wrote to OUTPUT_DIR. Single levels of the model are "
+        "run, session, subject and dataset",
     )
     _add_selection(parser)
     _add_model(parser)
     _add_confounds(parser)
     _add_fit(parser)
-    add_inference(parser)
+    _add_inference(parser)
     _add_outputs(parser)
     _add_running(parser)
     return parser
@@ -96,81 +94,90 @@ def build_demo_parser() -> argparse.ArgumentParser:
     """Return the parser of `boldglm demo OUTPUT_DIR`."""
     parser = argparse.ArgumentParser(
         prog="boldglm demo",
-        description="Write a small BIDS dataset with known activation (2 subjects x 2 runs, two "
-        "correlated conditions), run both levels on it, and say where the report is.",
+        description="Write a small BIDS dataset with known activation (2 participants x 2 runs, "
+        "two correlated conditions), run both levels on it, and print where the report is.",
     )
     parser.add_argument(
-        "output_dir", type=Path, metavar="OUTPUT_DIR", help="a new or earlier demo folder"
+        "output_dir", type=Path, metavar="OUTPUT_DIR", help="a new folder, or an earlier demo's"
     )
     parser.add_argument(
-        "--data-only", action="store_true", help="write the dataset and stop before fitting"
+        "--data-only", action="store_true", help="write the dataset, but do not fit it"
     )
     parser.add_argument(
-        "--nprocs", type=positive, default=1, metavar="N", help="runs fitted at the same time"
+        "--nprocs",
+        type=positive,
+        default=1,
+        metavar="N",
+        help="number of runs fitted at a time (default: 1)",
     )
     return parser
 
 
 def _add_selection(parser: argparse.ArgumentParser) -> None:
-    group = parser.add_argument_group("what to analyse")
+    group = parser.add_argument_group("which data")
     group.add_argument(
         "--participant-label",
         "--participant_label",
         nargs="+",
         metavar="LABEL",
-        help="only these participants, with or without sub- (default: all)",
+        help="analyze only these participants, with or without sub- (default: all)",
     )
     group.add_argument(
         "--session-label",
         "--session_label",
         nargs="+",
         metavar="LABEL",
-        help="only these sessions, with or without ses-",
+        help="analyze only these sessions, with or without ses- (default: all)",
     )
     group.add_argument(
-        "-t", "--task", nargs="+", metavar="TASK", help="only these tasks, with or without task-"
+        "-t",
+        "--task",
+        nargs="+",
+        metavar="TASK",
+        help="analyze only these tasks, with or without task- (default: all)",
     )
     group.add_argument(
         "--run-label",
         "--run_label",
         nargs="+",
         metavar="LABEL",
-        help="only these runs, with or without run-",
+        help="analyze only these runs, with or without run- (default: all)",
     )
-    _add_places(group)
+    _add_inputs(group)
 
 
-def _add_places(group: argparse._ArgumentGroup) -> None:
+def _add_inputs(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "-d",
         "--derivatives",
         nargs="+",
         metavar="PATH",
-        help="preprocessed data of fMRIPrep, each as PATH or NAME=PATH, or none to fit the raw "
-        "series (default: fMRIPrep's folder in BIDS_DIR/derivatives, if there is one)",
+        help="folders of preprocessed data (fMRIPrep or other BIDS derivatives), each as PATH or "
+        "NAME=PATH; none fits the raw data (default: fMRIPrep's folder in BIDS_DIR/derivatives, "
+        "if there is one)",
     )
     group.add_argument(
         "--space",
         metavar="SPACE",
-        help="space of the preprocessed series, such as MNI152NLin2009cAsym, "
-        "MNI152NLin2009cAsym:res-2, or func for the grid of the run (needed where there are "
-        "several)",
+        help="space of the preprocessed data, such as MNI152NLin2009cAsym or "
+        "MNI152NLin2009cAsym:res-2; func is the original grid of each run. Needed where there "
+        "are several spaces",
     )
     group.add_argument(
         "--bids-filter-file",
         "--bids_filter_file",
         type=Path,
         metavar="FILE",
-        help='JSON of pybids filters for the query "bold", as in fMRIPrep: '
-        '{"bold": {"acquisition": "mb4", "session": null}}; null means the entity is absent',
+        help='JSON file of pybids filters for the query "bold", as in fMRIPrep. Example: '
+        '{"bold": {"acquisition": "mb4", "session": null}}, where null means no such entity',
     )
     group.add_argument(
         "--bids-database-dir",
         "--bids_database_dir",
         type=Path,
         metavar="DIR",
-        help="keep the index of the dataset in this folder for later calls (made anew when the "
-        "dataset has changed)",
+        help="folder that caches the index of the dataset; the index is renewed when the dataset "
+        "changes (default: no cache)",
     )
 
 
@@ -181,89 +188,91 @@ def _add_model(parser: argparse.ArgumentParser) -> None:
         "--model",
         default="default",
         metavar="FILE",
-        help="a BIDS Stats Model (*_smdl.json); 'default' builds one from the data (default: "
-        "default). The options below shape the default model and cannot be combined with a file; "
-        "those of the fit override what a file says",
+        help="BIDS Stats Model file (*_smdl.json). The options of this group shape the default "
+        "model and cannot be combined with a file; those of the fit override what the file says "
+        "(default: default)",
     )
     group.add_argument(
         "--conditions",
         nargs="+",
         metavar="NAME",
-        help="trial types that become regressors (default: every trial_type of the events)",
+        help="trial types that become regressors (default: every trial_type in the events)",
     )
     group.add_argument(
         "--hrf-model",
         choices=HRF_MODELS,
         metavar="MODEL",
-        help="hemodynamic response: one of " + ", ".join(HRF_MODELS) + " (default: spm)",
+        help=f"hemodynamic response function: {', '.join(HRF_MODELS)} (default: {HRF_MODEL})",
     )
     group.add_argument(
         "--fir-delays",
         nargs="+",
         type=float,
         metavar="SECONDS",
-        help="delays of --hrf-model fir, each bin lasting until the next (default: every "
-        "repetition time before 20 s)",
+        help="start of each bin of --hrf-model fir, in seconds after the event; a bin lasts until "
+        f"the next one (default: every repetition time before {FIR_SPAN:g} s)",
     )
     group.add_argument(
         "--modulate",
         action="append",
         metavar="'COLUMN @ CONDITION'",
-        help="scale the response to a condition by a column of the events, centered in each run: "
-        "'rt @ go', 'rt^2 + accuracy @ go', or 'rt' for all conditions (repeatable)",
+        help="add a parametric modulator: the response to a condition scales with a column of the "
+        "events, centered in each run. Examples: 'rt @ go'; 'rt^2 + accuracy @ go'; 'rt' for all "
+        "conditions. Repeatable",
     )
-    _add_tests(group)
+    _add_contrasts(group)
 
 
-def _add_tests(group: argparse._ArgumentGroup) -> None:
+def _add_contrasts(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--orthogonalize",
         action="append",
         metavar="'B ~ A'",
-        help="take out of B what A explains of it ('B ~ A1 + A2' for several; repeatable). The "
-        "estimate of A then includes what the two share; that of B does not change",
+        help="orthogonalize regressor B with respect to A ('B ~ A1 + A2' for several). The "
+        "estimate of A then includes the variance that both share; the estimate of B does not "
+        "change. Repeatable",
     )
     group.add_argument(
         "--contrast",
         action="append",
         metavar="EXPRESSION",
-        help="'faces - houses', 'name = (a + b)/2 - c', or with commas an F test "
-        "(repeatable; replaces the default contrasts)",
+        help="contrast to test, in place of the default ones: 'faces - houses', "
+        "'name = (a + b)/2 - c', or with commas an F test. Repeatable",
     )
     group.add_argument(
         "--high-pass",
         type=high_pass,
         metavar="SECONDS",
-        help="period of the cosine drift cut-off, or none (default: 128, or the cosines of the "
-        "confounds in its place)",
+        help="cut-off period of the cosine drift in seconds, or none (default: "
+        f"{HIGH_PASS:g}; with fMRIPrep's cosines among the confounds, no drift of our own)",
     )
 
 
 def _add_confounds(parser: argparse.ArgumentParser) -> None:
-    group = parser.add_argument_group("confounds and volumes to leave out")
+    group = parser.add_argument_group("confounds and censoring")
     group.add_argument(
         "--confounds",
         nargs="+",
         metavar="NAME",
-        help="confounds of the table beside preprocessed data that join the design: strategies "
-        "(motion6, motion12, motion24, wm_csf, wm_csf8, global_signal, global_signal4, compcor, "
-        "compcor_separated and compcor_temporal, each perhaps with :n for the first n or :50%% "
-        "for those that explain half, high_pass, scrub, non_steady_state, aroma, "
-        "aroma_orthogonal), columns, patterns such as 'cosine*', or none (default: "
-        "motion6 and high_pass)",
+        help="columns of the confounds table that enter the design, by strategy (motion6, "
+        "motion12, motion24, wm_csf, wm_csf8, global_signal, global_signal4, compcor, "
+        "compcor_separated, compcor_temporal, high_pass, scrub, non_steady_state, aroma, "
+        "aroma_orthogonal), by name, or by pattern ('cosine*'); none for no confounds. "
+        "compcor:5 takes the first 5 components, compcor:50%% those that explain half of the "
+        "variance (default: motion6 high_pass)",
     )
     group.add_argument(
         "--fd-threshold",
         type=float,
         metavar="MM",
-        help="censor volumes whose framewise displacement is above this many millimeters",
+        help="censor volumes whose framewise displacement exceeds this, in mm (default: none)",
     )
     group.add_argument(
         "--dummy-scans",
         type=dummy_scans,
         metavar="N",
-        help="censor the first N volumes; auto: those that fMRIPrep found not to be in steady "
-        "state (default: auto)",
+        help="censor the first N volumes; auto censors those that fMRIPrep marked as not in a "
+        "steady state (default: auto)",
     )
 
 
@@ -272,67 +281,127 @@ def _add_fit(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--noise-model",
         choices=NOISE_MODELS,
-        help="auto: autoregression, its coefficients shared by voxels as far as the run "
-        "justifies it, with calibrated p values; ols: white noise; ar1 to ar6: exact voxelwise "
-        "autoregression of that order, bias-corrected; arma11: autoregressive plus white; "
-        "nilearn-ar1: that of nilearn, for comparison only (default: auto)",
+        metavar="MODEL",
+        help="auto: autoregression with coefficients pooled over voxels and calibrated p values. "
+        "ols: white noise. ar1 to ar6: autoregression of that order in each voxel, corrected "
+        "for bias. arma11: autoregression plus white noise. nilearn-ar1: as in "
+        f"nilearn, for comparison only (default: {NOISE_MODEL})",
     )
     group.add_argument(
         "--smoothing",
         type=smoothing,
         metavar="FWHM[:LEVEL[:TYPE]]",
-        help="smooth by a Gaussian of this full width at half maximum in mm, among the voxels of "
-        "the mask; LEVEL is run (each run), or a level of the model, such as dataset, to smooth "
-        "the effects that enter it; TYPE is iso, or for runs isoblurto, to smooth until residuals "
-        "are as smooth as white noise smoothed by that width (default: no smoothing)",
+        help="smooth with a Gaussian of this FWHM in mm, within the mask. LEVEL is run (default), "
+        "or session, subject or dataset to smooth the effects that enter that level. TYPE is iso, "
+        "or for runs isoblurto: smooth until the residuals have this FWHM. Examples: 6; "
+        "8:run:isoblurto (default: no smoothing)",
     )
     group.add_argument(
         "--mask",
         type=Path,
         metavar="FILE",
-        help="brain mask on the grid of the BOLD runs (default: computed from each run)",
+        help="brain mask on the grid of the BOLD runs (default: that of the derivatives, else "
+        "computed from each run)",
     )
     group.add_argument(
         "--mesh",
         type=Path,
         nargs="+",
         metavar="FILE",
-        help="surfaces (.surf.gii, or FreeSurfer's such as lh.white) of series on the cortex: to "
-        "smooth along, and to draw on (default: what is found in the derivatives)",
+        help="cortical surfaces (.surf.gii, or FreeSurfer's, such as lh.white) to smooth along "
+        "and to draw on (default: those in the derivatives)",
     )
     group.add_argument(
         "--signal-scaling",
         choices=SIGNAL_SCALINGS,
-        help="percent of each voxel's mean, or none: the units of the file (default: percent)",
+        help="unit of the effects: percent of each voxel's mean, or none for the file's units "
+        f"(default: {SIGNAL_SCALING})",
     )
     group.add_argument(
         "--missing-conditions",
         "--missing_conditions",
-        choices=("drop", "error", "zero"),
-        default="drop",
-        help="where a run has no event of a condition: drop its regressor and the contrasts that "
-        "need it, in that run; error, stop before any fit; zero, drop the regressor, and share "
-        "its weight in each contrast among the conditions that are there (default: drop)",
+        choices=MISSING_POLICIES,
+        default=MISSING_POLICY,
+        help="what to do where a run has no events of a condition. drop: leave out its regressor "
+        "and the contrasts that need it, in that run. error: stop before any fit. zero: leave out "
+        "its regressor and share its weight among the other conditions of a contrast "
+        f"(default: {MISSING_POLICY})",
+    )
+
+
+def _add_inference(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("group inference")
+    group.add_argument(
+        "--permutations",
+        type=positive,
+        metavar="N",
+        help="control the family-wise error of voxels, cluster extent and cluster mass by N "
+        "permutations: sign flips, or the method of Freedman and Lane for covariates and groups "
+        "(default: none; q values are always written)",
+    )
+    group.add_argument(
+        "--cluster-p",
+        "--cluster_p",
+        type=float,
+        metavar="P",
+        help="one-sided p that forms clusters, in tables and permutations "
+        f"(default: {CLUSTER_P:g})",
+    )
+    group.add_argument(
+        "--tfce",
+        action="store_true",
+        help="with --permutations, also permute threshold-free cluster enhancement; slow",
     )
 
 
 def _add_outputs(parser: argparse.ArgumentParser) -> None:
-    group = parser.add_argument_group("what to write")
+    group = parser.add_argument_group("outputs")
     group.add_argument(
         "--maps",
         type=map_name,
         nargs="+",
         metavar="MAP",
-        help="maps of each run as a whole, beside those of its contrasts (effect, variance, t or "
-        "F, z, p): any of " + ", ".join(RUN_MAPS),
+        help=f"also write maps of each run as a whole: {', '.join(RUN_MAPS)}. Maps of contrasts "
+        "(effect, variance, t or F, z, p) are always written",
     )
-
     group.add_argument(
         "--single-trials",
         "--single_trials",
-        choices=("lsa", "lss"),
-        help="also estimate the response to every trial, a volume each: lsa, all trials in one "
-        "model; lss, each in a model of its own beside the other trials of each condition",
+        choices=SINGLE_TRIALS,
+        help="also estimate the response to every trial, one volume each. lsa: all trials in one "
+        "model (least squares all). lss: each trial in its own model (least squares separate)",
+    )
+
+
+def _add_running(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("running")
+    group.add_argument(
+        "--dry-run",
+        action="store_true",
+        help="check the data and print every design, its collinearity and its contrasts; fit "
+        "nothing",
+    )
+    _add_work(group)
+    _add_parallel(group)
+    group.add_argument(
+        "--fresh", action="store_true", help="fit everything again instead of resuming"
+    )
+    group.add_argument(
+        "--stop-on-first-crash",
+        action="store_true",
+        help="stop when a run fails (default: finish the other runs)",
+    )
+    group.add_argument("-v", "--verbose", action="store_true", help="print decisions and reasons")
+    group.add_argument(
+        "--debug",
+        action="store_true",
+        help="print tracebacks and nipype's messages, and keep the work folder",
+    )
+    group.add_argument("--version", action="version", version=f"boldglm {__version__}")
+    group.add_argument(
+        "--bids-exec-spec",
+        action="store_true",
+        help="print the machine-readable description of this command (bids_app_spec.json)",
     )
 
 
@@ -342,54 +411,30 @@ def _add_work(group: argparse._ArgumentGroup) -> None:
         "--work-dir",
         type=Path,
         metavar="DIR",
-        help="where nipype keeps its intermediate files (default: a folder inside OUTPUT_DIR "
-        "that is removed when all went well)",
+        help="folder for intermediate files and cached fits (default: a folder in OUTPUT_DIR; its "
+        "intermediate files are removed at the end)",
     )
     group.add_argument(
         "--no-keep-fits",
         "--no_keep_fits",
         action="store_true",
-        help="keep no fits of runs in the work folder; by default they are kept, some hundred "
-        "bytes for each voxel of a run, so that changed contrasts need no new fit",
+        help="do not cache fits. By default the fit of each run is cached in the work folder, "
+        "some hundred bytes a voxel, so that changing contrasts does not refit",
     )
 
 
-def _add_running(parser: argparse.ArgumentParser) -> None:
-    group = parser.add_argument_group("running")
+def _add_parallel(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
-        "--dry-run",
-        action="store_true",
-        help="check the data and build every design, show rank, collinearity and contrasts, "
-        "and fit nothing",
-    )
-    _add_work(group)
-    group.add_argument(
-        "--nprocs", type=positive, default=1, metavar="N", help="runs fitted at the same time"
+        "--nprocs",
+        type=positive,
+        default=1,
+        metavar="N",
+        help="number of runs fitted at a time (default: 1)",
     )
     group.add_argument(
         "--omp-nthreads",
         type=positive,
         default=1,
         metavar="N",
-        help="threads within a run: blocks of voxels, decompression",
-    )
-    group.add_argument(
-        "--fresh", action="store_true", help="fit everything again instead of resuming"
-    )
-    group.add_argument(
-        "--stop-on-first-crash",
-        action="store_true",
-        help="stop when a run fails instead of finishing the others",
-    )
-    group.add_argument("-v", "--verbose", action="store_true", help="show what is decided and why")
-    group.add_argument(
-        "--debug",
-        action="store_true",
-        help="show tracebacks and nipype's messages, and keep the work",
-    )
-    group.add_argument("--version", action="version", version=f"boldglm {__version__}")
-    group.add_argument(
-        "--bids-exec-spec",
-        action="store_true",
-        help="print the machine-readable description of this command (bids_app_spec.json)",
+        help="number of threads within a run (default: 1)",
     )

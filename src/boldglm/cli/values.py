@@ -1,43 +1,37 @@
 """Values of options on the command line, read from their text."""
 
 import argparse
-from difflib import get_close_matches
 from typing import NamedTuple
 
-CONTRAST_MAPS = (
-    *("effect", "variance", "t", "F", "z", "p"),
-    *("qFDR", "pFWE", "pFWEextent", "pFWEmass", "pFWEtfce"),
-)
-SMOOTHING_TYPES = ("iso", "isoblurto")
-SMOOTHED_LEVELS = ("run", "session", "subject", "dataset")
-RUN_MAPS = ("rsquared", "whiteness", "dof", "ar", "residuals", "fitted")
+from boldglm.suggestions import did_you_mean
+from boldglm.vocabulary import CONTRAST_MAPS, LEVELS, RUN_MAPS, SMOOTHING_TYPES
 
 
 def map_name(text: str) -> str:
     """Check the name of a map."""
     if text in CONTRAST_MAPS + RUN_MAPS:
         return text
-    near = get_close_matches(text, CONTRAST_MAPS + RUN_MAPS, n=1)
-    hint = f"; did you mean {near[0]!r}?" if near else ""
-    raise argparse.ArgumentTypeError(f"there is no map {text!r}{hint} (see --help)")
+    hint = did_you_mean(text, CONTRAST_MAPS + RUN_MAPS)
+    raise argparse.ArgumentTypeError(f"there is no map {text!r}.{hint}")
 
 
 def positive(text: str) -> int:
+    """Read a number of 1 or more."""
     try:
         number = int(text)
     except ValueError:
         number = 0
     if number < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of 1 or more")
+        raise argparse.ArgumentTypeError(f"{text!r} is not an integer of 1 or more")
     return number
 
 
 def dummy_scans(text: str) -> int | str:
-    """Read a number of scans or the word auto."""
+    """Read a number of volumes or the word auto."""
     if text == "auto":
         return text
     if not text.isdecimal():
-        raise argparse.ArgumentTypeError(f"{text!r} is neither a number of scans nor 'auto'")
+        raise argparse.ArgumentTypeError(f"{text!r} is neither a number of volumes nor 'auto'")
     return int(text)
 
 
@@ -55,7 +49,7 @@ def high_pass(text: str) -> float | str:
 
 
 class Smoothing(NamedTuple):
-    """What is smoothed how much: FWHM in mm, a level of the model, iso or isoblurto."""
+    """Smoothing: FWHM in mm, the level that is smoothed, and iso or isoblurto."""
 
     fwhm: float
     level: str
@@ -67,20 +61,22 @@ def smoothing(text: str) -> Smoothing:
     width, _, rest = text.partition(":")
     level, _, kind = rest.partition(":")
     level = {"": "run", "l1": "run"}.get(level.lower(), level.lower())
-    if level not in SMOOTHED_LEVELS:
+    if level not in LEVELS:
         raise argparse.ArgumentTypeError(
-            f"{text!r}: there is no level {level!r}; write {width}:run, or the level of the nodes "
-            f"whose inputs are to be smoothed: {', '.join(SMOOTHED_LEVELS[1:])}"
+            f"{text!r}: there is no level {level!r}. Write {width}:run to smooth runs, or "
+            f"{width} with {', '.join(LEVELS[1:-1])} or {LEVELS[-1]} to smooth the effects that "
+            "enter that level"
         )
     if kind not in ("", *SMOOTHING_TYPES) or text.endswith(":"):
         raise argparse.ArgumentTypeError(
-            f"{text!r}: there is no smoothing of type {kind!r}; write {width}:run:iso, or "
-            f"{width}:run:isoblurto to smooth until noise is {width} mm smooth"
+            f"{text!r}: there is no smoothing of type {kind!r}. Write {width}:run:iso for a "
+            f"Gaussian of {width} mm, or {width}:run:isoblurto to make the residuals {width} mm "
+            "smooth"
         )
     if kind == "isoblurto" and level != "run":
         raise argparse.ArgumentTypeError(
-            f"{text!r}: isoblurto needs to see noise, which runs have and maps have not; write "
-            f"{width}:run:isoblurto or {width}:{level}"
+            f"{text!r}: isoblurto measures the smoothness of residuals, which only runs have. "
+            f"Write {width}:run:isoblurto, or {width}:{level}"
         )
     try:
         fwhm = float(width)
@@ -88,6 +84,6 @@ def smoothing(text: str) -> Smoothing:
         fwhm = 0.0
     if not 0 < fwhm < float("inf"):
         raise argparse.ArgumentTypeError(
-            f"{text!r} does not start with a width in mm above 0; leave the option out for none"
+            f"{text!r} does not start with a width in mm above 0. Omit the option for no smoothing"
         )
     return Smoothing(fwhm, level, kind or "iso")

@@ -31,8 +31,7 @@ from boldglm.io.outputs.design_files import write_design
 from boldglm.io.outputs.records import NodeResult
 from boldglm.notices import Notice
 from boldglm.stats_model.specification import ContrastSpec
-
-HIGH_PASS = 128.0  # seconds; the default cut-off period
+from boldglm.vocabulary import HIGH_PASS, HRF_MODEL, NOISE_MODEL, SIGNAL_SCALING, SMOOTHING_TYPE
 
 
 @dataclass(frozen=True, eq=False)
@@ -132,13 +131,13 @@ class FirstLevel(Parameters):
         self,
         *,
         conditions: Sequence[str] | None = None,
-        hrf_model: str = "spm",
+        hrf_model: str = HRF_MODEL,
         fir_delays: Sequence[float] | None = None,
         high_pass: float | None = HIGH_PASS,
-        noise_model: str = "auto",
-        signal_scaling: str = "percent",
+        noise_model: str = NOISE_MODEL,
+        signal_scaling: str = SIGNAL_SCALING,
         smoothing: float | None = None,
-        smoothing_type: str = "iso",
+        smoothing_type: str = SMOOTHING_TYPE,
         modulate: Sequence[str] = (),
         orthogonalize: Sequence[str] = (),
         confounds: Sequence[str] | None = None,

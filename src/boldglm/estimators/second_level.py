@@ -16,6 +16,7 @@ from boldglm.glm.first_level.contrasts import contrast_weights
 from boldglm.io.images.formats import load_in_memory, read_geometry
 from boldglm.io.outputs.records import ContrastMaps, NodeResult
 from boldglm.stats_model.specification import ContrastSpec
+from boldglm.vocabulary import CLUSTER_P, COVERAGE, ESTIMATOR, ESTIMATORS
 
 INTERCEPT = "intercept"
 INPUT = "input"  # what the one contrast of each input is called among the files
@@ -62,7 +63,11 @@ class SecondLevel(Parameters):
     """
 
     def __init__(
-        self, *, estimator: str = "ols", coverage: float = 0.9, smoothing: float | None = None
+        self,
+        *,
+        estimator: str = ESTIMATOR,
+        coverage: float = COVERAGE["dataset"],
+        smoothing: float | None = None,
     ) -> None:
         self.estimator = estimator
         self.coverage = coverage
@@ -106,8 +111,8 @@ class SecondLevel(Parameters):
             variances that are not there.
         """
         inputs = list(inputs)
-        if self.estimator not in ("ols", "mixed", "fixed"):
-            raise ValueError(f"estimator is {self.estimator!r}: choose ols, mixed or fixed.")
+        if self.estimator not in ESTIMATORS:
+            raise ValueError(f"estimator is {self.estimator!r}: choose {', '.join(ESTIMATORS)}.")
         matrix = np.ones((len(inputs), 1)) if design is None else np.asarray(design, dtype=float)
         if matrix.ndim != 2 or len(matrix) != len(inputs):
             raise ValueError(
@@ -137,7 +142,7 @@ class SecondLevel(Parameters):
         name: str | None = None,
         *,
         permutations: int = 0,
-        cluster_p: float = 0.001,
+        cluster_p: float = CLUSTER_P,
         tfce: bool = False,
     ) -> ContrastImages:
         """Estimate and test a contrast of the design's columns.

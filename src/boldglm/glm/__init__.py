@@ -59,11 +59,11 @@ from boldglm.glm.inference.neighbors import (
 from boldglm.glm.inference.peaks import cluster_peaks
 from boldglm.glm.inference.permutation_test import PermutationTest, permutation_test
 from boldglm.glm.inference.tfce import Enhancement, enhance
-from boldglm.glm.noise.noise_models import NOISE_MODELS
 from boldglm.glm.second_level.fixed_effects import combine_fixed_effects, one_sample_t
 from boldglm.glm.second_level.second_level import SecondLevelFit, fit_second_level
 from boldglm.glm.spatial.brain_mask import compute_brain_mask
 from boldglm.glm.spatial.volume_smoothing import MaskSmoother, smooth_volume
+from boldglm.vocabulary import NOISE_MODELS
 
 __all__ = [
     "HRF_MODELS",

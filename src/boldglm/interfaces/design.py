@@ -31,7 +31,7 @@ from boldglm.io.images.formats import read_bold_header
 from boldglm.io.outputs.derivatives import sidecar
 from boldglm.io.outputs.design_files import read_design, write_design
 from boldglm.notices import Notice, by_kind
-from boldglm.stats_model.transformations import MISSING_POLICIES
+from boldglm.vocabulary import HIGH_PASS, HRF_MODEL, MISSING_POLICIES
 
 
 class _RunTablesInput(BaseInterfaceInputSpec):
@@ -47,12 +47,12 @@ class _RunTablesInput(BaseInterfaceInputSpec):
 
 class _BuildDesignInput(_RunTablesInput):
     conditions = traits.List(traits.Str, desc="trial types to model (default: all)")
-    hrf_model = traits.Str("spm", usedefault=True, desc="hemodynamic response function")
+    hrf_model = traits.Str(HRF_MODEL, usedefault=True, desc="hemodynamic response function")
     fir_delays = traits.List(traits.Float, desc="delays in seconds, if hrf_model is fir")
     high_pass = traits.Either(
         None,
         traits.Float,
-        default=128.0,
+        default=HIGH_PASS,
         usedefault=True,
         desc="cut-off period of the drift in seconds, or None",
     )

@@ -18,7 +18,6 @@ from nipype.interfaces.base import (
 from boldglm.analysis.first_level.contrast_maps import estimate_contrasts, write_minimum_dof
 from boldglm.analysis.first_level.run_maps import whiteness_warning, write_run_maps
 from boldglm.analysis.first_level.single_trials import METHODS, TrialSettings, write_single_trials
-from boldglm.analysis.model.model_options import SMOOTHING_TYPES
 from boldglm.glm import Design, fit
 from boldglm.glm.design.linear_model import linear_model
 from boldglm.glm.spatial.smoothness import sampled_residuals
@@ -32,6 +31,7 @@ from boldglm.io.outputs.fit_cache import keep_fit, kept_fit, read_fit, write_fit
 from boldglm.io.outputs.records import NodeResult
 from boldglm.notices import Notice, exclusion, from_pairs
 from boldglm.stats_model.specification import ContrastSpec
+from boldglm.vocabulary import HRF_MODEL, NOISE_MODEL, SIGNAL_SCALINGS, SMOOTHING_TYPES
 
 
 class _FitGLMInput(BaseInterfaceInputSpec):
@@ -39,8 +39,10 @@ class _FitGLMInput(BaseInterfaceInputSpec):
     design_file = File(exists=True, mandatory=True, desc="design from BuildDesign")
     mask_file = File(exists=True, desc="brain mask (default: computed from the series)")
     mesh_files = InputMultiPath(File(exists=True), desc="surface meshes to smooth along")
-    noise_model = traits.Str("auto", usedefault=True, desc="noise model, as for boldglm.glm.fit")
-    signal_scaling = traits.Enum("percent", "none", usedefault=True, desc="unit of the effects")
+    noise_model = traits.Str(
+        NOISE_MODEL, usedefault=True, desc="noise model, as for boldglm.glm.fit"
+    )
+    signal_scaling = traits.Enum(*SIGNAL_SCALINGS, usedefault=True, desc="unit of the effects")
     smoothing = traits.Range(
         low=0.0, exclude_low=True, desc="FWHM in mm of a Gaussian within the mask (default: none)"
     )
@@ -54,7 +56,7 @@ class _FitGLMInput(BaseInterfaceInputSpec):
     single_trials = traits.Enum(*METHODS, desc="also estimate every trial: lsa or lss")
     events_file = File(exists=True, desc="BIDS events of the run, if single_trials is set")
     hrf_model = traits.Str(
-        "spm", usedefault=True, desc="HRF of single_trials, of which derivatives are left out"
+        HRF_MODEL, usedefault=True, desc="HRF of single_trials, of which derivatives are left out"
     )
     cache_folder = traits.Str(desc="folder to store the fit in, and to reuse it from")
     cache_key = traits.Str(

@@ -42,7 +42,7 @@ from boldglm.reports.sections import (
 from boldglm.reports.storage import section_figures, section_from_dict, section_to_dict
 from boldglm.reports.trials import ShownTrials, draw_trials, draw_whiteness
 from boldglm.reports.views import SurfaceView, View, VolumeView
-from boldglm.stats_model.specification import LEVELS
+from boldglm.vocabulary import LEVELS
 
 
 class _PlotResultsInput(BaseInterfaceInputSpec):

@@ -3,8 +3,9 @@
 from collections.abc import Callable, Sequence
 from typing import NoReturn
 
-from boldglm.stats_model.specification import LEVELS, EdgeSpec, NodeSpec
+from boldglm.stats_model.specification import EdgeSpec, NodeSpec
 from boldglm.suggestions import did_you_mean
+from boldglm.vocabulary import LEVELS
 
 Refuse = Callable[[str, str, str], NoReturn]
 

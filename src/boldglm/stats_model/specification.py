@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from boldglm.notices import Notice
+from boldglm.vocabulary import LEVELS
 
-LEVELS = ("run", "session", "subject", "dataset")
 Term = str | int  # a name, a pattern with wildcards, or the number 1 for the constant
 
 ENTITY_KEYS = {

@@ -11,10 +11,11 @@ from boldglm.analysis.higher_levels.group_inference import inference_settings
 from boldglm.analysis.higher_levels.node_fits import NodeFits
 from boldglm.analysis.model.model import Model
 from boldglm.analysis.model.model_options import model_options
-from boldglm.analysis.plan.levels import COVERAGE, LevelPlan
+from boldglm.analysis.plan.levels import LevelPlan
 from boldglm.interfaces import FitNode
 from boldglm.io.entities import ENTITY_ORDER
 from boldglm.io.outputs.records import fingerprint, is_finished
+from boldglm.vocabulary import COVERAGE
 from boldglm.workflows.nodes import make_node
 from boldglm.workflows.outputs import NodeOutput, init_outputs_wf
 

@@ -97,7 +97,7 @@ def test_several_spaces_are_listed_and_one_can_be_chosen(dataset):
         runs_of(dataset)
     for space in ("func", f"{MNI}:res-1", f"{MNI}:res-2", "T1w"):
         assert space in str(refused.value)
-    with pytest.raises(NothingSelectedError, match="several"):
+    with pytest.raises(NothingSelectedError, match="fits 2 spaces"):
         runs_of(dataset, space=MNI)
     with pytest.raises(NothingSelectedError, match="Did you mean 'T1w'"):
         runs_of(dataset, space="T1")

@@ -8,6 +8,14 @@ from boldglm.analysis.model.modulation import Modulator
 from boldglm.glm import Design
 from boldglm.io.bids.events import PREFIX
 from boldglm.notices import Notice
+from boldglm.vocabulary import (
+    HIGH_PASS,
+    HRF_MODEL,
+    MISSING_POLICY,
+    NOISE_MODEL,
+    SIGNAL_SCALING,
+    SMOOTHING_TYPE,
+)
 
 
 @dataclass(frozen=True)
@@ -40,9 +48,9 @@ class DesignSettings:
     """
 
     conditions: tuple[str, ...] | None = None
-    hrf_model: str = "spm"
+    hrf_model: str = HRF_MODEL
     fir_delays: tuple[float, ...] | None = None
-    high_pass: float | None = 128.0
+    high_pass: float | None = HIGH_PASS
     modulators: tuple[Modulator, ...] = ()
     confounds: ConfoundSettings = field(default_factory=ConfoundSettings)
     orthogonalize: tuple[str, ...] = ()
@@ -67,7 +75,7 @@ class ModelFile:
 
     path: Path
     known_variables: tuple[str, ...] = ()
-    missing_conditions: str = "drop"
+    missing_conditions: str = MISSING_POLICY
     orthogonalize: tuple[str, ...] = ()
 
 
@@ -95,7 +103,7 @@ class BuiltDesign:
     before: Design | None = None
     rules: tuple[tuple[str, tuple[str, ...]], ...] = ()
     notices: tuple[Notice, ...] = ()
-    hrf_model: str = "spm"
+    hrf_model: str = HRF_MODEL
 
     def __deepcopy__(self, memo: dict) -> "BuiltDesign":
         # nipype copies a workflow, and with it all inputs of its nodes, several times
@@ -125,10 +133,10 @@ class FitSettings:
     'percent'
     """
 
-    noise_model: str = "auto"
-    signal_scaling: str = "percent"
+    noise_model: str = NOISE_MODEL
+    signal_scaling: str = SIGNAL_SCALING
     smoothing: float | None = None
-    smoothing_type: str = "iso"
+    smoothing_type: str = SMOOTHING_TYPE
 
 
 @dataclass(frozen=True)

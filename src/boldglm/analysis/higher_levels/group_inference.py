@@ -24,6 +24,7 @@ from boldglm.io.outputs.cluster_tables import write_cluster_table
 from boldglm.io.outputs.derivatives import camel_case
 from boldglm.io.outputs.records import ContrastMaps
 from boldglm.notices import Notice, exclusion, note
+from boldglm.vocabulary import CLUSTER_P
 
 SEED = 20261
 
@@ -43,7 +44,7 @@ class Inference:
     """
 
     permutations: int = 0
-    cluster_p: float = 0.001
+    cluster_p: float = CLUSTER_P
     tfce: bool = False
 
     def to_dict(self) -> dict[str, Any]:

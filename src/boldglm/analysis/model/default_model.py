@@ -10,7 +10,6 @@ import numpy as np
 
 from boldglm.analysis.model.confound_strategies import ConfoundSettings
 from boldglm.analysis.model.model import MODEL_VERSION
-from boldglm.analysis.model.model_options import DUMMY_SCANS, FD_THRESHOLD
 from boldglm.analysis.model.modulation import Modulator, parse_modulation, refuse_clashes
 from boldglm.errors import BadDataError, UsageError
 from boldglm.glm import default_fir_delays, hrf_basis, parse_contrast, parse_orthogonalization
@@ -18,9 +17,18 @@ from boldglm.glm.first_level.contrasts import split_named_contrast
 from boldglm.io.bids.events import PREFIX
 from boldglm.io.outputs.derivatives import clashing_labels
 from boldglm.suggestions import did_you_mean
+from boldglm.vocabulary import (
+    DUMMY_SCANS,
+    FD_THRESHOLD,
+    HIGH_PASS,
+    HRF_MODEL,
+    MOST_PAIRED,
+    NOISE_MODEL,
+    SIGNAL_SCALING,
+    SMOOTHING_TYPE,
+)
 
 logger = logging.getLogger(__name__)
-MOST_PAIRED = 5  # conditions up to which every pair gets a contrast
 
 
 @dataclass(frozen=True)
@@ -28,18 +36,18 @@ class DefaultModelOptions:
     """What the command line may say about the default model; None means the default."""
 
     conditions: tuple[str, ...] | None = None
-    hrf_model: str = "spm"
+    hrf_model: str = HRF_MODEL
     fir_delays: tuple[float, ...] | None = None
     modulate: tuple[str, ...] = ()
     orthogonalize: tuple[str, ...] = ()
     contrasts: tuple[str, ...] | None = None
     # columns as `choose_confounds` found them
     confounds: ConfoundSettings = field(default_factory=ConfoundSettings)
-    high_pass: float | None = 128.0
-    noise_model: str = "auto"
-    signal_scaling: str = "percent"
+    high_pass: float | None = HIGH_PASS
+    noise_model: str = NOISE_MODEL
+    signal_scaling: str = SIGNAL_SCALING
     smoothing: float | None = None  # FWHM in mm
-    smoothing_type: str = "iso"
+    smoothing_type: str = SMOOTHING_TYPE
 
 
 def default_model(

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from boldglm.analysis.model.confound_strategies import ConfoundSettings
-from boldglm.analysis.model.model_options import DUMMY_SCANS, FD_THRESHOLD, model_options
+from boldglm.analysis.model.model_options import model_options
 from boldglm.analysis.model.modulation import ORDERS, Modulator
 from boldglm.errors import BadDataError, MissingInputError
 from boldglm.glm import hrf_basis
@@ -20,9 +20,9 @@ from boldglm.io.bids.events import PREFIX
 from boldglm.io.files.json_files import load_json
 from boldglm.stats_model.parsing import parse_stats_model
 from boldglm.stats_model.specification import ContrastSpec, NodeSpec, StatsModel
+from boldglm.vocabulary import DUMMY_SCANS, FD_THRESHOLD, HIGH_PASS, HRF_FAMILIES
 
 MODEL_VERSION = "1.0.0"
-PLAIN_MODELS = ("spm", "glover", "fir", "textbook")
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class Model:
 
     spec: StatsModel
     plain: PlainConditions | None
-    high_pass: float | None = 128.0
+    high_pass: float | None = HIGH_PASS
     low_pass: float | None = None
     confounds: ConfoundSettings = field(default_factory=ConfoundSettings)
     modulators: tuple[Modulator, ...] = ()
@@ -205,7 +205,7 @@ def _plain(root: NodeSpec) -> PlainConditions | None:
         return None
     if any(not str(one).startswith(PREFIX) or set(str(one)) & set("*?") for one in inputs):
         return None
-    if convolve.get("Model", "spm") not in PLAIN_MODELS:
+    if convolve.get("Model", "spm") not in HRF_FAMILIES:
         return None
     delays = tuple(convolve["FirDelays"]) if convolve.get("FirDelays") else None
     try:

@@ -6,20 +6,17 @@ from typing import Any, NoReturn
 from boldglm.errors import BadDataError
 from boldglm.stats_model.specification import NodeSpec
 from boldglm.suggestions import did_you_mean
-
-NOISE_MODELS = ("auto", "ols", "ar1", "ar2", "ar3", "ar4", "ar5", "ar6", "arma11", "nilearn-ar1")
-SIGNAL_SCALINGS = ("percent", "none")
-SMOOTHING_TYPES = ("iso", "isoblurto")
-ESTIMATORS = ("ols", "mixed", "fixed")
-FD_THRESHOLD = "FramewiseDisplacementThreshold"
-DUMMY_SCANS = "DummyScans"
-RUN_KEYS = (
-    *("NoiseModel", "SignalScaling", "SmoothingFWHM", "SmoothingType"),
-    *("Orthogonalize", "Modulators"),
-    *(FD_THRESHOLD, DUMMY_SCANS),
+from boldglm.vocabulary import (
+    DUMMY_SCANS,
+    ESTIMATOR,
+    ESTIMATORS,
+    FD_THRESHOLD,
+    HIGHER_LEVEL_KEYS,
+    NOISE_MODELS,
+    RUN_KEYS,
+    SIGNAL_SCALINGS,
+    SMOOTHING_TYPES,
 )
-UPPER_KEYS = ("Estimator", "Coverage", "SmoothingFWHM", "Permutations", "ClusterP", "Tfce")
-
 
 _NEEDS_VARIANCES = (
     "This node weights its inputs by their variances, and that of a smoothed effect depends on "
@@ -46,7 +43,7 @@ def model_options(node: NodeSpec, file_name: str) -> Mapping[str, Any]:
 
     if not isinstance(own, dict):
         refuse("", "A JSON object is needed here.")
-    allowed = RUN_KEYS if node.level == "run" else UPPER_KEYS
+    allowed = RUN_KEYS if node.level == "run" else HIGHER_LEVEL_KEYS
     for key in own:
         if key not in allowed:
             refuse(
@@ -70,7 +67,7 @@ def model_options(node: NodeSpec, file_name: str) -> Mapping[str, Any]:
 
 def uses_variances(node: NodeSpec) -> bool:
     """Tell whether a node above the run weights its inputs by their variances."""
-    return node.type == "meta" or node.boldglm_options.get("Estimator", "ols") != "ols"
+    return node.type == "meta" or node.boldglm_options.get("Estimator", ESTIMATOR) != "ols"
 
 
 def _check_numbers(own: Mapping[str, Any], refuse: Any) -> None:

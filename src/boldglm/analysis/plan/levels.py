@@ -21,7 +21,6 @@ from boldglm.stats_model.node_plans import NodePlan, plan_node
 
 logger = logging.getLogger(__name__)
 BELOW_DATASET = ("session", "subject")
-COVERAGE = {"session": 1.0, "subject": 1.0, "dataset": 0.9}  # unless the model says
 
 
 @dataclass(frozen=True)

@@ -33,8 +33,9 @@ from boldglm.notices import Notice
 from boldglm.stats_model.node_inputs import NodeInput
 from boldglm.stats_model.node_plans import GEOMETRY, check_run_groups
 from boldglm.stats_model.run_contrasts import run_contrasts
-from boldglm.stats_model.specification import ENTITY_KEYS, LEVELS, ContrastSpec
+from boldglm.stats_model.specification import ENTITY_KEYS, ContrastSpec
 from boldglm.suggestions import did_you_mean
+from boldglm.vocabulary import LEVELS
 
 __all__ = ["Analysis", "ModelChoice", "RunPlan", "make_plan"]
 

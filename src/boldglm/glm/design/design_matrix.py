@@ -20,6 +20,7 @@ from boldglm.glm.design.hrf import HRFBasis, default_fir_delays, hrf_basis
 from boldglm.glm.design.names import resolve_name
 from boldglm.glm.design.summaries import counted, interval, listed, summary_html, summary_text
 from boldglm.suggestions import list_known
+from boldglm.vocabulary import HIGH_PASS
 
 if TYPE_CHECKING:
     import matplotlib.axes
@@ -385,7 +386,7 @@ def build_design(
     hrf_model: str | HRFBasis = "spm",
     conditions: Sequence[str] | None = None,
     fir_delays: Sequence[float] | None = None,
-    high_pass: float | None = 128.0,
+    high_pass: float | None = HIGH_PASS,
     confounds: ArrayLike | None = None,
     confound_names: Sequence[str] | None = None,
     censored: Sequence[int] = (),
@@ -460,7 +461,7 @@ def join_parts(
     parts: Sequence[Part],
     frame_times: ArrayLike,
     *,
-    high_pass: float | None = 128.0,
+    high_pass: float | None = HIGH_PASS,
     low_pass: float | None = None,
     censored: Sequence[int] = (),
     constant: bool = True,

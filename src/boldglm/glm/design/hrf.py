@@ -25,19 +25,9 @@ from boldglm.glm.design.kernels import (
     in_box,
 )
 from boldglm.suggestions import list_known
+from boldglm.vocabulary import FIR_SPAN, HRF_MODELS
 
 SAME_WIDTH = 1e-9  # relative difference between widths that differ only by rounding
-FIR_SPAN = 20.0  # seconds after an event that the default FIR bins cover
-HRF_MODELS = (
-    "spm",
-    "spm + derivative",
-    "spm + derivative + dispersion",
-    "glover",
-    "glover + derivative",
-    "glover + derivative + dispersion",
-    "fir",
-    "textbook",
-)
 """What `hrf_basis` and `build_design` accept as ``hrf_model``."""
 
 

@@ -58,7 +58,6 @@ _NOISE: dict[str, NoiseModel] = {
     "nilearn-ar1": NoiseModel(estimate_nilearn_ar1, NilearnAR1Estimates),
 }
 
-NOISE_MODELS = tuple(_NOISE)
 """Names that `fit` accepts as ``noise``."""
 
 

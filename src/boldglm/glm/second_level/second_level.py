@@ -20,8 +20,8 @@ from boldglm.glm.first_level.contrasts import (
     contrast_weights,
 )
 from boldglm.glm.second_level.estimators import Estimates, Inputs, estimate
+from boldglm.vocabulary import ESTIMATORS
 
-METHODS = ("ols", "fixed", "mixed")
 BLOCK_BYTES = 2**23  # of one array over inputs and voxels
 OUTSIDE = 1e-8  # part of a contrast, relative to its length, that a design may miss
 
@@ -196,8 +196,8 @@ def fit_second_level(
         raise ValueError(f"design has {len(X)} rows, but there are {len(e)} inputs.")
     if not np.isfinite(X).all():
         raise ValueError("design has values that are not finite: leave those inputs out.")
-    if method not in METHODS:
-        raise ValueError(f"unknown method {method!r}: known are {', '.join(METHODS)}.")
+    if method not in ESTIMATORS:
+        raise ValueError(f"unknown method {method!r}: known are {', '.join(ESTIMATORS)}.")
     if not 0 < coverage <= 1:
         raise ValueError(f"coverage {coverage!r} must be above 0 and at most 1.")
     v = nu = None

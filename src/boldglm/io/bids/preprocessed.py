@@ -121,17 +121,16 @@ def choose_series(
     if not fitting:
         spaces = sorted({image.space for image in images})
         raise NothingSelectedError(
-            f"--space {asked}: none of the spaces of the preprocessed series fits."
+            f"--space {asked}: the preprocessed data have no such space."
             f"{did_you_mean(asked or '', spaces)} Choose one with --space: {', '.join(spaces)}."
         )
     kept = _of_one_kind(fitting)
     spaces = sorted({image.space for image in kept})
     if len(spaces) > 1:
-        several = f"--space {asked}: several" if asked else "several"
+        found = f"--space {asked} fits" if asked else "The preprocessed data have"
         raise NothingSelectedError(
-            f"{several} of the spaces of the preprocessed series "
-            f"{'fit' if asked else 'can be taken for granted'}. Choose one with --space: "
-            f"{', '.join(spaces)}."
+            f"{found} {len(spaces)} spaces: {', '.join(spaces)}. Choose one with --space, for "
+            f"example --space {spaces[0]}."
         )
     have = {run_of(image.entities) for image in kept}
     missing = {

@@ -85,7 +85,6 @@ TRANSFORMATIONS: Mapping[str, Transformation] = {
     "Resample": Transformation(timing.to_dense, ("SamplingRate",)),
 }
 _PARAMETERS = {name: item.parameters for name, item in TRANSFORMATIONS.items()}
-MISSING_POLICIES = ("drop", "error", "zero")
 
 
 def apply_instructions(

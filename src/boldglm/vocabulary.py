@@ -1,0 +1,69 @@
+"""The words of options and their defaults: what parser, model reader, numerics and docs agree on.
+
+Nothing is imported here, so that `boldglm --help` answers at once.
+"""
+
+# Levels of a BIDS Stats Model, from the lowest to the highest.
+LEVELS = ("run", "session", "subject", "dataset")
+# Levels of the command line that read BOLD series, and those that start from finished results.
+BOLD_COMMANDS = ("participant", "run")
+HIGHER_COMMANDS = {
+    "session": ("session",),
+    "subject": ("subject",),
+    "group": ("dataset",),
+    "dataset": ("dataset",),
+}
+COMMANDS = (*BOLD_COMMANDS, *HIGHER_COMMANDS)
+
+# The hemodynamic response.
+HRF_MODELS = (
+    "spm",
+    "spm + derivative",
+    "spm + derivative + dispersion",
+    "glover",
+    "glover + derivative",
+    "glover + derivative + dispersion",
+    "fir",
+    "textbook",
+)
+HRF_FAMILIES = ("spm", "glover", "fir", "textbook")
+HRF_MODEL = "spm"
+FIR_SPAN = 20.0  # seconds after an event that the default FIR bins cover
+HIGH_PASS = 128.0  # seconds; cut-off period of the drift
+MOST_PAIRED = 5  # conditions up to which the default model compares every pair
+
+# The fit.
+NOISE_MODELS = ("auto", "ols", "ar1", "ar2", "ar3", "ar4", "ar5", "ar6", "arma11", "nilearn-ar1")
+NOISE_MODEL = "auto"
+SIGNAL_SCALINGS = ("percent", "none")
+SIGNAL_SCALING = "percent"
+SMOOTHING_TYPES = ("iso", "isoblurto")
+SMOOTHING_TYPE = "iso"
+MISSING_POLICIES = ("drop", "error", "zero")
+MISSING_POLICY = "drop"
+SINGLE_TRIALS = ("lsa", "lss")
+
+# Maps: of contrasts, and of a run as a whole.
+CONTRAST_MAPS = (
+    *("effect", "variance", "t", "F", "z", "p"),
+    *("qFDR", "pFWE", "pFWEextent", "pFWEmass", "pFWEtfce"),
+)
+RUN_MAPS = ("rsquared", "whiteness", "dof", "ar", "residuals", "fitted")
+
+# Higher levels.
+ESTIMATORS = ("ols", "mixed", "fixed")
+ESTIMATOR = "ols"
+COVERAGE = {"session": 1.0, "subject": 1.0, "dataset": 0.9}  # share of inputs that a voxel needs
+CLUSTER_P = 0.001  # one-sided p that forms clusters
+
+# Keys of `Software: {"boldglm": {...}}` in a model file.
+FD_THRESHOLD = "FramewiseDisplacementThreshold"
+DUMMY_SCANS = "DummyScans"
+RUN_KEYS = (
+    *("NoiseModel", "SignalScaling", "SmoothingFWHM", "SmoothingType"),
+    *("Orthogonalize", "Modulators"),
+    *(FD_THRESHOLD, DUMMY_SCANS),
+)
+HIGHER_LEVEL_KEYS = (
+    *("Estimator", "Coverage", "SmoothingFWHM", "Permutations", "ClusterP", "Tfce"),
+)
