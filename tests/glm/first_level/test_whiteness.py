@@ -114,3 +114,14 @@ def test_one_signal_may_be_a_vector():
     found = fit(y, a_design(), noise="ar1")
 
     np.testing.assert_array_equal(whiteness(y, found), whiteness(y[:, np.newaxis], found))
+
+
+@pytest.mark.parametrize(("lag", "is_seen"), [(8, True), (9, False)])
+def test_autocorrelation_is_looked_for_at_the_first_eight_lags(lag, is_seen):
+    ar = np.zeros((lag, 2000))
+    ar[-1] = 0.5
+    bold = simulate(ar, 200, np.random.default_rng(0))
+
+    left = whiteness(bold, fit(bold, a_design(), noise="ols"))
+
+    assert (np.median(left) > 3) == is_seen

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy import optimize
 from scipy.linalg import toeplitz
 
 from boldglm.glm import fit
@@ -368,3 +369,47 @@ def test_inverses_are_those_of_the_normal_matrices_however_many_there_are():
     products = gls_design.inverses(precision_of(ar)) @ gls_design.normal_matrices(precision_of(ar))
 
     np.testing.assert_allclose(products, np.broadcast_to(np.eye(rank), products.shape), atol=1e-9)
+
+
+# --- its constants
+
+
+def test_the_prior_of_a_voxel_has_six_times_the_covariance_over_voxels():
+    # docs/method.md: the z of a voxel minimizes (s - μ)' N⁻¹ (s - μ) + (z - m)' (6 S)⁻¹ (z - m)
+    X = a_design()
+    statistic = PartialStatistic(linear_model(X).basis, 2)
+    z = 0.4 + 0.3 * np.random.default_rng(3).normal(size=6000)
+    bold = noise_of(np.stack([np.tanh(z), np.zeros(6000)]), len(X))
+    residuals = bold - statistic.basis @ (statistic.basis.T @ bold)
+    s = statistic(lag_sums(residuals, 2))
+    prior = estimate_prior(statistic, s, np.random.default_rng(0))
+    (axis,) = np.flatnonzero(prior.differences)
+    precision = np.linalg.inv(prior.forward.noise)
+
+    def criterion(coordinate, voxel):
+        at = prior.mean + prior.axes[:, axis] * coordinate
+        misfit = s[:, voxel] - prior.forward(at[:, np.newaxis])[:, 0]
+        return misfit @ precision @ misfit + coordinate**2 / (6 * prior.differences[axis])
+
+    estimates = prior.coordinates(prior.estimate(s[:, :20]))[axis]
+
+    best = [optimize.minimize_scalar(criterion, args=(voxel,)).x for voxel in range(20)]
+    np.testing.assert_allclose(estimates, best, atol=0.01)
+
+
+def test_degrees_of_freedom_stay_finite_where_the_variance_of_ratios_is_extrapolated():
+    # the variance of log R falls along the first term, to less than nothing at its far end
+    rng = np.random.default_rng(17)
+    terms = np.stack([np.ones(2000), rng.uniform(-1, 1, 2000)])
+    deviation = np.sqrt(0.05 * (1 - terms[1]))
+    ratios = np.exp(deviation * rng.standard_normal(2000))
+    zeros = np.zeros((1, 2000))
+    simulated = SimulatedSeries(zeros, zeros, terms[0], terms, zeros)
+    extremes = np.array([[1.0, 1.0], [-20.0, 3.0]])
+
+    factors, dofs = corrections(ratios, simulated, extremes, 100)
+
+    # .05 on average, at most five times and at least a fifth of that: 2 / ((1 + 2/ν) exp(q) - 1)
+    expected = [2 / (1.02 * np.exp(variance) - 1) for variance in (0.25, 0.01)]
+    np.testing.assert_allclose(dofs, expected, rtol=0.1)
+    assert np.isfinite(factors).all()

@@ -175,3 +175,14 @@ def test_images_that_cannot_be_masked_are_refused():
         compute_brain_mask(np.ones((4, 4, 4)), np.ones((4, 4, 5), bool))
     with pytest.raises(ValueError, match="no voxel varies"):
         compute_brain_mask(np.ones((4, 4, 4)), np.zeros((4, 4, 4), bool))
+
+
+def test_voxels_with_mean_0_do_not_hide_that_an_image_is_masked():
+    # interpolation may leave voxels that vary around 0 outside of a mask
+    image = np.zeros((20, 20, 20))
+    image[4:12, 4:12, 4:12] = 100.0
+    image[16, 16, 16] = 100.0
+
+    mask = compute_brain_mask(image, np.ones(image.shape, bool))
+
+    np.testing.assert_array_equal(mask, image > 0)

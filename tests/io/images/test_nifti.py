@@ -184,3 +184,26 @@ def test_an_affine_that_cannot_be_inverted_is_refused(tmp_path):
 
     with pytest.raises(BadDataError, match="affine that cannot be inverted"):
         read_nifti_header(tmp_path / "bold.nii")
+
+
+@pytest.mark.parametrize(
+    ("step", "unit", "seconds"),
+    [
+        (2.0, "sec", 2.0),
+        (720.0, "msec", 0.72),
+        (1.5e6, "usec", 1.5),
+        (2000.0, "sec", 2.0),  # a common mistake: no volume takes half an hour
+        (720.0, "unknown", 0.72),
+        (60.0, "sec", 60.0),
+        (0.0, "sec", None),
+    ],
+)
+def test_the_repetition_time_is_read_in_any_unit(tmp_path, step, unit, seconds):
+    image = nib.Nifti1Image(np.zeros((2, 2, 2, 3), np.float32), np.eye(4))
+    image.header.set_zooms((1, 1, 1, step))
+    image.header.set_xyzt_units("mm", unit)
+    nib.save(image, tmp_path / "bold.nii.gz")
+
+    found = read_nifti_header(tmp_path / "bold.nii.gz").repetition_time
+
+    assert found == (None if seconds is None else pytest.approx(seconds, rel=1e-6))
