@@ -239,9 +239,12 @@ def test_the_family_wise_error_of_clusters_is_what_it_promises():
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda n: find_clusters(np.ones(3), 1.0, n), r"shape \(3,\), but there are 8 voxels"),
+        (
+            lambda n: find_clusters(np.ones(3), 1.0, n),
+            r"shape \(3,\), but the neighbors are those of 8",
+        ),
         (lambda n: find_clusters(np.ones(8), 0.0, n), r"threshold of clusters is 0.0"),
-        (lambda n: enhance(np.ones(3), n), r"shape \(3,\), but there are 8 voxels"),
+        (lambda n: enhance(np.ones(3), n), r"shape \(3,\), but the neighbors are those of 8"),
         (lambda _: Enhancement(step=0.0), r"step of TFCE must be positive, not 0.0"),
     ],
 )

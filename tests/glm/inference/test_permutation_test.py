@@ -9,7 +9,7 @@ from boldglm.glm import NotEstimableError, fit_second_level, permutation_test
 from boldglm.glm.inference import permuted_statistics as engine
 from boldglm.glm.inference.partition import partition_design
 from boldglm.glm.inference.permutation_test import family_wise_p
-from boldglm.glm.inference.permutations import permutations, sign_flips
+from boldglm.glm.inference.permutations import exchanges, sign_flips
 
 
 @pytest.fixture
@@ -31,28 +31,29 @@ def statistic(y, design, weights):
     return effects @ np.linalg.solve(covariance, effects) / len(weights)
 
 
-def freedman_lane(y, design, weights, ways):
-    """Return the statistic of each rearrangement: fit the reduced model, rearrange, fit again."""
+def freedman_lane(y, design, weights, patterns):
+    """Return the statistic of each permutation: fit the reduced model, permute, fit again."""
     null = np.linalg.svd(np.atleast_2d(weights))[2][len(np.atleast_2d(weights)) :].T
     reduced = design @ null
     fitted = reduced @ np.linalg.lstsq(reduced, y, rcond=None)[0]
     left = y - fitted
-    moved = [left[way] if ways.min() == 0 else left * way for way in ways]  # orders, or signs
+    is_order = patterns.min() == 0
+    moved = [left[pattern] if is_order else left * pattern for pattern in patterns]
     return np.array([statistic(fitted + e, design, weights) for e in moved])
 
 
-def inverted(ways):
+def inverted(patterns):
     """Return the orders that undo some orders: rows of the design move, or errors move back."""
-    return np.argsort(ways, axis=1)
+    return np.argsort(patterns, axis=1)
 
 
-def maxima(y, design, weights, ways, **options):
+def maxima(y, design, weights, drawn, **options):
     """Return what the engine finds for given rearrangements."""
     space = partition_design(design, weights)
     moved = space.nuisance
     residuals = engine.nuisance_residuals(y, space)
     two_sided = options.get("two_sided", False)
-    return engine.PermutedStatistics(space, ways, moved, residuals, two_sided).maxima(y)
+    return engine.PermutedStatistics(space, drawn, moved, residuals, two_sided).maxima(y)
 
 
 def test_signs_of_three_inputs_by_hand():
@@ -108,18 +109,18 @@ def test_maxima_are_those_of_freedman_and_lane_fitted_one_by_one(name, n_inputs,
     space = partition_design(design, weights)
     if scheme == "permutations":
         zeros = np.zeros(n_inputs, dtype=int)
-        ways = permutations(np.hstack([space.tested, space.nuisance]), zeros, 25, rng)
-        brute = inverted(ways.patterns)
+        drawn = exchanges(np.hstack([space.tested, space.nuisance]), zeros, 25, rng)
+        brute = inverted(drawn.patterns)
     else:
-        ways = sign_flips(np.arange(n_inputs), 25, rng, mirrored=False)
-        brute = ways.patterns
+        drawn = sign_flips(np.arange(n_inputs), 25, rng, mirrored=False)
+        brute = drawn.patterns
     expected = np.array([freedman_lane(voxel, design, weights, brute) for voxel in y.T])
 
-    found = maxima(y, design, weights, ways)
+    found = maxima(y, design, weights, drawn)
 
     np.testing.assert_allclose(found, expected.max(axis=0), rtol=1e-9)
     if weights.ndim == 1:
-        largest = maxima(y, design, weights, ways, two_sided=True)
+        largest = maxima(y, design, weights, drawn, two_sided=True)
         np.testing.assert_allclose(largest, np.abs(expected).max(axis=0), rtol=1e-9)
 
 
@@ -130,15 +131,15 @@ def test_what_is_constant_within_blocks_need_not_be_moved(rng):
     weights = np.array([1.0, 0, 0, 0, 0, 0])
     y = rng.normal(size=(12, 10))
     space = partition_design(design, weights)
-    ways = permutations(space.tested, blocks, 40, rng)
+    drawn = exchanges(space.tested, blocks, 40, rng)
     residuals = engine.nuisance_residuals(y, space)
 
     moved = space.moving(blocks)
-    less = engine.PermutedStatistics(space, ways, moved, residuals, two_sided=False).maxima(y)
+    less = engine.PermutedStatistics(space, drawn, moved, residuals, two_sided=False).maxima(y)
 
     assert moved.shape == (12, 1)
-    assert (blocks[ways.patterns] == blocks).all()
-    np.testing.assert_allclose(less, maxima(y, design, weights, ways), rtol=1e-9)
+    assert (blocks[drawn.patterns] == blocks).all()
+    np.testing.assert_allclose(less, maxima(y, design, weights, drawn), rtol=1e-9)
 
 
 def test_the_statistic_is_that_of_the_second_level(rng):
@@ -339,11 +340,14 @@ def test_p_values_count_ties():
         ({"weights": [0, 0]}, r"a row of weights is all 0"),
         ({"weights": [np.inf, 0]}, r"not finite"),
         ({"n_permutations": 1}, r"number of permutations is 1; .* at least 2"),
-        ({"scheme": "flip"}, r"unknown scheme 'flip': known are auto, sign flips, permutations"),
-        ({"blocks": [1, 2]}, r"blocks have shape \(2,\); give one label for each of 5 inputs"),
+        (
+            {"scheme": "flip"},
+            r"unknown scheme 'flip'; known schemes: auto, sign flips, permutations",
+        ),
+        ({"blocks": [1, 2]}, r"blocks have shape \(2,\). Give one label for each of the 5 inputs"),
         ({"blocks": range(5)}, r"exchanging inputs changes nothing"),
-        ({"cluster_threshold": 3.0}, r"need to know which voxels are neighbors"),
-        ({"tfce": True}, r"need to know which voxels are neighbors"),
+        ({"cluster_threshold": 3.0}, "clusters and TFCE need neighbors"),
+        ({"tfce": True}, "clusters and TFCE need neighbors"),
         ({"design": np.eye(5), "weights": np.ones(5)}, r"5 inputs and 5 independent columns"),
     ],
 )

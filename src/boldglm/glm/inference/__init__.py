@@ -1,4 +1,4 @@
-"""Inference over a map: permutation tests, clusters, TFCE, peaks, multiple comparisons."""
+"""Inference on maps: permutation tests, clusters, TFCE, peaks, multiple comparisons."""
 
 from boldglm.glm.inference.cluster_table import ClusterPeak, tabulate_clusters
 from boldglm.glm.inference.clusters import find_clusters

@@ -1,4 +1,4 @@
-"""The table of a map's clusters: their peaks in millimeters, extent and mass."""
+"""The cluster table of a map: peaks in millimeters, extent and mass."""
 
 from dataclasses import dataclass
 
@@ -14,18 +14,38 @@ MOST_PEAKS = 4
 
 @dataclass(frozen=True, slots=True)
 class ClusterPeak:
-    """One peak of a cluster, and what its cluster is."""
+    """A peak of a cluster: one row of the cluster table.
 
-    cluster: int  # from 1, the largest extent first
-    peak: int  # from 1, the highest of the cluster first
-    voxel: int  # place in the row
-    x: float  # mm
-    y: float  # mm
-    z: float  # mm
+    Parameters
+    ----------
+    cluster : int
+        Number of the cluster from 1, in the order of extent.
+    peak : int
+        Number of the peak in its cluster from 1, in the order of height.
+    voxel : int
+        Index of the voxel.
+    x, y, z : float
+        Coordinates of the peak, mm.
+    statistic : float
+        Value at the peak.
+    n_voxels : int
+        Number of voxels in the cluster.
+    volume : float
+        Volume of the cluster in mm³, or area in mm²; NaN if sizes are unknown.
+    mass : float
+        Sum of \\|statistic\\| minus the threshold over the cluster.
+    """
+
+    cluster: int
+    peak: int
+    voxel: int
+    x: float
+    y: float
+    z: float
     statistic: float
-    n_voxels: int  # of the cluster
-    volume: float  # of the cluster, mm³ (or mm²); NaN where sizes are not known
-    mass: float  # of the cluster: sum of |statistic| above the threshold
+    n_voxels: int
+    volume: float
+    mass: float
 
 
 def tabulate_clusters(
@@ -44,26 +64,26 @@ def tabulate_clusters(
     Parameters
     ----------
     statistic : array_like of shape (n_voxels,)
-        Such as t.
+        Map, for example of t.
     threshold : float
-        Positive; voxels of at least this belong to clusters.
+        Positive; voxels with at least this value belong to clusters.
     neighbors : Neighbors
-        Of the elements of the row.
+        Adjacency of the voxels.
     coordinates : array_like of shape (n_voxels, 3)
-        mm.
+        Position of each voxel, mm.
     volumes : array_like of shape (n_voxels,), optional
-        Of each voxel in mm³, or area of each vertex in mm²; NaN where it is not known.
+        Volume of each voxel in mm³, or area of each vertex in mm²; NaN if unknown.
     two_sided : bool
-        Whether voxels of at most minus the threshold form clusters too.
+        Whether voxels with at most minus the threshold form clusters too.
     min_distance : float
-        Two peaks of one cluster are at least this many mm apart; the larger stays.
+        Smallest distance between two peaks of a cluster, mm. Of closer peaks, the larger is kept.
     max_peaks : int
-        Of one cluster, at most.
+        Largest number of peaks of a cluster.
 
     Returns
     -------
     list of ClusterPeak
-        Clusters by their number of voxels, then by their highest value; within each, peaks by
+        Clusters sorted by number of voxels, then by height; peaks of a cluster sorted by
         \\|statistic\\|.
 
     Raises
@@ -73,38 +93,38 @@ def tabulate_clusters(
 
     Examples
     --------
-    Three voxels in a line, 3 mm apart, and one alone:
+    Three adjacent voxels, 3 mm apart, and an isolated one:
 
     >>> from boldglm.glm.inference.neighbors import grid_neighbors
     >>> line = grid_neighbors(np.ones((5, 1, 1), bool))
-    >>> places = np.arange(5)[:, np.newaxis] * [3.0, 0, 0]
-    >>> rows = tabulate_clusters([3.0, 4.0, 3.5, 0.0, 6.0], 3.0, line, places)
-    >>> [(one.cluster, one.peak, one.x, one.statistic, one.n_voxels, one.mass) for one in rows]
+    >>> coordinates = np.arange(5)[:, np.newaxis] * [3.0, 0, 0]
+    >>> rows = tabulate_clusters([3.0, 4.0, 3.5, 0.0, 6.0], 3.0, line, coordinates)
+    >>> [(row.cluster, row.peak, row.x, row.statistic, row.n_voxels, row.mass) for row in rows]
     [(1, 1, 3.0, 4.0, 3, 1.5), (2, 1, 12.0, 6.0, 1, 3.0)]
     """
     values = np.asarray(statistic, dtype=np.float64)
     labels, _, masses = find_clusters(values, threshold, neighbors, two_sided=two_sided)
-    places = np.asarray(coordinates, dtype=np.float64)
+    points = np.asarray(coordinates, dtype=np.float64)
     sizes = np.full(values.size, np.nan) if volumes is None else np.asarray(volumes, float)
-    if places.shape != (values.size, 3) or sizes.shape != values.shape:
+    if points.shape != (values.size, 3) or sizes.shape != values.shape:
         raise ValueError(
-            f"coordinates have shape {places.shape} and volumes {sizes.shape}; there are "
-            f"{values.size} voxels, so they need ({values.size}, 3) and ({values.size},)."
+            f"coordinates have shape {points.shape} and volumes {sizes.shape}, but {values.size} "
+            f"voxels need ({values.size}, 3) and ({values.size},)."
         )
     inside = labels >= 0
     counts = np.bincount(labels[inside], minlength=masses.size)
     totals = sums(labels[inside], sizes[inside], masses.size)
-    peaks = cluster_peaks(values, labels, neighbors, places, min_distance=min_distance)
+    peaks = cluster_peaks(values, labels, neighbors, points, min_distance=min_distance)
     by_cluster: dict[int, list[int]] = {}
     for voxel, cluster in zip(peaks.tolist(), labels[peaks].tolist(), strict=True):
         by_cluster.setdefault(cluster, []).append(voxel)
-    # stable: clusters of one size stay in the order of their highest values
+    # the sort is stable: clusters of equal size stay in the order of height
     ordered = sorted(by_cluster, key=lambda cluster: -counts[cluster])
     rows = []
     for number, cluster in enumerate(ordered, start=1):
-        of_cluster = (int(counts[cluster]), float(totals[cluster]), float(masses[cluster]))
+        properties = (int(counts[cluster]), float(totals[cluster]), float(masses[cluster]))
         for rank, voxel in enumerate(by_cluster[cluster][:max_peaks], start=1):
-            x, y, z = places[voxel].tolist()
+            x, y, z = points[voxel].tolist()
             height = float(values[voxel])
-            rows.append(ClusterPeak(number, rank, voxel, x, y, z, height, *of_cluster))
+            rows.append(ClusterPeak(number, rank, voxel, x, y, z, height, *properties))
     return rows

@@ -15,21 +15,21 @@ def find_clusters(
     Parameters
     ----------
     statistic : array_like of shape (n_voxels,)
-        Such as t; NaN is below every threshold.
+        Map, for example of t; NaN is below every threshold.
     threshold : float
-        Positive; voxels of at least this belong to clusters.
+        Positive; voxels with at least this value belong to clusters.
     neighbors : Neighbors
-        Of the elements of the row.
+        Adjacency of the voxels.
     two_sided : bool
-        Whether voxels of at most minus the threshold form clusters too. Positive and negative
-        voxels are never in one cluster.
+        Whether voxels with at most minus the threshold form clusters too. Positive and negative
+        voxels are never in the same cluster.
 
     Returns
     -------
     labels : ndarray of int, of shape (n_voxels,)
-        Number of each voxel's cluster, from 0; -1 outside.
+        Cluster of each voxel, numbered from 0; -1 outside clusters.
     extents : ndarray of shape (n_clusters,)
-        Number of voxels, or their volume or area if the neighbors have sizes.
+        Number of voxels of each cluster, or its volume or area if the neighbors have sizes.
     masses : ndarray of shape (n_clusters,)
         Sum of (\|statistic\| - threshold) times size.
 
@@ -51,20 +51,21 @@ def find_clusters(
     values = np.asarray(statistic)
     if values.shape != (neighbors.n_voxels,):
         raise ValueError(
-            f"the map has shape {values.shape}, but there are {neighbors.n_voxels} voxels."
+            f"the map has shape {values.shape}, but the neighbors are those of "
+            f"{neighbors.n_voxels} voxels."
         )
     if not threshold > 0:
         raise ValueError(f"the threshold of clusters is {threshold}; it must be positive.")
     heights = np.abs(values) if two_sided else values
-    chosen = np.flatnonzero(heights >= threshold)
-    first, second = neighbors.among(chosen)
-    positive = values[chosen] > 0
-    alike = positive[first] == positive[second]
-    n_clusters, own = connected(chosen.size, (first[alike], second[alike]))
-    sizes = neighbors.sizes[chosen]
-    extents = sums(own, sizes, n_clusters)
-    excess = (heights[chosen] - threshold) * sizes
-    masses = sums(own, excess, n_clusters)
+    above = np.flatnonzero(heights >= threshold)
+    first, second = neighbors.among(above)
+    positive = values[above] > 0
+    same_sign = positive[first] == positive[second]
+    n_clusters, clusters = connected(above.size, (first[same_sign], second[same_sign]))
+    sizes = neighbors.sizes[above]
+    extents = sums(clusters, sizes, n_clusters)
+    excess = (heights[above] - threshold) * sizes
+    masses = sums(clusters, excess, n_clusters)
     labels = np.full(values.size, -1, dtype=np.intp)
-    labels[chosen] = own
+    labels[above] = clusters
     return labels, extents, masses

@@ -1,7 +1,8 @@
-"""Adjust p values of many voxels: false discovery rate, and Bonferroni's family-wise error.
+"""Adjust p values of many voxels for the false discovery rate or the family-wise error.
 
-Adjusted values are compared with the level itself: all voxels whose adjusted value is at most .05
-are what the procedure rejects at .05. Voxels that were not tested are NaN, and do not count.
+An adjusted value is compared directly with the level: the voxels whose adjusted value is at most
+.05 are those that the procedure rejects at .05. Voxels that were not tested are NaN and do not
+count.
 
 Notation: p(1) ≤ ... ≤ p(m) the p values of the m tested voxels in order.
 """
@@ -15,19 +16,19 @@ from boldglm.glm.arrays.types import FloatArray
 def benjamini_hochberg(p: ArrayLike) -> FloatArray:
     """Return p values adjusted for the false discovery rate.
 
-    Among the voxels whose adjusted value is at most α, the expected share of those without an
-    effect is at most α, where tests are independent or positively dependent, as neighbors are.
+    Among the voxels whose adjusted value is at most α, the expected share of false positives is at
+    most α. This holds if tests are independent or positively dependent, as neighboring voxels are.
 
     Parameters
     ----------
     p : array_like
-        p values from 0 to 1, of any shape; NaN where there was no test. One-sided p values
-        speak about that side only.
+        p values from 0 to 1, of any shape; NaN where there was no test. One-sided p values control
+        the rate on their side only.
 
     Returns
     -------
     ndarray of the same shape
-        q values: at least p, at most 1, in the same order as p; NaN where p is.
+        q values, from p to 1 and in the same order as p; NaN where p is NaN.
 
     Raises
     ------
@@ -46,7 +47,7 @@ def benjamini_hochberg(p: ArrayLike) -> FloatArray:
 
     Examples
     --------
-    .02 * 3 / 2 is .03, and the smallest can be no larger than those behind it:
+    .02 * 3 / 2 is .03. The smallest p cannot get a larger q than that:
 
     >>> benjamini_hochberg([0.02, np.nan, 0.9, 0.015]).round(6).tolist()
     [0.03, nan, 0.9, 0.03]
@@ -54,7 +55,7 @@ def benjamini_hochberg(p: ArrayLike) -> FloatArray:
     values = _checked(p)
     tested = np.flatnonzero(~np.isnan(values))
     row = values.ravel()
-    order = tested[np.argsort(row[tested])]  # equal p values have one q in any order
+    order = tested[np.argsort(row[tested])]  # the order of equal p values does not matter
     scaled = row[order] * (order.size / np.arange(1, order.size + 1))
     adjusted = np.full(values.size, np.nan)
     adjusted[order] = np.minimum(np.minimum.accumulate(scaled[::-1])[::-1], 1.0)
@@ -64,9 +65,9 @@ def benjamini_hochberg(p: ArrayLike) -> FloatArray:
 def bonferroni(p: ArrayLike) -> FloatArray:
     """Return p values adjusted for the number of voxels.
 
-    The chance of any false positive among the voxels whose adjusted value is at most α is at
-    most α, whatever the dependence between them. Where voxels are correlated, a permutation
-    test has more power (`boldglm.glm.inference.permutation_test`).
+    The probability of any false positive among the voxels whose adjusted value is at most α is at
+    most α, for any dependence between voxels. If voxels are correlated, a permutation test has
+    more power (`boldglm.glm.inference.permutation_test`).
 
     Parameters
     ----------
@@ -76,7 +77,7 @@ def bonferroni(p: ArrayLike) -> FloatArray:
     Returns
     -------
     ndarray of the same shape
-        p times the number of tests, at most 1; NaN where p is.
+        p times the number of tests, at most 1; NaN where p is NaN.
 
     Raises
     ------
@@ -98,6 +99,6 @@ def _checked(p: ArrayLike) -> FloatArray:
     if wrong.any():
         raise ValueError(
             f"{np.count_nonzero(wrong)} p values are outside of 0 to 1, such as "
-            f"{values[wrong].flat[0]:g}; give p values, not statistics or logarithms."
+            f"{values[wrong].flat[0]:g}. Give p values, not statistics or logarithms."
         )
     return values

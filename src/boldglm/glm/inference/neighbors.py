@@ -1,7 +1,7 @@
-"""Which voxels or vertices lie side by side: grids, meshes, and mixtures of them.
+"""Adjacency of voxels and vertices: grids, meshes, and combinations of both.
 
-Clusters need nothing else. A map is a row of numbers, (n_voxels,), whatever it lies on, and a
-pair of neighbors is stored once, with the element that comes later in the row.
+Clusters need only this adjacency. A map is an array of shape (n_voxels,), whether its elements are
+voxels or vertices, and each pair of neighbors is stored once.
 """
 
 from collections.abc import Sequence
@@ -15,22 +15,32 @@ from scipy.sparse import csgraph
 from boldglm.glm.arrays.types import BoolArray, FloatArray, IndexArray
 
 Pairs = tuple[IndexArray, IndexArray]
-# neighbors of a voxel that share a face; or an edge as well; or a corner as well
+# number of neighbors of a voxel that share a face; a face or an edge; a face, an edge or a corner
 CONNECTIVITIES = {6: 1, 18: 2, 26: 3}
 
 
 @dataclass(frozen=True, eq=False)
 class Neighbors:
-    """Pairs of neighbors among the elements of a row; made by the functions below.
+    """Pairs of neighboring elements of a map; made by `grid_neighbors` and others.
 
     Parameters
     ----------
     starts : ndarray of int, of shape (n_voxels + 1,)
-        Where in `later` the neighbors of each element begin.
+        Index in `later` at which the neighbors of each element begin.
     later : ndarray of int, of shape (n_pairs,)
-        Neighbors of each element that come later in the row.
+        Neighbors of each element that have a larger index than the element.
     sizes : ndarray of shape (n_voxels,)
-        What each element adds to the size of a cluster: 1, or its volume or area.
+        Contribution of each element to the size of a cluster: 1, or its volume or area.
+
+    See Also
+    --------
+    grid_neighbors, mesh_neighbors, join_neighbors
+
+    Examples
+    --------
+    >>> line = grid_neighbors(np.ones((1, 1, 3), bool))
+    >>> line.n_voxels, line.starts.tolist(), line.later.tolist()
+    (3, [0, 1, 2, 2], [1, 2])
     """
 
     starts: IndexArray
@@ -43,41 +53,46 @@ class Neighbors:
         return len(self.starts) - 1
 
     def among(self, chosen: IndexArray) -> Pairs:
-        """Return the pairs of neighbors that are both among some elements.
+        """Return the pairs of neighbors within a subset of the elements.
 
         Parameters
         ----------
         chosen : ndarray of int, of shape (n_chosen,)
-            Elements in ascending order.
+            Indices of the subset in ascending order.
 
         Returns
         -------
         tuple of two ndarrays of shape (n_pairs,)
-            Places in `chosen` of the first and the second of each pair.
+            Positions in `chosen` of the first and the second element of each pair.
         """
-        places = np.full(self.n_voxels, -1, dtype=np.int32)
-        places[chosen] = np.arange(chosen.size, dtype=np.int32)
+        positions = np.full(self.n_voxels, -1, dtype=np.int32)
+        positions[chosen] = np.arange(chosen.size, dtype=np.int32)
         counts = self.starts[chosen + 1] - self.starts[chosen]
         ends = np.cumsum(counts)
-        # positions in `later`: counted on within each element from where it starts
-        steps = np.repeat(self.starts[chosen] - (ends - counts), counts)
-        others = places[self.later[steps + np.arange(steps.size)]]
+        # indices in `later`: from where the neighbors of each element begin
+        offsets = np.repeat(self.starts[chosen] - (ends - counts), counts)
+        second = positions[self.later[offsets + np.arange(offsets.size)]]
         first = np.repeat(np.arange(chosen.size, dtype=np.int32), counts)
-        both = others >= 0
-        return first[both], others[both]
+        both = second >= 0
+        return first[both], second[both]
 
     def within(self, inside: BoolArray) -> "Neighbors":
-        """Return the neighbors among some elements of the row, which then make a row.
+        """Return the neighbors of a map that has a subset of the elements.
 
         Parameters
         ----------
         inside : ndarray of bool, of shape (n_voxels,)
+            The subset.
+
+        Returns
+        -------
+        Neighbors
         """
         chosen = np.flatnonzero(inside)
         return _from_pairs(*self.among(chosen), self.sizes[chosen])
 
     def pairs(self) -> Pairs:
-        """Return all pairs of neighbors: the earlier and the later of each."""
+        """Return all pairs of neighbors as two arrays, the smaller index of each pair first."""
         counts = np.diff(self.starts)
         return np.repeat(np.arange(self.n_voxels, dtype=np.int32), counts), self.later
 
@@ -85,16 +100,17 @@ class Neighbors:
 def grid_neighbors(
     mask: ArrayLike, connectivity: int = 18, *, voxel_volume: float = 1.0
 ) -> Neighbors:
-    """Return which voxels of a mask lie side by side.
+    """Return the adjacency of the voxels of a mask.
 
     Parameters
     ----------
     mask : array_like of bool, of shape (x, y, z)
-        Voxels, in the order of ``mask[mask]``.
+        Voxels of the map, in the order of ``mask[mask]``.
     connectivity : {6, 18, 26}
-        Neighbors of a voxel: those that share a face, or also an edge, or also a corner.
+        Number of neighbors of a voxel: those that share a face (6), also an edge (18), or also a
+        corner (26).
     voxel_volume : float
-        Size of a voxel: 1 to count voxels, or mm³.
+        Size of a voxel in mm³, or 1 to count voxels.
 
     Returns
     -------
@@ -103,7 +119,7 @@ def grid_neighbors(
     Raises
     ------
     ValueError
-        If the mask has not three axes, or there is no such connectivity.
+        If the mask does not have three axes, or the connectivity is unknown.
 
     Examples
     --------
@@ -116,35 +132,35 @@ def grid_neighbors(
             f"a mask of shape {inside.shape} with connectivity {connectivity}: expected three "
             f"axes, and one of {', '.join(map(str, CONNECTIVITIES))}."
         )
-    # a frame of voxels that are not in the mask, so that a step is the same distance in memory
-    # everywhere and only the voxels of the mask, which may be few, are looked at
-    framed = np.pad(inside, 1).ravel()
-    here = np.flatnonzero(framed)
-    n_voxels = len(here)
-    places = np.empty(framed.size, dtype=np.int32)
-    places[here] = np.arange(n_voxels, dtype=np.int32)
+    # Padded with voxels outside the mask, a step in space is the same step in memory everywhere,
+    # so that only the voxels of the mask need to be visited.
+    padded = np.pad(inside, 1).ravel()
+    voxels = np.flatnonzero(padded)
+    n_voxels = len(voxels)
+    indices = np.empty(padded.size, dtype=np.int32)
+    indices[voxels] = np.arange(n_voxels, dtype=np.int32)
     _, n_y, n_z = (length + 2 for length in inside.shape)
     around = ndimage.generate_binary_structure(3, CONNECTIVITIES[connectivity])
-    found = []
+    pairs = []
     for step in (np.argwhere(around) - 1) @ [n_y * n_z, n_z, 1]:
-        if step > 0:  # of each step and its opposite, one
-            first = np.flatnonzero(framed[here + step])
-            found.append((first.astype(np.int32), places[here[first] + step]))
-    first, second = (np.concatenate(ends) for ends in zip(*found, strict=True))
+        if step > 0:  # one of each step and its opposite
+            first = np.flatnonzero(padded[voxels + step])
+            pairs.append((first.astype(np.int32), indices[voxels[first] + step]))
+    first, second = (np.concatenate(ends) for ends in zip(*pairs, strict=True))
     return _from_pairs(first, second, np.full(n_voxels, float(voxel_volume)))
 
 
 def mesh_neighbors(
     triangles: ArrayLike, mask: ArrayLike, *, areas: ArrayLike | None = None
 ) -> Neighbors:
-    """Return which vertices of a mask are joined by an edge.
+    """Return the adjacency of the vertices of a mask: those joined by an edge.
 
     Parameters
     ----------
     triangles : array_like of int, of shape (n_triangles, 3)
         Indices of vertices of the whole mesh.
     mask : array_like of bool, of shape (n_vertices,)
-        Vertices, in the order of ``mask[mask]``.
+        Vertices of the map, in the order of ``mask[mask]``.
     areas : array_like of shape (n_vertices,), optional
         Size of each vertex of the whole mesh, mm²; by default vertices are counted.
 
@@ -155,12 +171,12 @@ def mesh_neighbors(
     Raises
     ------
     ValueError
-        If triangles name vertices that the mesh does not have, or there is not one area for
-        each vertex.
+        If triangles refer to vertices that the mesh does not have, or the number of areas is not
+        the number of vertices.
 
     Examples
     --------
-    Two triangles with an edge in common, the last vertex outside of the mask:
+    Two triangles with a common edge; the last vertex is outside the mask:
 
     >>> mesh = mesh_neighbors([[0, 1, 2], [1, 3, 2]], [True, True, True, False])
     >>> list(zip(*(ends.tolist() for ends in mesh.pairs())))
@@ -175,15 +191,15 @@ def mesh_neighbors(
         )
     if corners.size and not 0 <= corners.min() <= corners.max() < inside.size:
         raise ValueError(
-            f"triangles name vertices from {corners.min()} to {corners.max()}, but the mesh has "
-            f"{inside.size}, counted from 0."
+            f"triangles refer to vertices {corners.min()} to {corners.max()}, but the mesh has "
+            f"vertices 0 to {inside.size - 1}."
         )
     sizes = np.ones(inside.size) if areas is None else np.asarray(areas, dtype=np.float64)
     if sizes.shape != inside.shape:
         raise ValueError(f"areas have shape {sizes.shape}, but there are {inside.size} vertices.")
-    places = np.cumsum(inside) - 1
+    indices = np.cumsum(inside) - 1
     edges = np.concatenate([corners[:, [0, 1]], corners[:, [1, 2]], corners[:, [2, 0]]])
-    edges = places[np.sort(edges[inside[edges].all(axis=1)], axis=1)]
+    edges = indices[np.sort(edges[inside[edges].all(axis=1)], axis=1)]
     edges = edges[edges[:, 0] < edges[:, 1]]
     return _from_pairs(edges[:, 0], edges[:, 1], sizes[inside])
 
@@ -191,24 +207,24 @@ def mesh_neighbors(
 def join_neighbors(
     parts: Sequence[tuple[slice | IndexArray, Neighbors]], n_voxels: int
 ) -> Neighbors:
-    """Put parts of a row together, such as two hemispheres and a volume.
+    """Join the parts of a map, such as two hemispheres and a volume.
 
     Parameters
     ----------
     parts : sequence of (slice or ndarray of int, Neighbors)
-        Which elements of the row a part has, in its order, and its neighbors.
+        The indices in the map of the elements of each part, and the neighbors within the part.
     n_voxels : int
-        Length of the row; elements in no part have no neighbors, and size 1.
+        Number of elements of the map. Elements in no part have no neighbors and size 1.
 
     Returns
     -------
     Neighbors
-        Nothing in one part is a neighbor of anything in another.
+        Elements of different parts are not neighbors.
 
     Raises
     ------
     ValueError
-        If a part has another number of elements than it is given.
+        If the number of indices of a part is not its number of elements.
 
     Examples
     --------
@@ -220,30 +236,33 @@ def join_neighbors(
     sizes = np.ones(n_voxels)
     firsts, seconds = [np.empty(0, np.intp)], [np.empty(0, np.intp)]
     for columns, part in parts:
-        own = np.arange(n_voxels)[columns]
-        if own.size != part.n_voxels:
+        indices = np.arange(n_voxels)[columns]
+        if indices.size != part.n_voxels:
             raise ValueError(
-                f"a part of {part.n_voxels} elements is given {own.size} places of the row."
+                f"a part of {part.n_voxels} elements has {indices.size} indices in the map. Give "
+                "one index for each element."
             )
-        sizes[own] = part.sizes
+        sizes[indices] = part.sizes
         first, second = part.pairs()
-        firsts.append(own[first])
-        seconds.append(own[second])
+        firsts.append(indices[first])
+        seconds.append(indices[second])
     return _from_pairs(np.concatenate(firsts), np.concatenate(seconds), sizes)
 
 
 def connected(n_elements: int, pairs: Pairs) -> tuple[int, IndexArray]:
-    """Return how many connected components there are, and the number of each element's, from 0.
+    """Find the connected components of a graph.
 
     Parameters
     ----------
     n_elements : int
+        Number of elements.
     pairs : tuple of two ndarrays of int, of shape (n_pairs,)
-        Elements that are connected.
+        Pairs of connected elements.
 
     Returns
     -------
     tuple of (int, ndarray of int, of shape (n_elements,))
+        Number of components, and the component of each element, numbered from 0.
 
     Examples
     --------
@@ -253,19 +272,22 @@ def connected(n_elements: int, pairs: Pairs) -> tuple[int, IndexArray]:
     """
     ones = np.ones(pairs[0].size, dtype=np.float64)
     graph = sparse.coo_array((ones, pairs), shape=(n_elements, n_elements))
-    graph.has_canonical_format = True  # a pair that is there twice connects no more than once
+    graph.has_canonical_format = True  # repeated pairs do no harm
     n_components, labels = csgraph.connected_components(graph.tocsr(), directed=False)
     return int(n_components), labels
 
 
 def sums(labels: IndexArray, weights: FloatArray, n_labels: int) -> FloatArray:
-    """Return the sum of the weights of each label, from 0.
+    """Return the sum of weights for each label.
 
     Parameters
     ----------
     labels : ndarray of int, of shape (n_elements,)
+        Labels, numbered from 0.
     weights : ndarray of shape (n_elements,)
+        Weight of each element.
     n_labels : int
+        Number of labels.
 
     Returns
     -------
@@ -280,7 +302,7 @@ def sums(labels: IndexArray, weights: FloatArray, n_labels: int) -> FloatArray:
 
 
 def _from_pairs(first: IndexArray, second: IndexArray, sizes: FloatArray) -> Neighbors:
-    """Sort pairs by their earlier element, each once."""
+    """Sort pairs by their smaller index and remove duplicates."""
     early, late = np.minimum(first, second), np.maximum(first, second)
     ones = np.ones(early.size, dtype=bool)
     table = sparse.csr_array((ones, (early, late)), shape=(sizes.size, sizes.size))

@@ -1,8 +1,9 @@
-"""What a contrast tests, apart from the rest of the design: an orthonormal basis of either.
+"""Partition of a design into tested and nuisance directions.
 
-Notation: X design, C contrast weights, W the directions in the columns of X that C tests, Z all
-others. W'W = 1, Z'Z = 1, W'Z = 0, and [W Z] spans the columns of X; C b = 0 says that the signal
-has no part in W. A test of C needs nothing else of X.
+Notation: X design, C contrast weights, W orthonormal basis of the directions in the columns of X
+that C tests, Z orthonormal basis of all other directions. W'Z = 0, and [W Z] spans the columns of
+X. C b = 0 means that the signal has no component in W. A test of C depends on X through W and Z
+only.
 """
 
 from dataclasses import dataclass
@@ -20,13 +21,14 @@ SAME = 1e-9
 
 @dataclass(frozen=True, eq=False)
 class Partition:
-    """Directions over inputs; made by `partition_design`.
+    """Tested and nuisance directions of a design; made by `partition_design`.
 
     Parameters
     ----------
     test : {"t", "F"}
+        Statistic of the test.
     tested : ndarray of shape (n_inputs, n_tested)
-        W; for t one column, on the side where the contrast is positive.
+        W. For t, one column in the direction in which the contrast is positive.
     nuisance : ndarray of shape (n_inputs, n_nuisance)
         Z.
     dof : int
@@ -40,25 +42,25 @@ class Partition:
 
     @property
     def has_constant(self) -> bool:
-        """Whether Z makes a constant: the mean is what it is if there is no effect."""
+        """Whether a constant lies in Z, so that the model without the effect has a mean."""
         ones = np.ones(len(self.nuisance))
-        left = ones - self.nuisance @ (self.nuisance.T @ ones)
-        return bool(np.linalg.norm(left) <= SAME * np.linalg.norm(ones))
+        residual = ones - self.nuisance @ (self.nuisance.T @ ones)
+        return bool(np.linalg.norm(residual) <= SAME * np.linalg.norm(ones))
 
     def moving(self, blocks: ArrayLike) -> FloatArray:
         """Return the part of Z that is not constant within blocks.
 
-        Exchanging inputs within blocks leaves the rest of Z as it is.
+        Exchanging inputs within blocks does not change the rest of Z.
 
         Parameters
         ----------
         blocks : array_like of int, of shape (n_inputs,)
-            Numbers from 0 on.
+            Block of each input, numbered from 0.
 
         Returns
         -------
         ndarray of shape (n_inputs, n_moving)
-            Orthonormal.
+            Orthonormal columns.
         """
         numbers = np.asarray(blocks)
         members = (numbers[:, np.newaxis] == np.arange(numbers.max() + 1)).astype(float)
@@ -68,7 +70,7 @@ class Partition:
 
 
 def partition_design(design: ArrayLike, weights: ArrayLike) -> Partition:
-    """Separate what a contrast tests from the rest of a design.
+    """Separate the directions that a contrast tests from the rest of a design.
 
     Parameters
     ----------
@@ -91,12 +93,12 @@ def partition_design(design: ArrayLike, weights: ArrayLike) -> Partition:
 
     Notes
     -----
-    With U an orthonormal basis of the columns of X, C b = G U'y. The rows of G span W in terms of
-    U, what is orthogonal to them spans Z.
+    With U an orthonormal basis of the columns of X, C b = G U'y. The rows of G span W in the basis
+    U, and their orthogonal complement spans Z.
 
     Examples
     --------
-    The mean of three inputs, and their slope given the mean:
+    The mean of three inputs, and their slope with the mean as nuisance:
 
     >>> mean = partition_design([[1], [1], [1]], [1])
     >>> mean.tested.ravel().round(4).tolist(), mean.nuisance.shape, mean.dof
@@ -108,11 +110,11 @@ def partition_design(design: ArrayLike, weights: ArrayLike) -> Partition:
     X, C = np.asarray(design, dtype=np.float64), np.asarray(weights, dtype=np.float64)
     if X.ndim != 2 or C.ndim not in (1, 2) or C.shape[-1] != X.shape[1] or not C.size:
         raise ValueError(
-            f"weights have shape {C.shape} and the design {X.shape}: give one weight for each "
-            "column of the design, in one row for t and in several for F."
+            f"weights have shape {C.shape} and the design {X.shape}. Give one weight for each "
+            "column of the design: one row for t, several rows for F."
         )
     if not (np.isfinite(X).all() and np.isfinite(C).all()):
-        raise ValueError("the design or the weights have values that are not finite.")
+        raise ValueError("the design or the weights contain values that are not finite.")
     rows = np.atleast_2d(C)
     if not rows.any(axis=1).all():
         raise ValueError("a row of weights is all 0.")
@@ -124,8 +126,8 @@ def partition_design(design: ArrayLike, weights: ArrayLike) -> Partition:
         )
     if model.dof < 1:
         raise ValueError(
-            f"{len(X)} inputs and {model.rank} independent columns leave no degree of freedom; "
-            "there must be more inputs than columns."
+            f"{len(X)} inputs and {model.rank} independent columns leave no degree of freedom. "
+            "There must be more inputs than columns."
         )
     G = rows @ model.back_projection
     G /= np.linalg.norm(G, axis=1, keepdims=True)

@@ -1,4 +1,4 @@
-"""Family-wise error by permutation: the largest value anywhere, in data rearranged many times."""
+"""Family-wise error by permutation: the distribution of the largest value in permuted data."""
 
 from dataclasses import dataclass, replace
 
@@ -9,39 +9,45 @@ from boldglm.glm.arrays.types import FloatArray, IndexArray, RealArray
 from boldglm.glm.inference.clusters import find_clusters
 from boldglm.glm.inference.neighbors import Neighbors
 from boldglm.glm.inference.partition import Partition, partition_design
-from boldglm.glm.inference.permutations import Permutations, permutations, sign_flips
+from boldglm.glm.inference.permutations import Permutations, exchanges, sign_flips
 from boldglm.glm.inference.permuted_statistics import PermutedStatistics, nuisance_residuals
 from boldglm.glm.inference.tfce import Enhancement, enhance
 
 SCHEMES = ("auto", "sign flips", "permutations")
-# Relative differences that are rounding: of statistics, and of sums over maps of short floats.
+# Relative differences that count as rounding: of statistics, and of sums over float32 maps.
 TIE, TIE_OF_SUMS = 1e-9, 1e-5
 
 
 @dataclass(frozen=True, eq=False)
 class PermutationTest:
-    """What a permutation test finds; p values are of shape (n_voxels,).
+    """Results of a permutation test; p values have the shape (n_voxels,).
 
     Parameters
     ----------
     test : {"t", "F"}
+        Statistic of the test.
     statistic : ndarray of shape (n_voxels,)
-        t or F of the data as they are.
+        Observed t or F.
     dof : int
         Residual degrees of freedom.
     p_max : ndarray
         Family-wise error of each voxel by the largest statistic.
     maxima : ndarray of shape (n_permutations,)
-        Largest statistic of each permutation, the first being the data as they are.
+        Largest statistic of each permutation, beginning with the observed data.
     scheme : {"sign flips", "permutations"}
+        Kind of permutations; exchanges of inputs are called "permutations".
     is_exact : bool
-        Whether all that there are were taken.
+        Whether all possible permutations were used.
     p_extent, p_mass : ndarray or None
-        Family-wise error of the cluster that a voxel is in; 1 outside clusters.
+        Family-wise error of the cluster that contains the voxel; 1 outside clusters.
     p_tfce : ndarray or None
         Family-wise error by the largest enhanced value.
     extents, masses, enhanced : ndarray of shape (n_permutations,), or None
         Largest cluster extent, cluster mass and enhanced value of each permutation.
+
+    See Also
+    --------
+    permutation_test : Function that returns it.
     """
 
     test: str
@@ -60,7 +66,7 @@ class PermutationTest:
 
     @property
     def t(self) -> FloatArray | None:
-        """t values, or None for F."""
+        """Observed t values, or None for an F test."""
         return self.statistic if self.test == "t" else None
 
 
@@ -80,58 +86,64 @@ def permutation_test(
 ) -> PermutationTest:
     r"""Test a contrast over inputs at all voxels, with family-wise error by permutation.
 
-    No distribution is assumed, and the correlation between voxels is that of the data.
+    The test assumes no distribution, and accounts for the correlation between voxels.
 
     Parameters
     ----------
     effects : array_like of shape (n_inputs, n_voxels)
-        Such as effects of participants; finite.
+        Finite effects of the inputs, for example of participants.
     design : array_like of shape (n_inputs, n_columns)
-        A column of ones tests the mean; others are covariates, groups, pairs.
+        Design over inputs. A column of ones models the mean; other columns are covariates, groups
+        or pairs.
     weights : array_like of shape (n_columns,) or (q, n_columns)
         Contrast weights: one row for t, several for F.
     n_permutations : int
-        How many, the data as they are among them; all that there are if those are no more.
+        Number of permutations, including the observed data. If no more than that exist, all are
+        used.
     rng : numpy.random.Generator
-        Where random ones come from.
+        Random numbers.
     two_sided : bool
-        Whether negative t count as positive ones do. F is upper tail in any case.
+        Whether the largest \|t\| is used instead of the largest t. F is always one-sided.
     scheme : {"auto", "sign flips", "permutations"}
-        "sign flips": errors are symmetric around 0. "permutations": errors can be exchanged.
-        "auto" exchanges if a constant is part of the model without the tested effect, and flips
-        signs otherwise, as for a mean.
+        "sign flips" assumes errors that are symmetric around 0, and "permutations" exchangeable
+        errors. "auto" exchanges inputs if the model without the tested effect contains a constant,
+        and flips signs otherwise, as for the test of a mean.
     blocks : array_like of shape (n_inputs,), optional
-        Labels of inputs that belong together, such as sessions of a participant. Signs of a block
-        are flipped together; inputs are exchanged within blocks only.
+        Labels of inputs that belong together, such as the sessions of a participant. The signs of
+        a block are flipped together; inputs are exchanged within blocks only.
     neighbors : Neighbors, optional
-        Which voxels lie side by side; needed for clusters and TFCE.
+        Adjacency of voxels, which clusters and TFCE need.
     cluster_threshold : float, optional
-        Statistic from which voxels form clusters.
+        Voxels with at least this statistic form clusters.
     tfce : Enhancement or bool
-        Whether to enhance without threshold, and with which constants.
+        Whether to compute threshold-free cluster enhancement, or its constants.
 
     Returns
     -------
     PermutationTest
-        Voxels without any residual have statistic 0 and p 1.
+        Voxels without variance have statistic 0 and p 1.
 
     Raises
     ------
     ValueError
-        If shapes do not fit, effects are not finite, a word is unknown, nothing can be
-        rearranged, or neighbors are missing.
+        If shapes do not fit, effects are not finite, the scheme is unknown, no permutation changes
+        the data, or neighbors are missing.
     NotEstimableError
         If the design does not determine the contrast.
 
     Notes
     -----
-    Inputs, less what the model without the tested effect explains of them, are rearranged and
-    fitted again [1]_, [2]_; how this comes to one matrix product is told in
-    `boldglm.glm.inference.permuted_statistics`. Clusters and TFCE take whole maps, and so longer.
+    The residuals of the model without the tested effect are permuted and fitted again [1]_, [2]_.
+    `boldglm.glm.inference.permuted_statistics` explains how this becomes one matrix product.
+    Clusters and TFCE need whole maps and take longer.
 
-    p is the share of the permutations, the data as they are among them, whose largest value is
-    at least this one: never 0 [3]_. Signs that are all turned have the same \|t\| and F, so
-    that half of all flips are enough; they count twice.
+    p is the share of permutations, including the observed data, whose largest value is at least
+    the observed one; it is never 0 [3]_. Reversing all signs leaves \|t\| and F unchanged, so half
+    of all sign flips are computed and count twice.
+
+    See Also
+    --------
+    family_wise_p : p values from the largest values of permutations.
 
     References
     ----------
@@ -145,35 +157,35 @@ def permutation_test(
 
     Examples
     --------
-    Three inputs have eight patterns of signs, of which one is as large as the data:
+    Three inputs have eight patterns of signs, and only the observed one has a t this large:
 
     >>> effects = np.array([[1.0], [2.0], [3.0]])
-    >>> found = permutation_test(effects, np.ones((3, 1)), [1.0], 100, np.random.default_rng(0))
-    >>> found.statistic.round(3).tolist(), found.p_max.tolist(), found.is_exact
+    >>> test = permutation_test(effects, np.ones((3, 1)), [1.0], 100, np.random.default_rng(0))
+    >>> test.statistic.round(3).tolist(), test.p_max.tolist(), test.is_exact
     ([3.464], [0.125], True)
     """
     space = partition_design(design, weights)
     y = _checked_effects(effects, len(space.tested))
     if n_permutations < 2:
         raise ValueError(
-            f"the number of permutations is {n_permutations}; with the data as they are, it must "
-            "be at least 2."
+            f"the number of permutations is {n_permutations}; it includes the observed data and "
+            "must be at least 2."
         )
-    wanted = _WantedMaps(neighbors, cluster_threshold, tfce, two_sided and space.test == "t")
+    maps = _MapMaxima(neighbors, cluster_threshold, tfce, two_sided and space.test == "t")
     units = _numbered(blocks, len(y))
-    drawn = _rearrangements(space, scheme, units, n_permutations - 1, rng, wanted.two_sided)
+    drawn = _draw_permutations(space, scheme, units, n_permutations - 1, rng, maps.two_sided)
     if drawn.scheme == "permutations":
         moved = space.moving(units if units is not None else np.zeros(len(y), dtype=int))
     else:
         moved = space.nuisance
     residuals = nuisance_residuals(y, space)
-    statistics = PermutedStatistics(space, drawn, moved, residuals, wanted.two_sided)
-    maxima = statistics.maxima(y, wanted.put if wanted.any else None)
-    own = np.abs(residuals.statistic) if wanted.two_sided else residuals.statistic
-    maxima = drawn.with_observed(own.max(), maxima)
-    p_max = family_wise_p(own, maxima)
+    statistics = PermutedStatistics(space, drawn, moved, residuals, maps.two_sided)
+    maxima = statistics.maxima(y, maps.add if maps.are_needed else None)
+    observed = np.abs(residuals.statistic) if maps.two_sided else residuals.statistic
+    maxima = drawn.with_observed(observed.max(), maxima)
+    p_max = family_wise_p(observed, maxima)
     p_max[residuals.without_variance] = 1.0
-    found = PermutationTest(
+    result = PermutationTest(
         space.test,
         residuals.statistic,
         space.dof,
@@ -182,20 +194,20 @@ def permutation_test(
         drawn.scheme,
         drawn.is_exhaustive,
     )
-    return wanted.added_to(found, drawn)
+    return maps.complete(result, drawn)
 
 
 def family_wise_p(values: ArrayLike, maxima: ArrayLike, tie: float = TIE) -> FloatArray:
-    """Return the share of permutations whose largest value is at least as large as some values.
+    """Return family-wise p: the share of permutations whose largest value is at least as large.
 
     Parameters
     ----------
     values : array_like
-        Of the data as they are.
+        Observed values.
     maxima : array_like of shape (n_permutations,)
-        Largest value of each permutation, the data as they are among them.
+        Largest value of each permutation, including the observed data.
     tie : float
-        Relative difference up to which two values are equal.
+        Relative difference up to which two values count as equal.
 
     Returns
     -------
@@ -206,13 +218,14 @@ def family_wise_p(values: ArrayLike, maxima: ArrayLike, tie: float = TIE) -> Flo
     >>> family_wise_p([9.0, 3.0, 0.0], [9.0, 1.0, 3.0, 2.0]).tolist()
     [0.25, 0.5, 1.0]
     """
-    own, ordered = np.asarray(values, dtype=np.float64), np.sort(np.asarray(maxima, np.float64))
-    below = np.searchsorted(ordered, own - tie * np.abs(own), side="left")
+    observed = np.asarray(values, dtype=np.float64)
+    ordered = np.sort(np.asarray(maxima, np.float64))
+    below = np.searchsorted(ordered, observed - tie * np.abs(observed), side="left")
     return np.asarray((ordered.size - below) / ordered.size)
 
 
-class _WantedMaps:
-    """Largest clusters and enhanced values of whole maps, if they are asked for."""
+class _MapMaxima:
+    """Collects the largest clusters and enhanced values of permuted maps, if they are needed."""
 
     def __init__(
         self,
@@ -222,17 +235,19 @@ class _WantedMaps:
         two_sided: bool,
     ) -> None:
         constants = Enhancement() if tfce is True else tfce or None
-        self.any = threshold is not None or constants is not None
-        if self.any and neighbors is None:
-            raise ValueError("clusters and TFCE need to know which voxels are neighbors.")
+        self.are_needed = threshold is not None or constants is not None
+        if self.are_needed and neighbors is None:
+            raise ValueError(
+                "clusters and TFCE need neighbors, such as grid_neighbors returns for a mask."
+            )
         if threshold is not None and not threshold > 0:
             raise ValueError(f"the threshold of clusters is {threshold}; it must be positive.")
         self.two_sided = two_sided
         self._neighbors, self._threshold, self._tfce = neighbors, threshold, constants
         self._largest: list[tuple[float, float, float]] = []
 
-    def put(self, maps: RealArray) -> None:
-        """Measure the maps of the next rearrangements, (n_some, n_voxels)."""
+    def add(self, maps: RealArray) -> None:
+        """Store the largest values of the next maps, (n_maps, n_voxels)."""
         for values in maps:
             extent = mass = enhanced = 0.0
             if self._neighbors is not None and self._threshold is not None:
@@ -244,30 +259,30 @@ class _WantedMaps:
                 enhanced = np.abs(self._enhanced(values, self._neighbors, self._tfce)).max()
             self._largest.append((float(extent), float(mass), float(enhanced)))
 
-    def added_to(self, found: PermutationTest, drawn: Permutations) -> PermutationTest:
-        """Return the results with those of clusters and TFCE."""
-        if self._neighbors is None or not self.any:
-            return found
+    def complete(self, result: PermutationTest, drawn: Permutations) -> PermutationTest:
+        """Add the results of clusters and TFCE."""
+        if self._neighbors is None or not self.are_needed:
+            return result
         extents, masses, enhanced = np.array(self._largest).reshape(-1, 3).T
         if self._threshold is not None:
-            labels, own_extents, own_masses = find_clusters(
-                found.statistic, self._threshold, self._neighbors, two_sided=self.two_sided
+            labels, observed_extents, observed_masses = find_clusters(
+                result.statistic, self._threshold, self._neighbors, two_sided=self.two_sided
             )
-            extents = drawn.with_observed(own_extents.max(initial=0.0), extents)
-            masses = drawn.with_observed(own_masses.max(initial=0.0), masses)
-            found = replace(
-                found,
-                p_extent=_spread(labels, family_wise_p(own_extents, extents, TIE_OF_SUMS)),
-                p_mass=_spread(labels, family_wise_p(own_masses, masses, TIE_OF_SUMS)),
+            extents = drawn.with_observed(observed_extents.max(initial=0.0), extents)
+            masses = drawn.with_observed(observed_masses.max(initial=0.0), masses)
+            result = replace(
+                result,
+                p_extent=_at_voxels(labels, family_wise_p(observed_extents, extents, TIE_OF_SUMS)),
+                p_mass=_at_voxels(labels, family_wise_p(observed_masses, masses, TIE_OF_SUMS)),
                 extents=extents,
                 masses=masses,
             )
         if self._tfce is not None:
-            own = np.abs(self._enhanced(found.statistic, self._neighbors, self._tfce))
-            enhanced = drawn.with_observed(own.max(), enhanced)
-            p_tfce = family_wise_p(own, enhanced, TIE_OF_SUMS)
-            found = replace(found, p_tfce=p_tfce, enhanced=enhanced)
-        return found
+            observed = np.abs(self._enhanced(result.statistic, self._neighbors, self._tfce))
+            enhanced = drawn.with_observed(observed.max(), enhanced)
+            p_tfce = family_wise_p(observed, enhanced, TIE_OF_SUMS)
+            result = replace(result, p_tfce=p_tfce, enhanced=enhanced)
+        return result
 
     def _enhanced(
         self, values: RealArray, neighbors: Neighbors, constants: Enhancement
@@ -275,12 +290,12 @@ class _WantedMaps:
         return enhance(values, neighbors, constants, two_sided=self.two_sided)
 
 
-def _spread(labels: IndexArray, p: FloatArray) -> FloatArray:
-    """Give every voxel the p value of its cluster, 1 outside."""
+def _at_voxels(labels: IndexArray, p: FloatArray) -> FloatArray:
+    """Return the p value of the cluster of each voxel, 1 outside clusters."""
     return np.append(p, 1.0)[labels]
 
 
-def _rearrangements(
+def _draw_permutations(
     space: Partition,
     scheme: str,
     units: IndexArray | None,
@@ -289,14 +304,14 @@ def _rearrangements(
     two_sided: bool,
 ) -> Permutations:
     if scheme not in SCHEMES:
-        raise ValueError(f"unknown scheme {scheme!r}: known are {', '.join(SCHEMES)}.")
+        raise ValueError(f"unknown scheme {scheme!r}; known schemes: {', '.join(SCHEMES)}.")
     n_inputs = len(space.tested)
     if scheme == "permutations" or (scheme == "auto" and space.has_constant):
         blocks = np.zeros(n_inputs, dtype=np.intp) if units is None else units
         rows = np.hstack([space.tested, space.moving(blocks)])
-        return permutations(rows, blocks, n_patterns, rng)
-    own = np.arange(n_inputs) if units is None else units
-    return sign_flips(own, n_patterns, rng, mirrored=two_sided or space.test == "F")
+        return exchanges(rows, blocks, n_patterns, rng)
+    units = np.arange(n_inputs) if units is None else units
+    return sign_flips(units, n_patterns, rng, mirrored=two_sided or space.test == "F")
 
 
 def _numbered(blocks: ArrayLike | None, n_inputs: int) -> IndexArray | None:
@@ -305,7 +320,7 @@ def _numbered(blocks: ArrayLike | None, n_inputs: int) -> IndexArray | None:
     labels = np.asarray(blocks)
     if labels.shape != (n_inputs,):
         raise ValueError(
-            f"blocks have shape {labels.shape}; give one label for each of {n_inputs} inputs."
+            f"blocks have shape {labels.shape}. Give one label for each of the {n_inputs} inputs."
         )
     return np.unique(labels, return_inverse=True)[1].ravel()
 
@@ -320,8 +335,8 @@ def _checked_effects(effects: ArrayLike, n_inputs: int) -> RealArray:
             f"({n_inputs}, n_voxels)."
         )
     if not np.isfinite(y).all():
-        bad = int((~np.isfinite(y).all(axis=0)).sum())
+        n_bad = int((~np.isfinite(y).all(axis=0)).sum())
         raise ValueError(
-            f"effects are not finite at {bad} of {y.shape[1]} voxels; leave those out."
+            f"effects are not finite at {n_bad} of {y.shape[1]} voxels. Exclude these voxels."
         )
     return y

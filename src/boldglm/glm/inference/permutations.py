@@ -1,8 +1,9 @@
-"""Ways to rearrange inputs that are as likely as the data if there is no effect.
+"""Permutations of the inputs of a group test: sign flips and exchanges.
 
-Under the null hypothesis either the signs of errors are arbitrary (a mean is tested, and errors
-are symmetric), or their order is (groups or covariates are tested, and errors are exchangeable).
-Where there are no more ways than were asked for, all are listed.
+Under the null hypothesis, permuted data are as likely as the observed data. If a mean is tested
+and errors are symmetric, signs can be flipped. If groups or covariates are tested and errors are
+exchangeable, inputs can be exchanged. If there are no more permutations than requested, all are
+listed; otherwise they are drawn at random.
 """
 
 import itertools
@@ -19,18 +20,20 @@ SAME_ROW = 10  # decimals to which two rows of an orthonormal basis are compared
 
 @dataclass(frozen=True, eq=False)
 class Permutations:
-    """Sign flips or orders, the data as they are not among those that were listed.
+    """Sign flips or exchanges of inputs, without the observed order.
 
     Parameters
     ----------
     scheme : {"sign flips", "permutations"}
+        Kind of permutations; exchanges are called "permutations".
     patterns : ndarray of int, of shape (n_patterns, n_inputs)
         Signs, 1 or -1, or indices of inputs.
     is_exhaustive : bool
-        Whether these are all ways but the data as they are; else they were drawn, with
-        replacement.
+        Whether these are all permutations other than the observed order. If not, they were drawn
+        with replacement.
     weight : int
-        How many ways each stands for: 2 where one of two mirrored ones was left out.
+        Number of permutations that each pattern represents: 2 if only one of two patterns with
+        opposite signs is listed.
     """
 
     scheme: str
@@ -42,36 +45,39 @@ class Permutations:
         return len(self.patterns)
 
     def apply(self, rows: FloatArray, which: slice) -> FloatArray:
-        """Return some values per input in the order, or with the signs, of some ways.
+        """Permute values of the inputs.
 
         Parameters
         ----------
         rows : ndarray of shape (n_inputs, n_columns)
+            Values of each input.
         which : slice
-            Of the ways.
+            Permutations to apply.
 
         Returns
         -------
-        ndarray of shape (n_columns, n_chosen, n_inputs)
+        ndarray of shape (n_columns, n_applied, n_inputs)
         """
         patterns = self.patterns[which]
         if self.scheme == "sign flips":
             return rows.T[:, np.newaxis, :] * patterns
         return np.moveaxis(rows[patterns], 2, 0)
 
-    def with_observed(self, own: float, others: FloatArray) -> FloatArray:
-        """Return a value of the data as they are, and those of all ways behind it.
+    def with_observed(self, observed: float, permuted: FloatArray) -> FloatArray:
+        """Return the values of all permutations, beginning with the observed order.
 
         Parameters
         ----------
-        own : float
-        others : ndarray of shape (n_patterns,)
+        observed : float
+            Value of the observed data.
+        permuted : ndarray of shape (n_patterns,)
+            Value of each pattern.
 
         Returns
         -------
         ndarray of shape (weight * (n_patterns + 1),)
         """
-        return np.repeat(np.append(own, others), self.weight)
+        return np.repeat(np.append(observed, permuted), self.weight)
 
 
 def sign_flips(
@@ -81,23 +87,25 @@ def sign_flips(
     *,
     mirrored: bool,
 ) -> Permutations:
-    """Flip the signs of inputs, those of one unit together.
+    """Flip the signs of inputs; inputs of the same unit are flipped together.
 
     Parameters
     ----------
     units : ndarray of int, of shape (n_inputs,)
-        From 0 on; a number of its own for each input that is independent of all others.
+        Unit of each input, numbered from 0. An independent input is a unit of its own.
     n_patterns : int
-        How many are asked for.
-    rng : Generator
+        Number of permutations that are requested.
+    rng : numpy.random.Generator
+        Random numbers.
     mirrored : bool
-        Whether turning all signs changes nothing that matters, as for two-sided tests: of each
-        two such ways only one is listed.
+        Whether the statistic is the same when all signs are reversed, as in two-sided tests. Only
+        one of two such patterns is then listed.
 
     Returns
     -------
     Permutations
-        All but the data as they are, if that is at most `n_patterns`; else as many random ones.
+        All other than the observed order, if there are at most `n_patterns`; otherwise as many
+        random ones.
 
     Examples
     --------
@@ -116,7 +124,7 @@ def sign_flips(
     return Permutations("sign flips", (1 - 2 * drawn)[:, units], is_exhaustive=False)
 
 
-def permutations(
+def exchanges(
     rows: FloatArray,
     blocks: IndexArray,
     n_patterns: int,
@@ -127,19 +135,19 @@ def permutations(
     Parameters
     ----------
     rows : ndarray of shape (n_inputs, n_columns)
-        What a test knows of each input: exchanging two inputs with the same row is no
-        rearrangement.
+        Row of the design for each input. Exchanging two inputs with the same row changes nothing.
     blocks : ndarray of int, of shape (n_inputs,)
-        Numbers from 0 on; one number for all if everything can be exchanged.
+        Block of each input, numbered from 0. Inputs are exchanged within blocks only.
     n_patterns : int
-        How many are asked for.
-    rng : Generator
+        Number of permutations that are requested.
+    rng : numpy.random.Generator
+        Random numbers.
 
     Returns
     -------
     Permutations
-        All that differ but the data as they are, if that is at most `n_patterns`; else as many
-        random orders.
+        All that differ from each other and from the observed order, if there are at most
+        `n_patterns`; otherwise as many random ones.
 
     Raises
     ------
@@ -148,61 +156,60 @@ def permutations(
 
     Examples
     --------
-    Two groups, of one and two inputs; the first input may change places with two others:
+    Two groups, of one and two inputs. The first input can be exchanged with two others:
 
     >>> rows = np.array([[1.0], [0.0], [0.0]])
-    >>> every = permutations(rows, np.zeros(3, int), 100, np.random.default_rng())
-    >>> every.patterns.tolist()
+    >>> exchanges(rows, np.zeros(3, int), 100, np.random.default_rng()).patterns.tolist()
     [[1, 2, 0], [1, 0, 2]]
     """
-    _, kinds = np.unique(np.round(rows, SAME_ROW) + 0.0, axis=0, return_inverse=True)
-    kinds = kinds.ravel()
+    _, row_numbers = np.unique(np.round(rows, SAME_ROW) + 0.0, axis=0, return_inverse=True)
+    row_numbers = row_numbers.ravel()
     members = [np.flatnonzero(blocks == block) for block in np.unique(blocks)]
-    n_different = math.prod(_n_orders(kinds[own]) for own in members)
+    n_different = math.prod(_n_orders(row_numbers[inputs]) for inputs in members)
     if n_different == 1:
         raise ValueError(
-            "exchanging inputs changes nothing: within each block all have the same row of the "
-            "design. Test the mean by sign flips, or give blocks in which inputs differ."
+            "exchanging inputs changes nothing: within each block, all inputs have the same row "
+            "of the design. Test the mean by sign flips, or give blocks in which inputs differ."
         )
     if n_different - 1 <= n_patterns:
-        listed = np.array(list(_all_orders(kinds, members)))
-        unchanged = (kinds[listed] == kinds).all(axis=1)
+        listed = np.array(list(_all_orders(row_numbers, members)))
+        unchanged = (row_numbers[listed] == row_numbers).all(axis=1)
         return Permutations("permutations", listed[~unchanged], is_exhaustive=True)
     orders = np.tile(np.arange(len(rows)), (n_patterns, 1))
-    for own in members:
-        orders[:, own] = rng.permuted(orders[:, own], axis=1)
+    for inputs in members:
+        orders[:, inputs] = rng.permuted(orders[:, inputs], axis=1)
     return Permutations("permutations", orders, is_exhaustive=False)
 
 
-def _n_orders(kinds: IndexArray) -> int:
-    """Return in how many different orders some things can be, of which some are alike."""
-    alike = math.prod(math.factorial(int(count)) for count in np.bincount(kinds))
-    return math.factorial(kinds.size) // alike
+def _n_orders(rows: IndexArray) -> int:
+    """Return the number of different orders of elements, some of which are equal."""
+    n_equal = math.prod(math.factorial(int(count)) for count in np.bincount(rows))
+    return math.factorial(rows.size) // n_equal
 
 
-def _all_orders(kinds: IndexArray, members: Sequence[IndexArray]) -> Iterator[IndexArray]:
-    """Give each different order of all inputs once."""
-    for chosen in itertools.product(*(tuple(_orders_of(kinds[own])) for own in members)):
-        order = np.empty(kinds.size, dtype=np.intp)
-        for own, places in zip(members, chosen, strict=True):
-            order[own] = own[list(places)]
+def _all_orders(rows: IndexArray, members: Sequence[IndexArray]) -> Iterator[IndexArray]:
+    """Yield each different order of all inputs once."""
+    for block_orders in itertools.product(*(tuple(_orders_of(rows[block])) for block in members)):
+        order = np.empty(rows.size, dtype=np.intp)
+        for block, positions in zip(members, block_orders, strict=True):
+            order[block] = block[list(positions)]
         yield order
 
 
-def _orders_of(kinds: IndexArray) -> Iterator[tuple[int, ...]]:
-    """Give each different order of one block once; those alike keep their order."""
-    left = {int(kind): np.flatnonzero(kinds == kind).tolist() for kind in np.unique(kinds)}
+def _orders_of(rows: IndexArray) -> Iterator[tuple[int, ...]]:
+    """Yield each different order of a block once; inputs with equal rows keep their order."""
+    remaining = {int(row): np.flatnonzero(rows == row).tolist() for row in np.unique(rows)}
     order: list[int] = []
 
     def extended() -> Iterator[tuple[int, ...]]:
-        if len(order) == kinds.size:
+        if len(order) == rows.size:
             yield tuple(order)
             return
-        for places in left.values():
-            if places:
-                order.append(place := places.pop(0))
+        for positions in remaining.values():
+            if positions:
+                order.append(position := positions.pop(0))
                 yield from extended()
-                places.insert(0, place)
+                positions.insert(0, position)
                 order.pop()
 
     return extended()

@@ -1,11 +1,13 @@
-"""Statistics of rearranged data at all voxels: one matrix product for many ways and voxels.
+"""Statistics of permuted data: one matrix product for many permutations and voxels.
 
-Notation: y effects of the inputs at a voxel, [W Z] an orthonormal basis of the design with W what
-is tested (see `partition`), e = y - Z Z'y scaled to unit length, P a rearrangement,
-ν degrees of freedom. P e is fitted in place of y (Freedman and Lane): with a = W'P e and
-d = 1 - ‖Z'P e‖², r = a / √d is the partial correlation, and t = r √(ν / (1 - r²)). The length of
-P e is that of e, and what of Z is constant within blocks of exchanged inputs adds nothing. So the
-rows P'[W Z] times e are all there is to compute, and the largest t is where r is largest.
+Notation: y effects of the inputs at a voxel, [W Z] orthonormal basis of the design with W the
+tested directions and Z the nuisance (see `partition`), e = y - Z Z'y scaled to unit length, P
+permutation, ν degrees of freedom.
+
+P e is fitted in place of y (Freedman and Lane). With a = W'P e and d = 1 - ‖Z'P e‖², the partial
+correlation is r = a / √d, and t = r √(ν / (1 - r²)). P e has the same length as e, and the part of
+Z that is constant within blocks of exchanged inputs has no effect. Hence only the rows P'[W Z]
+times e need to be computed, and t is largest where r is largest.
 """
 
 from collections.abc import Callable
@@ -18,26 +20,26 @@ from boldglm.glm.inference.partition import Partition
 from boldglm.glm.inference.permutations import Permutations
 
 EPS = float(np.finfo(np.float64).eps)
-LEAST_DOF_OF_FLOAT32 = 10  # with fewer, statistics get too large for short floats
-# Share of the energy that may be rounding.
+LEAST_DOF_OF_FLOAT32 = 10  # with fewer, statistics get too large for single precision
+# Smallest share of the sum of squares that is not rounding error.
 SMALLEST = {np.dtype(np.float32): 1e-6, np.dtype(np.float64): 1e-14}
-WAYS, SCRATCH = 32, 2**15  # rearrangements, and results, of one matrix product
-VOXELS = 2**12  # that are prepared at a time
-MAP_BYTES = 2**25  # of whole maps that are held at a time
+AT_A_TIME, SCRATCH = 32, 2**15  # permutations, and results, of one matrix product
+VOXELS = 2**12  # in a block whose residuals are computed
+MAP_BYTES = 2**25  # of whole maps that are in memory together
 
 
 @dataclass(frozen=True, eq=False)
 class Residuals:
-    """What the nuisance leaves of the inputs, and the statistic of the data as they are.
+    """Inputs without the nuisance, and the observed statistic.
 
     Parameters
     ----------
     scaled : ndarray of shape (n_inputs, n_voxels)
-        Of unit length, or 0 at voxels without variance; float32 from 10 degrees of freedom on.
+        e of unit length, or 0 at voxels without variance; float32 from 10 degrees of freedom on.
     statistic : ndarray of shape (n_voxels,)
         t or F; 0 at voxels without variance.
     without_variance : ndarray of bool, of shape (n_voxels,)
-        Voxels that the design explains up to rounding.
+        Voxels that the design explains up to rounding error.
     """
 
     scaled: RealArray
@@ -46,14 +48,14 @@ class Residuals:
 
 
 def nuisance_residuals(effects: RealArray, space: Partition) -> Residuals:
-    """Take the nuisance out of the inputs, and test the data as they are.
+    """Remove the nuisance from the inputs, and compute the observed statistic.
 
     Parameters
     ----------
     effects : ndarray of shape (n_inputs, n_voxels)
-        Finite.
+        Effects; finite.
     space : Partition
-        What is tested, and the nuisance.
+        Tested and nuisance directions.
 
     Returns
     -------
@@ -63,8 +65,8 @@ def nuisance_residuals(effects: RealArray, space: Partition) -> Residuals:
     --------
     >>> from boldglm.glm.inference.partition import partition_design
     >>> mean = partition_design(np.ones((3, 1)), [1])
-    >>> found = nuisance_residuals(np.array([[1.0, 5.0], [2.0, 5.0], [3.0, 5.0]]), mean)
-    >>> found.statistic.round(4).tolist(), found.without_variance.tolist()
+    >>> residuals = nuisance_residuals(np.array([[1.0, 5.0], [2.0, 5.0], [3.0, 5.0]]), mean)
+    >>> residuals.statistic.round(4).tolist(), residuals.without_variance.tolist()
     ([3.4641, 0.0], [False, True])
     """
     n_inputs, n_voxels = effects.shape
@@ -76,8 +78,8 @@ def nuisance_residuals(effects: RealArray, space: Partition) -> Residuals:
         y = np.asarray(effects[:, voxels], dtype=np.float64)
         e = y - space.nuisance @ (space.nuisance.T @ y)
         a = space.tested.T @ e
-        left = e - space.tested @ a
-        rss = np.einsum("nv,nv->v", left, left)
+        residuals = e - space.tested @ a
+        rss = np.einsum("nv,nv->v", residuals, residuals)
         rounding = (n_inputs * EPS) ** 2 * np.einsum("nv,nv->v", y, y)
         without_variance[voxels] = rss <= rounding
         rss[without_variance[voxels]] = np.inf
@@ -93,17 +95,20 @@ def nuisance_residuals(effects: RealArray, space: Partition) -> Residuals:
 
 @dataclass(frozen=True, eq=False)
 class PermutedStatistics:
-    """Statistics of all rearrangements of one test.
+    """Statistics of all permutations of a test.
 
     Parameters
     ----------
     space : Partition
+        Tested and nuisance directions.
     permutations : Permutations
+        Sign flips or exchanges.
     moved : ndarray of shape (n_inputs, n_moved)
-        The part of Z that rearrangements move.
+        The part of Z that permutations change.
     residuals : Residuals
+        Inputs without the nuisance.
     two_sided : bool
-        Whether the largest is that of \\|t\\|.
+        Whether the maximum is that of \\|t\\|.
     """
 
     space: Partition
@@ -115,39 +120,39 @@ class PermutedStatistics:
     def maxima(
         self, effects: RealArray, on_maps: Callable[[RealArray], None] | None = None
     ) -> FloatArray:
-        """Return the largest statistic of each rearrangement.
+        """Return the largest statistic of each permutation.
 
         Parameters
         ----------
         effects : ndarray of shape (n_inputs, n_voxels)
-            Those that the residuals are of.
+            The effects whose residuals were computed.
         on_maps : callable, optional
-            Is given the whole maps of some rearrangements after those of others, (n_some,
-            n_voxels); not to be kept.
+            Called with the whole maps of successive batches of permutations, (n_batch,
+            n_voxels), which later batches overwrite.
 
         Returns
         -------
         ndarray of shape (n_patterns,)
-            In float64, whatever the type of the products.
+            In float64, also if the matrix products are in float32.
         """
         e = self.residuals.scaled
         n_voxels = e.shape[1]
-        at_a_time = WAYS
+        at_a_time = AT_A_TIME
         if on_maps is not None:
-            at_a_time = max(1, min(WAYS, MAP_BYTES // (e.itemsize * n_voxels)))
+            at_a_time = max(1, min(AT_A_TIME, MAP_BYTES // (e.itemsize * n_voxels)))
         largest = np.zeros(len(self.permutations))
         for start in range(0, len(self.permutations), at_a_time):
             which = slice(start, min(start + at_a_time, len(self.permutations)))
             n_patterns = which.stop - start
             maps = None if on_maps is None else np.empty((n_patterns, n_voxels), dtype=e.dtype)
             winners = self._winners(which, maps)
-            largest[which] = self._at(effects, which, winners)
+            largest[which] = self._at_voxels(effects, which, winners)
             if on_maps is not None and maps is not None:
                 on_maps(self._statistic(maps))
         return largest
 
     def _winners(self, which: slice, maps: RealArray | None) -> IndexArray:
-        """Return the voxel with the largest statistic of some ways; fill in whole maps of r."""
+        """Return the voxel with the largest statistic of each permutation; fill the maps of r."""
         e = self.residuals.scaled
         rows = self.permutations.apply(self._basis, which)
         n_columns, n_patterns, n_inputs = rows.shape
@@ -165,46 +170,46 @@ class PermutedStatistics:
                 maps[:, start : start + width] = r
             if self.two_sided:
                 np.abs(r, out=r)
-            hidden = self.residuals.without_variance[start : start + width]
-            if hidden.any():
-                r[:, hidden] = -np.inf
-            places = r.argmax(axis=1)
-            here = r[each, places]
-            better = here > best
-            best[better], winners[better] = here[better], start + places[better]
+            excluded = self.residuals.without_variance[start : start + width]
+            if excluded.any():
+                r[:, excluded] = -np.inf
+            columns = r.argmax(axis=1)
+            values = r[each, columns]
+            better = values > best
+            best[better], winners[better] = values[better], start + columns[better]
         return winners
 
-    def _at(self, effects: RealArray, which: slice, voxels: IndexArray) -> FloatArray:
-        """Return the statistic of some ways at one voxel each, in float64."""
+    def _at_voxels(self, effects: RealArray, which: slice, voxels: IndexArray) -> FloatArray:
+        """Return the statistic of each permutation at one voxel, in float64."""
         y = np.asarray(effects[:, voxels], dtype=np.float64)
         e = y - self.space.nuisance @ (self.space.nuisance.T @ y)
         e /= np.maximum(np.linalg.norm(e, axis=0), np.finfo(np.float64).tiny)
         e[:, self.residuals.without_variance[voxels]] = 0.0
         products = np.einsum("cpn,np->cp", self.permutations.apply(self._basis, which), e)
-        found = self._statistic(self._explained(products[:, np.newaxis])[0])
-        return np.asarray(np.abs(found) if self.two_sided else found, np.float64)
+        statistic = self._statistic(self._explained(products[:, np.newaxis])[0])
+        return np.asarray(np.abs(statistic) if self.two_sided else statistic, np.float64)
 
     @property
     def _basis(self) -> FloatArray:
         return np.hstack([self.space.tested, self.moved])
 
     def _explained(self, products: RealArray) -> RealArray:
-        """Return partial correlations, for F squared multiple ones, (n_patterns, n_voxels)."""
+        """Return partial correlations, or squared multiple ones for F; (n_patterns, n_voxels)."""
         n_tested = self.space.tested.shape[1]
         is_t = self.space.test == "t"
-        part = products[:n_tested]
-        found = part[0] if is_t else np.einsum("cpv,cpv->pv", part, part)
-        if len(products) > n_tested:
-            rest = products[n_tested:]
-            left = np.maximum(1 - np.einsum("cpv,cpv->pv", rest, rest), SMALLEST[rest.dtype])
-            found = found / (np.sqrt(left) if is_t else left)
-        return found
+        tested, nuisance = products[:n_tested], products[n_tested:]
+        explained = tested[0] if is_t else np.einsum("cpv,cpv->pv", tested, tested)
+        if len(nuisance):
+            length = 1 - np.einsum("cpv,cpv->pv", nuisance, nuisance)
+            length = np.maximum(length, SMALLEST[nuisance.dtype])
+            explained = explained / (np.sqrt(length) if is_t else length)
+        return explained
 
     def _statistic(self, explained: RealArray) -> RealArray:
-        """Return t or F of partial correlations or their squares."""
+        """Convert partial correlations to t, or squared multiple ones to F."""
         is_t = self.space.test == "t"
         squares = explained**2 if is_t else explained
-        left = np.maximum(1 - squares, SMALLEST[squares.dtype])
+        unexplained = np.maximum(1 - squares, SMALLEST[squares.dtype])
         if is_t:
-            return np.asarray(explained * np.sqrt(self.space.dof / left))
-        return np.asarray(squares / left * (self.space.dof / self.space.tested.shape[1]))
+            return np.asarray(explained * np.sqrt(self.space.dof / unexplained))
+        return np.asarray(squares / unexplained * (self.space.dof / self.space.tested.shape[1]))

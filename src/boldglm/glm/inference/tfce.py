@@ -1,7 +1,7 @@
-"""Threshold-free cluster enhancement: support of each voxel by what is around it, at all heights.
+"""Threshold-free cluster enhancement (TFCE): support of each voxel by its clusters at all heights.
 
-Components only grow as the threshold falls, so each step looks at the voxels and the pairs of
-neighbors that are new, and merges the components that these connect.
+Clusters only grow as the threshold falls. Each step therefore adds the voxels and pairs of
+neighbors above the new threshold, and merges the clusters that they connect.
 """
 
 from dataclasses import dataclass
@@ -12,24 +12,29 @@ from numpy.typing import ArrayLike, NDArray
 from boldglm.glm.arrays.types import BoolArray, FloatArray, IndexArray
 from boldglm.glm.inference.neighbors import Neighbors, connected, sums
 
-MOST_STEPS = 10**6  # a voxel that is higher counts as if it had this height
+MOST_STEPS = 10**6  # largest height that is counted, in steps
 
 
 @dataclass(frozen=True)
 class Enhancement:
-    """Constants of TFCE; those of a volume are the default.
+    """Constants of TFCE; the defaults are those for volumes.
 
     Parameters
     ----------
     height_power, extent_power : float
         H and E: 2 and 0.5 for volumes, 2 and 1 for surfaces.
     step : float
-        Distance of thresholds, in units of the statistic.
+        Distance Δ between thresholds, in units of the statistic.
 
     Raises
     ------
     ValueError
-        If one is not positive.
+        If a constant is not positive and finite.
+
+    Examples
+    --------
+    >>> Enhancement(extent_power=1.0)
+    Enhancement(height_power=2.0, extent_power=1.0, step=0.1)
     """
 
     height_power: float = 2.0
@@ -54,18 +59,19 @@ def enhance(
     Parameters
     ----------
     statistic : array_like of shape (n_voxels,)
-        Such as t; 0 where nothing was tested.
+        Map, for example of t; 0 at voxels that were not tested.
     neighbors : Neighbors
-        Of the elements of the row.
+        Adjacency of the voxels.
     constants : Enhancement, optional
-        Powers and step.
+        Powers and step; by default those for volumes.
     two_sided : bool
-        Whether negative values are enhanced too, apart from positive ones; else they give 0.
+        Whether negative values are enhanced too, separately from positive ones. If not, they
+        become 0.
 
     Returns
     -------
     ndarray of shape (n_voxels,)
-        With the sign of the statistic; 0 where it is below one step.
+        Enhanced values with the sign of the statistic; 0 where it is below one step.
 
     Raises
     ------
@@ -74,10 +80,10 @@ def enhance(
 
     Notes
     -----
-    TFCE = Σ e(h)^E h^H Δ over the thresholds h = Δ, 2Δ, ... up to the voxel's own height [1]_,
-    with e(h) the size of the connected component that holds the voxel at the threshold h. Δ is
-    the same for all maps, so that those of permutations can be compared; nilearn's values lack
-    the factor Δ, and its Δ differs between permutations.
+    TFCE = Σ e(h)^E h^H Δ over the thresholds h = Δ, 2Δ, ... up to the height of the voxel [1]_,
+    with e(h) the size of the cluster that contains the voxel at the threshold h. Δ is the same for
+    all maps, so that permutations can be compared. In nilearn, values lack the factor Δ, and Δ
+    differs between permutations.
 
     References
     ----------
@@ -87,8 +93,8 @@ def enhance(
 
     Examples
     --------
-    Two neighbors of heights 1 and 2, and steps of 1: at threshold 1 both support each other,
-    √2 · 1²; at threshold 2 the second stands alone, √1 · 2²:
+    Two neighbors with heights 1 and 2, and steps of 1. At threshold 1 they support each other,
+    √2 · 1²; at threshold 2 the second is alone, √1 · 2²:
 
     >>> from boldglm.glm.inference.neighbors import grid_neighbors
     >>> line = grid_neighbors(np.ones((2, 1, 1), bool))
@@ -99,35 +105,37 @@ def enhance(
     values = np.asarray(statistic)
     if values.shape != (neighbors.n_voxels,):
         raise ValueError(
-            f"the map has shape {values.shape}, but there are {neighbors.n_voxels} voxels."
+            f"the map has shape {values.shape}, but the neighbors are those of "
+            f"{neighbors.n_voxels} voxels."
         )
     sizes = np.abs(values) if two_sided else np.maximum(values, 0)
     heights = np.minimum(sizes / constants.step, MOST_STEPS).astype(np.int32)
-    chosen = np.flatnonzero(heights)
+    high = np.flatnonzero(heights)
     enhanced = np.zeros(values.size)
-    if chosen.size:
-        own = _Climbed(heights[chosen], values[chosen] > 0, neighbors.sizes[chosen])
-        enhanced[chosen] = own.enhanced(neighbors.among(chosen), constants)
+    if high.size:
+        voxels = _HighVoxels(heights[high], values[high] > 0, neighbors.sizes[high])
+        enhanced[high] = voxels.enhanced(neighbors.among(high), constants)
     return np.copysign(enhanced, values) if two_sided else enhanced
 
 
 @dataclass(frozen=True, eq=False)
-class _Climbed:
-    """Voxels that are at least one step high, in the order of the row."""
+class _HighVoxels:
+    """Voxels that are at least one step high."""
 
-    heights: NDArray[np.int32]  # steps
+    heights: NDArray[np.int32]  # in steps
     positive: BoolArray
     sizes: FloatArray
 
     def enhanced(self, pairs: tuple[IndexArray, IndexArray], constants: Enhancement) -> FloatArray:
+        """Return the enhanced absolute values; (n_voxels,)."""
         order, bounds, levels = _descending(self.heights)
-        places = np.empty_like(order)
-        places[order] = np.arange(order.size)
-        first, second, pair_bounds = self._pairs_by_level(pairs, places, levels)
+        ranks = np.empty_like(order)
+        ranks[order] = np.arange(order.size)
+        first, second, pair_bounds = self._pairs_by_level(pairs, ranks, levels)
         sizes = self.sizes[order]
         gains = self._gains(levels, constants)
 
-        component = np.empty(order.size, dtype=np.int32)  # of each voxel that is in already
+        component = np.empty(order.size, dtype=np.int32)  # of each voxel above the threshold
         extents = np.empty(0)
         total = np.zeros(order.size)
         for step, gain in enumerate(gains):
@@ -135,32 +143,33 @@ class _Climbed:
             component[start:stop] = np.arange(extents.size, extents.size + stop - start)
             extents = np.concatenate([extents, sizes[start:stop]])
             new = slice(pair_bounds[step], pair_bounds[step + 1])
-            one, other = component[first[new]], component[second[new]]
-            apart = one != other
-            if apart.any():
-                n_left, merged = connected(extents.size, (one[apart], other[apart]))
-                extents = sums(merged, extents, n_left)
+            one_end, other_end = component[first[new]], component[second[new]]
+            differ = one_end != other_end
+            if differ.any():
+                n_merged, merged = connected(extents.size, (one_end[differ], other_end[differ]))
+                extents = sums(merged, extents, n_merged)
                 component[:stop] = merged[component[:stop]]
             total[:stop] += (extents**constants.extent_power * gain)[component[:stop]]
-        return total[places]
+        return total[ranks]
 
     def _pairs_by_level(
         self,
         pairs: tuple[IndexArray, IndexArray],
-        places: IndexArray,
+        ranks: IndexArray,
         levels: IndexArray,
     ) -> tuple[IndexArray, IndexArray, IndexArray]:
-        """Pairs of one sign, as places in descending order, by the level at which both are in."""
-        alike = self.positive[pairs[0]] == self.positive[pairs[1]]
-        one, other = pairs[0][alike], pairs[1][alike]
-        order, bounds, own = _descending(np.minimum(self.heights[one], self.heights[other]))
-        starts = np.zeros(levels.size + 1, dtype=np.intp)
-        starts[1 + np.searchsorted(-levels, -own)] = np.diff(bounds)
-        return places[one[order]], places[other[order]], np.cumsum(starts)
+        """Return pairs of equal sign as ranks of voxels, sorted by the lower height of a pair."""
+        same_sign = self.positive[pairs[0]] == self.positive[pairs[1]]
+        first, second = pairs[0][same_sign], pairs[1][same_sign]
+        lower = np.minimum(self.heights[first], self.heights[second])
+        order, bounds, pair_levels = _descending(lower)
+        counts = np.zeros(levels.size + 1, dtype=np.intp)
+        counts[1 + np.searchsorted(-levels, -pair_levels)] = np.diff(bounds)
+        return ranks[first[order]], ranks[second[order]], np.cumsum(counts)
 
     @staticmethod
     def _gains(levels: IndexArray, constants: Enhancement) -> FloatArray:
-        """Σ h^H Δ over the thresholds from each level down to above the next one."""
+        """Return Σ h^H Δ over the thresholds from each level down to just above the next level."""
         heights = np.arange(1, levels[0] + 1) * constants.step
         sums = np.concatenate([[0.0], np.cumsum(heights**constants.height_power * constants.step)])
         return np.asarray(-np.diff(sums[np.append(levels, 0)]))
@@ -169,7 +178,7 @@ class _Climbed:
 def _descending(
     heights: NDArray[np.int32],
 ) -> tuple[IndexArray, IndexArray, IndexArray]:
-    """Return an order from high to low, where each height begins in it, and the heights."""
+    """Return the order from high to low, where each height begins in it, and the heights."""
     if not heights.size:
         return np.empty(0, np.intp), np.zeros(1, np.intp), heights
     narrow = np.int16 if heights.max() < 2**15 else np.int32  # short integers are sorted by radix
