@@ -97,17 +97,30 @@ def test_components_are_found_with_pairs_that_come_twice_or_turned():
         (lambda: grid_neighbors(np.ones((2, 2), bool)), r"mask of shape \(2, 2\)"),
         (lambda: grid_neighbors(np.ones((2, 2, 2), bool), 8), r"one of 6, 18, 26"),
         (lambda: mesh_neighbors([[0, 1]], np.ones(2, bool)), r"expected \(n_triangles, 3\)"),
-        (lambda: mesh_neighbors([[0, 1, 5]], np.ones(3, bool)), r"0 to 5, but the mesh has 3"),
+        (
+            lambda: mesh_neighbors([[0, 1, 5]], np.ones(3, bool)),
+            r"0 to 5, but the mesh has vertices 0 to 2",
+        ),
         (
             lambda: mesh_neighbors([[0, 1, 2]], np.ones(3, bool), areas=[1.0]),
             r"areas have shape \(1,\), but there are 3 vertices",
         ),
         (
             lambda: join_neighbors([(slice(0, 2), grid_neighbors(np.ones((1, 1, 3), bool)))], 5),
-            r"a part of 3 elements is given 2 places",
+            r"a part of 3 elements has 2 indices",
         ),
     ],
 )
 def test_what_does_not_fit_is_refused(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+@pytest.mark.parametrize(("second", "are_joined"), [((0, 1, 1), True), ((1, 1, 1), False)])
+def test_by_default_voxels_that_share_an_edge_are_neighbors_but_not_those_that_share_a_corner(
+    second, are_joined
+):
+    mask = np.zeros((2, 2, 2), bool)
+    mask[0, 0, 0] = mask[second] = True
+
+    assert (grid_neighbors(mask).later.size == 1) == are_joined

@@ -242,3 +242,13 @@ def test_sums_of_squares_on_the_nodes_are_those_at_each_voxel():
         np.testing.assert_allclose(
             row, statistics.solution(design.at(np.full(6, rho))).ssr / statistics.g0, rtol=1e-5
         )
+
+
+def test_a_flat_likelihood_leaves_a_tenth_of_the_information_of_a_long_run():
+    # in a long run the variance of z is 1 / (T (1 - ρ²))
+    X = np.random.default_rng(5).normal(size=(16, 10))
+    estimates = fit(np.random.default_rng(6).normal(size=(16, 3000)), X, noise="ar1").estimates
+
+    relative = estimates.z_variance * estimates.dof * (1 - estimates.rho**2)
+
+    np.testing.assert_allclose(relative.max(), 10.0, rtol=1e-9)

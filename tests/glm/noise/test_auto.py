@@ -29,6 +29,7 @@ from boldglm.glm.noise.auto_small_sample import (
     SimulatedSeries,
     corrections,
     spectra,
+    stated_variances,
     variance_ratios,
 )
 from boldglm.glm.noise.gls import GLSDesign, lag_sums, precision_times
@@ -270,6 +271,7 @@ def test_p_values_are_calibrated_whatever_the_noise(low, high):
 def test_short_runs_get_short_models_and_the_shortest_none():
     rng = np.random.default_rng(7)
     assert [order_for(n, n - 10) for n in (15, 20, 40, 100, 500)] == [0, 1, 2, 6, 10]
+    assert [order_for(n, 300) for n in (399, 400)] == [6, 10]
 
     found = fit(rng.normal(size=(8, 5)), np.ones(8), noise="auto")
     plain = fit(rng.normal(size=(8, 5)), np.ones(8), noise="ols")
@@ -413,3 +415,14 @@ def test_degrees_of_freedom_stay_finite_where_the_variance_of_ratios_is_extrapol
     expected = [2 / (1.02 * np.exp(variance) - 1) for variance in (0.25, 0.01)]
     np.testing.assert_allclose(dofs, expected, rtol=0.1)
     assert np.isfinite(factors).all()
+
+
+@pytest.mark.parametrize("dof", [5, 20])
+def test_stated_variances_of_known_coefficients_are_1_in_few_scans_too(dof):
+    # the mean of log(χ²_ν / ν) is not 0: without its correction this would be .81 and .95
+    ones, zeros = np.ones((1, 100_000)), np.zeros((1, 100_000))
+    ssr = np.random.default_rng(18).chisquare(dof, 100_000)
+
+    stated = stated_variances(ssr, dof, ones, zeros, zeros[0])
+
+    np.testing.assert_allclose(stated, 1.0, atol=0.01)

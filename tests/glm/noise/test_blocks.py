@@ -40,7 +40,7 @@ def test_a_signal_that_the_design_explains_has_no_variance():
     assert projected(bold, design).without_variance.all()
 
 
-@pytest.mark.parametrize("noise", [1e-3, 1e-8])
+@pytest.mark.parametrize("noise", [1e-3, 1e-6, 1e-8])
 def test_small_residuals_keep_their_digits(noise):
     rng = np.random.default_rng(2)
     design = np.column_stack([rng.normal(size=(N_SCANS, 3)), np.ones(N_SCANS)])

@@ -186,3 +186,17 @@ def test_voxels_with_mean_0_do_not_hide_that_an_image_is_masked():
     mask = compute_brain_mask(image, np.ones(image.shape, bool))
 
     np.testing.assert_array_equal(mask, image > 0)
+
+
+@pytest.mark.parametrize(("width", "stays"), [(3, False), (5, True)])
+def test_what_is_attached_by_fewer_than_four_voxels_is_excluded(width, stays):
+    image = np.full((40, 40, 40), 5.0)
+    image[4:20, 8:32, 8:32] = 100.0
+    stalk = slice(20 - width // 2, 21 + width // 2)
+    image[20:28, stalk, stalk] = 100.0
+    image[28:36, 14:26, 14:26] = 100.0
+
+    mask = compute_brain_mask(image, np.ones(image.shape, bool))
+
+    assert mask[10, 20, 20]
+    assert mask[30, 20, 20] == stays

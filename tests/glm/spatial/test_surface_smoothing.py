@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from boldglm.glm.spatial.surface_smoothing import MeshSmoother, edge_weights
+from boldglm.glm.spatial.surface_smoothing import MeshSmoother, edge_length, edge_weights
 from icosphere import edges_of, icosphere
 
 
@@ -92,9 +92,9 @@ def test_triangles_without_area_and_vertices_without_triangles_give_finite_value
     ("fwhm", "mask", "message"),
     [
         (0.0, [True] * 162, "must be positive"),
-        (3.0, [True] * 162, "narrower than a mesh"),
-        (40.0, [False] * 162, "do not make a surface"),
-        (40.0, [True] * 5, "do not make a surface"),
+        (3.0, [True] * 162, "too narrow for a mesh"),
+        (40.0, [False] * 162, "do not form a surface"),
+        (40.0, [True] * 5, "do not form a surface"),
     ],
 )
 def test_what_cannot_be_smoothed_is_refused(fwhm, mask, message):
@@ -102,3 +102,20 @@ def test_what_cannot_be_smoothed_is_refused(fwhm, mask, message):
 
     with pytest.raises(ValueError, match=message):
         MeshSmoother(points, triangles, mask, fwhm)
+
+
+def test_the_narrowest_width_is_accurate_and_half_of_it_is_not():
+    points, triangles = icosphere(5)
+    everywhere = np.ones(len(points), bool)
+    narrowest = 1.4 * edge_length(edge_weights(points, triangles)[1])
+
+    def reached(fwhm, **options):
+        smoother = MeshSmoother(points, triangles, everywhere, fwhm, **options)
+        rng = np.random.default_rng(0)
+        maps = np.stack([smoother.smooth(rng.normal(size=len(points))) for _ in range(20)])
+        return measured_fwhm(maps, points, triangles) / fwhm
+
+    assert abs(reached(1.01 * narrowest) - 1) < 0.02
+    assert abs(reached(0.5 * narrowest, is_checked=False) - 1) > 0.1
+    with pytest.raises(ValueError, match="too narrow for a mesh"):
+        reached(0.99 * narrowest)

@@ -30,16 +30,16 @@ def fresh(smoother, rows):
 @pytest.mark.parametrize("target", [6.0, 8.0, 11.0])
 @pytest.mark.parametrize("present", [0.0, 5.0], ids=["white", "5 mm"])
 def test_noise_that_was_not_looked_at_is_as_smooth_as_the_target_too(present, target):
-    smoother, blur = smooth_to_target(GRID, noise(GRID, MASK.sum(), present), target)
+    smoother, result = smooth_to_target(GRID, noise(GRID, MASK.sum(), present), target)
 
     other = fresh(smoother, noise(GRID, MASK.sum(), present, seed=1))
 
     np.testing.assert_allclose(GRID.fwhm(other), target, rtol=0.05)
-    np.testing.assert_allclose(blur.after, target, rtol=0.02)
-    assert blur.is_reached
+    np.testing.assert_allclose(result.after, target, rtol=0.02)
+    assert result.is_reached
     # squares of widths add, where voxels are small enough to hold a Gaussian
     expected = np.sqrt(target**2 - present**2)
-    np.testing.assert_allclose(blur.kernel[:2], expected, rtol=0.08)
+    np.testing.assert_allclose(result.kernel[:2], expected, rtol=0.08)
 
 
 @pytest.mark.parametrize("target", [4.0, 8.0, 12.0])
@@ -48,25 +48,25 @@ def test_rough_noise_on_smooth_noise_reaches_the_target(share, target):
     rough, smooth = noise(GRID, MASK.sum(), 0.0), noise(GRID, MASK.sum(), 12.0, seed=1)
     rows = np.sqrt(share) * rough + np.sqrt(1 - share) * smooth
 
-    smoother, blur = smooth_to_target(GRID, rows, target)
+    smoother, result = smooth_to_target(GRID, rows, target)
 
     # no formula of p and T gives this kernel: it is a matter of what lies below the rough noise
     if target == 8.0:
-        assert (blur.kernel < 0.8 * np.sqrt(target**2 - blur.before**2)).all()
-    measurable = blur.kernel > 0
+        assert (result.kernel < 0.8 * np.sqrt(target**2 - result.before**2)).all()
+    measurable = result.kernel > 0
     np.testing.assert_allclose(GRID.fwhm(fresh(smoother, rows))[measurable], target, rtol=0.05)
 
 
 def test_only_axes_that_are_not_smooth_yet_are_smoothed():
     rows = noise(VolumeDomain(MASK, (1.0, 2.0, 3.0)), MASK.sum(), 5.0)  # 10 mm along the first
 
-    smoother, blur = smooth_to_target(GRID, rows, 8.0)
+    smoother, result = smooth_to_target(GRID, rows, 8.0)
 
-    assert blur.kernel[0] == 0
-    assert blur.before[0] == blur.before.max() > 9.5
-    assert blur.too_smooth
-    assert blur.is_needed
-    assert blur.is_reached
+    assert result.kernel[0] == 0
+    assert result.before[0] == result.before.max() > 9.5
+    assert result.too_smooth
+    assert result.is_needed
+    assert result.is_reached
     np.testing.assert_allclose(GRID.fwhm(fresh(smoother, rows))[1:], 8, rtol=0.05)
 
 
@@ -91,11 +91,11 @@ def test_noise_along_a_mesh_reaches_the_target_even_by_a_narrow_kernel(present, 
     mask = points[:, 2] > -60
     mesh = SurfaceDomain(points, triangles, mask)
 
-    smoother, blur = smooth_to_target(mesh, noise(mesh, mask.sum(), present), target)
+    smoother, result = smooth_to_target(mesh, noise(mesh, mask.sum(), present), target)
 
     other = fresh(smoother, noise(mesh, mask.sum(), present, seed=1))
     np.testing.assert_allclose(mesh.fwhm(other), target, rtol=0.03)
-    assert blur.is_reached
+    assert result.is_reached
 
 
 @pytest.mark.parametrize("n_scans", [20, 32, 75])

@@ -1,4 +1,4 @@
-"""Where voxels lie: brain mask, smoothing in volumes and on surfaces, smoothness of noise."""
+"""Space: brain mask, smoothing in volumes and on surfaces, smoothness of noise."""
 
 from boldglm.glm.spatial.brain_mask import compute_brain_mask
 from boldglm.glm.spatial.domains import Domain, Smoother, SurfaceDomain, VolumeDomain

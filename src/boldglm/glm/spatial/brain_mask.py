@@ -1,7 +1,7 @@
-"""Say which voxels are brain, when nobody supplied a mask.
+"""Compute a brain mask from the mean image of a run that has no mask.
 
-Good enough to leave out air and the eyes of most runs; a mask made for the purpose, such as
-fMRIPrep's, is better and is used where there is one.
+The mask excludes air and, in most runs, the eyes. A mask of the preprocessing, such as fMRIPrep's,
+is better and is used where there is one.
 """
 
 import numpy as np
@@ -10,30 +10,30 @@ from scipy import ndimage
 
 from boldglm.glm.arrays.types import BoolArray
 
-# Fraction of the median of the brighter voxels that separates them from the darker ones.
+# The clip level is this fraction of the median of the voxels above it.
 CLIP_FRACTION = 0.5
 
-# If more than this fraction of the voxels that are not 0 is bright, somebody has masked.
+# If at least this fraction of the positive voxels is bright, the image is already masked.
 MASKED_ALREADY = 0.9
 
 OPENING_STEPS = 2
 
 
 def compute_brain_mask(mean_image: ArrayLike, has_signal: ArrayLike) -> BoolArray:
-    """Return which voxels are brain.
+    """Compute a brain mask.
 
     Parameters
     ----------
     mean_image : array_like of shape (x, y, z)
-        Mean of each voxel over time, any unit.
+        Mean of each voxel over time, in any unit.
     has_signal : array_like of bool, of shape (x, y, z)
-        Voxels that vary over time and are always finite; no other voxel is kept.
+        Voxels that vary over time and are always finite. All others are excluded.
 
     Returns
     -------
     ndarray of bool, of shape (x, y, z)
-        True in the brain. Everything with signal if the image is masked already, or if its
-        means are about as often negative as positive, so that brightness says nothing.
+        True in the brain. If the image is already masked, or if its means are negative about as
+        often as positive, so that brightness is meaningless, all voxels with signal.
 
     Raises
     ------
@@ -42,14 +42,14 @@ def compute_brain_mask(mean_image: ArrayLike, has_signal: ArrayLike) -> BoolArra
 
     Notes
     -----
-    Bright voxels are those above `clip_level`. What hangs on them by less than 4 voxels, such
-    as eyes and scalp, is taken off by a morphological opening, outside the image counting as
-    brain so that a single slice or a slab is not worn away; the largest piece is kept and
+    Bright voxels are those above `clip_level`. A morphological opening removes what is attached to
+    them by fewer than 4 voxels, such as eyes and scalp. It treats the outside of the image as
+    brain, so that a single slice or a slab is not eroded. The largest connected piece is kept, and
     its holes are filled.
 
     Examples
     --------
-    A bright block with a hole in a dim surround:
+    A bright block with a hole, in dim surroundings:
 
     >>> image = np.full((16, 16, 16), 5.0)
     >>> image[2:14, 2:14, 2:14] = 100.0
@@ -62,12 +62,12 @@ def compute_brain_mask(mean_image: ArrayLike, has_signal: ArrayLike) -> BoolArra
     signal = np.asarray(has_signal, dtype=bool)
     if mean.ndim != 3 or mean.shape != signal.shape:
         raise ValueError(
-            f"mean_image has shape {mean.shape} and has_signal {signal.shape}; both need the same "
-            "three axes."
+            f"mean_image has shape {mean.shape} and has_signal {signal.shape}. Both must have the "
+            "same three axes."
         )
     signal = signal & np.isfinite(mean)
     if not signal.any():
-        raise ValueError("no voxel varies over time, so there is no brain to find.")
+        raise ValueError("no voxel varies over time, so no brain mask can be computed.")
     values = mean[signal]
     bright = values[values > 0]
     if bright.sum() <= 10 * np.abs(values[values < 0]).sum():
@@ -79,22 +79,22 @@ def compute_brain_mask(mean_image: ArrayLike, has_signal: ArrayLike) -> BoolArra
 
 
 def clip_level(values: ArrayLike) -> float:
-    """Return the brightness that separates brain from background.
+    """Return the brightness that separates the brain from the background.
 
     Parameters
     ----------
     values : array_like of shape (n_voxels,)
-        Positive brightness of voxels, any unit.
+        Positive brightness of voxels, in any unit.
 
     Returns
     -------
     float
-        In the unit of the values.
+        Clip level in the unit of the values.
 
     Notes
     -----
-    The level is half of the median of the values above the level: the fixed point reached
-    from half of the root mean square, the method of AFNI's 3dClipLevel [1]_.
+    The level is half of the median of the values above the level. This fixed point is reached by
+    iteration from half of the root mean square, as in AFNI's 3dClipLevel [1]_.
 
     References
     ----------
@@ -119,7 +119,7 @@ def clip_level(values: ArrayLike) -> float:
 
 
 def _solid(bright: BoolArray) -> BoolArray:
-    """Return the largest piece of a mask, without appendages, holes filled."""
+    """Return the largest piece of a mask without appendages and holes."""
     core = ndimage.binary_erosion(bright, iterations=OPENING_STEPS, border_value=1)
     if not core.any():
         core = bright
@@ -134,6 +134,6 @@ def _without_holes(mask: BoolArray) -> BoolArray:
     short = [axis for axis, length in enumerate(mask.shape) if length <= 2]
     if not short:
         return np.asarray(ndimage.binary_fill_holes(mask))
-    # Along an axis of one or two slices every hole is open, so it is closed within slices.
+    # Along an axis of one or two slices, every hole is open: fill holes within slices.
     slices = [ndimage.binary_fill_holes(part) for part in np.moveaxis(mask, short[0], 0)]
     return np.stack(slices, axis=short[0])

@@ -1,4 +1,4 @@
-"""Where noise lies: a volume or a surface, how smooth noise is there, and what smooths it."""
+"""Volumes and surfaces as domains of noise: smoothness is measured and applied on both."""
 
 from collections.abc import Sequence
 from typing import Protocol
@@ -13,26 +13,26 @@ from boldglm.glm.spatial.volume_smoothing import MaskSmoother
 
 
 class Smoother(Protocol):
-    """Smooths the values of a volume among the voxels of a mask."""
+    """Smooths maps among the voxels or vertices of a mask."""
 
     def smooth(self, values: ArrayLike, out: Float32Array | None = None) -> Float32Array:
-        """Return (n_voxels,) values smoothed."""
+        """Return a smoothed map; (n_voxels,)."""
 
 
 class Domain(Protocol):
-    """Voxels or vertices of a mask, with the distances between them."""
+    """Voxels or vertices of a mask, with their distances."""
 
     def fwhm(self, rows: ArrayLike) -> FloatArray:
-        """Return how smooth noise is: (n_axes,) mm, NaN where that cannot be told.
+        """Return the smoothness of noise, FWHM in mm; (n_axes,), NaN where it is unknown.
 
         `rows` are residuals, (n_rows, n_voxels).
         """
 
     def smoother(self, fwhm: float | ArrayLike, *, is_checked: bool = True) -> Smoother:
-        """Return what smooths by a Gaussian of this full width in mm, of every axis or each.
+        """Return a smoother with a Gaussian of this FWHM in mm, for all axes or each.
 
-        Widths that are too small to make noise as smooth as they say are refused, unless the
-        caller looks at what comes out.
+        A width that is too small for the mesh raises an error, unless `is_checked` is false,
+        because the caller measures the resulting smoothness.
         """
 
 
@@ -42,6 +42,7 @@ class VolumeDomain:
     Parameters
     ----------
     mask : array_like of bool, of shape (x, y, z)
+        Voxels of the domain.
     voxel_sizes : sequence of 3 floats
         Distances between voxels along the axes, mm.
 
@@ -57,14 +58,14 @@ class VolumeDomain:
         self._sizes = tuple(map(float, voxel_sizes))
 
     def fwhm(self, rows: ArrayLike) -> FloatArray:
-        """Return how smooth noise is along the three axes, as `grid_fwhm`."""
+        """Return the smoothness of noise along the three axes; see `grid_fwhm`."""
         return grid_fwhm(rows, self._mask, self._sizes)
 
     def smoother(
         self,
         fwhm: float | ArrayLike,
         *,
-        is_checked: bool = True,  # noqa: ARG002 - any width can be
+        is_checked: bool = True,  # noqa: ARG002 - any width is possible
     ) -> Smoother:
         """Return a `MaskSmoother`."""
         return MaskSmoother(self._mask, fwhm, self._sizes)
@@ -76,11 +77,11 @@ class SurfaceDomain:
     Parameters
     ----------
     coordinates : array_like of shape (n_vertices, 3)
-        Of the whole mesh, mm.
+        Vertices of the whole mesh, mm.
     triangles : array_like of int, of shape (n_triangles, 3)
         Indices of vertices.
     mask : array_like of bool, of shape (n_vertices,)
-        Vertices that take part.
+        Vertices of the domain.
 
     Examples
     --------
@@ -93,7 +94,7 @@ class SurfaceDomain:
         self._mesh = (np.asarray(coordinates), np.asarray(triangles), np.asarray(mask, bool))
 
     def fwhm(self, rows: ArrayLike) -> FloatArray:
-        """Return how smooth noise is along the surface, as `mesh_fwhm`."""
+        """Return the smoothness of noise along the surface; see `mesh_fwhm`."""
         return np.array([mesh_fwhm(rows, *mesh_edges(*self._mesh))])
 
     def smoother(self, fwhm: float | ArrayLike, *, is_checked: bool = True) -> Smoother:

@@ -1,11 +1,11 @@
-"""How smooth noise is: the Gaussian that would have made it of white noise.
+"""Smoothness of noise: the FWHM of the Gaussian that would give white noise this smoothness.
 
-White noise smoothed by a Gaussian of full width F correlates at the distance d by
-exp(-2 log 2 d²/F²). So the correlations of neighbors in what a fit leaves tell F: along each
-axis of a volume, and over the edges of a mesh.
+White noise that was smoothed by a Gaussian of FWHM F has the correlation exp(-2 log 2 d²/F²) at
+the distance d. F is therefore estimated from the correlation of neighbors in the residuals of a
+fit, along each axis of a volume or over the edges of a mesh.
 
-Notation: e residuals, (n_rows, n_voxels), of some of the scans; r mean correlation of
-neighbors; d their distance; F full width at half maximum, mm.
+Notation: e residuals of a sample of scans, (n_rows, n_voxels); r mean correlation of neighbors; d
+their distance; F full width at half maximum, mm.
 """
 
 from collections.abc import Iterable, Sequence
@@ -18,33 +18,33 @@ from boldglm.glm.arrays.types import Float32Array, FloatArray, IndexArray
 from boldglm.glm.first_level.fit import Fit
 from boldglm.glm.noise.blocks import BoldSeries
 
-FEWEST_SCANS, MOST_SCANS = 16, 64  # that are looked at
-MOST_VALUES = 2**22  # of them together, 16 MiB in float32, while there are more than the fewest
-TOGETHER = 16  # volumes that are projected on the design at a time
-EXPLAINED = 0.9  # leverage above which a scan has next to no residual, as a censored one
-WIDEST = 1e4  # F over the mean distance of neighbors; beyond, nothing can be measured
+FEWEST_SCANS, MOST_SCANS = 16, 64  # whose residuals are sampled
+MOST_VALUES = 2**22  # in the sample, 16 MiB in float32, unless there are only the fewest scans
+TOGETHER = 16  # volumes that are projected onto the design at a time
+EXPLAINED = 0.9  # leverage from which a scan has almost no residual, such as a censored one
+WIDEST = 1e4  # largest measurable F, relative to the mean distance of neighbors
 
 
 def gaussian_width(correlation: float, distances: ArrayLike) -> float:
-    """Return the full width of the Gaussian that gives neighbors their mean correlation.
+    """Return the FWHM of the Gaussian that gives neighbors their mean correlation.
 
     Parameters
     ----------
     correlation : float
-        Mean over pairs of neighbors.
+        Mean correlation over pairs of neighbors.
     distances : float or array_like of shape (n_pairs,)
-        Between them, mm, above 0.
+        Distances of the neighbors, mm, above 0.
 
     Returns
     -------
     float
-        F with mean exp(-2 log 2 d²/F²) = r, in mm; 0 where r is not positive, NaN where it is
-        so near 1 that any large F would do.
+        F in mm, for which the mean of exp(-2 log 2 d²/F²) is r. 0 if r is not positive, NaN if r
+        is too close to 1 to determine F.
 
     Notes
     -----
-    For one distance F = d sqrt(-2 log 2 / log r), the exact form of what [1]_ and [2]_ give for
-    short distances: r = 1 - var(difference) / (2 var).
+    For a single distance, F = d sqrt(-2 log 2 / log r). This is the exact form of the
+    approximation for short distances in [1]_ and [2]_ with r = 1 - var(difference) / (2 var).
 
     References
     ----------
@@ -58,7 +58,7 @@ def gaussian_width(correlation: float, distances: ArrayLike) -> float:
 
     Examples
     --------
-    At half the width the correlation is the root of 1/2; at the whole width it is 1/4:
+    At half the FWHM the correlation is √(1/2), and at the FWHM it is 1/4:
 
     >>> round(gaussian_width(0.5**0.5, 3.0), 9), round(gaussian_width(0.25, 3.0), 9)
     (6.0, 3.0)
@@ -81,72 +81,76 @@ def gaussian_width(correlation: float, distances: ArrayLike) -> float:
         return 0.0
     if np.ptp(squares) == 0:
         return float(unit * np.sqrt(-2 * np.log(2) / np.log(correlation)))
-    from scipy.optimize import brentq  # a package that takes long to import
+    from scipy.optimize import brentq  # imported here, because it is slow to import
 
     return float(np.exp(brentq(excess, low, high)))
 
 
 def grid_fwhm(rows: ArrayLike, mask: ArrayLike, voxel_sizes: Sequence[float]) -> FloatArray:
-    """Return how smooth noise in a volume is along each axis.
+    """Return the smoothness of noise in a volume along each axis.
 
     Parameters
     ----------
     rows : array_like of shape (n_rows, n_voxels)
-        Residuals in the order of ``mask[mask]``, in any unit, different ones in each voxel too.
-        Voxels that are 0 in all rows count for nothing.
+        Residuals in the order of ``mask[mask]``, in any unit, which may differ between voxels.
+        Voxels that are 0 in all rows are ignored.
     mask : array_like of bool, of shape (x, y, z)
+        Voxels of the map.
     voxel_sizes : sequence of 3 floats
         Distances between voxels along the axes, mm.
 
     Returns
     -------
     ndarray of shape (3,)
-        F in mm; NaN along an axis along which no two voxels are neighbors.
+        F in mm; NaN along an axis without neighboring voxels.
 
     Examples
     --------
-    Neighbors along the last axis correlate by 1/2, along the second not at all:
+    Neighbors have the correlation 1/2 along the last axis, and 0 along the second:
 
     >>> rows = [[2.0, 1, 0, 0], [0, 3**0.5, 0, 0], [0, 0, 2, 1], [0, 0, 0, 3**0.5]] * 100
     >>> grid_fwhm(rows, np.ones((1, 2, 2), bool), (3.0, 3.0, 2.0**0.5)).round(2).tolist()
     [nan, 0.0, 2.0]
     """
     values, inside = np.asarray(rows), np.asarray(mask, dtype=bool)
-    places = tuple(slice(int(at.min()), int(at.max()) + 1) for at in inside.nonzero())
-    box = inside[places]
+    bounds = tuple(slice(int(axis.min()), int(axis.max()) + 1) for axis in inside.nonzero())
+    box = inside[bounds]
     scale = _inverse_lengths(values)
-    there = np.zeros(box.shape)
-    there[box] = scale > 0
-    counts = _products(there)
+    has_noise = np.zeros(box.shape)
+    has_noise[box] = scale > 0
+    counts = _products(has_noise)
     sums, volume = np.zeros(3), np.zeros(box.shape)
     for row in values:
         volume[box] = row * scale
         sums += _products(volume)
-    found = np.full(3, np.nan)
+    fwhm = np.full(3, np.nan)
     for axis in np.flatnonzero(counts > 0).tolist():
-        correlation = _less_biased(sums[axis] / counts[axis], len(values))
-        found[axis] = gaussian_width(correlation, voxel_sizes[axis])
-    return found
+        correlation = _corrected(sums[axis] / counts[axis], len(values))
+        fwhm[axis] = gaussian_width(correlation, voxel_sizes[axis])
+    return fwhm
 
 
 def mesh_edges(
     coordinates: ArrayLike, triangles: ArrayLike, mask: ArrayLike
 ) -> tuple[IndexArray, FloatArray]:
-    """Return which vertices of a mask are joined, and how far apart they are.
+    """Return the edges of a mesh within a mask, and their lengths.
 
     Parameters
     ----------
     coordinates : array_like of shape (n_vertices, 3)
-        Of the whole mesh, mm.
+        Vertices of the whole mesh, mm.
     triangles : array_like of int, of shape (n_triangles, 3)
+        Indices of vertices.
     mask : array_like of bool, of shape (n_vertices,)
+        Vertices of the map.
 
     Returns
     -------
     pairs : ndarray of int, of shape (n_edges, 2)
-        Places among the vertices of the mask; edges of no length are left out.
+        Indices of the ends of each edge among the vertices of the mask. Edges of length 0 are
+        excluded.
     lengths : ndarray of shape (n_edges,)
-        mm.
+        Lengths of the edges, mm.
 
     Examples
     --------
@@ -162,29 +166,29 @@ def mesh_edges(
     codes = np.unique(sides[:, 0] * inside.size + sides[:, 1])
     first, second = np.divmod(codes, inside.size)
     lengths = np.linalg.norm(points[first] - points[second], axis=1)
-    places = np.cumsum(inside) - 1
-    pairs = np.column_stack([places[first], places[second]])
+    indices = np.cumsum(inside) - 1
+    pairs = np.column_stack([indices[first], indices[second]])
     return pairs[lengths > 0], lengths[lengths > 0]
 
 
 def mesh_fwhm(rows: ArrayLike, pairs: IndexArray, lengths: FloatArray) -> float:
-    """Return how smooth noise along a surface is.
+    """Return the smoothness of noise along a surface.
 
     Parameters
     ----------
     rows : array_like of shape (n_rows, n_voxels)
         Residuals at the vertices of the mask, as for `grid_fwhm`.
     pairs, lengths
-        From `mesh_edges`.
+        Edges and their lengths from `mesh_edges`.
 
     Returns
     -------
     float
-        F in mm; NaN where no two vertices are joined.
+        F in mm; NaN if there are no edges.
 
     Examples
     --------
-    Vertices 2 mm apart, one of them the sum of the other and as much noise of its own:
+    Two vertices 2 mm apart, of which one is the sum of the other and independent noise:
 
     >>> mesh = np.array([[0, 1]]), np.array([2.0])
     >>> [round(mesh_fwhm(rows, *mesh), 1) for rows in ([[1.0, 1], [0, 1]], [[1.0, 0], [0, 1]])]
@@ -200,24 +204,24 @@ def mesh_fwhm(rows: ArrayLike, pairs: IndexArray, lengths: FloatArray) -> float:
     for row in values:
         scaled = row * scale
         total += float(scaled[first] @ scaled[second])
-    return gaussian_width(_less_biased(total / first.size, len(values)), lengths[both])
+    return gaussian_width(_corrected(total / first.size, len(values)), lengths[both])
 
 
 def sampled_scans(basis: FloatArray, n_voxels: int) -> IndexArray:
-    """Choose scans, regularly spaced, in whose residuals smoothness is looked for.
+    """Choose regularly spaced scans from whose residuals smoothness is estimated.
 
     Parameters
     ----------
     basis : ndarray of shape (n_scans, rank)
-        Orthonormal columns of the design; scans that it explains nearly entirely, such as those
-        that are censored, are not chosen.
+        Orthonormal columns of the design. Scans that it explains almost entirely, such as
+        censored ones, are not chosen.
     n_voxels : int
-        The more there are, the fewer scans are needed, and held.
+        Number of voxels. With more voxels, fewer scans are needed.
 
     Returns
     -------
     ndarray of int
-        In ascending order, 64 at most.
+        At most 64 indices of scans in ascending order.
 
     Examples
     --------
@@ -225,28 +229,28 @@ def sampled_scans(basis: FloatArray, n_voxels: int) -> IndexArray:
     [2, 3, 4, 5]
     """
     usable = np.flatnonzero(np.einsum("tr,tr->t", basis, basis) < EXPLAINED)
-    wanted = int(np.clip(MOST_VALUES // max(n_voxels, 1), FEWEST_SCANS, MOST_SCANS))
-    if usable.size <= wanted:
+    n_chosen = int(np.clip(MOST_VALUES // max(n_voxels, 1), FEWEST_SCANS, MOST_SCANS))
+    if usable.size <= n_chosen:
         return usable
-    return usable[np.linspace(0, usable.size - 1, wanted).round().astype(np.intp)]
+    return usable[np.linspace(0, usable.size - 1, n_chosen).round().astype(np.intp)]
 
 
-def sampled_residuals(bold: BoldSeries, found: Fit, block_size: int = 2048) -> Float32Array:
-    """Return what a fit leaves of some scans at all voxels.
+def sampled_residuals(bold: BoldSeries, fitted: Fit, block_size: int = 2048) -> Float32Array:
+    """Return the residuals of a fit in a sample of scans.
 
     Parameters
     ----------
     bold : BoldSeries of shape (n_scans, n_voxels)
-        The signals that were fitted.
-    found : Fit
+        The BOLD data that were fitted.
+    fitted : Fit
         Their fit.
     block_size : int
-        Voxels at a time.
+        Number of voxels in a block.
 
     Returns
     -------
     ndarray of float32, of shape (n_rows, n_voxels)
-        Not whitened, in the unit of the signals; 0 where there is no noise.
+        Residuals without prewhitening, in the unit of the data; 0 at voxels without variance.
 
     Examples
     --------
@@ -255,31 +259,32 @@ def sampled_residuals(bold: BoldSeries, found: Fit, block_size: int = 2048) -> F
     >>> sampled_residuals(bold, fit(bold, np.ones(3), noise="ols")).ravel().tolist()
     [-2.0, -1.0, 3.0]
     """
-    scans = sampled_scans(found.model.basis, found.n_voxels)
-    rows = np.empty((scans.size, found.n_voxels), dtype=np.float32)
-    for voxels in blocks_of(found.n_voxels, block_size):
-        left = bold[:, voxels][scans] - found.fitted(voxels, scans)
-        rows[:, voxels] = np.where(found.sigma2[voxels] > 0, left, 0)
+    scans = sampled_scans(fitted.model.basis, fitted.n_voxels)
+    rows = np.empty((scans.size, fitted.n_voxels), dtype=np.float32)
+    for voxels in blocks_of(fitted.n_voxels, block_size):
+        residuals = bold[:, voxels][scans] - fitted.fitted(voxels, scans)
+        rows[:, voxels] = np.where(fitted.sigma2[voxels] > 0, residuals, 0)
     return rows
 
 
 def sampled_residual_rows(
     volumes: Iterable[NDArray], basis: FloatArray, n_voxels: int
 ) -> Float32Array:
-    """Return what least squares leaves of some scans, of a series that comes volume by volume.
+    """Return OLS residuals in a sample of scans, for data that are read volume by volume.
 
     Parameters
     ----------
     volumes : iterable of ndarray of shape (n_voxels,)
-        All scans in order; each may be overwritten by the next.
+        All scans in order; a volume may overwrite the previous one.
     basis : ndarray of shape (n_scans, rank)
         Orthonormal columns of the design.
     n_voxels : int
+        Number of voxels.
 
     Returns
     -------
     ndarray of float32, of shape (n_rows, n_voxels)
-        As `sampled_residuals` of ordinary least squares.
+        The result of `sampled_residuals` for a fit by ordinary least squares.
 
     Examples
     --------
@@ -289,39 +294,41 @@ def sampled_residual_rows(
     """
     scans = sampled_scans(basis, n_voxels)
     coordinates = np.zeros((basis.shape[1], n_voxels))
-    kept = np.empty((scans.size, n_voxels))
+    sample = np.empty((scans.size, n_voxels))
     batch = np.empty((TOGETHER, n_voxels))
-    places = {scan: row for row, scan in enumerate(scans.tolist())}
+    row_of_scan = {scan: row for row, scan in enumerate(scans.tolist())}
     scan = -1
     for scan, volume in enumerate(volumes):
         batch[scan % TOGETHER] = volume
-        if scan in places:
-            kept[places[scan]] = volume
+        if scan in row_of_scan:
+            sample[row_of_scan[scan]] = volume
         if (scan + 1) % TOGETHER == 0:
             coordinates += basis[scan + 1 - TOGETHER : scan + 1].T @ batch
     rest = (scan + 1) % TOGETHER
     coordinates += basis[scan + 1 - rest : scan + 1].T @ batch[:rest]
-    for row, scan in zip(kept, scans, strict=True):
+    for row, scan in zip(sample, scans, strict=True):
         row -= basis[scan] @ coordinates
-    return kept.astype(np.float32)
+    return sample.astype(np.float32)
 
 
 def _products(volume: FloatArray) -> FloatArray:
-    """Sum the products of neighbors along each axis."""
+    """Return the sum of products of neighbors along each axis; (3,)."""
     ends = (
         (np.s_[1:], np.s_[:-1]),
         (np.s_[:, 1:], np.s_[:, :-1]),
         (np.s_[..., 1:], np.s_[..., :-1]),
     )
-    return np.array([np.einsum("xyz,xyz->", volume[one], volume[two]) for one, two in ends])
+    return np.array(
+        [np.einsum("xyz,xyz->", volume[later], volume[earlier]) for later, earlier in ends]
+    )
 
 
 def _inverse_lengths(values: NDArray) -> FloatArray:
-    """Scale each voxel to a length of 1 over rows; 0 where it is 0."""
+    """Return factors that scale each voxel to unit length over rows; 0 if it is 0 in all rows."""
     lengths = np.sqrt(np.einsum("rv,rv->v", values, values, dtype=np.float64))
     return np.divide(1.0, lengths, out=np.zeros_like(lengths), where=lengths > 0)
 
 
-def _less_biased(correlation: float, n_rows: int) -> float:
-    """Undo, to first order, that a correlation over few rows is too small."""
+def _corrected(correlation: float, n_rows: int) -> float:
+    """Correct, to first order, the bias of a correlation over few rows toward 0."""
     return correlation * (1 + (1 - correlation**2) / (2 * n_rows))

@@ -1,10 +1,11 @@
-"""Smoothing to a target: the Gaussian that makes noise as smooth as was asked for.
+"""Smoothing to a target smoothness of the noise.
 
-Gaussians add in squares: noise of width p along an axis, smoothed by k, has the width
-sqrt(p² + k²), if its correlations are those of a Gaussian. They are not quite (rough noise lies
-on smooth noise), so the width of what was smoothed is measured, and k corrected.
+If noise with FWHM p is smoothed by a Gaussian of FWHM k, its FWHM becomes sqrt(p² + k²), provided
+that its correlations are those of a Gaussian. This is only approximately true, because rough
+noise is superimposed on smooth noise. Therefore the FWHM after smoothing is measured, and k is
+corrected.
 
-Notation: p present width, T target, k width of the kernel, f width that is reached; mm.
+Notation: p FWHM before smoothing, T target, k FWHM of the kernel, f FWHM after smoothing; mm.
 """
 
 from dataclasses import dataclass
@@ -16,24 +17,25 @@ from boldglm.glm.arrays.types import Float32Array, FloatArray
 from boldglm.glm.spatial.domains import Domain, Smoother
 
 MOST_ROUNDS = 8
-TOLERANCE = 0.02  # of the target, at which the search ends
-FLATTEST, STEEPEST = 0.3, 30.0  # change of f² with k² that is believed
-NEAR_ENOUGH = 0.05  # of the target, within which it is said to be reached
+TOLERANCE = 0.02  # relative difference from the target at which the search ends
+FLATTEST, STEEPEST = 0.3, 30.0  # bounds of the derivative of f² with respect to k²
+NEAR_ENOUGH = 0.05  # relative difference up to which the target counts as reached
 
 
 @dataclass(frozen=True)
 class TargetSmoothness:
-    """How noise was brought to a target; widths along axes, (n_axes,), mm.
+    """Result of smoothing to a target; FWHM along each axis, (n_axes,), mm.
 
     Parameters
     ----------
     target : float
+        Target smoothness.
     before : ndarray
-        Width of the noise; NaN where it cannot be told.
+        Smoothness of the noise before; NaN where it is unknown.
     kernel : ndarray
-        Width of the Gaussian; 0 where nothing is smoothed.
+        FWHM of the Gaussian kernel; 0 for axes that are not smoothed.
     after : ndarray
-        Width of the noise smoothed by it.
+        Smoothness of the noise after smoothing.
     """
 
     target: float
@@ -43,17 +45,17 @@ class TargetSmoothness:
 
     @property
     def is_needed(self) -> bool:
-        """Whether anything is smoothed."""
+        """Whether any axis is smoothed."""
         return bool((self.kernel > 0).any())
 
     @property
     def too_smooth(self) -> bool:
-        """Whether noise was smoother than the target along some axis before."""
+        """Whether the noise was already smoother than the target along any axis."""
         return bool((self.before > (1 + NEAR_ENOUGH) * self.target).any())
 
     @property
     def is_reached(self) -> bool:
-        """Whether every axis that can be measured is near the target, or was beyond it before."""
+        """Whether every measurable axis is near the target, or was smoother before."""
         off = np.abs(self.after / self.target - 1) > NEAR_ENOUGH
         return not (off & ~((self.kernel == 0) & (self.after > self.target))).any()
 
@@ -61,29 +63,29 @@ class TargetSmoothness:
 def smooth_to_target(
     domain: Domain, rows: ArrayLike, target: float
 ) -> tuple[Smoother | None, TargetSmoothness]:
-    """Find the Gaussian that makes noise as smooth as a target.
+    """Find the Gaussian kernel that gives noise a target smoothness.
 
     Parameters
     ----------
     domain : Domain
-        Where the noise lies.
+        Volume or surface of the noise.
     rows : array_like of shape (n_rows, n_voxels)
         Residuals before smoothing.
     target : float
-        Full width at half maximum, mm.
+        Target FWHM, mm.
 
     Returns
     -------
     smoother : Smoother or None
-        None if there is nothing to smooth: noise is as smooth already, or cannot be measured.
-    blur : TargetSmoothness
-        What was found.
+        None if no smoothing is needed, or if the smoothness cannot be measured.
+    result : TargetSmoothness
+        Smoothness before and after, and the kernel.
 
     Notes
     -----
-    k² starts at T² - p² and goes on by (T² - f²) / s [1]_, with s how much the last change of k²
-    changed f²: 1 for Gaussian noise, more where rough noise hides smooth noise. It ends within
-    2 % of the target, or after eight rounds with what was nearest to it.
+    k² begins with T² - p² and is changed by (T² - f²) / s in each round [1]_. s is the ratio of
+    the last changes of f² and k²: 1 for Gaussian noise, more if rough noise hides smooth noise.
+    The search ends within 2 % of the target, or after eight rounds with the closest result.
 
     References
     ----------
@@ -96,8 +98,8 @@ def smooth_to_target(
     >>> from boldglm.glm.spatial.domains import VolumeDomain
     >>> box = VolumeDomain(np.ones((16, 16, 16), bool), (2.0, 2.0, 2.0))
     >>> white = np.random.default_rng(0).normal(size=(20, 4096))
-    >>> smoother, blur = smooth_to_target(box, white, 6.0)
-    >>> blur.is_reached, bool(abs(blur.kernel.mean() - 6) < 0.5)
+    >>> smoother, result = smooth_to_target(box, white, 6.0)
+    >>> result.is_reached, bool(abs(result.kernel.mean() - 6) < 0.5)
     (True, True)
     >>> smoothed = [smoother.smooth(row) for row in white]
     >>> smooth_to_target(box, smoothed, 5.0)[0] is None
@@ -113,13 +115,13 @@ def smooth_to_target(
         if best[0] <= TOLERANCE:
             break
         step = np.where(np.isfinite(after), target**2 - after**2, 0.0) / slope
-        last, squares = squares, np.maximum(squares + step, 0.0)
-        if (squares == last).all():
+        previous, squares = squares, np.maximum(squares + step, 0.0)
+        if (squares == previous).all():
             break
-        earlier = after
+        after_previous = after
         smoother = domain.smoother(np.sqrt(squares), is_checked=False) if squares.any() else None
         after = domain.fwhm(values if smoother is None else _smoothed(smoother, values))
-        slope = _slope(slope, squares - last, after**2 - earlier**2)
+        slope = _slope(slope, squares - previous, after**2 - after_previous**2)
         distance = _distance(after, squares, target)
         if distance < best[0]:
             best = (distance, smoother, squares, after)
@@ -128,14 +130,14 @@ def smooth_to_target(
 
 
 def _slope(before: FloatArray, change: FloatArray, effect: FloatArray) -> FloatArray:
-    """How much f² grows with k², of each axis, from what a round changed and what came of it."""
-    moved = np.isfinite(effect) & (abs(change) > 1e-6)
-    found = np.divide(effect, change, out=before.copy(), where=moved)
-    return np.clip(found, FLATTEST, STEEPEST)
+    """Return the change of f² relative to that of k² in the last round; (n_axes,)."""
+    is_known = np.isfinite(effect) & (abs(change) > 1e-6)
+    slope = np.divide(effect, change, out=before.copy(), where=is_known)
+    return np.clip(slope, FLATTEST, STEEPEST)
 
 
 def _distance(after: FloatArray, squares: FloatArray, target: float) -> float:
-    """How far the axis that is farthest from the target is, as a share of it."""
+    """Return the largest relative difference of an axis from the target."""
     off = np.abs(after / target - 1)
     beyond = (squares == 0) & (after > target)
     return float(np.where(np.isfinite(off) & ~beyond, off, 0.0).max())
@@ -143,6 +145,6 @@ def _distance(after: FloatArray, squares: FloatArray, target: float) -> float:
 
 def _smoothed(smoother: Smoother, values: np.ndarray) -> Float32Array:
     result = np.empty(values.shape, dtype=np.float32)
-    for row, into in zip(values, result, strict=True):
-        smoother.smooth(row, out=into)
+    for row, smoothed in zip(values, result, strict=True):
+        smoother.smooth(row, out=smoothed)
     return result

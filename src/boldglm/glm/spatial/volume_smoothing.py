@@ -1,12 +1,12 @@
 """Gaussian smoothing of volumes among the voxels of a mask.
 
-Smoothing a whole image mixes the brain with what is around it: zeros at the edge of a masked
-image, and voxels without signal anywhere. Here only the voxels of a mask take part, and each
-value is the weighted mean of those within reach (normalized convolution), so that nothing
-bleeds in and an image that is constant stays constant up to the edge.
+Smoothing a whole image mixes the brain with its surroundings: zeros outside a masked image, and
+voxels without signal. Here only the voxels of a mask are used. Each smoothed value is a weighted
+mean of voxels in the mask (normalized convolution), so that nothing leaks in, and a constant image
+stays constant up to the edge.
 
-Notation: S convolution with a Gaussian, m mask (1 inside, 0 outside), y values; the result is
-S(m y) / S(m). S is separable: along each axis it is one product with a banded matrix.
+Notation: S convolution with a Gaussian, m mask (1 inside, 0 outside), y values. The result is
+S(m y) / S(m). S is separable: along each axis, it is one product with a banded matrix.
 """
 
 from collections.abc import Sequence
@@ -19,8 +19,8 @@ from boldglm.glm.arrays.types import Float32Array, FloatArray
 # Standard deviations at which the kernel ends, as in scipy.ndimage.
 TRUNCATE = 4.0
 
-# Outputs per matrix product along an axis: few enough that most of the matrix is in the band,
-# enough for the product to be efficient.
+# Outputs per matrix product along an axis: few enough that most of the matrix lies in the band,
+# and enough for an efficient product.
 TILE = 32
 
 
@@ -37,12 +37,12 @@ def gaussian_kernel(fwhm: float, voxel_size: float) -> FloatArray:
     Returns
     -------
     ndarray of shape (2 * radius + 1,)
-        Weights of the neighbors, which sum to 1; radius is 4 standard deviations, rounded.
+        Weights of the neighbors, which sum to 1. The radius is 4 standard deviations, rounded.
 
     Raises
     ------
     ValueError
-        If either is not positive and finite.
+        If an argument is not positive and finite.
 
     Notes
     -----
@@ -50,7 +50,7 @@ def gaussian_kernel(fwhm: float, voxel_size: float) -> FloatArray:
 
     Examples
     --------
-    At half the full width the weight is half of the largest:
+    At a distance of half the FWHM, the weight is half of the largest:
 
     >>> kernel = gaussian_kernel(fwhm=4.0, voxel_size=2.0)
     >>> middle = len(kernel) // 2
@@ -68,15 +68,15 @@ def gaussian_kernel(fwhm: float, voxel_size: float) -> FloatArray:
 
 
 class MaskSmoother:
-    """Smooths volumes that are given by the voxels of a mask.
+    """Smooths maps on the voxels of a mask.
 
     Parameters
     ----------
     mask : array_like of bool, of shape (x, y, z)
-        Voxels that take part.
+        Voxels of the maps.
     fwhm : float or sequence of 3 floats
-        Full width at half maximum of the Gaussian, mm; 0.1 or 20 as well. Along each axis where
-        there are three, 0 for an axis that is left as it is.
+        Full width at half maximum of the Gaussian, mm: one for all axes, or one for each axis, of
+        which 0 means that the axis is not smoothed.
     voxel_sizes : sequence of 3 floats
         Distances between voxels along the axes, mm.
 
@@ -87,13 +87,13 @@ class MaskSmoother:
 
     Notes
     -----
-    Calculations are in float32 and touch only the box around the mask. Each axis takes one
-    product with a banded matrix, computed in tiles of the band.
+    Computations are in float32 and within the bounding box of the mask. Each axis takes one
+    product with a banded matrix, which is computed in tiles of the band.
 
     Examples
     --------
-    At a distance of one full width the weight is 1/16. A spike spreads to its only neighbor;
-    what is constant stays so:
+    At a distance of one FWHM, the relative weight is 1/16. A peak spreads to its only neighbor,
+    and constant values stay constant:
 
     >>> line = np.array([True, True, False, True]).reshape(4, 1, 1)
     >>> smoother = MaskSmoother(line, fwhm=2.0, voxel_sizes=(2.0, 2.0, 2.0))
@@ -109,10 +109,10 @@ class MaskSmoother:
         inside = np.asarray(mask, dtype=bool)
         if inside.ndim != 3 or not inside.any():
             raise ValueError(
-                f"the mask has shape {inside.shape} and {int(inside.sum())} voxels; it needs "
+                f"the mask has shape {inside.shape} and {int(inside.sum())} voxels. It needs "
                 "three axes and at least one voxel."
             )
-        box = tuple(slice(int(where.min()), int(where.max()) + 1) for where in inside.nonzero())
+        box = tuple(slice(int(axis.min()), int(axis.max()) + 1) for axis in inside.nonzero())
         nx, ny, nz = inside[box].shape
         self._shape = shape = (nx, ny, nz)
         self._positions = np.flatnonzero(inside[box])
@@ -132,26 +132,26 @@ class MaskSmoother:
         self._reached = self._convolved(ones).copy()
 
     def smooth(self, values: ArrayLike, out: Float32Array | None = None) -> Float32Array:
-        """Return one volume smoothed.
+        """Return a smoothed map.
 
         Parameters
         ----------
         values : array_like of shape (n_voxels,)
-            Finite, in the order of ``mask[mask]``.
+            Finite values in the order of ``mask[mask]``.
         out : ndarray of float32, of shape (n_voxels,), optional
-            Where to put the result.
+            Array for the result.
 
         Returns
         -------
         ndarray of float32, of shape (n_voxels,)
-            In the unit of the values.
+            Smoothed values, in the unit of the values.
         """
         return np.divide(self._convolved(values), self._reached, out=out)
 
     def _convolved(self, values: ArrayLike) -> Float32Array:
         along_x, along_y, along_z = self._tiles
         x, y, z = self._shape
-        self._box.reshape(-1)[self._positions] = values  # what is outside the mask stays 0
+        self._box.reshape(-1)[self._positions] = values  # voxels outside the mask stay 0
         rows, turned = self._box.reshape(x, y * z), self._other.reshape(x, y * z)
         for outputs, inputs, weights in along_x:
             np.matmul(weights, rows[inputs], out=turned[outputs])
@@ -222,7 +222,7 @@ def smooth_volume(
 
 
 def _tiles(length: int, kernel: FloatArray) -> list[tuple[slice, slice, Float32Array]]:
-    """Cut the banded matrix of a convolution along an axis: (outputs, inputs, weights)."""
+    """Divide the banded matrix of a convolution into tiles (outputs, inputs, weights)."""
     radius = len(kernel) // 2
     tiles = []
     for start in range(0, length, TILE):
