@@ -1,6 +1,7 @@
 """Peaks of clusters in any row, against one voxel at a time; on grids, see the reports' tests."""
 
 import numpy as np
+import pytest
 from scipy import ndimage
 
 from boldglm.glm import cluster_peaks, find_clusters, grid_neighbors, mesh_neighbors
@@ -57,3 +58,13 @@ def test_nothing_in_clusters_has_no_peaks():
     peaks = cluster_peaks(np.ones(3), np.full(3, -1), line, np.zeros((3, 3)))
 
     assert peaks.tolist() == []
+
+
+@pytest.mark.parametrize(("distance", "n_peaks"), [(7.9, 1), (8.0, 2)])
+def test_by_default_peaks_are_8_mm_apart_as_in_spm(distance, n_peaks):
+    line = grid_neighbors(np.ones((3, 1, 1), bool))
+    coordinates = np.array([[0.0, 0, 0], [distance / 2, 0, 0], [distance, 0, 0]])
+
+    peaks = cluster_peaks([5.0, 3.0, 4.0], np.zeros(3, int), line, coordinates)
+
+    assert peaks.size == n_peaks
