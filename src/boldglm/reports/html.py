@@ -7,7 +7,6 @@ is. Every text is escaped by the template engine: names come from event files.
 
 import base64
 import hashlib
-import os
 import re
 import struct
 from collections import Counter
@@ -20,6 +19,7 @@ from pathlib import Path
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from markupsafe import Markup, escape
 
+from boldglm.io.files.atomic import write_bytes
 from boldglm.notices import HEADINGS, Notice
 from boldglm.reports.content import Figure, Report, Section, Table
 
@@ -103,7 +103,7 @@ def count_notices(notices: Sequence[Notice]) -> str:
 
 
 def write_report(report: Report, path: Path) -> Path:
-    """Write a report so that a reader sees the old page or the new one, never half of it.
+    """Write a report in one step: a reader sees the old page or the new one, never half of it.
 
     Parameters
     ----------
@@ -121,20 +121,9 @@ def write_report(report: Report, path: Path) -> Path:
     ------
     FileNotFoundError, ValueError
         As `render_report`; an earlier report is then left as it was.
-
-    Notes
-    -----
-    The page is written under a temporary name in the same folder and renamed, which is
-    atomic on one file system.
     """
     page = render_report(report)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        temporary.write_text(page, encoding="utf-8", newline="\n")
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    write_bytes(path, page.encode())
     return path
 
 

@@ -241,8 +241,14 @@ def test_surfaces_of_freesurfer_are_read(tmp_path):
     assert (mesh.kind, mesh.structure) == ("inflated", "CortexRight")
 
 
-@pytest.mark.parametrize("name", ["lh.white", "x_hemi-L_white.surf.gii"])
-def test_a_damaged_surface_is_named(tmp_path, name):
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("lh.white", "is not a readable FreeSurfer surface"),
+        ("x_hemi-L_white.surf.gii", "is not a readable surface: its triangles refer to vertices"),
+    ],
+)
+def test_a_damaged_surface_is_named(tmp_path, name, expected):
     points, triangles = icosphere(1)
     path = tmp_path / name
     if name.startswith("lh"):
@@ -251,7 +257,7 @@ def test_a_damaged_surface_is_named(tmp_path, name):
     else:
         write_surface(path, points, triangles + 1)
 
-    with pytest.raises(BadDataError, match=rf"{name} is not a readable GIFTI file"):
+    with pytest.raises(BadDataError, match=rf"{name} {expected}"):
         read_mesh(path)
     with pytest.raises(MissingInputError, match="There is no surface"):
         read_mesh(tmp_path / "other.surf.gii")

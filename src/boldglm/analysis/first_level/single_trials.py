@@ -1,6 +1,6 @@
-"""Single-trial estimates of a run as files: 4-D maps with a volume a trial, and their table."""
+"""Single-trial estimates of a run: the regressor of each trial, checks, and the estimation."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,14 +15,10 @@ from boldglm.glm.first_level.single_trials import (
     check_trials,
     least_squares_all,
     least_squares_separate,
-    pattern_correlations,
-    spread_within_conditions,
 )
 from boldglm.io.bids.events import PREFIX, Events
-from boldglm.io.files.atomic import write_bytes
 from boldglm.io.images.bold_series import MaskedRun
-from boldglm.io.outputs.derivatives import TRIAL_ENDINGS
-from boldglm.io.outputs.design_files import write_correlations
+from boldglm.io.outputs.trial_tables import write_trials
 from boldglm.notices import Notice, exclusion
 
 SEEN = 1e-6  # of the height of a long block: what is below is no response
@@ -43,13 +39,10 @@ class TrialSettings:
 
 @dataclass(frozen=True)
 class Trials:
-    """Trials of a run that have a regressor, and why others have none."""
+    """Trials of a run that have a regressor; notices of the events say why others have none."""
 
     regressors: np.ndarray  # (n_scans, n_trials)
-    onset: np.ndarray
-    duration: np.ndarray
-    trial_type: np.ndarray
-    notices: tuple[Notice, ...]
+    events: Events  # one event for each column
 
 
 def trial_shape(hrf_model: str) -> str:
@@ -104,13 +97,10 @@ def trials_of_run(events: Events, design: Design, choices: TrialSettings) -> Tri
         if lost.any()
     ]
     picked = np.flatnonzero(modelled)[seen]
-    return Trials(
-        regressors[:, seen],
-        events.onset[picked],
-        events.duration[picked],
-        events.trial_type[picked],
-        tuple(notes),
+    estimated = Events(
+        events.onset[picked], events.duration[picked], events.trial_type[picked], tuple(notes)
     )
+    return Trials(regressors[:, seen], estimated)
 
 
 def check_run_trials(
@@ -130,10 +120,10 @@ def check_run_trials(
         than scans bear.
     """
     trials = trials_of_run(events, design, choices)
-    others, kinds = _others(design), trials.trial_type.tolist()
+    others, kinds = _others(design), trials.events.trial_type.tolist()
     with _named(file_name, trials, choices):
         check_trials(trials.regressors, kinds, others, choices.method, choices.noise_model)
-    return trials.notices
+    return trials.events.notices
 
 
 def estimate_trials(
@@ -146,7 +136,7 @@ def estimate_trials(
     BadDataError
         If a trial cannot be told from the rest, or there are more trials than scans bear.
     """
-    others, kinds = _others(design), trials.trial_type.tolist()
+    others, kinds = _others(design), trials.events.trial_type.tolist()
     with _named(run.header.path.name, trials, choices):
         if choices.method == "lss":
             return least_squares_separate(run.bold, trials.regressors, kinds, others)
@@ -174,8 +164,8 @@ def _named(file_name: str, trials: Trials, choices: TrialSettings) -> Iterator[N
     except ValueError as error:
         where = ""
         if isinstance(error, UnestimableTrialsError):
-            first = error.trials[0]
-            where = f" It is the {str(trials.trial_type[first])!r} at {trials.onset[first]:g} s."
+            first, events = error.trials[0], trials.events
+            where = f" It is the {str(events.trial_type[first])!r} at {events.onset[first]:g} s."
         remedy = " (--single-trials lss may do)" if choices.method == "lsa" else ""
         raise BadDataError(f"{file_name}: {error}{where}{remedy}") from error
 
@@ -198,42 +188,5 @@ def write_single_trials(
         As `trials_of_run` and `estimate_trials`.
     """
     trials = trials_of_run(events, design, choices)
-    found = estimate_trials(run, design, trials, choices)
-    return write_trials(run, trials, found, folder), trials.notices
-
-
-def write_trials(
-    run: MaskedRun, trials: Trials, found: SingleTrials, folder: Path
-) -> dict[str, Path]:
-    """Write effects and t as 4-D maps, the table of their volumes, and how trials differ.
-
-    Returns
-    -------
-    dict of str to Path
-        ``"trialeffect"``, ``"trialt"``, ``"trials"`` (the table), ``"trialspread"`` and
-        ``"trialcorrelation"``.
-    """
-    names, geometry = trials.trial_type.tolist(), run.geometry
-    spread = spread_within_conditions(found.effect, names) * run.scale
-    maps = (("trialeffect", found.effect * run.scale), ("trialt", found.t))
-    paths = {
-        label: geometry.write_series(folder, TRIAL_ENDINGS[label], values)
-        for label, values in maps
-    }
-    paths["trialspread"] = geometry.write_map(folder, TRIAL_ENDINGS["trialspread"], spread)
-    for label in ("trials", "trialcorrelation"):
-        paths[label] = folder / f"{TRIAL_ENDINGS[label]}.tsv"
-    numbered = [f"trial{number}" for number in range(1, len(names) + 1)]  # rows of the table
-    write_correlations(pattern_correlations(found.t), numbered, paths["trialcorrelation"])
-    dof = found.dof if found.dof.ndim == 1 else np.median(found.dof, axis=1)
-    columns: Sequence[tuple[str, Sequence[str]]] = (
-        ("onset", [f"{value:.10g}" for value in trials.onset]),
-        ("duration", [f"{value:.10g}" for value in trials.duration]),
-        ("trial_type", trials.trial_type.tolist()),
-        ("variance_factor", [f"{value:.6g}" for value in found.variance_factor]),
-        ("dof", [f"{value:.6g}" for value in dof]),
-    )
-    lines = ["\t".join(name for name, _ in columns)]
-    lines += ["\t".join(row) for row in zip(*(values for _, values in columns), strict=True)]
-    write_bytes(paths["trials"], ("\n".join(lines) + "\n").encode())
-    return paths
+    estimates = estimate_trials(run, design, trials, choices)
+    return write_trials(folder, run, trials.events, estimates), trials.events.notices

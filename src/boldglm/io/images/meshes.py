@@ -5,12 +5,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import nibabel as nib
 import numpy as np
 
 from boldglm.errors import BadDataError, MissingInputError
 from boldglm.io.entities import entities_of
 from boldglm.io.images.geometry import MOST_VOXELS
-from boldglm.io.images.gifti import POINTS, TRIANGLES, decoded, not_readable, stream_arrays
+from boldglm.io.images.gifti import POINTS, TRIANGLES, decoded, stream_arrays
 
 # An inflated surface shows best, but its distances are not those of the cortex.
 DISTORTED = ("inflated", "veryinflated", "vinflated", "sphere", "flat")
@@ -18,7 +19,6 @@ MEASURED = ("midthickness", "graymid", "white", "pial", "smoothwm")
 SHOWN = (*DISTORTED[:3], "midthickness", "graymid", "pial", "white", "smoothwm")
 STRUCTURES = {"L": "CortexLeft", "R": "CortexRight", "lh": "CortexLeft", "rh": "CortexRight"}
 _FREESURFER = re.compile(r"[lr]h\.\w+")
-_FREESURFER_MAGIC = b"\xff\xff\xfe"
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,9 +54,7 @@ def read_mesh(path: Path) -> Mesh:
     if not path.is_file():
         raise MissingInputError(f"There is no surface {path}.")
     if _FREESURFER.fullmatch(path.name):
-        side, _, kind = path.name.partition(".")
-        coordinates, triangles = _read_freesurfer(path)
-        return Mesh(path, kind, STRUCTURES[side], coordinates, triangles)
+        return _read_freesurfer(path)
     found: dict[str, np.ndarray] = {}
     structure = ""
     for array in stream_arrays(path):
@@ -186,31 +184,29 @@ def _structure_in_name(path: Path) -> str:
     return next((STRUCTURES[word] for word in words if word in STRUCTURES), "")
 
 
-def _read_freesurfer(path: Path) -> tuple[np.ndarray, np.ndarray]:
-    """Read a triangle file: two lines of text, two counts, points, triangles; big-endian."""
-    content = path.read_bytes()
-    lines_end = content.find(b"\n\n")
-    if not content.startswith(_FREESURFER_MAGIC) or lines_end < 0:
-        raise not_readable(path, ValueError("nor is it a surface of FreeSurfer"))
-    start = lines_end + 2
-    counts = np.frombuffer(content, ">i4", 2, start) if len(content) >= start + 8 else [-1, -1]
-    n_points, n_triangles = (int(count) for count in counts)
-    if min(n_points, n_triangles) < 1 or start + 8 + 12 * (n_points + n_triangles) > len(content):
-        raise not_readable(path, ValueError(f"it announces {n_points} vertices, and is too short"))
-    points = np.frombuffer(content, ">f4", 3 * n_points, start + 8).reshape(-1, 3)
-    triangles = np.frombuffer(content, ">i4", 3 * n_triangles, start + 8 + 12 * n_points)
-    mesh = _checked(path, "", "", points, triangles.reshape(-1, 3))
-    return mesh.coordinates, mesh.triangles
+def _read_freesurfer(path: Path) -> Mesh:
+    """Read a surface in FreeSurfer's format, whose name gives hemisphere and kind."""
+    side, _, kind = path.name.partition(".")
+    try:
+        points, triangles = nib.freesurfer.read_geometry(path)
+    except (ValueError, IndexError, MemoryError, OSError) as error:
+        raise BadDataError(
+            f"{path.name} is not a readable FreeSurfer surface ({error}). Copy it again."
+        ) from error
+    return _checked(path, kind, STRUCTURES[side], points, triangles)
 
 
 def _checked(
     path: Path, kind: str, structure: str, points: np.ndarray, triangles: np.ndarray
 ) -> Mesh:
     good = points.ndim == triangles.ndim == 2 and points.shape[1] == triangles.shape[1] == 3
-    if not good or not np.isfinite(points).all() or len(points) > MOST_VOXELS:
-        raise not_readable(path, ValueError("its points or triangles are not triples of numbers"))
-    if triangles.min() < 0 or triangles.max() >= len(points):
-        raise not_readable(path, ValueError("a triangle names a vertex that it does not have"))
+    problem = ""
+    if not good or not np.isfinite(points).all() or not 0 < len(points) <= MOST_VOXELS:
+        problem = "its points or triangles are not triples of finite numbers"
+    elif not triangles.size or triangles.min() < 0 or triangles.max() >= len(points):
+        problem = f"its triangles refer to vertices other than its {len(points)}"
+    if problem:
+        raise BadDataError(f"{path.name} is not a readable surface: {problem}. Copy it again.")
     return Mesh(
         path, kind, structure, points.astype(np.float64), triangles.astype(np.intp, copy=False)
     )

@@ -94,8 +94,7 @@ class VolumeGrid(Geometry):
     def _write_map(self, path: Path, values: np.ndarray, intent: Intent) -> None:
         header = self._map_header(self.shape, values.dtype)
         header.set_intent(intent[0], intent[1])
-        # The image class of nibabel would write slice by slice, which takes longer than the rest.
-        content = b"".join((header.binaryblock, NO_EXTENSION, values.ravel(order="F").data))
+        content = nib.Nifti1Image(values, None, header).to_bytes()
         write_bytes(path, igzip.compress(content, compresslevel=COMPRESSION, mtime=0))
 
     def _write_series(self, path: Path, rows: np.ndarray, repetition_time: float | None) -> None:

@@ -9,9 +9,8 @@ from typing import Any
 import numpy as np
 
 from boldglm.glm import Fit
-from boldglm.io.files.atomic import share_file
+from boldglm.io.files.atomic import share_file, whole_file
 from boldglm.io.files.json_files import load_json, write_json
-from boldglm.io.files.npz import write_arrays
 from boldglm.io.outputs.records import is_same
 
 OUTPUTS = "outputs.json"
@@ -28,7 +27,9 @@ def write_fit(path: Path, found: Fit, scale: np.ndarray) -> None:
     scale : ndarray of shape (n_voxels,)
         What turns estimates into the unit that was asked for.
     """
-    write_arrays(path, {"scale": scale, **found.to_arrays()})
+    arrays: dict[str, Any] = {"scale": scale, **found.to_arrays()}
+    with whole_file(path) as file:
+        np.savez(file, **arrays)
 
 
 def read_fit(path: Path) -> tuple[Fit, np.ndarray]:
