@@ -43,15 +43,16 @@ def real_data():
 
 
 @pytest.fixture(scope="session")
-def _small_dataset(tmp_path_factory):
+def small_dataset(tmp_path_factory):
+    """Return a BIDS dataset of 2 subjects x 2 runs that no test may change."""
     plan = DatasetPlan(n_scans=80, shape=(14, 16, 10))
     return write_dataset(tmp_path_factory.mktemp("small") / "bids", plan)
 
 
 @pytest.fixture
-def dataset(_small_dataset, tmp_path):
-    """Return a BIDS dataset of 2 subjects x 2 runs that the test may change."""
-    return Path(shutil.copytree(_small_dataset, tmp_path / "bids"))
+def dataset(small_dataset, tmp_path):
+    """Return a copy of `small_dataset` that the test may change."""
+    return Path(shutil.copytree(small_dataset, tmp_path / "bids"))
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -18,8 +18,8 @@ MOTION = ["trans_x", "trans_y", "trans_z", "rot_x", "rot_y", "rot_z"]
 
 
 def participant(dataset, out, *options):
-    code = main([str(dataset), str(out), "participant", "--participant-label", "01", *options])
-    assert code == 0
+    one_run = ("--participant-label", "01", "--run-label", "1")
+    assert main([str(dataset), str(out), "participant", *one_run, *options]) == 0
     return out / FUNC
 
 

@@ -27,20 +27,26 @@ def run(dataset, out, level="participant", *options):
     return main([str(dataset), str(out), level, "--noise-model", "ols", *options])
 
 
+@pytest.fixture(scope="module")
+def default_model(small_dataset, tmp_path_factory):
+    """Return the text of the model that the program writes by default."""
+    out = tmp_path_factory.mktemp("default")
+    options = ("--participant-label", "01", "--run-label", "1")
+    assert run(small_dataset, out, "participant", *options) == 0
+    return (out / "models" / "model-default_smdl.json").read_text()
+
+
 @pytest.fixture
-def model(dataset, tmp_path, place):
+def model(default_model, tmp_path):
     """Return a function that writes the default model under other names."""
-    scratch = tmp_path / "scratch"
-    assert run(dataset, scratch, "participant", "--participant-label", "01") == 0
-    content = json.loads((scratch / "models" / "model-default_smdl.json").read_text())
 
     def write(name):
-        changed = json.loads(json.dumps(content))
-        changed["Name"] = name
-        for number, node in enumerate(changed["Nodes"]):
+        content = json.loads(default_model)
+        content["Name"] = name
+        for number, node in enumerate(content["Nodes"]):
             node["Name"] = f"{name}{number}"
         path = tmp_path / "hostile_smdl.json"
-        path.write_text(json.dumps(changed))
+        path.write_text(json.dumps(content))
         return path
 
     return write
@@ -51,7 +57,9 @@ def test_names_of_models_and_nodes_stay_inside_the_output(name, dataset, model, 
     file = model(name)
     before = everything(tmp_path)
 
-    assert main([str(dataset), str(place), "participant", "-m", str(file)]) == 0
+    assert (
+        main([str(dataset), str(place), "participant", "-m", str(file), "--run-label", "1"]) == 0
+    )
     assert main([str(dataset), str(place), "group"]) == 0
 
     new = everything(tmp_path) - before
@@ -67,7 +75,8 @@ def test_names_of_trial_types_stay_inside_the_output(dataset, place, tmp_path):
         events.write_text(text)
     before = everything(tmp_path)
 
-    assert run(dataset, place, "participant", "--participant-label", "01") == 0
+    options = ("--participant-label", "01", "--run-label", "1")
+    assert run(dataset, place, "participant", *options) == 0
 
     new = everything(tmp_path) - before
     assert {path for path in new if place not in (path, *path.parents)} == set()
@@ -94,7 +103,8 @@ def test_names_of_derivatives_are_labels(dataset, place, tmp_path):
     folder = write_fmriprep(dataset, tmp_path / "prep")
     before = everything(tmp_path)
 
-    assert run(dataset, place, "participant", "-d", f"../../x={folder}") == 0
+    options = ("--participant-label", "01", "--run-label", "1")
+    assert run(dataset, place, "participant", "-d", f"../../x={folder}", *options) == 0
 
     new = everything(tmp_path) - before
     assert {path for path in new if place not in (path, *path.parents)} == set()
@@ -110,7 +120,7 @@ def test_links_in_a_dataset_are_read_and_never_written_through(dataset, place, t
     events.symlink_to(moved)
     before = {path: path.stat().st_mtime_ns for path in everything(tmp_path)}
 
-    assert run(dataset, place) == 0
+    assert run(dataset, place, "participant", "--run-label", "1") == 0
 
     assert {path: path.stat().st_mtime_ns for path in before if path != place.parent} == {
         path: time for path, time in before.items() if path != place.parent
@@ -126,7 +136,8 @@ def test_a_link_in_the_output_is_replaced_and_not_followed(dataset, place, tmp_p
     (place / "sub-01.html").symlink_to(precious)
     (place / "dataset_description.json").symlink_to(precious)
 
-    assert run(dataset, place, "participant", "--participant-label", "01") == 0
+    options = ("--participant-label", "01", "--run-label", "1")
+    assert run(dataset, place, "participant", *options) == 0
 
     assert precious.read_text() == "mine"
     assert not (place / "sub-01.html").is_symlink()

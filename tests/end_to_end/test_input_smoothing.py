@@ -46,7 +46,7 @@ def test_effects_of_participants_are_smoothed_before_the_test_of_the_group(datas
     values = np.asarray(image.dataobj).copy()
     values[6:8, 6:8, 4] = 500
     nib.save(nib.Nifti1Image(values, image.affine, image.header), path)
-    options = (*OLS, "--smoothing", "10:dataset")
+    options = (*OLS, "--smoothing", "10:dataset", "--contrast", "cue", "--run-label", "1")
     assert call(dataset, out, "participant", *options) == 0
     assert call(dataset, out, "group") == 0
 
@@ -74,7 +74,8 @@ def test_effects_of_participants_are_smoothed_before_the_test_of_the_group(datas
 
 def test_the_group_level_can_smooth_anew_and_leaves_what_is_below(dataset, tmp_path, capsys):
     out = tmp_path / "out"
-    assert call(dataset, out, "participant", *OLS, "--smoothing", "6") == 0
+    options = (*OLS, "--contrast", "cue", "--run-label", "1")
+    assert call(dataset, out, "participant", *options, "--smoothing", "6") == 0
     assert call(dataset, out, "group") == 0
     plain = load(out / f"node-dataset/{STEM}_stat-effect_statmap.nii.gz")
 
@@ -113,7 +114,7 @@ def test_what_would_need_variances_or_is_not_there_is_refused_before_any_fit(
 
 
 def test_mixed_effects_of_smoothed_inputs_are_refused_by_path(dataset, tmp_path, capsys):
-    assert call(dataset, tmp_path / "out", "participant", *OLS) == 0
+    assert call(dataset, tmp_path / "out", "participant", *OLS, "--run-label", "1") == 0
     model = tmp_path / "out/models/model-default_smdl.json"
     content = json.loads(model.read_text())
     content["Nodes"][2]["Model"]["Software"] = {
@@ -131,8 +132,8 @@ def test_mixed_effects_of_smoothed_inputs_are_refused_by_path(dataset, tmp_path,
 @pytest.fixture
 def least_squares_model(dataset, tmp_path):
     """Return a model whose subject node is least squares over runs."""
-    assert call(dataset, tmp_path / "default", "participant", "--dry-run") == 0
-    assert call(dataset, tmp_path / "default", "participant", *OLS) == 0
+    one_run = ("--participant-label", "01", "--run-label", "1")
+    assert call(dataset, tmp_path / "default", "participant", *OLS, *one_run) == 0
     content = json.loads((tmp_path / "default/models/model-default_smdl.json").read_text())
     content["Nodes"][1]["Model"]["Type"] = "glm"
     path = tmp_path / "ols_smdl.json"
@@ -180,7 +181,8 @@ def test_one_run_leaves_no_variance_and_is_refused_before_the_fit(
 def test_effects_on_surfaces_are_smoothed_along_the_mesh_or_refused(dataset, tmp_path, capsys):
     folder = write_surfaces(dataset)
     out = tmp_path / "out"
-    options = (*OLS, "--space", "fsaverage5", "--smoothing", "30:dataset")
+    options = (*OLS, "--space", "fsaverage5", "--smoothing", "30:dataset", "--contrast", "cue",
+               "--run-label", "1")  # fmt: skip
     assert call(dataset, out, "participant", *options) == 0
     assert call(dataset, out, "group") == 0
 

@@ -14,7 +14,8 @@ FUNC = "node-run/sub-01/func/sub-01_task-cuetarget_run-1_contrast-{}_stat-{}_sta
 
 
 def call(dataset, out, *options):
-    return main([str(dataset), str(out), "participant", "--participant-label", "01", *options])
+    one_run = ("--participant-label", "01", "--run-label", "1")
+    return main([str(dataset), str(out), "participant", *one_run, *options])
 
 
 def values(out, contrast, statistic):
@@ -105,7 +106,7 @@ def test_maps_of_a_contrast_that_left_the_model_are_removed(dataset, tmp_path):
 
 def test_series_are_not_kept_twice(dataset, tmp_path):
     out = tmp_path / "out"
-    assert call(dataset, out, "--maps", "residuals", "--run-label", "1") == 0
+    assert call(dataset, out, "--maps", "residuals") == 0
     assert not (out / ".boldglm-work").exists()
 
 
@@ -117,5 +118,6 @@ def test_no_result_is_the_same_file_as_what_is_kept(dataset, tmp_path):
     work = out / ".boldglm-work"
     kept = {path.stat().st_ino for path in work.rglob("*") if path.is_file()}
     results = [path for path in out.rglob("*") if path.is_file() and work not in path.parents]
-    assert len(results) > 50
+    assert kept
+    assert len(results) > 40
     assert not [path.name for path in results if path.stat().st_ino in kept]

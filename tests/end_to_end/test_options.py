@@ -22,9 +22,9 @@ from boldglm.io.outputs.design_files import read_design
 RUN = "node-run/sub-01/func/sub-01_task-cuetarget_run-1"
 
 
-def participant(dataset, out, *options):
-    code = main([str(dataset), str(out), "participant", "--participant-label", "01", *options])
-    assert code == 0
+def participant(dataset, out, *options, runs=("1",)):
+    chosen = ("--participant-label", "01", "--run-label", *runs)
+    assert main([str(dataset), str(out), "participant", *chosen, *options]) == 0
 
 
 def load(path):
@@ -56,7 +56,7 @@ def test_a_run_without_a_condition_goes_on_and_says_so(dataset, tmp_path):
     events.write_text("\n".join(lines) + "\n")
     out = tmp_path / "out"
 
-    participant(dataset, out)
+    participant(dataset, out, runs=("1", "2"))
 
     said = json.loads((out / f"{RUN}_design.json").read_text())
     assert any("condition 'target'" in text for text in said["Exclusions"])
@@ -129,7 +129,7 @@ def test_a_filter_file_selects_as_fmriprep_does(dataset, tmp_path):
     filters = tmp_path / "filters.json"
     filters.write_text(json.dumps({"bold": {"run": 2, "session": None}}))
 
-    participant(dataset, tmp_path / "out", "--bids-filter-file", str(filters))
+    participant(dataset, tmp_path / "out", "--bids-filter-file", str(filters), runs=("1", "2"))
 
     names = {path.name for path in (tmp_path / "out/node-run").rglob("*_design.tsv")}
     assert names == {"sub-01_task-cuetarget_run-2_design.tsv"}

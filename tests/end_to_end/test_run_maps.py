@@ -17,9 +17,8 @@ ALL = ("rsquared", "whiteness", "dof", "ar", "residuals", "fitted")
 
 
 def participant(dataset, out, *options):
-    assert (
-        main([str(dataset), str(out), "participant", "--participant-label", "01", *options]) == 0
-    )
+    one_run = ("--participant-label", "01", "--run-label", "1")
+    assert main([str(dataset), str(out), "participant", *one_run, *options]) == 0
 
 
 def load(path):

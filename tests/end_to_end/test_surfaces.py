@@ -25,6 +25,7 @@ from icosphere import icosphere
 FUNC = "node-run/sub-01/func/sub-01_task-cuetarget_run-1_hemi-{}_space-fsaverage5"
 OF_SUBJECT = "node-subject/sub-01/func/sub-01_task-cuetarget_hemi-{}_space-fsaverage5"
 OPTIONS = ("--space", "fsaverage5", "--noise-model", "ols")
+ONE_RUN = ("--participant-label", "01", "--run-label", "1")
 
 
 def participant(dataset, out, *options):
@@ -35,34 +36,34 @@ def values(path):
     return nib.load(path).agg_data().astype(float)
 
 
-@pytest.mark.parametrize("side", ["L", "R"])
-def test_each_hemisphere_is_fitted_at_its_vertices(dataset, tmp_path, side):
+def test_each_hemisphere_is_fitted_at_its_vertices(dataset, tmp_path):
     write_surfaces(dataset)
     out = tmp_path / "out"
 
-    assert participant(dataset, out, "--participant-label", "01", "--maps", "residuals") == 0
+    assert participant(dataset, out, *ONE_RUN, "--maps", "residuals") == 0
 
-    stem = FUNC.format(side)
     raw = dataset / "sub-01/func/sub-01_task-cuetarget_run-1_bold.nii.gz"
-    series = vertex_series(raw, side)[:, N_MEDIAL:].astype(float)
-    design = read_design(out / f"{stem}_design.tsv")
-    expected = fit(series, design, noise="ols").contrast("cue")
-    mean = np.delete(series, design.censored, axis=0).mean(axis=0)
-    inside = values(out / f"{stem}_desc-brain_mask.shape.gii") > 0
-    np.testing.assert_array_equal(inside, np.arange(N_VERTICES) >= N_MEDIAL)
-    t = values(out / f"{stem}_contrast-cue_stat-t_statmap.shape.gii")
-    effect = values(out / f"{stem}_contrast-cue_stat-effect_statmap.shape.gii")
-    np.testing.assert_allclose(t[inside], expected.t, rtol=1e-5, atol=1e-6)
-    np.testing.assert_allclose(effect[inside], 100 * expected.effect / mean, rtol=1e-4, atol=1e-6)
-    np.testing.assert_array_equal(t[~inside], 0)
-    said = json.loads((out / f"{stem}_contrast-cue_stat-t_statmap.json").read_text())
-    assert said["Mask"] == f"bids::{stem}_desc-brain_mask.shape.gii"
-    assert f"hemi-{side}_space-fsaverage5_bold.func.gii" in said["Sources"][0]
-    residuals = out / f"{stem}_desc-residuals_bold.func.gii"
-    assert json.loads(residuals.with_name(residuals.name.split(".")[0] + ".json").read_text())[
-        "RepetitionTime"
-    ] == pytest.approx(2.0)
-    assert len(nib.load(residuals).darrays) == len(series)
+    for side in "LR":
+        stem = FUNC.format(side)
+        series = vertex_series(raw, side)[:, N_MEDIAL:].astype(float)
+        design = read_design(out / f"{stem}_design.tsv")
+        expected = fit(series, design, noise="ols").contrast("cue")
+        mean = np.delete(series, design.censored, axis=0).mean(axis=0)
+        inside = values(out / f"{stem}_desc-brain_mask.shape.gii") > 0
+        np.testing.assert_array_equal(inside, np.arange(N_VERTICES) >= N_MEDIAL)
+        t = values(out / f"{stem}_contrast-cue_stat-t_statmap.shape.gii")
+        effect = values(out / f"{stem}_contrast-cue_stat-effect_statmap.shape.gii")
+        percent = 100 * expected.effect / mean
+        np.testing.assert_allclose(t[inside], expected.t, rtol=1e-5, atol=1e-6)
+        np.testing.assert_allclose(effect[inside], percent, rtol=1e-4, atol=1e-6)
+        np.testing.assert_array_equal(t[~inside], 0)
+        sidecar = json.loads((out / f"{stem}_contrast-cue_stat-t_statmap.json").read_text())
+        assert sidecar["Mask"] == f"bids::{stem}_desc-brain_mask.shape.gii"
+        assert f"hemi-{side}_space-fsaverage5_bold.func.gii" in sidecar["Sources"][0]
+        sidecar = json.loads((out / f"{stem}_desc-residuals_bold.json").read_text())
+        assert sidecar["RepetitionTime"] == pytest.approx(2.0)
+        residuals = nib.load(out / f"{stem}_desc-residuals_bold.func.gii")
+        assert len(residuals.darrays) == len(series)
 
 
 def test_levels_go_on_by_hemisphere_and_the_report_shows_both_together(dataset, tmp_path):
@@ -101,7 +102,7 @@ def test_smoothing_runs_along_the_mesh_that_the_derivatives_have(dataset, tmp_pa
     write_surfaces(dataset)
     out = tmp_path / "out"
 
-    code = participant(dataset, out, "--participant-label", "01", "--smoothing", "20")
+    code = participant(dataset, out, *ONE_RUN, "--smoothing", "20")
 
     assert code == 0
     stem = FUNC.format("L")
@@ -120,7 +121,7 @@ def test_smoothing_without_a_mesh_is_refused_before_the_fit_and_a_mesh_can_be_gi
 ):
     folder = write_surfaces(dataset, meshes=("inflated",))
     out = tmp_path / "out"
-    one = ("--participant-label", "01", "--run-label", "1", "--smoothing", "20")
+    one = (*ONE_RUN, "--smoothing", "20")
 
     assert participant(dataset, out, *one) == 65
     message = capsys.readouterr().err
@@ -139,7 +140,7 @@ def test_without_any_mesh_the_report_says_so_and_shows_distributions(dataset, tm
     write_surfaces(dataset, meshes=())
     out = tmp_path / "out"
 
-    assert participant(dataset, out, "--participant-label", "01", "--run-label", "1") == 0
+    assert participant(dataset, out, *ONE_RUN) == 0
 
     report = (out / "sub-01.html").read_text()
     assert f"No mesh with {N_VERTICES} vertices was found" in report
