@@ -87,10 +87,10 @@ def test_ols_betas_are_the_pseudo_inverse_times_the_data(problem):
 def test_ols_noise_variance_is_that_of_the_residuals(problem):
     bold, X = problem
 
-    found = fit(bold, X, noise="ols")
+    fitted = fit(bold, X, noise="ols")
 
     residuals = bold - X @ np.linalg.pinv(X) @ bold
-    np.testing.assert_allclose(found.sigma2, (residuals**2).sum(axis=0) / found.dof, rtol=1e-8)
+    np.testing.assert_allclose(fitted.sigma2, (residuals**2).sum(axis=0) / fitted.dof, rtol=1e-8)
 
 
 @EVERY
@@ -99,14 +99,14 @@ def test_ols_noise_variance_is_that_of_the_residuals(problem):
 def test_betas_have_a_row_per_regressor_and_a_column_per_voxel(noise, problem):
     bold, X = sensible(problem, noise)
 
-    found = fit(bold, X, noise=noise)
+    fitted = fit(bold, X, noise=noise)
 
-    assert found.betas.shape == (X.shape[1], 3)
-    assert found.sigma2.shape == (3,)
-    assert found.rank == np.linalg.matrix_rank(X)
-    assert found.dof == len(X) - found.rank
-    assert (found.n_scans, found.n_voxels) == bold.shape
-    assert (found.ar is None) == (noise == "ols")
+    assert fitted.betas.shape == (X.shape[1], 3)
+    assert fitted.sigma2.shape == (3,)
+    assert fitted.rank == np.linalg.matrix_rank(X)
+    assert fitted.dof == len(X) - fitted.rank
+    assert (fitted.n_scans, fitted.n_voxels) == bold.shape
+    assert (fitted.ar is None) == (noise == "ols")
 
 
 @EVERY
@@ -270,21 +270,21 @@ def test_any_real_type_is_calculated_in_double_precision(dtype, order, noise):
     X = np.column_stack([rng.normal(size=40), np.ones(40)])
     bold.flags.writeable = X.flags.writeable = False
 
-    found = fit(bold, X, noise=noise)
+    fitted = fit(bold, X, noise=noise)
 
-    assert found.betas.dtype == np.float64
+    assert fitted.betas.dtype == np.float64
     plain = fit(bold.astype(np.float64, order="C"), X, noise=noise)
-    np.testing.assert_array_equal(found.betas, plain.betas)
-    np.testing.assert_array_equal(found.sigma2, plain.sigma2)
+    np.testing.assert_array_equal(fitted.betas, plain.betas)
+    np.testing.assert_array_equal(fitted.sigma2, plain.sigma2)
 
 
 @EVERY
 def test_no_voxels_give_empty_maps(noise):
-    found = fit(np.zeros((20, 0)), np.ones(20), noise=noise)
+    fitted = fit(np.zeros((20, 0)), np.ones(20), noise=noise)
 
-    assert found.betas.shape == (1, 0)
-    assert found.contrast([1.0]).z.shape == (0,)
-    assert found.contrast([[1.0]]).z.shape == (0,)
+    assert fitted.betas.shape == (1, 0)
+    assert fitted.contrast([1.0]).z.shape == (0,)
+    assert fitted.contrast([[1.0]]).z.shape == (0,)
 
 
 @EVERY
@@ -304,11 +304,11 @@ def test_one_signal_and_one_regressor_may_be_vectors(noise):
     rng = np.random.default_rng(0)
     y, x = rng.normal(size=(2, 30))
 
-    found = fit(y, x, noise=noise)
+    fitted = fit(y, x, noise=noise)
 
-    assert found.betas.shape == (1, 1)
+    assert fitted.betas.shape == (1, 1)
     np.testing.assert_array_equal(
-        found.betas, fit(y[:, np.newaxis], x[:, np.newaxis], noise=noise).betas
+        fitted.betas, fit(y[:, np.newaxis], x[:, np.newaxis], noise=noise).betas
     )
 
 
@@ -318,9 +318,9 @@ def test_one_signal_and_one_regressor_may_be_vectors(noise):
 @EVERY
 def test_f_of_one_row_is_t_squared_with_the_same_degrees_of_freedom(noise):
     bold, X = drawn((60, 5)), drawn((60, 3), 1)
-    found = fit(bold, X, noise=noise)
+    fitted = fit(bold, X, noise=noise)
 
-    t, F = found.contrast([1, -1, 0]), found.contrast([[1, -1, 0]])
+    t, F = fitted.contrast([1, -1, 0]), fitted.contrast([[1, -1, 0]])
 
     np.testing.assert_allclose(F.F, t.t**2, rtol=1e-10)
     np.testing.assert_allclose(F.dof, t.dof, rtol=1e-7)
@@ -328,11 +328,11 @@ def test_f_of_one_row_is_t_squared_with_the_same_degrees_of_freedom(noise):
 
 @EVERY
 def test_rows_that_follow_from_others_change_nothing(noise):
-    found = fit(drawn((60, 5)), drawn((60, 4), 1), noise=noise)
+    fitted = fit(drawn((60, 5)), drawn((60, 4), 1), noise=noise)
     rows = np.eye(4)[:2]
 
-    once = found.contrast(rows)
-    more = found.contrast(np.vstack([rows, rows[0] - 3 * rows[1], 1e-6 * rows[1]]))
+    once = fitted.contrast(rows)
+    more = fitted.contrast(np.vstack([rows, rows[0] - 3 * rows[1], 1e-6 * rows[1]]))
 
     assert more.dof_numerator == 2
     np.testing.assert_allclose(more.F, once.F, rtol=1e-10)
@@ -344,17 +344,17 @@ def test_voxels_without_noise_have_finite_statistics_of_nothing(noise):
     X = np.column_stack([drawn((30, 2)), np.ones(30)])
     bold = np.column_stack([drawn(30, 1), np.full(30, 1234.5678), np.zeros(30), X @ [3, -1, 50]])
 
-    found = fit(bold, X, noise=noise)
-    t, F = found.contrast([1, 0, 0]), found.contrast(np.eye(3)[:2])
+    fitted = fit(bold, X, noise=noise)
+    t, F = fitted.contrast([1, 0, 0]), fitted.contrast(np.eye(3)[:2])
 
-    np.testing.assert_array_equal(found.sigma2[1:], 0)
+    np.testing.assert_array_equal(fitted.sigma2[1:], 0)
     np.testing.assert_array_equal(t.t[1:], 0)
     np.testing.assert_array_equal(t.z[1:], 0)
     np.testing.assert_array_equal(t.p[1:], 0.5)
     np.testing.assert_array_equal(F.F[1:], 0)
     np.testing.assert_array_equal(F.z[1:], 0)
     np.testing.assert_array_equal(F.p[1:], 1)
-    np.testing.assert_allclose(found.betas[:, 3], [3, -1, 50], rtol=1e-12)
+    np.testing.assert_allclose(fitted.betas[:, 3], [3, -1, 50], rtol=1e-12)
     assert all(np.isfinite(values).all() for values in (t.variance, t.dof, F.dof))
 
 
@@ -377,10 +377,10 @@ def test_f_is_one_however_its_rows_are_written(noise):
     rng = np.random.default_rng(3)
     design = np.column_stack([rng.normal(size=(120, 3)).cumsum(axis=0), np.ones(120)])
     bold = rng.normal(size=(120, 30)).cumsum(axis=0) + 3 * rng.normal(size=(120, 30))
-    rows, found = np.eye(4)[:3], fit(bold, design, noise=noise)
+    rows, fitted = np.eye(4)[:3], fit(bold, design, noise=noise)
 
-    one = found.contrast(rows)
-    other = found.contrast(np.array([[1.0, 2, 0], [0, -1, 0.5], [3, 0, 1]]) @ rows)
+    one = fitted.contrast(rows)
+    other = fitted.contrast(np.array([[1.0, 2, 0], [0, -1, 0.5], [3, 0, 1]]) @ rows)
 
     np.testing.assert_allclose(other.F, one.F, rtol=1e-8)
     np.testing.assert_allclose(other.dof, one.dof, rtol=1e-6)

@@ -43,13 +43,15 @@ def test_linear_algebra_has_one_thread_meanwhile_and_its_former_number_afterward
     assert after == {2}
 
 
-@pytest.mark.parametrize(("said", "found"), [("3", 3), ("4,2", 4), ("0", None), ("many", None)])
-def test_the_number_of_threads_is_that_of_linear_algebra(monkeypatch, said, found):
+@pytest.mark.parametrize(
+    ("setting", "result"), [("3", 3), ("4,2", 4), ("0", None), ("many", None)]
+)
+def test_the_number_of_threads_is_that_of_linear_algebra(monkeypatch, setting, result):
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     processors = usable_threads()
-    monkeypatch.setenv("OMP_NUM_THREADS", said)
+    monkeypatch.setenv("OMP_NUM_THREADS", setting)
 
-    assert usable_threads() == (found or processors)
+    assert usable_threads() == (result or processors)
 
 
 def test_every_thread_has_memory_of_its_own():
@@ -85,8 +87,8 @@ def test_what_is_not_in_memory_is_read_by_one_thread_at_a_time():
     values = np.random.default_rng(0).normal(size=(30, 200))
     design = np.ones((30, 1))
 
-    found = fit(OneByOne(values), design, noise="ols", block_size=10, n_threads=4)
+    result = fit(OneByOne(values), design, noise="ols", block_size=10, n_threads=4)
 
     np.testing.assert_array_equal(
-        found.betas, fit(values, design, noise="ols", block_size=10).betas
+        result.betas, fit(values, design, noise="ols", block_size=10).betas
     )

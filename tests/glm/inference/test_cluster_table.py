@@ -26,13 +26,13 @@ def test_clusters_are_sorted_by_size_and_peaks_by_height():
         volumes=np.full(mask.sum(), 12.0), two_sided=True,
     )  # fmt: skip
 
-    assert [(one.cluster, one.peak) for one in rows] == [(1, 1), (1, 2), (2, 1), (3, 1)]
-    np.testing.assert_allclose([one.statistic for one in rows], [6, 5, -7, 9], rtol=0)
-    assert [one.n_voxels for one in rows] == [8, 8, 2, 1]
-    np.testing.assert_allclose([one.volume for one in rows], [96, 96, 24, 12], rtol=1e-12)
-    np.testing.assert_allclose([one.mass for one in rows], [7, 7, 5, 5.5], rtol=1e-12)
+    assert [(row.cluster, row.peak) for row in rows] == [(1, 1), (1, 2), (2, 1), (3, 1)]
+    np.testing.assert_allclose([row.statistic for row in rows], [6, 5, -7, 9], rtol=0)
+    assert [row.n_voxels for row in rows] == [8, 8, 2, 1]
+    np.testing.assert_allclose([row.volume for row in rows], [96, 96, 24, 12], rtol=1e-12)
+    np.testing.assert_allclose([row.mass for row in rows], [7, 7, 5, 5.5], rtol=1e-12)
     np.testing.assert_allclose([rows[0].x, rows[0].y, rows[0].z], [-6, -12, 17], rtol=1e-12)
-    np.testing.assert_allclose([volume[mask][one.voxel] for one in rows], [6, 5, -7, 9], rtol=0)
+    np.testing.assert_allclose([volume[mask][row.voxel] for row in rows], [6, 5, -7, 9], rtol=0)
 
 
 def test_no_more_peaks_are_listed_than_may_be():
@@ -43,7 +43,7 @@ def test_no_more_peaks_are_listed_than_may_be():
         values, 2.0, grid_neighbors(mask), places_of(mask), min_distance=4.0, max_peaks=3
     )
 
-    assert [(one.cluster, one.peak, one.voxel) for one in rows] == [
+    assert [(row.cluster, row.peak, row.voxel) for row in rows] == [
         (1, 1, 1),
         (1, 2, 3),
         (1, 3, 5),
@@ -89,13 +89,13 @@ def test_clusters_of_a_real_map_are_those_of_fsl(real_data):
         max_peaks=1000,
     )  # fmt: skip
 
-    highest = [one for one in rows if one.peak == 1][: len(theirs)]
-    assert [one.n_voxels for one in highest] == theirs["Voxels"].tolist()
-    by_place = {(one.x, one.y, one.z): one for one in rows}
+    highest = [row for row in rows if row.peak == 1][: len(theirs)]
+    assert [row.n_voxels for row in highest] == theirs["Voxels"].tolist()
+    by_place = {(row.x, row.y, row.z): row for row in rows}
     for _, cluster in theirs.iterrows():
-        found = by_place[tuple(cluster[[f"Z-MAX {axis} (vox)" for axis in "XYZ"]])]
-        assert (found.peak, found.n_voxels) == (1, cluster["Voxels"])
-        np.testing.assert_allclose(found.statistic, cluster["Z-MAX"], atol=0.005)
+        result = by_place[tuple(cluster[[f"Z-MAX {axis} (vox)" for axis in "XYZ"]])]
+        assert (result.peak, result.n_voxels) == (1, cluster["Voxels"])
+        np.testing.assert_allclose(result.statistic, cluster["Z-MAX"], atol=0.005)
     for _, peak in peaks.iterrows():
-        found = by_place[peak["x"], peak["y"], peak["z"]]
-        np.testing.assert_allclose(found.statistic, peak["Z"], atol=0.005)
+        result = by_place[peak["x"], peak["y"], peak["z"]]
+        np.testing.assert_allclose(result.statistic, peak["Z"], atol=0.005)

@@ -107,11 +107,11 @@ def test_enhanced_values_are_those_of_one_threshold_at_a_time(mask, connectivity
     values = smooth_map(mask)
     neighbors = grid_neighbors(mask, connectivity)
 
-    found = enhance(values, neighbors, constants)
+    result = enhance(values, neighbors, constants)
     both = enhance(values, neighbors, constants, two_sided=True)
 
     expected = brute_force(mask, values, connectivity, constants)
-    np.testing.assert_allclose(found, expected, rtol=1e-12)
+    np.testing.assert_allclose(result, expected, rtol=1e-12)
     np.testing.assert_allclose(
         both, expected - brute_force(mask, -values, connectivity, constants), rtol=1e-12
     )
@@ -121,21 +121,21 @@ def test_steps_without_new_voxels_count_all_the_same():
     neighbors = grid_neighbors(np.ones((1, 1, 3), bool), 6)
     values = [5.5, 2.0, 0.4]
 
-    found = enhance(values, neighbors, Enhancement(step=0.5))
+    result = enhance(values, neighbors, Enhancement(step=0.5))
 
     heights = np.arange(1, 12) * 0.5  # 0.5 to 5.5
     first = 0.5 * (heights**2 * np.where(heights <= 2, np.sqrt(2), 1)).sum()
     second = 0.5 * np.sqrt(2) * (heights[heights <= 2] ** 2).sum()
-    np.testing.assert_allclose(found, [first, second, 0], rtol=1e-12)
+    np.testing.assert_allclose(result, [first, second, 0], rtol=1e-12)
 
 
 def test_a_voxel_of_endless_height_costs_no_more_memory_than_it_may():
     neighbors = grid_neighbors(np.ones((1, 1, 2), bool), 6)
 
-    found = enhance([np.inf, 1e9], neighbors)
+    result = enhance([np.inf, 1e9], neighbors)
 
-    np.testing.assert_allclose(found[0], found[1], rtol=1e-12)
-    assert np.isfinite(found).all()
+    np.testing.assert_allclose(result[0], result[1], rtol=1e-12)
+    assert np.isfinite(result).all()
 
 
 def test_enhancement_along_a_mesh_and_in_a_volume_are_apart_in_one_row():
@@ -146,14 +146,14 @@ def test_enhancement_along_a_mesh_and_in_a_volume_are_apart_in_one_row():
     values = np.concatenate([volume[::-1], surface])
     constants = Enhancement(extent_power=1.0)
 
-    found = enhance(values, row, constants)
+    result = enhance(values, row, constants)
 
-    np.testing.assert_allclose(found[2:], enhance(surface, mesh, constants), rtol=1e-12)
-    np.testing.assert_allclose(found[[1, 0]], enhance(volume, grid, constants), rtol=1e-12)
+    np.testing.assert_allclose(result[2:], enhance(surface, mesh, constants), rtol=1e-12)
+    np.testing.assert_allclose(result[[1, 0]], enhance(volume, grid, constants), rtol=1e-12)
     # up to .5 all four vertices (area 10); up to 1 vertex 1 joins 0 and 3 (area 7); then alone
     heights = np.arange(1, 26) / 10
     areas = np.where(heights < 0.55, 10, np.where(heights < 1.05, 7, 4))
-    np.testing.assert_allclose(found[5], (areas * heights**2).sum() / 10, rtol=1e-12)
+    np.testing.assert_allclose(result[5], (areas * heights**2).sum() / 10, rtol=1e-12)
 
 
 def test_clusters_on_a_mesh_are_connected_by_edges():
@@ -172,7 +172,7 @@ def test_family_wise_errors_of_maps_are_those_of_maps_made_one_by_one(mask, two_
     y = np.stack([smooth_map(mask, seed) for seed in range(12)]) + 0.7 * smooth_map(mask, 99)
     neighbors, ones = grid_neighbors(mask, 6), np.ones((12, 1))
 
-    found = permutation_test(
+    result = permutation_test(
         y, ones, [1], 41, np.random.default_rng(5), two_sided=two_sided, neighbors=neighbors,
         cluster_threshold=2.5, tfce=True,
     )  # fmt: skip
@@ -184,25 +184,25 @@ def test_family_wise_errors_of_maps_are_those_of_maps_made_one_by_one(mask, two_
     enhanced = [enhance(one, neighbors, two_sided=two_sided) for one in maps]
     sided = [np.abs(one) if two_sided else one for one in maps]
     for maxima, expected in (
-        (found.maxima, [one.max() for one in sided]),
-        (found.extents, [extents.max(initial=0) for _, extents, _ in clusters]),
-        (found.masses, [masses.max(initial=0) for _, _, masses in clusters]),
-        (found.enhanced, [np.abs(one).max() for one in enhanced]),
+        (result.maxima, [one.max() for one in sided]),
+        (result.extents, [extents.max(initial=0) for _, extents, _ in clusters]),
+        (result.masses, [masses.max(initial=0) for _, _, masses in clusters]),
+        (result.enhanced, [np.abs(one).max() for one in enhanced]),
     ):
         np.testing.assert_allclose(maxima, expected, rtol=1e-3)
 
     labels, extents, masses = clusters[0]
     for own, p, maxima in (
-        (extents, found.p_extent, found.extents),
-        (masses, found.p_mass, found.masses),
+        (extents, result.p_extent, result.extents),
+        (masses, result.p_mass, result.masses),
     ):
         for cluster, size in enumerate(own):
             expected = (maxima >= size * (1 - 1e-5)).mean()
             np.testing.assert_allclose(p[labels == cluster], expected, rtol=1e-12)
         np.testing.assert_allclose(p[labels < 0], 1, rtol=0)
     own = np.abs(enhanced[0])
-    expected = [(found.enhanced >= one * (1 - 1e-5)).mean() for one in own]
-    np.testing.assert_allclose(found.p_tfce, expected, rtol=1e-12)
+    expected = [(result.enhanced >= one * (1 - 1e-5)).mean() for one in own]
+    np.testing.assert_allclose(result.p_tfce, expected, rtol=1e-12)
 
 
 def test_how_many_maps_are_held_at_a_time_changes_nothing(mask, monkeypatch):
@@ -225,11 +225,11 @@ def test_the_family_wise_error_of_clusters_is_what_it_promises():
     neighbors, hits = grid_neighbors(np.ones((7, 7, 7), bool)), np.zeros(3)
     for _ in range(200):
         y = ndimage.gaussian_filter(rng.normal(size=(10, 7, 7, 7)), (0, 0.8, 0.8, 0.8))
-        found = permutation_test(
+        result = permutation_test(
             y.reshape(10, -1), np.ones((10, 1)), [1], 40, rng, neighbors=neighbors,
             cluster_threshold=2.0, tfce=True,
         )  # fmt: skip
-        hits += [p.min() <= 0.05 for p in (found.p_extent, found.p_mass, found.p_tfce)]
+        hits += [p.min() <= 0.05 for p in (result.p_extent, result.p_mass, result.p_tfce)]
 
     # 40 permutations give .05; extents have ties and less. Standard error .015
     assert (hits / 200 < 0.095).all()

@@ -59,8 +59,8 @@ def test_the_share_of_false_discoveries_is_what_was_asked_for():
     shares = []
     for _ in range(300):
         z = rng.normal(size=400) + np.repeat([3.0, 0.0], [80, 320])
-        found = benjamini_hochberg(stats.norm.sf(z)) <= 0.1
-        shares.append(found[80:].sum() / max(found.sum(), 1))
+        result = benjamini_hochberg(stats.norm.sf(z)) <= 0.1
+        shares.append(result[80:].sum() / max(result.sum(), 1))
 
     # true nulls are 80 % of all, so the rate is .8 x .1; standard error about .0025
     assert abs(np.mean(shares) - 0.08) < 0.01

@@ -25,15 +25,15 @@ def test_neighbors_in_a_grid_are_as_near_as_the_connectivity_says(connectivity, 
     mask = np.random.default_rng(1).random((5, 6, 4)) < 0.6
     places = np.argwhere(mask)
 
-    found = grid_neighbors(mask, connectivity)
+    result = grid_neighbors(mask, connectivity)
 
     expected = {
         (i, j)
         for i, j in itertools.combinations(range(len(places)), 2)
         if ((gap := places[i] - places[j]) ** 2).max() == 1 and gap @ gap <= farthest
     }
-    assert pairs_of(found) == expected
-    assert found.n_voxels == len(places)
+    assert pairs_of(result) == expected
+    assert result.n_voxels == len(places)
 
 
 def test_a_grid_as_thin_as_one_voxel_has_neighbors_along_the_others():
@@ -43,30 +43,30 @@ def test_a_grid_as_thin_as_one_voxel_has_neighbors_along_the_others():
 
 
 def test_vertices_of_a_mesh_are_neighbors_along_edges_once():
-    found = mesh_neighbors(TRIANGLES, np.ones(8, bool))
+    result = mesh_neighbors(TRIANGLES, np.ones(8, bool))
 
     tetrahedron = set(itertools.combinations(range(4), 2))
-    assert pairs_of(found) == tetrahedron | {(4, 5), (5, 6), (4, 6), (6, 7), (4, 7)}
+    assert pairs_of(result) == tetrahedron | {(4, 5), (5, 6), (4, 6), (6, 7), (4, 7)}
 
 
 def test_vertices_outside_of_the_mask_are_counted_out():
     mask = np.array([True, False, True, True, False, True, True, True])
 
-    found = mesh_neighbors(TRIANGLES, mask, areas=np.arange(8.0))
+    result = mesh_neighbors(TRIANGLES, mask, areas=np.arange(8.0))
 
     # vertices 0 2 3 5 6 7 are now 0 to 5
-    assert pairs_of(found) == {(0, 1), (0, 2), (1, 2), (3, 4), (4, 5)}
-    np.testing.assert_allclose(found.sizes, [0, 2, 3, 5, 6, 7], rtol=0)
+    assert pairs_of(result) == {(0, 1), (0, 2), (1, 2), (3, 4), (4, 5)}
+    np.testing.assert_allclose(result.sizes, [0, 2, 3, 5, 6, 7], rtol=0)
 
 
 def test_parts_of_a_row_keep_their_neighbors_and_get_no_others():
     mesh = mesh_neighbors([[0, 1, 2]], np.ones(3, bool), areas=[1.0, 2.0, 3.0])
     line = grid_neighbors(np.ones((1, 1, 3), bool), voxel_volume=8.0)
 
-    found = join_neighbors([(np.array([6, 2, 4]), mesh), (slice(0, 6, 2), line)][:1], 7)
+    result = join_neighbors([(np.array([6, 2, 4]), mesh), (slice(0, 6, 2), line)][:1], 7)
     both = join_neighbors([(slice(0, 3), mesh), (np.array([6, 4, 5]), line)], 7)
 
-    assert pairs_of(found) == {(2, 6), (4, 6), (2, 4)}
+    assert pairs_of(result) == {(2, 6), (4, 6), (2, 4)}
     assert pairs_of(both) == {(0, 1), (0, 2), (1, 2), (4, 6), (4, 5)}
     np.testing.assert_allclose(both.sizes, [1, 2, 3, 1, 8, 8, 8], rtol=0)
 

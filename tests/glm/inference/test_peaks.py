@@ -30,14 +30,14 @@ def test_peaks_in_a_grid_are_those_found_one_by_one():
     labels, _, _ = find_clusters(values, 0.8, neighbors, two_sided=True)
     places = np.argwhere(mask) * [2.0, 2.5, 3.0] - 10
 
-    found = {
+    result = {
         distance: cluster_peaks(values, labels, neighbors, places, min_distance=distance)
         for distance in (0.0, 6.0, 100.0)
     }
 
-    for distance, peaks in found.items():
+    for distance, peaks in result.items():
         assert peaks.tolist() == one_by_one(values, labels, neighbors, places, distance)
-    assert len(found[0.0]) > len(found[6.0]) > len(found[100.0]) == labels.max() + 1
+    assert len(result[0.0]) > len(result[6.0]) > len(result[100.0]) == labels.max() + 1
 
 
 def test_peaks_on_a_mesh_follow_its_edges():

@@ -63,17 +63,17 @@ def test_signs_of_three_inputs_by_hand():
                   for flip in flips])  # fmt: skip
 
     for two_sided in (False, True):
-        found = permutation_test(
+        result = permutation_test(
             y, np.ones((3, 1)), [1], 8, np.random.default_rng(0), two_sided=two_sided
         )
 
         side = np.abs(t) if two_sided else t
         expected = (side.max(axis=1)[:, np.newaxis] >= side[0] - 1e-9).mean(axis=0)
-        assert (found.scheme, found.is_exact) == ("sign flips", True)
-        np.testing.assert_allclose(found.maxima[0], side[0].max(), rtol=1e-12)
-        np.testing.assert_allclose(np.sort(found.maxima), np.sort(side.max(axis=1)), rtol=1e-9)
-        np.testing.assert_allclose(found.statistic, t[0], rtol=1e-12)
-        np.testing.assert_allclose(found.p_max, expected, rtol=1e-12)
+        assert (result.scheme, result.is_exact) == ("sign flips", True)
+        np.testing.assert_allclose(result.maxima[0], side[0].max(), rtol=1e-12)
+        np.testing.assert_allclose(np.sort(result.maxima), np.sort(side.max(axis=1)), rtol=1e-9)
+        np.testing.assert_allclose(result.statistic, t[0], rtol=1e-12)
+        np.testing.assert_allclose(result.p_max, expected, rtol=1e-12)
 
 
 def test_all_orders_of_two_groups_are_listed_once_and_weigh_alike(rng):
@@ -82,12 +82,12 @@ def test_all_orders_of_two_groups_are_listed_once_and_weigh_alike(rng):
     every = np.array(list(itertools.permutations(range(5))))
     t = np.array([[statistic(voxel[order], design, [0, 1]) for voxel in y.T] for order in every])
 
-    found = permutation_test(y, design, [0, 1], 10, rng)
+    result = permutation_test(y, design, [0, 1], 10, rng)
 
-    assert (found.scheme, found.is_exact) == ("permutations", True)
-    assert len(found.maxima) == 10  # 5 over 2
+    assert (result.scheme, result.is_exact) == ("permutations", True)
+    assert len(result.maxima) == 10  # 5 over 2
     expected = (t.max(axis=1)[:, np.newaxis] >= t[0] - 1e-9).mean(axis=0)
-    np.testing.assert_allclose(found.p_max, expected, rtol=1e-12)
+    np.testing.assert_allclose(result.p_max, expected, rtol=1e-12)
 
 
 DESIGNS = {
@@ -116,9 +116,9 @@ def test_maxima_are_those_of_freedman_and_lane_fitted_one_by_one(name, n_inputs,
         brute = drawn.patterns
     expected = np.array([freedman_lane(voxel, design, weights, brute) for voxel in y.T])
 
-    found = maxima(y, design, weights, drawn)
+    result = maxima(y, design, weights, drawn)
 
-    np.testing.assert_allclose(found, expected.max(axis=0), rtol=1e-9)
+    np.testing.assert_allclose(result, expected.max(axis=0), rtol=1e-9)
     if weights.ndim == 1:
         largest = maxima(y, design, weights, drawn, two_sided=True)
         np.testing.assert_allclose(largest, np.abs(expected).max(axis=0), rtol=1e-9)
@@ -148,20 +148,20 @@ def test_the_statistic_is_that_of_the_second_level(rng):
     fitted = fit_second_level(y, design, names=["mean", "a", "b"])
 
     for weights in ([0, 1, -1], [1, 0.5, 0.5], [[1, 1, 0], [1, 0, 1]]):
-        found = permutation_test(y, design, weights, 2, rng)
+        result = permutation_test(y, design, weights, 2, rng)
 
         expected = fitted.contrast(weights)
-        np.testing.assert_allclose(found.statistic, expected.statistic, rtol=1e-9)
-        assert found.dof == expected.dof == 10
+        np.testing.assert_allclose(result.statistic, expected.statistic, rtol=1e-9)
+        assert result.dof == expected.dof == 10
 
 
 def test_a_mean_beside_a_covariate_is_tested_by_sign_flips(rng):
     y, design = rng.normal(size=(9, 20)), np.column_stack([np.ones(9), rng.normal(size=9)])
 
-    kinds = [permutation_test(y, design, weights, 200, rng).scheme for weights in np.eye(2)]
+    schemes = [permutation_test(y, design, weights, 200, rng).scheme for weights in np.eye(2)]
     chosen = permutation_test(y, design, [0, 1], 200, rng, scheme="sign flips").scheme
 
-    assert [*kinds, chosen] == ["sign flips", "permutations", "sign flips"]
+    assert [*schemes, chosen] == ["sign flips", "permutations", "sign flips"]
 
 
 def test_f_of_one_row_is_a_two_sided_t(rng):
@@ -195,7 +195,7 @@ def test_signs_of_a_block_are_flipped_together(rng):
     y = rng.normal(size=(6, 5))
     labels = ["b", "a", "b", "c", "a", "c"]
 
-    found = permutation_test(y, np.ones((6, 1)), [1], 8, rng, blocks=labels)
+    result = permutation_test(y, np.ones((6, 1)), [1], 8, rng, blocks=labels)
 
     drawn = permutation_test(y, np.ones((6, 1)), [1], 7, rng, blocks=labels)
 
@@ -203,41 +203,41 @@ def test_signs_of_a_block_are_flipped_together(rng):
     flips = np.array(list(itertools.product([1, -1], repeat=3)))[:, units]
     expected = [max(statistic(flip * voxel, np.ones((6, 1)), [1]) for voxel in y.T)
                 for flip in flips]  # fmt: skip
-    np.testing.assert_allclose(np.sort(found.maxima), np.sort(expected), rtol=1e-9)
+    np.testing.assert_allclose(np.sort(result.maxima), np.sort(expected), rtol=1e-9)
     distances = np.abs(drawn.maxima[:, np.newaxis] - expected).min(axis=1)
     np.testing.assert_allclose(distances, 0, atol=1e-9)
-    assert (found.is_exact, drawn.is_exact) == (True, False)
+    assert (result.is_exact, drawn.is_exact) == (True, False)
 
 
 def test_a_voxel_without_residuals_is_not_tested_and_changes_nothing(rng):
     y = rng.normal(size=(15, 6))
     with_constant = np.column_stack([y[:, :2], np.full(15, 0.1), np.zeros(15), y[:, 2:]])
 
-    found = permutation_test(with_constant, np.ones((15, 1)), [1], 300, np.random.default_rng(1))
+    result = permutation_test(with_constant, np.ones((15, 1)), [1], 300, np.random.default_rng(1))
     plain = permutation_test(y, np.ones((15, 1)), [1], 300, np.random.default_rng(1))
 
-    np.testing.assert_allclose(found.statistic[2:4], 0, atol=0)
-    np.testing.assert_allclose(found.p_max[2:4], 1, rtol=0)
+    np.testing.assert_allclose(result.statistic[2:4], 0, atol=0)
+    np.testing.assert_allclose(result.p_max[2:4], 1, rtol=0)
     kept = [0, 1, 4, 5, 6, 7]
-    np.testing.assert_allclose(found.p_max[kept], plain.p_max, rtol=1e-12)
+    np.testing.assert_allclose(result.p_max[kept], plain.p_max, rtol=1e-12)
 
 
 def test_a_voxel_that_is_not_tested_is_no_maximum_where_all_others_are_negative(rng):
     y = np.column_stack([np.full(6, 2.0), rng.normal(size=6) - 0.5])
 
-    found = permutation_test(y, np.ones((6, 1)), [1], 64, rng)
+    result = permutation_test(y, np.ones((6, 1)), [1], 64, rng)
     alone = permutation_test(y[:, 1:], np.ones((6, 1)), [1], 64, rng)
 
-    assert found.maxima[1:].min() < 0
-    np.testing.assert_allclose(found.maxima[1:], alone.maxima[1:], rtol=1e-12)
-    np.testing.assert_allclose(found.p_max[0], 1, rtol=0)
+    assert result.maxima[1:].min() < 0
+    np.testing.assert_allclose(result.maxima[1:], alone.maxima[1:], rtol=1e-12)
+    np.testing.assert_allclose(result.p_max[0], 1, rtol=0)
 
 
 def test_nothing_to_test_gives_nothing(rng):
-    found = permutation_test(np.ones((4, 3)), np.ones((4, 1)), [1], 16, rng)
+    result = permutation_test(np.ones((4, 3)), np.ones((4, 1)), [1], 16, rng)
 
-    np.testing.assert_allclose(found.maxima, 0, atol=0)
-    np.testing.assert_allclose(found.p_max, 1, rtol=0)
+    np.testing.assert_allclose(result.maxima, 0, atol=0)
+    np.testing.assert_allclose(result.p_max, 1, rtol=0)
 
 
 @pytest.mark.parametrize("n_inputs", [2, 4])
@@ -248,14 +248,14 @@ def test_few_inputs_and_many_voxels_have_maxima_without_rounding(n_inputs, rng):
         np.array(list(itertools.product([1, -1], repeat=n_inputs))),
     )
 
-    found = permutation_test(y, ones, [1], 2**n_inputs, rng)
+    result = permutation_test(y, ones, [1], 2**n_inputs, rng)
 
     means = flips @ y / n_inputs
     left = flips[:, :, np.newaxis] * y - means[:, np.newaxis]
     variances = (left**2).sum(axis=1) / (n_inputs - 1) / n_inputs
     expected = (means / np.sqrt(variances)).max(axis=1)
     assert expected.max() > 30
-    np.testing.assert_allclose(np.sort(found.maxima), np.sort(expected), rtol=1e-6)
+    np.testing.assert_allclose(np.sort(result.maxima), np.sort(expected), rtol=1e-6)
 
 
 def test_signs_can_be_flipped_where_a_slope_is_tested(rng):
@@ -263,22 +263,24 @@ def test_signs_can_be_flipped_where_a_slope_is_tested(rng):
     y = rng.normal(size=(6, 4)) + 2
     flips = np.array(list(itertools.product([1, -1], repeat=6)))
 
-    found = permutation_test(y, design, [0, 1], 64, rng, scheme="sign flips")
+    result = permutation_test(y, design, [0, 1], 64, rng, scheme="sign flips")
 
     expected = [freedman_lane(voxel, design, [0, 1], flips) for voxel in y.T]
-    np.testing.assert_allclose(np.sort(found.maxima), np.sort(np.max(expected, axis=0)), rtol=1e-9)
+    np.testing.assert_allclose(
+        np.sort(result.maxima), np.sort(np.max(expected, axis=0)), rtol=1e-9
+    )
 
 
 def test_the_unit_of_the_effects_and_the_order_of_voxels_do_not_matter(rng):
     y = rng.normal(size=(12, 700))
     design = np.column_stack([np.ones(12), np.arange(12.0)])
 
-    found = permutation_test(y, design, [0, 1], 50, np.random.default_rng(1))
+    result = permutation_test(y, design, [0, 1], 50, np.random.default_rng(1))
     scaled = (1e-9 * y[:, ::-1]).astype(np.float32)
     other = permutation_test(scaled, 1e6 * design, [0, 1], 50, np.random.default_rng(1))
 
-    np.testing.assert_allclose(other.maxima, found.maxima, rtol=1e-4)
-    np.testing.assert_allclose(other.statistic[::-1], found.statistic, rtol=1e-3)
+    np.testing.assert_allclose(other.maxima, result.maxima, rtol=1e-4)
+    np.testing.assert_allclose(other.statistic[::-1], result.statistic, rtol=1e-3)
 
 
 def test_the_effects_are_left_as_they_are(rng):
@@ -295,10 +297,10 @@ def test_rearrangements_are_random_only_where_there_are_more_than_asked_for(rng)
     counts = {}
     for n_permutations in (255, 256, 1000):
         for two_sided in (True, False):
-            found = permutation_test(
+            result = permutation_test(
                 y, np.ones((8, 1)), [1], n_permutations, rng, two_sided=two_sided
             )
-            counts[n_permutations, two_sided] = (len(found.maxima), found.is_exact)
+            counts[n_permutations, two_sided] = (len(result.maxima), result.is_exact)
 
     assert counts[255, True] == counts[255, False] == (255, False)
     assert {counts[n, side] for n in (256, 1000) for side in (True, False)} == {(256, True)}
@@ -310,7 +312,7 @@ def test_the_family_wise_error_of_null_data_is_what_it_should_be(kind, two_sided
     rng = np.random.default_rng(11)
     group, age = np.repeat([0.0, 1.0], 7), rng.normal(size=14)
     design = np.ones((14, 1)) if kind == "mean" else np.column_stack([group, 0 * age + 1, age])
-    n_sets, found = 500, 0
+    n_sets, result = 500, 0
     for _ in range(n_sets):
         shared = rng.standard_t(5, size=(14, 1))
         y = shared + rng.standard_t(5, size=(14, 30))
@@ -319,10 +321,10 @@ def test_the_family_wise_error_of_null_data_is_what_it_should_be(kind, two_sided
         tested = permutation_test(
             y, design, [1, 0, 0][: design.shape[1]], 100, rng, two_sided=two_sided
         )
-        found += tested.p_max.min() <= 0.1
+        result += tested.p_max.min() <= 0.1
 
     # 100 permutations give exactly .1; Freedman and Lane nearly so. Standard error .013
-    assert abs(found / n_sets - 0.1) < 0.04
+    assert abs(result / n_sets - 0.1) < 0.04
 
 
 def test_p_values_count_ties():

@@ -64,11 +64,11 @@ def problem():
 
 
 @pytest.fixture(scope="module")
-def found(problem):
+def fitted(problem):
     return fit(*problem, noise="ar1")
 
 
-def test_rho_maximizes_the_restricted_likelihood(problem, found):
+def test_rho_maximizes_the_restricted_likelihood(problem, fitted):
     bold, X = problem
     centered = bold - bold.mean(axis=0)
 
@@ -85,76 +85,76 @@ def test_rho_maximizes_the_restricted_likelihood(problem, found):
         best.append(np.tanh(at.x))
 
     # the optimizer itself knows its minimum to about the square root of rounding
-    np.testing.assert_allclose(found.ar[0], best, atol=1e-6)
+    np.testing.assert_allclose(fitted.ar[0], best, atol=1e-6)
 
 
-def test_estimates_are_those_of_the_full_covariance(problem, found):
+def test_estimates_are_those_of_the_full_covariance(problem, fitted):
     bold, X = problem
     c = np.array([0.0, 0, 1, -1, 0, 0, 0, 0])
-    tested = found.contrast(c)
-    full = [FullCovariance(y, X, rho) for y, rho in zip(bold.T, found.ar[0], strict=True)]
+    tested = fitted.contrast(c)
+    full = [FullCovariance(y, X, rho) for y, rho in zip(bold.T, fitted.ar[0], strict=True)]
 
-    np.testing.assert_allclose(found.sigma2, [one.ssr / one.dof for one in full], rtol=1e-10)
-    np.testing.assert_allclose(tested.effect, [c @ one.betas for one in full], rtol=1e-9)
+    np.testing.assert_allclose(fitted.sigma2, [gls.ssr / gls.dof for gls in full], rtol=1e-10)
+    np.testing.assert_allclose(tested.effect, [c @ gls.betas for gls in full], rtol=1e-9)
     np.testing.assert_allclose(
-        tested.variance, [np.exp(one.log_variance(c)) for one in full], rtol=1e-9
+        tested.variance, [np.exp(gls.log_variance(c)) for gls in full], rtol=1e-9
     )
 
 
-def test_betas_of_dependent_regressors_are_the_shortest_solution(problem, found):
+def test_betas_of_dependent_regressors_are_the_shortest_solution(problem, fitted):
     X = problem[1]
 
     # what a solution of any length fits, and what the shortest one of that fit is
-    shortest = np.linalg.pinv(X) @ (X @ found.betas)
-    np.testing.assert_allclose(found.betas, shortest, rtol=1e-9, atol=1e-11)
+    shortest = np.linalg.pinv(X) @ (X @ fitted.betas)
+    np.testing.assert_allclose(fitted.betas, shortest, rtol=1e-9, atol=1e-11)
 
 
-def test_degrees_of_freedom_count_the_uncertainty_of_rho(problem, found):
+def test_degrees_of_freedom_count_the_uncertainty_of_rho(problem, fitted):
     bold, X = problem
     c = np.array([0.0, 0, 1, -1, 0, 0, 0, 0])
-    tested, h = found.contrast(c), 1e-3
+    tested, h = fitted.contrast(c), 1e-3
 
     expected = []
-    for y, z in zip((bold - bold.mean(axis=0)).T, np.arctanh(found.ar[0]), strict=True):
+    for y, z in zip((bold - bold.mean(axis=0)).T, np.arctanh(fitted.ar[0]), strict=True):
         low, middle, high = (FullCovariance(y, X, np.tanh(z + d)) for d in (-h, 0, h))
         curvature = (low.criterion - 2 * middle.criterion + high.criterion) / h**2
         slope = (high.log_variance(c) - low.log_variance(c)) / (2 * h)
-        expected.append(2 / (2 / found.dof + slope**2 * 2 / curvature))
+        expected.append(2 / (2 / fitted.dof + slope**2 * 2 / curvature))
 
     # the curvature is that of the last step but one, and the reference differentiates numerically
     np.testing.assert_allclose(tested.dof, expected, rtol=1e-3)
-    assert (tested.dof < found.dof).all()
+    assert (tested.dof < fitted.dof).all()
 
 
-def test_degrees_of_freedom_of_f_are_those_of_fai_and_cornelius(problem, found):
+def test_degrees_of_freedom_of_f_are_those_of_fai_and_cornelius(problem, fitted):
     bold, X = problem
     C, h = np.eye(8)[[2, 3, 4]], 1e-3
-    tested = found.contrast(C)
+    tested = fitted.contrast(C)
     # the method depends on which rows span the contrast: those uncorrelated in white noise
     C = np.linalg.solve(np.linalg.cholesky(C @ np.linalg.pinv(X.T @ X) @ C.T), C)
 
     expected = []
-    for y, z in zip((bold - bold.mean(axis=0)).T, np.arctanh(found.ar[0]), strict=True):
+    for y, z in zip((bold - bold.mean(axis=0)).T, np.arctanh(fitted.ar[0]), strict=True):
         low, middle, high = (FullCovariance(y, X, np.tanh(z + d)) for d in (-h, 0, h))
         of_z = 2 * h**2 / (low.criterion - 2 * middle.criterion + high.criterion)
-        covariances = [one.ssr / one.dof * (C @ one.unscaled @ C.T) for one in (low, middle, high)]
+        covariances = [gls.ssr / gls.dof * (C @ gls.unscaled @ C.T) for gls in (low, middle, high)]
         values, vectors = np.linalg.eigh(covariances[1])
         change = (covariances[2] - covariances[0]) / (2 * h)
         slopes = np.diag(vectors.T @ change @ vectors) / values
-        each = 2 / (2 / found.dof + slopes**2 * of_z)
+        each = 2 / (2 / fitted.dof + slopes**2 * of_z)
         total = (each / (each - 2)).sum()
         expected.append(2 * total / (total - 3))
 
     np.testing.assert_allclose(tested.dof, expected, rtol=1e-3)
 
 
-def test_f_matches_the_full_covariance(problem, found):
+def test_f_matches_the_full_covariance(problem, fitted):
     bold, X = problem
     C = np.eye(8)[[2, 3, 4]]
-    tested = found.contrast(C)
+    tested = fitted.contrast(C)
 
     expected = []
-    for y, rho in zip(bold.T, found.ar[0], strict=True):
+    for y, rho in zip(bold.T, fitted.ar[0], strict=True):
         full = FullCovariance(y, X, rho)
         effects = C @ full.betas
         covariance = full.ssr / full.dof * (C @ full.unscaled @ C.T)
@@ -189,15 +189,15 @@ def test_noise_beyond_the_range_of_rho_stays_finite(rho):
     bold = autoregressive(np.full(40, rho), 60)
     X = np.column_stack([np.linspace(-1, 1, 60) ** 2, np.ones(60)])
 
-    found = fit(bold, X, noise="ar1")
-    t, F = found.contrast([1, 0]), found.contrast(np.eye(2))
+    fitted = fit(bold, X, noise="ar1")
+    t, F = fitted.contrast([1, 0]), fitted.contrast(np.eye(2))
 
-    assert (found.ar >= -0.95 - 1e-12).all()
-    assert (found.ar <= 0.99 + 1e-12).all()
-    for values in (t.z, t.dof, F.z, F.dof, found.betas, found.sigma2):
+    assert (fitted.ar >= -0.95 - 1e-12).all()
+    assert (fitted.ar <= 0.99 + 1e-12).all()
+    for values in (t.z, t.dof, F.z, F.dof, fitted.betas, fitted.sigma2):
         assert np.isfinite(values).all()
     assert (t.dof > 0).all()
-    assert (t.dof <= found.dof + 1e-9).all()
+    assert (t.dof <= fitted.dof + 1e-9).all()
 
 
 # --- the algebra, against matrices that are formed

@@ -38,18 +38,18 @@ def test_given_its_coefficients_the_fit_is_generalized_least_squares(order, mean
     X = a_design()
     X = np.column_stack([X, X[:, 1] - X[:, 2]])  # rank deficient
     bold = noise_of([0.5, -0.2], 40) + mean
-    found = fit(bold, X, noise=f"ar{order}")
-    tested = found.contrast(np.eye(X.shape[1])[0])
+    fitted = fit(bold, X, noise=f"ar{order}")
+    tested = fitted.contrast(np.eye(X.shape[1])[0])
 
     for voxel in range(0, 40, 8):
-        ar = found.ar[:, [voxel]]
+        ar = fitted.ar[:, [voxel]]
         column = autocorrelations(ar, len(X))[:, 0] * variance_ratio(ar)[0]
         precision = np.linalg.inv(toeplitz(column))
         normal = np.linalg.pinv(X.T @ precision @ X)
         betas = normal @ X.T @ precision @ bold[:, voxel]
         residuals = bold[:, voxel] - X @ betas
-        sigma2 = residuals @ precision @ residuals / found.dof
-        np.testing.assert_allclose(found.sigma2[voxel], sigma2, rtol=1e-9)
+        sigma2 = residuals @ precision @ residuals / fitted.dof
+        np.testing.assert_allclose(fitted.sigma2[voxel], sigma2, rtol=1e-9)
         # an effect of a thousandth of the mean has lost that many digits to it
         np.testing.assert_allclose(tested.effect[voxel], betas[0], rtol=1e-9, atol=1e-13 * mean)
         np.testing.assert_allclose(tested.variance[voxel], sigma2 * normal[0, 0], rtol=1e-9)
@@ -57,19 +57,19 @@ def test_given_its_coefficients_the_fit_is_generalized_least_squares(order, mean
 
 @pytest.mark.parametrize("ar", [[0.5, -0.3], [0.4, 0.2, 0.0, 0.1]], ids=["order 2", "order 4"])
 def test_coefficients_are_not_biased_by_the_regressors(ar):
-    found = fit(noise_of(ar, 2000), a_design(), noise=f"ar{len(ar)}")
+    fitted = fit(noise_of(ar, 2000), a_design(), noise=f"ar{len(ar)}")
 
-    np.testing.assert_allclose(found.ar.mean(axis=1), ar, atol=0.03)
+    np.testing.assert_allclose(fitted.ar.mean(axis=1), ar, atol=0.03)
 
 
 def test_p_values_of_order_two_are_calibrated_where_that_is_the_noise():
     X = a_design()
-    found = fit(noise_of([0.5, -0.3], 8000, seed=3), X, noise="ar2")
+    fitted = fit(noise_of([0.5, -0.3], 8000, seed=3), X, noise="ar2")
 
     for column in range(2):
-        tested = found.contrast(np.eye(X.shape[1])[column])
+        tested = fitted.contrast(np.eye(X.shape[1])[column])
         assert abs(((tested.p < 0.025) | (tested.p > 0.975)).mean() - 0.05) < 0.01
-        assert np.median(tested.dof) < found.dof
+        assert np.median(tested.dof) < fitted.dof
 
 
 def covariance_of(ar, n_scans):
@@ -87,26 +87,26 @@ def log_variance(z, covariance, X, c):
 
 def test_degrees_of_freedom_follow_from_how_the_variance_changes_with_the_coefficients():
     X = a_design(120)
-    found = fit(noise_of([0.5, -0.3], 50, n_scans=120), X, noise="ar2")
+    fitted = fit(noise_of([0.5, -0.3], 50, n_scans=120), X, noise="ar2")
     contrasts = np.eye(X.shape[1])[:3]
 
     for c in contrasts:
-        tested = found.contrast(c)
+        tested = fitted.contrast(c)
         for voxel in (0, 20, 40):
-            ar = found.ar[:, [voxel]]
+            ar = fitted.ar[:, [voxel]]
             z, noise = np.arctanh(ar_to_partial(ar))[:, 0], covariance_of(ar, len(X))
             slopes = [
                 (log_variance(z + step, noise, X, c) - log_variance(z - step, noise, X, c)) / 2e-4
                 for step in 1e-4 * np.eye(2)
             ]
-            spread = slopes @ found.estimates.z_covariance @ slopes
-            np.testing.assert_allclose(tested.dof[voxel], 2 / (2 / found.dof + spread), rtol=1e-5)
+            spread = slopes @ fitted.estimates.z_covariance @ slopes
+            np.testing.assert_allclose(tested.dof[voxel], 2 / (2 / fitted.dof + spread), rtol=1e-5)
 
 
 def test_degrees_of_freedom_in_several_directions_are_those_of_dense_matrices():
     X = a_design(120)
-    found = fit(noise_of([0.5, -0.3], 30, n_scans=120), X, noise="ar2")
-    U, estimates = found.model.basis, found.estimates
+    fitted = fit(noise_of([0.5, -0.3], 30, n_scans=120), X, noise="ar2")
+    U, estimates = fitted.model.basis, fitted.estimates
     rows = np.random.default_rng(0).normal(size=(3, U.shape[1]))
 
     variances = estimates.contrast_variance(rows)
@@ -118,7 +118,7 @@ def test_degrees_of_freedom_in_several_directions_are_those_of_dense_matrices():
         return np.trace(left @ noise) * rows @ inverse @ rows.T
 
     for voxel in (0, 15):
-        ar = found.ar[:, [voxel]]
+        ar = fitted.ar[:, [voxel]]
         z, noise = np.arctanh(ar_to_partial(ar))[:, 0], covariance_of(ar, len(U))
         values, vectors = np.linalg.eigh(covariance(z, noise))
         slopes = [
@@ -127,7 +127,7 @@ def test_degrees_of_freedom_in_several_directions_are_those_of_dense_matrices():
             for h in 1e-4 * np.eye(2)
         ]
         spread = np.einsum("pa,pr,ra->a", slopes, estimates.z_covariance, slopes)
-        np.testing.assert_allclose(variances.dof[voxel], 2 / (2 / found.dof + spread), rtol=1e-4)
+        np.testing.assert_allclose(variances.dof[voxel], 2 / (2 / fitted.dof + spread), rtol=1e-4)
 
 
 def test_signals_are_read_once():
@@ -142,10 +142,10 @@ def test_signals_are_read_once():
             read.extend(range(70)[key[1]])
             return bold[key]
 
-    found = fit(Counted(), a_design(), noise="ar2", block_size=20)
+    fitted = fit(Counted(), a_design(), noise="ar2", block_size=20)
 
     assert sorted(read) == list(range(70))
-    np.testing.assert_allclose(found.betas, fit(bold, a_design(), noise="ar2").betas, rtol=1e-9)
+    np.testing.assert_allclose(fitted.betas, fit(bold, a_design(), noise="ar2").betas, rtol=1e-9)
 
 
 def test_designs_of_high_rank_have_matrices_of_few_voxels_at_a_time():
@@ -153,8 +153,8 @@ def test_designs_of_high_rank_have_matrices_of_few_voxels_at_a_time():
     bold = noise_of([0.5, -0.3], 800, n_scans=300)
     tracemalloc.start()
 
-    found = fit(bold, X, noise="ar2", n_threads=1)
-    found.contrast(np.eye(150)[:2])
+    fitted = fit(bold, X, noise="ar2", n_threads=1)
+    fitted.contrast(np.eye(150)[:2])
 
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
@@ -163,10 +163,10 @@ def test_designs_of_high_rank_have_matrices_of_few_voxels_at_a_time():
 
 def test_f_of_one_row_is_the_square_of_t():
     X = a_design()
-    found = fit(noise_of([0.5, -0.3], 20), X, noise="ar3")
+    fitted = fit(noise_of([0.5, -0.3], 20), X, noise="ar3")
     row = np.eye(X.shape[1])[1] - np.eye(X.shape[1])[2]
 
-    t, f = found.contrast(row), found.contrast(row[np.newaxis])
+    t, f = fitted.contrast(row), fitted.contrast(row[np.newaxis])
 
     np.testing.assert_allclose(f.F, t.t**2, rtol=1e-12)
     np.testing.assert_allclose(f.dof, t.dof, rtol=1e-9)
@@ -174,14 +174,14 @@ def test_f_of_one_row_is_the_square_of_t():
 
 def test_contrasts_that_are_tested_together_are_those_tested_alone():
     X = a_design()
-    found = fit(noise_of([0.5, -0.3], 30), X, noise="ar2")
-    wanted = [("first", np.eye(len(X[0]))[0]), ("any", np.eye(len(X[0]))[1:4]),
+    fitted = fit(noise_of([0.5, -0.3], 30), X, noise="ar2")
+    contrasts = [("first", np.eye(len(X[0]))[0]), ("any", np.eye(len(X[0]))[1:4]),
               ("last", np.eye(len(X[0]))[-1])]  # fmt: skip
 
-    together = list(found.contrasts(wanted))
+    together = list(fitted.contrasts(contrasts))
 
-    for (name, weights), one in zip(wanted, together, strict=True):
-        alone = found.contrast(weights, name=name)
+    for (name, weights), one in zip(contrasts, together, strict=True):
+        alone = fitted.contrast(weights, name=name)
         assert (one.name, one.test) == (name, alone.test)
         np.testing.assert_allclose(one.statistic, alone.statistic, rtol=1e-12)
         np.testing.assert_allclose(one.dof, alone.dof, rtol=1e-9)
@@ -189,14 +189,14 @@ def test_contrasts_that_are_tested_together_are_those_tested_alone():
 
 def test_voxels_are_solved_once_for_all_contrasts(monkeypatch):
     X = a_design()
-    found = fit(noise_of([0.5, -0.3], 30), X, noise="ar2")
+    fitted = fit(noise_of([0.5, -0.3], 30), X, noise="ar2")
     calls = []
     matrices = GLSDesign.normal_matrices
     monkeypatch.setattr(
         GLSDesign, "normal_matrices", lambda *given: calls.append(1) or matrices(*given)
     )
 
-    tested = list(found.contrasts([(str(k), row) for k, row in enumerate(np.eye(len(X[0])))]))
+    tested = list(fitted.contrasts([(str(k), row) for k, row in enumerate(np.eye(len(X[0])))]))
 
     assert len(tested) == len(X[0])
     assert len(calls) == 1

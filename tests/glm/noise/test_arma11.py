@@ -32,19 +32,19 @@ def test_at_its_grid_point_the_fit_is_generalized_least_squares(mean):
     X = a_design()
     X = np.column_stack([X, X[:, 1] - X[:, 2]])  # rank deficient
     bold = noise_of(0.85, 0.5, 40) + mean
-    found = fit(bold, X, noise="arma11")
-    tested = found.contrast(np.eye(X.shape[1])[0])
+    fitted = fit(bold, X, noise="arma11")
+    tested = fitted.contrast(np.eye(X.shape[1])[0])
 
     for voxel in range(0, 40, 8):
-        which = found.estimates.labels[voxel]
-        column = found.estimates.share[which] * found.estimates.rho[which] ** np.arange(len(X))
+        which = fitted.estimates.labels[voxel]
+        column = fitted.estimates.share[which] * fitted.estimates.rho[which] ** np.arange(len(X))
         column[0] = 1.0
         precision = np.linalg.inv(toeplitz(column))
         normal = np.linalg.pinv(X.T @ precision @ X)
         betas = normal @ X.T @ precision @ bold[:, voxel]
         residuals = bold[:, voxel] - X @ betas
-        sigma2 = residuals @ precision @ residuals / found.dof
-        np.testing.assert_allclose(found.sigma2[voxel], sigma2, rtol=1e-8)
+        sigma2 = residuals @ precision @ residuals / fitted.dof
+        np.testing.assert_allclose(fitted.sigma2[voxel], sigma2, rtol=1e-8)
         np.testing.assert_allclose(tested.effect[voxel], betas[0], rtol=1e-7)
         np.testing.assert_allclose(tested.variance[voxel], sigma2 * normal[0, 0], rtol=1e-7)
 
@@ -95,8 +95,8 @@ def test_no_matrix_of_scans_by_scans_is_formed_for_the_fit():
 
 def test_degrees_of_freedom_follow_from_the_restricted_information():
     X = a_design()
-    found = fit(noise_of(0.7, 0.6, 40, seed=4), X, noise="arma11")
-    which, time = found.estimates.labels, np.arange(len(X))
+    fitted = fit(noise_of(0.7, 0.6, 40, seed=4), X, noise="arma11")
+    which, time = fitted.estimates.labels, np.arange(len(X))
 
     def covariance(parameters):
         log_scale, rho, share = parameters
@@ -108,10 +108,10 @@ def test_degrees_of_freedom_follow_from_the_restricted_information():
         precision = np.linalg.inv(covariance(parameters))
         return np.log(c @ np.linalg.inv(X.T @ precision @ X) @ c)
 
-    inside = np.flatnonzero(found.estimates.share[which] < 1)
+    inside = np.flatnonzero(fitted.estimates.share[which] < 1)
     for voxel in inside[:3]:
         at = np.array(
-            [0.0, found.estimates.rho[which[voxel]], found.estimates.share[which[voxel]]]
+            [0.0, fitted.estimates.rho[which[voxel]], fitted.estimates.share[which[voxel]]]
         )
         steps = 1e-4 * np.eye(3)
         precision = np.linalg.inv(covariance(at))
@@ -122,14 +122,14 @@ def test_degrees_of_freedom_follow_from_the_restricted_information():
         for c in np.eye(X.shape[1])[:2]:
             slopes = [(log_variance(at + d, c) - log_variance(at - d, c)) / 2e-4 for d in steps]
             expected = 2 / (slopes @ np.linalg.solve(information, slopes))
-            assert 1 < expected < found.dof
-            np.testing.assert_allclose(found.contrast(c).dof[voxel], expected, rtol=1e-4)
+            assert 1 < expected < fitted.dof
+            np.testing.assert_allclose(fitted.contrast(c).dof[voxel], expected, rtol=1e-4)
 
 
 def test_p_values_are_calibrated_on_such_noise():
     X = a_design()
-    found = fit(noise_of(0.85, 0.5, 6000, seed=3), X, noise="arma11")
+    fitted = fit(noise_of(0.85, 0.5, 6000, seed=3), X, noise="arma11")
 
     for column in range(2):
-        p = found.contrast(np.eye(X.shape[1])[column]).p
+        p = fitted.contrast(np.eye(X.shape[1])[column]).p
         assert abs(((p < 0.025) | (p > 0.975)).mean() - 0.05) < 0.015

@@ -54,8 +54,10 @@ def test_the_precision_of_an_autoregression_is_the_inverse_of_its_covariance():
     ar = partial_to_ar(np.array([[0.6, -0.3], [0.2, 0.5], [-0.4, 0.1]]))
 
     for k in range(2):
-        found = precision_times(np.eye(12), precision_of(np.repeat(ar[:, [k]], 12, axis=1)))
-        np.testing.assert_allclose(found, np.linalg.inv(full_covariance(ar[:, k], 12)), atol=1e-12)
+        fitted = precision_times(np.eye(12), precision_of(np.repeat(ar[:, [k]], 12, axis=1)))
+        np.testing.assert_allclose(
+            fitted, np.linalg.inv(full_covariance(ar[:, k], 12)), atol=1e-12
+        )
 
 
 def test_simulated_noise_has_the_covariance_that_is_asked_for():
@@ -75,25 +77,25 @@ def test_given_its_coefficients_the_fit_is_generalized_least_squares(mean):
     X = np.column_stack([X, X[:, 0] - X[:, 1]])  # rank deficient
     varied = np.random.default_rng(1).uniform(0, 0.7, size=(1, 400))
     bold = noise_of(varied, len(X)) + mean
-    found = fit(bold, X, noise="auto")
+    fitted = fit(bold, X, noise="auto")
     rows = np.array([np.eye(len(X[0]))[2], X[3] / np.linalg.norm(X[3])])
 
-    basis, rank = found.model.basis, found.rank
-    covariance = found.estimates.covariance(rows @ found.model.back_projection)
+    basis, rank = fitted.model.basis, fitted.rank
+    covariance = fitted.estimates.covariance(rows @ fitted.model.back_projection)
     for voxel in range(0, 400, 80):
-        precision = np.linalg.inv(full_covariance(found.ar[:, voxel], len(X)))
+        precision = np.linalg.inv(full_covariance(fitted.ar[:, voxel], len(X)))
         normal = basis.T @ precision @ basis
         coordinates = np.linalg.solve(normal, basis.T @ precision @ bold[:, voxel])
         residuals = bold[:, voxel] - basis @ coordinates
         projected = rows @ np.linalg.pinv(X) @ basis
         np.testing.assert_allclose(
-            rows @ found.betas[:, voxel], projected @ coordinates, rtol=1e-9
+            rows @ fitted.betas[:, voxel], projected @ coordinates, rtol=1e-9
         )
         np.testing.assert_allclose(
-            found.sigma2[voxel], residuals @ precision @ residuals / (len(X) - rank), rtol=1e-9
+            fitted.sigma2[voxel], residuals @ precision @ residuals / (len(X) - rank), rtol=1e-9
         )
         np.testing.assert_allclose(
-            covariance[found.estimates.labels[voxel]],
+            covariance[fitted.estimates.labels[voxel]],
             projected @ np.linalg.inv(normal) @ projected.T,
             rtol=1e-9,
             atol=1e-14,
@@ -104,18 +106,18 @@ def test_given_its_coefficients_the_fit_is_generalized_least_squares(mean):
 
 
 def test_voxels_of_the_same_noise_are_of_one_kind_and_of_its_coefficients():
-    found = fit(noise_of(np.full((1, 4000), 0.5), 160), a_design(), noise="auto")
+    fitted = fit(noise_of(np.full((1, 4000), 0.5), 160), a_design(), noise="auto")
 
-    np.testing.assert_allclose(found.ar[0].mean(), 0.5, atol=0.03)
-    assert found.ar[0].std() < 0.03
+    np.testing.assert_allclose(fitted.ar[0].mean(), 0.5, atol=0.03)
+    assert fitted.ar[0].std() < 0.03
 
 
 def test_voxels_of_different_noise_keep_their_own():
     true = np.random.default_rng(2).uniform(0, 0.7, size=(1, 4000))
 
-    found = fit(noise_of(true, 160), a_design(), noise="auto")
+    fitted = fit(noise_of(true, 160), a_design(), noise="auto")
 
-    partial = autocovariances_to_partial(autocorrelations(found.ar, len(found.ar) + 1))[0]
+    partial = autocovariances_to_partial(autocorrelations(fitted.ar, len(fitted.ar) + 1))[0]
     assert np.corrcoef(partial, true[0])[0, 1] > 0.8
     slope = np.polyfit(true[0], partial, 1)[0]
     assert 0.8 < slope < 1.1
@@ -128,10 +130,10 @@ def test_the_mean_is_not_looked_for_where_a_forward_map_has_not_been():
     mean, spread = np.array([0.3, 0.1, 0.0]), np.array([0.1, 0.05, 0.02])
     forward = ForwardMap(statistic, mean, np.diag(spread**2), rng, 500)
 
-    found = improved_mean(forward, mean, np.array([3.0, -3.0, 3.0]))
+    fitted = improved_mean(forward, mean, np.array([3.0, -3.0, 3.0]))
 
-    assert (abs(found - mean) <= 3.001 * spread).all()
-    assert (abs(found - mean) > 2.9 * spread).any()
+    assert (abs(fitted - mean) <= 3.001 * spread).all()
+    assert (abs(fitted - mean) > 2.9 * spread).any()
 
 
 def test_the_noise_of_a_real_run_is_found_though_the_design_hides_it(real_data):
@@ -148,10 +150,10 @@ def test_the_noise_of_a_real_run_is_found_though_the_design_hides_it(real_data):
     for _ in range(20):
         X, columns = calibration.real_design(bold, repetition_time, events, rng)
 
-    found = fit(bold, X, noise="auto").contrast(np.eye(X.shape[1])[columns["event"]])
+    fitted = fit(bold, X, noise="auto").contrast(np.eye(X.shape[1])[columns["event"]])
 
-    assert np.median(found.dof) > 30
-    assert (2 * t_to_p(np.abs(found.t), found.dof) < 0.05).mean() < 0.1
+    assert np.median(fitted.dof) > 30
+    assert (2 * t_to_p(np.abs(fitted.t), fitted.dof) < 0.05).mean() < 0.1
 
 
 def test_differences_between_voxels_are_told_from_sampling_error():
@@ -192,9 +194,9 @@ def test_a_variance_ratio_is_the_true_over_the_stated_variance():
     weights = Q @ basis @ inverse[0] @ row
     expected = (weights @ V @ weights) / (1.3 * row @ inverse[0] @ row)
 
-    found = variance_ratios(basis, inverse, spectra(true, 60), simulated, row)
+    fitted = variance_ratios(basis, inverse, spectra(true, 60), simulated, row)
 
-    np.testing.assert_allclose(found, expected, rtol=1e-5)
+    np.testing.assert_allclose(fitted, expected, rtol=1e-5)
 
 
 def test_what_a_statistic_owes_to_chance_explains_it_and_is_0_on_average():
@@ -229,25 +231,25 @@ def test_a_forward_map_is_known_better_than_series_by_themselves_would_tell():
 def test_variances_are_stated_smaller_where_coefficients_fit_their_own_noise():
     X = a_design()
     true = np.random.default_rng(15).uniform(0, 0.7, size=(1, 4000))
-    found = fit(noise_of(true, 160), X, noise="auto").estimates
+    fitted = fit(noise_of(true, 160), X, noise="auto").estimates
 
     # one is free or two, each for 1 / dof; others than their own would fit them worse by that
-    dof = 160 - found.basis.shape[1]
-    assert -2.5 / dof < np.log(found.simulated_stated).mean() < -0.5 / dof
+    dof = 160 - fitted.basis.shape[1]
+    assert -2.5 / dof < np.log(fitted.simulated_stated).mean() < -0.5 / dof
 
 
 def test_corrections_do_not_scatter_with_the_chance_that_explains_ratios():
     rng = np.random.default_rng(16)
     terms = np.ones((1, 1000))
-    found = []
+    fitted = []
     for _ in range(20):
         chance = rng.standard_normal((2, 1000))
         ratios = np.exp(0.1 + 0.3 * chance[0] + 0.01 * rng.standard_normal(1000))
         simulated = SimulatedSeries(chance, chance, terms[0], terms, chance)
-        found.append([one[0] for one in corrections(ratios, simulated, terms[:, :1], 10_000)])
+        fitted.append([one[0] for one in corrections(ratios, simulated, terms[:, :1], 10_000)])
 
     # exp(.1 - .09 / 2), 2 / .09; without chance factors would scatter by .3 / sqrt(1000)
-    factors, dofs = np.transpose(found)
+    factors, dofs = np.transpose(fitted)
     np.testing.assert_allclose(factors, np.exp(0.055), atol=0.01)
     assert factors.std() < 0.005
     np.testing.assert_allclose(dofs.mean(), 2 / (np.exp(0.09) - 1), rtol=0.05)
@@ -260,10 +262,10 @@ def test_p_values_are_calibrated_whatever_the_noise(low, high):
     X = a_design()
     true = np.random.default_rng(5).uniform(low, high, size=(1, 20_000))
 
-    found = fit(noise_of(true, len(X), seed=6), X, noise="auto")
+    fitted = fit(noise_of(true, len(X), seed=6), X, noise="auto")
 
     for column in range(2):
-        p = found.contrast(np.eye(X.shape[1])[column]).p
+        p = fitted.contrast(np.eye(X.shape[1])[column]).p
         assert abs(((p < 0.025) | (p > 0.975)).mean() - 0.05) < 0.006
         assert ((p < 0.0005) | (p > 0.9995)).mean() < 0.002
 
@@ -273,11 +275,11 @@ def test_short_runs_get_short_models_and_the_shortest_none():
     assert [order_for(n, n - 10) for n in (15, 20, 40, 100, 500)] == [0, 1, 2, 6, 10]
     assert [order_for(n, 300) for n in (399, 400)] == [6, 10]
 
-    found = fit(rng.normal(size=(8, 5)), np.ones(8), noise="auto")
+    fitted = fit(rng.normal(size=(8, 5)), np.ones(8), noise="auto")
     plain = fit(rng.normal(size=(8, 5)), np.ones(8), noise="ols")
 
-    np.testing.assert_array_equal(found.ar, 0.0)
-    np.testing.assert_allclose(found.contrast([1.0]).dof, plain.dof)
+    np.testing.assert_array_equal(fitted.ar, 0.0)
+    np.testing.assert_allclose(fitted.contrast([1.0]).dof, plain.dof)
 
 
 def test_the_slopes_of_the_forward_map_are_its_differences():
@@ -322,12 +324,12 @@ def test_voxels_without_a_signal_change_nothing_for_the_others():
     among_silent[:, ::2] = bold
 
     alone = fit(bold, X, noise="auto").contrast(row)
-    found = fit(among_silent, X, noise="auto")
+    fitted = fit(among_silent, X, noise="auto")
 
-    np.testing.assert_allclose(found.contrast(row).t[::2], alone.t, atol=1e-9)
-    np.testing.assert_allclose(found.contrast(row).dof[::2], alone.dof, rtol=1e-9)
-    np.testing.assert_array_equal(found.ar[:, 1::2], 0.0)
-    np.testing.assert_array_equal(found.contrast(row).t[1::2], 0.0)
+    np.testing.assert_allclose(fitted.contrast(row).t[::2], alone.t, atol=1e-9)
+    np.testing.assert_allclose(fitted.contrast(row).dof[::2], alone.dof, rtol=1e-9)
+    np.testing.assert_array_equal(fitted.ar[:, 1::2], 0.0)
+    np.testing.assert_array_equal(fitted.contrast(row).t[1::2], 0.0)
 
 
 def test_voxels_that_are_sampled_may_all_be_silent():
@@ -341,11 +343,11 @@ def test_voxels_that_are_sampled_may_all_be_silent():
 
 
 def test_a_run_without_any_signal_is_fitted():
-    found = fit(np.full((160, 30), 5.0), a_design(), noise="auto")
+    fitted = fit(np.full((160, 30), 5.0), a_design(), noise="auto")
 
-    np.testing.assert_array_equal(found.contrast(np.eye(14)[0]).t, 0.0)
-    np.testing.assert_array_equal(found.ar, 0.0)
-    np.testing.assert_allclose(found.betas[-1], 5.0)
+    np.testing.assert_array_equal(fitted.contrast(np.eye(14)[0]).t, 0.0)
+    np.testing.assert_array_equal(fitted.ar, 0.0)
+    np.testing.assert_allclose(fitted.betas[-1], 5.0)
 
 
 @pytest.mark.parametrize("spread", [0.0, 0.3], ids=["one kind", "many"])
@@ -353,12 +355,12 @@ def test_f_is_the_same_however_its_contrast_is_written(spread):
     z = 0.5 + spread * np.random.default_rng(10).normal(size=(1, 1500))
     bold = noise_of(np.tanh(z), 160, seed=11)
     bold = np.repeat(bold[:, :1], 1500, axis=1) if spread == 0 else bold
-    found = fit(bold, a_design(), noise="auto")
+    fitted = fit(bold, a_design(), noise="auto")
     rows = np.eye(14)[:3]
 
-    once = found.contrast(rows)
+    once = fitted.contrast(rows)
     for other in (rows[::-1], np.array([[1, 1, 0], [1, -1, 1], [0, 3, 1]]) @ rows):
-        again = found.contrast(other)
+        again = fitted.contrast(other)
         np.testing.assert_allclose(again.F, once.F, rtol=1e-9)
         np.testing.assert_allclose(again.dof, once.dof, rtol=1e-9)
 

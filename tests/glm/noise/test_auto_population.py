@@ -24,7 +24,7 @@ def two_scales(shares, n_scans, seed):
     return np.sqrt(shares) * slow + np.sqrt(1 - shares) * rng.standard_normal(slow.shape)
 
 
-def learnt(bold, basis, order):
+def estimated(bold, basis, order):
     residuals = bold - basis @ (basis.T @ bold)
     statistic, rng = PartialStatistic(basis, order), np.random.default_rng(0)
     prior = estimate_prior(statistic, statistic(lag_sums(residuals, order)), rng)
@@ -33,7 +33,7 @@ def learnt(bold, basis, order):
 
 def test_what_few_terms_miss_is_found_at_the_lags_beyond():
     basis, share = linear_model(a_design(240)[:, [0, 1, -1]]).basis, 0.5
-    population = learnt(two_scales(np.full(6000, share), 240, 17), basis, 2)
+    population = estimated(two_scales(np.full(6000, share), 240, 17), basis, 2)
     _, z = population.draw(10, np.random.default_rng(1))
 
     true = share * 0.85 ** np.arange(len(z) + 1.0)[:, np.newaxis]
@@ -45,14 +45,14 @@ def test_what_few_terms_miss_is_found_at_the_lags_beyond():
 
 def test_nothing_is_found_where_there_is_nothing():
     basis = linear_model(a_design(240)).basis
-    population = learnt(first_order(np.full(1000, 0.4), 240, 18), basis, 2)
+    population = estimated(first_order(np.full(1000, 0.4), 240, 18), basis, 2)
 
     assert abs(population.departures).max() < 0.001  # chance alone: .003
 
 
 def test_few_voxels_are_not_searched():
     basis = linear_model(a_design(240)).basis
-    population = learnt(two_scales(np.full(150, 0.5), 240, 19), basis, 2)
+    population = estimated(two_scales(np.full(150, 0.5), 240, 19), basis, 2)
 
     assert not population.departures.any()
     assert population.along.shape == (2, 0)
@@ -60,7 +60,7 @@ def test_few_voxels_are_not_searched():
 
 def test_voxels_of_two_tissues_are_drawn_as_two():
     basis = linear_model(a_design(240)).basis
-    population = learnt(first_order(np.repeat([0.0, 0.75], 1500), 240, 20), basis, 1)
+    population = estimated(first_order(np.repeat([0.0, 0.75], 1500), 240, 20), basis, 1)
     z, _ = population.draw(1000, np.random.default_rng(2))
 
     middle, width = z[0].mean(), z[0].std()
@@ -91,9 +91,9 @@ def test_variances_of_slow_blocks_are_right_where_sampling_is_fast():
     quick = first_order(np.full(8000, 0.5), 600, 25) * np.sqrt(1 - 0.5**2)
     bold = slow + quick + rng.standard_normal(slow.shape)
 
-    found = fit(bold, X, noise="auto")
+    fitted = fit(bold, X, noise="auto")
 
     # standard error .016; it would be 1.13 of order 10 alone
-    tested = found.contrast(np.eye(9)[0])
-    stated = (found.betas[0] / tested.t) ** 2
-    np.testing.assert_allclose(stated.mean() / (found.betas[0] ** 2).mean(), 1.0, atol=0.05)
+    tested = fitted.contrast(np.eye(9)[0])
+    stated = (fitted.betas[0] / tested.t) ** 2
+    np.testing.assert_allclose(stated.mean() / (fitted.betas[0] ** 2).mean(), 1.0, atol=0.05)

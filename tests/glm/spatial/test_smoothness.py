@@ -47,14 +47,14 @@ def test_axes_are_told_apart_and_the_unit_of_a_voxel_does_not_matter():
     mask[0] = mask[..., -1] = False
     values = rows[:, mask] * rng.uniform(0.1, 1000, mask.sum())
 
-    found = grid_fwhm(values, mask, (2.0, 3.0, 4.0))
+    result = grid_fwhm(values, mask, (2.0, 3.0, 4.0))
 
     along_x, _, along_z = (
         size * np.sqrt(-2 * np.log(2) / np.log(r))
         for size, r in ((2.0, 0.5), (3.0, 0.5), (4.0, 0.4))
     )
-    np.testing.assert_allclose(found[[0, 2]], [along_x, along_z], rtol=0.02)
-    assert found[1] < 1.7  # white: a correlation of 0.01 is half a voxel already
+    np.testing.assert_allclose(result[[0, 2]], [along_x, along_z], rtol=0.02)
+    assert result[1] < 1.7  # white: a correlation of 0.01 is half a voxel already
 
 
 def test_few_rows_give_no_smaller_width_than_many():
@@ -76,9 +76,9 @@ def test_the_width_of_noise_smoothed_along_a_mesh_is_found(fwhm, jitter):
     mask = points[:, 2] > -60
     domain = SurfaceDomain(points, triangles, mask)
 
-    found = domain.fwhm(smoothed_noise(domain, mask.sum(), fwhm))
+    result = domain.fwhm(smoothed_noise(domain, mask.sum(), fwhm))
 
-    np.testing.assert_allclose(found, [fwhm], rtol=0.035)
+    np.testing.assert_allclose(result, [fwhm], rtol=0.035)
 
 
 def test_edges_of_different_lengths_give_one_width():
@@ -125,13 +125,13 @@ def test_residuals_of_a_fit_are_as_smooth_as_its_noise():
     drift = np.cos(np.pi * np.outer(time + 0.5, range(1, 8)) / 100)
     design = np.column_stack([time % 20 >= 10, censored, drift, np.ones(100)])
     signal = design @ rng.normal(0, 3, (design.shape[1], mask.sum()))  # rough
-    found = fit(signal + noise + 1000, design, noise="ols")
+    result = fit(signal + noise + 1000, design, noise="ols")
 
-    rows = sampled_residuals(signal + noise + 1000, found)
+    rows = sampled_residuals(signal + noise + 1000, result)
 
-    assert 0 not in sampled_scans(found.model.basis, mask.sum())
-    assert len(rows) == len(sampled_scans(found.model.basis, mask.sum())) == 64
+    assert 0 not in sampled_scans(result.model.basis, mask.sum())
+    assert len(rows) == len(sampled_scans(result.model.basis, mask.sum())) == 64
     np.testing.assert_allclose(domain.fwhm(rows), domain.fwhm(noise), rtol=0.02)
-    every = signal + noise + 1000 - design @ found.betas
-    scans = sampled_scans(found.model.basis, mask.sum())
+    every = signal + noise + 1000 - design @ result.betas
+    scans = sampled_scans(result.model.basis, mask.sum())
     np.testing.assert_allclose(rows, every[scans], atol=1e-3)

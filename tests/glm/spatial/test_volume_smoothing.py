@@ -17,11 +17,11 @@ def test_deep_inside_a_mask_it_is_the_gaussian_filter_of_scipy():
     sizes = (2.0, 2.5, 3.3)
     smoother = MaskSmoother(np.ones(volume.shape, dtype=bool), 5.0, sizes)
 
-    found = smoother.smooth(volume.ravel()).reshape(volume.shape)
+    result = smoother.smooth(volume.ravel()).reshape(volume.shape)
 
     expected = ndimage.gaussian_filter(volume, [5.0 / FWHM_PER_SIGMA / size for size in sizes])
     deep = (slice(10, -10),) * 3
-    np.testing.assert_allclose(found[deep], expected[deep], rtol=1e-6)
+    np.testing.assert_allclose(result[deep], expected[deep], rtol=1e-6)
 
 
 def test_at_any_edge_it_is_the_quotient_of_two_gaussian_filters():
@@ -30,11 +30,11 @@ def test_at_any_edge_it_is_the_quotient_of_two_gaussian_filters():
     volume = rng.normal(100, 10, mask.shape)
     sigma = [6.0 / FWHM_PER_SIGMA / size for size in (3.0, 2.0, 4.0)]
 
-    found = MaskSmoother(mask, 6.0, (3.0, 2.0, 4.0)).smooth(volume[mask])
+    result = MaskSmoother(mask, 6.0, (3.0, 2.0, 4.0)).smooth(volume[mask])
 
     numerator = ndimage.gaussian_filter(np.where(mask, volume, 0), sigma, mode="constant")
     denominator = ndimage.gaussian_filter(mask.astype(float), sigma, mode="constant")
-    np.testing.assert_allclose(found, numerator[mask] / denominator[mask], rtol=2e-6)
+    np.testing.assert_allclose(result, numerator[mask] / denominator[mask], rtol=2e-6)
 
 
 @given(
@@ -47,9 +47,9 @@ def test_a_constant_stays_constant_up_to_the_edge(seed, fwhm, sizes, density):
     mask = np.random.default_rng(seed).random((7, 40, 5)) < density
     mask[3, 20, 2] = True
 
-    found = MaskSmoother(mask, fwhm, sizes).smooth(np.full(mask.sum(), 1234.5))
+    result = MaskSmoother(mask, fwhm, sizes).smooth(np.full(mask.sum(), 1234.5))
 
-    np.testing.assert_allclose(found, 1234.5, rtol=1e-6)
+    np.testing.assert_allclose(result, 1234.5, rtol=1e-6)
 
 
 def test_what_is_outside_the_mask_does_not_matter_from_one_volume_to_the_next():

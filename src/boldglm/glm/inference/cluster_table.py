@@ -34,6 +34,10 @@ class ClusterPeak:
         Volume of the cluster in mm³, or area in mm²; NaN if sizes are unknown.
     mass : float
         Sum of \\|statistic\\| minus the threshold over the cluster.
+
+    See Also
+    --------
+    tabulate_clusters : Function that returns it.
     """
 
     cluster: int

@@ -70,10 +70,10 @@ def ar_to_partial(ar: FloatArray) -> FloatArray:
     >>> ar_to_partial(np.array([[0.6], [-0.2]])).ravel().round(12).tolist()
     [0.5, -0.2]
     """
-    left, partial = ar.copy(), np.zeros_like(ar)
+    shorter, partial = ar.copy(), np.zeros_like(ar)
     for m in range(len(ar) - 1, -1, -1):
-        k = partial[m] = left[m]
-        left[:m] = (left[:m] + k * left[:m][::-1]) / (1 - k**2)
+        k = partial[m] = shorter[m]
+        shorter[:m] = (shorter[:m] + k * shorter[:m][::-1]) / (1 - k**2)
     return partial
 
 
@@ -102,14 +102,14 @@ def autocovariances_to_partial(autocovariances: FloatArray, limit: float = 0.99)
     order = len(autocovariances) - 1
     partial = np.empty((order, *autocovariances.shape[1:]))
     ar = np.zeros_like(partial)
-    left = autocovariances[0].copy()
+    variance = autocovariances[0].copy()
     for m in range(order):
         ahead = autocovariances[m + 1] - (ar[:m] * autocovariances[m:0:-1]).sum(axis=0)
-        k = partial[m] = np.clip(ahead / left, -limit, limit)
+        k = partial[m] = np.clip(ahead / variance, -limit, limit)
         before = ar[:m].copy()
         ar[m] = k
         ar[:m] = before - k * before[::-1]
-        left *= 1 - k**2
+        variance *= 1 - k**2
     return partial
 
 
@@ -136,14 +136,14 @@ def autocorrelations(ar: FloatArray, n_lags: int) -> FloatArray:
     order = len(ar)
     result = np.empty((n_lags, *ar.shape[1:]))
     result[0] = 1.0
-    partial, shorter, left = ar_to_partial(ar), np.zeros_like(ar), np.ones(ar.shape[1:])
+    partial, shorter, variance = ar_to_partial(ar), np.zeros_like(ar), np.ones(ar.shape[1:])
     for m in range(order):
         k = partial[m]
-        result[m + 1] = k * left + (shorter[:m] * result[m:0:-1]).sum(axis=0)
+        result[m + 1] = k * variance + (shorter[:m] * result[m:0:-1]).sum(axis=0)
         before = shorter[:m].copy()
         shorter[m] = k
         shorter[:m] = before - k * before[::-1]
-        left = left * (1 - k**2)
+        variance = variance * (1 - k**2)
     for lag in range(order + 1, n_lags):
         result[lag] = (ar * result[lag - 1 : lag - order - 1 : -1]).sum(axis=0)
     return result
@@ -195,15 +195,15 @@ def simulate(ar: FloatArray, n_scans: int, rng: np.random.Generator) -> FloatArr
     """
     order = len(ar)
     series = rng.standard_normal((n_scans, *ar.shape[1:]))
-    partial, shorter, left = ar_to_partial(ar), np.zeros_like(ar), variance_ratio(ar)
+    partial, shorter, variance = ar_to_partial(ar), np.zeros_like(ar), variance_ratio(ar)
     for t in range(order):
-        series[t] *= np.sqrt(left)
+        series[t] *= np.sqrt(variance)
         series[t] += (shorter[:t] * series[:t][::-1]).sum(axis=0)
         k = partial[t]
         before = shorter[:t].copy()
         shorter[t] = k
         shorter[:t] = before - k * before[::-1]
-        left = left * (1 - k**2)
+        variance = variance * (1 - k**2)
     for t in range(order, n_scans):
         series[t] += np.einsum("pn,pn->n", ar, series[t - order : t][::-1])
     return series
@@ -213,6 +213,15 @@ def transform_length(n_scans: int) -> int:
     """Return an even length, at least twice `n_scans`, with a fast Fourier transform.
 
     Products of transforms of this length give correlations at all lags without wrap-around.
+
+    Parameters
+    ----------
+    n_scans : int
+        Length of the series.
+
+    Returns
+    -------
+    int
 
     Examples
     --------

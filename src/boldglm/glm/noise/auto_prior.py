@@ -81,8 +81,8 @@ class PartialStatistic:
     def __call__(self, sums: FloatArray) -> FloatArray:
         """Return s of n voxels, (order, n), from lag sums of their residuals, (order + 1, n)."""
         s = np.empty((self.order, sums.shape[1]))
-        for some in blocks_of(sums.shape[1]):  # temporary arrays stay in the cache
-            np.arctanh(autocovariances_to_partial(sums[:, some]), out=s[:, some])
+        for batch in blocks_of(sums.shape[1]):  # temporary arrays stay in the cache
+            np.arctanh(autocovariances_to_partial(sums[:, batch]), out=s[:, batch])
         return s
 
     def residuals(self, z: FloatArray, rng: np.random.Generator) -> FloatArray:
@@ -332,7 +332,23 @@ def estimate_prior(
 
 
 def plausible_precision(order: int) -> FloatArray:
-    """Return the inverse of the plausible covariance of z, see `PLAUSIBLE`; (order, order)."""
+    """Return the inverse of the plausible covariance of z.
+
+    Parameters
+    ----------
+    order : int
+        p.
+
+    Returns
+    -------
+    ndarray of shape (order, order)
+        Diagonal; see `PLAUSIBLE`.
+
+    Examples
+    --------
+    >>> plausible_precision(2).tolist()
+    [[1.0, 0.0], [0.0, 4.0]]
+    """
     return np.diag((np.arange(1, order + 1) / PLAUSIBLE) ** 2)
 
 
@@ -363,7 +379,27 @@ def improved_mean(forward: ForwardMap, mean: FloatArray, missing: FloatArray) ->
 
 
 def draw(mean: FloatArray, covariance: FloatArray, normal: FloatArray) -> FloatArray:
-    """Convert standard normal draws to draws of z, clipped to ±`LARGEST_Z`; (order, n)."""
+    """Convert standard normal draws to draws of z.
+
+    Parameters
+    ----------
+    mean : ndarray of shape (order,)
+        Mean of z.
+    covariance : ndarray of shape (order, order)
+        Covariance of z.
+    normal : ndarray of shape (order, n)
+        Standard normal draws.
+
+    Returns
+    -------
+    ndarray of shape (order, n)
+        Clipped to ±`LARGEST_Z`.
+
+    Examples
+    --------
+    >>> draw(np.array([0.5]), np.array([[0.04]]), np.array([[-1.0, 2.0, 50.0]])).round(3).tolist()
+    [[0.3, 0.9, 2.3]]
+    """
     values, vectors = np.linalg.eigh(covariance)
     # The symmetric root does not depend on the signs of eigenvectors, which rounding decides.
     root = (vectors * np.sqrt(np.maximum(values, 0.0))) @ vectors.T
@@ -371,7 +407,25 @@ def draw(mean: FloatArray, covariance: FloatArray, normal: FloatArray) -> FloatA
 
 
 def balanced(order: int, n: int, rng: np.random.Generator) -> FloatArray:
-    """Return standard normal draws in pairs of opposite sign, with mean 0; (order, n)."""
+    """Return standard normal draws in pairs of opposite sign, so that their mean is 0.
+
+    Parameters
+    ----------
+    order, n : int
+        Shape of the draws; n must be even.
+    rng : numpy.random.Generator
+        Random numbers.
+
+    Returns
+    -------
+    ndarray of shape (order, n)
+
+    Examples
+    --------
+    >>> draws = balanced(2, 6, np.random.default_rng(0))
+    >>> draws.shape, draws.sum(axis=1).tolist()
+    ((2, 6), [0.0, 0.0])
+    """
     half = rng.standard_normal((order, n // 2))
     return np.stack([half, -half], axis=2).reshape(order, -1)
 

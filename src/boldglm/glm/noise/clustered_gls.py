@@ -283,7 +283,7 @@ def _reorder_rows(rows: list[tuple[NDArray, NDArray]], order: NDArray, n_threads
             # mode "wrap" avoids the copy that take makes in case an index is out of range
             np.take(row, order, out=target, mode="wrap")
 
-    each([rows[some] for some in blocks_of(len(rows), ROWS_AT_ONCE)], reorder, n_threads)
+    each([rows[batch] for batch in blocks_of(len(rows), ROWS_AT_ONCE)], reorder, n_threads)
 
 
 def _portion_size(bold: BoldSeries, n_clusters: int) -> int:
@@ -299,7 +299,7 @@ def _pieces(labels: NDArray) -> list[list[tuple[int, slice]]]:
     starts = [np.arange(a, b, VOXELS_AT_ONCE) for a, b in pairwise(edges.tolist())]
     bounds = np.concatenate([*starts, edges[-1:]]).tolist()
     pieces = [(int(labels[a]), slice(a, b)) for a, b in pairwise(bounds)]
-    return [pieces[some] for some in blocks_of(len(pieces), PIECES_AT_ONCE)]
+    return [pieces[batch] for batch in blocks_of(len(pieces), PIECES_AT_ONCE)]
 
 
 def grid_clusters(points: FloatArray, max_clusters: int, min_width: float) -> NDArray[np.int32]:

@@ -212,6 +212,15 @@ def satterthwaite(
 def whiteness_lags(n_scans: int) -> int:
     """Return the number of lags at which residuals are tested for autocorrelation: 8 or fewer.
 
+    Parameters
+    ----------
+    n_scans : int
+        Number of scans.
+
+    Returns
+    -------
+    int
+
     Examples
     --------
     >>> whiteness_lags(200), whiteness_lags(12)

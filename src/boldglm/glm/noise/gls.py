@@ -62,8 +62,8 @@ class GLSDesign:
         """
         rank = self.basis.shape[1]
         result = np.empty((noise.band.shape[1], rank, rank))
-        for some in blocks_of(len(result), MATRICES_AT_ONCE):
-            result[some] = np.linalg.inv(self.normal_matrices(noise.of(some)))
+        for batch in blocks_of(len(result), MATRICES_AT_ONCE):
+            result[batch] = np.linalg.inv(self.normal_matrices(noise.of(batch)))
         return result
 
     def weighted_basis(self, noise: Precision) -> FloatArray:
@@ -78,6 +78,17 @@ class GLSDesign:
 
 def lagged_sum(columns: FloatArray, lag: int) -> FloatArray:
     """Return N_k times columns: at each scan, the sum of the values `lag` before and after it.
+
+    Parameters
+    ----------
+    columns : ndarray of shape (n_scans, n)
+        Series.
+    lag : int
+        k.
+
+    Returns
+    -------
+    ndarray of shape (n_scans, n)
 
     Examples
     --------
