@@ -166,14 +166,14 @@ def test_the_version_is_the_same_everywhere():
     assert re.findall(r"^## (\S+)", changes, re.MULTILINE)[0] == __version__
 
 
-def test_the_licence_is_the_same_everywhere():
+def test_the_license_is_the_same_everywhere():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     citation = (ROOT / "CITATION.cff").read_text(encoding="utf-8")
-    licence = (ROOT / "LICENSE").read_text(encoding="utf-8")
+    text = (ROOT / "LICENSE").read_text(encoding="utf-8")
 
     assert project["license"] in re.findall(r"^license: (\S+)$", citation, re.MULTILINE)
-    assert "Apache License\n                           Version 2.0" in licence
-    assert "END OF TERMS AND CONDITIONS" in licence
+    assert "Apache License\n                           Version 2.0" in text
+    assert "END OF TERMS AND CONDITIONS" in text
 
 
 @pytest.mark.parametrize("path", DOCUMENTS, ids=in_repository)

@@ -335,7 +335,7 @@ def test_a_run_that_fails_while_it_is_read_leaves_the_others_whole(dataset, tmp_
 
     said = capsys.readouterr()
     assert code == 1
-    assert f"{RUN}_bold.nii.gz has no voxel to analyse" in said.err
+    assert f"{RUN}_bold.nii.gz has no voxel to analyze" in said.err
     assert (out / "sub-02.html").is_file()
     assert list((out / "node-run" / "sub-01" / "func").glob("*_run-2_*stat-t_statmap.nii.gz"))
     assert not list(out.rglob("*_run-1_contrast*_statmap.nii.gz")) or not list(

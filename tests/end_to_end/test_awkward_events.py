@@ -150,7 +150,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("case", RUN)
-def test_odd_events_that_can_be_modelled_are(tmp_path, capsys, case):
+def test_odd_events_that_can_be_modeled_are(tmp_path, capsys, case):
     events, conditions = RUN[case]
     folder = odd_dataset(tmp_path / "bids", events)
 
@@ -179,7 +179,7 @@ def test_odd_names_become_files_of_their_own(tmp_path, case):
 
 
 @pytest.mark.parametrize("case", REFUSED)
-def test_events_that_cannot_be_modelled_are_refused_with_the_reason(tmp_path, capsys, case):
+def test_events_that_cannot_be_modeled_are_refused_with_the_reason(tmp_path, capsys, case):
     events, message = REFUSED[case]
     folder = odd_dataset(tmp_path / "bids", events)
 

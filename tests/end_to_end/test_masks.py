@@ -1,4 +1,4 @@
-"""Which voxels are analysed: masks given, found and computed; what has no signal is counted."""
+"""Which voxels are analyzed: masks given, found and computed; what has no signal is counted."""
 
 import json
 

@@ -50,7 +50,7 @@ def test_noise_outside_the_spheres_keeps_its_false_positive_rate(done):
         null &= ~sphere_mask(sphere, p.shape)
     hits = int((p[null] < 0.05).sum())
 
-    # neighbours are independent here, so the count is binomial
+    # neighbors are independent here, so the count is binomial
     low, high = stats.binom.interval(0.999, int(null.sum()), 0.05)
     assert low <= hits <= high
 

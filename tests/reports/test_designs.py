@@ -39,11 +39,11 @@ def test_the_design_picture_is_the_matrix_scaled_column_by_column(tmp_path):
 
     path = plot_design_matrix(matrix, ["face", "rt", "constant"], tmp_path / "d.svg")
 
-    grey = embedded_picture(path)
+    gray = embedded_picture(path)
     expected = (matrix / [2, 20, 1] + 1) / 2
-    upright = grey if abs(grey[0, 1] - 0.75) < 0.01 else grey[::-1]
+    upright = gray if abs(gray[0, 1] - 0.75) < 0.01 else gray[::-1]
     np.testing.assert_allclose(upright, expected, atol=1 / 128)
-    assert [w for w in words(path) if w.isalpha()] == ["scan", "face", "rt", "constant"]
+    assert [w for w in words(path) if w.isalpha()] == ["volume", "face", "rt", "constant"]
 
 
 def test_sixty_regressors_all_have_their_names(tmp_path):
@@ -127,7 +127,7 @@ def test_orthogonalization_titles_say_how_much_changed(tmp_path):
     share = 100 * after.var() / second.var()
     title = f"rt: r = {r:.2f} between before and after, {share:.0f}% of its variance left"
     assert title in words(path)
-    assert "copy: nothing is left of it" in words(path)
+    assert "copy: no variance is left" in words(path)
     assert path.read_text().count("stroke-dasharray") >= 2  # the two columns before
 
 
@@ -165,7 +165,7 @@ def test_contrasts_show_weights_and_count_the_regressors_that_none_weighs(tmp_pa
 
     text = words(path)
     assert {"1", "−1", "0.5", "difference", "mean", "face", "house"} <= set(text)
-    assert "2 more regressors have zero weight throughout" in text
+    assert "2 more regressors have weight 0 in all contrasts" in text
     assert "drift" not in text
 
 

@@ -23,7 +23,7 @@ SVG = '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 72 36"><text>face</t
 def svg(tmp_path):
     path = tmp_path / "design.svg"
     path.write_text(SVG)
-    return Figure(path, "A design", "Grey picture")
+    return Figure(path, "A design", "Gray picture")
 
 
 @pytest.fixture
@@ -150,7 +150,7 @@ def test_hostile_names_are_printed_rather_than_run(svg):
 def test_pictures_are_inlined_byte_for_byte_with_their_size_and_alternative_text(report, svg):
     images = Page(render_report(report)).all("img")
 
-    drawing = next(image for image in images if image["alt"] == "Grey picture")
+    drawing = next(image for image in images if image["alt"] == "Gray picture")
     assert base64.b64decode(drawing["src"].split(",")[1]).decode() == SVG
     assert (drawing["width"], drawing["height"]) == ("96", "48")  # 72 points are 96 pixels
     drawn_map = next(image for image in images if image["alt"] == "Axial slices")

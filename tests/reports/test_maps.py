@@ -132,7 +132,7 @@ def test_negative_values_are_cold_unless_the_test_is_one_sided(tmp_path):
     assert not warm(one).any()
 
 
-def test_below_the_threshold_all_is_grey_and_the_picture_says_so(tmp_path):
+def test_below_the_threshold_all_is_gray_and_the_picture_says_so(tmp_path):
     stat, underlay, mask = volumes(AFFINES["RAS"], (10, 12, 8), amplitude=2.9)
 
     nothing = picture(plot_map(stat, underlay, mask, AFFINES["RAS"], 3.0, tmp_path / "1.png"))

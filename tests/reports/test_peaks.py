@@ -132,4 +132,4 @@ def test_the_table_prints_the_largest_and_counts_the_rest():
     assert table.columns[:4] == ("x (mm)", "y (mm)", "z (mm)", "z")
     assert table.rows[0] == ("0.0", "1.2", "−8.0", "−7.00", "1,200", "28,800")
     assert len(table.rows) == 2
-    assert table.caption.startswith("The 2 largest of 5 peaks at |z| ≥ 3, in MNI")
+    assert table.caption.startswith("The 2 largest of 5 peaks at |z| ≥ 3; coordinates in MNI")

@@ -75,7 +75,7 @@ def test_one_sided_maps_color_no_negative_values_and_say_when_nothing_is_above(t
 
     image, _ = picture_of(values, mask, tmp_path, two_sided=False)
 
-    assert np.abs(image - image.mean(axis=2, keepdims=True)).max() < 1  # grey throughout
+    assert np.abs(image - image.mean(axis=2, keepdims=True)).max() < 1  # gray throughout
 
 
 def test_a_mesh_of_another_hemisphere_is_refused(tmp_path):

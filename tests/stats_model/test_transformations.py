@@ -71,7 +71,7 @@ def test_events_that_nobody_convolves_are_boxcars_at_the_volumes():
     np.testing.assert_allclose(FRAME_TIMES[column > 0][:2], [4.4, 30.4])
 
 
-def test_a_missing_value_is_not_modelled():
+def test_a_missing_value_is_not_modeled():
     found = run(one("Convolve", Input=["rt"], Model="spm"))
     kept = [0, 2, 3, 4, 5]
     events = {
@@ -193,7 +193,7 @@ def test_rows_of_participants_are_transformed():
 BAD = [
     (one("Facter", Input=["rt"]), "$.I[0].Name", "Did you mean 'Factor'"),
     (one("Demean", Input=["rtt"]), "$.I[0].Input[0]", "Did you mean 'rt'"),
-    (one("Demean", Input=["rt"], Centre=True), "$.I[0].Centre", "unknown"),
+    (one("Demean", Input=["rt"], Center=True), "$.I[0].Center", "unknown"),
     (one("Demean", Input=["trial_type"]), "$.I[0].Input", "contains text"),
     (one("Threshold", Input=["rt"], Threshold="high"), "$.I[0].Threshold", "number"),
     (one("Product", Input=["rt", "correct"]), "$.I[0].Output", "one name"),

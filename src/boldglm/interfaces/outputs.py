@@ -33,14 +33,14 @@ from boldglm.reports.content import Figure, Report, Table
 from boldglm.reports.hemispheres import join_hemispheres
 from boldglm.reports.html import write_report
 from boldglm.reports.sections import (
-    ShownContrast,
-    ShownDesign,
+    DrawnContrast,
+    DrawnDesign,
     draw_contrasts,
     draw_design,
     make_section,
 )
 from boldglm.reports.storage import section_figures, section_from_dict, section_to_dict
-from boldglm.reports.trials import ShownTrials, draw_trials, draw_whiteness
+from boldglm.reports.trials import DrawnTrials, draw_trials, draw_whiteness
 from boldglm.reports.views import SurfaceView, View, VolumeView
 from boldglm.vocabulary import LEVELS
 
@@ -108,7 +108,7 @@ class PlotResults(SimpleInterface):
     def _has(self, name: str) -> bool:
         return bool(isdefined(getattr(self.inputs, name)))
 
-    def _design(self, result: NodeResult) -> ShownDesign:
+    def _design(self, result: NodeResult) -> DrawnDesign:
         design = read_design(Path(self.inputs.design_file))
         contrast_rows = _contrast_rows(result, design.names)
         weights = {
@@ -126,7 +126,7 @@ class PlotResults(SimpleInterface):
         before = read_design(Path(self.inputs.before_file)) if self._has("before_file") else None
         if before is not None and before == design:
             before = None
-        return ShownDesign(
+        return DrawnDesign(
             design, before, collinearity(design, weights), tuple(events), tuple(contrast_rows)
         )
 
@@ -196,16 +196,16 @@ def _draw_run_maps(
         return figures, ()
     trials = read_trials(result.maps)
     spread = geometry.read_rows([result.maps["trialspread"]])[0]
-    shown = ShownTrials(trials.trial_type, trials.variance_factor, trials.correlations, spread)
+    shown = DrawnTrials(trials.trial_type, trials.variance_factor, trials.correlations, spread)
     drawn, tables = draw_trials(shown, views, here)
     return figures + drawn, tables
 
 
-def _shown(maps: ContrastMaps, geometry: Geometry) -> ShownContrast:
+def _shown(maps: ContrastMaps, geometry: Geometry) -> DrawnContrast:
     dof = f"{maps.dof:.4g}" + (" (median over voxels)" if "dof" in maps.maps else "")
     text = f"{maps.dof_numerator}, {dof}" if maps.test == "F" else dof
     z = geometry.read_rows([maps.maps["z"]])[0]
-    return ShownContrast(maps.name, maps.test, weights_text(maps), text, z)
+    return DrawnContrast(maps.name, maps.test, weights_text(maps), text, z)
 
 
 def _contrast_rows(result: NodeResult, names) -> list[tuple[str, np.ndarray]]:

@@ -65,7 +65,7 @@ def run_of(entities: Mapping[str, str]) -> frozenset[tuple[str, str]]:
 
 
 def entities_of(file_name: str) -> dict[str, str]:
-    """Read the entities of a BIDS file name, labels as they are spelt.
+    """Read the entities of a BIDS file name, labels as they are spelled.
 
     Examples
     --------

@@ -1,6 +1,6 @@
-"""The report that a person reads: plain data, figures and one self-contained HTML file.
+"""Reports: plain data to figures and one self-contained HTML file.
 
-`content` says what a report holds (dataclasses, no matplotlib), `designs` and `maps` draw
-arrays into files, `peaks` lists where a map is largest, and `html` puts everything into one
-file that needs neither network nor a folder beside it.
+`content` has the dataclasses of a report, `designs`, `heatmaps` and `maps` draw arrays into
+files, `peaks` lists the peaks of a map, and `html` puts everything into one file that needs
+neither the network nor other files.
 """

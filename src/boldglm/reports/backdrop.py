@@ -1,4 +1,4 @@
-"""What maps of a volume are drawn on: its mean image in greys, made once for all of them."""
+"""The gray mean image that maps of a volume are drawn on, made once for all maps."""
 
 import numpy as np
 
@@ -14,7 +14,7 @@ class Backdrop:
     mean : ndarray of shape (n_voxels,)
         Mean BOLD image in the order of ``mask[mask]``, any unit.
     mask : ndarray of bool, shape (n_i, n_j, n_k)
-        Voxels that were analysed; outside of it all is white.
+        Voxels that were analyzed; outside of it all is white.
     affine : ndarray of shape (4, 4)
         From voxel indices to mm, x to the right, y to the front, z up.
 
@@ -49,8 +49,8 @@ class Backdrop:
         places = np.empty(inside.shape, dtype=np.intp)
         self.orientation.turn(places)[...] = np.arange(inside.size).reshape(self.inside.shape)
         self._places = places[inside]
-        self._greys = np.full(inside.size, WHITE, dtype=np.uint8)
-        self._greys[self._places] = _greys(np.where(np.isfinite(mean), mean, 0.0))
+        self._grays = np.full(inside.size, WHITE, dtype=np.uint8)
+        self._grays[self._places] = _grays(np.where(np.isfinite(mean), mean, 0.0))
 
     def first(self, voxels: BoolArray) -> tuple[int, int, int]:
         """Return the turned indices of the first of some voxels, (n_voxels,) of bool."""
@@ -76,14 +76,14 @@ class Backdrop:
         ndarray of uint8, shape (n_x, n_y, n_z)
             Rows of `palette`.
         """
-        colors = self._greys.copy()
+        colors = self._grays.copy()
         colors[self._places[chosen]] = overlay_colors(
             row[chosen], threshold=threshold, maximum=maximum
         )
         return colors.reshape(self.inside.shape)
 
 
-def _greys(mean: RealArray) -> Colors:
+def _grays(mean: RealArray) -> Colors:
     """Rows of `palette`: nearly all values inside the mask lie between black and white."""
     low, high = (float(value) for value in np.percentile(mean, [1, 99.5]))
     if high <= low:

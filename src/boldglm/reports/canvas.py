@@ -1,10 +1,10 @@
 """A picture in few colors with words around it: what maps of volumes and of surfaces share."""
 
 from functools import cache
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal
 
+import matplotlib as mpl
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
@@ -67,11 +67,11 @@ class Canvas:
 
     def save(self, path: Path) -> None:
         """Write the picture with the text on it as a PNG with a palette."""
-        # few greys keep the edges of letters smooth enough at this resolution, and the file a
+        # few grays keep the edges of letters smooth enough at this resolution, and the file a
         # quarter smaller
         shades = np.rint(np.arange(256) * (_N_SHADES / 255))
-        greys = np.rint(shades * (WHITE / _N_SHADES)).astype(np.uint8)
-        text = np.asarray(self._text.point(greys.tolist()))
+        grays = np.rint(shades * (WHITE / _N_SHADES)).astype(np.uint8)
+        text = np.asarray(self._text.point(grays.tolist()))
         np.copyto(self.picture, text, where=text < WHITE)
         image = Image.fromarray(self.picture)
         image.putpalette(palette().ravel().tolist())
@@ -82,21 +82,8 @@ class Canvas:
 @cache
 def _font(face: Face, pixels: float) -> ImageFont.FreeTypeFont:
     """Return the font that comes with matplotlib, so that pictures are the same anywhere."""
-    path = _fonts() / f"DejaVuSans{face}.ttf"
+    path = Path(mpl.get_data_path(), "fonts", "ttf", f"DejaVuSans{face}.ttf")
     return ImageFont.truetype(path, pixels, layout_engine=ImageFont.Layout.BASIC)
-
-
-@cache
-def _fonts() -> Path:
-    """Return matplotlib's folder of fonts, mostly without importing it, which takes a while."""
-    package = find_spec("matplotlib")
-    if package is not None and package.origin is not None:
-        folder = Path(package.origin).parent / "mpl-data" / "fonts" / "ttf"
-        if folder.is_dir():
-            return folder
-    import matplotlib as mpl  # some systems keep its data elsewhere
-
-    return Path(mpl.get_data_path(), "fonts", "ttf")
 
 
 def color_end(above: RealArray, threshold: float) -> float:
@@ -141,9 +128,9 @@ def color_bar(
 def say_nothing_is_above(
     canvas: Canvas, statistic: str, threshold: float, *, noun: str, two_sided: bool
 ) -> None:
-    """Write in place of the color bar that nothing is colored."""
+    """Write, in place of the color bar, that nothing is above the threshold."""
     symbol = f"|{statistic}|" if two_sided else statistic
-    words = f"no {noun} at\n{symbol} ≥ {short_number(threshold)}"
+    words = f"no {noun} with\n{symbol} ≥ {short_number(threshold)}"
     canvas.write(canvas.shape[1] + BAR_LEFT, 0, words, size=8.5, face="-Bold")
 
 

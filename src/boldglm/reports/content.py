@@ -1,4 +1,4 @@
-"""What a report holds, as plain immutable data.
+"""The content of a report, as plain immutable data.
 
 The workflow fills these records and `boldglm.reports.html` sets them; neither needs to know
 the other. Nothing here imports matplotlib, so a record costs nothing to make in a worker.

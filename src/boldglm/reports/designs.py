@@ -1,4 +1,4 @@
-"""Drawings of the design: the matrix, its regressors over time, what orthogonalization did."""
+"""Drawings of the design: matrix, regressors over time, effect of orthogonalization."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -34,7 +34,7 @@ _STRIP_WIDTH = PAGE_WIDTH - _STRIP_MARGIN - 0.4
 
 
 def plot_design_matrix(matrix: RealArray, names: Sequence[str], path: Path) -> Path:
-    """Draw the design as a grey picture, one column for each regressor, scans downwards.
+    """Draw the design as a gray picture, one column for each regressor, scans downwards.
 
     Parameters
     ----------
@@ -57,7 +57,7 @@ def plot_design_matrix(matrix: RealArray, names: Sequence[str], path: Path) -> P
 
     Notes
     -----
-    Every column is divided by its largest absolute value, so mid grey is zero, white the
+    Every column is divided by its largest absolute value, so mid gray is zero, white the
     positive and black the negative extreme of that column.
     """
     check_columns(matrix, names, "design matrix")
@@ -67,11 +67,11 @@ def plot_design_matrix(matrix: RealArray, names: Sequence[str], path: Path) -> P
     width, height = column * n_regressors, float(np.clip(0.12 * n_scans, 0.4, 4.2))
     with svg_figure(path, width=width + 3, height=height + 3) as figure:
         axes = inch_axes(figure, 1, 2.5, width, height)
-        _grey_picture(axes, _scaled_columns(matrix))
+        _gray_picture(axes, _scaled_columns(matrix))
         borders(axes, n_regressors, n_scans)
         name_cells(axes, columns=names, size=8 if column > 0.16 else 7)
         axes.tick_params(axis="y", length=2)
-        axes.set_ylabel("scan")
+        axes.set_ylabel("volume")
         axes.locator_params(axis="y", integer=True)
         axes.set_ylim(n_scans - 0.5, -0.5)
         axes.spines[:].set_visible(True)
@@ -203,7 +203,7 @@ def _scaled_columns(matrix: RealArray) -> RealArray:
     return matrix / np.where(largest > 0, largest, 1)
 
 
-def _grey_picture(axes: Axes, picture: RealArray) -> None:
+def _gray_picture(axes: Axes, picture: RealArray) -> None:
     # interpolation="none" embeds the matrix itself and leaves scaling to the reader's program
     axes.imshow(picture, cmap="gray", vmin=-1, vmax=1, aspect="auto", interpolation="none")
 
@@ -279,11 +279,11 @@ def _time_span(
 
 
 def _change_text(before: RealArray, after: RealArray) -> str:
-    """How alike two columns are, in words."""
+    """Describe how similar a column is before and after."""
     total = float(np.var(before))
     left = float(np.var(after)) / total if total > 0 else 0.0
     if left < 1e-12:
-        return "nothing is left of it"
+        return "no variance is left"
     correlation = f"{np.corrcoef(before, after)[0, 1]:.2f}".replace("-", "−")
     return f"r = {correlation} between before and after, {100 * left:.0f}% of its variance left"
 

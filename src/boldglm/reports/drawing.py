@@ -4,8 +4,6 @@ Figures are made from `matplotlib.figure.Figure` directly. pyplot keeps every fi
 global list, which leaks in a long run and is not safe between threads.
 """
 
-import io
-import re
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -31,13 +29,11 @@ RED = "#b3261e"
 PAGE_WIDTH = 9.6  # inches; the widest picture that a page shows unreduced
 LONGEST_NAME = 34  # characters of a label before its middle is cut
 
-_FONTS = "system-ui, Helvetica, Arial, 'Liberation Sans', 'DejaVu Sans', sans-serif"
-
 STYLE: dict[Any, Any] = {
     "font.family": "sans-serif",
-    # DejaVu Sans comes with matplotlib, so the layout is the same on every machine; it is
-    # also wider than the fonts a browser puts in its place, so nothing can overlap
-    "font.sans-serif": ["DejaVu Sans"],
+    # DejaVu Sans comes with matplotlib, so the layout is the same on every machine. It is wider
+    # than the fonts that a browser without it uses instead, so nothing can overlap.
+    "font.sans-serif": ["DejaVu Sans", "Helvetica", "Arial", "Liberation Sans"],
     "font.size": 8.0,
     "axes.titlesize": 8.5,
     "axes.titlelocation": "left",
@@ -89,17 +85,15 @@ def svg_figure(path: Path, *, width: float, height: float) -> Iterator[Figure]:
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(width, height))
         yield figure
-        buffer = io.StringIO()
+        path.parent.mkdir(parents=True, exist_ok=True)
         with warnings.catch_warnings():
             # text stays text, which the reader's browser has letters for
             warnings.filterwarnings("ignore", r"Glyph .* missing from font", UserWarning)
             # savefig would draw everything once to find out what is empty
             taken = figure.get_tightbbox(FigureCanvasAgg(figure).get_renderer())
             figure.savefig(
-                buffer, format="svg", bbox_inches=taken.padded(0.03), metadata={"Date": None}
+                path, format="svg", bbox_inches=taken.padded(0.03), metadata={"Date": None}
             )
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(_tidy_svg(buffer.getvalue()), encoding="utf-8", newline="\n")
 
 
 def inch_axes(figure: Figure, left: float, top: float, width: float, height: float) -> Axes:
@@ -232,11 +226,3 @@ def check_columns(matrix: RealArray, names: Sequence[str], what: str) -> None:
             f"the {what} has shape {matrix.shape} but there are {len(names)} names; expected "
             "a non-empty matrix with one column for each name."
         )
-
-
-def _tidy_svg(svg: str) -> str:
-    """Let the browser choose the font; drop comments, indents and digits nobody sees."""
-    svg = re.sub(r"\s*<!--.*?-->", "", svg, flags=re.DOTALL)
-    svg = re.sub(r"\n\s+", "\n", svg)
-    svg = re.sub(r"'DejaVu Sans'(, sans-serif)?", _FONTS, svg)
-    return re.sub(r' d="[^"]*"', lambda path: re.sub(r"(\.\d\d)\d+", r"\1", path.group()), svg)

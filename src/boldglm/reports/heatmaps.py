@@ -1,4 +1,4 @@
-"""Drawings of matrices: how conditions correlate, and what the contrasts weigh."""
+"""Heat maps: correlations of regressors and trials, and contrast weights."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -33,7 +33,7 @@ _DARK_CELL = 0.6  # share of the color range from which numbers are printed in w
 def plot_correlation(
     correlations: RealArray, names: Sequence[str], vif: RealArray, path: Path
 ) -> Path:
-    """Draw the correlations of condition regressors and, beside them, what these cost.
+    """Draw the correlations of condition regressors and their variance inflation factors.
 
     Parameters
     ----------
@@ -68,7 +68,7 @@ def plot_correlation(
     cell = _cell_size(n)
     with svg_figure(path, width=cell * n + 6.5, height=cell * n + 3.5) as figure:
         heat = inch_axes(figure, 2.5, 2.5, cell * n, cell * n)
-        # a condition correlates with itself by 1, which tells nothing and would shout
+        # the diagonal is 1 by definition and would dominate the picture
         others = np.where(np.eye(n, dtype=bool), 0.0, correlations)
         _heat(heat, others, 1.0, format_spec="z.2f", is_numbered=n <= MOST_NUMBERED)
         name_cells(heat, names, names)
@@ -135,7 +135,7 @@ def plot_contrasts(
             heat.text(
                 0,
                 -0.08 / (0.26 * n_rows),
-                f"{n_hidden} more {noun} zero weight throughout",
+                f"{n_hidden} more {noun} weight 0 in all contrasts",
                 transform=heat.transAxes,
                 va="top",
                 color=SOFT,
@@ -170,7 +170,7 @@ def plot_trial_correlations(
     check_columns(correlations, conditions, "matrix of correlations between trials")
     n = len(conditions)
     order, groups = group_order(conditions)
-    # a trial correlates with itself by 1, which tells nothing and would shout
+    # the diagonal is 1 by definition and would dominate the picture
     others = np.where(np.eye(n, dtype=bool), 0.0, correlations)[np.ix_(order, order)]
     largest = max(float(abs(others).max()), 0.1)
     ends = np.cumsum([0, *(count for _, count in groups)])
@@ -214,7 +214,7 @@ def _cell_size(n: int) -> float:
 def _heat(
     axes: Axes, matrix: RealArray, largest: float, *, format_spec: str, is_numbered: bool
 ) -> None:
-    """Blue for negative, white for zero, orange for positive; undefined cells stay grey."""
+    """Blue for negative, white for zero, orange for positive; undefined cells stay gray."""
     axes.set_facecolor(RULE)
     axes.imshow(
         matrix, cmap=_DIVERGING, vmin=-largest, vmax=largest, aspect="auto", interpolation="none"

@@ -1,4 +1,4 @@
-"""Sections of two hemispheres as one: what they share once, what differs side by side."""
+"""One section for both hemispheres: what they share once, what differs for each."""
 
 from collections.abc import Hashable, Sequence
 from dataclasses import replace

@@ -264,10 +264,10 @@ def palette() -> Colors:
     Returns
     -------
     ndarray of uint8, shape (152, 3)
-        24 greys from black to white, 64 hot and 64 cold colors.
+        24 grays from black to white, 64 hot and 64 cold colors.
     """
-    greys = np.repeat(np.linspace(0.0, 1.0, _N_GREYS)[:, None], 3, axis=1)
-    return np.rint(np.concatenate([greys, _ramp(_HOT), _ramp(_COLD)]) * 255).astype(np.uint8)
+    grays = np.repeat(np.linspace(0.0, 1.0, _N_GREYS)[:, None], 3, axis=1)
+    return np.rint(np.concatenate([grays, _ramp(_HOT), _ramp(_COLD)]) * 255).astype(np.uint8)
 
 
 def _ramp(stops: tuple[tuple[float, float, float], ...]) -> RealArray:

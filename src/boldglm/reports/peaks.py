@@ -1,4 +1,4 @@
-"""Where a map is largest: connected clusters above a threshold and their local maxima."""
+"""Peaks of a map: clusters above a threshold and their local maxima."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -156,7 +156,8 @@ def peaks_table(
     >>> table.rows
     (('4.0', '4.0', '−4.0', '5.00', '2', '16'),)
     >>> print(table.caption)
-    Peaks at z ≥ 3, in the image's world space; clusters are connected by faces and edges.
+    Peaks at z ≥ 3; coordinates in the image's world space. Voxels that share a face or an edge
+    are connected.
     """
     shown = peaks[:max_rows]
     rows = tuple(
@@ -176,7 +177,8 @@ def peaks_table(
     return Table(
         ("x (mm)", "y (mm)", "z (mm)", statistic, "cluster (voxels)", "cluster (mm³)"),
         rows,
-        f"{count} at {threshold_text}, in {space}; clusters are connected by faces and edges.",
+        f"{count} at {threshold_text}; coordinates in {space}. Voxels that share a face or an "
+        "edge are connected.",
     )
 
 

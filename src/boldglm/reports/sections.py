@@ -1,6 +1,6 @@
-"""The section of one node: its figures drawn, its facts and tables gathered.
+"""The section of one result in the report: figures, tables and facts.
 
-Arrays in, a `Section` and picture files out; the workflow decides what they mean.
+Arrays in, a `Section` and picture files out.
 """
 
 from collections.abc import Sequence
@@ -21,8 +21,8 @@ PREFIX = "trial_type."
 
 
 @dataclass(frozen=True)
-class ShownContrast:
-    """A contrast as the report shows it; `z` has the shape (n_voxels,)."""
+class DrawnContrast:
+    """A contrast to draw; `z` has the shape (n_voxels,)."""
 
     name: str
     test: str
@@ -32,17 +32,17 @@ class ShownContrast:
 
 
 @dataclass(frozen=True)
-class ShownDesign:
-    """A design as the report shows it, before and after orthogonalization."""
+class DrawnDesign:
+    """A design to draw, before and after orthogonalization."""
 
     design: Design
     before: Design | None
-    numbers: Collinearity  # of the design with its contrasts
+    collinearity: Collinearity  # of the design with its contrasts
     events: tuple[tuple[str, list[float], list[float]], ...]  # (condition, onsets, durations)
     contrast_rows: tuple[tuple[str, np.ndarray], ...]  # (name, weights), one per row of F
 
 
-def draw_design(shown: ShownDesign, folder: Path) -> tuple[tuple[Figure, ...], tuple[Table, ...]]:
+def draw_design(shown: DrawnDesign, folder: Path) -> tuple[tuple[Figure, ...], tuple[Table, ...]]:
     """Draw everything about a design, and tabulate its collinearity."""
     names = [_short(name) for name in shown.design.names]
     drawn = [
@@ -54,7 +54,7 @@ def draw_design(shown: ShownDesign, folder: Path) -> tuple[tuple[Figure, ...], t
         drawn.append(_draw_orthogonalization(shown.before, shown.design, names, folder))
     if shown.contrast_rows:
         drawn.append(_draw_weights(shown, names, folder))
-    tables = [_efficiency_table(shown.numbers)]
+    tables = [_efficiency_table(shown.collinearity)]
     if shown.design.columns("confound"):
         tables.append(_confounds_table(shown.design))
     return tuple(drawn), tuple(tables)
@@ -67,8 +67,8 @@ def _draw_matrix(design: Design, names: Sequence[str], folder: Path) -> Figure:
     caption = f"Design matrix: {design.n_scans} volumes, {design.n_regressors} regressors."
     if design.censored:
         caption += (
-            " One column stands for those of all censored volumes: "
-            f"{describe_scans(design.censored, design.n_scans)} (counted from 0)."
+            " The indicators of the censored volumes are drawn as one column: volumes "
+            f"{describe_scans(design.censored, design.n_scans)}, counted from 0."
         )
     return Figure(
         draw.plot_design_matrix(matrix, shown, folder / "design.svg"),
@@ -78,7 +78,7 @@ def _draw_matrix(design: Design, names: Sequence[str], folder: Path) -> Figure:
 
 
 def _with_censored_as_one(design: Design, names: Sequence[str]) -> tuple[np.ndarray, list[str]]:
-    """Put the columns of all censored scans together: dozens of single dots say nothing."""
+    """Draw the indicators of all censored volumes as one column: single dots tell nothing."""
     censored = design.columns("censored")
     if not censored:
         return design.matrix, list(names)
@@ -100,7 +100,7 @@ def _confounds_table(design: Design) -> Table:
     return Table(("Confounds", "Number", "Columns"), rows, "Confounds in the design.")
 
 
-def _draw_regressors(shown: ShownDesign, names: Sequence[str], folder: Path) -> Figure:
+def _draw_regressors(shown: DrawnDesign, names: Sequence[str], folder: Path) -> Figure:
     from boldglm.reports import figures as draw
 
     chosen = shown.design.columns("condition")
@@ -112,30 +112,30 @@ def _draw_regressors(shown: ShownDesign, names: Sequence[str], folder: Path) -> 
             folder / "regressors.svg",
             events=[(_short(name), on, off) for name, on, off in shown.events],
         ),
-        "Regressors over time with the events they come from (bars).",
+        "Condition regressors over time, with their events as bars.",
         "Curves of the condition regressors over the run.",
     )
 
 
-def _draw_correlation(shown: ShownDesign, names: Sequence[str], folder: Path) -> Figure:
+def _draw_correlation(shown: DrawnDesign, names: Sequence[str], folder: Path) -> Figure:
     from boldglm.reports import figures as draw
 
     chosen = shown.design.columns("condition")
-    vif = [shown.numbers.vif[shown.design.names[column]] for column in chosen]
+    vif = [shown.collinearity.vif[shown.design.names[column]] for column in chosen]
     return Figure(
         draw.plot_correlation(
-            shown.numbers.correlations[np.ix_(chosen, chosen)],
+            shown.collinearity.correlations[np.ix_(chosen, chosen)],
             [names[column] for column in chosen],
             np.array(vif),
             folder / "correlation.svg",
         ),
-        "Correlations between regressors, and variance inflation factors (VIF) given all other "
-        "columns of the design.",
+        "Correlations between the condition regressors, and the variance inflation factor (VIF) "
+        "of each given all other columns of the design.",
         "Heat map of correlations beside bars of variance inflation factors.",
     )
 
 
-def _draw_weights(shown: ShownDesign, names: Sequence[str], folder: Path) -> Figure:
+def _draw_weights(shown: DrawnDesign, names: Sequence[str], folder: Path) -> Figure:
     from boldglm.reports import figures as draw
 
     chosen = shown.design.columns("condition")
@@ -169,28 +169,28 @@ def _draw_orthogonalization(
             after.frame_times,
             folder / "orthogonalization.svg",
         ),
-        "What orthogonalization changed: each regressor before (dashed) and after (solid). The "
-        "estimate of the regressor that was left as it is now includes what the two share.",
+        "Orthogonalized regressors before (dashed) and after (solid). The estimate of the "
+        "regressor that they were orthogonalized against now includes the shared variance.",
         "Curves of the changed regressors before and after.",
     )
 
 
-def _efficiency_table(numbers: Collinearity) -> Table:
+def _efficiency_table(collinearity: Collinearity) -> Table:
     rows = []
-    for name, error in numbers.predicted_standard_error.items():
+    for name, error in collinearity.predicted_standard_error.items():
         errors = ", ".join(f"{value:.3g}" for value in np.atleast_1d(error))
-        if not numbers.estimable[name]:
+        if not collinearity.estimable[name]:
             errors = "not estimable"
-        rows.append((_short(name), errors, f"{numbers.efficiency[name]:.3g}"))
+        rows.append((_short(name), errors, f"{collinearity.efficiency[name]:.3g}"))
     return Table(
         ("Contrast", "Predicted standard error", "Efficiency"),
         tuple(rows),
-        "What the design promises for noise of standard deviation 1, before any data are seen.",
+        "Predicted from the design alone, for white noise of standard deviation 1.",
     )
 
 
 def draw_contrasts(
-    contrasts: Sequence[ShownContrast], views: tuple[View, ...], folder: Path
+    contrasts: Sequence[DrawnContrast], views: tuple[View, ...], folder: Path
 ) -> tuple[ContrastResult, ...]:
     """Draw the thresholded z map of every contrast and list its peaks."""
     results = []

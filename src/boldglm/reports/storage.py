@@ -1,4 +1,4 @@
-"""Sections to and from what JSON can hold, so that reports can be made from records."""
+"""Sections as JSON, so that reports can be made from records."""
 
 from dataclasses import asdict, replace
 from pathlib import Path

@@ -25,7 +25,7 @@ _GAP, _TOP = 36, 30  # between the sides; above them for their names
 _POINTS_A_PIXEL = 1.5  # along each edge of a triangle
 _EMPTY = -1
 _DARKEST = 0.35  # of what is inside the mask, facing away from the eye
-_OUTSIDE = 0.2  # how much darker what was not analysed is
+_OUTSIDE = 0.2  # how much darker what was not analyzed is
 
 
 @dataclass(frozen=True)
@@ -161,7 +161,7 @@ def plot_surface(
     stat : ndarray of shape (n_vertices,)
         Statistic; only vertices of the mask are colored, and NaN never is.
     mask : ndarray of bool, shape (n_vertices,)
-        Vertices that were analysed; the rest is darker.
+        Vertices that were analyzed; the rest is darker.
     views : SurfaceViews
         As `see_surface` gives them.
     threshold : float

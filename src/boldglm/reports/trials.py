@@ -1,4 +1,4 @@
-"""What the report shows of single trials, and of maps of a run as a whole."""
+"""Single trials, and maps of a run as a whole, in the report."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,8 +11,8 @@ from boldglm.reports.views import Shading, View, draw_on_all
 
 
 @dataclass(frozen=True)
-class ShownTrials:
-    """Single trials as the report shows them.
+class DrawnTrials:
+    """Single trials to draw.
 
     Parameters
     ----------
@@ -33,18 +33,18 @@ class ShownTrials:
 
 
 def draw_trials(
-    shown: ShownTrials, views: tuple[View, ...], folder: Path
+    shown: DrawnTrials, views: tuple[View, ...], folder: Path
 ) -> tuple[tuple[Figure, ...], tuple[Table, ...]]:
-    """Draw how single trials agree and where they differ, and tabulate them by condition."""
+    """Draw how single trials correlate and where they vary, and tabulate them by condition."""
     from boldglm.reports import figures as draw
 
     alike = Figure(
         draw.plot_trial_correlations(
             shown.correlations, shown.trial_type, folder / "trialcorrelation.svg"
         ),
-        "Correlations over voxels between the t maps of single trials, by condition and within it "
-        "by time. Trials that follow each other closely share scans and noise, which alone makes "
-        "them correlate.",
+        "Correlations over voxels between the t maps of single trials, sorted by condition and "
+        "time. Neighboring trials share volumes and noise, so they correlate even without a "
+        "common response.",
         "Heat map of correlations between trials, in blocks by condition.",
     )
     if not shown.spread.any():  # no condition has two trials
@@ -61,7 +61,7 @@ def draw_trials(
     return (alike, *spread), (_trials_table(shown),)
 
 
-def _trials_table(shown: ShownTrials) -> Table:
+def _trials_table(shown: DrawnTrials) -> Table:
     labels = np.array(shown.trial_type)
     rows = []
     for name in sorted(set(shown.trial_type)):
@@ -89,8 +89,8 @@ def _trials_table(shown: ShownTrials) -> Table:
             "Correlation with others",
         ),
         tuple(rows),
-        "Single trials. The variance factor is the variance of an estimate for white noise of "
-        "variance 1; correlations are means over pairs of trials.",
+        "Single trials. The variance factor is the variance of the estimate under white noise of "
+        "variance 1. Correlations are averaged over pairs of trials.",
     )
 
 
@@ -119,7 +119,7 @@ def draw_whiteness(
         z,
         Shading(critical, two_sided=False),
         folder / "whiteness",
-        f"Where residuals are not white after prewhitening: z ≥ {critical:.2f} (p < .01), which 1 "
-        "% of voxels would reach by chance, anywhere. Large patches are where the noise model "
-        "fails",
+        "Voxels whose residuals are still autocorrelated after prewhitening: z ≥ "
+        f"{critical:.2f} (p < .01). By chance, 1 % of voxels are, scattered anywhere; large "
+        "patches show where the noise model fails",
     )

@@ -1,4 +1,4 @@
-"""What a row of values can be drawn on: slices of a volume, sides of a hemisphere, or neither."""
+"""What a map is drawn on: slices of a volume, both sides of a hemisphere, or a histogram."""
 
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -20,7 +20,7 @@ N_BINS = 60
 
 @dataclass(frozen=True)
 class Shading:
-    """From where on which statistic is colored."""
+    """Which statistic is colored, and from which threshold."""
 
     threshold: float
     statistic: str = "z"
@@ -125,7 +125,7 @@ class SurfaceView:
             return Figure(
                 drawn,
                 f"{caption}{part}: distribution over vertices. No mesh with {self.mask.size} "
-                "vertices was found, so there is no picture of the surface; give one with --mesh.",
+                "vertices was found, so the surface is not drawn. Pass one with --mesh.",
                 f"Histogram: {caption}{part}.",
             )
         from boldglm.reports.surfaces import plot_surface
@@ -138,7 +138,7 @@ class SurfaceView:
             path.with_name(f"{path.name}.png"),
             statistic=shading.statistic,
             two_sided=shading.two_sided,
-            footer=f"On {self.mesh_name}. Darker: not analysed.",
+            footer=f"On {self.mesh_name}. Darker: not analyzed.",
         )
         return Figure(drawn, f"{caption}{part}.", f"Both sides of the surface: {caption}{part}.")
 
@@ -186,7 +186,7 @@ View = VolumeView | SurfaceView
 def draw_on_all(
     views: tuple[View, ...], row: RealArray, shading: Shading, path: Path, caption: str
 ) -> tuple[Figure, ...]:
-    """Draw a row of values on everything it has a part on.
+    """Draw a map on all of its parts.
 
     Parameters
     ----------

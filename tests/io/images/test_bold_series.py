@@ -211,7 +211,7 @@ def test_a_mask_without_a_usable_voxel_is_refused(tmp_path):
     data[block] = 5
     path = write_series(tmp_path / "bold.nii.gz", data)
 
-    with pytest.raises(BadDataError, match=r"bold\.nii\.gz has no voxel to analyse"):
+    with pytest.raises(BadDataError, match=r"bold\.nii\.gz has no voxel to analyze"):
         load_run(path, write_mask(tmp_path / "mask.nii.gz", block), Reading())
 
 

@@ -75,12 +75,12 @@ def trials_of_run(events: Events, design: Design, choices: TrialSettings) -> Tri
     """
     shape = trial_shape(choices.hrf_model)
     known = {name.removeprefix(PREFIX) for name in design.conditions if name}
-    modelled = np.array([kind in known for kind in events.trial_type], dtype=bool)
+    modeled = np.array([kind in known for kind in events.trial_type], dtype=bool)
     kernel = hrf_basis(shape).kernels[0]
     regressors = np.column_stack([
         convolve_events([onset], [duration], [1.0], kernel, design.frame_times)
-        for onset, duration in zip(events.onset[modelled], events.duration[modelled], strict=True)
-    ]) if modelled.any() else np.zeros((design.n_scans, 0))  # fmt: skip
+        for onset, duration in zip(events.onset[modeled], events.duration[modeled], strict=True)
+    ]) if modeled.any() else np.zeros((design.n_scans, 0))  # fmt: skip
     inside = abs(regressors).max(axis=0, initial=0.0) > SEEN
     seen = abs(np.delete(regressors, design.censored, axis=0)).max(axis=0, initial=0.0) > SEEN
     if not seen.any():
@@ -96,7 +96,7 @@ def trials_of_run(events: Events, design: Design, choices: TrialSettings) -> Tri
         )
         if lost.any()
     ]
-    picked = np.flatnonzero(modelled)[seen]
+    picked = np.flatnonzero(modeled)[seen]
     estimated = Events(
         events.onset[picked], events.duration[picked], events.trial_type[picked], tuple(notes)
     )

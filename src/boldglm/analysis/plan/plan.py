@@ -107,7 +107,7 @@ def make_plan(
     Raises
     ------
     BadDataError
-        With file, finding and remedy, for the first thing that cannot be analysed.
+        With file, finding and remedy, for the first thing that cannot be analyzed.
     NothingSelectedError
         If a model file is for none of the runs.
     """
@@ -117,7 +117,7 @@ def make_plan(
         runs = [_read_run(one, choice, model) for one in chosen]
         _check_meshes(choice.meshes, runs)
         try:
-            return (_analyse(model, runs, choice, output_dir, tables),)
+            return (_analyze(model, runs, choice, output_dir, tables),)
         except BadDataError as error:
             if "$." not in str(error) or choice.file.name in str(error):
                 raise
@@ -125,12 +125,12 @@ def make_plan(
     runs = [_read_run(one, choice, None) for one in files]
     _check_meshes(choice.meshes, runs)
     tasks = list(dict.fromkeys(run.inputs.task for run in runs))
-    analyses = []
+    analyzes = []
     for task in tasks:
         own = [run for run in runs if run.inputs.task == task]
         model = _default(task, own, choice, several=len(tasks) > 1)
-        analyses.append(_analyse(model, own, choice, output_dir, tables))
-    return tuple(analyses)
+        analyzes.append(_analyze(model, own, choice, output_dir, tables))
+    return tuple(analyzes)
 
 
 def _check_meshes(meshes: Sequence[Path], runs: Sequence[RunRead]) -> None:
@@ -147,7 +147,7 @@ def _check_meshes(meshes: Sequence[Path], runs: Sequence[RunRead]) -> None:
             )
 
 
-def _analyse(
+def _analyze(
     model: Model,
     runs: Sequence[RunRead],
     choice: ModelChoice,

@@ -221,8 +221,7 @@ def _numbers(path: Path, table: "pd.DataFrame", column: str) -> np.ndarray:
         remedy = (
             "Write decimals with a point."
             if isinstance(found, str) and re.fullmatch(r"-?\d+,\d+", found.strip())
-            else f"Give the {column}, or set trial_type to n/a in rows that are not to be "
-            "modelled."
+            else f"Give the {column}, or set trial_type to n/a in rows that are not to be modeled."
         )
         raise BadDataError(
             f"{path.name} has {column} {shown} in {_rows(table.index[bad])}, where a number of "

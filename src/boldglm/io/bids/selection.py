@@ -12,7 +12,7 @@ from boldglm.suggestions import did_you_mean
 
 @dataclass(frozen=True)
 class Selection:
-    """Labels to analyse, with or without their prefixes; empty means all."""
+    """Labels to analyze, with or without their prefixes; empty means all."""
 
     subjects: tuple[str, ...] = ()
     sessions: tuple[str, ...] = ()

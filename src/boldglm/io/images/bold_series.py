@@ -26,7 +26,7 @@ from boldglm.notices import Notice, exclusion
 HELD_BYTES = 2**27  # of a series that may lie in memory; longer ones go to a temporary file
 
 _NO_VOXEL = (
-    "{} has no voxel to analyse: inside the mask every voxel is constant, not finite or without a "
+    "{} has no voxel to analyze: inside the mask every voxel is constant, not finite or without a "
     "positive mean. If the data were standardized or detrended, use --signal-scaling none."
 )
 

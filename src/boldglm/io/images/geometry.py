@@ -23,7 +23,7 @@ Intent = tuple[str, tuple[float, ...]]  # what a map holds, as NIfTI names it: (
 NO_INTENT: Intent = ("none", ())
 RESAMPLE = (
     "Images that are compared voxel by voxel must share one space and grid: use data resampled to "
-    "a common template (fMRIPrep's --output-spaces), or analyse the subjects one by one."
+    "a common template (fMRIPrep's --output-spaces), or analyze the subjects one by one."
 )
 MOST_VOXELS = 2**26  # of one volume: many times what a scanner or a mesh gives
 
@@ -60,7 +60,7 @@ Part = GridPart | SurfacePart
 
 @dataclass(frozen=True, eq=False)
 class Geometry(ABC):
-    """The voxels (or vertices) of a file, and which of them are analysed.
+    """The voxels (or vertices) of a file, and which of them are analyzed.
 
     Parameters
     ----------
@@ -82,7 +82,7 @@ class Geometry(ABC):
 
     @property
     def n_voxels(self) -> int:
-        """How many voxels are analysed."""
+        """How many voxels are analyzed."""
         return int(self.mask.sum())
 
     def within(self, mask: BoolArray) -> Self:
@@ -165,7 +165,7 @@ class Geometry(ABC):
         """Read a map as float64 of the geometry's shape, after checking that it lies here."""
 
     def default_mask(self, mean: np.ndarray, has_signal: BoolArray) -> BoolArray:  # noqa: ARG002
-        """Choose what to analyse where no mask is given, from arrays of the geometry's shape.
+        """Choose what to analyze where no mask is given, from arrays of the geometry's shape.
 
         Everything, unless there is something to find; what has no signal is left out later, and
         counted.

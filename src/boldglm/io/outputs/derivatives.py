@@ -92,7 +92,7 @@ FILES = {
     "desc-correlation_matrix.tsv": "Pearson correlations of the regressors",
 }
 IMAGES = {
-    "desc-brain_mask": "Voxels that were analysed",
+    "desc-brain_mask": "Voxels that were analyzed",
     "desc-mean_boldref": "Mean over the volumes that count (not censored), in the file's unit",
 }
 
@@ -165,7 +165,7 @@ def _rows(table: Mapping[str, Statistic]) -> str:
 def camel_case(name: str) -> str:
     """Turn any name into the camelCase alphanumerics that a BIDS label allows.
 
-    Operators are spelt out, letters lose their accents, and those of other scripts become their
+    Operators are spelled out, letters lose their accents, and those of other scripts become their
     code points, so that two contrasts do not end up with one name; see `clashing_labels` for
     those that do. A label of more than 80 characters ends in a digest of the name.
 

@@ -16,10 +16,10 @@ def write_design(design: Design, path: Path, details: dict) -> None:
     lines = ["\t".join(design.names)]
     lines += ["\t".join(f"{value:.17g}" for value in row) for row in design.matrix]
     write_bytes(path, ("\n".join(lines) + "\n").encode())
-    modelled = zip(design.names, design.conditions, strict=True)
+    modeled = zip(design.names, design.conditions, strict=True)
     content = {
         "Regressors": dict(zip(design.names, design.roles, strict=True)),
-        "Conditions": {name: condition for name, condition in modelled if condition},
+        "Conditions": {name: condition for name, condition in modeled if condition},
         "FrameTimes": [float(time) for time in design.frame_times],
         **details,
     }
