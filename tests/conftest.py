@@ -18,7 +18,7 @@ import pytest
 from hypothesis import settings
 
 from boldglm.demo.dataset import DatasetPlan, write_dataset
-from boldglm.reports import figures
+from boldglm.reports import figures, surfaces
 
 mpl.use("Agg")
 # How long an example takes is not a property. The same examples every time unless asked: what
@@ -56,16 +56,17 @@ def dataset(small_dataset, tmp_path):
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _figures_of_designs_drawn_once():
-    """Let reports reuse the figure that the same arguments gave before.
+def _pictures_drawn_once():
+    """Let reports reuse what the same arguments gave before.
 
-    Runs of the whole program draw the same few designs hundreds of times, which was half of their
-    time. The drawings themselves are tested in `tests/reports`, which import them unchanged.
+    Runs of the whole program draw the same few designs, and look at the same two meshes, hundreds
+    of times, which was half of their time. `tests/reports` import the drawings unchanged.
     """
-    names = ("plot_design_matrix", "plot_regressors", "plot_correlation", "plot_contrasts")
+    plots = ("plot_design_matrix", "plot_regressors", "plot_correlation", "plot_contrasts")
     with pytest.MonkeyPatch.context() as patch:
-        for name in names:
+        for name in plots:
             patch.setattr(figures, name, drawn_once(getattr(figures, name)))
+        patch.setattr(surfaces, "see_surface", computed_once(surfaces.see_surface))
         yield
 
 
@@ -86,3 +87,17 @@ def drawn_once(plot):
         return path
 
     return draw
+
+
+def computed_once(function):
+    """Return a function that computes for new arguments only, and else returns the same result."""
+    results = {}
+
+    @functools.wraps(function)
+    def compute(*args, **options):
+        key = pickle.dumps((args, options))
+        if key not in results:
+            results[key] = function(*args, **options)
+        return results[key]
+
+    return compute
