@@ -74,7 +74,7 @@ def expected_input(action: argparse.Action) -> dict:
     """Return the entry of one argument, without its display name."""
     entry = {
         "id": identifier(action),
-        "description": (action.help or "").replace("%%", "%"),
+        "description": " ".join((action.help or "").replace("%%", "%").split()),
         "value-key": value_key(action),
         "optional": action.dest not in ("bids_dir", "analysis_level"),
         **value_type(action),

@@ -106,7 +106,7 @@ def test_a_map_nobody_knows_is_refused(dataset, tmp_path, capsys):
     code = main([str(dataset), str(tmp_path / "out"), "participant", "--maps", "rsquare"])
 
     assert code == 2
-    assert "did you mean 'rsquared'?" in capsys.readouterr().err
+    assert "Did you mean 'rsquared'?" in capsys.readouterr().err
 
 
 def test_a_map_that_the_noise_model_cannot_have_is_said_to_be_absent(dataset, tmp_path, capsys):

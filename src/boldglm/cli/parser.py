@@ -1,4 +1,4 @@
-"""The options of `boldglm`. Imports argparse only, so that `--help` answers at once.
+"""The options of `boldglm`. Imports little, so that `--help` answers at once.
 
 Allowed words and defaults come from `boldglm.vocabulary`. `bids_app_spec.json`, the README and
 the docs are compared with this parser by tests.
@@ -8,7 +8,8 @@ import argparse
 from pathlib import Path
 
 from boldglm._version import __version__
-from boldglm.cli.values import dummy_scans, high_pass, map_name, positive, smoothing
+from boldglm.cli.help_text import Parser, help_text
+from boldglm.cli.values import dummy_scans, high_pass, map_name, positive, smoothing, word_of
 from boldglm.vocabulary import (
     CLUSTER_P,
     FIR_SPAN,
@@ -26,63 +27,78 @@ from boldglm.vocabulary import (
     SINGLE_TRIALS,
 )
 
+USAGE = """\
+boldglm BIDS_DIR OUTPUT_DIR LEVEL [options]
+       boldglm demo OUTPUT_DIR [options]"""
+
 DESCRIPTION = f"""\
 Fit voxelwise general linear models to task fMRI, from a BIDS dataset to t maps.
 
-  boldglm BIDS_DIR OUTPUT_DIR participant     fit every run, then combine runs within participants
-  boldglm BIDS_DIR OUTPUT_DIR group           test over participants
-  boldglm demo OUTPUT_DIR                     try it on a small generated dataset
+  boldglm BIDS_DIR OUTPUT_DIR participant  fit and combine runs of participants
+  boldglm BIDS_DIR OUTPUT_DIR group        then test over participants
+  boldglm demo OUTPUT_DIR                  try it on a small generated dataset
 
-Without a model file, boldglm builds a default model and saves it in OUTPUT_DIR/models: one
-regressor per trial_type, a cosine drift, a contrast of each condition against baseline, a
-contrast of each pair (up to {MOST_PAIRED} conditions), and an F test over all conditions.
+Without a model file, boldglm builds a default model and saves it in
+OUTPUT_DIR/models. It has one regressor per trial_type and a cosine drift.
+It tests each condition against baseline, each pair (up to {MOST_PAIRED} conditions), and
+all conditions together (F).
 """
 
 EPILOG = """\
 examples:
-  boldglm ds001 out participant --dry-run
-      check the data; show designs, collinearity and contrasts; fit nothing
-  boldglm ds001 out participant -t faces --contrast 'faces - houses'
-  boldglm ds001 out participant --orthogonalize 'houses ~ faces' --nprocs 4
-  boldglm ds001 out participant --space MNI152NLin2009cAsym --confounds motion24 compcor:5
-  boldglm ds001 out participant --contrast 'any = faces, houses, tools'
-      (commas make an F test)
-  boldglm ds001 out group --permutations 5000
+  Check data and design first; nothing is fitted:
+    boldglm ds001 out participant --dry-run
+  Test one contrast; fit four runs in parallel:
+    boldglm ds001 out participant --contrast 'faces - houses' --nprocs 4
+  Choose the space and the confounds of fMRIPrep's data:
+    boldglm ds001 out participant --space MNI152NLin2009cAsym \\
+        --confounds motion24 compcor:5
+  Test the group, with family-wise error control:
+    boldglm ds001 out group --permutations 5000
 
 exit codes:
-  0 done; 1 some runs failed, the others are complete; 2 wrong options; 16 invalid dataset;
-  17 unknown analysis level; 18 nothing selected; 65 events, images or model cannot be analyzed;
-  66 missing input; 73 cannot write.
+  0 done; 1 some runs failed, the others are complete; 2 wrong options;
+  16 invalid dataset; 17 unknown analysis level; 18 nothing selected;
+  65 events, images or model cannot be analyzed; 66 missing input;
+  73 cannot write.
 """
 
 
-def build_parser() -> argparse.ArgumentParser:
+def build_parser() -> Parser:
     """Return the parser of `boldglm BIDS_DIR OUTPUT_DIR LEVEL`."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="boldglm",
+        usage=USAGE,
         description=DESCRIPTION,
         epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=argparse.RawTextHelpFormatter,
     )
     parser.add_argument(
-        "bids_dir", type=Path, metavar="BIDS_DIR", help="the BIDS dataset; never written to"
+        "bids_dir", type=Path, metavar="BIDS_DIR", help=help_text("the raw BIDS dataset")
     )
     parser.add_argument(
         "output_dir",
         type=Path,
         metavar="OUTPUT_DIR",
-        help="folder for the derivatives and reports",
+        help=help_text("folder for results and reports"),
     )
     parser.add_argument(
         "analysis_level",
         metavar="LEVEL",
-        help="participant: fit runs and combine them within participants. group: test over "
-        "participants, from what participant wrote to OUTPUT_DIR. Single levels of the model are "
-        "run, session, subject and dataset",
+        help=help_text(
+            "what to fit:",
+            {
+                "participant": "all runs, then the combination of runs within participants.",
+                "group": "the test over participants, from results in OUTPUT_DIR.",
+                "run, session, subject, dataset": "one level of the model only.",
+            },
+        ),
     )
     _add_selection(parser)
+    _add_inputs(parser)
     _add_model(parser)
-    _add_confounds(parser)
+    _add_default_model(parser)
+    _add_censoring(parser)
     _add_fit(parser)
     _add_inference(parser)
     _add_outputs(parser)
@@ -90,242 +106,324 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def build_demo_parser() -> argparse.ArgumentParser:
+def build_demo_parser() -> Parser:
     """Return the parser of `boldglm demo OUTPUT_DIR`."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="boldglm demo",
-        description="Write a small BIDS dataset with known activation (2 participants x 2 runs, "
-        "two correlated conditions), run both levels on it, and print where the report is.",
+        usage="boldglm demo OUTPUT_DIR [options]",
+        description="Generate a small BIDS dataset with known activation (2 participants, 2 runs "
+        "each,\ntwo correlated conditions), analyze it at both levels, and compare the results\n"
+        "with the truth. Takes about 10 seconds.",
+        epilog="example:\n  boldglm demo boldglm-demo",
+        formatter_class=argparse.RawTextHelpFormatter,
     )
     parser.add_argument(
-        "output_dir", type=Path, metavar="OUTPUT_DIR", help="a new folder, or an earlier demo's"
+        "output_dir",
+        type=Path,
+        metavar="OUTPUT_DIR",
+        help=help_text("a new folder, or the folder of an earlier demo"),
     )
     parser.add_argument(
-        "--data-only", action="store_true", help="write the dataset, but do not fit it"
+        "--data-only",
+        action="store_true",
+        help=help_text("generate the dataset but do not analyze it"),
     )
-    parser.add_argument(
-        "--nprocs",
-        type=positive,
-        default=1,
-        metavar="N",
-        help="number of runs fitted at a time (default: 1)",
-    )
+    _add_nprocs(parser)
     return parser
 
 
 def _add_selection(parser: argparse.ArgumentParser) -> None:
-    group = parser.add_argument_group("which data")
+    group = parser.add_argument_group("selection (labels with or without sub-, ses-, ...)")
     group.add_argument(
         "--participant-label",
-        "--participant_label",
         nargs="+",
         metavar="LABEL",
-        help="analyze only these participants, with or without sub- (default: all)",
+        help=help_text("analyze only these participants", default="all"),
     )
     group.add_argument(
         "--session-label",
-        "--session_label",
         nargs="+",
         metavar="LABEL",
-        help="analyze only these sessions, with or without ses- (default: all)",
+        help=help_text("analyze only these sessions", default="all"),
     )
     group.add_argument(
         "-t",
         "--task",
         nargs="+",
         metavar="TASK",
-        help="analyze only these tasks, with or without task- (default: all)",
+        help=help_text("analyze only these tasks", default="all"),
     )
     group.add_argument(
         "--run-label",
-        "--run_label",
         nargs="+",
         metavar="LABEL",
-        help="analyze only these runs, with or without run- (default: all)",
+        help=help_text("analyze only these runs", default="all"),
     )
-    _add_inputs(group)
+    group.add_argument(
+        "--bids-filter-file",
+        type=Path,
+        metavar="FILE",
+        help=help_text(
+            "JSON file that selects runs by any entity, as for fMRIPrep. Example: "
+            '{"bold": {"acquisition": "mb4", "echo": null}}. null means that the entity is absent'
+        ),
+    )
 
 
-def _add_inputs(group: argparse._ArgumentGroup) -> None:
+def _add_inputs(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("input")
     group.add_argument(
         "-d",
         "--derivatives",
         nargs="+",
         metavar="PATH",
-        help="folders of preprocessed data (fMRIPrep or other BIDS derivatives), each as PATH or "
-        "NAME=PATH; none fits the raw data (default: fMRIPrep's folder in BIDS_DIR/derivatives, "
-        "if there is one)",
+        help=help_text(
+            "folders of fMRIPrep or other preprocessed BIDS derivatives, as PATH or NAME=PATH; "
+            "none to fit the raw data",
+            default="fMRIPrep's folder in BIDS_DIR/derivatives, if there is one",
+        ),
     )
     group.add_argument(
         "--space",
         metavar="SPACE",
-        help="space of the preprocessed data, such as MNI152NLin2009cAsym or "
-        "MNI152NLin2009cAsym:res-2; func is the original grid of each run. Needed where there "
-        "are several spaces",
-    )
-    group.add_argument(
-        "--bids-filter-file",
-        "--bids_filter_file",
-        type=Path,
-        metavar="FILE",
-        help='JSON file of pybids filters for the query "bold", as in fMRIPrep. Example: '
-        '{"bold": {"acquisition": "mb4", "session": null}}, where null means no such entity',
-    )
-    group.add_argument(
-        "--bids-database-dir",
-        "--bids_database_dir",
-        type=Path,
-        metavar="DIR",
-        help="folder that caches the index of the dataset; the index is renewed when the dataset "
-        "changes (default: no cache)",
-    )
-
-
-def _add_model(parser: argparse.ArgumentParser) -> None:
-    group = parser.add_argument_group("the model")
-    group.add_argument(
-        "-m",
-        "--model",
-        default="default",
-        metavar="FILE",
-        help="BIDS Stats Model file (*_smdl.json). The options of this group shape the default "
-        "model and cannot be combined with a file; those of the fit override what the file says "
-        "(default: default)",
-    )
-    group.add_argument(
-        "--conditions",
-        nargs="+",
-        metavar="NAME",
-        help="trial types that become regressors (default: every trial_type in the events)",
-    )
-    group.add_argument(
-        "--hrf-model",
-        choices=HRF_MODELS,
-        metavar="MODEL",
-        help=f"hemodynamic response function: {', '.join(HRF_MODELS)} (default: {HRF_MODEL})",
-    )
-    group.add_argument(
-        "--fir-delays",
-        nargs="+",
-        type=float,
-        metavar="SECONDS",
-        help="start of each bin of --hrf-model fir, in seconds after the event; a bin lasts until "
-        f"the next one (default: every repetition time before {FIR_SPAN:g} s)",
-    )
-    group.add_argument(
-        "--modulate",
-        action="append",
-        metavar="'COLUMN @ CONDITION'",
-        help="add a parametric modulator: the response to a condition scales with a column of the "
-        "events, centered in each run. Examples: 'rt @ go'; 'rt^2 + accuracy @ go'; 'rt' for all "
-        "conditions. Repeatable",
-    )
-    _add_contrasts(group)
-
-
-def _add_contrasts(group: argparse._ArgumentGroup) -> None:
-    group.add_argument(
-        "--orthogonalize",
-        action="append",
-        metavar="'B ~ A'",
-        help="orthogonalize regressor B with respect to A ('B ~ A1 + A2' for several). The "
-        "estimate of A then includes the variance that both share; the estimate of B does not "
-        "change. Repeatable",
-    )
-    group.add_argument(
-        "--contrast",
-        action="append",
-        metavar="EXPRESSION",
-        help="contrast to test, in place of the default ones: 'faces - houses', "
-        "'name = (a + b)/2 - c', or with commas an F test. Repeatable",
-    )
-    group.add_argument(
-        "--high-pass",
-        type=high_pass,
-        metavar="SECONDS",
-        help="cut-off period of the cosine drift in seconds, or none (default: "
-        f"{HIGH_PASS:g}; with fMRIPrep's cosines among the confounds, no drift of our own)",
-    )
-
-
-def _add_confounds(parser: argparse.ArgumentParser) -> None:
-    group = parser.add_argument_group("confounds and censoring")
-    group.add_argument(
-        "--confounds",
-        nargs="+",
-        metavar="NAME",
-        help="columns of the confounds table that enter the design, by strategy (motion6, "
-        "motion12, motion24, wm_csf, wm_csf8, global_signal, global_signal4, compcor, "
-        "compcor_separated, compcor_temporal, high_pass, scrub, non_steady_state, aroma, "
-        "aroma_orthogonal), by name, or by pattern ('cosine*'); none for no confounds. "
-        "compcor:5 takes the first 5 components, compcor:50%% those that explain half of the "
-        "variance (default: motion6 high_pass)",
-    )
-    group.add_argument(
-        "--fd-threshold",
-        type=float,
-        metavar="MM",
-        help="censor volumes whose framewise displacement exceeds this, in mm (default: none)",
-    )
-    group.add_argument(
-        "--dummy-scans",
-        type=dummy_scans,
-        metavar="N",
-        help="censor the first N volumes; auto censors those that fMRIPrep marked as not in a "
-        "steady state (default: auto)",
-    )
-
-
-def _add_fit(parser: argparse.ArgumentParser) -> None:
-    group = parser.add_argument_group("the fit")
-    group.add_argument(
-        "--noise-model",
-        choices=NOISE_MODELS,
-        metavar="MODEL",
-        help="auto: autoregression with coefficients pooled over voxels and calibrated p values. "
-        "ols: white noise. ar1 to ar6: autoregression of that order in each voxel, corrected "
-        "for bias. arma11: autoregression plus white noise. nilearn-ar1: as in "
-        f"nilearn, for comparison only (default: {NOISE_MODEL})",
-    )
-    group.add_argument(
-        "--smoothing",
-        type=smoothing,
-        metavar="FWHM[:LEVEL[:TYPE]]",
-        help="smooth with a Gaussian of this FWHM in mm, within the mask. LEVEL is run (default), "
-        "or session, subject or dataset to smooth the effects that enter that level. TYPE is iso, "
-        "or for runs isoblurto: smooth until the residuals have this FWHM. Examples: 6; "
-        "8:run:isoblurto (default: no smoothing)",
+        help=help_text(
+            "space of the preprocessed data, such as MNI152NLin2009cAsym, "
+            "MNI152NLin2009cAsym:res-2, fsaverage5, or func for the original grid of each run. "
+            "Required if there are several spaces"
+        ),
     )
     group.add_argument(
         "--mask",
         type=Path,
         metavar="FILE",
-        help="brain mask on the grid of the BOLD runs (default: that of the derivatives, else "
-        "computed from each run)",
+        help=help_text(
+            "one brain mask for all runs, on their grid",
+            default="the mask of each run in the derivatives; for raw data, computed from the run",
+        ),
     )
     group.add_argument(
         "--mesh",
         type=Path,
         nargs="+",
         metavar="FILE",
-        help="cortical surfaces (.surf.gii, or FreeSurfer's, such as lh.white) to smooth along "
-        "and to draw on (default: those in the derivatives)",
+        help=help_text(
+            "surfaces for smoothing and pictures of surface data: .surf.gii files, or "
+            "FreeSurfer's, such as lh.white",
+            default="those in the derivatives",
+        ),
     )
     group.add_argument(
-        "--signal-scaling",
-        choices=SIGNAL_SCALINGS,
-        help="unit of the effects: percent of each voxel's mean, or none for the file's units "
-        f"(default: {SIGNAL_SCALING})",
+        "--bids-database-dir",
+        type=Path,
+        metavar="DIR",
+        help=help_text(
+            "folder that stores the index of a large dataset for later calls. It is updated when "
+            "the dataset changes"
+        ),
+    )
+
+
+def _add_model(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("model")
+    group.add_argument(
+        "-m",
+        "--model",
+        default="default",
+        metavar="FILE",
+        help=help_text("BIDS Stats Model file (*_smdl.json)", default="the default model"),
     )
     group.add_argument(
         "--missing-conditions",
-        "--missing_conditions",
+        type=word_of(MISSING_POLICIES),
         choices=MISSING_POLICIES,
         default=MISSING_POLICY,
-        help="what to do where a run has no events of a condition. drop: leave out its regressor "
-        "and the contrasts that need it, in that run. error: stop before any fit. zero: leave out "
-        "its regressor and share its weight among the other conditions of a contrast "
-        f"(default: {MISSING_POLICY})",
+        metavar="POLICY",
+        help=help_text(
+            "what to do if a run has no events of a condition:",
+            {
+                "drop": "omit its regressor, and the contrasts that need it, in that run.",
+                "zero": "omit its regressor, and share its weight among the conditions on the "
+                "same side of each contrast.",
+                "error": "stop before anything is fitted.",
+            },
+            MISSING_POLICY,
+        ),
+    )
+
+
+def _add_default_model(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("default model (not with a model file)")
+    group.add_argument(
+        "--conditions",
+        nargs="+",
+        metavar="NAME",
+        help=help_text("trial types to model", default="every trial_type in the events"),
+    )
+    group.add_argument(
+        "--hrf-model",
+        type=word_of(HRF_MODELS),
+        choices=HRF_MODELS,
+        metavar="MODEL",
+        help=help_text(
+            "hemodynamic response function: " + ", ".join(map(_quoted, HRF_MODELS)),
+            default=HRF_MODEL,
+        ),
+    )
+    group.add_argument(
+        "--fir-delays",
+        nargs="+",
+        type=float,
+        metavar="SECONDS",
+        help=help_text(
+            "start of each bin of --hrf-model fir, in seconds after the event",
+            default=f"every repetition time before {FIR_SPAN:g} s",
+        ),
+    )
+    _add_regressors(group)
+    _add_contrasts(group)
+    _add_confounds(group)
+
+
+def _add_regressors(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        "--modulate",
+        action="append",
+        metavar="'COLUMN @ CONDITION'",
+        help=help_text(
+            "add a parametric modulator: a numeric column of the events, centered in each run. "
+            "Repeatable. Examples: 'rt @ go', 'rt^2 + accuracy @ go', or 'rt' for all conditions"
+        ),
+    )
+    group.add_argument(
+        "--orthogonalize",
+        action="append",
+        metavar="'B ~ A'",
+        help=help_text(
+            "orthogonalize regressor B with respect to A. The estimate of A then includes the "
+            "variance that A and B share; the estimate of B does not change. Repeatable. With "
+            "several: 'B ~ A1 + A2'"
+        ),
+    )
+
+
+def _add_contrasts(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        "--contrast",
+        action="append",
+        metavar="EXPRESSION",
+        help=help_text(
+            "test this contrast instead of the default ones. Repeatable. Commas make an F test. "
+            "Examples: 'faces - houses', 'mean = (faces + houses)/2', 'any = faces, houses'"
+        ),
+    )
+    group.add_argument(
+        "--high-pass",
+        type=high_pass,
+        metavar="SECONDS",
+        help=help_text(
+            "cut-off period of the cosine drift, or none",
+            default=f"{HIGH_PASS:g}; none if fMRIPrep's cosines are among the confounds",
+        ),
+    )
+
+
+def _quoted(name: str) -> str:
+    return f"'{name}'" if " " in name else name
+
+
+def _add_confounds(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        "--confounds",
+        nargs="+",
+        metavar="NAME",
+        help=help_text(
+            "confounds to include, as strategies, columns or patterns ('trans_*'):",
+            {
+                "motion6, motion12, motion24": "motion parameters; with derivatives; with "
+                "squares of both.",
+                "wm_csf, wm_csf8": "mean white matter and CSF; with derivatives and squares.",
+                "global_signal, global_signal4": "mean of the brain; with derivative and squares.",
+                "compcor, compcor_separated, compcor_temporal": "CompCor components. compcor:5 "
+                "takes the first 5, compcor:50%% those that explain half of the variance.",
+                "high_pass": "cosines.",
+                "scrub": "volumes that fMRIPrep marked as motion outliers.",
+                "non_steady_state": "volumes before the steady state.",
+                "aroma, aroma_orthogonal": "ICA-AROMA noise components.",
+                "none": "no confounds.",
+            },
+            "motion6 high_pass",
+        ),
+    )
+
+
+def _add_censoring(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("censoring (overrides a model file)")
+    group.add_argument(
+        "--fd-threshold",
+        type=float,
+        metavar="MM",
+        help=help_text(
+            "censor volumes with a framewise displacement above this value in mm",
+            default="none",
+        ),
+    )
+    group.add_argument(
+        "--dummy-scans",
+        type=dummy_scans,
+        metavar="N",
+        help=help_text(
+            "censor the first N volumes of each run; auto censors those that fMRIPrep marked as "
+            "not in steady state",
+            default="auto",
+        ),
+    )
+
+
+def _add_fit(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("fit (overrides a model file)")
+    group.add_argument(
+        "--noise-model",
+        type=word_of(NOISE_MODELS),
+        choices=NOISE_MODELS,
+        metavar="MODEL",
+        help=help_text(
+            "model of temporal autocorrelation:",
+            {
+                "auto": "autoregression, with coefficients pooled over voxels and corrected p "
+                "values.",
+                "ar1, ..., ar6": "autoregression of this order, with separate coefficients in "
+                "each voxel.",
+                "arma11": "autoregression of order 1 plus white noise.",
+                "ols": "white noise (ordinary least squares).",
+                "nilearn-ar1": "as in nilearn; for comparison only.",
+            },
+            NOISE_MODEL,
+        ),
+    )
+    group.add_argument(
+        "--smoothing",
+        type=smoothing,
+        metavar="FWHM[:LEVEL[:TYPE]]",
+        help=help_text(
+            "smooth within the mask, or along the surface; FWHM in mm:",
+            {
+                "5": "smooth each run by 5 mm.",
+                "5:run:isoblurto": "smooth each run until its residuals are 5 mm smooth.",
+                "5:dataset": "smooth the effects that enter this level (or session, subject).",
+            },
+            "no smoothing",
+        ),
+    )
+    group.add_argument(
+        "--signal-scaling",
+        type=word_of(SIGNAL_SCALINGS),
+        choices=SIGNAL_SCALINGS,
+        metavar="SCALING",
+        help=help_text(
+            "unit of the effects:",
+            {"percent": "percent of each voxel's mean.", "none": "the unit of the file."},
+            SIGNAL_SCALING,
+        ),
     )
 
 
@@ -335,73 +433,101 @@ def _add_inference(parser: argparse.ArgumentParser) -> None:
         "--permutations",
         type=positive,
         metavar="N",
-        help="control the family-wise error of voxels, cluster extent and cluster mass by N "
-        "permutations: sign flips, or the method of Freedman and Lane for covariates and groups "
-        "(default: none; q values are always written)",
+        help=help_text(
+            "also write family-wise error p values of voxels, cluster extent and cluster mass, "
+            "from N permutations (sign flips; Freedman-Lane for covariates and groups)",
+            default="uncorrected p values and q values only",
+        ),
     )
     group.add_argument(
         "--cluster-p",
-        "--cluster_p",
         type=float,
         metavar="P",
-        help="one-sided p that forms clusters, in tables and permutations "
-        f"(default: {CLUSTER_P:g})",
+        help=help_text("cluster-forming threshold: a one-sided p", default=f"{CLUSTER_P:g}"),
     )
     group.add_argument(
         "--tfce",
         action="store_true",
-        help="with --permutations, also permute threshold-free cluster enhancement; slow",
+        help=help_text("with --permutations, add threshold-free cluster enhancement (slow)"),
     )
 
 
 def _add_outputs(parser: argparse.ArgumentParser) -> None:
-    group = parser.add_argument_group("outputs")
+    group = parser.add_argument_group("further output")
     group.add_argument(
         "--maps",
         type=map_name,
         nargs="+",
         metavar="MAP",
-        help=f"also write maps of each run as a whole: {', '.join(RUN_MAPS)}. Maps of contrasts "
-        "(effect, variance, t or F, z, p) are always written",
+        help=help_text(f"maps of each run beside those of its contrasts: {', '.join(RUN_MAPS)}"),
     )
     group.add_argument(
         "--single-trials",
-        "--single_trials",
+        type=word_of(SINGLE_TRIALS),
         choices=SINGLE_TRIALS,
-        help="also estimate the response to every trial, one volume each. lsa: all trials in one "
-        "model (least squares all). lss: each trial in its own model (least squares separate)",
+        metavar="METHOD",
+        help=help_text(
+            "estimate the response to each trial (one volume per trial):",
+            {
+                "lsa": "all trials in one model (least squares all).",
+                "lss": "each trial in its own model (least squares separate).",
+            },
+        ),
     )
 
 
 def _add_running(parser: argparse.ArgumentParser) -> None:
-    group = parser.add_argument_group("running")
+    group = parser.add_argument_group("execution")
     group.add_argument(
         "--dry-run",
         action="store_true",
-        help="check the data and print every design, its collinearity and its contrasts; fit "
-        "nothing",
+        help=help_text("check the data and print designs, collinearity and contrasts; do not fit"),
+    )
+    _add_nprocs(group)
+    group.add_argument(
+        "--omp-nthreads",
+        type=positive,
+        default=1,
+        metavar="N",
+        help=help_text("number of threads within a run", default=1),
     )
     _add_work(group)
-    _add_parallel(group)
     group.add_argument(
-        "--fresh", action="store_true", help="fit everything again instead of resuming"
+        "--fresh",
+        action="store_true",
+        help=help_text("fit everything again instead of resuming"),
     )
     group.add_argument(
         "--stop-on-first-crash",
         action="store_true",
-        help="stop when a run fails (default: finish the other runs)",
+        help=help_text("stop when a run fails instead of finishing the other runs"),
     )
-    group.add_argument("-v", "--verbose", action="store_true", help="print decisions and reasons")
+    group.add_argument(
+        "-v",
+        "--verbose",
+        action="store_true",
+        help=help_text("print choices and the reasons for them"),
+    )
     group.add_argument(
         "--debug",
         action="store_true",
-        help="print tracebacks and nipype's messages, and keep the work folder",
+        help=help_text("print tracebacks and nipype's messages, and keep intermediate files"),
     )
     group.add_argument("--version", action="version", version=f"boldglm {__version__}")
     group.add_argument(
         "--bids-exec-spec",
         action="store_true",
-        help="print the machine-readable description of this command (bids_app_spec.json)",
+        help=help_text("print the machine-readable description of this command"),
+    )
+
+
+def _add_nprocs(group: argparse._ActionsContainer) -> None:
+    group.add_argument(
+        "--nprocs",
+        type=positive,
+        default=1,
+        metavar="N",
+        help=help_text("number of runs to fit in parallel", default=1),
     )
 
 
@@ -411,30 +537,15 @@ def _add_work(group: argparse._ArgumentGroup) -> None:
         "--work-dir",
         type=Path,
         metavar="DIR",
-        help="folder for intermediate files and cached fits (default: a folder in OUTPUT_DIR; its "
-        "intermediate files are removed at the end)",
+        help=help_text(
+            "folder for intermediate files and cached fits", default="a folder in OUTPUT_DIR"
+        ),
     )
     group.add_argument(
         "--no-keep-fits",
-        "--no_keep_fits",
         action="store_true",
-        help="do not cache fits. By default the fit of each run is cached in the work folder, "
-        "some hundred bytes a voxel, so that changing contrasts does not refit",
-    )
-
-
-def _add_parallel(group: argparse._ArgumentGroup) -> None:
-    group.add_argument(
-        "--nprocs",
-        type=positive,
-        default=1,
-        metavar="N",
-        help="number of runs fitted at a time (default: 1)",
-    )
-    group.add_argument(
-        "--omp-nthreads",
-        type=positive,
-        default=1,
-        metavar="N",
-        help="number of threads within a run (default: 1)",
+        help=help_text(
+            "do not cache the fits of runs (a few hundred bytes per voxel). Cached fits make new "
+            "contrasts fast, because runs are not refitted"
+        ),
     )

@@ -1,10 +1,22 @@
 """Values of options on the command line, read from their text."""
 
 import argparse
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from boldglm.suggestions import did_you_mean
+from boldglm.suggestions import did_you_mean, list_known
 from boldglm.vocabulary import CONTRAST_MAPS, LEVELS, RUN_MAPS, SMOOTHING_TYPES
+
+
+def word_of(known: Sequence[str]) -> Callable[[str], str]:
+    """Return a function that accepts these words and suggests one for any other."""
+
+    def word(text: str) -> str:
+        if text not in known:
+            raise argparse.ArgumentTypeError(f"there is no {text!r}.{list_known(text, known)}")
+        return text
+
+    return word
 
 
 def map_name(text: str) -> str:
@@ -12,7 +24,9 @@ def map_name(text: str) -> str:
     if text in CONTRAST_MAPS + RUN_MAPS:
         return text
     hint = did_you_mean(text, CONTRAST_MAPS + RUN_MAPS)
-    raise argparse.ArgumentTypeError(f"there is no map {text!r}.{hint}")
+    raise argparse.ArgumentTypeError(
+        f"there is no map {text!r}. Known: {', '.join(RUN_MAPS)}.{hint}"
+    )
 
 
 def positive(text: str) -> int:

@@ -1,0 +1,76 @@
+"""Help that fits a terminal, and mistakes that are explained in a line or two."""
+
+import subprocess
+import sys
+
+import pytest
+
+from boldglm.cli.main import main
+from boldglm.cli.parser import build_demo_parser, build_parser
+
+CALL = ["ds001", "out", "participant"]
+
+
+def message_of(capsys, *options):
+    assert main([*CALL, *options]) == 2
+    return capsys.readouterr().err
+
+
+@pytest.mark.parametrize("parser", [build_parser(), build_demo_parser()], ids=["app", "demo"])
+def test_the_help_has_no_line_over_80_columns(parser):
+    assert max(map(len, parser.format_help().splitlines())) <= 80
+
+
+def test_the_help_answers_without_numpy():
+    code = (
+        "import sys; from boldglm.cli.main import main; main(['--help']); "
+        "assert 'numpy' not in sys.modules and 'nipype' not in sys.modules"
+    )
+
+    subprocess.run([sys.executable, "-c", code], check=True, stdout=subprocess.DEVNULL)
+
+
+def test_quoted_examples_stay_on_one_line():
+    text = build_parser().format_help()
+
+    for example in ("'rt^2 + accuracy @ go'", "'mean = (faces + houses)/2'", "'faces - houses'"):
+        assert example in text
+
+
+@pytest.mark.parametrize("option", ["--run_label", "--bids_filter_file", "--hrf_model"])
+def test_an_option_with_underscores_is_the_one_with_hyphens(option):
+    value = "spm" if option == "--hrf_model" else "a_b"
+    name = option.removeprefix("--")
+
+    split, joined = (
+        build_parser().parse_args([*CALL, *words])
+        for words in ([option, value], [f"{option}={value}"])
+    )
+
+    for options in (split, joined):
+        given = getattr(options, name)
+        assert str(given[0] if isinstance(given, list) else given) == value
+
+
+def test_a_mistyped_option_is_explained_without_the_list_of_all_options(capsys):
+    message = message_of(capsys, "--tsak", "faces")
+
+    assert "boldglm: there is no option --tsak. Did you mean '--task'?" in message
+    assert len(message.splitlines()) == 1
+
+
+def test_a_mistyped_word_is_answered_with_the_known_ones(capsys):
+    message = message_of(capsys, "--noise-model", "arma1")
+
+    assert "--noise-model: there is no 'ar9'. Known: auto, ols, ar1" in message
+    assert "Did you mean 'arma11'?" in message
+
+
+def test_an_argument_too_many_is_named(capsys):
+    assert "an argument too many: 'again'" in message_of(capsys, "--tfce", "again")
+
+
+def test_a_missing_argument_is_named(capsys):
+    assert main(["ds001", "out"]) == 2
+
+    assert "required: LEVEL" in capsys.readouterr().err
