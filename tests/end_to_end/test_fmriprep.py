@@ -248,7 +248,7 @@ def test_components_of_aroma_do_not_join_series_that_it_denoised(dataset, tmp_pa
                  "--confounds", "aroma"])  # fmt: skip
 
     assert code == 65
-    assert "would take them out twice" in capsys.readouterr().err
+    assert "would remove them twice" in capsys.readouterr().err
 
 
 def test_the_group_level_uses_maps_in_the_common_space(dataset, tmp_path):

@@ -86,7 +86,7 @@ def test_the_voxels_of_a_subject_are_those_of_all_runs_and_the_others_are_counte
     np.testing.assert_array_equal(load(combined), one * two)
     assert sidecar(combined)["MaskSize"] == {"Analyzed": int((one * two).sum()), "Excluded": 3}
     shown = capsys.readouterr().out
-    assert f"{BOTH} (subject): 3 voxels that are in the masks of not all" in shown
+    assert f"{BOTH} (subject): 3 voxels: they are not in the masks of all inputs" in shown
 
 
 def test_a_mask_of_the_user_takes_the_place_of_fmripreps(dataset, tmp_path):

@@ -65,7 +65,7 @@ def test_trials_need_a_response_of_one_shape(dataset, tmp_path, capsys):
     code = participant(dataset, tmp_path / "out", "--single-trials", "lss", "--hrf-model", "fir")
 
     assert code == 65
-    assert "one response a trial" in capsys.readouterr().err
+    assert "one regressor for each trial" in capsys.readouterr().err
 
 
 def test_the_series_is_read_once(dataset, tmp_path, monkeypatch):

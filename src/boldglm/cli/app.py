@@ -160,10 +160,10 @@ def _model_choice(options: argparse.Namespace) -> ModelChoice:
     file = None if options.model == "default" else Path(options.model)
     dummy_scans = options.dummy_scans
     confounds = ConfoundRequest(
-        words=_tuple(options.confounds),
+        strategies=_tuple(options.confounds),
         fd_threshold=options.fd_threshold,
         dummy_scans=None if dummy_scans in (None, "auto") else dummy_scans,
-        high_pass_is_asked=options.high_pass is not None,
+        high_pass_is_requested=options.high_pass is not None,
     )
     return ModelChoice(
         file,

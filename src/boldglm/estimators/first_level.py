@@ -10,7 +10,7 @@ import numpy as np
 
 from boldglm.analysis.first_level.contrast_maps import estimate_contrasts
 from boldglm.analysis.higher_levels.node_fits import NodeFits, fit_node
-from boldglm.analysis.model.confound_strategies import ConfoundRequest, high_pass_beside
+from boldglm.analysis.model.confound_strategies import ConfoundRequest, high_pass_with_confounds
 from boldglm.analysis.model.default_model import DefaultModelOptions, default_model
 from boldglm.analysis.model.model import Model, parse_model
 from boldglm.analysis.plan.run_plans import RunDesign, RunRead, design_of_run
@@ -350,13 +350,13 @@ class FirstLevel(Parameters):
 
     def _model(self, reads: Sequence[RunRead]) -> Model:
         """Build the default model of these runs, as the command line does."""
-        wishes = ConfoundRequest(
-            words=None if self.confounds is None else tuple(self.confounds),
+        request = ConfoundRequest(
+            strategies=None if self.confounds is None else tuple(self.confounds),
             fd_threshold=self.fd_threshold,
             dummy_scans=self.dummy_scans,
-            high_pass_is_asked=self.high_pass != HIGH_PASS,
+            high_pass_is_requested=self.high_pass != HIGH_PASS,
         )
-        confounds = wishes.choices([read.table for read in reads if read.table])
+        confounds = request.settings([read.table for read in reads if read.table])
         options = DefaultModelOptions(
             conditions=None if self.conditions is None else tuple(self.conditions),
             hrf_model=self.hrf_model,
@@ -364,8 +364,8 @@ class FirstLevel(Parameters):
             modulate=tuple(self.modulate),
             orthogonalize=tuple(self.orthogonalize),
             confounds=confounds,
-            high_pass=high_pass_beside(
-                confounds.columns, self.high_pass, is_asked=wishes.high_pass_is_asked
+            high_pass=high_pass_with_confounds(
+                confounds.columns, self.high_pass, is_requested=request.high_pass_is_requested
             ),
             noise_model=self.noise_model,
             signal_scaling=self.signal_scaling,

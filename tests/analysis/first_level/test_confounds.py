@@ -56,7 +56,7 @@ def test_tables_of_other_lengths_are_refused(tmp_path):
 def test_noise_components_are_not_taken_out_of_a_series_twice():
     names = ["trans_x", "aroma_motion_02"]
 
-    with pytest.raises(BadDataError, match="aroma_motion_02 would take them out twice"):
+    with pytest.raises(BadDataError, match="aroma_motion_02 would remove them twice"):
         check_denoising("nonaggrDenoised", names, 128.0)
     assert check_denoising("preproc", names, 128.0) == ()
     assert check_denoising("nonaggrDenoised", ["trans_x"], None) == ()

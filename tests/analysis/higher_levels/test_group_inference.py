@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from boldglm.analysis.higher_levels.group_inference import Inference, Surroundings, infer
+from boldglm.analysis.higher_levels.group_inference import Inference, VoxelAdjacency, infer
 from boldglm.glm import fit_second_level
 from boldglm.io.images import grayordinates
 from boldglm.io.images.cifti import BrainModels
@@ -46,7 +46,7 @@ def mask():
 def test_no_table_leaves_out_a_hemisphere_whose_mesh_is_not_known(mask, active, tmp_path):
     place = Grayordinates(mask, BrainModels(AXIS)).with_meshes(meshes(tmp_path, "L"))
 
-    found, notes = inferred(place, Surroundings(place), active, tmp_path)
+    found, notes = inferred(place, VoxelAdjacency(place), active, tmp_path)
 
     assert found.table is None
     assert notes == (exclusion("table of clusters of 'cue': the surface has no mesh"),)
@@ -60,7 +60,7 @@ def test_peaks_are_where_they_are_and_meshes_are_read_once(mask, active, tmp_pat
         grayordinates, "choose_mesh", lambda *given: read.append(given) or choose(*given)
     )
     place = Grayordinates(mask, BrainModels(AXIS)).with_meshes(meshes(tmp_path, "LR"))
-    where = Surroundings(place)
+    where = VoxelAdjacency(place)
 
     for _ in range(2):
         found, notes = inferred(place, where, active, tmp_path)

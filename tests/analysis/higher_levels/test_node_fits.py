@@ -66,7 +66,7 @@ def test_the_mask_of_a_node_holds_the_voxels_of_at_least_the_coverage_of_its_inp
 
     assert nib.load(node.mask).get_fdata().ravel().tolist() == [0, 0, 1, 1]
     assert node.mask_size == {"Analyzed": 2, "Excluded": 2}
-    assert "2 voxels that are in the masks of fewer than 3 of 4 inputs" in map(str, node.notices)
+    assert "2 voxels: they are in the masks of fewer than 3 of 4 inputs" in map(str, node.notices)
 
 
 def test_what_is_not_known_is_neither_smoothed_nor_smeared_over_its_neighbors(tmp_path):

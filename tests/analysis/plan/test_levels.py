@@ -30,7 +30,6 @@ def test_a_node_that_nothing_reaches_is_named(tmp_path):
     assert levels == ()
     assert notices == (
         exclusion(
-            "node 'only-b': no result of run passes the filters of the edges that lead to it and "
-            "its GroupBy"
+            "node 'only-b': no result of run passes the filters of its edges and its GroupBy"
         ),
     )

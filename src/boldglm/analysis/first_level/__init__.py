@@ -1,1 +1,1 @@
-"""The first level: from a run's tables to its design, and from its fit to maps."""
+"""The first level: design, fit and contrast maps of one run."""

@@ -1,4 +1,4 @@
-"""What of a run's confounds joins its design, and which scans are censored."""
+"""The confounds and the censored volumes of a run."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -23,64 +23,71 @@ from boldglm.suggestions import did_you_mean
 
 DISPLACEMENT = "framewise_displacement"
 AROMA_HINT = (
-    " fMRIPrep has not written them since version 23.1; fMRIPost-AROMA does, and its table is "
-    "read where its folder is given beside fMRIPrep's (-d FMRIPREP AROMA)."
+    " fMRIPrep has not written them since version 23.1; fMRIPost-AROMA writes them. Give both "
+    "folders (-d FMRIPREP AROMA)."
 )
 
 
 def confounds_of_run(
-    table: ConfoundsTable | None, choices: ConfoundSettings, n_scans: int, run: str
+    table: ConfoundsTable | None, settings: ConfoundSettings, n_scans: int, run: str
 ) -> Confounds:
-    """Take from a run's table what the design needs.
+    """Read the confounds of a run and determine its censored volumes.
 
     Parameters
     ----------
     table : ConfoundsTable or None
         None if the run has no table.
-    choices : ConfoundSettings
-        What to take.
+    settings : ConfoundSettings
+        Confounds to include and volumes to censor.
     n_scans : int
-        Number of scans of the run.
+        Number of volumes of the run.
     run : str
         Name of the run, for messages.
+
+    Returns
+    -------
+    Confounds
+        Columns of shape (n_scans, n_confounds), censored volumes, and notices.
 
     Raises
     ------
     MissingInputError
-        If the choices need a table and there is none.
+        If the settings need a table but there is none.
     BadDataError
-        If a column is missing, the rows are not the scans, or a value is missing after the
-        first row.
+        If a column is missing, the table has not one row for each volume, or a value is missing
+        after the first row.
     """
-    if table is None and choices.needs_table:
-        asked = choices.columns or (f"{DISPLACEMENT} (--fd-threshold)",)
+    if table is None and settings.needs_table:
+        needed = settings.columns or (f"{DISPLACEMENT} (--fd-threshold)",)
         raise MissingInputError(
-            f"{run} has no confounds table, which the model needs for {', '.join(asked[:6])}. "
-            "Such tables (*_desc-confounds_timeseries.tsv) come with fMRIPrep's derivatives: "
-            "point to them with -d, or ask for no confounds."
+            f"{run} has no confounds table, which the model needs for {', '.join(needed[:6])}. "
+            "fMRIPrep writes such tables (*_desc-confounds_timeseries.tsv). Give the folder of "
+            "its derivatives with -d, or use no confounds."
         )
     reasons: dict[int, list[str]] = {}
-    if choices.dummy_scans >= n_scans:
+    if settings.dummy_scans >= n_scans:
         raise BadDataError(
-            f"{run} has {n_scans} volumes; --dummy-scans {choices.dummy_scans} would leave none."
+            f"{run} has {n_scans} volumes, so --dummy-scans {settings.dummy_scans} would censor "
+            "all of them. Give a smaller number."
         )
-    for scan in range(choices.dummy_scans):
-        reasons.setdefault(scan, []).append(f"one of the first {choices.dummy_scans}")
+    for scan in range(settings.dummy_scans):
+        reasons.setdefault(scan, []).append(f"one of the first {settings.dummy_scans}")
     if table is None:
         return prepare_confounds((), np.zeros((n_scans, 0)), reasons)
     if table.n_rows != n_scans:
         raise BadDataError(
-            f"{table.name} has {table.n_rows} rows, but {run} has {n_scans} volumes: "
-            "there must be one row for each. Is it another run's table, or was the series cut?"
+            f"{table.name} has {table.n_rows} rows, but {run} has {n_scans} volumes; there must "
+            "be one row for each volume. Check whether the table belongs to another run, and "
+            "whether volumes of the series were removed."
         )
-    _add_displaced(reasons, table, choices.fd_threshold)
+    _censor_displaced(reasons, table, settings.fd_threshold)
     try:
-        names = match_columns(choices.columns, table.columns)
-        found = prepare_confounds(names, table.values(names), reasons)
+        names = match_columns(settings.columns, table.columns)
+        confounds = prepare_confounds(names, table.values(names), reasons)
     except ValueError as error:
         raise BadDataError(f"{table.name}: {error}") from error
-    notes = (*found.notes, *_run_notes(table, choices, found, n_scans))
-    return replace(found, notes=notes)
+    warnings = _warnings(table, settings, confounds, n_scans)
+    return replace(confounds, notes=(*confounds.notes, *warnings))
 
 
 def check_patterns(columns: Sequence[str], tables: Sequence[ConfoundsTable]) -> None:
@@ -89,25 +96,34 @@ def check_patterns(columns: Sequence[str], tables: Sequence[ConfoundsTable]) -> 
     Raises
     ------
     BadDataError
-        With the did_you_mean column.
+        With the pattern and the closest column.
     """
-    found = list(dict.fromkeys(name for table in tables for name in table.columns))
+    known = list(dict.fromkeys(name for table in tables for name in table.columns))
     for pattern in columns:
         if not is_pattern(pattern) or pattern in MAY_BE_EMPTY or not tables:
             continue
-        if not match_columns([pattern], found):
+        if not match_columns([pattern], known):
             raise BadDataError(
-                f"No confounds table has a column that fits {pattern!r}."
+                f"No confounds table has a column that matches {pattern!r}."
                 f"{AROMA_HINT if pattern.startswith('aroma_') else ''}"
-                f"{did_you_mean(pattern.rstrip('*'), found)} {tables[0].name} has: "
-                f"{', '.join(found[:40])}{' ...' if len(found) > 40 else ''}."
+                f"{did_you_mean(pattern.rstrip('*'), known)} {tables[0].name} has: "
+                f"{', '.join(known[:40])}{' ...' if len(known) > 40 else ''}."
             )
 
 
 def check_denoising(
     kind: str, columns: Sequence[str], high_pass: float | None
 ) -> tuple[Notice, ...]:
-    """Check that confounds suit series of a kind (their ``desc``) and the drift of the model.
+    """Check that the confounds suit the preprocessing of the series and the drift model.
+
+    Parameters
+    ----------
+    kind : str
+        Entity ``desc`` of the series.
+    columns : sequence of str
+        Names of the confounds.
+    high_pass : float or None
+        Cut-off period of the drift model in seconds.
 
     Returns
     -------
@@ -117,13 +133,13 @@ def check_denoising(
     Raises
     ------
     BadDataError
-        If components that were taken out of a series would join its design.
+        If the confounds were already removed from the series.
     """
     aroma = [name for name in columns if confound_kind(name) == "ICA-AROMA"]
     if aroma and is_denoised_by_aroma(kind):
         raise BadDataError(
-            f"The series are those called desc-{kind}, out of which ICA-AROMA took its noise "
-            f"components; {', '.join(aroma[:3])} would take them out twice. Leave them out of the "
+            f"ICA-AROMA has already removed its noise components from the desc-{kind} series, so "
+            f"the confounds {', '.join(aroma[:3])} would remove them twice. Leave them out of the "
             "confounds, or fit the desc-preproc series."
         )
     if lacks_cosines(columns) and high_pass is None:
@@ -136,10 +152,10 @@ def check_denoising(
     return ()
 
 
-def _add_displaced(
+def _censor_displaced(
     reasons: dict[int, list[str]], table: ConfoundsTable, threshold: float | None
 ) -> None:
-    """Add the scans that moved more than the threshold; the first, which is n/a, did not."""
+    """Censor volumes with more displacement than the threshold; the first has none (n/a)."""
     if threshold is None:
         return
     if DISPLACEMENT not in table.columns:
@@ -151,33 +167,35 @@ def _add_displaced(
     unknown = np.flatnonzero(np.isnan(displacement[1:])) + 1
     if unknown.size:
         raise BadDataError(
-            f"{table.name}: column {DISPLACEMENT!r} is n/a at {unknown.size} scans after the first"
-            f" (first at scan {unknown[0]}, counted from 0), so that nobody can say whether they "
-            "moved more than --fd-threshold. Fill it in, or censor by a column of your own."
+            f"{table.name}: column {DISPLACEMENT!r} is n/a at {unknown.size} volumes after the "
+            f"first (first at volume {unknown[0]}, counted from 0), so --fd-threshold cannot be "
+            "applied to them. Fill in the values, or censor volumes by a column of your own."
         )
     for scan in np.flatnonzero(displacement > threshold):
-        why = f"{DISPLACEMENT} {displacement[scan]:.3g} mm > {threshold:g} mm"
-        reasons.setdefault(int(scan), []).append(why)
+        reason = f"{DISPLACEMENT} {displacement[scan]:.3g} mm > {threshold:g} mm"
+        reasons.setdefault(int(scan), []).append(reason)
 
 
-def _run_notes(
-    table: ConfoundsTable, choices: ConfoundSettings, found: Confounds, n_scans: int
+def _warnings(
+    table: ConfoundsTable, settings: ConfoundSettings, confounds: Confounds, n_scans: int
 ) -> list[Notice]:
-    notes = [
+    """Return warnings of patterns without a column, and of many censored volumes."""
+    warnings = [
         warning(
             f"{table.name} has no column that matches {pattern!r}"
             + (", so this run has no high-pass filter" if pattern == COSINES else "")
         )
-        for pattern in choices.columns
+        for pattern in settings.columns
         if is_pattern(pattern)
         and (pattern == COSINES or pattern not in MAY_BE_EMPTY)
         and not match_columns([pattern], table.columns)
     ]
-    if len(found.censored) > MANY_CENSORED * n_scans:
-        notes.append(
+    if len(confounds.censored) > MANY_CENSORED * n_scans:
+        warnings.append(
             warning(
                 f"more than {MANY_CENSORED:.0%} of the volumes are censored, "
-                f"{describe_scans(list(found.censored), n_scans)}. Check this run before using it"
+                f"{describe_scans(list(confounds.censored), n_scans)}. Check this run before "
+                "using it"
             )
         )
-    return notes
+    return warnings

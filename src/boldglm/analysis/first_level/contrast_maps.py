@@ -1,4 +1,4 @@
-"""Contrasts of a run as maps on disk."""
+"""The maps of contrasts, written to disk."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -95,7 +95,7 @@ def _weights(contrast: str | ContrastSpec, names: Sequence[str]) -> tuple[str, n
 
 
 def write_contrast(
-    tested: Contrast,
+    contrast: Contrast,
     names: Sequence[str],
     geometry: Geometry,
     folder: Path,
@@ -107,64 +107,72 @@ def write_contrast(
 
     Parameters
     ----------
-    tested : Contrast
-        Rows of values, (n_voxels,).
+    contrast : Contrast
+        The contrast, with arrays of shape (n_voxels,).
     names : sequence of str
-        Columns that its weights are of.
+        Names of the regressors.
     geometry : Geometry
-        Where the values lie.
+        Position of the voxels, and the image format.
     folder : Path
+        Folder for the maps.
     scale : ndarray of shape (n_voxels,), optional
         Factor from the unit of the data to the unit of the effects.
     test : {"t", "F", "pass"}, optional
         "pass" writes effect and variance only; by default the test of the contrast.
+
+    Returns
+    -------
+    ContrastMaps
+        Weights, degrees of freedom and files of the contrast.
     """
     values: dict[str, np.ndarray] = {}
-    if tested.effect is not None and tested.variance is not None:
+    if contrast.effect is not None and contrast.variance is not None:
         factor = 1.0 if scale is None else scale
-        values = {"effect": tested.effect * factor, "variance": tested.variance * factor**2}
+        values = {"effect": contrast.effect * factor, "variance": contrast.variance * factor**2}
     if test != "pass":
-        values |= {tested.test: tested.statistic, "z": tested.z, "p": tested.p}
-    if isinstance(tested.dof, np.ndarray):
-        values["dof"] = tested.dof
-    dof = float(np.median(tested.dof))
-    parameters = {"t": (dof,), "F": (float(tested.dof_numerator), dof)}
+        values |= {contrast.test: contrast.statistic, "z": contrast.z, "p": contrast.p}
+    if isinstance(contrast.dof, np.ndarray):
+        values["dof"] = contrast.dof
+    dof = float(np.median(contrast.dof))
+    parameters = {"t": (dof,), "F": (float(contrast.dof_numerator), dof)}
     maps = {}
     for label, row in values.items():
-        stem = f"contrast-{camel_case(tested.name)}_stat-{label}_statmap"
+        stem = f"contrast-{camel_case(contrast.name)}_stat-{label}_statmap"
         intent = (INTENTS.get(label, "estimate"), parameters.get(label, ()))
         maps[label] = geometry.write_map(folder, stem, row, intent=intent)
-    rows = np.atleast_2d(tested.weights)
+    rows = np.atleast_2d(contrast.weights)
     weights = {
         name: [float(value) for value in rows[:, column]]
         for column, name in enumerate(names)
         if np.any(rows[:, column] != 0)
     }
-    return ContrastMaps(tested.name, test or tested.test, weights, dof, tested.dof_numerator, maps)
+    return ContrastMaps(
+        contrast.name, test or contrast.test, weights, dof, contrast.dof_numerator, maps
+    )
 
 
 def write_minimum_dof(result: NodeResult, folder: Path) -> Path:
-    """Write the fewest degrees of freedom among the t contrasts of a result, at every voxel."""
+    """Write a map of the smallest degrees of freedom among the t contrasts of a result."""
     geometry = read_geometry(result.mask)
-    tested = [one for one in result.contrasts if one.test == "t"] or list(result.contrasts)
-    fewest = np.full(geometry.n_voxels, min((one.dof for one in tested), default=0.0))
-    if any("dof" in one.maps for one in tested):
-        fewest = dofs_of(tested, geometry).min(axis=0)
-    return geometry.write_map(folder, "stat-dof_statmap", fewest)
+    contrasts = [maps for maps in result.contrasts if maps.test == "t"] or list(result.contrasts)
+    minimum = np.full(geometry.n_voxels, min((maps.dof for maps in contrasts), default=0.0))
+    if any("dof" in maps.maps for maps in contrasts):
+        minimum = read_dofs(contrasts, geometry).min(axis=0)
+    return geometry.write_map(folder, "stat-dof_statmap", minimum)
 
 
-def weights_text(one: ContrastMaps) -> str:
-    """Write the weights of a contrast as a person would."""
-    names = [name.removeprefix("trial_type.") for name in one.weights]
-    return format_weights(np.array(list(one.weights.values())).T.squeeze(), names)
+def weights_text(maps: ContrastMaps) -> str:
+    """Return the weights of a contrast as an expression, such as ``faces - houses``."""
+    names = [name.removeprefix("trial_type.") for name in maps.weights]
+    return format_weights(np.array(list(maps.weights.values())).T.squeeze(), names)
 
 
-def dofs_of(inputs: Sequence[ContrastMaps], geometry: Geometry) -> np.ndarray:
-    """Degrees of freedom (n_inputs, n_voxels), from maps where they differ by voxel."""
+def read_dofs(contrasts: Sequence[ContrastMaps], geometry: Geometry) -> np.ndarray:
+    """Return the degrees of freedom of contrasts at every voxel, (n_contrasts, n_voxels)."""
     rows = []
-    for one in inputs:
-        if "dof" in one.maps:
-            rows.append(np.maximum(geometry.read_rows([one.maps["dof"]])[0], 1.0))
+    for maps in contrasts:
+        if "dof" in maps.maps:
+            rows.append(np.maximum(geometry.read_rows([maps.maps["dof"]])[0], 1.0))
         else:
-            rows.append(np.full(geometry.n_voxels, one.dof))
+            rows.append(np.full(geometry.n_voxels, maps.dof))
     return np.stack(rows)

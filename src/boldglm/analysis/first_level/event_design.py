@@ -1,4 +1,4 @@
-"""From the events of a run to its design, and designs to and from TSV files."""
+"""The design of a run, built from its events."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,7 +16,17 @@ from boldglm.notices import Notice, exclusion, warning
 
 @dataclass(frozen=True)
 class RunTiming:
-    """When the volumes of a run were taken; seconds."""
+    """When the volumes of a run were acquired.
+
+    Parameters
+    ----------
+    n_scans : int
+        Number of volumes.
+    repetition_time : float
+        Seconds between volumes.
+    start_time : float
+        Time of the first volume in seconds.
+    """
 
     n_scans: int
     repetition_time: float
@@ -24,12 +34,12 @@ class RunTiming:
 
     @property
     def frame_times(self) -> np.ndarray:
-        """Time of each volume, (n_scans,): start time plus multiples of the repetition time."""
+        """Time of each volume in seconds, (n_scans,)."""
         return self.start_time + np.arange(self.n_scans) * self.repetition_time
 
     @property
     def end(self) -> float:
-        """End of the last volume."""
+        """End of the run in seconds."""
         return self.n_scans * self.repetition_time
 
 
@@ -42,47 +52,61 @@ def design_from_events(
 ) -> tuple[Design, tuple[Notice, ...]]:
     """Build the design of one run.
 
-    A condition that has no event in the run gets no column, and that is said in words; events
-    after the end of the run are counted.
+    A condition without an event in the run gets no column, which is an exclusion. Events outside
+    the run are counted in a warning.
+
+    Parameters
+    ----------
+    events : Events
+        The events of the run.
+    timing : RunTiming
+        When its volumes were acquired.
+    settings : DesignSettings
+        Conditions, HRF, modulators and drift. Its confounds are already in `confounds`, and its
+        rules of orthogonalization are applied afterwards, by `apply_orthogonalization`.
+    file_name : str
+        Name of the events file, for messages.
+    confounds : Confounds, optional
+        Confounds and censored volumes of the run.
 
     Returns
     -------
     design : Design
-        Conditions, confounds, censored scans, cosine drift, constant.
+        Conditions, confounds, censored volumes, cosine drift, constant.
     notices : tuple of Notice
-        What was excluded and why, and warnings.
+        Exclusions and warnings.
 
     Raises
     ------
     BadDataError
-        If no condition has an event, a condition has all its events outside the run, or a
+        If no condition has an event, all events of a condition lie outside the run, or a
         modulator has the name of another column.
     """
-    wanted = settings.conditions if settings.conditions is not None else events.conditions
-    present = tuple(name for name in wanted if name in events.conditions)
-    missing = [name for name in wanted if name not in present]
+    requested = settings.conditions if settings.conditions is not None else events.conditions
+    present = tuple(name for name in requested if name in events.conditions)
+    missing = [name for name in requested if name not in present]
     if not present:
         raise BadDataError(
-            f"{file_name} has no event of the conditions {', '.join(wanted)} (found: "
-            f"{', '.join(events.conditions)}). Leave the run out or change --conditions."
+            f"{file_name} has no event of the conditions {', '.join(requested)}; it has events of "
+            f"{', '.join(events.conditions)}. Change --conditions, or choose other runs."
         )
     confounds = confounds or Confounds(columns=np.zeros((timing.n_scans, 0)))
     notices = [*events.notices, *confounds.notes]
     notices += [
         exclusion(f"condition {name!r}: it has no event in {file_name}") for name in missing
     ]
-    notices += _outside(events, present, timing, settings, file_name)
+    notices += _check_onsets(events, present, timing, settings, file_name)
     rows = events.as_columns(present, settings.prefix)
     rows["modulation"] = [1.0] * len(rows["trial_type"])
-    refuse_clashes(settings.modulators, wanted, () if settings.prefix else confounds.names)
-    more, modulating, notes = modulated_columns(
+    refuse_clashes(settings.modulators, requested, () if settings.prefix else confounds.names)
+    modulated, modulator_names, modulator_notices = modulated_columns(
         events, settings.modulators, settings.prefix, file_name
     )
-    notices += notes
+    notices += modulator_notices
     design = build_design(
-        {key: [*values, *more[key]] for key, values in rows.items()},
+        {key: [*values, *modulated[key]] for key, values in rows.items()},
         timing.frame_times,
-        conditions=[*(settings.prefix + name for name in present), *modulating],
+        conditions=[*(settings.prefix + name for name in present), *modulator_names],
         hrf_model=settings.hrf_model,
         fir_delays=settings.fir_delays,
         high_pass=settings.high_pass,
@@ -93,45 +117,45 @@ def design_from_events(
     return design, tuple(notices)
 
 
-def _outside(
+def _check_onsets(
     events: Events,
     conditions: Sequence[str],
     timing: RunTiming,
     settings: DesignSettings,
     file_name: str,
 ) -> list[Notice]:
-    """Refuse conditions whose events all miss the run; count single events that do."""
-    first, last = _felt(settings)
+    """Refuse conditions whose events all lie outside the run; warn of single events that do."""
+    first, last = _response_window(settings)
     late = events.onset + first >= timing.end
     early = events.onset + events.duration + last <= timing.start_time
     for name in conditions:
-        own = events.trial_type == name
-        if (late | early)[own].all():
-            onsets = events.onset[own]
-            where = "after the end" if late[own].all() else "outside"
+        rows = events.trial_type == name
+        if (late | early)[rows].all():
+            onsets = events.onset[rows]
+            where = "after the end" if late[rows].all() else "outside"
             raise BadDataError(
-                f"{file_name}: all {int(own.sum())} events of {name!r} (onsets {onsets.min():g} "
+                f"{file_name}: all {int(rows.sum())} events of {name!r} (onsets {onsets.min():g} "
                 f"to {onsets.max():g}) lie {where} of the run, which lasts from 0 to "
                 f"{timing.end:g} s ({timing.n_scans} volumes of {timing.repetition_time:g} s). "
-                "Onsets are seconds from the first volume: are they in milliseconds "
-                "or scans, or is it another run's file?"
+                "Onsets must be in seconds from the first volume. Check whether they are in "
+                "milliseconds or volumes, and whether the file belongs to another run."
             )
     used = np.isin(events.trial_type, conditions)
-    notes = []
+    warnings = []
     for outside, where in ((late, "start after the end of"), (early, "end long before")):
         count = int((outside & used).sum())
         if count:
-            notes.append(
+            warnings.append(
                 warning(
                     f"{count} of {int(used.sum())} events in {file_name} {where} the run (0 to "
                     f"{timing.end:g} s) and have no effect on the design"
                 )
             )
-    return notes
+    return warnings
 
 
-def _felt(settings: DesignSettings) -> tuple[float, float]:
-    """Return when an event begins and ceases to be felt: seconds after its start, and its end."""
+def _response_window(settings: DesignSettings) -> tuple[float, float]:
+    """Return when a response begins and ends, in seconds after the event begins and ends."""
     first, last = 0.0, 32.0  # the length of the HRF
     if settings.fir_delays is not None and len(settings.fir_delays) > 1:
         delays = sorted(settings.fir_delays)
@@ -142,24 +166,39 @@ def _felt(settings: DesignSettings) -> tuple[float, float]:
 def apply_orthogonalization(
     design: Design, rules: Sequence[tuple[str, Sequence[str]]]
 ) -> tuple[Design, tuple[Notice, ...]]:
-    """Orthogonalize regressors; rules about a condition that the run lacks are excluded."""
-    usable: list[tuple[str, tuple[str, ...]]] = []
+    """Orthogonalize regressors of a design, leaving out conditions that the run lacks.
+
+    Parameters
+    ----------
+    design : Design
+        The design, which is not changed.
+    rules : sequence of (str, sequence of str)
+        A regressor or condition, and those that it is orthogonalized against.
+
+    Returns
+    -------
+    design : Design
+        The orthogonalized design.
+    notices : tuple of Notice
+        An exclusion for each rule that names a condition which the run lacks.
+    """
+    applicable: list[tuple[str, tuple[str, ...]]] = []
     notices: list[Notice] = []
     for regressor, against in rules:
         present = [name for name in against if _has(design, name)]
-        gone = [name for name in (regressor, *against) if not _has(design, name)]
+        missing = [name for name in (regressor, *against) if not _has(design, name)]
         if _has(design, regressor) and present:
-            usable.append((regressor, tuple(present)))
-        if gone:
+            applicable.append((regressor, tuple(present)))
+        if missing:
             notices.append(
                 exclusion(
                     f"orthogonalization of {regressor!r} against {', '.join(against)}: this run "
-                    f"has no {', '.join(gone)}"
+                    f"has no {', '.join(missing)}"
                 )
             )
-    if not usable:
+    if not applicable:
         return design, tuple(notices)
-    return orthogonalize_design(design, usable), tuple(notices)
+    return orthogonalize_design(design, applicable), tuple(notices)
 
 
 def _has(design: Design, name: str) -> bool:

@@ -1,4 +1,4 @@
-"""Designs of runs from a model's transformations, tables and HRF."""
+"""The design of a run, built with the transformations and the HRF of a BIDS Stats Model."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -26,9 +26,18 @@ from boldglm.stats_model.variables import Variables, run_variables
 
 @dataclass(frozen=True)
 class RunTables:
-    """The tables of one run: what its design is made from.
+    """The tables of one run, from which its design is built.
 
-    `events` are columns as `read_event_columns` returns them.
+    Parameters
+    ----------
+    events : mapping of str to ndarray
+        Columns of the events, from `read_event_columns`.
+    confounds : ConfoundsTable or None
+        The table of confounds, if there is one.
+    timing : RunTiming
+        When the volumes were acquired.
+    events_name, bold_name : str
+        Names of the files, for messages.
     """
 
     events: Mapping[str, np.ndarray]
@@ -40,7 +49,7 @@ class RunTables:
 
 @dataclass(frozen=True)
 class ModelDesign:
-    """A design and what went into it."""
+    """A design with its confounds, and the notices of building it."""
 
     design: Design
     confounds: Confounds
@@ -50,28 +59,31 @@ class ModelDesign:
 def design_from_model(
     model: Model, tables: RunTables, known: Iterable[str] = (), missing: str = "drop"
 ) -> ModelDesign:
-    """Build the design of one run by the transformations of a model.
+    """Build the design of one run with the transformations of a model.
 
     Parameters
     ----------
     model : Model
+        The model.
     tables : RunTables
+        Events and confounds of the run.
     known : iterable of str
-        Names of variables that some run has, from `names_in_any_run`.
+        Names of variables that other runs have, from `names_in_any_run`.
     missing : {"drop", "zero", "error"}
-        What to do where this run lacks one of them.
+        What to do if this run lacks a condition.
 
     Returns
     -------
     ModelDesign
+        Design, confounds and notices.
 
     Raises
     ------
     BadDataError
-        If the model names what no run has, or the run has nothing to fit.
+        If the model names a variable that no run has, or the run has no regressor of the model.
     """
     node = model.run_node
-    with _saying_which(model, tables):
+    with _errors_name_run(model, tables):
         variables, notes = _transformed(_variables(node, tables, known), node, missing)
         columns = run_columns(variables, node)
     if missing == "error" and columns.missing:
@@ -88,16 +100,16 @@ def design_from_model(
     if not columns.names and node.x != (1,):
         shown = ", ".join(columns.missing) or ", ".join(str(term) for term in node.x if term != 1)
         raise BadDataError(
-            f"{tables.events_name} has no event of anything that {node.path}.Model.X names "
-            f"({shown}). There are {', '.join(variables.names)}. Leave the run out or change X."
+            f"{tables.events_name} has no event of any term of {node.path}.Model.X ({shown}). Its "
+            f"variables are {', '.join(variables.names)}. Change X, or choose other runs."
         )
     if not columns.has_constant:
         notices.append(
-            note("X has no 1: a constant was added, because the BOLD signal has a mean")
+            note("a constant was added although X has no 1, because the BOLD signal has a mean")
         )
     parts = [
-        Part(columns.matrix[:, [k]], [name], "condition", name)
-        for k, name in enumerate(columns.names)
+        Part(columns.matrix[:, [column]], [name], "condition", name)
+        for column, name in enumerate(columns.names)
     ]
     parts.append(confound_part(confounds.columns, confounds.names, tables.timing.n_scans))
     try:
@@ -114,15 +126,21 @@ def design_from_model(
 
 
 def names_in_any_run(model: Model, runs: Iterable[RunTables]) -> frozenset[str]:
-    """Return the names of all variables that the transformations meet in some run.
+    """Return the names of all variables that exist in some run before or after transformations.
 
-    Every run is transformed, with whatever it lacks left out, so that a condition that a run
-    lacks can be told from one that nobody has.
+    They tell a condition that only some runs lack from a name that no run has.
+
+    Parameters
+    ----------
+    model : Model
+        The model.
+    runs : iterable of RunTables
+        Events and confounds of the runs.
 
     Raises
     ------
     BadDataError
-        If an instruction cannot be carried out on a run.
+        If an instruction cannot be applied to a run.
     """
     node = model.run_node
     path = f"{node.path}.Transformations.Instructions"
@@ -130,7 +148,7 @@ def names_in_any_run(model: Model, runs: Iterable[RunTables]) -> frozenset[str]:
     for tables in runs:
         variables = replace(_variables(node, tables), collects_names=True)
         names |= set(variables.names)
-        with _saying_which(model, tables):
+        with _errors_name_run(model, tables):
             variables, _ = apply_instructions(variables, node.instructions, path, names_seen=names)
             variables, _ = apply_hrf(variables, node.hrf, f"{node.path}.Model.HRF")
         names |= set(variables.names) | variables.missing
@@ -138,8 +156,8 @@ def names_in_any_run(model: Model, runs: Iterable[RunTables]) -> frozenset[str]:
 
 
 @contextmanager
-def _saying_which(model: Model, tables: RunTables) -> Iterator[None]:
-    """Say in what is refused which run it was."""
+def _errors_name_run(model: Model, tables: RunTables) -> Iterator[None]:
+    """Add the model and the run to errors."""
     try:
         yield
     except BadDataError as error:
@@ -151,8 +169,8 @@ def _transformed(
 ) -> tuple[Variables, tuple[Notice, ...]]:
     path = f"{node.path}.Transformations.Instructions"
     variables, notes = apply_instructions(variables, node.instructions, path, missing=missing)
-    variables, more = apply_hrf(variables, node.hrf, f"{node.path}.Model.HRF")
-    return variables, (*notes, *more)
+    variables, hrf_notes = apply_hrf(variables, node.hrf, f"{node.path}.Model.HRF")
+    return variables, (*notes, *hrf_notes)
 
 
 def _variables(node: NodeSpec, tables: RunTables, known: Iterable[str] = ()) -> Variables:
@@ -160,7 +178,7 @@ def _variables(node: NodeSpec, tables: RunTables, known: Iterable[str] = ()) -> 
     if tables.confounds is not None:
         names = _mentioned(node, tables.confounds.columns)
         values = tables.confounds.values(names)
-        values[0] = np.where(np.isnan(values[0]), 0.0, values[0])  # derivatives have no first
+        values[0] = np.where(np.isnan(values[0]), 0.0, values[0])  # n/a in derivatives
         confounds = dict(zip(names, values.T, strict=True))
         if len(values) != tables.timing.n_scans:
             confounds_of_run(
@@ -175,7 +193,7 @@ def _variables(node: NodeSpec, tables: RunTables, known: Iterable[str] = ()) -> 
 
 
 def _mentioned(node: NodeSpec, columns: Sequence[str]) -> list[str]:
-    """Columns that any text of a node names or matches: others need not be read."""
+    """Return the columns that a node names, or matches with a pattern."""
     texts: set[str] = {str(term) for term in node.x}
     stack: list[Any] = list(node.instructions)
     while stack:
@@ -192,7 +210,7 @@ def _mentioned(node: NodeSpec, columns: Sequence[str]) -> list[str]:
 
 
 def _confounds(model: Model, columns: RunColumns, tables: RunTables) -> Confounds:
-    choices = replace(model.confounds, columns=columns.confounds)
+    settings = replace(model.confounds, columns=columns.confounds)
     if tables.confounds is not None:
         match_columns(columns.confounds, tables.confounds.columns)
-    return confounds_of_run(tables.confounds, choices, tables.timing.n_scans, tables.bold_name)
+    return confounds_of_run(tables.confounds, settings, tables.timing.n_scans, tables.bold_name)

@@ -1,4 +1,4 @@
-"""Maps of a run that belong to no contrast: what is explained, and how white what is left is."""
+"""Maps of a run that belong to no contrast, such as R squared and the whiteness of residuals."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -6,82 +6,83 @@ from tempfile import TemporaryFile
 
 import numpy as np
 
-from boldglm.glm import Fit, whiteness
+from boldglm.glm import Fit
+from boldglm.glm import whiteness as whiteness_z
 from boldglm.glm.first_level.r_squared import fitted_blocks, r_squared
 from boldglm.io.images.bold_series import MaskedRun
 from boldglm.notices import Notice, warning
 
-N_SAMPLE = 3000  # voxels, to say whether residuals are white when no map of it is asked for
+N_SAMPLE = 3000  # voxels whose residuals are tested for whiteness if no map is requested
 EXPECTED, ALARMING = 0.01, 0.05  # share of voxels that are not white at p < .01
 CRITICAL = 2.326  # standard normal, p = .01
 
 
 def write_run_maps(
-    run: MaskedRun, found: Fit, wanted: Sequence[str], repetition_time: float, folder: Path
+    run: MaskedRun, fit: Fit, labels: Sequence[str], repetition_time: float, folder: Path
 ) -> tuple[dict[str, Path], dict[str, float]]:
-    """Write the maps that are wanted, and say how white the residuals are.
+    """Write the requested maps of a run and test whether its residuals are white.
 
     Parameters
     ----------
     run : MaskedRun
-        The signals.
-    found : Fit
-        Their fit.
-    wanted : sequence of str
-        Of ``"rsquared"``, ``"whiteness"``, ``"ar"``, ``"residuals"`` and ``"fitted"``; others
-        are not the business of this function.
+        The BOLD series of the run.
+    fit : Fit
+        Its fit.
+    labels : sequence of str
+        Maps to write, of ``"rsquared"``, ``"whiteness"``, ``"ar"``, ``"residuals"`` and
+        ``"fitted"``. Other labels are ignored.
     repetition_time : float
-        Seconds between volumes, for maps that are series.
+        Seconds between volumes, for 4-D images.
     folder : Path
-        Where they go.
+        Folder for the maps.
 
     Returns
     -------
     maps : dict of str to Path
-        Label to file.
-    white : dict of str to float
+        File of each map, by label.
+    whiteness : dict of str to float
         ``NotWhite``, the share of voxels whose residuals are not white at p < .01;
-        ``Expected``, what it should be; ``Voxels``, how many were tested.
+        ``Expected``, its expectation for white residuals; ``Voxels``, the number of voxels tested.
     """
     maps: dict[str, Path] = {}
-    if "whiteness" in wanted:
-        z = whiteness(run.bold, found)
+    if "whiteness" in labels:
+        z = whiteness_z(run.bold, fit)
         maps["whiteness"] = _write(z, "whiteness", run, folder)
     else:
-        z = whiteness(run.bold, found, n_sample=N_SAMPLE)
-    if "rsquared" in wanted:
-        maps["rsquared"] = _write(r_squared(run.bold, found), "rsquared", run, folder)
-    if "ar" in wanted and found.ar is not None:
-        maps["ar"] = run.geometry.write_series(folder, "stat-ar_statmap", found.ar)
-    series = [label for label in ("residuals", "fitted") if label in wanted]
+        z = whiteness_z(run.bold, fit, n_sample=N_SAMPLE)
+    if "rsquared" in labels:
+        maps["rsquared"] = _write(r_squared(run.bold, fit), "rsquared", run, folder)
+    if "ar" in labels and fit.ar is not None:
+        maps["ar"] = run.geometry.write_series(folder, "stat-ar_statmap", fit.ar)
+    series = [label for label in ("residuals", "fitted") if label in labels]
     for label in series:
-        maps[label] = _write_signals(label, run, found, repetition_time, folder)
-    z = z[z != 0]  # exactly 0 is what was not tested
+        maps[label] = _write_series(label, run, fit, repetition_time, folder)
+    z = z[z != 0]  # voxels that were not tested have exactly 0
     not_white = float((z > CRITICAL).mean()) if z.size else 0.0
     return maps, {"NotWhite": not_white, "Expected": EXPECTED, "Voxels": float(z.size)}
 
 
-def whiteness_warning(white: dict[str, float], noise_model: str) -> Notice | None:
-    """Return a warning where the noise model plainly fails, with what to do about it."""
-    if white["NotWhite"] <= ALARMING:
+def whiteness_warning(whiteness: dict[str, float], noise_model: str) -> Notice | None:
+    """Return a warning if the residuals of many voxels are not white, with a remedy."""
+    if whiteness["NotWhite"] <= ALARMING:
         return None
     remedy = "add nuisance regressors, or censor volumes with motion"
     if noise_model != "auto":
         remedy = f"use --noise-model auto, {remedy}"
     return warning(
         f"the noise model {noise_model} leaves autocorrelation: the residuals of "
-        f"{100 * white['NotWhite']:.0f} % of voxels are not white at p < .01 (1 % expected). "
+        f"{100 * whiteness['NotWhite']:.0f} % of voxels are not white at p < .01 (1 % expected). "
         f"Do not trust p values there; {remedy}"
     )
 
 
-def whiteness_summary(white: dict[str, float]) -> str:
-    """Say in one line how white the residuals are."""
-    if not white["Voxels"]:
+def whiteness_summary(whiteness: dict[str, float]) -> str:
+    """Summarize in one line how white the residuals are."""
+    if not whiteness["Voxels"]:
         return "not tested: too few residual degrees of freedom, or no noise"
     return (
-        f"not white at p < .01 in {100 * white['NotWhite']:.1f} % of {white['Voxels']:.0f} voxels "
-        "(1 % expected)"
+        f"not white at p < .01 in {100 * whiteness['NotWhite']:.1f} % of "
+        f"{whiteness['Voxels']:.0f} voxels (1 % expected)"
     )
 
 
@@ -89,14 +90,14 @@ def _write(values: np.ndarray, label: str, run: MaskedRun, folder: Path) -> Path
     return run.geometry.write_map(folder, f"stat-{label}_statmap", values)
 
 
-def _write_signals(
-    label: str, run: MaskedRun, found: Fit, repetition_time: float, folder: Path
+def _write_series(
+    label: str, run: MaskedRun, fit: Fit, repetition_time: float, folder: Path
 ) -> Path:
-    """Write fitted signals or residuals, which come voxel by voxel, volume by volume."""
-    n_scans, n_voxels = found.n_scans, found.n_voxels
+    """Write fitted values or residuals, which are computed by voxels, as an image of volumes."""
+    n_scans, n_voxels = fit.n_scans, fit.n_voxels
     with TemporaryFile(dir=folder) as file:
         file.truncate(n_scans * n_voxels * 4)
         values = np.memmap(file, np.float32, "r+", shape=(n_scans, n_voxels))
-        for voxels, fitted, left in fitted_blocks(run.bold, found):
-            values[:, voxels] = run.scale[voxels] * (left if label == "residuals" else fitted)
+        for voxels, fitted, residuals in fitted_blocks(run.bold, fit):
+            values[:, voxels] = run.scale[voxels] * (residuals if label == "residuals" else fitted)
         return run.geometry.write_series(folder, f"desc-{label}_bold", values, repetition_time)

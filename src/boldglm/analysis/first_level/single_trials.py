@@ -1,4 +1,4 @@
-"""Single-trial estimates of a run: the regressor of each trial, checks, and the estimation."""
+"""Single-trial estimates of a run: the regressor of each trial, checks and estimation."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,7 +21,7 @@ from boldglm.io.images.bold_series import MaskedRun
 from boldglm.io.outputs.trial_tables import write_trials
 from boldglm.notices import Notice, exclusion
 
-SEEN = 1e-6  # of the height of a long block: what is below is no response
+NO_RESPONSE = 1e-6  # relative to the response to a long block
 METHODS = {
     "lsa": "all trials in one model (LSA)",
     "lss": "each trial in a model of its own, by ordinary least squares (LSS)",
@@ -30,163 +30,246 @@ METHODS = {
 
 @dataclass(frozen=True)
 class TrialSettings:
-    """How single trials are estimated."""
+    """How single trials are estimated.
 
-    method: str  # "lsa" or "lss"
+    Parameters
+    ----------
+    method : {"lsa", "lss"}
+        All trials in one model, or each trial in a model of its own.
+    hrf_model : str
+        HRF of the conditions, of which derivatives are left out.
+    noise_model : str
+        Noise model of LSA; LSS uses ordinary least squares.
+    """
+
+    method: str
     hrf_model: str
-    noise_model: str  # of LSA; LSS is by ordinary least squares
+    noise_model: str
 
 
 @dataclass(frozen=True)
 class Trials:
-    """Trials of a run that have a regressor; notices of the events say why others have none."""
+    """The trials of a run that can have an estimate.
 
-    regressors: np.ndarray  # (n_scans, n_trials)
-    events: Events  # one event for each column
+    Parameters
+    ----------
+    regressors : ndarray of shape (n_scans, n_trials)
+        Response to each trial.
+    events : Events
+        The event of each trial; its notices are exclusions of other trials.
+    """
+
+    regressors: np.ndarray
+    events: Events
 
 
 def trial_shape(hrf_model: str) -> str:
-    """Return the HRF model of a single trial: the same without derivatives.
+    """Return the HRF model of a single trial, which has no derivatives.
 
     Raises
     ------
     BadDataError
-        If the model has no single shape.
+        If the model is FIR, which has several regressors for each trial.
+
+    Examples
+    --------
+    >>> trial_shape("spm + derivative")
+    'spm'
     """
     shape = hrf_model.split(" + ", 1)[0]
     if shape == "fir":
         raise BadDataError(
-            "--single-trials needs one response a trial, but the HRF model fir has one for each "
-            "delay. Choose --hrf-model spm, glover or textbook."
+            "--single-trials needs one regressor for each trial, but the HRF model fir has one "
+            "for each delay. Choose --hrf-model spm, glover or textbook."
         )
     return shape
 
 
-def trials_of_run(events: Events, design: Design, choices: TrialSettings) -> Trials:
-    """Make a regressor of each event whose condition is in the design.
+def trials_of_run(events: Events, design: Design, settings: TrialSettings) -> Trials:
+    """Build a regressor for each event whose condition is in the design.
 
-    The shape is that of the HRF model without its derivatives. Events without any response
-    within the run, or only in censored scans, are left out and counted.
+    Trials that have no response within the run, or only in censored volumes, are excluded.
+
+    Parameters
+    ----------
+    events : Events
+        The events of the run.
+    design : Design
+        Its design.
+    settings : TrialSettings
+        HRF of the trials.
+
+    Returns
+    -------
+    Trials
+        The regressors.
 
     Raises
     ------
     BadDataError
-        If the HRF model has no single shape, or no event is left.
+        If the HRF model is FIR, or all trials are excluded.
     """
-    shape = trial_shape(choices.hrf_model)
+    shape = trial_shape(settings.hrf_model)
     known = {name.removeprefix(PREFIX) for name in design.conditions if name}
-    modeled = np.array([kind in known for kind in events.trial_type], dtype=bool)
+    modeled = np.array([name in known for name in events.trial_type], dtype=bool)
     kernel = hrf_basis(shape).kernels[0]
     regressors = np.column_stack([
         convolve_events([onset], [duration], [1.0], kernel, design.frame_times)
         for onset, duration in zip(events.onset[modeled], events.duration[modeled], strict=True)
     ]) if modeled.any() else np.zeros((design.n_scans, 0))  # fmt: skip
-    inside = abs(regressors).max(axis=0, initial=0.0) > SEEN
-    seen = abs(np.delete(regressors, design.censored, axis=0)).max(axis=0, initial=0.0) > SEEN
-    if not seen.any():
-        raise BadDataError("--single-trials: no trial of the model's conditions lies in the run.")
-    notes = [
+    inside = abs(regressors).max(axis=0, initial=0.0) > NO_RESPONSE
+    uncensored = np.delete(regressors, design.censored, axis=0)
+    has_response = abs(uncensored).max(axis=0, initial=0.0) > NO_RESPONSE
+    if not has_response.any():
+        raise BadDataError(
+            "--single-trials: no event of the modeled conditions has a response within the run."
+        )
+    exclusions = [
         exclusion(
-            f"{int(lost.sum())} of {seen.size} trials: they have no response {where}, so no "
-            "single-trial estimate"
+            f"single-trial estimates of {int(excluded.sum())} of {excluded.size} trials: they "
+            f"have no response {where}"
         )
-        for lost, where in (
+        for excluded, where in (
             (~inside, "within the run"),
-            (inside & ~seen, "outside censored volumes"),
+            (inside & ~has_response, "outside censored volumes"),
         )
-        if lost.any()
+        if excluded.any()
     ]
-    picked = np.flatnonzero(modeled)[seen]
-    estimated = Events(
-        events.onset[picked], events.duration[picked], events.trial_type[picked], tuple(notes)
+    rows = np.flatnonzero(modeled)[has_response]
+    estimable = Events(
+        events.onset[rows], events.duration[rows], events.trial_type[rows], tuple(exclusions)
     )
-    return Trials(regressors[:, seen], estimated)
+    return Trials(regressors[:, has_response], estimable)
 
 
 def check_run_trials(
-    events: Events, design: Design, choices: TrialSettings, file_name: str
+    events: Events, design: Design, settings: TrialSettings, file_name: str
 ) -> tuple[Notice, ...]:
-    """Refuse single trials of a run that cannot be estimated, before its series is read.
+    """Check, before the series is read, that the single trials of a run can be estimated.
+
+    Parameters
+    ----------
+    events : Events
+        The events of the run.
+    design : Design
+        Its design.
+    settings : TrialSettings
+        How single trials are estimated.
+    file_name : str
+        Name of the events file, for messages.
 
     Returns
     -------
     tuple of Notice
-        Trials without an estimate, and why.
+        Excluded trials, and why.
 
     Raises
     ------
     BadDataError
-        As `trials_of_run`, if a trial cannot be told from the rest, or if there are more trials
-        than scans bear.
+        As `trials_of_run`, or if a trial is collinear with other regressors, or if there are too
+        many trials for the number of volumes.
     """
-    trials = trials_of_run(events, design, choices)
-    others, kinds = _others(design), trials.events.trial_type.tolist()
-    with _named(file_name, trials, choices):
-        check_trials(trials.regressors, kinds, others, choices.method, choices.noise_model)
+    trials = trials_of_run(events, design, settings)
+    nuisance, conditions = _nuisance(design), trials.events.trial_type.tolist()
+    with _errors_name_trials(file_name, trials, settings):
+        check_trials(
+            trials.regressors, conditions, nuisance, settings.method, settings.noise_model
+        )
     return trials.events.notices
 
 
 def estimate_trials(
-    run: MaskedRun, design: Design, trials: Trials, choices: TrialSettings
+    run: MaskedRun, design: Design, trials: Trials, settings: TrialSettings
 ) -> SingleTrials:
-    """Estimate every trial beside the columns of the design that are no conditions.
+    """Estimate every trial, together with the nuisance regressors of the design.
+
+    Parameters
+    ----------
+    run : MaskedRun
+        The BOLD series of the run.
+    design : Design
+        Its design, of which conditions are left out.
+    trials : Trials
+        From `trials_of_run`.
+    settings : TrialSettings
+        How single trials are estimated.
+
+    Returns
+    -------
+    SingleTrials
+        Effects and t values, (n_trials, n_voxels).
 
     Raises
     ------
     BadDataError
-        If a trial cannot be told from the rest, or there are more trials than scans bear.
+        If a trial is collinear with other regressors, or there are too many trials for the number
+        of volumes.
     """
-    others, kinds = _others(design), trials.events.trial_type.tolist()
-    with _named(run.header.path.name, trials, choices):
-        if choices.method == "lss":
-            return least_squares_separate(run.bold, trials.regressors, kinds, others)
-        return least_squares_all(run.bold, trials.regressors, others, choices.noise_model)
+    nuisance, conditions = _nuisance(design), trials.events.trial_type.tolist()
+    with _errors_name_trials(run.header.path.name, trials, settings):
+        if settings.method == "lss":
+            return least_squares_separate(run.bold, trials.regressors, conditions, nuisance)
+        return least_squares_all(run.bold, trials.regressors, nuisance, settings.noise_model)
 
 
-def trial_details(choices: TrialSettings) -> dict[str, str]:
-    """Return what the sidecars of single trials say of how they were estimated."""
+def trial_details(settings: TrialSettings) -> dict[str, str]:
+    """Return the part of the sidecars of single trials that describes their estimation."""
     return {
-        "SingleTrials": METHODS[choices.method],
-        "NoiseModel": choices.noise_model if choices.method == "lsa" else "ols",
-        "HRF": trial_shape(choices.hrf_model),
+        "SingleTrials": METHODS[settings.method],
+        "NoiseModel": settings.noise_model if settings.method == "lsa" else "ols",
+        "HRF": trial_shape(settings.hrf_model),
     }
 
 
-def _others(design: Design) -> np.ndarray:
+def _nuisance(design: Design) -> np.ndarray:
     return design.matrix[:, [k for k, role in enumerate(design.roles) if role != "condition"]]
 
 
 @contextmanager
-def _named(file_name: str, trials: Trials, choices: TrialSettings) -> Iterator[None]:
-    """Say in what is refused which file, and which trial, it was."""
+def _errors_name_trials(file_name: str, trials: Trials, settings: TrialSettings) -> Iterator[None]:
+    """Add the file, the first trial concerned, and a remedy to errors."""
     try:
         yield
     except ValueError as error:
         where = ""
         if isinstance(error, UnestimableTrialsError):
             first, events = error.trials[0], trials.events
-            where = f" It is the {str(events.trial_type[first])!r} at {events.onset[first]:g} s."
-        remedy = " (--single-trials lss may do)" if choices.method == "lsa" else ""
+            where = f" The first is the {str(events.trial_type[first])!r} at "
+            where += f"{events.onset[first]:g} s."
+        remedy = " Try --single-trials lss." if settings.method == "lsa" else ""
         raise BadDataError(f"{file_name}: {error}{where}{remedy}") from error
 
 
 def write_single_trials(
-    run: MaskedRun, events: Events, design: Design, choices: TrialSettings, folder: Path
+    run: MaskedRun, events: Events, design: Design, settings: TrialSettings, folder: Path
 ) -> tuple[dict[str, Path], tuple[Notice, ...]]:
     """Estimate the trials of a run and write them.
+
+    Parameters
+    ----------
+    run : MaskedRun
+        The BOLD series of the run.
+    events : Events
+        Its events.
+    design : Design
+        Its design.
+    settings : TrialSettings
+        How single trials are estimated.
+    folder : Path
+        Folder for the files.
 
     Returns
     -------
     maps : dict of str to Path
-        As `write_trials` returns them.
+        Files, as from `boldglm.io.outputs.trial_tables.write_trials`.
     notices : tuple of Notice
-        Trials without an estimate, and why.
+        Excluded trials, and why.
 
     Raises
     ------
     BadDataError
         As `trials_of_run` and `estimate_trials`.
     """
-    trials = trials_of_run(events, design, choices)
-    estimates = estimate_trials(run, design, trials, choices)
+    trials = trials_of_run(events, design, settings)
+    estimates = estimate_trials(run, design, trials, settings)
     return write_trials(folder, run, trials.events, estimates), trials.events.notices

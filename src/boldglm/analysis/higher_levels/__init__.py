@@ -1,1 +1,1 @@
-"""Levels above the run: the fits of a node, and inference over a group."""
+"""Higher levels: combine runs or participants, and test over a group."""

@@ -1,4 +1,4 @@
-"""Inference over the maps of a group: corrected p values, clusters and their tables."""
+"""Inference over a group: corrected p values, and tables of clusters."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
@@ -26,21 +26,26 @@ from boldglm.io.outputs.records import ContrastMaps
 from boldglm.notices import Notice, exclusion, note
 from boldglm.vocabulary import CLUSTER_P
 
-SEED = 20261
+SEED = 20261  # of the permutations, so that the same command gives the same p values
 
 
 @dataclass(frozen=True)
 class Inference:
-    """What is done beside p values of single voxels.
+    """How p values are corrected for multiple comparisons.
 
     Parameters
     ----------
     permutations : int
-        0 for none; the data as they are count as one.
+        Number of permutations, of which the observed data are the first; 0 for none.
     cluster_p : float
-        One-sided p below which voxels form clusters.
+        Cluster-forming threshold, as a one-sided p value.
     tfce : bool
-        Threshold-free cluster enhancement; takes long.
+        Whether to test by threshold-free cluster enhancement, which takes long.
+
+    Examples
+    --------
+    >>> Inference(permutations=5000).cluster_p
+    0.001
     """
 
     permutations: int = 0
@@ -48,53 +53,61 @@ class Inference:
     tfce: bool = False
 
     def to_dict(self) -> dict[str, Any]:
-        """Return what JSON can hold."""
+        """Return the settings as a dictionary, for JSON."""
         return asdict(self)
 
 
-class Places(NamedTuple):
-    """Of some voxels: their neighbors, where they are, and how large."""
+class VoxelPositions(NamedTuple):
+    """Neighbors, coordinates and volumes of some voxels."""
 
-    neighbors: Neighbors | None  # None where a surface has no mesh
-    coordinates: np.ndarray  # (n_voxels, 3), mm; NaN where it is not known
+    neighbors: Neighbors | None  # None if a surface has no mesh
+    coordinates: np.ndarray  # (n_voxels, 3), mm; NaN if not known
     volumes: np.ndarray  # (n_voxels,), mm³; NaN on surfaces
 
 
 @dataclass(frozen=True, eq=False)
-class Surroundings:
-    """Where the voxels of a node lie and which are neighbors; meshes are read once."""
+class VoxelAdjacency:
+    """Which voxels of a node are neighbors, and where they are; meshes are read only once."""
 
     geometry: Geometry
 
     @cached_property
     def neighbors(self) -> Neighbors | None:
-        """Neighbors of all voxels, None where a surface has no mesh."""
+        """Neighbors of all voxels; None if a surface has no mesh."""
         return self.among(np.ones(self.geometry.n_voxels, dtype=bool)).neighbors
 
-    def among(self, chosen: np.ndarray) -> Places:
-        """Return the places of some voxels, (n_voxels,) of bool: much less work for few.
+    def among(self, chosen: np.ndarray) -> VoxelPositions:
+        """Return the positions of some voxels, which is much faster than of all.
 
-        Without neighbors where any surface has no mesh, even if none of these voxels is on it.
+        Parameters
+        ----------
+        chosen : ndarray of bool, shape (n_voxels,)
+            Which voxels.
+
+        Returns
+        -------
+        VoxelPositions
+            Without neighbors if any surface lacks its mesh, even if no chosen voxel is on it.
         """
         size, ranks = int(chosen.sum()), np.cumsum(chosen) - 1
         coordinates, volumes = np.full((size, 3), np.nan), np.full(size, np.nan)
-        found = []
+        neighbors_of_parts = []
         for part in self._parts:
             columns = np.arange(chosen.size)[part.columns]
             is_chosen = chosen[columns]
-            own, mask = ranks[columns[is_chosen]], part.mask.copy()
+            rows, mask = ranks[columns[is_chosen]], part.mask.copy()
             mask[part.mask] = is_chosen
             if isinstance(part, GridPart):
                 neighbors = grid_neighbors(mask)
-                coordinates[own] = np.argwhere(mask) @ part.affine[:3, :3].T + part.affine[:3, 3]
-                volumes[own] = abs(np.linalg.det(part.affine[:3, :3]))
+                coordinates[rows] = np.argwhere(mask) @ part.affine[:3, :3].T + part.affine[:3, 3]
+                volumes[rows] = abs(np.linalg.det(part.affine[:3, :3]))
             elif part.triangles is None or part.coordinates is None:
-                return Places(None, coordinates, volumes)
+                return VoxelPositions(None, coordinates, volumes)
             else:
                 neighbors = mesh_neighbors(part.triangles, mask)
-                coordinates[own] = part.coordinates[mask]
-            found.append((own, neighbors))
-        return Places(join_neighbors(found, size), coordinates, volumes)
+                coordinates[rows] = part.coordinates[mask]
+            neighbors_of_parts.append((rows, neighbors))
+        return VoxelPositions(join_neighbors(neighbors_of_parts, size), coordinates, volumes)
 
     @cached_property
     def _parts(self) -> tuple[Part, ...]:
@@ -103,144 +116,166 @@ class Surroundings:
 
 def infer(
     maps: ContrastMaps,
-    tested: Contrast,
-    fitted: SecondLevelFit,
-    where: Surroundings,
-    wanted: Inference,
+    contrast: Contrast,
+    fit: SecondLevelFit,
+    adjacency: VoxelAdjacency,
+    inference: Inference,
     folder: Path,
 ) -> tuple[ContrastMaps, tuple[Notice, ...]]:
-    """Write corrected p values and the table of clusters of a t contrast over inputs.
+    """Write corrected p values and the table of clusters of a t contrast.
 
     Parameters
     ----------
-    maps, tested : ContrastMaps, Contrast
-        The contrast, and its maps so far.
-    fitted : SecondLevelFit
-        What it is a contrast of.
-    where : Surroundings
-    wanted : Inference
+    maps : ContrastMaps
+        The maps written so far.
+    contrast : Contrast
+        The contrast.
+    fit : SecondLevelFit
+        The fit that it is a contrast of.
+    adjacency : VoxelAdjacency
+        Neighbors and positions of the voxels.
+    inference : Inference
+        Permutations and cluster threshold.
     folder : Path
+        Folder for the maps and the table.
 
     Returns
     -------
     maps : ContrastMaps
-        With further maps and the table.
-    notes : tuple of Notice
+        The maps with those of corrected p values, and the table.
+    notices : tuple of Notice
+        Exclusions and notes.
     """
-    notes: list[Notice] = []
-    rows: dict[str, np.ndarray] = {"qFDR": _q_values(tested)}
-    found: PermutationTest | None = None
-    threshold = -float(special.stdtrit(np.median(tested.dof), wanted.cluster_p))
-    if wanted.permutations:
-        found, more, said = _permuted(tested, fitted, threshold, where.neighbors, wanted)
-        rows |= more
-        notes += said
+    notices: list[Notice] = []
+    rows: dict[str, np.ndarray] = {"qFDR": _q_values(contrast)}
+    test: PermutationTest | None = None
+    threshold = -float(special.stdtrit(np.median(contrast.dof), inference.cluster_p))
+    if inference.permutations:
+        test, fwe_rows, fwe_notices = _permutation_p_values(
+            contrast, fit, threshold, adjacency.neighbors, inference
+        )
+        rows |= fwe_rows
+        notices += fwe_notices
     files = dict(maps.maps)
     for label, row in rows.items():
-        stem = f"contrast-{camel_case(tested.name)}_stat-{label}_statmap"
-        files[label] = where.geometry.write_map(folder, stem, row, intent=("p value", ()))
-    table = _write_table(tested, threshold, where, rows, wanted, folder)
+        stem = f"contrast-{camel_case(contrast.name)}_stat-{label}_statmap"
+        files[label] = adjacency.geometry.write_map(folder, stem, row, intent=("p value", ()))
+    table = _write_table(contrast, threshold, adjacency, rows, inference, folder)
     if table is None:
-        notes.append(exclusion(f"table of clusters of {tested.name!r}: the surface has no mesh"))
-    details: dict[str, Any] = {"ClusterFormingP": wanted.cluster_p, "ClusterFormingT": threshold}
-    if found is not None:
+        notices.append(
+            exclusion(f"table of clusters of {contrast.name!r}: the surface has no mesh")
+        )
+    details: dict[str, Any] = {
+        "ClusterFormingP": inference.cluster_p,
+        "ClusterFormingT": threshold,
+    }
+    if test is not None:
         details |= {
-            "Permutations": len(found.maxima),
-            "PermutationKind": found.scheme,
-            "PermutationsAreAll": found.is_exact,
+            "Permutations": len(test.maxima),
+            "PermutationKind": test.scheme,
+            "PermutationsAreAll": test.is_exact,
             "Seed": SEED,
         }
-    return replace(maps, maps=files, table=table, inference=details), tuple(notes)
+    return replace(maps, maps=files, table=table, inference=details), tuple(notices)
 
 
-def _q_values(tested: Contrast) -> np.ndarray:
-    """q of the voxels that were tested, 1 elsewhere."""
-    q = np.ones(tested.statistic.size)
-    done = tested.statistic != 0
-    if done.any():
-        q[done] = benjamini_hochberg(tested.p[done])
+def _q_values(contrast: Contrast) -> np.ndarray:
+    """Return q values (FDR), (n_voxels,), which are 1 in voxels that were not tested."""
+    q = np.ones(contrast.statistic.size)
+    tested = contrast.statistic != 0
+    if tested.any():
+        q[tested] = benjamini_hochberg(contrast.p[tested])
     return q
 
 
-def _permuted(
-    tested: Contrast,
-    fitted: SecondLevelFit,
+def _permutation_p_values(
+    contrast: Contrast,
+    fit: SecondLevelFit,
     threshold: float,
     neighbors: Neighbors | None,
-    wanted: Inference,
+    inference: Inference,
 ) -> tuple[PermutationTest, dict[str, np.ndarray], list[Notice]]:
-    notes: list[Notice] = []
-    inside = np.asarray(np.isfinite(fitted.effects).all(axis=0))
+    """Return the permutation test, its p values by label of the map, and notices."""
+    notices: list[Notice] = []
+    inside = np.asarray(np.isfinite(fit.effects).all(axis=0))
     if not inside.all():
-        notes.append(
+        notices.append(
             exclusion(
-                f"{int((~inside).sum())} of {inside.size} voxels from the permutations of "
-                f"{tested.name!r}: some input lacks them, and their p is 1"
+                f"{int((~inside).sum())} of {inside.size} voxels from the permutation test of "
+                f"{contrast.name!r}: they are missing in some inputs, and their p values are 1"
             )
         )
     if neighbors is not None:
         neighbors = neighbors.within(inside)
-    found = permutation_test(
-        fitted.effects[:, inside],
-        fitted.design,
-        tested.weights,
-        wanted.permutations,
+    test = permutation_test(
+        fit.effects[:, inside],
+        fit.design,
+        contrast.weights,
+        inference.permutations,
         np.random.default_rng(SEED),
         neighbors=neighbors,
         cluster_threshold=threshold if neighbors is not None else None,
-        tfce=wanted.tfce and neighbors is not None,
+        tfce=inference.tfce and neighbors is not None,
     )
     rows = {}
     for label, p in (
-        ("pFWE", found.p_max),
-        ("pFWEextent", found.p_extent),
-        ("pFWEmass", found.p_mass),
-        ("pFWEtfce", found.p_tfce),
+        ("pFWE", test.p_max),
+        ("pFWEextent", test.p_extent),
+        ("pFWEmass", test.p_mass),
+        ("pFWEtfce", test.p_tfce),
     ):
         if p is not None:
             rows[label] = np.ones(inside.size)
             rows[label][inside] = p
-    if found.is_exact and len(found.maxima) < wanted.permutations:
-        notes.append(
+    if test.is_exact and len(test.maxima) < inference.permutations:
+        notices.append(
             note(
-                f"permutations of {tested.name!r}: there are only {len(found.maxima)} "
-                f"{found.scheme}, so no p value is below {1 / len(found.maxima):.2g}"
+                f"permutations of {contrast.name!r}: there are only {len(test.maxima)} "
+                f"{test.scheme}, so no p value is below {1 / len(test.maxima):.2g}"
             )
         )
-    return found, rows, notes
+    return test, rows, notices
 
 
 def _write_table(
-    tested: Contrast,
+    contrast: Contrast,
     threshold: float,
-    where: Surroundings,
+    adjacency: VoxelAdjacency,
     rows: Mapping[str, np.ndarray],
-    wanted: Inference,
+    inference: Inference,
     folder: Path,
 ) -> Path | None:
-    """Write one row for each peak of each cluster, largest clusters first."""
-    chosen = tested.statistic >= threshold
-    above = where.among(chosen)
+    """Write a table of the peaks of each cluster, largest clusters first."""
+    chosen = contrast.statistic >= threshold
+    above = adjacency.among(chosen)
     if above.neighbors is None:
         return None
     peaks = tabulate_clusters(
-        tested.statistic[chosen],
+        contrast.statistic[chosen],
         threshold,
         above.neighbors,
         above.coordinates,
         volumes=above.volumes,
     )
     return write_cluster_table(
-        folder / f"contrast-{camel_case(tested.name)}_desc-clusters_table.tsv",
+        folder / f"contrast-{camel_case(contrast.name)}_desc-clusters_table.tsv",
         peaks,
         {label: row[chosen] for label, row in rows.items()},
         f"Clusters of voxels with t of at least {threshold:.4g} (one-sided p < "
-        f"{wanted.cluster_p:g}): {tested.name}",
+        f"{inference.cluster_p:g}): {contrast.name}",
     )
 
 
-def inference_settings(own: Mapping[str, Any], asked: Mapping[str, Any]) -> Inference:
-    """Return what a node's `Software.boldglm` says, overridden by the command line."""
+def inference_settings(options: Mapping[str, Any], overrides: Mapping[str, Any]) -> Inference:
+    """Return the inference that a node specifies.
+
+    Parameters
+    ----------
+    options : mapping
+        Content of `Software.boldglm` of the node.
+    overrides : mapping
+        Arguments of `Inference` given on the command line.
+    """
     names = {"Permutations": "permutations", "ClusterP": "cluster_p", "Tfce": "tfce"}
-    said = {names[key]: value for key, value in own.items() if key in names}
-    return Inference(**{**said, **asked})
+    in_model = {names[key]: value for key, value in options.items() if key in names}
+    return Inference(**{**in_model, **overrides})

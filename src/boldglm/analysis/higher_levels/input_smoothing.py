@@ -1,9 +1,10 @@
-"""Effects that are smoothed on their way into a node above the run.
+"""Smoothing of the effects that enter a higher-level node.
 
-Only the effects: the variance of a smoothed effect is a sum over pairs of voxels of the covariance
-of their estimates, and a map of variances has those of each voxel alone. So the variances are
-taken away, and what needs them is refused before anything is fitted. Where effect and variance are
-0 in the mask, the effect was not estimated; such voxels stay so, and enter no average of others.
+Only effects are smoothed. The variance of a smoothed effect depends on the covariance of the
+estimates between voxels, which a map of variances does not hold. Therefore smoothed results have
+no variances, and a node that needs them is refused before anything is fitted. Voxels of the mask
+where effect and variance are 0 have no estimate; they get none by smoothing, and do not enter the
+averages of other voxels.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -18,41 +19,42 @@ from boldglm.io.images.formats import read_geometry
 from boldglm.io.images.geometry import Geometry
 from boldglm.io.outputs.records import ContrastMaps, NodeResult
 
-KNOWN = "known"  # map of 1 where a smoothed effect was estimated, 0 elsewhere
+ESTIMATED = "estimated"  # map of 1 in voxels that had an estimate before smoothing, else 0
 
 
 @contextmanager
 def smoothed_inputs(
     results: Sequence[NodeResult],
-    wanted: Mapping[int, Sequence[str]],
+    contrasts: Mapping[int, Sequence[str]],
     fwhm: float,
     folder: Path,
 ) -> Iterator[list[NodeResult]]:
-    """Smooth effects among the voxels of the mask of each result, for as long as they are needed.
+    """Smooth effects within the mask of each result, in temporary files.
 
     Parameters
     ----------
     results : sequence of NodeResult
-    wanted : mapping
-        Names of the contrasts that are needed of each result, by its number.
+        The results that enter a node.
+    contrasts : mapping of int to sequence of str
+        Names of the contrasts to smooth, by index of the result.
     fwhm : float
-        Full width at half maximum of the Gaussian, mm.
+        Full width at half maximum of the Gaussian in mm.
     folder : Path
-        Where the maps lie until they are read.
+        Folder for the temporary files.
 
     Yields
     ------
     list of NodeResult
-        With smoothed effects of these contrasts, where they are known, and no other map.
+        The results, of whose contrasts only smoothed effects are left, and the map `ESTIMATED`.
 
     Raises
     ------
     BadDataError
-        If a result lies on a surface without distances.
+        If a result lies on a surface without a mesh.
     """
     with TemporaryDirectory(prefix="smoothed-", dir=folder) as temporary:
         yield [
-            _smoothed(result, wanted.get(number, ()), fwhm, Path(temporary), f"input{number}")
+            _smoothed(result, contrasts.get(number, ()), fwhm, Path(temporary), f"input{number}")
             for number, result in enumerate(results)
         ]
 
@@ -63,27 +65,31 @@ def _smoothed(
     geometry = read_geometry(result.mask, result.meshes)
     smoother = geometry.smoother(fwhm)
 
-    def one(number: int, maps: ContrastMaps) -> ContrastMaps:
+    def smoothed(number: int, maps: ContrastMaps) -> ContrastMaps:
         if maps.name not in names:
             return maps
         row = geometry.read_rows([maps.maps["effect"]])[0]
-        known = np.ones(row.size, dtype=bool)
-        if (row == 0).any():  # rarely: the map of variances need not be read otherwise
-            known = (row != 0) | (geometry.read_rows([maps.maps["variance"]])[0] != 0)
-        if known.all():
+        estimated = np.ones(row.size, dtype=bool)
+        if (row == 0).any():  # rare, so that the map of variances is rarely read
+            estimated = (row != 0) | (geometry.read_rows([maps.maps["variance"]])[0] != 0)
+        if estimated.all():
             row = smoother.smooth(row)
         else:
-            row[known] = _among(geometry, known).smoother(fwhm).smooth(row[known])
+            within = _restrict(geometry, estimated)
+            row[estimated] = within.smoother(fwhm).smooth(row[estimated])
         name = f"{stem}-{number}"
         effect = geometry.write_map(folder, f"{name}_stat-effect_statmap", row)
-        where = geometry.write_map(folder, f"{name}_known", known.astype(float), dtype=np.uint8)
-        return replace(maps, maps={"effect": effect, KNOWN: where})
+        has_estimate = geometry.write_map(
+            folder, f"{name}_estimated", estimated.astype(float), dtype=np.uint8
+        )
+        return replace(maps, maps={"effect": effect, ESTIMATED: has_estimate})
 
-    return replace(result, contrasts=tuple(one(*each) for each in enumerate(result.contrasts)))
+    contrasts = tuple(smoothed(number, maps) for number, maps in enumerate(result.contrasts))
+    return replace(result, contrasts=contrasts)
 
 
-def _among(geometry: Geometry, known: np.ndarray) -> Geometry:
-    """Return where some of the voxels lie."""
+def _restrict(geometry: Geometry, chosen: np.ndarray) -> Geometry:
+    """Return the geometry of some of the voxels."""
     mask = geometry.mask.copy()
-    mask[mask] = known
+    mask[mask] = chosen
     return geometry.within(mask)

@@ -1,4 +1,4 @@
-"""Fits above the run as maps on disk: what a node is told, and the maps it makes."""
+"""Higher-level fits: their inputs and designs, and the maps of their contrasts."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -6,9 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
-from boldglm.analysis.first_level.contrast_maps import dofs_of, write_contrast
-from boldglm.analysis.higher_levels.group_inference import Inference, Surroundings, infer
-from boldglm.analysis.higher_levels.input_smoothing import KNOWN, smoothed_inputs
+from boldglm.analysis.first_level.contrast_maps import read_dofs, write_contrast
+from boldglm.analysis.higher_levels.group_inference import Inference, VoxelAdjacency, infer
+from boldglm.analysis.higher_levels.input_smoothing import ESTIMATED, smoothed_inputs
 from boldglm.errors import BadDataError
 from boldglm.glm import NotEstimableError, SecondLevelFit, fit_second_level
 from boldglm.io.images.formats import read_geometry
@@ -21,9 +21,18 @@ from boldglm.stats_model.specification import ContrastSpec
 
 @dataclass(frozen=True)
 class HigherLevelFit:
-    """One design over results, by their index, and the contrasts to estimate.
+    """One design over contrasts of results, and the contrasts to estimate.
 
-    `inputs` are pairs (index of the result, name of its contrast); `matrix` has a row for each.
+    Parameters
+    ----------
+    inputs : tuple of (int, str)
+        Index of a result, and the name of its contrast.
+    names : tuple of str
+        Names of the columns of the design.
+    matrix : tuple of tuple of float
+        The design, with a row for each input.
+    contrasts : tuple of ContrastSpec
+        Contrasts over the columns.
     """
 
     inputs: tuple[tuple[int, str], ...]
@@ -34,16 +43,36 @@ class HigherLevelFit:
 
 @dataclass(frozen=True)
 class NodeFits:
-    """What a node above the run does with the results it is given."""
+    """The fits of a higher-level node.
 
-    labels: tuple[str, ...]  # what each result is called
+    Parameters
+    ----------
+    labels : tuple of str
+        Name of each result that enters the node.
+    fits : tuple of HigherLevelFit
+        The designs.
+    method : {"fixed", "ols", "mixed"}
+        Estimator.
+    coverage : float
+        Share of the inputs that a voxel needs, above 0 and up to 1.
+    is_top : bool
+        Whether the node is at the dataset level, where contrasts must be testable.
+    notes : tuple of Notice
+        Notices of the plan.
+    inference : Inference
+        Permutations and cluster threshold, at the dataset level.
+    smoothing : float, optional
+        Full width at half maximum in mm by which input effects are smoothed.
+    """
+
+    labels: tuple[str, ...]
     fits: tuple[HigherLevelFit, ...]
-    method: str  # "fixed", "ols" or "mixed"
-    coverage: float  # share of the inputs that a voxel needs
-    is_top: bool  # whether a result must be a test: at the dataset level
+    method: str
+    coverage: float
+    is_top: bool
     notes: tuple[Notice, ...] = ()
     inference: Inference = field(default_factory=Inference)
-    smoothing: float | None = None  # FWHM by which effects are smoothed before, mm
+    smoothing: float | None = None
 
     @classmethod
     def of(
@@ -55,7 +84,15 @@ class NodeFits:
         inference: Inference | None = None,
         smoothing: float | None = None,
     ) -> "NodeFits":
-        """Turn a plan of the model graph into what travels to a node."""
+        """Return the fits of a planned node.
+
+        Parameters
+        ----------
+        plan : NodePlan
+            The planned node.
+        method, coverage, inference, smoothing
+            As for `NodeFits`.
+        """
         keys = plan.input_keys
         labels = plan.input_labels()
         return cls(
@@ -81,144 +118,159 @@ class NodeFits:
     def of_means(
         cls, contrasts: Sequence[Sequence[str]], labels: Sequence[str], *, method: str
     ) -> "NodeFits":
-        """Make the mean over results of every t contrast, without a model file.
+        """Return the fits that average every t contrast over results, without a model file.
 
         Parameters
         ----------
         contrasts : sequence of sequence of str
             Names of the contrasts of each result.
         labels : sequence of str
-            What each result is called.
+            Name of each result.
         method : {"fixed", "ols", "mixed"}
         """
         fits = []
-        for name in dict.fromkeys(name for own in contrasts for name in own):
-            inputs = tuple((k, name) for k, own in enumerate(contrasts) if name in own)
+        for name in dict.fromkeys(name for names in contrasts for name in names):
+            inputs = tuple((index, name) for index, names in enumerate(contrasts) if name in names)
             spec = ContrastSpec(name, ("intercept",), ((1.0,),), "t")
             fits.append(HigherLevelFit(inputs, ("intercept",), ((1.0,),) * len(inputs), (spec,)))
         is_top = method != "fixed"
         return cls(tuple(labels), tuple(fits), method, 1.0, is_top)
 
 
-def fit_node(results: Sequence[NodeResult], wanted: NodeFits, folder: Path) -> NodeResult:
-    """Fit a node above the run and write the maps of its contrasts.
+def fit_node(results: Sequence[NodeResult], fits: NodeFits, folder: Path) -> NodeResult:
+    """Fit a higher-level node and write the maps of its contrasts.
 
     Parameters
     ----------
     results : sequence of NodeResult
-        Inputs, in the order of `wanted.labels`.
-    wanted : NodeFits
+        Inputs, in the order of `fits.labels`.
+    fits : NodeFits
+        The designs and the estimator.
     folder : Path
-        Where the maps go.
+        Folder for the maps.
 
     Returns
     -------
     NodeResult
-        What could not be tested is among its `notices`.
+        The maps; contrasts that cannot be tested are exclusions in its `notices`.
 
     Raises
     ------
     BadDataError
-        If the results lie on different grids, share no voxel, or a dataset node can test
-        nothing at all.
+        If the results lie on different grids or share no voxel, or if a dataset node can test
+        no contrast at all.
     """
-    if wanted.smoothing is None:
-        return _fit_all(results, wanted, folder)
-    needed: dict[int, list[str]] = {}
-    for index, name in (pair for fit in wanted.fits for pair in fit.inputs):
-        needed.setdefault(index, []).append(name)
-    with smoothed_inputs(results, needed, wanted.smoothing, folder) as smoothed:
-        return _fit_all(smoothed, wanted, folder)
+    if fits.smoothing is None:
+        return _fit_all(results, fits, folder)
+    contrasts: dict[int, list[str]] = {}
+    for index, name in (pair for fit in fits.fits for pair in fit.inputs):
+        contrasts.setdefault(index, []).append(name)
+    with smoothed_inputs(results, contrasts, fits.smoothing, folder) as smoothed:
+        return _fit_all(smoothed, fits, folder)
 
 
-def _fit_all(results: Sequence[NodeResult], wanted: NodeFits, folder: Path) -> NodeResult:
-    """Fit all designs of a node among the voxels that its inputs share."""
-    shared = _shared_mask([one.mask for one in results], wanted.labels, wanted.coverage, folder)
-    notes = [*wanted.notes, *shared.notes]
-    done: list[ContrastMaps] = []
+def _fit_all(results: Sequence[NodeResult], fits: NodeFits, folder: Path) -> NodeResult:
+    """Fit all designs of a node in the voxels that its inputs share."""
+    masks = [result.mask for result in results]
+    shared = _shared_mask(masks, fits.labels, fits.coverage, folder)
+    notices = [*fits.notes, *shared.notices]
+    contrasts: list[ContrastMaps] = []
     meshes = [path for path in results[0].meshes if path.is_file()]
-    surroundings = Surroundings(shared.geometry.with_meshes(meshes)) if wanted.is_top else None
-    for fit in wanted.fits:
-        done += _fit_one(results, fit, wanted, shared, surroundings, notes, folder)
-    ended = [one.name for result in results for one in result.contrasts if one.test == "F"]
-    if ended:
-        shown = ", ".join(repr(name) for name in dict.fromkeys(ended))
-        notes.append(note(f"F contrasts are not combined across runs or participants: {shown}"))
-    if not done and wanted.is_top:
+    adjacency = VoxelAdjacency(shared.geometry.with_meshes(meshes)) if fits.is_top else None
+    for fit in fits.fits:
+        contrasts += _fit_design(results, fit, fits, shared, adjacency, notices, folder)
+    f_contrasts = dict.fromkeys(
+        repr(maps.name) for result in results for maps in result.contrasts if maps.test == "F"
+    )
+    if f_contrasts:
+        names = ", ".join(f_contrasts)
+        notices.append(note(f"F contrasts are not combined across runs or participants: {names}"))
+    if not contrasts and fits.is_top:
         raise BadDataError(
             "No contrast could be tested: "
-            f"{'; '.join(map(str, notes[:4])) or 'the model asks for none'}."
+            f"{'; '.join(map(str, notices[:4])) or 'the model defines none'}."
         )
     mean = _mean_image([result.mean for result in results], shared.geometry, folder)
-    notices = tuple(dict.fromkeys(notes))
     return NodeResult(
         shared.mask_file,
         mean,
-        tuple(done),
-        notices,
+        tuple(contrasts),
+        tuple(dict.fromkeys(notices)),
         mask_size=shared.size,
         meshes=results[0].meshes,
     )
 
 
-def _fit_one(
+def _fit_design(
     results: Sequence[NodeResult],
-    wanted: HigherLevelFit,
+    fit: HigherLevelFit,
     node: NodeFits,
-    shared: "_Shared",
-    surroundings: Surroundings | None,
-    notes: list[Notice],
+    shared: "_SharedMask",
+    adjacency: VoxelAdjacency | None,
+    notices: list[Notice],
     folder: Path,
 ) -> list[ContrastMaps]:
-    """Fit one design; inputs whose result lacks the contrast are left out, and that is said."""
-    pairs = [(index, results[index].contrast(name)) for index, name in wanted.inputs]
-    there = [k for k, (_, maps) in enumerate(pairs) if maps is not None]
-    names = ", ".join(repr(spec.name) for spec in wanted.contrasts)
-    if len(there) < len(pairs):
-        gone = [node.labels[index] for index, maps in pairs if maps is None]
-        notes.append(exclusion(f"{', '.join(gone)} from contrast {names}: not estimated there"))
+    """Fit one design, without inputs whose result lacks the contrast; add to the notices."""
+    pairs = [(index, results[index].contrast(name)) for index, name in fit.inputs]
+    rows = [row for row, (_, maps) in enumerate(pairs) if maps is not None]
+    names = ", ".join(repr(spec.name) for spec in fit.contrasts)
+    if len(rows) < len(pairs):
+        missing = [node.labels[index] for index, maps in pairs if maps is None]
+        notices.append(
+            exclusion(f"{', '.join(missing)} from contrast {names}: not estimated there")
+        )
     inputs = [(index, maps) for index, maps in pairs if maps is not None]
     if not inputs:
         return []
-    matrix = np.array(wanted.matrix, dtype=float).reshape(len(pairs), -1)[there]
-    method = node.method
-    if method != "fixed" and len(inputs) <= np.linalg.matrix_rank(matrix):
-        if node.is_top or node.smoothing is not None:
-            why = "" if node.is_top else ", and smoothed effects have no variances of their own"
-            notes.append(
-                exclusion(
-                    f"contrast {names}: {len(inputs)} inputs and {len(wanted.names)} columns "
-                    f"leave no degrees of freedom{why}"
-                )
-            )
-            return []
-        method = "fixed"
-        notes.append(
-            warning(
-                f"contrast {names}: {len(inputs)} inputs leave no degrees of freedom between "
-                "them, so they were combined by fixed effects, weighted by their own variances"
-            )
-        )
-    found = _estimate(inputs, matrix, wanted.names, method, node.coverage, shared)
+    matrix = np.array(fit.matrix, dtype=float).reshape(len(pairs), -1)[rows]
+    method = _testable_method(fit, node, matrix, names, notices)
+    if method is None:
+        return []
+    estimates = _estimate(inputs, matrix, fit.names, method, node.coverage, shared)
     labels = tuple(node.labels[index] for index, _ in inputs)
-    design = {name: matrix[:, k].tolist() for k, name in enumerate(wanted.names)}
-    done = []
-    for spec in wanted.contrasts:
+    design = {name: matrix[:, column].tolist() for column, name in enumerate(fit.names)}
+    contrasts = []
+    for spec in fit.contrasts:
         try:
-            tested = found.contrast(spec.weights_by_column, name=spec.name)
+            contrast = estimates.contrast(spec.weights_by_column, name=spec.name)
         except NotEstimableError as error:
-            notes.append(exclusion(str(error)))
+            notices.append(exclusion(str(error)))
             continue
         maps = replace(
-            write_contrast(tested, wanted.names, shared.geometry, folder, test=spec.test),
+            write_contrast(contrast, fit.names, shared.geometry, folder, test=spec.test),
             inputs=labels,
             design=design,
         )
-        if surroundings is not None and spec.test == "t":
-            maps, said = infer(maps, tested, found, surroundings, node.inference, folder)
-            notes += said
-        done.append(maps)
-    return done
+        if adjacency is not None and spec.test == "t":
+            maps, more = infer(maps, contrast, estimates, adjacency, node.inference, folder)
+            notices += more
+        contrasts.append(maps)
+    return contrasts
+
+
+def _testable_method(
+    fit: HigherLevelFit, node: NodeFits, matrix: np.ndarray, names: str, notices: list[Notice]
+) -> str | None:
+    """Return the estimator for the inputs that there are, or None if there are too few."""
+    n_inputs = len(matrix)
+    if node.method == "fixed" or n_inputs > np.linalg.matrix_rank(matrix):
+        return node.method
+    if node.is_top or node.smoothing is not None:
+        reason = "" if node.is_top else ", and smoothed effects have no variances"
+        notices.append(
+            exclusion(
+                f"contrast {names}: {n_inputs} inputs and {len(fit.names)} columns leave no "
+                f"degrees of freedom{reason}"
+            )
+        )
+        return None
+    notices.append(
+        warning(
+            f"contrast {names}: {n_inputs} inputs leave no degrees of freedom for the variance "
+            "between inputs, so they were combined by fixed effects, weighted by inverse variance"
+        )
+    )
+    return "fixed"
 
 
 def _estimate(
@@ -227,28 +279,28 @@ def _estimate(
     names: Sequence[str],
     method: str,
     coverage: float,
-    shared: "_Shared",
+    shared: "_SharedMask",
 ) -> SecondLevelFit:
-    """Read effects (n_inputs, n_voxels), NaN where an input does not have them, and fit them.
+    """Read effects (n_inputs, n_voxels) and fit a design to them.
 
-    That is outside the mask of its result, and in it where effect and variance are 0: there the
-    result was lacking too many of its own inputs for this contrast.
+    An effect is missing (NaN) outside the mask of its result, and where both effect and variance
+    are 0: there, the result had too few inputs itself.
     """
     geometry = shared.geometry
     effects = geometry.read_rows([maps.maps["effect"] for _, maps in inputs])
     for row, (index, _) in zip(effects, inputs, strict=True):
-        row[shared.lacking[index]] = np.nan
+        row[shared.missing[index]] = np.nan
     if method == "ols":
-        if (effects == 0).any():  # rarely: further maps need not be read otherwise
-            known = [maps.maps.get(KNOWN) or maps.maps["variance"] for _, maps in inputs]
-            effects[(effects == 0) & (geometry.read_rows(known) == 0)] = np.nan
+        if (effects == 0).any():  # rare, so that further maps are rarely read
+            estimated = [maps.maps.get(ESTIMATED) or maps.maps["variance"] for _, maps in inputs]
+            effects[(effects == 0) & (geometry.read_rows(estimated) == 0)] = np.nan
         return fit_second_level(effects, matrix, names=names, method=method, coverage=coverage)
     variances = geometry.read_rows([maps.maps["variance"] for _, maps in inputs])
     return fit_second_level(
         effects,
         matrix,
         variances=variances,
-        dofs=dofs_of([maps for _, maps in inputs], geometry),
+        dofs=read_dofs([maps for _, maps in inputs], geometry),
         names=names,
         method=method,
         coverage=coverage,
@@ -256,51 +308,54 @@ def _estimate(
 
 
 @dataclass(frozen=True)
-class _Shared:
+class _SharedMask:
     """The voxels that enough inputs have."""
 
     geometry: Geometry
-    lacking: list[np.ndarray]  # which of them, by their place in a row, each input does not have
+    missing: list[np.ndarray]  # of each input: indices of the voxels that it does not have
     mask_file: Path
-    notes: tuple[Notice, ...]
+    notices: tuple[Notice, ...]
     size: dict[str, int]
 
 
 def _shared_mask(
     masks: Sequence[Path], labels: Sequence[str], coverage: float, folder: Path
-) -> _Shared:
-    """Write the voxels that a share of the inputs has, and say what that leaves out."""
-    each = [read_geometry(path) for path in masks]
-    for path, one in zip(masks[1:], each[1:], strict=True):
-        one.check_same(path.name, each[0], masks[0].name)
-    counts = np.stack([one.mask for one in each]).sum(axis=0)
-    needed = max(1, int(np.ceil(coverage * len(each) - 1e-9)))
-    shared = each[0].within(np.asarray(counts >= needed))
+) -> _SharedMask:
+    """Write the mask of voxels that a share of the inputs has, and count the others."""
+    geometries = [read_geometry(path) for path in masks]
+    n_inputs, first = len(geometries), geometries[0]
+    for path, geometry in zip(masks[1:], geometries[1:], strict=True):
+        geometry.check_same(path.name, first, masks[0].name)
+    counts = np.stack([geometry.mask for geometry in geometries]).sum(axis=0)
+    needed = max(1, int(np.ceil(coverage * n_inputs - 1e-9)))
+    shared = first.within(np.asarray(counts >= needed))
     noun = shared.noun
     if not shared.n_voxels:
         raise BadDataError(
-            f"The masks of the {len(each)} inputs ({labels[0]}, ...) have no {noun} in common. "
-            "Do they lie in one space?"
+            f"The masks of the {n_inputs} inputs ({labels[0]}, ...) have no {noun} in common. "
+            "Check that all inputs are in the same space."
         )
     mask_file = shared.write_map(folder, "mask", np.ones(shared.n_voxels), dtype=np.uint8)
-    notes: list[Notice] = []
-    lost = int((counts > 0).sum()) - shared.n_voxels
-    if lost:
-        few = "not all" if needed == len(each) else f"fewer than {needed} of {len(each)}"
-        notes.append(exclusion(f"{lost} {noun} that are in the masks of {few} inputs"))
-    partial = int((counts[shared.mask] < len(each)).sum())
+    notices: list[Notice] = []
+    excluded = int((counts > 0).sum()) - shared.n_voxels
+    if excluded:
+        reason = "they are not in the masks of all inputs"
+        if needed < n_inputs:
+            reason = f"they are in the masks of fewer than {needed} of {n_inputs} inputs"
+        notices.append(exclusion(f"{excluded} {noun}: {reason}"))
+    partial = int((counts[shared.mask] < n_inputs).sum())
     if partial:
-        notes.append(
+        notices.append(
             note(
-                f"{partial} of {shared.n_voxels} {noun} lie outside the mask of some input; they "
-                f"are fitted with the {needed} or more inputs that have them"
+                f"{partial} of {shared.n_voxels} {noun} lie outside the mask of some input and "
+                f"were fitted with the inputs that have them, {needed} or more"
             )
         )
-    size = {"Analyzed": shared.n_voxels, "Excluded": lost}
-    lacking = [np.flatnonzero(~one.mask[shared.mask]) for one in each]
-    return _Shared(shared, lacking, mask_file, tuple(notes), size)
+    size = {"Analyzed": shared.n_voxels, "Excluded": excluded}
+    missing = [np.flatnonzero(~geometry.mask[shared.mask]) for geometry in geometries]
+    return _SharedMask(shared, missing, mask_file, tuple(notices), size)
 
 
 def _mean_image(means: Sequence[Path], geometry: Geometry, folder: Path) -> Path:
-    whole = geometry.everywhere()
-    return whole.write_map(folder, "mean", whole.read_rows(means).mean(axis=0))
+    everywhere = geometry.everywhere()
+    return everywhere.write_map(folder, "mean", everywhere.read_rows(means).mean(axis=0))

@@ -1,4 +1,4 @@
-"""What a person asked for of confounds, turned into the columns that a model lists."""
+"""Confound strategies, turned into the columns that a model lists."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,10 +17,21 @@ from boldglm.io.bids.confounds_table import ConfoundsTable
 
 @dataclass(frozen=True)
 class ConfoundSettings:
-    """What of a confounds table goes into the design of every run.
+    """Confounds and censored volumes in the design of every run.
 
-    `columns` are names and patterns as a model lists them; a scan is censored when its
-    framewise displacement is above `fd_threshold` (mm), or among the first `dummy_scans`.
+    Parameters
+    ----------
+    columns : tuple of str
+        Columns of the confounds table: names, and patterns such as ``cosine*``.
+    fd_threshold : float, optional
+        Framewise displacement in mm above which a volume is censored.
+    dummy_scans : int
+        Number of first volumes that are censored.
+
+    Examples
+    --------
+    >>> ConfoundSettings(columns=("trans_*", "rot_*"), fd_threshold=0.5).needs_table
+    True
     """
 
     columns: tuple[str, ...] = ()
@@ -35,95 +46,117 @@ class ConfoundSettings:
 
 @dataclass(frozen=True)
 class ConfoundRequest:
-    """What a person asked for, before the tables of the runs are known.
+    """Confounds that the user requested, before the tables of the runs are read.
 
-    `words` is None for the default; `dummy_scans` is None for those that fMRIPrep found.
+    Parameters
+    ----------
+    strategies : tuple of str, optional
+        Strategies and columns as in `boldglm.glm.expand_strategies`; None for the default.
+    fd_threshold : float, optional
+        Framewise displacement in mm above which a volume is censored.
+    dummy_scans : int, optional
+        Number of first volumes to censor; None for those that fMRIPrep detected.
+    high_pass_is_requested : bool
+        Whether the user gave the period of the drift model.
     """
 
-    words: tuple[str, ...] | None = None
+    strategies: tuple[str, ...] | None = None
     fd_threshold: float | None = None
     dummy_scans: int | None = None
-    high_pass_is_asked: bool = False
+    high_pass_is_requested: bool = False
 
-    def choices(self, tables: Sequence[ConfoundsTable]) -> ConfoundSettings:
-        """Turn wishes into what a model says, given the tables of its runs."""
+    def settings(self, tables: Sequence[ConfoundsTable]) -> ConfoundSettings:
+        """Return the confounds of a model, given the tables of all its runs."""
         columns = choose_confounds(
-            self.words,
+            self.strategies,
             tables,
-            find_dummy_scans=self.dummy_scans is None,
-            own_high_pass=self.high_pass_is_asked,
+            censor_detected=self.dummy_scans is None,
+            has_drift_model=self.high_pass_is_requested,
         )
         return ConfoundSettings(columns, self.fd_threshold, self.dummy_scans or 0)
 
 
 def choose_confounds(
-    words: Sequence[str] | None,
+    strategies: Sequence[str] | None,
     tables: Sequence[ConfoundsTable],
     *,
-    find_dummy_scans: bool,
-    own_high_pass: bool,
+    censor_detected: bool,
+    has_drift_model: bool,
 ) -> tuple[str, ...]:
-    """Return the names and patterns that the model of some runs lists.
+    """Return the columns of confounds for the model of some runs.
 
     Parameters
     ----------
-    words : sequence of str or None
-        As `boldglm.glm.expand_strategies` takes them, or ``none``; None for the default: the
-        six motion parameters, ``cosine*`` and ``non_steady_state_outlier*``.
+    strategies : sequence of str or None
+        Strategies and columns as in `boldglm.glm.expand_strategies`, or ``none``; None for the
+        default: the six motion parameters, ``cosine*`` and ``non_steady_state_outlier*``.
     tables : sequence of ConfoundsTable
-        Of all runs; empty if none has a table.
-    find_dummy_scans : bool
-        Whether scans that fMRIPrep found not to be in steady state are censored.
-    own_high_pass : bool
-        Whether a drift or none was asked for; then the default takes no cosines.
+        Tables of all runs; empty if no run has a table.
+    censor_detected : bool
+        Whether to censor the volumes that fMRIPrep detected as not in steady state.
+    has_drift_model : bool
+        Whether the user chose the drift model; if so, the default includes no cosines.
+
+    Returns
+    -------
+    tuple of str
+        Names, and patterns such as ``cosine*``.
 
     Raises
     ------
     MissingInputError
-        If there are words but no table.
+        If there are strategies but no table.
     BadDataError
-        If a word means nothing, or not the same columns in all runs.
+        If a strategy is unknown, or stands for different columns in different runs.
     """
-    wanted = list(words) if words is not None else None
     if not tables:
-        if wanted and wanted != ["none"]:
+        if strategies and list(strategies) != ["none"]:
             raise MissingInputError(
-                f"--confounds {' '.join(wanted)}: no run has a confounds table "
-                "(*_desc-confounds_timeseries.tsv). They come with fMRIPrep's derivatives: point "
-                "to them with -d."
+                f"--confounds {' '.join(strategies)}: no run has a confounds table "
+                "(*_desc-confounds_timeseries.tsv). fMRIPrep writes such tables; give the folder "
+                "of its derivatives with -d."
             )
         return ()
-    if wanted is None:
+    if strategies is None:
         _check_default(tables)
         chosen = [name for name in DEFAULT_CONFOUNDS if name != NON_STEADY_STATE]
-        chosen = [name for name in chosen if name != COSINES or not own_high_pass]
-    elif wanted == ["none"]:
+        chosen = [name for name in chosen if name != COSINES or not has_drift_model]
+    elif list(strategies) == ["none"]:
         chosen = []
     else:
-        chosen = list(_same_in_all(wanted, tables))
-    if find_dummy_scans and NON_STEADY_STATE not in chosen:
+        chosen = list(_expand_for_all(strategies, tables))
+    if censor_detected and NON_STEADY_STATE not in chosen:
         chosen.append(NON_STEADY_STATE)
     if not any(has_cosines(table.columns) for table in tables):
         chosen = [name for name in chosen if name != COSINES]
     return tuple(chosen)
 
 
-def high_pass_beside(
-    columns: Sequence[str], period: float | None, *, is_asked: bool
+def high_pass_with_confounds(
+    columns: Sequence[str], period: float | None, *, is_requested: bool
 ) -> float | None:
-    """Return the period of our own drift beside these confounds: none beside cosines.
+    """Return the cut-off period of the drift model; None if the confounds include cosines.
+
+    Parameters
+    ----------
+    columns : sequence of str
+        Names and patterns of confounds.
+    period : float or None
+        Cut-off period in seconds.
+    is_requested : bool
+        Whether the user gave the period.
 
     Raises
     ------
     UsageError
-        If a period was asked for although the confounds bring a high-pass filter.
+        If the user gave a period although the confounds are a high-pass filter already.
     """
     if not has_cosines(columns):
         return period
-    if is_asked and period is not None:
+    if is_requested and period is not None:
         raise UsageError(
-            f"--confounds brings fMRIPrep's cosines, which are a high-pass filter; --high-pass "
-            f"{period:g} would be a second one. Leave out one of the two."
+            f"--confounds includes fMRIPrep's cosines, which are a high-pass filter, so "
+            f"--high-pass {period:g} would be a second one. Leave out one of the two."
         )
     return None
 
@@ -137,27 +170,29 @@ def _check_default(tables: Sequence[ConfoundsTable]) -> None:
         ]
         if missing:
             raise BadDataError(
-                f"{table.name} lacks {', '.join(missing)}, which the default takes. Say "
-                "with --confounds which columns to take, or --confounds none. It has: "
-                f"{', '.join(table.columns[:40])}."
+                f"{table.name} lacks {', '.join(missing)}, which the default confounds include. "
+                f"It has: {', '.join(table.columns[:40])}. Choose columns with --confounds, or "
+                "--confounds none."
             )
 
 
-def _same_in_all(words: Sequence[str], tables: Sequence[ConfoundsTable]) -> tuple[str, ...]:
-    """Expand the words for every run; a model must list the same for all."""
+def _expand_for_all(
+    strategies: Sequence[str], tables: Sequence[ConfoundsTable]
+) -> tuple[str, ...]:
+    """Return the columns of strategies, which must be the same in all runs."""
     first: tuple[str, ...] = ()
     for table in tables:
         try:
-            found = expand_strategies(words, table.columns, table.masks, table.explained)
+            columns = expand_strategies(strategies, table.columns, table.masks, table.explained)
         except ValueError as error:
             raise BadDataError(f"--confounds: {table.name}: {error}") from error
-        first = first or found
-        if found != first:
-            differ = sorted(set(found) ^ set(first))
+        first = first or columns
+        if columns != first:
+            differing = sorted(set(columns) ^ set(first))
             raise BadDataError(
-                f"--confounds {' '.join(words)} means other columns in {table.name} than in "
-                f"{tables[0].name} ({', '.join(differ[:6])}), and one model must fit all "
-                "runs. Ask for a number of components (compcor:5), name the columns, or fit the "
+                f"--confounds {' '.join(strategies)} stands for other columns in {table.name} "
+                f"than in {tables[0].name} ({', '.join(differing[:6])}), but all runs share one "
+                "model. Give a number of components (compcor:5), name the columns, or fit the "
                 "runs one by one (--run-label)."
             )
     return first

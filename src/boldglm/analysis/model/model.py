@@ -62,7 +62,7 @@ class Model:
         return self.spec.name
 
     @property
-    def widths(self) -> tuple[float, ...]:
+    def smoothing_widths(self) -> tuple[float, ...]:
         """Every width that something is smoothed by, mm."""
         own = [node.boldglm_options.get("SmoothingFWHM") for node in self.spec.nodes]
         return tuple(dict.fromkeys(float(width) for width in own if width))

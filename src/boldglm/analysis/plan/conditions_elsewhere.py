@@ -1,7 +1,8 @@
-"""Conditions that only runs outside the selection have: no mistake of the model.
+"""Conditions of the model that only runs outside the selection have.
 
-A participant fitted by itself may lack a condition that others have. Their events are read only
-where the model names what the selected runs do not have.
+If a participant is fitted alone, it may lack a condition that other participants have, which is
+not a mistake of the model. Events of other runs are read only if the model names a condition that
+the selected runs lack.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -20,53 +21,55 @@ def names_elsewhere(
     bids_dir: Path,
     task: str,
     selected: Sequence[Path],
-    like: RunTables | None = None,
+    template: RunTables | None = None,
 ) -> frozenset[str]:
-    """Return names of variables that the model asks for and only other runs of the task have.
+    """Return names of variables in the model that only other runs of the task have.
 
     Parameters
     ----------
     model : Model
+        The model.
     known : iterable of str
         Names of variables that the selected runs have.
     bids_dir : Path
         The raw dataset.
     task : str
+        Label of the task.
     selected : sequence of Path
         Events files of the selected runs.
-    like : RunTables, optional
-        A selected run, whose timing and confounds stand in for those of the others; needed by
-        models with transformations of their own.
+    template : RunTables, optional
+        Tables of a selected run, whose timing and confounds are used for the other runs too;
+        needed if the model has its own transformations.
 
     Returns
     -------
     frozenset of str
-        Of the dataset, if any; events that cannot be read tell nothing.
+        Names of variables. Events files that cannot be read are ignored.
     """
-    wanted = _asked_for(model) - set(known)
-    found: set[str] = set()
-    mine = {path.resolve() for path in selected}
-    for path in _events_of_task(bids_dir, task) if wanted else ():
-        if wanted <= found:
+    missing = _names_in_model(model) - set(known)
+    names: set[str] = set()
+    selected_files = {path.resolve() for path in selected}
+    for path in _events_of_task(bids_dir, task) if missing else ():
+        if missing <= names:
             break
-        if path.resolve() in mine:
+        if path.resolve() in selected_files:
             continue
         try:
-            found |= _names_in(model, path, like)
+            names |= _names_in_events(model, path, template)
         except (BadDataError, MissingInputError):
-            continue  # whoever selects that run is told what is wrong with it
-    return frozenset(found - set(known))
+            continue  # this run is not selected, so its errors do not matter here
+    return frozenset(names - set(known))
 
 
-def _asked_for(model: Model) -> set[str]:
-    """Names that the run node gives in full."""
+def _names_in_model(model: Model) -> set[str]:
+    """Return the names in the run node, without patterns."""
     if model.plain is not None:
         return {PREFIX + name for name in model.plain.conditions}
     node = model.run_node
     names = [str(term) for term in node.x if term != 1]
     names += node.hrf.variables if node.hrf is not None else ()
     for instruction in node.instructions:
-        names += [str(one) for one in as_list(instruction.get("Input", []))]
+        names += [str(name) for name in as_list(instruction.get("Input", []))]
     return {name for name in names if not set(name) & set("*?")}
 
 
@@ -75,8 +78,9 @@ def _events_of_task(bids_dir: Path, task: str) -> Iterator[Path]:
         yield from sorted(bids_dir.glob(f"{pattern}/*_task-{task}_*events.tsv"))
 
 
-def _names_in(model: Model, path: Path, like: RunTables | None) -> frozenset[str]:
-    if like is None:
+def _names_in_events(model: Model, path: Path, template: RunTables | None) -> frozenset[str]:
+    if template is None:
         return frozenset(PREFIX + name for name in read_events(path).conditions)
-    tables = RunTables(read_event_columns(path), like.confounds, like.timing, path.name, path.name)
+    columns = read_event_columns(path)
+    tables = RunTables(columns, template.confounds, template.timing, path.name, path.name)
     return names_in_any_run(model, [tables])

@@ -1,4 +1,4 @@
-"""The nodes above the run, laid out over planned or finished results."""
+"""The plan of higher levels, from planned or finished results."""
 
 import logging
 from collections.abc import Mapping, Sequence
@@ -17,7 +17,7 @@ from boldglm.io.outputs.derivatives import Place
 from boldglm.io.outputs.records import Record, fingerprint
 from boldglm.notices import Notice, exclusion
 from boldglm.stats_model.node_inputs import NodeInput
-from boldglm.stats_model.node_plans import NodePlan, plan_node
+from boldglm.stats_model.node_plans import FitPlan, NodePlan, plan_node
 
 logger = logging.getLogger(__name__)
 BELOW_DATASET = ("session", "subject")
@@ -25,7 +25,17 @@ BELOW_DATASET = ("session", "subject")
 
 @dataclass(frozen=True)
 class LevelPlan:
-    """One place in the output above the run: its fits, its record, its fingerprint."""
+    """A higher-level node for one group of inputs.
+
+    Parameters
+    ----------
+    plan : NodePlan
+        The fits.
+    record : Path
+        Record to write when the fits are finished.
+    fingerprint : str
+        Digest of everything that the results depend on.
+    """
 
     plan: NodePlan
     record: Path
@@ -33,92 +43,95 @@ class LevelPlan:
 
     @property
     def subject(self) -> str | None:
-        """Label of the participant, None at the dataset level."""
+        """Label of the participant; None at the dataset level."""
         return self.plan.entities.get("sub") if self.plan.node.level != "dataset" else None
 
     @property
     def inputs(self) -> tuple[Path, ...]:
-        """Records that the fits need."""
+        """Records of the inputs."""
         return tuple(Path(key) for key in self.plan.input_keys)
 
 
 def plan_levels(
     model: Model,
-    items: Sequence[NodeInput],
-    fingerprints: Mapping[str, str],
+    inputs: Sequence[NodeInput],
+    fingerdigests: Mapping[str, str],
     output_dir: Path,
     levels: Sequence[str],
     known: frozenset[str] = frozenset(),
 ) -> tuple[tuple[LevelPlan, ...], tuple[Notice, ...]]:
-    """Lay out the nodes of some levels, parents first.
+    """Plan the nodes of some levels.
 
     Parameters
     ----------
     model : Model
-    items : sequence of NodeInput
-        Results of the levels below; `NodeInput.key` is the path of their record.
-    fingerprints : mapping
-        Of these records, by path.
+        The model.
+    inputs : sequence of NodeInput
+        Results of lower levels; `NodeInput.key` is the path of their record.
+    fingerdigests : mapping of str to str
+        Fingerdigests of these records, by path.
     output_dir : Path
+        Root of the derivative dataset.
     levels : sequence of str
-        Which levels to lay out.
+        Levels to plan.
     known : frozenset of str
-        Levels of columns that participants outside the selection have.
+        Levels of categorical variables that participants outside the selection have.
 
     Returns
     -------
     levels : tuple of LevelPlan
+        Planned nodes, inputs first.
     notices : tuple of Notice
-        Where a node has nothing to estimate, and why.
+        Nodes that have nothing to estimate, and why.
 
     Raises
     ------
     BadDataError
-        If a node groups by, or models, what no input has.
+        If a node groups by, or models, a variable that no input has.
     """
-    available = list(items)
-    prints = dict(fingerprints)
+    available = list(inputs)
+    digests = dict(fingerdigests)
     planned: list[LevelPlan] = []
     notices: list[Notice] = []
     for node in model.spec.higher_level_nodes(levels):
         if node.level in BELOW_DATASET and "subject" not in node.group_by:
             raise BadDataError(
                 f"Node {node.name!r}, at {node.path}.GroupBy: a {node.level.capitalize()} node "
-                "is fitted within participants; add 'subject'."
+                "must be grouped by 'subject'. Add it."
             )
         plans = plan_node(model.spec, node, available, known)
         parents = [edge.source for edge in model.spec.edges_into(node)]
-        if not plans and prints:
-            why = "has a contrast to pass on (F contrasts end where they are made)"
-            if any(item.node in parents for item in available):
-                why = "passes the filters of the edges that lead to it and its GroupBy"
+        if not plans and digests:
+            reason = "has a t contrast (F contrasts are not passed on)"
+            if any(node_input.node in parents for node_input in available):
+                reason = "passes the filters of its edges and its GroupBy"
             notices.append(
-                exclusion(f"node {node.name!r}: no result of {' or '.join(parents)} {why}")
+                exclusion(f"node {node.name!r}: no result of {' or '.join(parents)} {reason}")
             )
         for plan in plans:
             if not plan.fits:
                 label = entities_stem(plan.entities) or "all inputs"
-                reasons = "; ".join(map(str, plan.notes)) or "it defines no contrast"
+                reasons = "; ".join(map(str, plan.notes)) or "the model defines no contrast"
                 notices.append(exclusion(f"node {node.name!r} for {label}: {reasons}"))
                 continue
             _check_smoothed(plan, model)
             record = Place.of(output_dir, node.name, plan.entities).record()
             digest = fingerprint(
                 __version__,
-                [prints[key] for key in plan.input_keys],
-                [_described(fit) for fit in plan.fits],
+                [digests[key] for key in plan.input_keys],
+                [_fit_content(fit) for fit in plan.fits],
                 [node.type, dict(model_options(node, model.name))],
             )
-            prints[str(record)] = digest
+            digests[str(record)] = digest
             label = entities_stem(plan.entities) or node.name
             available += plan.results(str(record), label)
             planned.append(LevelPlan(plan, record, digest))
-    _check_places(planned)
+    _check_records(planned)
     return tuple(planned), tuple(notices)
 
 
 def _check_smoothed(plan: NodePlan, model: Model) -> None:
-    """Refuse to smooth what goes on by its own variances, for want of degrees of freedom."""
+    """Refuse smoothing where too few inputs would make the variances of inputs necessary."""
     node = plan.node
     if model_options(node, model.name).get("SmoothingFWHM") is None or node.level == "dataset":
         return
@@ -127,57 +140,82 @@ def _check_smoothed(plan: NodePlan, model: Model) -> None:
         if len(fit.inputs) <= rank:
             raise BadDataError(
                 f"Node {node.name!r}: {entities_stem(plan.entities)} has {len(fit.inputs)} inputs "
-                f"for a design of rank {rank}, which leaves no variance between them. Their own "
-                "would have to do, and smoothed effects have none. Smooth the runs, or what "
-                "enters a higher level."
+                f"for a design of rank {rank}, so only the variances of the inputs could be used, "
+                "which smoothed effects do not have. Smooth the runs, or the inputs of a higher "
+                "level."
             )
 
 
-def _described(fit) -> list:
-    """Everything about a fit that shapes its maps."""
+def _fit_content(fit: FitPlan) -> list:
+    """Return everything that the maps of a fit depend on, for the fingerprint."""
     return [
-        [f"{item.key} {item.contrast}" for item in fit.inputs],
+        [f"{node_input.key} {node_input.contrast}" for node_input in fit.inputs],
         list(fit.design.names),
         fit.design.matrix.tolist(),
         [spec.to_dict() for spec in fit.contrasts],
     ]
 
 
-def _check_places(planned: Sequence[LevelPlan]) -> None:
-    records: dict[Path, LevelPlan] = {}
-    for one in planned:
-        if one.record in records:
+def _check_records(planned: Sequence[LevelPlan]) -> None:
+    """Refuse results that would have the same file names."""
+    groups: dict[Path, Mapping[str, str]] = {}
+    for level in planned:
+        if level.record in groups:
             raise BadDataError(
-                f"Node {one.plan.node.name!r} would write two results to one place "
-                f"({one.record.name}): {records[one.record].plan.groups} and {one.plan.groups}. "
-                "Add what differs between them to GroupBy."
+                f"Node {level.plan.node.name!r} would write two results with the same file names "
+                f"({level.record.name}): {groups[level.record]} and {level.plan.groups}. Add what "
+                "differs between them to GroupBy."
             )
-        records[one.record] = one
+        groups[level.record] = level.plan.groups
 
 
 def record_inputs(record: Record, path: Path, tables: ParticipantTables) -> tuple[NodeInput, ...]:
-    """Return what a finished result passes on; F contrasts end where they were made."""
+    """Return the contrasts of a finished result as inputs of nodes, without F contrasts.
+
+    Parameters
+    ----------
+    record : Record
+        The record of the result.
+    path : Path
+        Path of the record.
+    tables : ParticipantTables
+        Metadata of participants and sessions.
+    """
     label = entities_stem(record.entities) or record.node
     metadata = tables.of(record.entities)
     return tuple(
-        NodeInput(record.node, str(path), label, one.name, record.entities, metadata)
-        for one in record.result.contrasts
-        if one.test != "F"
+        NodeInput(record.node, str(path), label, contrast.name, record.entities, metadata)
+        for contrast in record.result.contrasts
+        if contrast.test != "F"
     )
 
 
 def finished_records(
     output_dir: Path, model: Model, subjects: Sequence[str] = ()
 ) -> dict[Path, Record]:
-    """Find the finished results of a model in the output folder, below the dataset level.
+    """Return the records of a model in the output folder, below the dataset level.
+
+    Parameters
+    ----------
+    output_dir : Path
+        Root of the derivative dataset.
+    model : Model
+        The model.
+    subjects : sequence of str
+        Labels to include; empty means all.
+
+    Returns
+    -------
+    dict of Path to Record
+        Records by path.
 
     Raises
     ------
     MissingInputError
-        If a record cannot be read.
+        If a record cannot be read, or lists a file that no longer exists.
     """
     nodes = [node.name for node in model.spec.nodes if node.level != "dataset"]
-    found = {}
+    records = {}
     for path in sorted((output_dir / "logs" / "records").glob("node-*.json")):
         record = Record.read(path, output_dir)
         if record.model != model.name or record.node not in nodes:
@@ -187,8 +225,8 @@ def finished_records(
         missing = [file for file in record.files if not file.is_file()]
         if missing:
             raise MissingInputError(
-                f"{missing[0]} is gone, though {path.name} lists it: run the level that makes it "
-                "again."
+                f"{missing[0]} does not exist, although {path.name} lists it. Run the level that "
+                "writes it again."
             )
-        found[path] = record
-    return found
+        records[path] = record
+    return records

@@ -1,4 +1,4 @@
-"""What will be done, decided and checked before any image is read beyond its header."""
+"""The plan of an analysis, made and checked before any image data are read."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -8,7 +8,7 @@ from typing import Any
 
 from boldglm.analysis.first_level.confounds import check_patterns
 from boldglm.analysis.first_level.model_design import names_in_any_run
-from boldglm.analysis.model.confound_strategies import ConfoundRequest, high_pass_beside
+from boldglm.analysis.model.confound_strategies import ConfoundRequest, high_pass_with_confounds
 from boldglm.analysis.model.default_model import DefaultModelOptions, default_model
 from boldglm.analysis.model.model import Model, parse_model, read_model
 from boldglm.analysis.plan.conditions_elsewhere import names_elsewhere
@@ -42,36 +42,64 @@ __all__ = ["Analysis", "ModelChoice", "RunPlan", "make_plan"]
 
 @dataclass(frozen=True)
 class Analysis:
-    """A model, the runs that it is for, and what is fitted above them."""
+    """A model with its runs and higher levels.
+
+    Parameters
+    ----------
+    model : Model
+        The model.
+    runs : tuple of RunPlan
+        Planned runs.
+    levels : tuple of LevelPlan
+        Planned nodes of higher levels, inputs first.
+    notices : tuple of Notice
+        Nodes that have nothing to estimate, and why.
+    """
 
     model: Model
     runs: tuple[RunPlan, ...]
     levels: tuple[LevelPlan, ...]
-    notices: tuple[Notice, ...] = ()  # nodes that have nothing to estimate somewhere
+    notices: tuple[Notice, ...] = ()
 
     @property
     def subjects(self) -> tuple[str, ...]:
-        """Labels of the participants, in order."""
+        """Labels of the participants, in the order of their runs."""
         return tuple(self._by_subject)
 
     def of_subject(self, subject: str) -> tuple[RunPlan, ...]:
-        """Runs of one participant."""
+        """Return the runs of one participant."""
         return self._by_subject.get(subject, ())
 
     @cached_property
     def _by_subject(self) -> dict[str, tuple[RunPlan, ...]]:
-        found: dict[str, list[RunPlan]] = {}
+        by_subject: dict[str, list[RunPlan]] = {}
         for run in self.runs:
-            found.setdefault(run.inputs.subject, []).append(run)
-        return {subject: tuple(runs) for subject, runs in found.items()}
+            by_subject.setdefault(run.inputs.subject, []).append(run)
+        return {subject: tuple(runs) for subject, runs in by_subject.items()}
 
 
 @dataclass(frozen=True)
 class ModelChoice:
     """A model file, or how to build the default model.
 
-    `fit_options` are keys of `Software.boldglm` that override those of a file; `level_options`
-    likewise of nodes above the run, by level, and of the default model too.
+    Parameters
+    ----------
+    file : Path or None
+        The model file; None for the default model.
+    options : DefaultModelOptions
+        Options of the default model.
+    mask : Path, optional
+        Brain mask for all runs.
+    confounds : ConfoundRequest
+        Confounds of the default model.
+    fit_options : mapping
+        Keys of `Software.boldglm` that override those of the run node of a model file.
+    level_options : mapping
+        Keys of `Software.boldglm` that override those of higher-level nodes, by level.
+    meshes : tuple of Path
+        Surface meshes for all runs.
+    missing_conditions : {"drop", "zero", "error"}
+        What to do with a run that lacks a condition.
     """
 
     file: Path | None
@@ -87,67 +115,69 @@ class ModelChoice:
 def make_plan(
     files: Sequence[RunFiles], choice: ModelChoice, output_dir: Path, tables: ParticipantTables
 ) -> tuple[Analysis, ...]:
-    """Read every header and events file, build every design, and refuse what cannot work.
+    """Read all headers and events files, build all designs, and refuse what cannot be fitted.
 
     Parameters
     ----------
     files : sequence of RunFiles
         Runs that have events.
     choice : ModelChoice
-        The model, or how to build it; one default model for each task.
+        The model file, or how to build the default model of each task.
     output_dir : Path
-        Where results will lie.
+        Root of the derivative dataset.
     tables : ParticipantTables
-        What the dataset says of participants, for the nodes above the run.
+        Metadata of participants and sessions, for higher levels.
 
     Returns
     -------
     tuple of Analysis
+        One for the model file, or one for each task.
 
     Raises
     ------
     BadDataError
-        With file, finding and remedy, for the first thing that cannot be analyzed.
+        If some run cannot be analyzed.
     NothingSelectedError
-        If a model file is for none of the runs.
+        If the model file selects none of the runs.
     """
     if choice.file is not None:
         model = read_model(choice.file, choice.fit_options, choice.level_options)
-        chosen = _of_input(files, model, choice.file)
-        runs = [_read_run(one, choice, model) for one in chosen]
+        selected = _select_input(files, model, choice.file)
+        runs = [_read_run(run_files, choice, model) for run_files in selected]
         _check_meshes(choice.meshes, runs)
         try:
-            return (_analyze(model, runs, choice, output_dir, tables),)
+            return (_plan_analysis(model, runs, choice, output_dir, tables),)
         except BadDataError as error:
             if "$." not in str(error) or choice.file.name in str(error):
                 raise
             raise BadDataError(f"{choice.file.name}: {error}") from error
-    runs = [_read_run(one, choice, None) for one in files]
+    runs = [_read_run(run_files, choice, None) for run_files in files]
     _check_meshes(choice.meshes, runs)
     tasks = list(dict.fromkeys(run.inputs.task for run in runs))
-    analyzes = []
+    analyses = []
     for task in tasks:
-        own = [run for run in runs if run.inputs.task == task]
-        model = _default(task, own, choice, several=len(tasks) > 1)
-        analyzes.append(_analyze(model, own, choice, output_dir, tables))
-    return tuple(analyzes)
+        of_task = [run for run in runs if run.inputs.task == task]
+        model = _default_model(task, of_task, choice, is_only_task=len(tasks) == 1)
+        analyses.append(_plan_analysis(model, of_task, choice, output_dir, tables))
+    return tuple(analyses)
 
 
 def _check_meshes(meshes: Sequence[Path], runs: Sequence[RunRead]) -> None:
-    """Refuse a surface that cannot be read, or that belongs to none of the runs."""
+    """Refuse a mesh that cannot be read or that no run has data on."""
     for path in meshes:
         mesh = read_mesh(path)
         if not any(run.header.geometry.fits(path) for run in runs):
             first = runs[0]
             raise BadDataError(
                 f"--mesh {path.name} has {len(mesh.coordinates)} vertices"
-                f"{' of ' + mesh.structure if mesh.structure else ''}, and none of the runs has "
-                f"values on them ({first.inputs.bold.name} has {first.header.volume_size:,} "
-                f"{first.header.geometry.noun}). Give the mesh of the series' space, or no --mesh."
+                f"{' of ' + mesh.structure if mesh.structure else ''}, but no run has data on "
+                f"that surface ({first.inputs.bold.name} has {first.header.volume_size:,} "
+                f"{first.header.geometry.noun}). Give the mesh of the space of the runs, or leave "
+                "out --mesh."
             )
 
 
-def _analyze(
+def _plan_analysis(
     model: Model,
     runs: Sequence[RunRead],
     choice: ModelChoice,
@@ -158,18 +188,18 @@ def _analyze(
     missing = choice.missing_conditions
     check_patterns(model.confounds.columns, [run.table for run in runs if run.table])
     known, elsewhere = _known(model, runs, tables.bids_dir)
-    made = [design_of_run(run, model, known, missing) for run in runs]
-    contrasts = _contrasts(model, made)
-    planned = tuple(plan_run(one, model, contrasts, missing) for one in made)
+    designs = [design_of_run(run, model, known, missing) for run in runs]
+    contrasts = _contrasts(model, designs)
+    planned = tuple(plan_run(design, model, contrasts, missing) for design in designs)
     _check_contrasts(contrasts, planned, elsewhere)
     _check_grids(model, planned)
     check_run_groups(model.run_node, [tables.of(run.inputs.entities) for run in planned])
-    items, prints = [], {}
+    node_inputs, fingerprints = [], {}
     for run in planned:
         record = Place.of(output_dir, model.run_node.name, run.inputs.entities).record()
         metadata = tables.of(run.inputs.entities, run.inputs.bold.name)
-        prints[str(record)] = run.fingerprint
-        items += [
+        fingerprints[str(record)] = run.fingerprint
+        node_inputs += [
             NodeInput(
                 model.run_node.name,
                 str(record),
@@ -181,14 +211,16 @@ def _analyze(
             for spec in contrasts
             if spec.test != "F" and run.collinearity.estimable.get(spec.name, False)
         ]
-    levels, notices = plan_levels(model, items, prints, output_dir, LEVELS[1:], tables.levels())
+    levels, notices = plan_levels(
+        model, node_inputs, fingerprints, output_dir, LEVELS[1:], tables.levels()
+    )
     return Analysis(model, planned, levels, notices)
 
 
 def _known(
     model: Model, runs: Sequence[RunRead], bids_dir: Path
 ) -> tuple[frozenset[str], frozenset[str]]:
-    """Return the variables that some run has, and those that only runs not selected have."""
+    """Return the variables of all runs of the dataset, and those of runs not selected only."""
     tables = [run.tables for run in runs] if model.plain is None else []
     if model.plain is None:
         known = names_in_any_run(model, tables)
@@ -206,23 +238,23 @@ def _known(
     return known | elsewhere, elsewhere
 
 
-def _contrasts(model: Model, made: Sequence[RunDesign]) -> tuple[ContrastSpec, ...]:
-    """Contrasts of all runs; two whose files would have one name are refused."""
+def _contrasts(model: Model, designs: Sequence[RunDesign]) -> tuple[ContrastSpec, ...]:
+    """Return the contrasts of all runs, or refuse two that would have the same file names."""
     task: dict[str, None] = {}
     other: dict[str, None] = {}
-    for one in made:
-        for name, role in zip(one.design.names, one.design.roles, strict=True):
+    for run in designs:
+        for name, role in zip(run.design.names, run.design.roles, strict=True):
             (task if role == "condition" else other)[name] = None
     known = [str(term) for term in model.run_node.x if term != 1]
     ordered = [name for name in known if name in task]
     columns = list(dict.fromkeys([*ordered, *task]))
-    found = run_contrasts(model.run_node, columns, list(other), known)
-    for taken, second in clashing_labels([spec.name for spec in found]):
+    contrasts = run_contrasts(model.run_node, columns, list(other), known)
+    for first, second in clashing_labels([spec.name for spec in contrasts]):
         raise BadDataError(
-            f"The contrasts {taken!r} and {second!r} would both be written as "
+            f"The contrasts {first!r} and {second!r} would both be written as "
             f"contrast-{camel_case(second)}. Rename one of them ('name = weights')."
         )
-    return found
+    return contrasts
 
 
 def _read_run(files: RunFiles, choice: ModelChoice, model: Model | None) -> RunRead:
@@ -237,58 +269,61 @@ def _read_run(files: RunFiles, choice: ModelChoice, model: Model | None) -> RunR
     return RunRead(inputs, header, None, read_event_columns(inputs.events), table)
 
 
-def _of_input(files: Sequence[RunFiles], model: Model, file: Path) -> list[RunFiles]:
-    """Choose the runs that the model's Input is for."""
-    chosen = list(files)
-    for key, wanted in model.spec.input.items():
+def _select_input(files: Sequence[RunFiles], model: Model, file: Path) -> list[RunFiles]:
+    """Return the runs that the Input of the model selects."""
+    selected = list(files)
+    for key, labels in model.spec.input.items():
         short = ENTITY_KEYS.get(key, key)
-        found = list(dict.fromkeys(str(one.entities.get(short)) for one in chosen))
-        chosen = [
-            one
-            for one in chosen
-            if any(_same_label(str(one.entities.get(short)), value) for value in wanted)
+        known = list(dict.fromkeys(str(run.entities.get(short)) for run in selected))
+        selected = [
+            run
+            for run in selected
+            if any(_is_same_label(str(run.entities.get(short)), label) for label in labels)
         ]
-        if found == ["None"] and key not in ENTITY_KEYS:
+        if known == ["None"] and key not in ENTITY_KEYS:
             raise BadDataError(
                 f"{file.name}, at $.Input.{key}: no run has this entity."
                 f"{did_you_mean(key, list(ENTITY_KEYS))} "
                 f"The runs have {', '.join(files[0].entities)}."
             )
-        if not chosen:
+        if not selected:
             error = BadDataError if key == "task" else NothingSelectedError
             raise error(
-                f"{file.name}, at $.Input.{key}: it is a model for {key} "
-                f"{', '.join(map(repr, wanted))}; the selected runs have: {', '.join(found)}."
+                f"{file.name}, at $.Input.{key}: the model is for {key} "
+                f"{', '.join(map(repr, labels))}, but the selected runs have {', '.join(known)}. "
+                "Change Input, or choose other runs."
             )
-    tasks = list(dict.fromkeys(one.entities["task"] for one in chosen))
+    tasks = list(dict.fromkeys(run.entities["task"] for run in selected))
     if "task" not in model.spec.input and len(tasks) > 1:
         raise BadDataError(
-            f"{file.name} names no task (Input.task) and the runs have several: "
+            f"{file.name} names no task (Input.task), and the runs have several: "
             f"{', '.join(tasks)}. Choose one with --task."
         )
-    return chosen
+    return selected
 
 
-def _same_label(found: str, wanted: str) -> bool:
-    """Compare labels; numbers may have leading zeros, names their prefix."""
-    wanted = wanted.rpartition("-")[2]
-    if found.isdigit() and wanted.isdigit():
-        return int(found) == int(wanted)
-    return found == wanted
+def _is_same_label(label: str, label_in_model: str) -> bool:
+    """Compare labels, ignoring leading zeros of numbers and a prefix such as ``sub-``."""
+    label_in_model = label_in_model.rpartition("-")[2]
+    if label.isdigit() and label_in_model.isdigit():
+        return int(label) == int(label_in_model)
+    return label == label_in_model
 
 
-def _default(task: str, runs: Sequence[RunRead], choice: ModelChoice, *, several: bool) -> Model:
-    found = sorted({name for run in runs if run.events for name in run.events.conditions})
-    name = "default" + (task[0].upper() + task[1:] if several else "")
-    wishes, options = choice.confounds, choice.options
-    confounds = wishes.choices([run.table for run in runs if run.table])
-    high_pass = high_pass_beside(
-        confounds.columns, options.high_pass, is_asked=wishes.high_pass_is_asked
+def _default_model(
+    task: str, runs: Sequence[RunRead], choice: ModelChoice, *, is_only_task: bool
+) -> Model:
+    conditions = sorted({name for run in runs if run.events for name in run.events.conditions})
+    name = "default" if is_only_task else f"default{task[0].upper()}{task[1:]}"
+    request, options = choice.confounds, choice.options
+    confounds = request.settings([run.table for run in runs if run.table])
+    high_pass = high_pass_with_confounds(
+        confounds.columns, options.high_pass, is_requested=request.high_pass_is_requested
     )
     options = replace(options, confounds=confounds, high_pass=high_pass)
     content = default_model(
         task,
-        found,
+        conditions,
         runs[0].inputs.repetition_time,
         options,
         name=name,
@@ -300,15 +335,20 @@ def _default(task: str, runs: Sequence[RunRead], choice: ModelChoice, *, several
 def _check_contrasts(
     contrasts: Sequence[ContrastSpec], runs: Sequence[RunPlan], elsewhere: frozenset[str]
 ) -> None:
-    """Refuse a contrast that no run can estimate, unless it needs what only other runs have."""
-    estimable = {name for run in runs for name, can in run.collinearity.estimable.items() if can}
+    """Refuse a contrast that no run can estimate, unless a run that is not selected can."""
+    estimable = {
+        name
+        for run in runs
+        for name, is_estimable in run.collinearity.estimable.items()
+        if is_estimable
+    }
     for spec in contrasts:
-        has_part = any(
+        needs_other_runs = any(
             column == name or column.startswith(f"{name}_")
             for column in spec.columns
             for name in elsewhere
         )
-        if spec.name in estimable or (has_part and estimable):
+        if spec.name in estimable or (needs_other_runs and estimable):
             continue
         first = runs[0]
         collinear = collinear_names(first.collinearity)
@@ -318,13 +358,13 @@ def _check_contrasts(
             else "; ".join(
                 [
                     f"{first.inputs.name} lacks one of {', '.join(spec.columns)}",
-                    *(str(each) for each in first.notices if _is_about(each, spec.columns)),
+                    *(str(notice) for notice in first.notices if _is_about(notice, spec.columns)),
                 ]
             )
         )
         raise BadDataError(
-            f"The contrast {spec.name!r} cannot be estimated in any run: {reason}. Change or drop "
-            "the contrast, or the regressors."
+            f"The contrast {spec.name!r} cannot be estimated in any run: {reason}. Change or "
+            "remove the contrast, or change the regressors."
         )
 
 
@@ -333,12 +373,12 @@ def _is_about(notice: Notice, columns: Sequence[str]) -> bool:
 
 
 def _check_grids(model: Model, runs: Sequence[RunPlan]) -> None:
-    """Refuse to combine runs of one subject that lie on different grids."""
+    """Refuse to combine runs of one participant that lie on different grids."""
     if len(model.spec.nodes) == 1:
         return
     first: dict[tuple, RunPlan] = {}
     for run in runs:
-        key = (run.inputs.subject, *(run.inputs.entities.get(one) for one in GEOMETRY))
+        key = (run.inputs.subject, *(run.inputs.entities.get(entity) for entity in GEOMETRY))
         other = first.setdefault(key, run)
         run.header.geometry.check_same(
             run.inputs.bold.name,

@@ -1,4 +1,4 @@
-"""Checks of one run before anything is planned: its header against its metadata."""
+"""Reading of the header and metadata of a run, and their check against each other."""
 
 import logging
 
@@ -12,14 +12,26 @@ logger = logging.getLogger(__name__)
 
 
 def inspect_run(files: RunFiles) -> tuple[RunInputs, BoldHeader]:
-    """Check the header of a run against its metadata.
+    """Read the header of a run and check it against the metadata.
+
+    Parameters
+    ----------
+    files : RunFiles
+        Files and metadata of the run, which has events.
+
+    Returns
+    -------
+    inputs : RunInputs
+        Files, timing and entities of the run.
+    header : BoldHeader
+        The header of the BOLD series.
 
     Raises
     ------
     BadDataError
-        If RepetitionTime is missing, or the sidecar and the header disagree.
+        If RepetitionTime is missing or differs from the header.
     """
-    assert files.events is not None  # runs without events were left out by the query
+    assert files.events is not None  # the query excludes runs without events
     header = read_bold_header(files.bold)
     inputs = RunInputs(
         bold=files.bold,

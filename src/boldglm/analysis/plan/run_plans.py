@@ -1,4 +1,4 @@
-"""The design and the contrasts of one run, from a model and the run's tables."""
+"""The plan of one run: its design and contrasts, from the model and the tables of the run."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -33,7 +33,21 @@ from boldglm.stats_model.specification import ContrastSpec
 
 @dataclass(frozen=True)
 class RunRead:
-    """What was read of one run; `events` for plain models, `columns` for others."""
+    """Headers and tables of one run.
+
+    Parameters
+    ----------
+    inputs : RunInputs
+        Files and timing.
+    header : BoldHeader
+        Header of the BOLD series.
+    events : Events or None
+        Events, for models of trial types convolved with an HRF.
+    columns : dict of str to ndarray
+        Columns of the events, for models with other transformations.
+    table : ConfoundsTable or None
+        Confounds.
+    """
 
     inputs: RunInputs
     header: BoldHeader
@@ -43,12 +57,12 @@ class RunRead:
 
     @property
     def timing(self) -> RunTiming:
-        """When the volumes were taken."""
+        """When the volumes were acquired."""
         return RunTiming(self.inputs.n_scans, self.inputs.repetition_time, self.inputs.start_time)
 
     @property
     def tables(self) -> RunTables:
-        """What transformations work on."""
+        """The tables that transformations are applied to."""
         names = self.inputs.events.name, self.inputs.bold.name
         return RunTables(self.columns, self.table, self.timing, *names)
 
@@ -101,21 +115,28 @@ def design_of_run(run: RunRead, model: Model, known: Iterable[str], missing: str
     Parameters
     ----------
     run : RunRead
+        Headers and tables of the run.
     model : Model
+        The model.
     known : iterable of str
-        Names of variables that some run has; see `names_in_any_run`.
+        Names of variables that some run has, from `names_in_any_run`.
     missing : {"drop", "zero", "error"}
-        What to do where this run lacks a condition.
+        What to do if this run lacks a condition.
+
+    Returns
+    -------
+    RunDesign
+        The design, before and after orthogonalization, and its notices.
 
     Raises
     ------
     BadDataError
-        With the file, what was found, and what to do.
+        If the events or confounds do not fit the model.
     """
     inputs = run.inputs
     if model.plain is None:
-        made = design_from_model(model, run.tables, known, missing)
-        design, confounds, notices = made.design, made.confounds, made.notices
+        built = design_from_model(model, run.tables, known, missing)
+        design, confounds, notices = built.design, built.confounds, built.notices
     else:
         assert run.events is not None
         plain = model.plain
@@ -123,7 +144,7 @@ def design_of_run(run: RunRead, model: Model, known: Iterable[str], missing: str
         if absent and missing == "error":
             raise BadDataError(
                 f"{inputs.events.name} has no event of {', '.join(absent)}, and "
-                "--missing-conditions error asks to stop. Use drop, or leave the run out."
+                "--missing-conditions error asks to stop. Use drop, or choose other runs."
             )
         settings = DesignSettings(
             plain.conditions, plain.hrf_model, plain.fir_delays, model.high_pass, model.modulators
@@ -144,18 +165,34 @@ def design_of_run(run: RunRead, model: Model, known: Iterable[str], missing: str
 
 
 def plan_run(
-    made: RunDesign, model: Model, contrasts: Sequence[ContrastSpec], missing: str
+    run_design: RunDesign, model: Model, contrasts: Sequence[ContrastSpec], missing: str
 ) -> RunPlan:
-    """Lay contrasts out over a design, and refuse a run that cannot be fitted.
+    """Check that a run can be fitted, and determine which contrasts it can estimate.
+
+    Parameters
+    ----------
+    run_design : RunDesign
+        From `design_of_run`.
+    model : Model
+        The model.
+    contrasts : sequence of ContrastSpec
+        Contrasts of all runs.
+    missing : {"drop", "zero", "error"}
+        What to do if this run lacks a condition.
+
+    Returns
+    -------
+    RunPlan
+        The run, ready to be fitted.
 
     Raises
     ------
     BadDataError
-        If the design leaves no degree of freedom, or the mask does not fit the series.
+        If the design leaves no degrees of freedom, or the mask does not fit the series.
     """
-    inputs, design = made.run.inputs, made.design
-    notices = list(made.notices)
-    _check_geometry(inputs, made.run.header, model)
+    inputs, design = run_design.run.inputs, run_design.design
+    notices = list(run_design.notices)
+    _check_geometry(inputs, run_design.run.header, model)
     if missing == "zero":
         contrasts, warnings = reweighted_contrasts(contrasts, design.names)
         notices += warnings
@@ -185,11 +222,11 @@ def plan_run(
     )
     return RunPlan(
         inputs=inputs,
-        header=made.run.header,
+        header=run_design.run.header,
         built=BuiltDesign(
-            design, made.before, model.orthogonalize, tuple(notices), model.hrf_model
+            design, run_design.before, model.orthogonalize, tuple(notices), model.hrf_model
         ),
-        confounds=made.confounds,
+        confounds=run_design.confounds,
         collinearity=diagnostics,
         contrasts=tuple(contrasts),
         fit_key=fit_key,
@@ -198,25 +235,25 @@ def plan_run(
 
 
 def collinear_names(diagnostics: Collinearity) -> str:
-    """Name the regressors whose variance inflation is infinite."""
+    """Return the names of regressors with infinite variance inflation."""
     return ", ".join(name for name, value in diagnostics.vif.items() if not np.isfinite(value))
 
 
 def _check_freedom(
     inputs: RunInputs, design: Design, diagnostics: Collinearity, noise_model: str
 ) -> None:
-    """Refuse a design that leaves nothing, or too little, to learn the noise from."""
+    """Refuse a design that leaves too few degrees of freedom for the noise model."""
     if inputs.n_scans <= diagnostics.rank:
         text = (
             f"{inputs.bold.name} has {inputs.n_scans} volumes and its design "
-            f"{design.n_regressors} regressors (rank {diagnostics.rank}), which leaves no degree "
+            f"{design.n_regressors} regressors (rank {diagnostics.rank}), which leaves no degrees "
             "of freedom for noise. "
         )
         if design.censored:
-            text += f"Censored scans: {describe_scans(design.censored, inputs.n_scans)}. "
+            text += f"Censored volumes: {describe_scans(design.censored, inputs.n_scans)}. "
         raise BadDataError(
             f"{text}Model fewer conditions (--conditions) or confounds (--confounds), censor less "
-            "(--fd-threshold), use a longer --high-pass period, or leave the run out."
+            "(--fd-threshold), use a longer --high-pass period, or choose other runs."
         )
     try:
         check_noise_model(design, noise_model)
@@ -225,8 +262,8 @@ def _check_freedom(
 
 
 def _check_geometry(inputs: RunInputs, header: BoldHeader, model: Model) -> None:
-    """Refuse a mask that lies elsewhere, and smoothing along a surface that is not there."""
+    """Refuse a mask on another grid, and smoothing of a surface without a mesh."""
     if inputs.mask is not None:
         read_mask(inputs.mask, header)
-    for width in model.widths:
-        header.geometry.with_meshes(inputs.meshes).check_smoothing(width)
+    for fwhm in model.smoothing_widths:
+        header.geometry.with_meshes(inputs.meshes).check_smoothing(fwhm)

@@ -1,4 +1,4 @@
-"""When the volumes of a run were taken, by its sidecar and its header."""
+"""When the volumes of a run were acquired, from its sidecar and its header."""
 
 import math
 from typing import Any
@@ -11,12 +11,12 @@ TIME_TOLERANCE = 1e-3  # seconds by which header and sidecar may differ
 
 
 def repetition_time(files: RunFiles, header: BoldHeader) -> float:
-    """Return the seconds between volumes that the sidecar says, if the header agrees.
+    """Return the seconds between volumes from the sidecar, checked against the header.
 
     Raises
     ------
     BadDataError
-        If it is missing or no number of seconds, or the two disagree.
+        If RepetitionTime is missing or is not a positive number, or differs from the header.
     """
     name = files.bold.name
     sidecar = name.split(".", 1)[0] + ".json"
@@ -28,8 +28,8 @@ def repetition_time(files: RunFiles, header: BoldHeader) -> float:
             else ""
         )
         raise BadDataError(
-            f"{name} has no RepetitionTime in {sidecar} or any sidecar that it inherits{hint}. "
-            "Add it, in seconds."
+            f"{name} has no RepetitionTime in {sidecar} or in a sidecar that applies to it{hint}. "
+            "Add RepetitionTime in seconds."
         )
     seconds = _finite(stated)
     if seconds is None or seconds <= 0:
@@ -39,26 +39,26 @@ def repetition_time(files: RunFiles, header: BoldHeader) -> float:
         )
     if seconds > 100:
         raise BadDataError(
-            f"{name} has RepetitionTime {seconds:g} in its sidecar, which must be in seconds: "
-            f"write {seconds / 1000:g}."
+            f"{name} has RepetitionTime {seconds:g} in its sidecar, which seems to be in "
+            f"milliseconds. Write it in seconds, {seconds / 1000:g}."
         )
-    found = header.repetition_time
-    if found is not None and abs(found - seconds) > TIME_TOLERANCE:
+    in_header = header.repetition_time
+    if in_header is not None and abs(in_header - seconds) > TIME_TOLERANCE:
         raise BadDataError(
-            f"{name}: its sidecar says RepetitionTime {seconds:g} s, the image header {found:g} "
-            "s. One of them is wrong, and every regressor depends on it: find out which from the "
-            "protocol and correct the other (BIDS requires them to agree)."
+            f"{name}: RepetitionTime is {seconds:g} s in its sidecar but {in_header:g} s in the "
+            "image header. Every regressor depends on it. Look up the right value in the protocol "
+            "and correct the other one."
         )
     return seconds
 
 
 def start_time(files: RunFiles) -> float:
-    """Return the time of the first volume in seconds, 0 if the sidecar does not say.
+    """Return the time of the first volume in seconds; 0 if the sidecar has no StartTime.
 
     Raises
     ------
     BadDataError
-        If it is no number.
+        If StartTime is not a number.
     """
     value = files.metadata.get("StartTime", 0.0)
     seconds = _finite(value)
@@ -71,7 +71,7 @@ def start_time(files: RunFiles) -> float:
 
 
 def _finite(value: Any) -> float | None:
-    """Return a finite number; None for anything else."""
+    """Return the value if it is a finite number, else None."""
     if not isinstance(value, int | float) or isinstance(value, bool):
         return None
     return float(value) if math.isfinite(value) else None
