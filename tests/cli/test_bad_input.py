@@ -226,9 +226,14 @@ TABLE = [
     (empty_file, [], 65, [f"{RUN}_bold.nii.gz", "empty"]),
     (damaged_header, [], 65, [f"{RUN}_bold.nii.gz", "not a readable NIfTI"]),
     (no_repetition_time, [], 65, [f"{RUN}_bold.nii.gz", "RepetitionTime", "header says 2"]),
-    (another_repetition_time, [], 65, [f"{RUN}_bold.nii.gz", "1.79355 s", "header 2 s"]),
-    (repetition_time_in_milliseconds, [], 65, [f"{RUN}_bold.nii.gz", "write 2"]),
-    (few_scans, [], 65, [f"{RUN}_bold.nii.gz", "3 volumes", "degree of freedom"]),
+    (
+        another_repetition_time,
+        [],
+        65,
+        [f"{RUN}_bold.nii.gz", "1.79355 s", "2 s in the image header"],
+    ),
+    (repetition_time_in_milliseconds, [], 65, [f"{RUN}_bold.nii.gz", "Write it in seconds, 2."]),
+    (few_scans, [], 65, [f"{RUN}_bold.nii.gz", "3 volumes", "no degrees of freedom"]),
     (another_grid, [], 65, [f"{RUN}_bold.nii.gz", "different grids", "--run-label"]),
     (no_description, [], 16, ["dataset_description.json"]),
     (nothing, ["--participant-label", "1"], 18, ["no participant '1'", "01, 02"]),
@@ -263,7 +268,7 @@ TABLE = [
         2,
         ["--high-pass 100", "second"],
     ),
-    (fmriprep, ["--fd-threshold", "0.01"], 65, ["degree of freedom", "80 of 80 (100 %)"]),
+    (fmriprep, ["--fd-threshold", "0.01"], 65, ["no degrees of freedom", "80 of 80 (100 %)"]),
     (fmriprep_without_a_table, [], 66, [RUN, "no confounds table", "trans_x"]),
     (fmriprep_without_tables, ["--confounds", "motion6"], 66, ["no run has a confounds table"]),
     (fmriprep_of_two_spaces, [], 18, ["--space", "T1w", f"{MNI}:res-2"]),
@@ -378,7 +383,7 @@ def test_the_group_needs_two_subjects(dataset, tmp_path, capsys):
     assert main([str(dataset), str(out), "participant", "--participant-label", "sub-01"]) == 0
 
     assert main([str(dataset), str(out), "group"]) == 65
-    assert "at least two subjects" in capsys.readouterr().err
+    assert "at least two participants" in capsys.readouterr().err
 
 
 def test_the_group_needs_the_participant_level(dataset, tmp_path, capsys):

@@ -194,7 +194,7 @@ def test_trials_that_cannot_be_estimated_are_refused_before_any_fit(dataset, tmp
     assert code == 65
     message = capsys.readouterr().err
     assert "run-1_events.tsv: 2 of" in message
-    assert re.search(r"It is the '(cue|target)' at \d", message)
+    assert re.search(r"The first is the '(cue|target)' at \d", message)
     assert not (tmp_path / "out").exists()
 
 

@@ -73,7 +73,7 @@ def test_components_without_any_drift_are_warned_of():
 def test_missing_noise_components_are_said_to_come_from_another_program(tmp_path):
     found = read_confounds(table(tmp_path / "a.tsv", {"csf": [1, 2]}))
 
-    with pytest.raises(BadDataError, match=r"since version 23\.1; fMRIPost-AROMA does"):
+    with pytest.raises(BadDataError, match=r"since version 23\.1; fMRIPost-AROMA writes them"):
         check_patterns(["aroma_motion_*"], [found])
 
 
@@ -109,6 +109,8 @@ def test_scans_of_unknown_displacement_are_not_taken_for_calm(tmp_path):
     choices = ConfoundSettings(fd_threshold=0.5)
 
     assert list(confounds_of_run(read_confounds(known), choices, 5, "run").censored) == [3]
-    with pytest.raises(BadDataError, match=r"n/a at 2 scans after the first \(first at scan 2"):
+    with pytest.raises(
+        BadDataError, match=r"n/a at 2 volumes after the first \(first at volume 2"
+    ):
         confounds_of_run(read_confounds(unknown), choices, 5, "run")
     assert not confounds_of_run(read_confounds(unknown), ConfoundSettings(), 5, "run").censored

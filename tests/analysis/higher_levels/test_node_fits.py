@@ -110,19 +110,3 @@ def test_a_coverage_of_half_of_three_inputs_means_two(tmp_path):
     maps = fitted(tmp_path, "ols", 0.5, first, second, third)
 
     np.testing.assert_array_equal(maps["t"] != 0, [False, True, True, True])
-
-
-def test_a_mask_with_a_coverage_of_half_has_the_voxels_of_two_of_three_inputs(tmp_path):
-    results = []
-    for number, inside in enumerate([[1, 1, 1, 1], [0, 1, 1, 1], [0, 0, 1, 1]]):
-        one = result(tmp_path / str(number), np.arange(1.0, 5) + number**2, np.ones(4))
-        write(one.mask, inside)
-        results.append(one)
-    node = NodeFits.of_means([["c"]] * 3, ["a", "b", "c"], method="ols")
-    node = NodeFits.from_dict({**node.to_dict(), "Coverage": 0.5})
-    (tmp_path / "out").mkdir()
-
-    found = fit_node(results, node, tmp_path / "out")
-
-    inside = nib.load(found.mask).get_fdata().ravel()
-    np.testing.assert_array_equal(inside, [0, 1, 1, 1])
