@@ -83,7 +83,7 @@ def dry_run(dataset, tmp_path, capsys, **changes):
             "Did you mean 'subject'?",
         ),
         ({"Input": {"tsk": ["cuetarget"]}}, "$.Input.tsk", "Did you mean 'task'?"),
-        ({"Input": {"task": ["rest"]}}, "$.Input.task", "the selected runs have: cuetarget"),
+        ({"Input": {"task": ["rest"]}}, "$.Input.task", "the selected runs have cuetarget"),
         (
             {"run": {"Model": {"Type": "glm", "X": ["trail_type.*", 1]}}},
             "$.Nodes[0].Model.X",
@@ -110,7 +110,7 @@ def test_what_a_higher_node_does_not_get_is_said(dataset, tmp_path, capsys):
     only_f = {"Contrasts": [ANY], "DummyContrasts": None}
     code, shown = dry_run(dataset, tmp_path, capsys, run=only_f)
     assert code == 0
-    assert "node 'subject': no result of run has a contrast" in shown.out
+    assert "node 'subject': no result of run has a t contrast" in shown.out
 
     pattern = {"Model": {"Type": "glm", "X": [1, "motion_*"]}}
     code, shown = dry_run(dataset, tmp_path, capsys, group=pattern)
