@@ -87,13 +87,13 @@ class AppSettings:
 
 
 def init_boldglm_wf(
-    analyzes: Sequence[Analysis], settings: AppSettings, *, name: str = "boldglm_wf"
+    analyses: Sequence[Analysis], settings: AppSettings, *, name: str = "boldglm_wf"
 ) -> tuple[Workflow | None, int]:
     """Build the workflow of the participant level.
 
     Parameters
     ----------
-    analyzes : sequence of Analysis
+    analyses : sequence of Analysis
         From `boldglm.analysis.plan.plan.make_plan`.
     settings : AppSettings
         Settings that all workflows share.
@@ -108,15 +108,15 @@ def init_boldglm_wf(
         Number of runs that the workflow fits.
     """
     workflow = Workflow(name=name)
-    subjects = dict.fromkeys(subject for analysis in analyzes for subject in analysis.subjects)
-    built = [init_subject_wf(subject, analyzes, settings) for subject in subjects]
+    subjects = dict.fromkeys(subject for analysis in analyses for subject in analysis.subjects)
+    built = [init_subject_wf(subject, analyses, settings) for subject in subjects]
     unfinished = [subject_wf for subject_wf, _ in built if subject_wf is not None]
     workflow.add_nodes(unfinished)  # in one call, because each call checks all nodes
     return (workflow if unfinished else None), sum(n_runs for _, n_runs in built)
 
 
 def init_subject_wf(
-    subject: str, analyzes: Sequence[Analysis], settings: AppSettings
+    subject: str, analyses: Sequence[Analysis], settings: AppSettings
 ) -> tuple[Workflow | None, int]:
     """Build the workflow of one subject, without the results that are finished.
 
@@ -126,7 +126,7 @@ def init_subject_wf(
     ----------
     subject : str
         Label of the subject.
-    analyzes : sequence of Analysis
+    analyses : sequence of Analysis
         From `boldglm.analysis.plan.plan.make_plan`, one for each task.
     settings : AppSettings
         Settings that all workflows share.
@@ -139,10 +139,10 @@ def init_subject_wf(
         Number of runs that the workflow fits.
     """
     workflow = Workflow(name=subject_wf_name(subject))
-    analyzes = [analysis for analysis in analyzes if analysis.of_subject(subject)]
+    analyses = [analysis for analysis in analyses if analysis.of_subject(subject)]
     sections: list[RecordSource] = []
     n_runs = 0
-    for number, analysis in enumerate(analyzes):
+    for number, analysis in enumerate(analyses):
         sources: dict[str, RecordSource] = {}
         for run in analysis.of_subject(subject):
             output = run_output(run, analysis.model, settings)
@@ -157,8 +157,8 @@ def init_subject_wf(
     report = settings.output_dir / f"sub-{subject}.html"
     if not workflow.list_node_names() and report.is_file():
         return None, 0
-    models = [analysis.model for analysis in analyzes]
-    tasks = [analysis.runs[0].inputs.task for analysis in analyzes]
+    models = [analysis.model for analysis in analyses]
+    tasks = [analysis.runs[0].inputs.task for analysis in analyses]
     add_subject_report(workflow, subject, models, tasks, settings, sections)
     return workflow, n_runs
 
@@ -378,7 +378,7 @@ def add_subject_report(
     subject : str
         Label of the subject.
     models : sequence of Model
-        Models of the analyzes, for the methods paragraphs.
+        Models of the analyses, for the methods paragraphs.
     tasks : sequence of str
         Labels of the tasks.
     settings : AppSettings

@@ -2,7 +2,7 @@
 
 With all trials in one model (LSA), neighboring trials share their responses and each estimate is
 noisy. With a model of its own for every trial, in which the other trials of a condition are one
-regressor (LSS), estimates vary less and are pulled a little toward each other; pattern analyzes
+regressor (LSS), estimates vary less and are pulled a little toward each other; pattern analyses
 of fast designs do better with them. As many models as trials need not be as many fits: what is
 not a trial is the same in all of them and is taken out once, and what is left of each model are
 a few regressors, which are solved in closed form for all voxels at once.
@@ -109,7 +109,7 @@ def least_squares_separate(
     References
     ----------
     .. [1] Mumford JA, Turner BO, Ashby FG, Poldrack RA (2012). Deconvolving BOLD activation in
-       event-related designs for multivoxel pattern classification analyzes. NeuroImage
+       event-related designs for multivoxel pattern classification analyses. NeuroImage
        59:2636-2643. https://doi.org/10.1016/j.neuroimage.2011.08.076
     .. [2] Turner BO, Mumford JA, Poldrack RA, Ashby FG (2012). Spatiotemporal activity
        estimation for multivoxel pattern analysis with rapid event-related designs. NeuroImage

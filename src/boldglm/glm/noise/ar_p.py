@@ -3,7 +3,7 @@
 The normal equations of each voxel are built and solved for its own coefficients, which is slower
 than noise models whose voxels share matrices. With more than two or three coefficients, their
 sampling error makes tests too liberal in short runs, and degrees of freedom correct this only in
-part: use `auto` there. This model is for analyzes that must match a published AR(2), for example.
+part: use `auto` there. This model is for analyses that must match a published AR(2), for example.
 
 Notation as in `clustered_gls`; p order, z = atanh of the partial autocorrelations k,
 v autocovariances of the noise, c contrast in the orthonormal basis.

@@ -145,7 +145,7 @@ def f_statistics(
     References
     ----------
     .. [1] Fai AH-T, Cornelius PL (1996). Approximate F-tests of multiple degree of freedom
-       hypotheses in generalized least squares analyzes of unbalanced split-plot experiments.
+       hypotheses in generalized least squares analyses of unbalanced split-plot experiments.
        Journal of Statistical Computation and Simulation 54:363-378.
        https://doi.org/10.1080/00949659608811740
     """
