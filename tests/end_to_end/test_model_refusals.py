@@ -1,8 +1,9 @@
-"""What is wrong in a model file: said with file, JSON path and remedy; nothing in silence."""
+"""Messages about mistakes in a model file name the file, the JSON path and the remedy."""
 
 import copy
 import html
 import json
+import re
 
 import pytest
 
@@ -101,12 +102,13 @@ def test_a_mistake_is_refused_with_file_path_and_remedy(
 ):
     code, shown = dry_run(dataset, tmp_path, capsys, **changes)
     assert code == 65
-    assert "model-m_smdl.json" in shown.err
+    where = r"boldglm: model-m_smdl\.json, (run of \S+_events\.tsv, |node '\w+', )?at \$\.\S+"
+    assert re.match(where, shown.err)
     assert path in shown.err
     assert words in shown.err
 
 
-def test_what_a_higher_node_does_not_get_is_said(dataset, tmp_path, capsys):
+def test_a_higher_node_without_inputs_is_an_exclusion(dataset, tmp_path, capsys):
     only_f = {"Contrasts": [ANY], "DummyContrasts": None}
     code, shown = dry_run(dataset, tmp_path, capsys, run=only_f)
     assert code == 0
@@ -118,7 +120,7 @@ def test_what_a_higher_node_does_not_get_is_said(dataset, tmp_path, capsys):
     assert "node 'group': nothing matches 'motion_*' of X" in shown.out
 
 
-def test_the_group_level_says_which_nodes_got_nothing(dataset, tmp_path, capsys):
+def test_the_group_level_names_nodes_without_inputs(dataset, tmp_path, capsys):
     filters = {"contrast": ["trial_type.cue"], "run": ["9"]}
     model = write(
         tmp_path,

@@ -1,4 +1,4 @@
-"""Events of which some were taken out still meet the others event by event."""
+"""Variables are aligned event by event, also after some events were removed."""
 
 import numpy as np
 import pytest
@@ -37,14 +37,14 @@ def test_a_product_is_the_same_whether_events_without_a_value_were_dropped_or_no
     assert dropped["x"].values.max() > 0.1  # impulses have unit area, not that of a grid's step
 
 
-def test_what_is_not_there_adds_nothing_to_a_sum():
+def test_a_missing_event_adds_nothing_to_a_sum():
     total = {"Name": "Sum", "Input": ["gain", "rt"], "Output": "x"}
     found, _ = run(events(**COLUMNS), DROP, total)
     assert found["x"].is_sparse
     np.testing.assert_allclose(found["x"].values, [1.5, 2.7, 3, 4.9])
 
 
-def test_events_that_were_taken_out_stay_out():
+def test_removed_events_stay_removed():
     query = {"Name": "Filter", "Input": "rt", "By": "gain", "Query": "gain > 1"}
     found, _ = run(events(**COLUMNS), DROP, query)
     np.testing.assert_array_equal(found["rt"].values, [0.7, 0.9])
@@ -54,14 +54,14 @@ def test_events_that_were_taken_out_stay_out():
     np.testing.assert_array_equal(found["rt.cue[b]"].values, [0.7, 0.9])
 
 
-def test_a_regression_on_events_leaves_out_those_that_one_lacks():
+def test_orthogonalization_excludes_events_that_either_variable_lacks():
     other = {"Name": "Orthogonalize", "Input": "rt", "Other": "gain"}
     found, _ = run(events(**COLUMNS), DROP, other)
     slope = np.polyfit([1, 2, 4], [0.5, 0.7, 0.9], 1)[0]
     np.testing.assert_allclose(found["rt"].values, [0.5 - slope, 0.7 - 2 * slope, 0.9 - 4 * slope])
 
 
-def test_events_that_begin_together_are_told_apart_by_their_duration():
+def test_events_with_the_same_onset_are_distinguished_by_duration():
     start = run_variables(
         {"onset": [4, 4, 30], "duration": [1, 9, 1], "x": ["1", "n/a", "3"], "y": list("567")},
         {},
@@ -73,7 +73,7 @@ def test_events_that_begin_together_are_told_apart_by_their_duration():
     np.testing.assert_array_equal(found["z"].values, [5, 0, 21])
 
 
-def test_other_events_still_meet_in_time():
+def test_events_of_different_lists_are_aligned_in_time():
     block = run_variables(
         {"onset": [0.0, 60.0], "duration": [30.0, 30.0], "block": ["1", "1"]},
         {},
@@ -88,7 +88,7 @@ def test_other_events_still_meet_in_time():
 
 
 @pytest.mark.parametrize("differ", [True, False])
-def test_durations_that_differ_are_said(differ):
+def test_different_durations_give_a_warning(differ):
     assign = {"Name": "Assign", "Input": "rt", "Target": "gain", "TargetAttr": "duration"}
     product = {"Name": "Product", "Input": ["gain", "cue.b"], "Output": "x"}
     steps = [FACTOR, assign, product] if differ else [FACTOR, product]

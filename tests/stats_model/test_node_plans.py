@@ -1,4 +1,4 @@
-"""Results laid out over the nodes above the run."""
+"""Plans of the nodes above the run."""
 
 import copy
 from dataclasses import replace
@@ -97,7 +97,7 @@ def test_a_formula_makes_interactions():
     np.testing.assert_allclose(plan.fits[0].design.matrix, [[20, 0], [0, 30], [0, 40]])
 
 
-def test_groups_by_a_column_of_participants_are_places_of_their_own():
+def test_grouping_by_a_participant_column_gives_separate_results():
     group = {**GROUP, "GroupBy": ["contrast", "sex"]}
     plans = planned(model_of(SUBJECT, group), run_items())["group"]
     assert [plan.entities for plan in plans] == [
@@ -128,7 +128,7 @@ def test_contrasts_grouped_together_are_columns_of_one_design():
     assert plan.results("key", "label") == ()  # F ends here
 
 
-def test_a_filter_lets_some_contrasts_through():
+def test_a_filter_passes_the_contrasts_it_names():
     edges = [
         {"Source": "run", "Destination": "subject"},
         {"Source": "subject", "Destination": "group", "Filter": {"contrast": ["stop"]}},
@@ -186,14 +186,14 @@ def test_two_geometries_are_never_mixed():
     assert [plan.entities["space"] for plan in plans] == ["MNI", "T1w"]
 
 
-def test_a_missing_conditions_contrast_is_left_out_where_nobody_has_it():
+def test_a_dummy_contrast_that_no_input_has_is_refused():
     group = {
         **GROUP,
         "GroupBy": [],
         "Model": {"Type": "glm", "X": ["go", "stop"]},
         "DummyContrasts": {"Contrasts": ["go", "gone"], "Test": "t"},
     }
-    with pytest.raises(BadDataError, match=r"'gone', which is not a column of X\..* Did you mean"):
+    with pytest.raises(BadDataError, match=r"'gone' is not a column of X\..* Did you mean"):
         planned(model_of(SUBJECT, group), run_items())
 
 
@@ -205,12 +205,12 @@ def test_a_missing_conditions_contrast_is_left_out_where_nobody_has_it():
         ({"Model": {"Type": "glm", "X": ["sex"], "Formula": "log(sex)"}}, "cannot be parsed"),
     ],
 )
-def test_what_nobody_has_is_refused_by_name(change, words):
+def test_a_name_that_no_input_has_is_refused(change, words):
     with pytest.raises(BadDataError, match=words):
         planned(model_of(SUBJECT, {**GROUP, **change}), run_items())
 
 
-def test_a_filter_for_a_contrast_that_is_not_there_is_refused():
+def test_a_filter_for_an_unknown_contrast_is_refused():
     edges = [
         {"Source": "run", "Destination": "subject"},
         {"Source": "subject", "Destination": "group", "Filter": {"contrast": ["stopp"]}},
@@ -220,7 +220,7 @@ def test_a_filter_for_a_contrast_that_is_not_there_is_refused():
         planned(model_of(SUBJECT, GROUP, edges=edges), run_items())
 
 
-def test_a_run_node_cannot_group_by_what_no_run_has():
+def test_a_run_node_cannot_group_by_an_unknown_name():
     node = model_of().root
     check_run_groups(node, [{"age": "20"}])
     with pytest.raises(BadDataError, match=r"no run has 'subjct'\..* Did you mean 'subject'"):
@@ -254,7 +254,7 @@ def test_the_reference_level_is_the_same_where_a_group_of_inputs_lacks_it(change
 
 
 @pytest.mark.parametrize("constraint", ["none", "drop_one", "mean_zero"])
-def test_a_participant_whose_category_is_not_known_is_left_out_in_words(constraint):
+def test_a_participant_without_a_category_is_excluded_with_a_notice(constraint):
     known = {"01": "a", "02": None, "03": "b", "04": "b"}
     items = [replace(one, metadata={"site": known[one.entities["sub"]]}) for one in run_items()]
     factor = {"Name": "Factor", "Input": "site", "Constraint": constraint}
@@ -293,7 +293,7 @@ def test_participants_can_be_columns_for_pairs():
     np.testing.assert_allclose(found.t, expected)
 
 
-def test_columns_that_a_pattern_stands_for_come_in_one_order():
+def test_columns_that_match_a_pattern_are_sorted():
     factor = {"Name": "Factor", "Input": "sex"}
     group = {
         **GROUP,
@@ -348,7 +348,7 @@ def test_one_participant_alone_may_lack_what_a_filter_or_x_names():
     assert plans["group"] == ()
 
 
-def test_runs_that_are_taken_for_participants_are_warned_of():
+def test_several_inputs_of_one_participant_give_a_warning():
     (straight,) = planned(model_of(GROUP), run_items())["group"]
     assert any("8 inputs of 4 participants as independent" in note.text for note in straight.notes)
     (by_subject,) = planned(model_of(SUBJECT, GROUP), run_items())["group"]

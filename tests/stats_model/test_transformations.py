@@ -1,4 +1,4 @@
-"""Transformations: what each makes, and how bad input is refused."""
+"""Transformations: their results, and their error messages."""
 
 import numpy as np
 import pytest
@@ -64,7 +64,7 @@ def test_a_variable_is_not_convolved_twice():
         apply_hrf(convolved, HRFSpec(("trial_type.go",), "spm"), "$.HRF")
 
 
-def test_events_that_nobody_convolves_are_boxcars_at_the_volumes():
+def test_events_without_convolution_are_boxcars_at_the_volumes():
     node = NodeSpec("run", "run", (), "glm", ("trial_type.go", 1))
     column = run_columns(run(FACTOR), node).matrix[:, 0]
     assert set(column) == {0.0, 1.0}
@@ -133,20 +133,20 @@ def test_values_are_lagged_and_powers_and_logarithms_taken():
     np.testing.assert_allclose(found["log_rt"].values[0], np.log(0.4))
 
 
-def test_events_and_scans_meet_at_the_scans():
+def test_events_and_confounds_are_combined_at_the_volumes():
     found = run(one("Product", Input=["correct", "rot_x"], Output="both"))
     assert found["both"].values.shape == (60,)
     np.testing.assert_allclose(found["both"].values[2], MOTION[2])
 
 
-def test_a_filter_reads_its_query_and_runs_nothing():
+def test_a_filter_parses_its_query_and_evaluates_no_code():
     kept = run(one("Filter", Input=["rt"], Query="correct == 1 and rt < 0.6", By=["correct"]))
     np.testing.assert_allclose(kept["rt"].values, [0.4, 0.5])
     with pytest.raises(BadDataError, match="cannot be parsed as a comparison"):
         run(one("Filter", Input=["rt"], Query="__import__('os').getcwd() == 1"))
 
 
-def test_a_level_that_only_other_runs_have_is_dropped_with_what_follows_from_it():
+def test_a_level_that_only_other_runs_have_is_missing_with_what_is_made_from_it():
     known = {"trial_type.nogo", "trial_type.go", "trial_type.stop"}
     start = variables(known)
     found, _ = apply_instructions(
@@ -166,13 +166,13 @@ def test_a_level_that_only_other_runs_have_is_dropped_with_what_follows_from_it(
     assert (columns.names, columns.missing) == (("any",), ("trial_type.nogo",))
 
 
-def test_a_missing_level_stops_where_that_was_asked_for():
+def test_missing_conditions_error_refuses_a_missing_level():
     with pytest.raises(BadDataError, match=r"no trial_type\.nogo, and --missing-conditions error"):
         run(FACTOR, one("Convolve", Input=["trial_type.nogo"]),
             start=variables({"trial_type.nogo"}), missing="error")  # fmt: skip
 
 
-def test_an_empty_condition_has_no_regressor_and_that_is_said():
+def test_a_condition_without_events_is_excluded_with_a_notice():
     found, notes = apply_instructions(
         variables(),
         [one("Threshold", Input=["rt"], Threshold=5, Output=["slow"]),
@@ -183,7 +183,7 @@ def test_an_empty_condition_has_no_regressor_and_that_is_said():
     assert any("'slow': all of its events" in note.text for note in notes)
 
 
-def test_rows_of_participants_are_transformed():
+def test_participant_columns_are_transformed():
     rows = input_variables({"sex": ["f", "m", "f"], "age": ["20", "30", "n/a"]})
     found = run(one("Factor", Input=["sex"]), one("Demean", Input=["age"]),
                 one("Product", Input=["sex.f", "age"], Output="age.f"), start=rows)  # fmt: skip
@@ -223,7 +223,7 @@ def test_a_bad_instruction_is_refused_with_path_and_remedy(instruction, path, wo
     assert words in str(refusal.value)
 
 
-def test_time_has_no_meaning_above_the_run():
+def test_convolution_above_the_run_is_refused():
     with pytest.raises(BadDataError, match="not time series"):
         run(one("Convolve", Input=["age"], Model="spm"), start=input_variables({"age": [1, 2]}))
 
@@ -233,13 +233,13 @@ def test_a_column_of_events_cannot_have_the_name_of_a_confound():
         variables(rot_x=["1"] * 6)
 
 
-def test_weights_go_with_their_inputs_where_one_is_missing():
+def test_weights_stay_with_their_inputs_if_one_is_missing():
     found = run(FACTOR, one("Sum", Input=["trial_type.nogo", "trial_type.go"], Weights=[5, 2],
                             Output="x"), start=variables({"trial_type.nogo"}))  # fmt: skip
     np.testing.assert_allclose(found["x"].values, [2, 0, 2, 2, 0, 2])
 
 
-def test_pairs_that_are_assigned_keep_their_names_where_one_is_missing():
+def test_assigned_pairs_keep_their_names_if_one_is_missing():
     missing = ("trial_type.wait", "wait_rt", "go_rt")
     assign = one(
         "Assign",
@@ -286,7 +286,7 @@ def test_the_duration_of_a_column_of_text_can_be_assigned():
         ("rt != .4", [2, 3, 4, 5]),
     ],
 )
-def test_parentheses_and_quotes_of_a_query_are_minded(query, kept):
+def test_a_query_may_have_parentheses_and_quotes(query, kept):
     by = ["rt", "correct", "trial_type"]
     start = run(one("Copy", Input="onset_", Output="x"), start=variables(onset_=list("012345")))
     found = run(one("Filter", Input="x", By=by, Query=query), start=start)
@@ -301,7 +301,7 @@ def test_parentheses_and_quotes_of_a_query_are_minded(query, kept):
         ("rt > .4 xor correct == 1", "contains numbers"),
     ],
 )
-def test_a_query_that_cannot_be_read_is_refused(query, words):
+def test_a_query_that_cannot_be_parsed_is_refused(query, words):
     reply = ["10", ".3", "miss", "2", "n/a", "4"]
     with pytest.raises(BadDataError) as caught:
         run(
@@ -312,20 +312,20 @@ def test_a_query_that_cannot_be_read_is_refused(query, words):
     assert "$.I[0].Query" in str(caught.value)
 
 
-def test_a_lag_by_whole_samples_moves_values_as_they_are():
+def test_a_lag_by_whole_samples_does_not_interpolate():
     found = run(one("Lag", Input="rt", Output="before"))
     np.testing.assert_array_equal(found["before"].values, [0.4, 0.4, np.nan, 0.9, 0.5, 0.7])
     ahead = run(one("Lag", Input="rt", Output="after", Shift=-2, Mode="constant", Constant=9))
     np.testing.assert_array_equal(ahead["after"].values, [0.9, 0.5, 0.7, 0.6, 9, 9])
 
 
-def test_what_has_no_value_is_not_the_contrary_either():
+def test_not_of_a_missing_value_is_0():
     start = variables(correct=["1", "0", "n/a", "1", "0", "1"])
     found = run(one("Not", Input="correct", Output="wrong"), start=start)
     assert found["wrong"].values.tolist() == [0, 1, 0, 0, 1, 0]
 
 
-def test_a_constant_is_scaled_to_zeros_where_gaps_are_filled_afterwards():
+def test_a_constant_is_scaled_to_zeros_with_replace_na_after():
     start = variables(k=["2", "2", "n/a", "2", "2", "2"])
     found = run(one("Scale", Input="k", ReplaceNa="after"), start=start)
     np.testing.assert_array_equal(found["k"].values, np.zeros(6))
@@ -373,7 +373,7 @@ def test_parameters_of_an_hrf_that_has_none_are_refused():
         apply_hrf(run(FACTOR), hrf, "$.HRF")
 
 
-def test_when_nothing_is_left_the_refusal_says_so():
+def test_an_instruction_after_all_variables_are_removed_is_refused():
     with pytest.raises(
         BadDataError, match="The instructions before this one have removed all variables"
     ):

@@ -12,6 +12,7 @@ from boldglm.suggestions import did_you_mean
 
 # Numbers that Fraction accepts, but short ones: it would write out every digit of 1e999999999.
 _NUMBER = re.compile(r"\s*[-+]?[\d./]{1,40}([eE][-+]?\d{1,3})?\s*")
+_LOCATIONS = ("At $", "Node '", "Run of ")  # beginnings of messages that say where
 
 
 class JSONReader:
@@ -90,3 +91,18 @@ def abbreviated(value: Any) -> str:
     """Return the repr of a value, cut to 60 characters."""
     text = repr(value)
     return text if len(text) <= 60 else text[:57] + "..."
+
+
+def with_context(context: str, message: str) -> str:
+    """Put the name of a file or a run in front of an error message.
+
+    Examples
+    --------
+    >>> with_context("model_smdl.json", "At $.Nodes[0].Model.X: X is empty.")
+    'model_smdl.json, at $.Nodes[0].Model.X: X is empty.'
+    >>> with_context("model_smdl.json", "the file is empty.")
+    'model_smdl.json: the file is empty.'
+    """
+    if message.startswith(_LOCATIONS):
+        return f"{context}, {message[0].lower()}{message[1:]}"
+    return f"{context}: {message}"

@@ -78,8 +78,8 @@ def inputs_of_node(
 def _check_filter(model: StatsModel, edge: EdgeSpec, results: Sequence[NodeInput]) -> None:
     """Refuse a filter that no result can pass, because it names what does not exist."""
     start = (
-        f"{model.name}, at $.Edges[{model.edges.index(edge)}].Filter: the edge from "
-        f"{edge.source!r} to {edge.destination!r} filters"
+        f"At $.Edges[{model.edges.index(edge)}].Filter: the edge from {edge.source!r} to "
+        f"{edge.destination!r} filters"
     )
     for name in edge.filter:
         if results and not any(result.value(name) is not None for result in results):

@@ -276,11 +276,12 @@ def _plan_fit(
 def _refuse_column(
     node: NodeSpec, contrast: ContrastSpec, column: str, design: HigherLevelDesign
 ) -> None:
-    key = "Contrasts" if contrast in node.contrasts else "DummyContrasts.Contrasts"
+    key, subject = "DummyContrasts.Contrasts", f"{column!r}"
+    if contrast in node.contrasts:
+        key, subject = "Contrasts", f"the contrast {contrast.name!r} names {column!r}, which"
     raise BadDataError(
-        f"Node {node.name!r}, at {node.path}.{key}: the contrast {contrast.name!r} names "
-        f"{column!r}, which is not a column of X. Columns: {', '.join(design.names)}."
-        f"{did_you_mean(column, (*design.names, *design.dropped))}"
+        f"Node {node.name!r}, at {node.path}.{key}: {subject} is not a column of X. Columns: "
+        f"{', '.join(design.names)}.{did_you_mean(column, (*design.names, *design.dropped))}"
     )
 
 

@@ -64,10 +64,12 @@ def run_contrasts(
         names = [CONSTANT if name in ("1", INTERCEPT) else name for name in spec.columns]
         for name in names:
             if name not in columns:
+                subject = f"{name!r}"
+                if spec in node.contrasts:
+                    subject = f"the contrast {spec.name!r} names {name!r}, which"
                 raise BadDataError(
-                    f"At {path}: the contrast {spec.name!r} names {name!r}, which is not a column "
-                    f"of X. Columns: {', '.join(task_columns) or 'none'}."
-                    f"{did_you_mean(name, columns)}"
+                    f"At {path}: {subject} is not a column of X. Columns: "
+                    f"{', '.join(task_columns) or 'none'}.{did_you_mean(name, columns)}"
                 )
         contrasts.append(ContrastSpec(spec.name, tuple(names), spec.weights, spec.test))
     return tuple(contrasts)

@@ -18,6 +18,7 @@ from boldglm.glm.design.confound_names import match_columns
 from boldglm.glm.design.design_matrix import Part, confound_part, join_parts
 from boldglm.io.bids.confounds_table import ConfoundsTable
 from boldglm.notices import Notice, exclusion, note
+from boldglm.stats_model.json_paths import with_context
 from boldglm.stats_model.run_designs import RunColumns, apply_hrf, run_columns
 from boldglm.stats_model.specification import NodeSpec
 from boldglm.stats_model.transformations import apply_instructions
@@ -83,7 +84,7 @@ def design_from_model(
         If the model names a variable that no run has, or the run has no regressor of the model.
     """
     node = model.run_node
-    with _errors_name_run(model, tables):
+    with _errors_name_run(tables):
         variables, notes = _transformed(_variables(node, tables, known), node, missing)
         columns = run_columns(variables, node)
     if missing == "error" and columns.missing:
@@ -148,7 +149,7 @@ def names_in_any_run(model: Model, runs: Iterable[RunTables]) -> frozenset[str]:
     for tables in runs:
         variables = replace(_variables(node, tables), collects_names=True)
         names |= set(variables.names)
-        with _errors_name_run(model, tables):
+        with _errors_name_run(tables):
             variables, _ = apply_instructions(variables, node.instructions, path, names_seen=names)
             variables, _ = apply_hrf(variables, node.hrf, f"{node.path}.Model.HRF")
         names |= set(variables.names) | variables.missing
@@ -156,12 +157,12 @@ def names_in_any_run(model: Model, runs: Iterable[RunTables]) -> frozenset[str]:
 
 
 @contextmanager
-def _errors_name_run(model: Model, tables: RunTables) -> Iterator[None]:
-    """Add the model and the run to errors."""
+def _errors_name_run(tables: RunTables) -> Iterator[None]:
+    """Add the run to error messages."""
     try:
         yield
     except BadDataError as error:
-        raise BadDataError(f"{model.name}, run of {tables.events_name}: {error}") from error
+        raise BadDataError(with_context(f"Run of {tables.events_name}", str(error))) from error
 
 
 def _transformed(

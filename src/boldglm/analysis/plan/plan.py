@@ -30,6 +30,7 @@ from boldglm.io.bids.query import RunFiles
 from boldglm.io.images.meshes import read_mesh
 from boldglm.io.outputs.derivatives import Place, camel_case, clashing_labels
 from boldglm.notices import Notice
+from boldglm.stats_model.json_paths import with_context
 from boldglm.stats_model.node_inputs import NodeInput
 from boldglm.stats_model.node_plans import GEOMETRY, check_run_groups
 from boldglm.stats_model.run_contrasts import run_contrasts
@@ -150,7 +151,7 @@ def make_plan(
         except BadDataError as error:
             if "$." not in str(error) or choice.file.name in str(error):
                 raise
-            raise BadDataError(f"{choice.file.name}: {error}") from error
+            raise BadDataError(with_context(choice.file.name, str(error))) from error
     runs = [_read_run(run_files, choice, None) for run_files in files]
     _check_meshes(choice.meshes, runs)
     tasks = list(dict.fromkeys(run.inputs.task for run in runs))
