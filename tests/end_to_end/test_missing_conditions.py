@@ -104,7 +104,7 @@ def test_a_missing_condition_stops_where_that_was_asked_for(lacking, tmp_path, c
     assert main([*default, "--missing-conditions", "error"]) == 65
 
     shown = capsys.readouterr().err
-    assert shown.count("--missing-conditions error asks to stop") == 2
+    assert shown.count("--missing-conditions error does not allow that") == 2
     assert f"{STEM}_run-1_events.tsv" in shown
     assert not list(tmp_path.glob("[ab]/node-*"))
 

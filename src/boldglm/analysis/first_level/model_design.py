@@ -89,8 +89,9 @@ def design_from_model(
         columns = run_columns(variables, node)
     if missing == "error" and columns.missing:
         raise BadDataError(
-            f"{tables.events_name} has no event of {', '.join(columns.missing)}, which "
-            f"{node.path}.Model.X names, and --missing-conditions error asks to stop."
+            f"Run of {tables.events_name}, at {node.path}.Model.X: this run has no "
+            f"{', '.join(columns.missing)}, and --missing-conditions error does not allow that. "
+            "Pass --missing-conditions drop, or choose other runs."
         )
     confounds = _confounds(model, columns, tables)
     notices = [*notes, *columns.notes, *confounds.notes]
@@ -99,10 +100,11 @@ def design_from_model(
         for name in columns.missing
     ]
     if not columns.names and node.x != (1,):
-        shown = ", ".join(columns.missing) or ", ".join(str(term) for term in node.x if term != 1)
+        terms = columns.missing or [str(term) for term in node.x if term != 1]
         raise BadDataError(
-            f"{tables.events_name} has no event of any term of {node.path}.Model.X ({shown}). Its "
-            f"variables are {', '.join(variables.names)}. Change X, or choose other runs."
+            f"Run of {tables.events_name}, at {node.path}.Model.X: no variable of this run "
+            f"matches {', '.join(terms)}. Variables here: {', '.join(variables.names)}. Change X, "
+            "or choose other runs."
         )
     if not columns.has_constant:
         notices.append(

@@ -144,7 +144,8 @@ def design_of_run(run: RunRead, model: Model, known: Iterable[str], missing: str
         if absent and missing == "error":
             raise BadDataError(
                 f"{inputs.events.name} has no event of {', '.join(absent)}, and "
-                "--missing-conditions error asks to stop. Use drop, or choose other runs."
+                "--missing-conditions error does not allow that. Pass --missing-conditions drop, "
+                "or choose other runs."
             )
         settings = DesignSettings(
             plain.conditions, plain.hrf_model, plain.fir_delays, model.high_pass, model.modulators

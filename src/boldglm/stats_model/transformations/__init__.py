@@ -141,7 +141,7 @@ def apply_instructions(
             raise BadDataError(
                 f"At {where} ({instruction.name}): this run has no "
                 f"{', '.join(instruction.missing_inputs)}, and --missing-conditions error does "
-                "not allow that. Pass --missing-conditions drop, or select other runs."
+                "not allow that. Pass --missing-conditions drop, or choose other runs."
             )
         variables = _apply(variables, instruction)
         if names_seen is not None:
