@@ -62,7 +62,7 @@ def test_a_mistyped_option_is_explained_without_the_list_of_all_options(capsys):
 def test_a_mistyped_word_is_answered_with_the_known_ones(capsys):
     message = message_of(capsys, "--noise-model", "arma1")
 
-    assert "--noise-model: there is no 'ar9'. Known: auto, ols, ar1" in message
+    assert "--noise-model: there is no 'arma1'. Known: auto, ols, ar1" in message
     assert "Did you mean 'arma11'?" in message
 
 

@@ -111,9 +111,9 @@ def build_demo_parser() -> Parser:
     parser = Parser(
         prog="boldglm demo",
         usage="boldglm demo OUTPUT_DIR [options]",
-        description="Generate a small BIDS dataset with known activation (2 participants, 2 runs "
-        "each,\ntwo correlated conditions), analyze it at both levels, and compare the results\n"
-        "with the truth. Takes about 10 seconds.",
+        description="Generate a small BIDS dataset with known activation (2 participants, 2 runs\n"
+        "each, 2 correlated conditions), analyze it at both levels, and compare the\n"
+        "results with the truth. Takes about 10 seconds.",
         epilog="example:\n  boldglm demo boldglm-demo",
         formatter_class=argparse.RawTextHelpFormatter,
     )
