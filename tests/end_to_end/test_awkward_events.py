@@ -254,7 +254,7 @@ def test_tasks_of_different_repetition_times_and_missing_runs_are_planned(tmp_pa
 
     out = capsys.readouterr().out
     assert "Model defaultFast: 3 runs of 2 participants" in out
-    assert "Model defaultOdd: 1 runs of 1 participants" in out
+    assert "Model defaultOdd: 1 run of 1 participant" in out
     assert "sub-02_task-fast_run-2: 240 volumes every 0.8 s" in out
 
 

@@ -270,7 +270,7 @@ def test_a_dry_run_shows_confounds_and_censored_volumes(dataset, tmp_path, capsy
     said = capsys.readouterr().out
     assert "confounds (8): trans_x" in said
     assert "censored volumes: 2 of 80 (2.5 %): 0, 40" in said
-    assert "high-pass: the cosines among the confounds" in said
+    assert "high-pass    by the cosines among the confounds" in said
     assert not (tmp_path / "out").exists()
 
 

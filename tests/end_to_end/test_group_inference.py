@@ -121,7 +121,7 @@ def test_a_covariate_of_participants_is_tested_without_refitting_any_run(fitted,
 
     change_model(out, add_age)
     assert main([str(dataset), str(out), "group", "--dry-run"]) == 0
-    assert "X = [intercept, age]: " in capsys.readouterr().out
+    assert "columns intercept, age: " in capsys.readouterr().out
     assert main([str(dataset), str(out), "group"]) == 0
     effects, mask = inputs_of(out, "byAge")
     ages = np.linspace(20, 50, N_SUBJECTS).round(1)

@@ -40,7 +40,7 @@ def test_changed_contrasts_need_no_series_and_no_fit(dataset, tmp_path, no_fit, 
     asked = ["--contrast", "sum = cue + target", "--maps", "rsquared"]
     assert call(dataset, fresh, *asked) == 0
     assert call(dataset, out, "--maps", "rsquared") == 0
-    assert re.search(r"fits are cached \((?!0\.0 )\d+\.\d MB", capsys.readouterr().out)
+    assert re.search(r"Fits are cached \((?!0\.0 )\d+\.\d MB", capsys.readouterr().out)
     no_fit()
 
     assert call(dataset, out, *asked) == 0

