@@ -109,7 +109,7 @@ def test_without_a_mesh_there_is_no_table_of_clusters_and_that_is_said(four, tmp
 
     group = both_levels(four, tmp_path / "out", "fsaverage5")
 
-    assert "no table of clusters for 'cue': the surface has no mesh" in capsys.readouterr().out
+    assert "table of clusters of 'cue': the surface has no mesh" in capsys.readouterr().out
     assert not list(group.glob("*_desc-clusters_table.tsv"))
     assert not list(group.glob("*_stat-pFWEextent_statmap.shape.gii"))
     assert len(list(group.glob("*_stat-pFWE_statmap.shape.gii"))) == 2

@@ -18,7 +18,7 @@ LACKING = {
     "mfx_model": "'RT'",
     "ds-005_type-test_model": "'RT'",
     "testnodummy": "'RT'",
-    "interceptonly": "which is not in X",
+    "interceptonly": "which is not a column of X",
     "2_grp_2lev": "'runnum'",
     "paired_difference": "'runnum'",
     "anova_2_by_4": "'fake_patient_grp'",

@@ -152,7 +152,7 @@ def test_volumes_and_surfaces_together_are_a_choice_to_make(dataset, tmp_path, c
     code = main([str(dataset), str(tmp_path / "out"), "participant"])
 
     assert code == 18
-    assert "--space: MNI152NLin2009cAsym:res-2, fsaverage5" in capsys.readouterr().err
+    assert "2 spaces: MNI152NLin2009cAsym:res-2, fsaverage5" in capsys.readouterr().err
 
 
 def test_a_mesh_that_is_not_there_or_fits_no_run_is_refused(dataset, tmp_path, capsys):
