@@ -7,7 +7,7 @@ import pytest
 
 from awkward_datasets import odd_dataset, rebuild, trials, tsv, write_bold
 from boldglm.cli.main import main
-from boldglm.io.outputs.derivatives import camel_case
+from boldglm.io.outputs.names import camel_case
 
 # dataset: BOLD runs of participants that are there, and how many of them have events
 PUBLIC = {

@@ -16,8 +16,8 @@ from boldglm.cli.parser import HRF_MODELS as OFFERED_HRFS
 from boldglm.cli.parser import NOISE_MODELS as OFFERED_NOISE
 from boldglm.glm import HRF_MODELS, NOISE_MODELS, fit
 from boldglm.glm.spatial.volume_smoothing import MaskSmoother
-from boldglm.io.outputs.derivatives import camel_case
 from boldglm.io.outputs.design_files import read_design
+from boldglm.io.outputs.names import camel_case
 
 RUN = "node-run/sub-01/func/sub-01_task-cuetarget_run-1"
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from boldglm.cli.main import main
-from boldglm.io.outputs.derivatives import node_label
+from boldglm.io.outputs.names import node_label
 from model_datasets import write_model_dataset
 
 # Why models cannot be run, by a part of their file name.

@@ -14,8 +14,8 @@ from boldglm.glm.design.kernels import SPM
 from boldglm.glm.first_level.single_trials import least_squares_all, least_squares_separate
 from boldglm.interfaces import BuildDesign, FitGLM
 from boldglm.io.images import nifti
-from boldglm.io.outputs.derivatives import TRIAL_MAPS
 from boldglm.io.outputs.design_files import read_design
+from boldglm.io.outputs.names import TRIAL_MAPS
 from fake_fmriprep import write_fmriprep
 
 RUN = "node-run/sub-01/func/sub-01_task-cuetarget_run-1"

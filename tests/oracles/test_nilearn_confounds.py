@@ -91,7 +91,7 @@ def test_a_strategy_selects_the_columns_that_nilearn_selects(word, options, name
 def test_half_of_the_variance_is_what_nilearn_calls_all(word, mask, name, theirs, table):
     # fMRIPrep writes the components that explain half, and nilearn takes what it wrote
     ours = table(name)
-    words = expand_strategies([word], ours.columns, ours.masks, ours.explained)
+    words = expand_strategies([word], ours.columns, ours.masks, ours.variance_explained)
 
     expected, _ = theirs(name, compcor=mask, n_compcor="all")
 

@@ -27,8 +27,8 @@ from boldglm.io.bids.participants import ParticipantTables
 from boldglm.io.bids.query import find_runs
 from boldglm.io.bids.selection import Selection
 from boldglm.io.files.json_files import write_json
-from boldglm.io.outputs.derivatives import RUN_MAPS, model_file_name, prepare_output
-from boldglm.io.outputs.fit_cache import kept_bytes
+from boldglm.io.outputs.fit_cache import cache_size
+from boldglm.io.outputs.names import RUN_MAPS, model_file_name, prepare_output
 from boldglm.io.outputs.records import STAMP, Record, notes_of_records
 from boldglm.notices import EXCLUSION, HEADINGS, Notice
 from boldglm.vocabulary import (
@@ -336,7 +336,7 @@ def _summarize(
 
 
 def _print_cache(folder: Path) -> None:
-    size = kept_bytes(folder)
+    size = cache_size(folder)
     if size:
         shown = f"{size / 1e9:.2f} GB" if size > 1e8 else f"{size / 1e6:.1f} MB"
         print(f"Fits are cached ({shown} in {folder}): changing contrasts does not refit.")

@@ -8,7 +8,7 @@ import numpy as np
 from boldglm.demo.dataset import CONDITIONS, SPHERES, TASK, sphere_mask, write_dataset
 from boldglm.errors import CannotWriteError
 from boldglm.io.images.nifti import load_map
-from boldglm.io.outputs.derivatives import Place
+from boldglm.io.outputs.names import ResultPaths
 
 
 def run_demo(
@@ -42,9 +42,9 @@ def run_demo(
 
 def _compare(output: Path) -> None:
     """Print true and estimated effects, so that a newcomer sees that it works."""
-    place = Place.of(output, "dataset", {"task": TASK})
+    paths = ResultPaths.of(output, "dataset", {"task": TASK})
     effects = {
-        condition: np.asarray(load_map(place.statmap(condition, "effect")).dataobj)
+        condition: np.asarray(load_map(paths.statmap(condition, "effect")).dataobj)
         for condition in CONDITIONS
     }
     print("\nPercent signal change, mean over each sphere and both participants:")

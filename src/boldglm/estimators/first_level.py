@@ -24,7 +24,7 @@ from boldglm.io.bids.confounds_table import ConfoundsTable, read_confounds
 from boldglm.io.bids.events import read_events
 from boldglm.io.bids.run_inputs import RunInputs
 from boldglm.io.files.json_files import load_json
-from boldglm.io.images.bold_series import MaskedRun, Reading, load_run
+from boldglm.io.images.bold_series import LoadSettings, MaskedRun, load_run
 from boldglm.io.images.formats import load_in_memory, read_bold_header
 from boldglm.io.images.geometry import Geometry
 from boldglm.io.outputs.design_files import write_design
@@ -386,7 +386,7 @@ class FirstLevel(Parameters):
         made = design_of_run(read, model, (), "drop")
         run = self._load(read, made, model, folder)
         fitted = fit(run.bold, made.design, noise=model.noise_model, n_threads=self.n_threads)
-        everywhere = run.geometry.everywhere()
+        everywhere = run.geometry.unmasked()
         return FittedRun(
             read.inputs.bold.name,
             made.design,
@@ -401,17 +401,17 @@ class FirstLevel(Parameters):
 
     def _load(self, read: RunRead, made: RunDesign, model: Model, folder: Path) -> MaskedRun:
         is_to_target = model.smoothing is not None and model.smoothing_type == "isoblurto"
-        reading = Reading(
+        settings = LoadSettings(
             signal_scaling=model.signal_scaling,
             smoothing=model.smoothing,
             smoothing_type=model.smoothing_type,
             basis=linear_model(made.design.matrix).basis if is_to_target else None,
             n_threads=self.n_threads,
-            spool_folder=folder,
+            temporary_folder=folder,
             meshes=read.inputs.meshes,
             censored=frozenset(made.design.censored),
         )
-        return load_run(read.inputs.bold, read.inputs.mask, reading)
+        return load_run(read.inputs.bold, read.inputs.mask, settings)
 
     def _masks(self) -> Iterator[Any]:
         with tempfile.TemporaryDirectory(prefix="boldglm-") as name:
@@ -441,7 +441,7 @@ class FirstLevel(Parameters):
             here.mkdir()
             ones = np.ones(run.geometry.n_voxels)
             mask = run.geometry.write_map(here, "mask", ones, dtype=np.uint8)
-            mean = run.geometry.everywhere().write_map(here, "mean", run.mean)
+            mean = run.geometry.unmasked().write_map(here, "mean", run.mean)
             result = estimate_contrasts(
                 run.fit, run.scale, contrasts, mask, mean, here, run.notices
             )

@@ -220,7 +220,7 @@ class SecondLevel(Parameters):
 def _write_mask(image: Any, path: Path, folder: Path) -> Path:
     """Write where an image is finite and not 0."""
     image.to_filename(path)
-    whole = read_geometry(path).everywhere()
+    whole = read_geometry(path).unmasked()
     (values,) = whole.read_rows([path])
     inside = np.nan_to_num(values) != 0
     return whole.write_map(folder, "inside", inside.astype(float), dtype=np.uint8)

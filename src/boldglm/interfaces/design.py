@@ -28,8 +28,8 @@ from boldglm.glm import Confounds, parse_orthogonalization
 from boldglm.io.bids.confounds_table import read_confounds
 from boldglm.io.bids.events import PREFIX, read_event_columns, read_events
 from boldglm.io.images.formats import read_bold_header
-from boldglm.io.outputs.derivatives import sidecar
 from boldglm.io.outputs.design_files import read_design, write_design
+from boldglm.io.outputs.names import sidecar
 from boldglm.notices import Notice, by_kind
 from boldglm.vocabulary import HIGH_PASS, HRF_MODEL, MISSING_POLICIES
 

@@ -23,11 +23,11 @@ from boldglm.glm.design.linear_model import linear_model
 from boldglm.glm.spatial.smoothness import sampled_residuals
 from boldglm.io.bids.events import read_events
 from boldglm.io.files.json_files import write_json
-from boldglm.io.images.bold_series import MaskedRun, Reading, load_run
-from boldglm.io.images.noise_smoothness import measured
-from boldglm.io.outputs.derivatives import RUN_MAPS
+from boldglm.io.images.bold_series import LoadSettings, MaskedRun, load_run
+from boldglm.io.images.noise_smoothness import measure_smoothness
 from boldglm.io.outputs.design_files import read_design
-from boldglm.io.outputs.fit_cache import keep_fit, kept_fit, read_fit, write_fit
+from boldglm.io.outputs.fit_cache import cache_fit, cached_fit, read_fit, write_fit
+from boldglm.io.outputs.names import RUN_MAPS
 from boldglm.io.outputs.records import NodeResult
 from boldglm.notices import Notice, exclusion, from_pairs
 from boldglm.stats_model.specification import ContrastSpec
@@ -119,30 +119,30 @@ class FitGLM(SimpleInterface):
     def _run_interface(self, runtime):
         inputs, here = self.inputs, Path(runtime.cwd)
         if isdefined(inputs.cache_folder):
-            cached = kept_fit(Path(inputs.cache_folder), inputs.cache_key)
+            cached = cached_fit(Path(inputs.cache_folder), inputs.cache_key)
             if cached is not None:
                 self._results = cached
                 return runtime
         mask_file = Path(inputs.mask_file) if isdefined(inputs.mask_file) else None
         design = read_design(Path(inputs.design_file))
         is_to_target = isdefined(inputs.smoothing) and inputs.smoothing_type == "isoblurto"
-        reading = Reading(
+        settings = LoadSettings(
             signal_scaling=inputs.signal_scaling,
             smoothing=inputs.smoothing if isdefined(inputs.smoothing) else None,
             smoothing_type=inputs.smoothing_type,
             basis=linear_model(design.matrix).basis if is_to_target else None,
             n_threads=inputs.n_threads,
-            spool_folder=here,
+            temporary_folder=here,
             meshes=_paths(self.inputs.mesh_files),
             censored=frozenset(design.censored),
         )
-        run = load_run(Path(inputs.bold_file), mask_file, reading)
+        run = load_run(Path(inputs.bold_file), mask_file, settings)
         run_maps, whiteness, smoothness = self._fit(run, design, here)
         trial_maps, trial_notices = self._trials(run, design, here)
         notices = [*run.notices, *self._missing_maps(run_maps)]
         if (not_white := whiteness_warning(whiteness, inputs.noise_model)) is not None:
             notices.append(not_white)
-        inside, everywhere = run.geometry, run.geometry.everywhere()
+        inside, everywhere = run.geometry, run.geometry.unmasked()
         mask = inside.write_map(here, "mask", np.ones(inside.n_voxels), dtype=np.uint8)
         mean = everywhere.write_map(here, "mean", run.mean[everywhere.mask])
         self._results = {
@@ -157,7 +157,7 @@ class FitGLM(SimpleInterface):
             "trial_maps": {label: str(path) for label, path in trial_maps.items()},
         }
         if isdefined(inputs.cache_folder):
-            keep_fit(Path(inputs.cache_folder), inputs.cache_key, self._results)
+            cache_fit(Path(inputs.cache_folder), inputs.cache_key, self._results)
         return runtime
 
     def _fit(self, run: MaskedRun, design: Design, here: Path):
@@ -170,8 +170,10 @@ class FitGLM(SimpleInterface):
         maps, whiteness = write_run_maps(run, fitted, labels, _repetition_time(design), here)
         parts = run.geometry.with_meshes(_paths(self.inputs.mesh_files)).domains()
         smoothness = {
-            name: {**widths, **run.blur.get(name, {})}
-            for name, widths in measured(sampled_residuals(run.bold, fitted), parts).items()
+            name: {**widths, **run.applied_smoothing.get(name, {})}
+            for name, widths in measure_smoothness(
+                sampled_residuals(run.bold, fitted), parts
+            ).items()
         }
         return maps, whiteness, smoothness
 

@@ -23,7 +23,7 @@ from boldglm.io.bids.events import PREFIX, read_events
 from boldglm.io.files.json_files import read_json, write_json
 from boldglm.io.images.formats import read_geometry
 from boldglm.io.images.geometry import Geometry, GridPart
-from boldglm.io.images.noise_smoothness import smoothness_fact
+from boldglm.io.images.noise_smoothness import smoothness_text
 from boldglm.io.outputs.design_files import read_design
 from boldglm.io.outputs.records import ContrastMaps, NodeResult, Record, read_result
 from boldglm.io.outputs.trial_tables import read_trials
@@ -80,7 +80,7 @@ class PlotResults(SimpleInterface):
         contrasts = draw_contrasts(shown, views, here)
         facts = list(self.inputs.facts) if isdefined(self.inputs.facts) else []
         if result.mask_size:
-            facts.append((geometry.noun.capitalize(), _mask_size_text(result.mask_size)))
+            facts.append((geometry.element_name.capitalize(), _mask_size_text(result.mask_size)))
         facts += [
             (maps.name, _corrected_text(maps, geometry))
             for maps in result.contrasts
@@ -89,7 +89,7 @@ class PlotResults(SimpleInterface):
         if result.whiteness:
             facts.append(("Residuals", whiteness_summary(dict(result.whiteness))))
         if result.smoothness:
-            facts.append(("Smoothness of residuals", smoothness_fact(result.smoothness)))
+            facts.append(("Smoothness of residuals", smoothness_text(result.smoothness)))
         section = make_section(
             self.inputs.title,
             facts,

@@ -9,7 +9,7 @@ from nipype.interfaces.utility import IdentityInterface
 from nipype.pipeline.engine import Node, Workflow
 
 from boldglm.interfaces import PlotResults, WriteDerivatives
-from boldglm.io.outputs.derivatives import Place
+from boldglm.io.outputs.names import ResultPaths
 from boldglm.workflows.nodes import make_node
 
 
@@ -59,7 +59,7 @@ class NodeOutput:
     @property
     def record(self) -> Path:
         """Path of the record, which is written once the node is complete."""
-        return Place.of(self.output_dir, self.node, self.entities).record()
+        return ResultPaths.of(self.output_dir, self.node, self.entities).record()
 
 
 def init_outputs_wf(output: NodeOutput, *, events_file: Path | None = None, name: str) -> Workflow:

@@ -26,7 +26,7 @@ from boldglm.glm.design.confounds import describe_scans
 from boldglm.interfaces import WriteReport
 from boldglm.io.bids.events import read_table
 from boldglm.io.bids.run_inputs import RunInputs
-from boldglm.io.outputs.derivatives import SERIES, Place, model_file_name
+from boldglm.io.outputs.names import SERIES, ResultPaths, model_file_name
 from boldglm.io.outputs.records import is_finished
 from boldglm.notices import Notice
 from boldglm.workflows.higher_levels import (
@@ -252,9 +252,9 @@ def _single_trial_facts(
     """Return how single trials were estimated, and where the maps are, for the report."""
     if settings.single_trials is None:
         return []
-    place = Place.of(settings.output_dir, model.run_node.name, inputs.entities)
-    folder = place.folder.relative_to(settings.output_dir).as_posix()
-    text = f"{METHODS[settings.single_trials]}: {folder}/{place.stem}_desc-trials_*"
+    paths = ResultPaths.of(settings.output_dir, model.run_node.name, inputs.entities)
+    folder = paths.folder.relative_to(settings.output_dir).as_posix()
+    text = f"{METHODS[settings.single_trials]}: {folder}/{paths.stem}_desc-trials_*"
     return [("Single trials", text)]
 
 

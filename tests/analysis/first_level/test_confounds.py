@@ -34,7 +34,7 @@ def test_tables_of_one_run_are_put_side_by_side(tmp_path):
     assert found.name == "a_confounds.tsv + b_timeseries.tsv"
     np.testing.assert_array_equal(found.values(["aroma_motion_01", "csf"]), [[5, np.nan], [6, 3]])
     assert found.masks == {"a_comp_cor_00": "CSF"}
-    assert found.explained == {"a_comp_cor_00": 0.4}
+    assert found.variance_explained == {"a_comp_cor_00": 0.4}
 
 
 def test_a_column_that_differs_between_tables_is_refused(tmp_path):

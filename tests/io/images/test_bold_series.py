@@ -12,13 +12,13 @@ from boldglm.glm import fit
 from boldglm.glm.spatial.brain_mask import compute_brain_mask
 from boldglm.glm.spatial.volume_smoothing import MaskSmoother
 from boldglm.io.images import volumes
-from boldglm.io.images.bold_series import Reading, ScaledSeries, load_run
+from boldglm.io.images.bold_series import LoadSettings, ScaledSeries, load_run
 from boldglm.io.images.formats import read_bold_header
-from boldglm.io.images.temporary_store import BLOCK_VOXELS, BlockSpool, VolumeSpool
+from boldglm.io.images.temporary_store import BLOCK_VOXELS, TemporarySeries, TemporaryVolumes
 
 SHAPE = (13, 11, 9)
 N_SCANS = 40
-SPOOLED = {"held_bytes": 0}
+SPOOLED = {"memory_limit": 0}
 
 
 def write_series(path, data, *, slope=1.0, intercept=0.0, zooms=(3.0, 3.0, 3.0)):
@@ -73,13 +73,13 @@ def test_a_spooled_series_gives_the_same_bits_as_one_in_memory(run, masked, n_th
     bold_file, mask_file, *_ = run
     mask_file = mask_file if masked else None
 
-    held = load_run(bold_file, mask_file, Reading(smoothing=smoothing))
+    held = load_run(bold_file, mask_file, LoadSettings(smoothing=smoothing))
     spooled = load_run(
-        bold_file, mask_file, Reading(smoothing=smoothing, n_threads=n_threads, **SPOOLED)
+        bold_file, mask_file, LoadSettings(smoothing=smoothing, n_threads=n_threads, **SPOOLED)
     )
 
     assert isinstance(held.bold, np.ndarray)
-    assert isinstance(spooled.bold, BlockSpool)
+    assert isinstance(spooled.bold, TemporarySeries)
     np.testing.assert_array_equal(spooled.geometry.mask, held.geometry.mask)
     np.testing.assert_array_equal(np.asarray(spooled.bold), held.bold)
     np.testing.assert_array_equal(betas(spooled), betas(held))
@@ -88,7 +88,7 @@ def test_a_spooled_series_gives_the_same_bits_as_one_in_memory(run, masked, n_th
 def test_the_series_keeps_the_type_and_the_values_of_the_file(run):
     bold_file, mask_file, data, block = run
 
-    found = load_run(bold_file, mask_file, Reading())
+    found = load_run(bold_file, mask_file, LoadSettings())
 
     assert found.bold.dtype == np.int16
     np.testing.assert_array_equal(found.bold, data[block].T)
@@ -99,7 +99,7 @@ def test_a_mask_is_computed_from_the_mean_of_the_same_reading(run):
     bold_file, _, data, block = run
     expected = compute_brain_mask(data.mean(axis=-1), np.ones(SHAPE, dtype=bool))
 
-    found = load_run(bold_file, None, Reading(**SPOOLED))
+    found = load_run(bold_file, None, LoadSettings(**SPOOLED))
 
     np.testing.assert_array_equal(found.geometry.mask, expected)
     assert (expected & ~block).sum() == 0
@@ -116,7 +116,7 @@ def test_the_file_is_decompressed_once(run, masked, smoothing, held, monkeypatch
     real = volumes.open_read
     monkeypatch.setattr(volumes, "open_read", lambda path: opened.append(path) or real(path))
 
-    load_run(bold_file, mask_file if masked else None, Reading(smoothing=smoothing, **held))
+    load_run(bold_file, mask_file if masked else None, LoadSettings(smoothing=smoothing, **held))
 
     assert opened == [bold_file]
 
@@ -140,7 +140,7 @@ def test_slope_intercept_and_percent_reach_the_estimates(
     if scaling == "percent":
         expected = expected * 100 / values.mean(axis=0)
 
-    found = load_run(path, mask_file, Reading(scaling, smoothing=smoothing))
+    found = load_run(path, mask_file, LoadSettings(scaling, smoothing=smoothing))
 
     # float32 of smoothing has 7 digits of the signal, of which the effect is a small part
     tolerance = {"rtol": 1e-9} if smoothing is None else {"rtol": 1e-5, "atol": 2e-4}
@@ -154,7 +154,7 @@ def test_every_stored_type_is_read(tmp_path, dtype):
     path = write_series(tmp_path / "bold.nii", data)
     mask_file = write_mask(tmp_path / "mask.nii.gz", block)
 
-    found = load_run(path, mask_file, Reading(**SPOOLED))
+    found = load_run(path, mask_file, LoadSettings(**SPOOLED))
 
     np.testing.assert_array_equal(np.asarray(found.bold), data[block].T)
     assert found.bold.dtype.isnative
@@ -181,7 +181,7 @@ def test_constant_missing_and_dark_voxels_are_left_out(tmp_path, held, smoothing
     kept = block.copy()
     kept[5:8, 5, 4] = kept[5:7, 6, 4] = False
 
-    found = load_run(path, mask_file, Reading(smoothing=smoothing, **held))
+    found = load_run(path, mask_file, LoadSettings(smoothing=smoothing, **held))
 
     np.testing.assert_array_equal(found.geometry.mask, kept)
     assert found.bold.shape == (N_SCANS, kept.sum())
@@ -197,11 +197,11 @@ def test_voxels_without_signal_do_not_spread_when_smoothed(tmp_path):
     clean = write_series(tmp_path / "clean.nii.gz", data)
     mask = block.copy()
     mask[6, 5, 4] = False
-    without = load_run(clean, write_mask(tmp_path / "m.nii.gz", mask), Reading(smoothing=6.0))
+    without = load_run(clean, write_mask(tmp_path / "m.nii.gz", mask), LoadSettings(smoothing=6.0))
     data[6, 5, 4, 3] = np.nan
     spoilt = write_series(tmp_path / "spoilt.nii.gz", data)
 
-    found = load_run(spoilt, write_mask(tmp_path / "n.nii.gz", block), Reading(smoothing=6.0))
+    found = load_run(spoilt, write_mask(tmp_path / "n.nii.gz", block), LoadSettings(smoothing=6.0))
 
     np.testing.assert_array_equal(found.bold, without.bold)
 
@@ -212,7 +212,7 @@ def test_a_mask_without_a_usable_voxel_is_refused(tmp_path):
     path = write_series(tmp_path / "bold.nii.gz", data)
 
     with pytest.raises(BadDataError, match=r"bold\.nii\.gz has no voxel to analyze"):
-        load_run(path, write_mask(tmp_path / "mask.nii.gz", block), Reading())
+        load_run(path, write_mask(tmp_path / "mask.nii.gz", block), LoadSettings())
 
 
 @pytest.mark.parametrize("n_threads", [1, 2])
@@ -224,7 +224,9 @@ def test_damage_in_the_middle_of_a_file_is_named(run, n_threads, masked):
     bold_file.write_bytes(content)
 
     with pytest.raises(BadDataError, match=r"bold\.nii\.gz (is damaged|ends) at volume"):
-        load_run(bold_file, mask_file if masked else None, Reading(n_threads=n_threads, **SPOOLED))
+        load_run(
+            bold_file, mask_file if masked else None, LoadSettings(n_threads=n_threads, **SPOOLED)
+        )
 
 
 def test_a_reader_that_stops_early_ends_the_thread_that_reads_ahead(run):
@@ -244,7 +246,7 @@ def test_any_range_of_a_spool_is_what_was_written(tmp_path, n_voxels, monkeypatc
     monkeypatch.setattr("boldglm.io.images.temporary_store.BATCH_BYTES", three_volumes)
     rng = np.random.default_rng(1)
     values = rng.integers(-999, 999, (10, n_voxels)).astype(np.int16)
-    spool = BlockSpool(tmp_path, np.dtype(np.int16), values.shape)
+    spool = TemporarySeries(tmp_path, np.dtype(np.int16), values.shape)
     for row in values:
         spool.next_row()[:] = row
     columns = np.flatnonzero(rng.random(n_voxels) < 0.6) if n_voxels > 1 else np.arange(1)
@@ -258,7 +260,7 @@ def test_any_range_of_a_spool_is_what_was_written(tmp_path, n_voxels, monkeypatc
 
 
 def test_a_spool_is_read_in_whole_columns_only(tmp_path):
-    spool = BlockSpool(tmp_path, np.dtype(np.int16), (1, 4))
+    spool = TemporarySeries(tmp_path, np.dtype(np.int16), (1, 4))
     spool.next_row()[:] = 1
     spool.finish(np.arange(4))
 
@@ -272,8 +274,8 @@ def test_spools_leave_no_file_behind(run, tmp_path):
     folder = tmp_path / "work"
     folder.mkdir()
 
-    found = load_run(run[0], None, Reading(spool_folder=folder, **SPOOLED))
-    kept = VolumeSpool(folder, np.dtype(np.int16), 4)
+    found = load_run(run[0], None, LoadSettings(temporary_folder=folder, **SPOOLED))
+    kept = TemporaryVolumes(folder, np.dtype(np.int16), 4)
     kept.append(np.arange(4, dtype=np.int16))
 
     assert found.bold.shape[0] == N_SCANS
@@ -289,15 +291,15 @@ def test_no_floating_copy_of_a_series_is_made(tmp_path):
     mask_file = write_mask(tmp_path / "mask.nii.gz", np.ones(shape, dtype=bool))
     stored = data.nbytes
     del data
-    load_run(path, mask_file, Reading())  # what is imported on first use is not counted
+    load_run(path, mask_file, LoadSettings())  # what is imported on first use is not counted
     tracemalloc.start()
 
-    found = load_run(path, mask_file, Reading())
+    found = load_run(path, mask_file, LoadSettings())
 
     _, held_peak = tracemalloc.get_traced_memory()
     del found
     tracemalloc.reset_peak()
-    load_run(path, mask_file, Reading(spool_folder=Path(tmp_path), **SPOOLED))
+    load_run(path, mask_file, LoadSettings(temporary_folder=Path(tmp_path), **SPOOLED))
     _, spooled_peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert held_peak < 1.5 * stored  # the series as stored, and a few volumes
@@ -333,10 +335,10 @@ def test_censored_volumes_count_neither_for_means_nor_as_signal(
     path = write_series(tmp_path / "bold.nii.gz", spoilt)
     mask_file = write_mask(tmp_path / "mask.nii.gz", block) if masked else None
 
-    reading = Reading(smoothing=smoothing, censored=frozenset(censored))
+    reading = LoadSettings(smoothing=smoothing, censored=frozenset(censored))
     found = load_run(path, mask_file, reading)
     shorter = write_series(tmp_path / "shorter.nii.gz", data[..., left])
-    without = load_run(shorter, found_mask(tmp_path, found), Reading(smoothing=smoothing))
+    without = load_run(shorter, found_mask(tmp_path, found), LoadSettings(smoothing=smoothing))
 
     assert not found.geometry.mask[flat]
     assert found.geometry.mask[broken] == (dtype != np.float32)
@@ -363,6 +365,8 @@ def test_an_oblique_grid_is_smoothed_by_the_distances_between_its_voxels(tmp_pat
     nib.save(nib.Nifti1Image(block.astype(np.uint8), affine), tmp_path / "mask.nii.gz")
     expected = MaskSmoother(block, 5.0, (2.0, 3.0, 4.0)).smooth(data[block, 7])
 
-    found = load_run(tmp_path / "bold.nii.gz", tmp_path / "mask.nii.gz", Reading(smoothing=5.0))
+    found = load_run(
+        tmp_path / "bold.nii.gz", tmp_path / "mask.nii.gz", LoadSettings(smoothing=5.0)
+    )
 
     np.testing.assert_allclose(found.bold[7], expected, rtol=1e-6)

@@ -10,7 +10,7 @@ from nibabel.cifti2 import ScalarAxis, SeriesAxis
 from boldglm.errors import BadDataError
 from boldglm.glm.spatial.surface_smoothing import MeshSmoother
 from boldglm.glm.spatial.volume_smoothing import MaskSmoother
-from boldglm.io.images.bold_series import Reading, load_run
+from boldglm.io.images.bold_series import LoadSettings, load_run
 from boldglm.io.images.cifti import BrainModels
 from boldglm.io.images.formats import read_bold_header, read_geometry
 from boldglm.io.images.grayordinates import Grayordinates
@@ -39,7 +39,7 @@ def test_a_series_is_read_as_nibabel_reads_it(tmp_path, dtype, block_bytes, monk
     monkeypatch.setattr("boldglm.io.images.grayordinates.BLOCK_BYTES", block_bytes)
     path = write_series(tmp_path / "x_bold.dtseries.nii", signal(dtype))
 
-    found = load_run(path, None, Reading())
+    found = load_run(path, None, LoadSettings())
 
     np.testing.assert_array_equal(np.asarray(found.bold), signal(dtype))
     header = read_bold_header(path)
@@ -62,7 +62,7 @@ def test_slope_and_intercept_are_applied(tmp_path):
     path = write_series(tmp_path / "x.dtseries.nii", signal(np.int16))
     changed(path, 176, np.array([0.5, 100.0]).tobytes())
 
-    found = load_run(path, None, Reading(signal_scaling="none"))
+    found = load_run(path, None, LoadSettings(signal_scaling="none"))
 
     expected = 0.5 * signal(np.int16) + 100.0
     np.testing.assert_allclose(np.asarray(found.bold) * found.scale, expected, rtol=1e-12)
@@ -72,7 +72,7 @@ def test_grayordinates_without_signal_are_left_out_and_counted(tmp_path):
     data = signal()
     data[:, 5:12], data[3, 40] = 0, np.nan
 
-    found = load_run(write_series(tmp_path / "x.dtseries.nii", data), None, Reading())
+    found = load_run(write_series(tmp_path / "x.dtseries.nii", data), None, LoadSettings())
 
     assert found.notices == (
         exclusion(
@@ -133,7 +133,7 @@ def test_each_part_is_where_its_values_belong():
     rng = np.random.default_rng(0)
     place = Grayordinates(rng.random(len(AXIS)) < 0.8, MODELS)
     row = rng.normal(size=place.n_voxels)
-    values = place.filled(row)
+    values = place.unmask(row)
 
     left, right, voxels = place.parts()
 
@@ -221,7 +221,7 @@ def test_a_file_that_lies_is_refused_without_memory(tmp_path, spoil, finding):
     tracemalloc.start()
 
     with pytest.raises(BadDataError, match=finding):
-        load_run(path, None, Reading())
+        load_run(path, None, LoadSettings())
 
     assert tracemalloc.get_traced_memory()[1] < 2**24
     tracemalloc.stop()

@@ -10,7 +10,7 @@ import pytest
 from nibabel.cifti2 import SeriesAxis
 
 from boldglm.errors import BoldglmError
-from boldglm.io.images.bold_series import Reading, load_run
+from boldglm.io.images.bold_series import LoadSettings, load_run
 from boldglm.io.images.formats import read_geometry
 from fake_surfaces import brain_models, write_gifti
 
@@ -51,7 +51,7 @@ def test_changed_bytes_end_in_values_or_in_a_message(tmp_path, name):
             if name == "mask.nii":
                 outcomes.append(read_geometry(path))
             else:
-                outcomes.append(load_run(path, None, Reading(signal_scaling="none")).geometry)
+                outcomes.append(load_run(path, None, LoadSettings(signal_scaling="none")).geometry)
 
     assert tracemalloc.get_traced_memory()[1] < 2**26
     tracemalloc.stop()

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from boldglm.errors import BadDataError, MissingInputError
-from boldglm.io.images.bold_series import Reading, load_run
+from boldglm.io.images.bold_series import LoadSettings, load_run
 from boldglm.io.images.nifti import VolumeGrid, load_map, read_nifti_header
 
 
@@ -170,7 +170,7 @@ def test_series_of_either_nifti_and_byte_order_are_read(tmp_path, image_class, o
     everywhere = VolumeGrid(np.ones((6, 5, 4), bool), image.header)
     mask = everywhere.write_map(tmp_path, "mask", np.ones(120), dtype=np.uint8)
 
-    found = load_run(tmp_path / name, mask, Reading())
+    found = load_run(tmp_path / name, mask, LoadSettings())
 
     np.testing.assert_array_equal(np.asarray(found.bold), data.reshape(-1, 9).T)
     assert found.header.repetition_time == 1.25

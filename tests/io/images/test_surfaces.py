@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from boldglm.errors import BadDataError, MissingInputError
-from boldglm.io.images.bold_series import Reading, load_run
+from boldglm.io.images.bold_series import LoadSettings, load_run
 from boldglm.io.images.formats import read_bold_header, read_geometry
 from boldglm.io.images.meshes import MEASURED, SHOWN, choose_mesh, find_meshes, read_mesh
 from boldglm.io.images.surfaces import Hemisphere
@@ -53,7 +53,7 @@ def test_a_series_is_read_as_nibabel_reads_it(tmp_path, encoding, dtype):
     series = np.random.default_rng(0).integers(1, 200, (N_SCANS, N_VERTICES)).astype(dtype)
     path = write_func(tmp_path / "x_hemi-L_bold.func.gii", series, encoding)
 
-    found = load_run(path, None, Reading())
+    found = load_run(path, None, LoadSettings())
 
     np.testing.assert_array_equal(np.asarray(found.bold), series)
     np.testing.assert_array_equal(nib.load(path).agg_data("time series").T, series)
@@ -63,7 +63,7 @@ def test_a_series_is_read_as_nibabel_reads_it(tmp_path, encoding, dtype):
 def test_big_endian_arrays_are_read(tmp_path):
     path = write_func(tmp_path / "bold.func.gii", signal(), "B64BIN", endian="big")
 
-    np.testing.assert_array_equal(np.asarray(load_run(path, None, Reading()).bold), signal())
+    np.testing.assert_array_equal(np.asarray(load_run(path, None, LoadSettings()).bold), signal())
 
 
 @pytest.mark.parametrize(
@@ -86,7 +86,7 @@ def test_vertices_without_signal_are_left_out_and_counted(tmp_path):
     series[:, :30] = 0  # the medial wall
     series[:, 30:35] = np.nan
 
-    found = load_run(write_func(tmp_path / "bold.func.gii", series), None, Reading())
+    found = load_run(write_func(tmp_path / "bold.func.gii", series), None, LoadSettings())
 
     np.testing.assert_array_equal(np.flatnonzero(found.geometry.mask), np.arange(35, N_VERTICES))
     assert found.notices == (
@@ -180,7 +180,7 @@ def test_a_file_that_lies_is_refused_without_memory(tmp_path, content, finding):
     tracemalloc.start()
 
     with pytest.raises(BadDataError, match=finding):
-        load_run(path, None, Reading())
+        load_run(path, None, LoadSettings())
 
     assert tracemalloc.get_traced_memory()[1] < 2**23
     tracemalloc.stop()
@@ -205,8 +205,8 @@ def test_smoothing_needs_a_mesh_whose_distances_are_those_of_the_cortex(tmp_path
     left = write_surface(tmp_path / "x_hemi-L_midthickness.surf.gii", points, triangles)
 
     with pytest.raises(BadDataError, match=r"162 vertices .* Found: x_hemi-L_inflated\.surf\.gii"):
-        load_run(series, None, Reading(smoothing=60.0, meshes=(inflated, right)))
-    found = load_run(series, None, Reading(smoothing=60.0, meshes=(inflated, right, left)))
+        load_run(series, None, LoadSettings(smoothing=60.0, meshes=(inflated, right)))
+    found = load_run(series, None, LoadSettings(smoothing=60.0, meshes=(inflated, right, left)))
 
     before, after = signal().std(axis=0).mean(), np.asarray(found.bold).std(axis=0).mean()
     assert after < before / 2

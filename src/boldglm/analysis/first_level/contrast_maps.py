@@ -9,7 +9,7 @@ from boldglm.glm import Contrast, Fit, MissingRegressorError, NotEstimableError
 from boldglm.glm.first_level.contrasts import check_estimable, contrast_weights, format_weights
 from boldglm.io.images.formats import read_geometry
 from boldglm.io.images.geometry import Geometry
-from boldglm.io.outputs.derivatives import camel_case
+from boldglm.io.outputs.names import camel_case
 from boldglm.io.outputs.records import ContrastMaps, NodeResult
 from boldglm.notices import Notice, exclusion
 from boldglm.stats_model.specification import ContrastSpec

@@ -21,7 +21,7 @@ from boldglm.glm.inference.neighbors import (
 from boldglm.glm.inference.permutation_test import PermutationTest, permutation_test
 from boldglm.io.images.geometry import Geometry, GridPart, Part
 from boldglm.io.outputs.cluster_tables import write_cluster_table
-from boldglm.io.outputs.derivatives import camel_case
+from boldglm.io.outputs.names import camel_case
 from boldglm.io.outputs.records import ContrastMaps
 from boldglm.notices import Notice, exclusion, note
 from boldglm.vocabulary import CLUSTER_P

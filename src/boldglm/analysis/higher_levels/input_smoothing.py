@@ -92,4 +92,4 @@ def _restrict(geometry: Geometry, chosen: np.ndarray) -> Geometry:
     """Return the geometry of some of the voxels."""
     mask = geometry.mask.copy()
     mask[mask] = chosen
-    return geometry.within(mask)
+    return geometry.with_mask(mask)

@@ -328,8 +328,8 @@ def _shared_mask(
         geometry.check_same(path.name, first, masks[0].name)
     counts = np.stack([geometry.mask for geometry in geometries]).sum(axis=0)
     needed = max(1, int(np.ceil(coverage * n_inputs - 1e-9)))
-    shared = first.within(np.asarray(counts >= needed))
-    noun = shared.noun
+    shared = first.with_mask(np.asarray(counts >= needed))
+    noun = shared.element_name
     if not shared.n_voxels:
         raise BadDataError(
             f"The masks of the {n_inputs} inputs ({labels[0]}, ...) have no {noun} in common. "
@@ -357,5 +357,5 @@ def _shared_mask(
 
 
 def _mean_image(means: Sequence[Path], geometry: Geometry, folder: Path) -> Path:
-    everywhere = geometry.everywhere()
+    everywhere = geometry.unmasked()
     return everywhere.write_map(folder, "mean", everywhere.read_rows(means).mean(axis=0))

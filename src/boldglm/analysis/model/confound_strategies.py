@@ -183,7 +183,9 @@ def _expand_for_all(
     first: tuple[str, ...] = ()
     for table in tables:
         try:
-            columns = expand_strategies(strategies, table.columns, table.masks, table.explained)
+            columns = expand_strategies(
+                strategies, table.columns, table.masks, table.variance_explained
+            )
         except ValueError as error:
             raise BadDataError(f"--confounds: {table.name}: {error}") from error
         first = first or columns

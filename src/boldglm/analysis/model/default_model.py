@@ -15,7 +15,7 @@ from boldglm.errors import BadDataError, UsageError
 from boldglm.glm import default_fir_delays, hrf_basis, parse_contrast, parse_orthogonalization
 from boldglm.glm.first_level.contrasts import split_named_contrast
 from boldglm.io.bids.events import PREFIX
-from boldglm.io.outputs.derivatives import clashing_labels
+from boldglm.io.outputs.names import clashing_labels
 from boldglm.suggestions import did_you_mean
 from boldglm.vocabulary import (
     DUMMY_SCANS,

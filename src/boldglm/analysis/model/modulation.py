@@ -206,7 +206,7 @@ def _adds_nothing(heights: np.ndarray, entered: Sequence[np.ndarray]) -> bool:
 
 
 def _values(events: Events, one: Modulator, own: np.ndarray, file_name: str) -> np.ndarray:
-    columns = {"onset": events.onset, "duration": events.duration, **events.others}
+    columns = {"onset": events.onset, "duration": events.duration, **events.other_columns}
     if one.column not in columns:
         raise BadDataError(
             f"{file_name} has no column {one.column!r} to modulate {one.condition!r} by."

@@ -13,7 +13,7 @@ from boldglm.analysis.model.model_options import model_options
 from boldglm.errors import BadDataError, MissingInputError
 from boldglm.io.bids.participants import ParticipantTables
 from boldglm.io.entities import entities_stem
-from boldglm.io.outputs.derivatives import Place
+from boldglm.io.outputs.names import ResultPaths
 from boldglm.io.outputs.records import Record, fingerprint
 from boldglm.notices import Notice, exclusion
 from boldglm.stats_model.node_inputs import NodeInput
@@ -115,7 +115,7 @@ def plan_levels(
                 notices.append(exclusion(f"node {node.name!r} for {label}: {reasons}"))
                 continue
             _check_smoothed(plan, model)
-            record = Place.of(output_dir, node.name, plan.entities).record()
+            record = ResultPaths.of(output_dir, node.name, plan.entities).record()
             digest = fingerprint(
                 __version__,
                 [digests[key] for key in plan.input_keys],

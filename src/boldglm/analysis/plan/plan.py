@@ -28,7 +28,7 @@ from boldglm.io.bids.events import PREFIX, read_event_columns, read_events
 from boldglm.io.bids.participants import ParticipantTables
 from boldglm.io.bids.query import RunFiles
 from boldglm.io.images.meshes import read_mesh
-from boldglm.io.outputs.derivatives import Place, camel_case, clashing_labels
+from boldglm.io.outputs.names import ResultPaths, camel_case, clashing_labels
 from boldglm.notices import Notice
 from boldglm.stats_model.json_paths import with_context
 from boldglm.stats_model.node_inputs import NodeInput
@@ -167,14 +167,14 @@ def _check_meshes(meshes: Sequence[Path], runs: Sequence[RunRead]) -> None:
     """Refuse a mesh that cannot be read or that no run has data on."""
     for path in meshes:
         mesh = read_mesh(path)
-        if not any(run.header.geometry.fits(path) for run in runs):
+        if not any(run.header.geometry.accepts_mesh(path) for run in runs):
             first = runs[0]
             raise BadDataError(
                 f"--mesh {path.name} has {len(mesh.coordinates)} vertices"
                 f"{' of ' + mesh.structure if mesh.structure else ''}, but no run has data on "
                 f"that surface ({first.inputs.bold.name} has {first.header.volume_size:,} "
-                f"{first.header.geometry.noun}). Give the mesh of the space of the runs, or leave "
-                "out --mesh."
+                f"{first.header.geometry.element_name}). Give the mesh of the space of the runs, "
+                "or leave out --mesh."
             )
 
 
@@ -197,7 +197,7 @@ def _plan_analysis(
     check_run_groups(model.run_node, [tables.of(run.inputs.entities) for run in planned])
     node_inputs, fingerprints = [], {}
     for run in planned:
-        record = Place.of(output_dir, model.run_node.name, run.inputs.entities).record()
+        record = ResultPaths.of(output_dir, model.run_node.name, run.inputs.entities).record()
         metadata = tables.of(run.inputs.entities, run.inputs.bold.name)
         fingerprints[str(record)] = run.fingerprint
         node_inputs += [

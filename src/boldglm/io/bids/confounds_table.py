@@ -25,7 +25,7 @@ class ConfoundsTable:
     """The confounds of one run, columns under the names of today's fMRIPrep.
 
     `places` tells, for each column, its file and where in it the column is, from 0. `masks`
-    tells, for CompCor columns, the mask that they are from; `explained` the share of its
+    tells, for CompCor columns, the mask that they are from; `variance_explained` the share of its
     variance that a component and those before it explain.
     """
 
@@ -33,7 +33,7 @@ class ConfoundsTable:
     n_rows: int
     places: Mapping[str, tuple[Path, int]]
     masks: Mapping[str, str] = field(default_factory=dict)
-    explained: Mapping[str, float] = field(default_factory=dict)
+    variance_explained: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -104,7 +104,7 @@ def read_confounds(*paths: Path) -> ConfoundsTable:
         first.n_rows,
         ordered,
         {name: mask for table in tables for name, mask in table.masks.items()},
-        {name: share for table in tables for name, share in table.explained.items()},
+        {name: share for table in tables for name, share in table.variance_explained.items()},
     )
 
 
@@ -117,14 +117,14 @@ def _read_one(path: Path) -> ConfoundsTable:
     sidecar = path.with_suffix(".json")
     about = read_object(sidecar) if sidecar.is_file() else {}
     components = {modern_name(name): one for name, one in about.items() if isinstance(one, dict)}
-    explained = {
+    variance_explained = {
         name: one["CumulativeVarianceExplained"]
         for name, one in components.items()
         if isinstance(one.get("CumulativeVarianceExplained"), int | float)
     }
     masks = {name: str(one["Mask"]) for name, one in components.items() if one.get("Mask")}
     places = {name: (path, place) for place, name in enumerate(names)}
-    return ConfoundsTable(path.name, n_rows, places, masks, explained)
+    return ConfoundsTable(path.name, n_rows, places, masks, variance_explained)
 
 
 def _outline(path: Path) -> tuple[list[str], int]:

@@ -28,7 +28,9 @@ class Events:
     duration: np.ndarray  # (n_events,)
     trial_type: np.ndarray  # (n_events,), text
     notices: tuple[Notice, ...]
-    others: Mapping[str, np.ndarray] = field(default_factory=dict)  # text or NaN, (n_events,)
+    other_columns: Mapping[str, np.ndarray] = field(
+        default_factory=dict
+    )  # text or NaN, (n_events,)
 
     @property
     def conditions(self) -> tuple[str, ...]:
@@ -97,12 +99,12 @@ def read_events(path: Path) -> Events:
     names = used["trial_type"].str.strip().to_numpy(dtype=object).astype(str)
     _refuse_broken_names(path, names, used.index)
     notices += _repeated(path, names, onset)
-    others = {
+    other_columns = {
         column: used[column].to_numpy(dtype=object)
         for column in used.columns
         if column not in ("onset", "duration", "trial_type")
     }
-    return Events(onset, duration, names, notices, others)
+    return Events(onset, duration, names, notices, other_columns)
 
 
 def read_event_columns(path: Path) -> dict[str, np.ndarray]:

@@ -19,11 +19,11 @@ from boldglm.glm.spatial.smoothness import sampled_residual_rows
 from boldglm.io.images.formats import read_bold_header, read_mask
 from boldglm.io.images.geometry import BoldHeader, Geometry
 from boldglm.io.images.noise_smoothness import blurring
-from boldglm.io.images.temporary_store import BlockSpool, HeldSeries, VolumeSpool
+from boldglm.io.images.temporary_store import SeriesInMemory, TemporarySeries, TemporaryVolumes
 from boldglm.io.images.volumes import RunningSummary
 from boldglm.notices import Notice, exclusion
 
-HELD_BYTES = 2**27  # of a series that may lie in memory; longer ones go to a temporary file
+MEMORY_LIMIT = 2**27  # of a series that may lie in memory; longer ones go to a temporary file
 
 _NO_VOXEL = (
     "{} has no voxel to analyze: inside the mask every voxel is constant, not finite or without a "
@@ -31,7 +31,7 @@ _NO_VOXEL = (
 )
 
 
-class Series(Protocol):
+class BoldSeries(Protocol):
     """What a fit reads: (n_scans, n_voxels), in blocks of voxels."""
 
     @property
@@ -66,7 +66,7 @@ class ScaledSeries:
     ndim = 2
     dtype = np.dtype(np.float64)
 
-    def __init__(self, stored: Series, slope: float, intercept: float) -> None:
+    def __init__(self, stored: BoldSeries, slope: float, intercept: float) -> None:
         self._stored, self._slope, self._intercept = stored, slope, intercept
 
     @property
@@ -100,13 +100,15 @@ class MaskedRun:
     """
 
     header: BoldHeader
-    bold: Series
+    bold: BoldSeries
     geometry: Geometry
     mean: np.ndarray
     scale: np.ndarray
     notices: tuple[Notice, ...]
     n_excluded: int  # voxels of the mask without signal
-    blur: Mapping[str, Any] = field(default_factory=dict)  # as `Blurring.said`, for isoblurto
+    applied_smoothing: Mapping[str, Any] = field(
+        default_factory=dict
+    )  # as `SmoothingToTarget.description`, for isoblurto
 
     @property
     def mask_size(self) -> dict[str, int]:
@@ -115,7 +117,7 @@ class MaskedRun:
 
 
 @dataclass(frozen=True)
-class Reading:
+class LoadSettings:
     """How a run is read.
 
     Parameters
@@ -131,9 +133,9 @@ class Reading:
         by default a constant.
     n_threads : int
         With more than one, decompression has a thread of its own.
-    spool_folder : Path, optional
+    temporary_folder : Path, optional
         Where temporary files lie; by default the system's folder for them.
-    held_bytes : int
+    memory_limit : int
         Largest series that lies in memory.
     meshes : tuple of Path
         Surfaces to smooth along.
@@ -146,30 +148,30 @@ class Reading:
     smoothing_type: str = "iso"
     basis: np.ndarray | None = None
     n_threads: int = 1
-    spool_folder: Path | None = None
-    held_bytes: int = HELD_BYTES
+    temporary_folder: Path | None = None
+    memory_limit: int = MEMORY_LIMIT
     meshes: tuple[Path, ...] = ()
     censored: frozenset[int] = frozenset()
 
     @property
     def folder(self) -> Path:
         """Where temporary files lie."""
-        return self.spool_folder or Path(tempfile.gettempdir())
+        return self.temporary_folder or Path(tempfile.gettempdir())
 
-    def series(self, dtype: np.dtype, shape: tuple[int, int]) -> HeldSeries | BlockSpool:
+    def series(self, dtype: np.dtype, shape: tuple[int, int]) -> SeriesInMemory | TemporarySeries:
         """Return where to write a masked series."""
-        if dtype.itemsize * shape[0] * shape[1] <= self.held_bytes:
-            return HeldSeries(dtype, shape)
-        return BlockSpool(self.folder, dtype, shape)
+        if dtype.itemsize * shape[0] * shape[1] <= self.memory_limit:
+            return SeriesInMemory(dtype, shape)
+        return TemporarySeries(self.folder, dtype, shape)
 
-    def volumes(self, dtype: np.dtype, shape: tuple[int, int]) -> "list | VolumeSpool":
+    def volumes(self, dtype: np.dtype, shape: tuple[int, int]) -> "list | TemporaryVolumes":
         """Return where to keep volumes until the mask is known."""
-        if dtype.itemsize * shape[0] * shape[1] <= self.held_bytes:
+        if dtype.itemsize * shape[0] * shape[1] <= self.memory_limit:
             return []
-        return VolumeSpool(self.folder, dtype, shape[1])
+        return TemporaryVolumes(self.folder, dtype, shape[1])
 
 
-def load_run(bold_file: Path, mask_file: Path | None, reading: Reading) -> MaskedRun:
+def load_run(bold_file: Path, mask_file: Path | None, reading: LoadSettings) -> MaskedRun:
     """Read a run inside the given mask, or inside one computed from its mean image.
 
     Voxels that are constant over the volumes that count, or not finite at any time, and with
@@ -181,7 +183,7 @@ def load_run(bold_file: Path, mask_file: Path | None, reading: Reading) -> Maske
     ----------
     bold_file, mask_file : Path
         Series; mask on its grid, or None to compute one.
-    reading : Reading
+    reading : LoadSettings
         Scaling, smoothing, and how.
 
     Returns
@@ -200,9 +202,9 @@ def load_run(bold_file: Path, mask_file: Path | None, reading: Reading) -> Maske
     return _gathered_later(header, wanted, reading)
 
 
-def _gathered(header: BoldHeader, wanted: BoolArray, reading: Reading) -> MaskedRun:
+def _gathered(header: BoldHeader, wanted: BoolArray, reading: LoadSettings) -> MaskedRun:
     """Put the voxels of the mask where the fit will read them, as the volumes come."""
-    inside = header.geometry.within(wanted)
+    inside = header.geometry.with_mask(wanted)
     positions = inside.positions
     dtype = header.dtype.newbyteorder("=")
     series = reading.series(dtype, (header.n_scans, positions.size))
@@ -219,9 +221,11 @@ def _gathered(header: BoldHeader, wanted: BoolArray, reading: Reading) -> Masked
     return _masked_run(header, bold, found, reading)
 
 
-def _gathered_later(header: BoldHeader, wanted: BoolArray | None, reading: Reading) -> MaskedRun:
+def _gathered_later(
+    header: BoldHeader, wanted: BoolArray | None, reading: LoadSettings
+) -> MaskedRun:
     """Keep the volumes until it is known which voxels are used; then gather, or smooth, them."""
-    inside = None if wanted is None else header.geometry.within(wanted)
+    inside = None if wanted is None else header.geometry.with_mask(wanted)
     positions = None if inside is None else inside.positions
     size = header.volume_size if positions is None else positions.size
     dtype = header.dtype.newbyteorder("=")
@@ -260,7 +264,7 @@ def _smoother(
     taken: np.ndarray,
     header: BoldHeader,
     found: "_Found",
-    reading: Reading,
+    reading: LoadSettings,
 ) -> tuple[Smoother, "_Found"]:
     """Return what smooths the volumes as it was asked for, and what there is to say of it."""
     assert reading.smoothing is not None
@@ -273,17 +277,17 @@ def _smoother(
     rows = sampled_residual_rows((volume[taken] for volume in kept), basis, taken.size)
     to = blurring(rows, geometry.domains(), reading.smoothing, header.path.name)
     notices = (*found.notices, *to.notes)
-    return to.smoother, replace(found, notices=notices, blur=to.said)
+    return to.smoother, replace(found, notices=notices, applied_smoothing=to.description)
 
 
 def _whole(
     header: BoldHeader, summary: RunningSummary, inside: Geometry | None
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return the mean in the unit of the file, and where in the mask is signal, as volumes."""
-    mean = header.geometry.laid_out(summary.mean() * header.slope + header.intercept)
+    mean = header.geometry.as_volume(summary.mean() * header.slope + header.intercept)
     if inside is None:
-        return mean, header.geometry.laid_out(summary.has_signal())
-    return mean, inside.filled(summary.has_signal(inside.positions))
+        return mean, header.geometry.as_volume(summary.has_signal())
+    return mean, inside.unmask(summary.has_signal(inside.positions))
 
 
 @dataclass(frozen=True)
@@ -295,10 +299,12 @@ class _Found:
     mean_inside: np.ndarray  # (n_voxels,), smoothed if the series is
     notices: tuple[Notice, ...]
     n_excluded: int
-    blur: Mapping[str, Any] = field(default_factory=dict)
+    applied_smoothing: Mapping[str, Any] = field(default_factory=dict)
 
 
-def _masked_run(header: BoldHeader, bold: Series, found: _Found, reading: Reading) -> MaskedRun:
+def _masked_run(
+    header: BoldHeader, bold: BoldSeries, found: _Found, reading: LoadSettings
+) -> MaskedRun:
     """Put slope, intercept and percent where they cost least."""
     factor = header.slope
     if header.intercept != 0 or header.slope < 0:
@@ -314,7 +320,7 @@ def _masked_run(header: BoldHeader, bold: Series, found: _Found, reading: Readin
         scale,
         found.notices,
         found.n_excluded,
-        found.blur,
+        found.applied_smoothing,
     )
 
 
@@ -323,10 +329,10 @@ def _usable(
     wanted: BoolArray,
     mean: np.ndarray,
     has_signal: BoolArray,
-    reading: Reading,
+    reading: LoadSettings,
 ) -> tuple[Geometry, tuple[Notice, ...]]:
     """Leave out and count what has no signal."""
-    file_name, noun = header.path.name, header.geometry.noun
+    file_name, noun = header.path.name, header.geometry.element_name
     mask = wanted & has_signal
     flat = int((wanted & ~has_signal).sum())
     notices = []
@@ -350,4 +356,4 @@ def _usable(
             )
     if not mask.any():
         raise BadDataError(_NO_VOXEL.format(file_name))
-    return header.geometry.within(mask), tuple(notices)
+    return header.geometry.with_mask(mask), tuple(notices)

@@ -42,7 +42,7 @@ def smoother_of(parts: Sequence[DomainPart], fwhm: float) -> Smoother:
     smoothers = [(part.columns, _one(part, fwhm)) for part in parts]
     if len(parts) == 1 and parts[0].columns == slice(None):
         return smoothers[0][1]
-    return EachPart(smoothers)
+    return PartwiseSmoother(smoothers)
 
 
 def _one(part: DomainPart, fwhm: float) -> Smoother:
@@ -54,7 +54,7 @@ def _one(part: DomainPart, fwhm: float) -> Smoother:
         raise BadDataError(f"{part.source}: {error}" if part.source else str(error)) from error
 
 
-class EachPart:
+class PartwiseSmoother:
     """Smooths each part of a row by its own smoother.
 
     Parameters

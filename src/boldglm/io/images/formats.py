@@ -44,13 +44,13 @@ def read_geometry(path: Path, meshes: Sequence[Path] = ()) -> Geometry:
     """
     if path.name.endswith(CIFTI):
         grayordinates, values = read_cifti_map(path)
-        geometry: Geometry = grayordinates.within(values > 0)
+        geometry: Geometry = grayordinates.with_mask(values > 0)
     elif path.suffix == GIFTI:
         surface, values = read_surface_map(path)
-        geometry = surface.within(values > 0)
+        geometry = surface.with_mask(values > 0)
     else:
         volume, values = read_volume(path)
-        geometry = volume.within(values > 0)
+        geometry = volume.with_mask(values > 0)
     return geometry.with_meshes([mesh for mesh in meshes if mesh.is_file()])
 
 
@@ -66,7 +66,7 @@ def read_mask(path: Path, header: BoldHeader) -> Geometry:
     found.check_same(path.name, header.geometry, header.path.name)
     if not found.mask.any():
         raise BadDataError(f"The mask {path.name} is empty: no voxel is above zero.")
-    return header.geometry.within(found.mask)
+    return header.geometry.with_mask(found.mask)
 
 
 def image_ending(path: Path) -> str:

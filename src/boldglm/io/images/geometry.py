@@ -28,7 +28,7 @@ RESAMPLE = (
 MOST_VOXELS = 2**26  # of one volume: many times what a scanner or a mesh gives
 
 
-def everything(shape: tuple[int, ...]) -> BoolArray:
+def full_mask(shape: tuple[int, ...]) -> BoolArray:
     """Return a mask of ones that takes no memory, not to be written to."""
     return np.broadcast_to(np.True_, shape)
 
@@ -71,7 +71,7 @@ class Geometry(ABC):
 
     mask: BoolArray
 
-    noun: ClassVar[str]  # what its elements are called, in messages
+    element_name: ClassVar[str]  # what its elements are called, in messages
     map_ending: ClassVar[str]  # of files with statistics
     series_ending: ClassVar[str]  # of files with BOLD
 
@@ -85,13 +85,13 @@ class Geometry(ABC):
         """How many voxels are analyzed."""
         return int(self.mask.sum())
 
-    def within(self, mask: BoolArray) -> Self:
+    def with_mask(self, mask: BoolArray) -> Self:
         """Return the same geometry with another mask."""
         return replace(self, mask=mask)
 
-    def everywhere(self) -> Self:
+    def unmasked(self) -> Self:
         """Return the same geometry with everything inside the mask."""
-        return self.within(everything(self.shape))
+        return self.with_mask(full_mask(self.shape))
 
     @cached_property
     def positions(self) -> IndexArray:
@@ -102,11 +102,11 @@ class Geometry(ABC):
         """
         return np.ravel_multi_index(np.nonzero(self.mask), self.shape, order="F")
 
-    def laid_out(self, flat: np.ndarray) -> np.ndarray:
+    def as_volume(self, flat: np.ndarray) -> np.ndarray:
         """Return a flat volume in the file's order as an array of the geometry's shape."""
         return flat.reshape(self.shape, order="F")
 
-    def filled(self, row: np.ndarray, dtype: type | None = None) -> np.ndarray:
+    def unmask(self, row: np.ndarray, dtype: type | None = None) -> np.ndarray:
         """Return an array of the geometry's shape with a row in the mask, zero elsewhere.
 
         Zero also where values are not finite; of the dtype of the row unless told otherwise.
@@ -114,7 +114,7 @@ class Geometry(ABC):
         flat: np.ndarray = np.zeros(self.mask.size, dtype=dtype or row.dtype)
         finite = np.isfinite(row)
         flat[self.positions] = row if finite.all() else np.where(finite, row, 0)
-        return self.laid_out(flat)
+        return self.as_volume(flat)
 
     def read_rows(self, paths: Sequence[Path]) -> np.ndarray:
         """Read maps inside the mask.
@@ -148,7 +148,7 @@ class Geometry(ABC):
             With what differs and what to do.
         """
         if not isinstance(other, type(self)):
-            detail = f"{self.noun} against {other.noun}"
+            detail = f"{self.element_name} against {other.element_name}"
         else:
             detail = self.difference(other)
         if detail:
@@ -170,7 +170,7 @@ class Geometry(ABC):
         Everything, unless there is something to find; what has no signal is left out later, and
         counted.
         """
-        return everything(self.shape)
+        return full_mask(self.shape)
 
     def check_smoothing(self, fwhm: float) -> None:  # noqa: ARG002 - a volume can always be
         """Refuse, before anything is fitted, a smoothing for which something is missing.
@@ -200,7 +200,7 @@ class Geometry(ABC):
         """Return the same geometry with the surfaces that it can use of those given."""
         return self
 
-    def fits(self, mesh: Path) -> bool:
+    def accepts_mesh(self, mesh: Path) -> bool:
         """Tell whether a surface belongs to a part of this geometry."""
         parts = self.with_meshes([mesh]).parts()
         return any(isinstance(part, SurfacePart) and part.mesh_name for part in parts)
@@ -238,7 +238,7 @@ class Geometry(ABC):
         Path
         """
         path = folder / f"{stem}{self.map_ending}"
-        self._write_map(path, self.filled(row, dtype), intent)
+        self._write_map(path, self.unmask(row, dtype), intent)
         return path
 
     def write_series(

@@ -21,7 +21,7 @@ from boldglm.io.images.geometry import (
     Intent,
     Part,
     SurfacePart,
-    everything,
+    full_mask,
 )
 from boldglm.io.images.meshes import SHOWN, choose_mesh
 from boldglm.io.images.surfaces import SIDES, surface_domain
@@ -56,7 +56,7 @@ class Grayordinates(Geometry):
     models: BrainModels
     meshes: tuple[Path, ...] = ()
 
-    noun: ClassVar[str] = "grayordinates"
+    element_name: ClassVar[str] = "grayordinates"
     map_ending: ClassVar[str] = ".dscalar.nii"
     series_ending: ClassVar[str] = ".dtseries.nii"
 
@@ -231,7 +231,7 @@ def read_cifti_header(path: Path) -> CiftiHeader:
     step = step / 1000 if step > 100 else step  # milliseconds: no volume takes 100 s
     return CiftiHeader(
         path=path,
-        geometry=Grayordinates(everything((len(opened.models),)), BrainModels(opened.models)),
+        geometry=Grayordinates(full_mask((len(opened.models),)), BrainModels(opened.models)),
         n_scans=opened.n_maps,
         repetition_time=step if is_time and step > 0 else None,
         dtype=opened.dtype,
@@ -261,4 +261,4 @@ def read_cifti_map(
     stored = np.fromfile(path, opened.dtype, size, offset=opened.data_offset)
     values = stored.astype(np.float64) * slope + intercept
     models = known.models if known and opened.models is known.axis else BrainModels(opened.models)
-    return Grayordinates(everything((size,)), models), values
+    return Grayordinates(full_mask((size,)), models), values

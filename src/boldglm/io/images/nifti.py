@@ -26,7 +26,7 @@ from boldglm.io.images.geometry import (
     Geometry,
     GridPart,
     Intent,
-    everything,
+    full_mask,
 )
 from boldglm.io.images.volumes import stream_volumes
 
@@ -48,7 +48,7 @@ class VolumeGrid(Geometry):
 
     header: Any  # of nibabel: affine, codes and units
 
-    noun: ClassVar[str] = "voxels"
+    element_name: ClassVar[str] = "voxels"
     map_ending: ClassVar[str] = ".nii.gz"
     series_ending: ClassVar[str] = ".nii.gz"
 
@@ -112,7 +112,7 @@ class VolumeGrid(Geometry):
         ):
             packed.write(header.binaryblock + NO_EXTENSION)
             for row in rows:
-                packed.write(self.filled(row, np.float32).ravel(order="F").data)
+                packed.write(self.unmask(row, np.float32).ravel(order="F").data)
 
     def _map_header(self, shape: tuple[int, ...], dtype: np.dtype) -> Any:
         """Return a NIfTI header on this grid."""
@@ -188,7 +188,7 @@ def read_nifti_header(path: Path) -> NiftiHeader:
         )
     return NiftiHeader(
         path=path,
-        geometry=VolumeGrid(everything(shape[:3]), header),
+        geometry=VolumeGrid(full_mask(shape[:3]), header),
         n_scans=shape[3],
         repetition_time=_header_repetition_time(header),
         dtype=dtype,
@@ -316,7 +316,7 @@ def read_volume(path: Path) -> tuple[VolumeGrid, np.ndarray]:
             f"{path.name} has shape {' x '.join(map(str, image.shape))}; a mask or map is one "
             "volume."
         )
-    return VolumeGrid(everything(shape), image.header), values.reshape(shape)
+    return VolumeGrid(full_mask(shape), image.header), values.reshape(shape)
 
 
 def load_map(path: Path) -> Any:

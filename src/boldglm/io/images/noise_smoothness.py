@@ -9,13 +9,13 @@ import numpy as np
 from boldglm.errors import BadDataError
 from boldglm.glm.spatial.domains import Smoother
 from boldglm.glm.spatial.target_smoothness import TargetSmoothness, smooth_to_target
-from boldglm.io.images.domains import DomainPart, EachPart
+from boldglm.io.images.domains import DomainPart, PartwiseSmoother
 from boldglm.notices import Notice, warning
 
 Described = dict[str, dict[str, Any]]  # of each part
 
 
-def measured(rows: np.ndarray, parts: Sequence[DomainPart]) -> Described:
+def measure_smoothness(rows: np.ndarray, parts: Sequence[DomainPart]) -> Described:
     """Measure how smooth residuals are.
 
     Parameters
@@ -42,15 +42,17 @@ def measured(rows: np.ndarray, parts: Sequence[DomainPart]) -> Described:
 
 
 @dataclass(frozen=True, eq=False)
-class Blurring:
+class SmoothingToTarget:
     """How a run is brought to a target smoothness, each part by itself."""
 
     smoother: Smoother
-    said: Described  # of each part ``FWHMBefore``, and ``KernelFWHM`` along its axes
+    description: Described  # of each part ``FWHMBefore``, and ``KernelFWHM`` along its axes
     notes: tuple[Notice, ...]  # where the target was not what came out
 
 
-def blurring(rows: np.ndarray, parts: Sequence[DomainPart], target: float, of: str) -> Blurring:
+def blurring(
+    rows: np.ndarray, parts: Sequence[DomainPart], target: float, of: str
+) -> SmoothingToTarget:
     """Find what smooths each part of a run to a target.
 
     Parameters
@@ -80,7 +82,7 @@ def blurring(rows: np.ndarray, parts: Sequence[DomainPart], target: float, of: s
         note = _blur_note(blur)
         if note:
             notes.append(warning(f"the {part.name} of {of} {note}"))
-    return Blurring(EachPart(smoothers), said, tuple(notes))
+    return SmoothingToTarget(PartwiseSmoother(smoothers), said, tuple(notes))
 
 
 def _blur_note(blur: TargetSmoothness) -> str:
@@ -120,18 +122,18 @@ def described(widths: np.ndarray, key: str = "FWHM") -> dict[str, Any]:
     return {key: mean, f"{key}Axes": axes}
 
 
-def smoothness_fact(smoothness: Mapping[str, Mapping[str, Any]]) -> str:
+def smoothness_text(smoothness: Mapping[str, Mapping[str, Any]]) -> str:
     """Say in one line how smooth the residuals are.
 
     Examples
     --------
-    >>> smoothness_fact({"volume": {"FWHM": 6.0, "FWHMAxes": [4.0, 9.0, None]}})
+    >>> smoothness_text({"volume": {"FWHM": 6.0, "FWHMAxes": [4.0, 9.0, None]}})
     'FWHM 6.00 mm (4.00, 9.00, unknown along the axes)'
-    >>> smoothness_fact({"volume": {"FWHM": 0.0, "FWHMAxes": [2.0, 0.0, 1.5]}})
+    >>> smoothness_text({"volume": {"FWHM": 0.0, "FWHMAxes": [2.0, 0.0, 1.5]}})
     'FWHM none (2.00, none, 1.50 along the axes)'
-    >>> smoothness_fact({"left hemisphere": {"FWHM": 6.25}, "thalamus left": {"FWHM": None}})
+    >>> smoothness_text({"left hemisphere": {"FWHM": 6.25}, "thalamus left": {"FWHM": None}})
     'FWHM left hemisphere 6.25 mm; thalamus left unknown'
-    >>> smoothness_fact({"volume": {"FWHM": 8.0, "FWHMBefore": 4.0, "KernelFWHM": [7, 7, 6.5]}})
+    >>> smoothness_text({"volume": {"FWHM": 8.0, "FWHMBefore": 4.0, "KernelFWHM": [7, 7, 6.5]}})
     'FWHM 8.00 mm, smoothed from 4.00 mm by a Gaussian of 7, 7, 6.5 mm'
     """
     parts = []

@@ -11,7 +11,7 @@ from boldglm.errors import BadDataError
 from boldglm.glm.arrays.types import BoolArray
 from boldglm.glm.spatial.domains import SurfaceDomain
 from boldglm.io.images.domains import DomainPart
-from boldglm.io.images.geometry import BoldHeader, Geometry, Intent, SurfacePart, everything
+from boldglm.io.images.geometry import BoldHeader, Geometry, Intent, SurfacePart, full_mask
 from boldglm.io.images.gifti import (
     POINTS,
     SERIES,
@@ -42,7 +42,7 @@ class Hemisphere(Geometry):
     structure: str  # "CortexLeft", "CortexRight", or empty if the file does not say
     meshes: tuple[Path, ...] = ()
 
-    noun: ClassVar[str] = "vertices"
+    element_name: ClassVar[str] = "vertices"
     map_ending: ClassVar[str] = ".shape.gii"
     series_ending: ClassVar[str] = ".func.gii"
 
@@ -103,7 +103,7 @@ class Hemisphere(Geometry):
         if repetition_time is not None:
             intent = SERIES
             metadata["TimeStep"] = f"{1000 * repetition_time:.6f}"  # milliseconds
-        filled = (self.filled(row, np.float32) for row in rows)
+        filled = (self.unmask(row, np.float32) for row in rows)
         write_arrays(path, filled, len(rows), intent, metadata)
 
     def _metadata(self) -> dict[str, str]:
@@ -231,7 +231,7 @@ def _hemisphere(path: Path, array: GiftiArray) -> Hemisphere:
     """The name of the file decides on the side: it is what a person sees, and BIDS requires."""
     stated = array.file_metadata.get("AnatomicalStructurePrimary", "")
     structure = mesh_structure(path) or (stated if stated in STRUCTURES.values() else "")
-    return Hemisphere(everything((array.shape[0],)), structure)
+    return Hemisphere(full_mask((array.shape[0],)), structure)
 
 
 def _time_step(metadata: Any) -> float | None:

@@ -58,7 +58,7 @@ class _Scratch:
             left, offset = left[done:], offset + done
 
 
-class VolumeSpool:
+class TemporaryVolumes:
     """Whole volumes, kept in the order in which they came.
 
     Parameters
@@ -89,8 +89,8 @@ class VolumeSpool:
             yield volume
 
 
-class HeldSeries:
-    """A (n_scans, n_voxels) array in memory, written by volumes like a `BlockSpool`.
+class SeriesInMemory:
+    """A (n_scans, n_voxels) array in memory, written by volumes like a `TemporarySeries`.
 
     Parameters
     ----------
@@ -117,7 +117,7 @@ class HeldSeries:
         return self._values[:, : columns.size]
 
 
-class BlockSpool:
+class TemporarySeries:
     """A (n_scans, n_voxels) array in a file, written by volumes and read by voxels.
 
     Slices of voxels, ``spool[:, start:stop]``, are all that can be read, as a fit reads them;
@@ -161,7 +161,7 @@ class BlockSpool:
         self._filled += 1
         return self._batch[self._filled - 1]
 
-    def finish(self, columns: np.ndarray) -> "BlockSpool":
+    def finish(self, columns: np.ndarray) -> "TemporarySeries":
         """Write what is left, and keep some of the voxels, in increasing order."""
         self._flush()
         self._batch = self._batch[:0]

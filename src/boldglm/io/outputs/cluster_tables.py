@@ -9,7 +9,7 @@ import numpy as np
 from boldglm.glm.inference.cluster_table import ClusterPeak
 from boldglm.io.files.atomic import write_bytes
 from boldglm.io.files.json_files import write_json
-from boldglm.io.outputs.derivatives import sidecar
+from boldglm.io.outputs.names import sidecar
 
 # name: (what it is, unit, whether it is of the cluster, so that only its highest peak has it)
 COLUMNS = {

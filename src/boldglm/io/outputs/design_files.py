@@ -8,7 +8,7 @@ import numpy as np
 from boldglm.glm import Design
 from boldglm.io.files.atomic import write_bytes
 from boldglm.io.files.json_files import read_json, write_json
-from boldglm.io.outputs.derivatives import sidecar
+from boldglm.io.outputs.names import sidecar
 
 
 def write_design(design: Design, path: Path, details: dict) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 from boldglm.glm import Fit
 from boldglm.io.files.atomic import share_file, whole_file
 from boldglm.io.files.json_files import load_json, write_json
-from boldglm.io.outputs.records import is_same
+from boldglm.io.outputs.records import same_fingerprint
 
 OUTPUTS = "outputs.json"
 
@@ -39,7 +39,7 @@ def read_fit(path: Path) -> tuple[Fit, np.ndarray]:
     return Fit.from_arrays(arrays), arrays["scale"]
 
 
-def kept_fit(folder: Path, key: str) -> dict[str, Any] | None:
+def cached_fit(folder: Path, key: str) -> dict[str, Any] | None:
     """Return the outputs of a kept fit, or None if there is none of this key.
 
     Parameters
@@ -54,14 +54,14 @@ def kept_fit(folder: Path, key: str) -> dict[str, Any] | None:
         content = load_json(path)
     except (OSError, ValueError):
         return None  # none, or one that was interrupted: the run is fitted
-    if not is_same(content.get("Key", ""), key):
+    if not same_fingerprint(content.get("Key", ""), key):
         return None
     outputs: dict[str, Any] = _with_paths(content["Outputs"], folder)
     files = [Path(one) for one in _files_of(outputs)]
     return outputs if all(one.is_file() for one in files) else None
 
 
-def keep_fit(folder: Path, key: str, outputs: Mapping[str, Any]) -> None:
+def cache_fit(folder: Path, key: str, outputs: Mapping[str, Any]) -> None:
     """Keep the outputs of a fit in place of those that were kept before.
 
     Contrasts of a kept fit are those of the new one, bit by bit: it is the same file, under a
@@ -97,7 +97,7 @@ def keep_fit(folder: Path, key: str, outputs: Mapping[str, Any]) -> None:
         raise
 
 
-def kept_bytes(folder: Path) -> int:
+def cache_size(folder: Path) -> int:
     """Return how much the fits in a folder take."""
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
 

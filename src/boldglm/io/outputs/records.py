@@ -230,18 +230,20 @@ def is_finished(path: Path, root: Path, fingerprint: str) -> bool:
         record = Record.read(path, root)
     except (ValueError, KeyError):
         return False  # an interrupted or older record: make it anew
-    return is_same(record.fingerprint, fingerprint) and all(
+    return same_fingerprint(record.fingerprint, fingerprint) and all(
         file.is_file() for file in record.files
     )
 
 
-def is_same(written: str, wanted: str) -> bool:
+def same_fingerprint(written: str, wanted: str) -> bool:
     """Compare fingerprints; a stamp in what is wanted asks for a new result, one written does not.
 
     Examples
     --------
-    >>> is_same("a1", "a1"), is_same("a1~07", "a1"), is_same("a1", "a1~08"), is_same("a1~07", "a2")
-    (True, True, False, False)
+    >>> same_fingerprint("a1", "a1"), same_fingerprint("a1~07", "a1")
+    (True, True)
+    >>> same_fingerprint("a1", "a1~08"), same_fingerprint("a1~07", "a2")
+    (False, False)
     """
     return written == wanted or written.partition(STAMP)[0] == wanted
 

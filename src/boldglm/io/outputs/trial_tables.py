@@ -14,8 +14,8 @@ from boldglm.glm.first_level.single_trials import (
 from boldglm.io.bids.events import Events, read_table
 from boldglm.io.files.atomic import write_bytes
 from boldglm.io.images.bold_series import MaskedRun
-from boldglm.io.outputs.derivatives import TRIAL_ENDINGS
 from boldglm.io.outputs.design_files import write_correlations
+from boldglm.io.outputs.names import TRIAL_ENDINGS
 
 
 @dataclass(frozen=True)

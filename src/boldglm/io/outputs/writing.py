@@ -12,16 +12,16 @@ from boldglm.errors import CannotWriteError, MissingInputError
 from boldglm.io.files.atomic import copy_file, share_file
 from boldglm.io.files.json_files import read_json, write_json
 from boldglm.io.images.formats import image_ending, read_bold_header
-from boldglm.io.outputs.derivatives import (
+from boldglm.io.outputs.design_files import read_design, write_correlations, write_design
+from boldglm.io.outputs.names import (
     RUN_MAPS,
     SERIES,
     STATISTICS,
     TRIAL_MAPS,
-    Place,
+    ResultPaths,
     camel_case,
     sidecar,
 )
-from boldglm.io.outputs.design_files import read_design, write_correlations, write_design
 from boldglm.io.outputs.records import ContrastMaps, NodeResult, Record
 from boldglm.notices import by_kind
 
@@ -66,7 +66,7 @@ def write_derivatives(output_dir: Path, files: NodeFiles, details: NodeDetails) 
     CannotWriteError
         If the output folder cannot be written.
     """
-    place = Place.of(output_dir, details.node, details.entities)
+    place = ResultPaths.of(output_dir, details.node, details.entities)
     try:
         return _write(output_dir, place, files, details)
     except OSError as error:
@@ -76,7 +76,7 @@ def write_derivatives(output_dir: Path, files: NodeFiles, details: NodeDetails) 
         ) from error
 
 
-def _write(output_dir: Path, place: Place, files: NodeFiles, details: NodeDetails) -> Path:
+def _write(output_dir: Path, place: ResultPaths, files: NodeFiles, details: NodeDetails) -> Path:
     result = files.result
     record = place.record()
     before = _files_before(record, output_dir)
@@ -134,7 +134,7 @@ def _sources(details: NodeDetails) -> dict[str, Any]:
     return {"Sources": list(details.common.get("Sources", []))}
 
 
-def _write_design(place: Place, files: NodeFiles, details: NodeDetails) -> list[Path]:
+def _write_design(place: ResultPaths, files: NodeFiles, details: NodeDetails) -> list[Path]:
     assert files.design is not None
     design = read_design(files.design)
     path = place.file("design.tsv")
@@ -163,7 +163,7 @@ def _smoothness(result: NodeResult) -> dict[str, Any]:
 
 
 def _map_sidecar(
-    one: ContrastMaps, label: str, mask: Path, place: Place, details: NodeDetails
+    one: ContrastMaps, label: str, mask: Path, place: ResultPaths, details: NodeDetails
 ) -> dict[str, Any]:
     """Everything a reader needs to know about one map."""
     statistic = STATISTICS[label]
@@ -201,7 +201,7 @@ def _map_sidecar(
 
 
 def _run_map_sidecar(
-    label: str, result: NodeResult, mask: Path, place: Place, details: NodeDetails
+    label: str, result: NodeResult, mask: Path, place: ResultPaths, details: NodeDetails
 ) -> dict[str, Any]:
     """What a reader needs to know about a map of a run as a whole."""
     percent = details.common.get("SignalScaling", "percent") == "percent"
@@ -227,7 +227,9 @@ def _run_map_sidecar(
     return content
 
 
-def _place_pictures(section: Mapping[str, Any], place: Place) -> tuple[dict[str, Any], list[Path]]:
+def _place_pictures(
+    section: Mapping[str, Any], place: ResultPaths
+) -> tuple[dict[str, Any], list[Path]]:
     """Copy the pictures of a report section and point the section to the copies."""
     pictures = []
 

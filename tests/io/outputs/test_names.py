@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from boldglm.io.outputs.derivatives import Place, camel_case, outputs_page
+from boldglm.io.outputs.names import ResultPaths, camel_case, outputs_page
 
 ROOT = Path(__file__).parents[3]
 
@@ -23,13 +23,15 @@ def test_contrasts_that_differ_by_an_operator_get_names_of_their_own(first, seco
 
 def test_a_file_that_is_not_in_the_table_has_no_name():
     with pytest.raises(KeyError):
-        Place.of(Path("out"), "run", {"sub": "01"}).file("surprise.tsv")
+        ResultPaths.of(Path("out"), "run", {"sub": "01"}).file("surprise.tsv")
 
 
 def test_sessions_get_folders_of_their_own():
-    place = Place.of(Path("out"), "run", {"sub": "01", "ses": "pre", "task": "go", "run": "01"})
+    paths = ResultPaths.of(
+        Path("out"), "run", {"sub": "01", "ses": "pre", "task": "go", "run": "01"}
+    )
 
-    assert place.statmap("go - stop", "t").as_posix() == (
+    assert paths.statmap("go - stop", "t").as_posix() == (
         "out/node-run/sub-01/ses-pre/func/"
         "sub-01_ses-pre_task-go_run-01_contrast-goMinusStop_stat-t_statmap.nii.gz"
     )

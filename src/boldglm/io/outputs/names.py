@@ -99,7 +99,7 @@ IMAGES = {
 _PAGE = """\
 # Outputs
 
-Made from the tables in `io/outputs/derivatives.py`; a test compares them.
+Made from the tables in `io/outputs/names.py`; a test compares them.
 
 Files of a node lie in `node-<node>/sub-<label>/[ses-<label>/]func/`, those of the group in
 `node-<node>/`. Names start with the entities of the run, less those that were combined.
@@ -252,7 +252,7 @@ def clashing_labels(names: Sequence[str]) -> list[tuple[str, str]]:
 
 
 @dataclass(frozen=True)
-class Place:
+class ResultPaths:
     """Where the files of one node's result go: `node-<node>/sub-X/[ses-Y/]func/`."""
 
     output_dir: Path
@@ -260,7 +260,7 @@ class Place:
     entities: tuple[tuple[str, str], ...]
 
     @classmethod
-    def of(cls, output_dir: Path, node: str, entities: dict[str, str]) -> "Place":
+    def of(cls, output_dir: Path, node: str, entities: dict[str, str]) -> "ResultPaths":
         """Make a place from a dictionary of entities.
 
         The name of a node becomes a label: a model file cannot lead out of the output folder.
