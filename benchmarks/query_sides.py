@@ -53,7 +53,7 @@ def dry_run(dataset: str, options: list[str]) -> Sample:
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
             assert process.stdout is not None
             for line in process.stdout:
-                n_runs += " volumes every " in line
+                n_runs += " volumes, one every " in line
                 peak = max(peak, peak_bytes(process.pid))
     if process.returncode:
         raise SystemExit(f"the dry run failed with exit code {process.returncode}")
