@@ -17,7 +17,7 @@ REFUSED = {
     "ds000117__models": (65, "old draft"),
     "ds003481-verbs": (65, "[0.5, 0.5, 0.33, -1] for 3 conditions"),
     "interceptonlyrunlevel": (65, "'trial_type.parametric gain', which is not a column of X"),
-    "prep_report_py": (65, "a model for task 'task_name'"),
+    "prep_report_py": (65, "is for task 'task_name'"),
 }
 N_MODELS, N_PLANNED = 85, 79
 N_PARTS = 6  # in which the models are planned, for processes to share
