@@ -19,7 +19,17 @@ NOTHING_NEW = 1e-8  # share of its length under which heights add nothing to low
 
 @dataclass(frozen=True)
 class Modulator:
-    """A column of the events, or a power of it, that scales the response to a condition."""
+    """A column of the events, or a power of it, that scales the response to a condition.
+
+    Parameters
+    ----------
+    condition : str
+        Condition whose events are modulated.
+    column : str
+        Column of the events.
+    order : int
+        Power of the column.
+    """
 
     condition: str
     column: str
@@ -37,7 +47,13 @@ class Modulator:
         return f"{self.column}{power} @ {self.condition}"
 
     def to_dict(self) -> dict[str, Any]:
-        """Return what a model file holds."""
+        """Return the entry of a model file.
+
+        Returns
+        -------
+        dict of str to object
+            ``Condition``, ``Column`` and ``Order``.
+        """
         return {"Condition": self.condition, "Column": self.column, "Order": self.order}
 
 

@@ -46,6 +46,16 @@ class Collinearity:
         noise is white with standard deviation 1; infinite if it cannot be estimated.
     estimable : dict of str to bool
         Whether the design determines each contrast.
+
+    See Also
+    --------
+    collinearity : Function that returns it.
+
+    Examples
+    --------
+    >>> result = collinearity([[1.0, 0.0], [0.0, 1.0], [0.0, 0.0]])
+    >>> result.rank, round(result.condition_number, 6)
+    (2, 1.0)
     """
 
     names: tuple[str, ...]
@@ -80,6 +90,10 @@ def collinearity(
     ------
     ValueError
         If weights have the wrong length, are all 0 or not finite.
+
+    See Also
+    --------
+    build_design : Build a design from events.
 
     Notes
     -----

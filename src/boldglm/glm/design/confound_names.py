@@ -205,6 +205,10 @@ def expand_strategies(
     ValueError
         If a word is neither a strategy nor a column, with the nearest candidate.
 
+    See Also
+    --------
+    match_columns : Choose the columns that these patterns match.
+
     Notes
     -----
     Each component of ``compcor`` explains part of the variance in the white matter and CSF
@@ -261,6 +265,11 @@ def match_columns(patterns: Sequence[str], columns: Sequence[str]) -> tuple[str,
     ------
     ValueError
         If a name without wildcards is not a column.
+
+    See Also
+    --------
+    expand_strategies : Turn names of strategies into patterns.
+    prepare_confounds : Prepare the chosen columns.
 
     Examples
     --------

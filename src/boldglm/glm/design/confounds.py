@@ -33,6 +33,16 @@ class Confounds:
         What was dropped, in words.
     filled : tuple of str
         Columns whose first value was missing and became 0.
+
+    See Also
+    --------
+    prepare_confounds : Function that returns it.
+
+    Examples
+    --------
+    >>> confounds = prepare_confounds(["speed", "spike"], [[0.2, 0.0], [0.5, 1.0], [0.1, 0.0]])
+    >>> confounds.names, confounds.censored
+    (('speed',), {1: ('spike',)})
     """
 
     names: tuple[str, ...] = ()
@@ -70,6 +80,11 @@ def prepare_confounds(
     ------
     ValueError
         If a value after the first row is missing, or a reason names a scan that is not there.
+
+    See Also
+    --------
+    match_columns : Choose columns by names and patterns.
+    build_design : Takes the columns and the censored scans.
 
     Examples
     --------
@@ -136,6 +151,10 @@ def censored_columns(scans: Sequence[int], n_scans: int) -> FloatArray:
     ------
     ValueError
         If a scan is named twice or is not in the run.
+
+    See Also
+    --------
+    prepare_confounds : Find the scans to censor in a confounds table.
 
     Notes
     -----

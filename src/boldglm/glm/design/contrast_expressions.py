@@ -85,6 +85,11 @@ def parse_contrast(expression: str, names: Sequence[str]) -> FloatArray:
         If a name is unknown, the text cannot be read, regressors are multiplied, a constant
         is added, or all weights are 0.
 
+    See Also
+    --------
+    contrast_weights : Also accepts weights and a name.
+    Fit.contrast : Test a contrast.
+
     Examples
     --------
     >>> names = ["trial_type.famous", "trial_type.unfamous", "trial_type.scrambled", "constant"]

@@ -207,6 +207,10 @@ class Design:
     ValueError
         If the parts do not fit together, a name is used twice or a value is not finite.
 
+    See Also
+    --------
+    build_design : Build a design from events.
+
     Examples
     --------
     >>> design = Design([[0.0, 1], [1, 1]], ["go", "constant"], [0, 2], ["condition", "constant"])
@@ -252,17 +256,65 @@ class Design:
         return tuple(sorted(int(self.matrix[:, k].argmax()) for k in self.columns("censored")))
 
     def index(self, name: str) -> int:
-        """Return which column has this name, which may be short as in `resolve_name`."""
+        """Return the index of a column.
+
+        Parameters
+        ----------
+        name : str
+            Name of the column, which may be short as in `resolve_name`.
+
+        Returns
+        -------
+        int
+            Index from 0.
+
+        Raises
+        ------
+        ValueError
+            If no column or several columns have this name.
+        """
         return self.names.index(resolve_name(name, self.names))
 
     def columns(self, role: Role) -> list[int]:
-        """Return which columns have this role."""
+        """Return the indices of the columns that have a role.
+
+        Parameters
+        ----------
+        role : {"condition", "confound", "censored", "drift", "constant"}
+            The role.
+
+        Returns
+        -------
+        list of int
+            Indices from 0, in order.
+
+        Raises
+        ------
+        ValueError
+            If there is no such role.
+        """
         if role not in ROLES:
             raise ValueError(f"there is no role {role!r}.{list_known(role, ROLES)}")
         return [k for k, column_role in enumerate(self.roles) if column_role == role]
 
     def condition_columns(self, condition: str) -> list[int]:
-        """Return which columns model the response to a condition, derivatives included."""
+        """Return the indices of the columns that model a condition, derivatives included.
+
+        Parameters
+        ----------
+        condition : str
+            Name of the condition, which may be short as in `resolve_name`.
+
+        Returns
+        -------
+        list of int
+            Indices from 0, in order.
+
+        Raises
+        ------
+        ValueError
+            If no condition or several conditions have this name.
+        """
         name = resolve_name(condition, dict.fromkeys(filter(None, self.conditions)))
         return [
             k for k, column_condition in enumerate(self.conditions) if column_condition == name
@@ -435,6 +487,12 @@ def build_design(
     ValueError
         If a condition has no event or no response within the run, an event or confound has
         a missing value, or two columns have the same name.
+
+    See Also
+    --------
+    prepare_confounds : Prepare the columns of a confounds table.
+    orthogonalize_design : Orthogonalize columns of the design.
+    fit : Fit the design to BOLD data.
 
     Examples
     --------

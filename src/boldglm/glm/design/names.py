@@ -31,6 +31,11 @@ def resolve_name(name: str, names: Iterable[str]) -> str:
     ValueError
         If there is no match, or if a short name matches several.
 
+    See Also
+    --------
+    parse_contrast : Resolves names in contrasts.
+    parse_orthogonalization : Resolves names in rules.
+
     Examples
     --------
     >>> resolve_name("face", ["trial_type.face", "trial_type.house", "rot_x"])

@@ -47,6 +47,10 @@ def orthogonalize(x: ArrayLike, against: ArrayLike, adjust: ArrayLike | None = N
     ValueError
         If the numbers of scans differ or a value is not finite.
 
+    See Also
+    --------
+    orthogonalize_design : Apply rules to the columns of a design.
+
     Notes
     -----
     ``x - A γ`` with ``γ = (M_Z A)⁺ M_Z x`` [1]_. Doing it twice changes nothing more.
@@ -169,6 +173,11 @@ def orthogonalize_design(design: Design, rules: Sequence[tuple[str, Sequence[str
         If a name is not in the design or stands on both sides, if a name has two rules, if
         rules go in a circle, or if nothing is left of a column.
 
+    See Also
+    --------
+    parse_orthogonalization : Read a rule.
+    orthogonalize : Does this for arrays.
+
     Examples
     --------
     >>> a, b = [1.0, -1, 1, -1], [3.0, -1, 1, -3]
@@ -262,6 +271,10 @@ def parse_orthogonalization(rule: str, names: Sequence[str]) -> tuple[str, tuple
     ------
     ValueError
         If the rule has another form or names something that does not exist.
+
+    See Also
+    --------
+    orthogonalize_design : Apply the rule.
 
     Examples
     --------

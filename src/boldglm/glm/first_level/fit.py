@@ -269,10 +269,10 @@ class Fit:
             Contrasts in any form that `contrast` takes, pairs of a name and a contrast, or a
             mapping from names to contrasts.
 
-        Yields
-        ------
-        Contrast
-            What `contrast` returns for each, in order, computed when it is asked for.
+        Returns
+        -------
+        iterator of Contrast
+            What `contrast` returns for each, in order. Each is computed when it is requested.
 
         Raises
         ------

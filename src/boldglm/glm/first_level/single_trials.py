@@ -30,7 +30,19 @@ NO_DIRECTION = 1e-10
 
 
 class UnestimableTrialsError(ValueError):
-    """Trials that a design cannot tell from the rest; `trials` are their numbers, from 0."""
+    """Raised for trials that a design does not determine.
+
+    Parameters
+    ----------
+    message : str
+        What is wrong.
+    trials : sequence of int
+        Numbers of these trials, from 0.
+
+    See Also
+    --------
+    least_squares_all, least_squares_separate : Functions that raise it.
+    """
 
     def __init__(self, message: str, trials: Sequence[int]) -> None:
         super().__init__(message)
@@ -52,6 +64,17 @@ class SingleTrials:
     variance_factor : ndarray of shape (n_trials,)
         Variance of the effect for white noise of variance 1: what the design says of each
         trial before any data, the smaller the better.
+
+    See Also
+    --------
+    least_squares_all, least_squares_separate : Functions that return it.
+
+    Examples
+    --------
+    >>> zero, one = np.zeros((1, 1)), np.ones((1, 1))
+    >>> estimates = SingleTrials(effect=zero, t=zero, dof=one[0], variance_factor=one[0])
+    >>> estimates.p.tolist()
+    [[0.5]]
     """
 
     effect: FloatArray
@@ -99,6 +122,10 @@ def least_squares_separate(
     ValueError
         If shapes do not fit, a trial cannot be told from the rest, or no degree of freedom is
         left.
+
+    See Also
+    --------
+    least_squares_all : Estimate all trials in one model.
 
     Notes
     -----
@@ -168,6 +195,10 @@ def least_squares_all(
     ------
     ValueError
         If a trial cannot be told from the rest, or as `boldglm.glm.first_level.fit`.
+
+    See Also
+    --------
+    least_squares_separate : Estimate each trial in a model of its own.
 
     References
     ----------
@@ -253,6 +284,10 @@ def pattern_correlations(maps: FloatArray, block_size: int = 2048) -> FloatArray
     -------
     ndarray of shape (n_trials, n_trials)
         Pearson correlations; 0 for a trial that is the same in all voxels.
+
+    See Also
+    --------
+    least_squares_all, least_squares_separate : Estimate the maps of trials.
 
     Examples
     --------

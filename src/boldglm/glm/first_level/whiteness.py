@@ -58,6 +58,10 @@ def whiteness(
     ValueError
         If these cannot be the signals that were fitted.
 
+    See Also
+    --------
+    fit : Fit a design with a noise model.
+
     Notes
     -----
     Q = (r - m)' S⁻¹ (r - m) over lags 1 to 8 (fewer in runs under 40 scans), as the

@@ -38,6 +38,12 @@ class ClusterPeak:
     See Also
     --------
     tabulate_clusters : Function that returns it.
+
+    Examples
+    --------
+    >>> peak = ClusterPeak(1, 1, 42, -30.0, 12.0, 6.0, 5.1, 20, 540.0, 31.5)
+    >>> peak.voxel, peak.statistic
+    (42, 5.1)
     """
 
     cluster: int
@@ -94,6 +100,11 @@ def tabulate_clusters(
     ------
     ValueError
         If shapes do not fit or the threshold is not positive.
+
+    See Also
+    --------
+    find_clusters : Label the clusters.
+    cluster_peaks : Find the peaks of clusters.
 
     Examples
     --------

@@ -38,6 +38,10 @@ def find_clusters(
     ValueError
         If the map does not fit the neighbors, or the threshold is not positive.
 
+    See Also
+    --------
+    tabulate_clusters : Make a table of clusters and peaks.
+
     Examples
     --------
     >>> from boldglm.glm.inference.neighbors import grid_neighbors

@@ -35,6 +35,10 @@ def benjamini_hochberg(p: ArrayLike) -> FloatArray:
     ValueError
         If a p value is below 0 or above 1.
 
+    See Also
+    --------
+    bonferroni : Control the family-wise error instead.
+
     Notes
     -----
     q(i) = min over j ≥ i of p(j) m / j [1]_.
@@ -83,6 +87,11 @@ def bonferroni(p: ArrayLike) -> FloatArray:
     ------
     ValueError
         If a p value is below 0 or above 1.
+
+    See Also
+    --------
+    permutation_test : Family-wise error that accounts for correlated voxels.
+    benjamini_hochberg : Control the false discovery rate instead.
 
     Examples
     --------

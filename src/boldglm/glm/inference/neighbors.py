@@ -92,7 +92,13 @@ class Neighbors:
         return _from_pairs(*self.among(chosen), self.sizes[chosen])
 
     def pairs(self) -> Pairs:
-        """Return all pairs of neighbors as two arrays, the smaller index of each pair first."""
+        """Return all pairs of neighbors.
+
+        Returns
+        -------
+        tuple of (ndarray, ndarray)
+            Smaller and larger index of each pair, each of shape (n_pairs,).
+        """
         counts = np.diff(self.starts)
         return np.repeat(np.arange(self.n_voxels, dtype=np.int32), counts), self.later
 
@@ -120,6 +126,11 @@ def grid_neighbors(
     ------
     ValueError
         If the mask does not have three axes, or the connectivity is unknown.
+
+    See Also
+    --------
+    mesh_neighbors : Adjacency of vertices.
+    join_neighbors : Join the adjacencies of structures.
 
     Examples
     --------
@@ -174,6 +185,11 @@ def mesh_neighbors(
         If triangles refer to vertices that the mesh does not have, or the number of areas is not
         the number of vertices.
 
+    See Also
+    --------
+    grid_neighbors : Adjacency of voxels.
+    join_neighbors : Join the adjacencies of structures.
+
     Examples
     --------
     Two triangles with a common edge; the last vertex is outside the mask:
@@ -225,6 +241,11 @@ def join_neighbors(
     ------
     ValueError
         If the number of indices of a part is not its number of elements.
+
+    See Also
+    --------
+    grid_neighbors : Adjacency of voxels.
+    mesh_neighbors : Adjacency of vertices.
 
     Examples
     --------

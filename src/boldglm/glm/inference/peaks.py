@@ -37,6 +37,11 @@ def cluster_peaks(
     ndarray of int, of shape (n_peaks,)
         Voxels sorted by \\|statistic\\|. Each cluster has at least one peak, its largest value.
 
+    See Also
+    --------
+    find_clusters : Label the clusters.
+    tabulate_clusters : Make a table of clusters and peaks.
+
     Notes
     -----
     A peak is at least as large as all its neighbors in the cluster. Of equal peaks that are closer

@@ -48,6 +48,16 @@ class PermutationTest:
     See Also
     --------
     permutation_test : Function that returns it.
+
+    Examples
+    --------
+    The mean of three positive effects is largest in one of 8 combinations of signs:
+
+    >>> effects = [[1.0], [2.0], [3.0]]
+    >>> rng = np.random.default_rng(0)
+    >>> result = permutation_test(effects, np.ones((3, 1)), [1.0], 100, rng)
+    >>> result.scheme, result.is_exact, result.p_max[0].item()
+    ('sign flips', True, 0.125)
     """
 
     test: str
@@ -131,6 +141,10 @@ def permutation_test(
     NotEstimableError
         If the design does not determine the contrast.
 
+    See Also
+    --------
+    family_wise_p : p values from the largest values of permutations.
+
     Notes
     -----
     The residuals of the model without the tested effect are permuted and fitted again [1]_, [2]_.
@@ -140,10 +154,6 @@ def permutation_test(
     p is the share of permutations, including the observed data, whose largest value is at least
     the observed one; it is never 0 [3]_. Reversing all signs leaves \|t\| and F unchanged, so half
     of all sign flips are computed and count twice.
-
-    See Also
-    --------
-    family_wise_p : p values from the largest values of permutations.
 
     References
     ----------

@@ -31,6 +31,10 @@ class Enhancement:
     ValueError
         If a constant is not positive and finite.
 
+    See Also
+    --------
+    enhance : Uses these constants.
+
     Examples
     --------
     >>> Enhancement(extent_power=1.0)
@@ -77,6 +81,10 @@ def enhance(
     ------
     ValueError
         If the map does not fit the neighbors.
+
+    See Also
+    --------
+    permutation_test : Family-wise error of enhanced values.
 
     Notes
     -----

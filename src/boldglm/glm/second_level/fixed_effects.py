@@ -43,6 +43,10 @@ def combine_fixed_effects(
     ValueError
         If shapes do not fit or degrees of freedom are not positive.
 
+    See Also
+    --------
+    fit_second_level : Does this for any design over inputs.
+
     Notes
     -----
     Effect Σ w e / W, of nominal variance 1 / W. Because weights are estimated, that is too
@@ -110,6 +114,11 @@ def one_sample_t(effects: ArrayLike, name: str = "mean") -> Contrast:
     ------
     ValueError
         If there are fewer than two subjects or a value is not finite.
+
+    See Also
+    --------
+    fit_second_level : Fits any design over inputs.
+    permutation_test : Test without an assumed distribution.
 
     Notes
     -----

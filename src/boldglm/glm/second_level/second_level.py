@@ -35,13 +35,26 @@ class SecondLevelFit:
     names : tuple of str
         Columns of the design.
     design : ndarray of shape (n_inputs, n_columns)
+        One row per input.
     effects : ndarray of shape (n_inputs, n_voxels)
         NaN where an input is absent.
     variances, dofs : ndarray or None
         Of the effects, (n_inputs, n_voxels); degrees of freedom may be (n_inputs, 1).
     method : {"ols", "fixed", "mixed"}
+        As in `fit_second_level`.
     tested : ndarray of shape (n_voxels,)
         Voxels that enough inputs have.
+
+    See Also
+    --------
+    fit_second_level : Function that returns it.
+
+    Examples
+    --------
+    >>> fit_second_level([[1.0], [2.0], [3.0]], [[1], [1], [1]], names=["mean"])
+    Second-level fit of 3 inputs, 1 voxel, 1 column
+      method: ols
+      voxels with enough inputs: 1 of 1
     """
 
     names: tuple[str, ...]
@@ -54,7 +67,7 @@ class SecondLevelFit:
 
     @property
     def n_inputs(self) -> np.ndarray:
-        """How many inputs each voxel has, (n_voxels,)."""
+        """Number of inputs at each voxel, shape (n_voxels,)."""
         return np.asarray(np.isfinite(self.effects).sum(axis=0))
 
     def contrast(self, contrast: ContrastForm, name: str | None = None) -> Contrast:
@@ -181,6 +194,11 @@ def fit_second_level(
     ------
     ValueError
         If shapes do not fit, the method is unknown, or it lacks what it needs.
+
+    See Also
+    --------
+    combine_fixed_effects : Combine estimates of one effect.
+    permutation_test : Test without an assumed distribution.
 
     Examples
     --------

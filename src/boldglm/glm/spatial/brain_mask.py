@@ -40,6 +40,10 @@ def compute_brain_mask(mean_image: ArrayLike, has_signal: ArrayLike) -> BoolArra
     ValueError
         If the shapes differ, are not three-dimensional, or no voxel has signal.
 
+    See Also
+    --------
+    smooth_volume : Smooth within a mask.
+
     Notes
     -----
     Bright voxels are those above `clip_level`. A morphological opening removes what is attached to

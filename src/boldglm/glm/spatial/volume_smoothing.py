@@ -85,6 +85,10 @@ class MaskSmoother:
     ValueError
         If the mask is empty or not three-dimensional, or a size is not positive.
 
+    See Also
+    --------
+    smooth_volume : Smooth one volume.
+
     Notes
     -----
     Computations are in float32 and within the bounding box of the mask. Each axis takes one
