@@ -141,7 +141,7 @@ REFUSED = {
     "no trial_type": (tsv(AB).replace("trial_type", "stim_type"), "no column 'trial_type'"),
     "commas for tabs": (tsv(AB).replace("\t", ","), "must be separated by tabs"),
     "a cell too many": (tsv([*AB, (170, 1, "a", "b")]), "Expected 3 fields in line 26, saw 4"),
-    "header only": (tsv([]), "no usable row"),
+    "header only": (tsv([]), "has a header but no events"),
     "empty": ("", "not a tab-separated table"),
     "quote left open": (tsv(trials(['"a', "b"])), "quotation mark .* that is not closed"),
     "UTF-16": (tsv(AB).encode("utf-16"), "is not text in UTF-8"),
@@ -255,7 +255,7 @@ def test_tasks_of_different_repetition_times_and_missing_runs_are_planned(tmp_pa
     out = capsys.readouterr().out
     assert "Model defaultFast: 3 runs of 2 participants" in out
     assert "Model defaultOdd: 1 run of 1 participant" in out
-    assert "sub-02_task-fast_run-2: 240 volumes every 0.8 s" in out
+    assert "sub-02_task-fast_run-2\n  240 volumes, one every 0.8 s" in out
 
 
 def test_labels_of_other_scripts_and_lengths_stay_apart():

@@ -182,4 +182,4 @@ def test_voxels_that_a_participant_lacks_are_tested_with_the_others(tmp_path):
     assert main([str(dataset), str(out), "group"]) == 0
     dof = group_map(out, "dof")
     assert {9, 10} <= set(dof[dof > 0].astype(int))
-    assert "are fitted with the" in (out / "group.html").read_text()
+    assert "were fitted with the inputs that have them" in (out / "group.html").read_text()

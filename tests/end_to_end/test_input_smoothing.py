@@ -92,7 +92,7 @@ def test_the_group_level_can_smooth_anew_and_leaves_what_is_below(dataset, tmp_p
     assert call(dataset, out, "group", "--smoothing", "5") == 2
     message = capsys.readouterr().err
     assert "--smoothing 5:run does not match the finished results" in message
-    assert "runs were smoothed: 6 mm FWHM" in message
+    assert "smoothing of the runs: 6 mm FWHM" in message
 
 
 @pytest.mark.parametrize(

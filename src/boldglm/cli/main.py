@@ -15,7 +15,7 @@ from pathlib import Path
 from types import ModuleType
 
 from boldglm.cli.parser import build_demo_parser, build_parser
-from boldglm.errors import BoldglmError, UnknownLevelError, UsageError
+from boldglm.errors import BoldglmError, MissingInputError, UnknownLevelError, UsageError
 from boldglm.suggestions import did_you_mean
 from boldglm.vocabulary import BOLD_COMMANDS, COMMANDS, HIGHER_COMMANDS
 
@@ -123,6 +123,8 @@ def _check_usage(options: argparse.Namespace) -> None:
         raise UsageError(f"--cluster-p {options.cluster_p:g} is not between 0 and 0.5.")
     if options.fd_threshold is not None and not options.fd_threshold > 0:
         raise UsageError(f"--fd-threshold {options.fd_threshold:g} is not above 0 mm.")
+    if options.mask is not None and not options.mask.is_file():
+        raise MissingInputError(f"--mask {options.mask}: there is no such file.")
     output, data = options.output_dir.resolve(), options.bids_dir.resolve()
     if output == data:
         raise UsageError(

@@ -51,7 +51,7 @@ class Progress:
     def _print(self, run: str) -> None:
         elapsed = time.monotonic() - self.started
         remaining = elapsed / self.done * (self.n_runs - self.done)
-        name = re.sub(r"_wf$", "", run)
+        name = _run_name(run)
         estimate = f", about {_duration(remaining)} left" if self.done < self.n_runs else ""
         print(f"[{self.done}/{self.n_runs}] fitted {name}{estimate}", file=self.stream, flush=True)
 
@@ -151,6 +151,17 @@ def _message(crash_file: Path) -> str:
         "",
     )
     return f"{last or 'unknown failure'} (details in {crash_file})"
+
+
+def _run_name(workflow: str) -> str:
+    """Return the name of a run from that of its workflow, which cannot have hyphens.
+
+    Examples
+    --------
+    >>> _run_name("sub_01_task_faces_run_1_wf")
+    'sub-01_task-faces_run-1'
+    """
+    return re.sub(r"([a-z]+)_([0-9A-Za-z]+)", r"\1-\2", workflow.removesuffix("_wf"))
 
 
 def _duration(seconds: float) -> str:

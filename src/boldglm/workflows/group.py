@@ -108,9 +108,9 @@ def plan_group(
     plans = tuple(plan for plan in candidates if plan is not None)
     if not plans:
         raise MissingInputError(
-            f"{output_dir} has no finished result"
-            + (f" of {', '.join(subjects)}" if subjects else "")
-            + f" that a {' or '.join(levels)} node could start from. Run the participant level "
+            f"{output_dir} has no finished results"
+            + (f" of {', '.join(f'sub-{subject}' for subject in subjects)}" if subjects else "")
+            + f" for the {' and '.join(levels)} level to start from. Run the participant level "
             "first."
         )
     return plans

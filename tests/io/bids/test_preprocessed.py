@@ -188,7 +188,7 @@ def test_derivatives_that_were_not_asked_for_are_announced(dataset, caplog):
     with caplog.at_level(logging.INFO):
         runs_of(dataset)
 
-    assert f"Preprocessed series are those of {folder} (-d none: the raw series)" in caplog.text
+    assert f"Using the preprocessed data in {folder} (-d none uses the raw data)" in caplog.text
 
 
 def test_tables_of_fmripost_aroma_join_those_of_fmriprep(dataset):

@@ -63,7 +63,7 @@ def find_derivatives(bids_dir: Path, given: Sequence[str] | None) -> tuple[Deriv
                 "or the raw series with -d none."
             )
         for one in found:
-            logger.info("Preprocessed series are those of %s (-d none: the raw series)", one)
+            logger.info("Using the preprocessed data in %s (-d none uses the raw data)", one)
         return tuple(_derivative(one.name, one) for one in found)
     if list(given) == ["none"]:
         return ()

@@ -76,18 +76,23 @@ def read_events(path: Path) -> Events:
     for column in ("onset", "duration", "trial_type"):
         if column not in table.columns:
             raise BadDataError(_missing_column(path, column, list(table.columns)))
+    if table.empty:
+        raise BadDataError(
+            f"{path.name} has a header but no events. Add a row for each event, or remove the "
+            "file to exclude the run."
+        )
     named = table["trial_type"].notna().to_numpy()
     if not named.any():
         raise BadDataError(
-            f"{path.name} has no usable row: trial_type is n/a in all {len(table)} rows. Name the "
-            "condition of each event in that column."
+            f"{path.name} has no events to model: trial_type is n/a in all {len(table)} rows. "
+            "Write the condition of each event in that column."
         )
     used = table[named]
     onset = _numbers(path, used, "onset")
     duration = _numbers(path, used, "duration")
     if (duration < 0).any():
         rows = _rows(used.index[duration < 0])
-        raise BadDataError(f"{path.name} has negative durations in {rows}: mend the column.")
+        raise BadDataError(f"{path.name} has negative durations in {rows}. Correct the column.")
     notices: tuple[Notice, ...] = ()
     if not named.all():
         notices = (

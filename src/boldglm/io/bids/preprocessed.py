@@ -154,8 +154,8 @@ def _of_one_kind(images: Sequence[PreprocessedImage]) -> list[PreprocessedImage]
             f'--bids-filter-file, a file with {{"bold": {{"desc": "{kind}"}}}}.'
         )
     if len(kinds) > 1 or kind != PREPROCESSED:
-        others = ", ".join(one for one in kinds if one != kind) or "no others"
-        logger.info("The series are those called desc-%s (passed over: %s)", kind, others)
+        unused = ", ".join(f"desc-{label}" for label in kinds if label != kind) or "none"
+        logger.info("Using the series desc-%s (not used: %s)", kind, unused)
     return [image for image in images if image.kind == kind]
 
 

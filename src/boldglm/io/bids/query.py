@@ -128,8 +128,8 @@ def find_runs(
         notices += [*elsewhere, *_without_series(bids_dir, used, selection, found)]
     elif space is not None:
         raise NothingSelectedError(
-            f"--space {space} needs preprocessed series, and {bids_dir} has none in derivatives/. "
-            "Say where they are with -d."
+            f"--space {space} selects preprocessed data, but {bids_dir / 'derivatives'} has no "
+            "output of fMRIPrep. Give its folder with -d."
         )
     _refuse_repeated_acquisitions(chosen)
     runs = _run_files(chosen, raw, used)

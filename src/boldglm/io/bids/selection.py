@@ -65,7 +65,9 @@ def _read_filters(path: Path | None) -> tuple[tuple[str, Any], ...]:
     try:
         content = load_json(path)
     except OSError as error:
-        raise MissingInputError(f"--bids-filter-file {path} cannot be read: {error}.") from error
+        raise MissingInputError(
+            f"--bids-filter-file {path} cannot be read: {error.strerror}."
+        ) from error
     except ValueError as error:
         raise BadDataError(f"--bids-filter-file {path} is not JSON: {error}.") from error
     if not isinstance(content, dict) or not isinstance(content.get("bold", {}), dict):

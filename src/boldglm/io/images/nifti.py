@@ -285,7 +285,7 @@ def _check_length(path: Path, offset: int, shape: tuple[int, ...], dtype: np.dty
     if found < needed:
         raise BadDataError(
             f"{path.name} is cut off: its header announces {shape[3]} volumes "
-            f"({needed} bytes), the file holds {found} bytes. Copy or convert it again."
+            f"({needed:,} bytes), but only {found:,} bytes can be read. Copy or convert it again."
         )
 
 
