@@ -93,7 +93,7 @@ def test_signals_of_another_fit_are_refused():
         (bold[:150], "bold has 150 scans, but the design has 200 rows"),
         (bold.T, "It looks transposed"),
         (bold[:, :7], "bold has 7 voxels, but the fit has 20"),
-        (missing, "bold is not finite"),
+        (missing, "bold has values that are not finite"),
     ]:
         with pytest.raises(ValueError, match=message):
             whiteness(other, found)

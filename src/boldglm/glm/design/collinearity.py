@@ -1,7 +1,7 @@
-"""How well a design can tell its regressors apart, before any data are looked at.
+"""Collinearity of a design and efficiency of contrasts, without data.
 
-Correlated regressors make estimates uncertain, not biased; orthogonalizing one does not
-make the data say more. These numbers show the price before a scan is analyzed.
+Correlated regressors make estimates uncertain, not biased, and orthogonalization adds no
+information. These numbers show the loss of precision before the data are analyzed.
 
 Notation: X design, c or C contrast weights, + pseudo-inverse.
 """
@@ -16,34 +16,35 @@ from boldglm.glm.arrays.types import FloatArray
 from boldglm.glm.design.design_matrix import Design
 from boldglm.glm.design.named_columns import named_columns
 
-# A unit vector with less than this outside the row space of X counts as inside it.
+# Length of the part of a unit vector outside the row space of X below which it is rounding error.
 OUTSIDE = 1e-8
 
 
 @dataclass(frozen=True, eq=False)
 class Collinearity:
-    """What a design can and cannot tell apart.
+    """Correlations of regressors and precision of contrasts.
 
     Parameters
     ----------
     names : tuple of str
-        One per column of the design.
+        Names of the regressors.
     correlations : ndarray of shape (n_regressors, n_regressors)
         Pearson correlations. Rows and columns of constant regressors, which have no
         correlation, are 0, diagonal included.
     vif : dict of str to float
-        Variance inflation factor of each regressor that is not constant: how many times
-        the variance of its estimate is larger than if it were alone with the constant.
-        Infinite where the others explain it exactly.
+        Variance inflation factor of each regressor that is not constant: variance of its
+        estimate relative to a design with only this regressor and the constant. Infinite if
+        the other regressors explain it exactly.
     rank : int
         Number of linearly independent columns.
     condition_number : float
-        Of the design with columns of unit length; infinite if the rank is not full.
+        Condition number of the design with columns of unit length; infinite if the rank is
+        not full.
     efficiency : dict of str to float
-        Of each contrast, ``1 / trace(C (X'X)⁺ C')``; 0 if it cannot be estimated.
+        Efficiency of each contrast, ``1 / trace(C (X'X)⁺ C')``; 0 if it is not estimable.
     predicted_standard_error : dict of str to float or ndarray of shape (q,)
-        Standard error of each contrast's effect (of each row of an F contrast) when the
-        noise is white with standard deviation 1; infinite if it cannot be estimated.
+        Standard error of the effect of each contrast (of each row of an F contrast) for white
+        noise of standard deviation 1; infinite if it is not estimable.
     estimable : dict of str to bool
         Whether the design determines each contrast.
 
@@ -72,7 +73,7 @@ def collinearity(
     design: Design | ArrayLike,
     contrasts: Mapping[str, ArrayLike] | None = None,
 ) -> Collinearity:
-    """Say how collinear a design is and how well it estimates contrasts.
+    """Return the collinearity of a design and the efficiency of contrasts.
 
     Parameters
     ----------
@@ -84,7 +85,7 @@ def collinearity(
     Returns
     -------
     Collinearity
-        All numbers are of white noise; autocorrelated noise changes efficiency somewhat.
+        All numbers assume white noise; autocorrelation changes efficiency somewhat.
 
     Raises
     ------
@@ -99,7 +100,7 @@ def collinearity(
     -----
     For noise of standard deviation σ the estimate of ``c β`` has standard error
     ``σ sqrt(c (X'X)⁺ c')`` [1]_. The variance inflation factor of column j is
-    ``x'x [(X'X)⁺]_jj`` with x the column less its mean (if the design has a constant).
+    ``x'x [(X'X)⁺]_jj`` with x the column minus its mean (if the design has a constant).
 
     References
     ----------
@@ -111,10 +112,10 @@ def collinearity(
     Two columns that correlate at 0.5 have a variance inflation factor of 1 / (1 - 0.25):
 
     >>> X = np.column_stack([[1, -1, 0, 0], [1, 0, -1, 0], np.ones(4)])
-    >>> found = collinearity(X, {"first": [1, 0, 0]})
-    >>> found.correlations[0, 1].round(3).item(), round(found.vif["column_1"], 3), found.rank
+    >>> result = collinearity(X, {"first": [1, 0, 0]})
+    >>> result.correlations[0, 1].round(3).item(), round(result.vif["column_1"], 3), result.rank
     (0.5, 1.333, 3)
-    >>> round(found.predicted_standard_error["first"] ** 2, 3)
+    >>> round(result.predicted_standard_error["first"] ** 2, 3)
     0.667
     """
     names, columns = named_columns(design)
@@ -157,20 +158,20 @@ class _RowSpace:
         return float(self.singular[0] / self.singular[-1])
 
     def variances(self, rows: FloatArray) -> tuple[FloatArray, bool]:
-        """Return diag(C (X'X)⁺ C'), infinite where C is not estimable, and whether all is."""
+        """Return diag(C (X'X)⁺ C'), infinite for rows not estimable, and whether all rows are."""
         scaled = rows / self.lengths
         coordinates = scaled @ self.right.T
         outside = np.linalg.norm(coordinates[:, self.rank :], axis=1)
-        determined = outside <= OUTSIDE * np.linalg.norm(scaled, axis=1)
+        estimable = outside <= OUTSIDE * np.linalg.norm(scaled, axis=1)
         variances = ((coordinates[:, : self.rank] / self.singular[: self.rank]) ** 2).sum(axis=1)
-        return np.where(determined, variances, np.inf), bool(determined.all())
+        return np.where(estimable, variances, np.inf), bool(estimable.all())
 
 
 def _row_space(columns: FloatArray) -> _RowSpace:
     lengths = np.linalg.norm(columns, axis=0)
     lengths[lengths == 0] = 1.0
-    # n_scans by n_regressors at most a few hundred, so the full right factor is cheap; it
-    # is needed whole, because the null space is what makes a contrast inestimable.
+    # The full right factor contains the null space, which decides whether a contrast is
+    # estimable. It is cheap, because a design has at most a few hundred regressors.
     triangle = np.linalg.qr(columns / lengths, mode="r")
     _, singular, right = np.linalg.svd(triangle, full_matrices=True)
     cutoff = np.finfo(np.float64).eps * max(columns.shape) * singular[0]
@@ -205,7 +206,7 @@ def _checked_weights(name: str, weights: ArrayLike, n_regressors: int) -> FloatA
     if rows.ndim != 2 or rows.shape[1] != n_regressors:
         raise ValueError(
             f"contrast {name!r} has weights of shape {np.shape(weights)}, but the design has "
-            f"{n_regressors} regressors: one weight each."
+            f"{n_regressors} regressors. Give one weight for each."
         )
     if not np.isfinite(rows).all() or not rows.any(axis=1).all():
         raise ValueError(f"contrast {name!r} has a row of weights that are all 0 or not finite.")

@@ -1,8 +1,7 @@
-"""Confounds ready for a design: gaps filled, empty columns dropped, censored scans counted.
+"""Prepare confounds for a design, and censor scans.
 
-A scan that must not count gets a column of its own, 1 at that scan and 0 elsewhere. Then
-its residual is 0 whatever the data are, and every noise model treats the gap exactly: see
-`censored_columns`.
+A censored scan has an indicator regressor: 1 at this scan, 0 elsewhere. Its residual is then 0
+whatever the data are, and every noise model accounts exactly for the gap; see `censored_columns`.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -14,12 +13,12 @@ from numpy.typing import ArrayLike
 from boldglm.glm.arrays.types import FloatArray
 from boldglm.notices import Notice, exclusion
 
-MANY_CENSORED = 0.2  # share of a run above which censoring deserves a warning
+MANY_CENSORED = 0.2  # share of the scans above which there is a warning
 
 
 @dataclass(frozen=True, eq=False)
 class Confounds:
-    """Columns for the design of one run, and the scans that must not count.
+    """Confound columns for the design of one run, and its censored scans.
 
     Parameters
     ----------
@@ -28,9 +27,9 @@ class Confounds:
     columns : ndarray of shape (n_scans, n_confounds)
         All values finite.
     censored : dict of int to tuple of str
-        From a scan, counted from 0, to the reasons for leaving it out.
+        Reasons for each censored scan, counted from 0.
     notes : tuple of Notice
-        What was dropped, in words.
+        Exclusions of columns.
     filled : tuple of str
         Columns whose first value was missing and became 0.
 
@@ -57,7 +56,7 @@ def prepare_confounds(
     columns: ArrayLike,
     reasons: Mapping[int, Iterable[str]] | None = None,
 ) -> Confounds:
-    """Make columns of a confounds table ready for a design.
+    """Prepare columns of a confounds table for a design.
 
     Parameters
     ----------
@@ -66,20 +65,20 @@ def prepare_confounds(
     columns : array_like of shape (n_scans, n_confounds)
         NaN where the table has n/a.
     reasons : mapping of int to iterable of str, optional
-        Scans to censor beside those that a column marks, with the reasons.
+        Further scans to censor, counted from 0, with the reasons.
 
     Returns
     -------
     Confounds
         A column that is 1 at a single scan and 0 elsewhere censors that scan, whatever its
-        name; scans that are in several lists are censored once. n/a in the first row, where
-        derivatives have no value, becomes 0. Columns that do not vary over the scans that
-        count are dropped: the constant of the design explains them.
+        name. A scan that is marked several times is censored once. n/a in the first row, where
+        derivatives have no value, becomes 0. Columns that do not vary over the uncensored
+        scans are excluded, because the constant of the design explains them.
 
     Raises
     ------
     ValueError
-        If a value after the first row is missing, or a reason names a scan that is not there.
+        If a value after the first row is missing, or a scan to censor is not in the run.
 
     See Also
     --------
@@ -90,21 +89,26 @@ def prepare_confounds(
     --------
     >>> nan = float("nan")
     >>> table = [[nan, 0.0, 7.0], [0.5, 1.0, 7.0], [0.1, 0.0, 7.0], [0.9, 0.0, 7.0]]
-    >>> found = prepare_confounds(["speed", "spike", "flat"], table, {3: ["too fast"]})
-    >>> found.names, found.columns.ravel().tolist(), found.censored
+    >>> confounds = prepare_confounds(["speed", "spike", "flat"], table, {3: ["too fast"]})
+    >>> confounds.names, confounds.columns.ravel().tolist(), confounds.censored
     (('speed',), [0.0, 0.5, 0.1, 0.9], {1: ('spike',), 3: ('too fast',)})
     """
     values = np.array(columns, dtype=np.float64)
     if values.ndim != 2 or values.shape[1] != len(names):
-        raise ValueError(f"{len(names)} confounds need as many columns, not {values.shape}.")
+        raise ValueError(
+            f"there are {len(names)} names, but the columns have shape {values.shape}. "
+            "Give one name per column."
+        )
     n_scans = len(values)
     filled = _fill_first_row(names, values)
     censored: dict[int, list[str]] = {
-        int(scan): list(why) for scan, why in (reasons or {}).items()
+        int(scan): list(texts) for scan, texts in (reasons or {}).items()
     }
     outside = [scan for scan in censored if not 0 <= scan < n_scans]
     if outside:
-        raise ValueError(f"scan {outside[0]} cannot be censored: there are {n_scans} scans.")
+        raise ValueError(
+            f"scan {outside[0]} cannot be censored, because the run has scans 0 to {n_scans - 1}."
+        )
     ordinary = []
     for index, name in enumerate(names):
         spike = _single_spike(values[:, index])
@@ -112,15 +116,15 @@ def prepare_confounds(
             ordinary.append(index)
         else:
             censored.setdefault(spike, []).append(name)
-    counting = np.setdiff1d(np.arange(n_scans), list(censored))
-    varying = [index for index in ordinary if _varies(values[counting, index])]
+    uncensored = np.setdiff1d(np.arange(n_scans), list(censored))
+    varying = [index for index in ordinary if _varies(values[uncensored, index])]
     flat = [names[index] for index in ordinary if index not in varying]
     notes = []
     if flat:
         notes.append(
             exclusion(
                 f"{len(flat)} confounds that do not vary over the uncensored scans: "
-                f"{_listed(flat)}"
+                f"{_shortened(flat)}"
             )
         )
     return Confounds(
@@ -150,7 +154,7 @@ def censored_columns(scans: Sequence[int], n_scans: int) -> FloatArray:
     Raises
     ------
     ValueError
-        If a scan is named twice or is not in the run.
+        If a scan is given twice or is not in the run.
 
     See Also
     --------
@@ -159,12 +163,12 @@ def censored_columns(scans: Sequence[int], n_scans: int) -> FloatArray:
     Notes
     -----
     Let Z be these columns. For noise with any covariance V, generalized least squares on [X, Z]
-    equals generalized least squares on the scans that are left, with their own part of V: the
-    weights of Z take up whatever the censored scans hold, and what remains of V⁻¹ after they
-    are profiled out is its Schur complement, the inverse of that part of V. For the same reason
-    log|V| + log|[X Z]'V⁻¹[X Z]| is the same sum over the scans that are left, so restricted
-    maximum likelihood finds the same V; and T − rank [X Z] is the number of scans left less
-    the rank of X there. A noise model thus needs no code of its own for gaps.
+    equals generalized least squares on the remaining scans with their part of V: the weights of
+    Z absorb the data of the censored scans, and profiling them out of V⁻¹ leaves its Schur
+    complement, the inverse of that part of V. For the same reason
+    log|V| + log|[X Z]'V⁻¹[X Z]| is the same sum over the remaining scans, so restricted maximum
+    likelihood finds the same V. T − rank [X Z] is the number of remaining scans minus the rank
+    of X at these scans. Noise models therefore need no special code for gaps.
 
     Examples
     --------
@@ -173,16 +177,16 @@ def censored_columns(scans: Sequence[int], n_scans: int) -> FloatArray:
     """
     index = np.asarray(scans, dtype=np.intp)
     if np.unique(index).size < index.size:
-        raise ValueError("a scan is censored twice: name each once.")
+        raise ValueError("a scan is censored twice. Give each scan once.")
     if index.size and not (index.min() >= 0 and index.max() < n_scans):
-        raise ValueError(f"censored scans must be 0 to {n_scans - 1}, not {index.tolist()}.")
+        raise ValueError(f"censored scans must be from 0 to {n_scans - 1}, not {index.tolist()}.")
     columns = np.zeros((n_scans, index.size))
     columns[index, np.arange(index.size)] = 1.0
     return columns
 
 
 def censored_name(scan: int) -> str:
-    """Return the name of a censored scan's column.
+    """Return the name of the regressor that censors a scan.
 
     Examples
     --------
@@ -193,7 +197,7 @@ def censored_name(scan: int) -> str:
 
 
 def describe_scans(scans: Sequence[int], n_scans: int, most: int = 20) -> str:
-    """Say in words which scans are censored, and how large a share of the run they are.
+    """Describe in words the censored scans and their share of the run.
 
     Examples
     --------
@@ -211,29 +215,31 @@ def describe_scans(scans: Sequence[int], n_scans: int, most: int = 20) -> str:
 
 
 def _fill_first_row(names: Sequence[str], values: FloatArray) -> list[str]:
-    """Put 0 where only the first value is missing; return the names of those columns."""
+    """Fill missing first values with 0 in place, and return the names of these columns."""
     missing = np.isnan(values)
     for index, name in enumerate(names):
         later = np.flatnonzero(missing[1:, index])
         if later.size:
             raise ValueError(
                 f"column {name!r} is n/a at {later.size} scans after the first (first at scan "
-                f"{later[0] + 1}, counted from 0): a regressor needs a value at every scan. Leave "
-                "the column out, or fill it in."
+                f"{later[0] + 1}, counted from 0). A regressor needs a value at every scan. Fill "
+                "in these values, or remove the column."
             )
     filled = [name for index, name in enumerate(names) if missing[0, index]]
     values[0, missing[0]] = 0.0
-    infinite = [n for n, column in zip(names, values.T, strict=True) if np.isinf(column).any()]
+    infinite = [
+        name for name, column in zip(names, values.T, strict=True) if np.isinf(column).any()
+    ]
     if infinite:
-        raise ValueError(f"column {infinite[0]!r} has infinite values.")
+        raise ValueError(f"column {infinite[0]!r} has infinite values. Remove the column.")
     return filled
 
 
 def _single_spike(column: FloatArray) -> int | None:
-    """Return the scan at which a column is 1 if it is 0 everywhere else."""
-    places = np.flatnonzero(column)
-    if places.size == 1 and column[places[0]] == 1.0 and column.size > 1:
-        return int(places[0])
+    """Return the scan that a column censors: the only one at which it is 1 and not 0."""
+    nonzero = np.flatnonzero(column)
+    if nonzero.size == 1 and column[nonzero[0]] == 1.0 and column.size > 1:
+        return int(nonzero[0])
     return None
 
 
@@ -243,6 +249,6 @@ def _varies(column: FloatArray) -> bool:
     return bool(np.ptp(column) > 1e-12 * np.abs(column).max())
 
 
-def _listed(names: Sequence[str], most: int = 6) -> str:
+def _shortened(names: Sequence[str], most: int = 6) -> str:
     more = f" and {len(names) - most} more" if len(names) > most else ""
     return ", ".join(names[:most]) + more

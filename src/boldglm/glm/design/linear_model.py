@@ -1,10 +1,10 @@
-"""What a design says before any data: an orthonormal basis, the rank, the way back to betas.
+"""Orthonormal basis and rank of a design, and the matrix that gives betas.
 
-Every noise model works in an orthonormal basis of the design's column space, in which a rank
-deficient design is like any other, and returns to regression weights by one small matrix.
+Every noise model works in an orthonormal basis of the design's column space, where rank-deficient
+designs need no special treatment. One small matrix turns coordinates into regression weights.
 
-Notation: X design, U orthonormal basis of its columns (U'U = 1), b = U'y coordinates of the
-signal y, X⁺ pseudo-inverse, D lengths of the columns, eps the spacing of float64 at 1.
+Notation: X design, U orthonormal basis of its columns (U'U = 1), b = U'y coordinates of
+BOLD data y, X⁺ pseudo-inverse, D lengths of the columns, eps the spacing of float64 at 1.
 """
 
 from dataclasses import dataclass, replace
@@ -28,14 +28,14 @@ class LinearModel:
     basis : ndarray of shape (n_scans, rank)
         Orthonormal columns that span those of the design.
     back_projection : ndarray of shape (n_regressors, rank)
-        Turns coordinates in the basis into regression weights: ``X⁺ U``.
+        ``X⁺ U``, which turns coordinates in the basis into regression weights.
     null_space : ndarray of shape (n_regressors, n_regressors - rank)
-        Orthonormal combinations of the columns, scaled to unit length, that are zero.
+        Orthonormal basis of the null space of the design with columns of unit length.
     lengths : ndarray of shape (n_regressors,)
         Lengths of the design's columns, 1 for a column of zeros.
     constant_weights : ndarray of shape (n_regressors,)
-        Regression weights of a constant signal of 1, or zeros when the design cannot make a
-        constant.
+        Regression weights of data that are 1 at all scans; zeros if the design does not span
+        the constant.
     """
 
     basis: FloatArray
@@ -61,7 +61,7 @@ class LinearModel:
 
     @property
     def spans_constant(self) -> bool:
-        """Whether the design can make a constant, so that signals may be centered."""
+        """Whether the design spans the constant, so that data may be centered."""
         return bool(self.constant_weights.any())
 
     def rotated(self, rotation: FloatArray) -> "LinearModel":
@@ -70,12 +70,12 @@ class LinearModel:
         Parameters
         ----------
         rotation : ndarray of shape (rank, rank)
-            Orthogonal matrix; columns are the new basis in terms of the present one.
+            Orthogonal matrix whose columns are the new basis in coordinates of the present one.
 
         Returns
         -------
         LinearModel
-            With ``basis @ rotation``.
+            The model with ``basis @ rotation``.
         """
         return replace(
             self,
@@ -84,7 +84,7 @@ class LinearModel:
         )
 
     def outside(self, weights: FloatArray) -> FloatArray:
-        """Return how far contrasts are from what the data determine.
+        """Return the part of contrasts that the design does not determine.
 
         Parameters
         ----------
@@ -94,8 +94,8 @@ class LinearModel:
         Returns
         -------
         ndarray of shape (q, n_regressors - rank)
-            Part of the weights in the null space, relative to their size, in units in which
-            every regressor has length 1. All 0 where a contrast is estimable.
+            Coordinates of the weights in the null space, relative to the size of the weights,
+            for regressors of unit length. All 0 for an estimable contrast.
         """
         scaled = weights / self.lengths
         sizes = np.linalg.norm(scaled, axis=1, keepdims=True)
@@ -114,14 +114,14 @@ def linear_model(design: ArrayLike | Design) -> LinearModel:
     Returns
     -------
     LinearModel
-        Regression weights ``back_projection @ basis.T @ y`` equal ``np.linalg.pinv(X) @ y``:
-        the shortest of the solutions when there are many.
+        Regression weights ``back_projection @ basis.T @ y`` equal ``np.linalg.pinv(X) @ y``,
+        the minimum-norm solution.
 
     Notes
     -----
-    The rank is judged on columns of unit length, as in `boldglm.glm.design.collinearity`, so that
-    it does not depend on units: X = Q R, R D⁻¹ = L S V', U = Q L. One solution is
-    D⁻¹ V S⁻¹ b; less its part in the null space of X it is the shortest [1]_.
+    The rank is that of columns of unit length, as in `boldglm.glm.design.collinearity`, so that
+    it does not depend on units: X = Q R, R D⁻¹ = L S V', U = Q L. D⁻¹ V S⁻¹ b is
+    a solution; minus its part in the null space of X, it is the minimum-norm solution [1]_.
 
     References
     ----------
@@ -129,7 +129,7 @@ def linear_model(design: ArrayLike | Design) -> LinearModel:
 
     Examples
     --------
-    Of two equal regressors each gets half:
+    Two equal regressors share the effect equally:
 
     >>> model = linear_model([[1.0, 1.0], [1.0, 1.0], [0.0, 0.0]])
     >>> model.rank, model.dof, model.spans_constant
@@ -162,7 +162,7 @@ def _constant_weights(
     if np.linalg.norm(ones - basis @ coordinates) > tolerance * np.sqrt(len(basis)):
         return np.zeros(len(lengths))
     weights = back_projection @ coordinates
-    # What is rounding here would be multiplied by the mean of the signal, which may be 10⁴.
+    # Rounding errors would be multiplied by the mean of the data, which may be 10⁴.
     sizes = abs(weights) * lengths
     weights[sizes <= tolerance * sizes.max()] = 0.0
     return weights

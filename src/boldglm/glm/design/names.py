@@ -1,8 +1,8 @@
-"""Find the design column that a person meant.
+"""Resolve names of regressors that may be shortened.
 
-Column names come from event files and may hold blanks, plus signs or tildes, and BIDS
-Stats Models call the column of trial type ``face`` ``trial_type.face``. Rules and contrasts
-are written by hand, so a name is looked up in one place, and a miss names what is there.
+Names come from events files and may contain blanks, plus signs or tildes. BIDS Stats Models call
+the regressor of trial type ``face`` ``trial_type.face``; rules and contrasts may shorten this to
+``face``. If a name is unknown, the error lists the known ones.
 """
 
 from collections.abc import Iterable
@@ -11,25 +11,25 @@ from boldglm.suggestions import list_known
 
 
 def resolve_name(name: str, names: Iterable[str]) -> str:
-    """Return the full name of what was written, perhaps in short, in a rule or contrast.
+    """Return the full name for a name that may be shortened.
 
     Parameters
     ----------
     name : str
-        A name, or the part of one after its first dot.
+        A full name, or the part of it after the first dot.
     names : iterable of str
-        The names that exist.
+        The full names.
 
     Returns
     -------
     str
-        An element of `names`: the exact match if there is one, else the only one whose part
-        after the first dot is `name`.
+        The element of `names` that equals `name`; otherwise the only one whose part after the
+        first dot is `name`.
 
     Raises
     ------
     ValueError
-        If there is no match, or if a short name matches several.
+        If no name matches, or a short name matches several.
 
     See Also
     --------
@@ -48,12 +48,12 @@ def resolve_name(name: str, names: Iterable[str]) -> str:
         candidate for candidate in known if "." in candidate and short_name(candidate) == name
     ]
     if len(matches) > 1:
-        raise ValueError(f"{name!r} could be any of {', '.join(matches)}: write the full name.")
+        raise ValueError(f"{name!r} could be any of {', '.join(matches)}. Write the full name.")
     if not matches:
         raise ValueError(f"there is no {name!r}.{list_known(name, known)}")
     return matches[0]
 
 
 def short_name(name: str) -> str:
-    """Return what follows the first dot of a name: ``face`` for ``trial_type.face``."""
+    """Return the part of a name after its first dot: ``face`` for ``trial_type.face``."""
     return name.partition(".")[2] or name

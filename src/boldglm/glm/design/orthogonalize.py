@@ -1,11 +1,11 @@
-"""Take out of one regressor what others explain of it.
+"""Orthogonalize regressors against others.
 
-Orthogonalizing B against A gives what the two share to A. The fit, the residuals and the
-estimate and t of B stay the same; the estimate of A becomes what it would be without B in
-the model. (Frisch-Waugh-Lovell.)
+Orthogonalizing B against A assigns their shared variance to A. Fitted values, residuals, and
+the estimate and t of B stay the same. The estimate of A becomes the one of a model without B
+(Frisch-Waugh-Lovell).
 
-Notation: x what is orthogonalized, A what against, Z nuisance columns, M_Z the projection
-onto what Z does not explain.
+Notation: x column to orthogonalize, A columns to orthogonalize against, Z nuisance columns, M_Z
+the projection onto the orthogonal complement of Z.
 """
 
 import re
@@ -19,28 +19,28 @@ from boldglm.glm.arrays.types import FloatArray
 from boldglm.glm.design.design_matrix import Design
 from boldglm.glm.design.names import resolve_name, short_name
 
-# Relative to the length of a column: below this, what is left of it is rounding.
+# Length of a remainder, relative to the column, below which it is rounding error.
 NOTHING_LEFT = 1e-10
 
 
 def orthogonalize(x: ArrayLike, against: ArrayLike, adjust: ArrayLike | None = None) -> FloatArray:
-    """Return x less the combination of `against` that best explains it.
+    """Subtract from x the combination of other columns that explains it best.
 
     Parameters
     ----------
     x : array_like of shape (n_scans,) or (n_scans, n_columns)
-        What is orthogonalized, each column by itself.
+        Columns to orthogonalize, one by one.
     against : array_like of shape (n_scans,) or (n_scans, n_against)
-        Columns whose share is taken out; may be linearly dependent.
+        Columns that explain x; may be linearly dependent.
     adjust : array_like of shape (n_scans,) or (n_scans, n_adjust), optional
-        Columns that are also in the model, such as constant, drift and confounds. The share
-        of `against` is then the one beside them, and only that share is subtracted.
+        Further columns of the model, such as constant, drift and confounds. The weights of
+        `against` are then estimated together with theirs, and only the part that `against`
+        explains is subtracted.
 
     Returns
     -------
     ndarray of the shape of x
-        A new array. Without `adjust` it is orthogonal to `against`; with it, its part that
-        `adjust` does not explain is.
+        A new array that is orthogonal to `against`, up to the part that `adjust` explains.
 
     Raises
     ------
@@ -53,7 +53,7 @@ def orthogonalize(x: ArrayLike, against: ArrayLike, adjust: ArrayLike | None = N
 
     Notes
     -----
-    ``x - A γ`` with ``γ = (M_Z A)⁺ M_Z x`` [1]_. Doing it twice changes nothing more.
+    ``x - A γ`` with ``γ = (M_Z A)⁺ M_Z x`` [1]_. A second pass changes nothing.
 
     References
     ----------
@@ -65,7 +65,7 @@ def orthogonalize(x: ArrayLike, against: ArrayLike, adjust: ArrayLike | None = N
     >>> orthogonalize([1.0, 1.0], against=[2.0, 0.0]).tolist()
     [0.0, 1.0]
 
-    Next to a constant only the slope is shared, so a line loses its slope, not its mean:
+    Adjusted for a constant, a line loses its slope but keeps its mean:
 
     >>> line = np.array([0.0, 1.0, 2.0])
     >>> orthogonalize(line + 5, against=line, adjust=np.ones(3)).round(12).tolist()
@@ -79,15 +79,15 @@ def orthogonalize(x: ArrayLike, against: ArrayLike, adjust: ArrayLike | None = N
     )
     weights = _shared_weights(columns, explaining, nuisance)
     result = columns - explaining @ weights
-    # What remains of a column that is explained entirely is rounding, which a later scaling
-    # of the columns would blow up to a regressor.
+    # If a column is explained entirely, the remainder is rounding error, which a later scaling
+    # of columns would turn into a regressor.
     lengths = np.linalg.norm(columns, axis=0)
     result[:, np.linalg.norm(result, axis=0) <= NOTHING_LEFT * lengths] = 0.0
     return result.reshape(values.shape)
 
 
 def residualize(x: FloatArray, nuisance: FloatArray) -> FloatArray:
-    """Return what nuisance columns do not explain of each column of x.
+    """Return the residuals of each column of x after regression on nuisance columns.
 
     Parameters
     ----------
@@ -127,7 +127,7 @@ def _orthonormal_basis(columns: FloatArray) -> FloatArray:
 
 
 def _unit_columns(columns: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Return columns scaled to unit length and the lengths, 1 for a column of zeros."""
+    """Return columns scaled to unit length, and their lengths (1 for a column of zeros)."""
     lengths = np.linalg.norm(columns, axis=0)
     lengths[lengths == 0] = 1.0
     return columns / lengths, lengths
@@ -139,7 +139,7 @@ def _as_columns(values: ArrayLike, name: str, n_scans: int) -> FloatArray:
         columns = columns[:, np.newaxis]
     if columns.ndim != 2 or len(columns) != n_scans:
         raise ValueError(
-            f"{name} has shape {columns.shape}, but x has {n_scans} scans: give one row per scan."
+            f"{name} has shape {columns.shape}, but x has {n_scans} scans. Give one row per scan."
         )
     if not np.isfinite(columns).all():
         raise ValueError(f"{name} has {np.sum(~np.isfinite(columns))} values that are not finite.")
@@ -147,31 +147,31 @@ def _as_columns(values: ArrayLike, name: str, n_scans: int) -> FloatArray:
 
 
 def orthogonalize_design(design: Design, rules: Sequence[tuple[str, Sequence[str]]]) -> Design:
-    """Take out of some columns of a design what others explain of them.
+    """Orthogonalize columns of a design against other columns.
 
-    Beside the columns that are not conditions, so that the constant, drift and confounds keep
-    their part: the estimate of what was orthogonalized against becomes exactly what it would
-    be without the orthogonalized column in the model, and nothing else changes.
+    Columns that are not conditions (constant, drift, confounds) are adjusted for. If B is
+    orthogonalized against A, the estimate of A becomes exactly the one of a model without B, and
+    no other estimate changes.
 
     Parameters
     ----------
     design : Design
         Not changed.
     rules : sequence of (str, sequence of str)
-        Each (B, (A1, A2, …)) takes out of B what A1, A2, … explain together. A condition's
-        name stands for all its columns. Applied in the order given: a later rule sees the
-        columns that an earlier one has left.
+        (B, (A1, A2, …)) orthogonalizes B against A1, A2, … together. The name of a condition
+        means all its columns. Rules are applied in the order given, each to the result of the
+        rules before it.
 
     Returns
     -------
     Design
-        The same names and roles.
+        Design with the same names and roles.
 
     Raises
     ------
     ValueError
-        If a name is not in the design or stands on both sides, if a name has two rules, if
-        rules go in a circle, or if nothing is left of a column.
+        If a name is unknown or on both sides of a rule, a name has two rules, rules are
+        circular, or the other columns explain a column completely.
 
     See Also
     --------
@@ -195,12 +195,12 @@ def orthogonalize_design(design: Design, rules: Sequence[tuple[str, Sequence[str
         before = matrix[:, target]
         after = orthogonalize(before, matrix[:, against], adjust)
         remaining = np.linalg.norm(residualize(after, adjust), axis=0)
-        gone = np.flatnonzero(remaining <= NOTHING_LEFT * np.linalg.norm(before, axis=0))
-        if gone.size:
+        explained = np.flatnonzero(remaining <= NOTHING_LEFT * np.linalg.norm(before, axis=0))
+        if explained.size:
             raise ValueError(
-                f"nothing is left of {design.names[target[gone[0]]]!r} once the share of "
-                f"{', '.join(design.names[k] for k in against)} is taken out (beside confounds, "
-                "drift and constant): leave out the rule or the column."
+                f"{design.names[target[explained[0]]]!r} cannot be orthogonalized, because "
+                f"{', '.join(design.names[k] for k in against)} explain it completely, together "
+                "with confounds, drift and constant. Remove the rule or the column."
             )
         matrix[:, target] = after
     return replace(design, matrix=matrix)
@@ -209,28 +209,28 @@ def orthogonalize_design(design: Design, rules: Sequence[tuple[str, Sequence[str
 def _checked_rules(
     design: Design, rules: Sequence[tuple[str, Sequence[str]]]
 ) -> list[tuple[list[int], list[int]]]:
-    """Return the columns of each rule's two sides."""
+    """Return the column indices on both sides of each rule."""
     resolved: list[tuple[list[int], list[int]]] = []
     after: dict[int, set[int]] = {}  # column -> columns it is orthogonalized against
     for name, against in rules:
         target = _columns_of(design, name)
-        others = sorted({k for other in against for k in _columns_of(design, other)})
-        if not others:
-            raise ValueError(f"{name!r} is orthogonalized against nothing: name a column.")
-        if set(target) & set(others):
+        explaining = sorted({k for column in against for k in _columns_of(design, column)})
+        if not explaining:
+            raise ValueError(f"{name!r} has no column to orthogonalize against. Name one.")
+        if set(target) & set(explaining):
             raise ValueError(f"{name!r} cannot be orthogonalized against itself.")
         if set(target) & set(after):
             raise ValueError(
-                f"{name!r} has two orthogonalization rules, of which the second would undo the "
-                "first in part: write one, 'B ~ A1 + A2'."
+                f"{name!r} has two orthogonalization rules, and the second would partly undo the "
+                "first. Write a single rule, 'B ~ A1 + A2'."
             )
-        after.update({k: set(others) for k in target})
-        resolved.append((target, others))
-    _refuse_circles(design, after)
+        after.update({k: set(explaining) for k in target})
+        resolved.append((target, explaining))
+    _refuse_circular_rules(design, after)
     return resolved
 
 
-def _refuse_circles(design: Design, after: Mapping[int, set[int]]) -> None:
+def _refuse_circular_rules(design: Design, after: Mapping[int, set[int]]) -> None:
     for column in after:
         reached: set[int] = set()
         to_visit = set(after[column])
@@ -238,12 +238,14 @@ def _refuse_circles(design: Design, after: Mapping[int, set[int]]) -> None:
             reached |= to_visit
             to_visit = set[int]().union(*(after.get(k, ()) for k in to_visit)) - reached
         if column in reached:
-            circle = ", ".join(design.names[k] for k in sorted(reached & set(after)))
-            raise ValueError(f"the orthogonalization rules of {circle} go in a circle.")
+            circular = ", ".join(design.names[k] for k in sorted(reached & set(after)))
+            raise ValueError(
+                f"the orthogonalization rules of {circular} are circular. Remove one of them."
+            )
 
 
 def _columns_of(design: Design, name: str) -> list[int]:
-    """Return the columns that a name in a rule stands for."""
+    """Return the indices of the columns that a name in a rule means."""
     conditions = list(dict.fromkeys(filter(None, design.conditions)))
     full = resolve_name(name, dict.fromkeys([*conditions, *design.names]))
     if full in conditions:
@@ -252,25 +254,25 @@ def _columns_of(design: Design, name: str) -> list[int]:
 
 
 def parse_orthogonalization(rule: str, names: Sequence[str]) -> tuple[str, tuple[str, ...]]:
-    """Read one rule ``B ~ A1 + A2``: take out of B what A1 and A2 explain of it.
+    """Read a rule ``B ~ A1 + A2``, which orthogonalizes B against A1 and A2.
 
     Parameters
     ----------
     rule : str
         A name, a tilde, and one or more names joined by plus signs.
     names : sequence of str
-        The names that exist, which may hold blanks and operators: at each place the longest
-        one that fits is taken. Short forms as in `resolve_name`.
+        Known names. They may contain blanks and operators; the longest name that fits is
+        chosen. Names in the rule may be short, as in `resolve_name`.
 
     Returns
     -------
     tuple of (str, tuple of str)
-        The full names of what is orthogonalized and of what it is orthogonalized against.
+        Full names of the column to orthogonalize and of those to orthogonalize it against.
 
     Raises
     ------
     ValueError
-        If the rule has another form or names something that does not exist.
+        If the rule has another form or a name is unknown.
 
     See Also
     --------
@@ -297,10 +299,10 @@ def parse_orthogonalization(rule: str, names: Sequence[str]) -> tuple[str, tuple
 
 
 def _read_name(text: str, names: Sequence[str]) -> tuple[str, str, str]:
-    """Split text into the full name it starts with, the operator after it, and the rest."""
+    """Split text into its first name (in full), the operator after it, and the rest."""
     text = text.strip()
-    written = {*names, *(short_name(name) for name in names)}
-    for candidate in sorted(written, key=len, reverse=True):
+    accepted = {*names, *(short_name(name) for name in names)}
+    for candidate in sorted(accepted, key=len, reverse=True):
         rest = text[len(candidate) :].lstrip()
         if text.startswith(candidate) and (not rest or rest[0] in "~+"):
             return resolve_name(candidate, names), rest[:1], rest[1:]

@@ -42,7 +42,7 @@ __all__ = [
     "split_named_contrast",
 ]
 
-# Relative length below which what an F row adds to the other rows is rounding.
+# An F row whose part outside the span of the other rows is relatively shorter is redundant.
 SAME_ROW = 1e-10
 
 
@@ -123,7 +123,7 @@ class Contrast:
         return self.statistic if self.test == "t" else None
 
     @property
-    def F(self) -> FloatArray | None:  # noqa: N802 - what every textbook calls it
+    def F(self) -> FloatArray | None:  # noqa: N802 - the usual symbol
         """F values, shape (n_voxels,); None for a t contrast."""
         return self.statistic if self.test == "F" else None
 
@@ -183,8 +183,7 @@ def contrast_weights(
     names : sequence of str
         Names of the regressors.
     name : str, optional
-        Name of the contrast. By default the one in the text, or the contrast written as an
-        expression.
+        Name of the contrast; by default the one in the text, or the contrast as an expression.
 
     Returns
     -------
@@ -357,7 +356,7 @@ def evaluate_contrasts(
     model: LinearModel,
     estimates: NoiseEstimates,
 ) -> Iterator[Contrast]:
-    """Test several contrasts as `evaluate_contrast` does, with work that they share done once.
+    """Test several contrasts like `evaluate_contrast`, and share computations between them.
 
     Parameters
     ----------
@@ -373,12 +372,12 @@ def evaluate_contrasts(
     Returns
     -------
     iterator of Contrast
-        In order, each computed when it is asked for.
+        Contrasts in order. Each is computed when it is requested.
 
     Raises
     ------
     NotEstimableError
-        If the design does not determine one of them.
+        If the design does not determine a contrast.
     """
     sets = [check_estimable(contrast, names, model) for contrast in contrasts]
     variances = _contrast_variances([rows @ model.back_projection for rows in sets], estimates)
@@ -424,19 +423,19 @@ def check_estimable(
     """
     name, weights = contrast
     rows = np.atleast_2d(weights)
-    _refuse_not_estimable(name, rows, names, model)
+    _check_estimable(name, rows, names, model)
     return rows if weights.ndim == 1 else _independent_rows(rows, model)
 
 
 def _effects(
     rows: FloatArray, projected: FloatArray, model: LinearModel, estimates: NoiseEstimates
 ) -> FloatArray:
-    # The mean is added on its own. A contrast that the mean does not enter has exactly weight 0
-    # for it, while b'1 would be 0 only up to rounding, which the mean then multiplies.
-    of_constant = rows @ model.constant_weights
+    # The mean is added separately. If a contrast does not depend on the mean, its weight is set to
+    # exactly 0; otherwise a rounding error would be multiplied by the mean.
+    mean_weights = rows @ model.constant_weights
     size = abs(rows) @ abs(model.constant_weights)
-    of_constant[abs(of_constant) <= 1e-14 * size] = 0.0
-    return projected @ estimates.coordinates + np.outer(of_constant, estimates.means)
+    mean_weights[abs(mean_weights) <= 1e-14 * size] = 0.0
+    return projected @ estimates.coordinates + np.outer(mean_weights, estimates.means)
 
 
 def _independent_rows(rows: FloatArray, model: LinearModel) -> FloatArray:
@@ -450,13 +449,13 @@ def _independent_rows(rows: FloatArray, model: LinearModel) -> FloatArray:
     return np.asarray(np.linalg.solve(triangle.T, independent))
 
 
-def _refuse_not_estimable(
+def _check_estimable(
     name: str, rows: FloatArray, names: Sequence[str], model: LinearModel
 ) -> None:
     outside = model.outside(rows)
     if not outside.any():
         return
-    # regressors in the linear dependencies that make this contrast undetermined
+    # regressors in the linear dependencies that make this contrast inestimable
     direction = abs(model.null_space @ outside.T).max(axis=1)
     involved = [names[k] for k in np.flatnonzero(direction > 1e-6 * direction.max()).tolist()]
     if len(involved) == 1:

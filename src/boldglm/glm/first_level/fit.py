@@ -277,7 +277,7 @@ class Fit:
         Raises
         ------
         NotEstimableError
-            If the design does not determine one of them. It is raised before any is tested.
+            If the design does not determine a contrast. No contrast is tested then.
         ValueError
             If an expression or weights do not fit the design.
 
@@ -393,7 +393,7 @@ def fit(
     Parameters
     ----------
     bold : array_like of shape (n_scans, n_voxels) or (n_scans,)
-        BOLD data of any real type and unit, each column fitted on its own. Calculations are in
+        BOLD data of any real type and unit, each column fitted separately. Calculations are in
         float64, a block of voxels at a time, so a memory map, an HDF5 dataset, or anything else
         with a shape and ``bold[:, start:stop]`` works as well.
     design : Design, data frame, or array_like of shape (n_scans, n_regressors) or (n_scans,)
@@ -409,8 +409,8 @@ def fit(
     block_size : int
         Voxels in a block; changes memory and speed, not results.
     n_threads : int, optional
-        Blocks that are fitted at a time; changes memory and speed, not results. By default as
-        many as linear algebra would use: OMP_NUM_THREADS, or the number of processors.
+        Number of blocks that are fitted in parallel; changes memory and speed, not results. By
+        default OMP_NUM_THREADS, or the number of processors.
 
     Returns
     -------

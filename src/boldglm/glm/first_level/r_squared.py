@@ -16,7 +16,7 @@ from boldglm.glm.noise.blocks import BoldSeries, read_blocks
 if TYPE_CHECKING:
     from boldglm.glm.first_level.fit import Fit
 
-# A scan whose leverage is closer to 1 than this is fitted exactly, whatever its data.
+# Scans whose leverage is closer to 1 than this are fitted exactly, whatever the data are.
 FITTED_EXACTLY = 1e-9
 
 
@@ -43,7 +43,7 @@ def fitted_blocks(
     Raises
     ------
     ValueError
-        If the data have not the shape of those that were fitted.
+        If the shape differs from that of the data that were fitted.
 
     See Also
     --------
@@ -84,7 +84,7 @@ def r_squared(bold: ArrayLike | BoldSeries, fit: "Fit", block_size: int = 2048) 
     Raises
     ------
     ValueError
-        If the data have not the shape of those that were fitted.
+        If the shape differs from that of the data that were fitted.
 
     See Also
     --------
@@ -93,12 +93,12 @@ def r_squared(bold: ArrayLike | BoldSeries, fit: "Fit", block_size: int = 2048) 
     Notes
     -----
     1 - Σ(y - ŷ)² / Σ(y - ȳ)², where ȳ is the mean over time if the design has a constant, else
-    0. Sums exclude scans that the design fits exactly whatever their data, such as censored
-    ones.
+    0. Sums exclude scans with a leverage of 1, such as censored ones, which the design fits
+    exactly whatever the data are.
 
     Examples
     --------
-    A step that explains three quarters:
+    A step that explains three quarters of the variance:
 
     >>> from boldglm.glm import fit
     >>> step = np.column_stack([np.repeat([0.0, 1.0], 2), np.ones(4)])

@@ -1,4 +1,4 @@
-"""Least squares over inputs with and without known variances, many voxels at once.
+"""Estimators of higher levels: least squares, fixed effects and mixed effects.
 
 Notation, at one voxel: X design (n by k), Q orthonormal basis of its columns, y effects of the
 inputs, v their variances, ν degrees of freedom of v, τ² variance between inputs, w = 1/(v + τ²),
@@ -12,13 +12,13 @@ import numpy as np
 
 from boldglm.glm.arrays.types import FloatArray
 
-MOST_STEPS = 60
+MAX_STEPS = 60
 CONVERGED = 1e-10  # change of τ², relative to τ² + mean v
 
 
 @dataclass(frozen=True)
 class Inputs:
-    """Effects of the inputs that some voxels have, (n_inputs, n_voxels), all finite."""
+    """Inputs that are present at some voxels: arrays of shape (n_inputs, n_voxels), all finite."""
 
     effects: FloatArray
     variances: FloatArray | None = None
@@ -27,16 +27,16 @@ class Inputs:
 
 @dataclass(frozen=True)
 class Estimates:
-    """Effects (q, n_voxels), covariance (n_voxels, q, q), degrees of freedom, what is done."""
+    """Estimates of a contrast at every voxel."""
 
-    effects: FloatArray
-    covariance: FloatArray
-    dof: FloatArray
-    done: np.ndarray
+    effects: FloatArray  # (q, n_voxels)
+    covariance: FloatArray  # (n_voxels, q, q)
+    dof: FloatArray  # (n_voxels,)
+    is_estimated: np.ndarray  # (n_voxels,)
 
     @classmethod
     def zeros(cls, n_rows: int, n_voxels: int) -> "Estimates":
-        """Make the estimates of voxels where nothing is tested."""
+        """Return estimates of voxels none of which is estimated yet."""
         return cls(
             np.zeros((n_rows, n_voxels)),
             np.zeros((n_voxels, n_rows, n_rows)),
@@ -45,11 +45,11 @@ class Estimates:
         )
 
     def put(self, voxels: np.ndarray, block: "Estimates") -> None:
-        """Fill in the estimates of some voxels."""
+        """Store the estimates of some voxels."""
         self.effects[:, voxels] = block.effects
         self.covariance[voxels] = block.covariance
         self.dof[voxels] = block.dof
-        self.done[voxels] = True
+        self.is_estimated[voxels] = True
 
 
 def estimate(design: FloatArray, rows: FloatArray, inputs: Inputs, method: str) -> Estimates:
@@ -58,14 +58,18 @@ def estimate(design: FloatArray, rows: FloatArray, inputs: Inputs, method: str) 
     Parameters
     ----------
     design : ndarray of shape (n_inputs, n_columns)
+        One row per input.
     rows : ndarray of shape (q, n_columns)
-        Contrasts that the design determines.
+        Estimable rows of a contrast.
     inputs : Inputs
+        Effects at some voxels, for "fixed" and "mixed" with variances and degrees of freedom.
     method : {"ols", "fixed", "mixed"}
+        Estimator.
 
     Returns
     -------
     Estimates
+        Effects of the contrast, their covariance and degrees of freedom.
 
     Notes
     -----
@@ -73,9 +77,9 @@ def estimate(design: FloatArray, rows: FloatArray, inputs: Inputs, method: str) 
 
     "fixed": β of weighted least squares. Because weights are estimated, the nominal covariance
     C A⁻¹ C' is too small; each input adds 4/ν times its share of it times (1 - ℓ): half because
-    weights that err make β scatter more, half because A⁻¹ comes out too small. For a mean this
-    is Meier's correction [1]_. Degrees of freedom: (Σ h²v)² / Σ (h²v)²/ν (Satterthwaite), for
-    F the mean over orthogonal rows.
+    errors of the weights increase the variance of β, half because A⁻¹ underestimates it. For a
+    mean this is Meier's correction [1]_. Degrees of freedom: (Σ h²v)² / Σ (h²v)²/ν
+    (Satterthwaite), for F the mean over orthogonal rows.
 
     "mixed": τ² by restricted maximum likelihood, then weighted least squares, whose covariance
     is scaled by the weighted residual mean square, with n - rank degrees of freedom (Knapp and
@@ -105,10 +109,10 @@ def _least_squares(basis: FloatArray, rows: FloatArray, y: FloatArray) -> Estima
     n_inputs, rank = basis.shape
     b = basis.T @ y
     residuals = y - basis @ b
-    energy = np.einsum("nv,nv->v", residuals, residuals)
+    sum_of_squares = np.einsum("nv,nv->v", residuals, residuals)
     size = np.einsum("nv,nv->v", y, y)
-    energy[energy <= n_inputs**2 * np.finfo(np.float64).eps ** 2 * size] = 0.0
-    mean_square = energy / (n_inputs - rank)
+    sum_of_squares[sum_of_squares <= n_inputs**2 * np.finfo(np.float64).eps ** 2 * size] = 0.0
+    mean_square = sum_of_squares / (n_inputs - rank)
     covariance = mean_square[:, np.newaxis, np.newaxis] * (rows @ rows.T)
     n_voxels = y.shape[1]
     dof = np.full(n_voxels, float(n_inputs - rank))
@@ -117,7 +121,7 @@ def _least_squares(basis: FloatArray, rows: FloatArray, y: FloatArray) -> Estima
 
 @dataclass(frozen=True)
 class _Weighted:
-    """Weighted least squares at every voxel; the last axis is voxels."""
+    """Weighted least squares at every voxel."""
 
     inverse: FloatArray  # A⁻¹, (rank, rank, n_voxels)
     coefficients: FloatArray  # (rank, n_voxels)
@@ -125,27 +129,27 @@ class _Weighted:
 
 
 def _weighted(basis: FloatArray, y: FloatArray, w: FloatArray) -> _Weighted:
-    inverse = _inverses(_moments(basis, w))
+    inverse = _inverses(_weighted_products(basis, w))
     coefficients = np.einsum("ijv,jv->iv", inverse, basis.T @ (w * y))
     return _Weighted(inverse, coefficients, y - basis @ coefficients)
 
 
-def _moments(basis: FloatArray, w: FloatArray) -> FloatArray:
-    """Q' diag(w) Q of every voxel, (rank, rank, n_voxels), as one matrix product."""
+def _weighted_products(basis: FloatArray, w: FloatArray) -> FloatArray:
+    """Return Q' diag(w) Q at every voxel, shape (rank, rank, n_voxels)."""
     n_inputs, rank = basis.shape
     products = (basis[:, :, np.newaxis] * basis[:, np.newaxis, :]).reshape(n_inputs, rank**2)
     return np.asarray(products.T @ w).reshape(rank, rank, -1)
 
 
 def _inverses(matrices: FloatArray) -> FloatArray:
-    """Invert matrices (rank, rank, n_voxels); those of a mean are numbers."""
+    """Invert matrices of shape (rank, rank, n_voxels)."""
     if len(matrices) == 1:
         return 1 / matrices
     return np.asarray(np.linalg.inv(matrices.transpose(2, 0, 1)), np.float64).transpose(1, 2, 0)
 
 
-def _between(rows: FloatArray, matrices: FloatArray) -> FloatArray:
-    """C A⁻¹ C' of every voxel, (q, q, n_voxels)."""
+def _contrast_covariance(rows: FloatArray, matrices: FloatArray) -> FloatArray:
+    """Return C A⁻¹ C' at every voxel, shape (q, q, n_voxels)."""
     return np.einsum("pjv,qj->pqv", np.einsum("pi,ijv->pjv", rows, matrices), rows)
 
 
@@ -153,13 +157,13 @@ def _fixed(basis: FloatArray, rows: FloatArray, inputs: Inputs) -> Estimates:
     assert inputs.variances is not None
     assert inputs.dofs is not None
     w = 1 / inputs.variances
-    found = _weighted(basis, inputs.effects, w)
-    back = np.matmul(basis, found.inverse)  # (rank, n_inputs, n_voxels)
+    weighted = _weighted(basis, inputs.effects, w)
+    back = np.matmul(basis, weighted.inverse)  # (rank, n_inputs, n_voxels)
     leverage = w * np.einsum("ni,inv->nv", basis, back)
     # weights of each row of the contrast on the inputs: (q, n_inputs, n_voxels)
     h = np.tensordot(rows, back, 1) * w
     excess = (1 - leverage) / inputs.dofs * inputs.variances
-    nominal = _between(rows, found.inverse)
+    nominal = _contrast_covariance(rows, weighted.inverse)
     covariance = (nominal + 4 * np.einsum("pnv,qnv->pqv", h * excess, h)).transpose(2, 0, 1)
     # orthogonal rows: eigenvectors of the nominal covariance
     if len(rows) > 1:
@@ -167,23 +171,23 @@ def _fixed(basis: FloatArray, rows: FloatArray, inputs: Inputs) -> Estimates:
         h = np.einsum("vpq,pnv->qnv", vectors, h, optimize=True)
     shares = h**2 * inputs.variances
     uncertainty = (shares**2 / inputs.dofs).sum(axis=1)
-    with np.errstate(divide="ignore", invalid="ignore"):  # known variances leave nothing uncertain
+    with np.errstate(divide="ignore", invalid="ignore"):  # infinite dofs give an uncertainty of 0
         dof = (shares.sum(axis=1) ** 2 / uncertainty).mean(axis=0)
-    done = np.ones(dof.size, dtype=bool)
-    return Estimates(rows @ found.coefficients, covariance, dof, done)
+    is_estimated = np.ones(dof.size, dtype=bool)
+    return Estimates(rows @ weighted.coefficients, covariance, dof, is_estimated)
 
 
 def _knapp_hartung(basis: FloatArray, rows: FloatArray, y: FloatArray, w: FloatArray) -> Estimates:
     n_inputs, rank = basis.shape
-    found = _weighted(basis, y, w)
-    scale = (w * found.residuals**2).sum(axis=0) / (n_inputs - rank)
-    covariance = (scale * _between(rows, found.inverse)).transpose(2, 0, 1)
+    weighted = _weighted(basis, y, w)
+    scale = (w * weighted.residuals**2).sum(axis=0) / (n_inputs - rank)
+    covariance = (scale * _contrast_covariance(rows, weighted.inverse)).transpose(2, 0, 1)
     dof = np.full(y.shape[1], float(n_inputs - rank))
-    return Estimates(rows @ found.coefficients, covariance, dof, np.ones(dof.size, dtype=bool))
+    return Estimates(rows @ weighted.coefficients, covariance, dof, np.ones(dof.size, dtype=bool))
 
 
 def reml_variance(basis: FloatArray, effects: FloatArray, variances: FloatArray) -> FloatArray:
-    """Find the variance between inputs by restricted maximum likelihood, at every voxel.
+    """Estimate the variance between inputs at every voxel by restricted maximum likelihood.
 
     Parameters
     ----------
@@ -199,9 +203,9 @@ def reml_variance(basis: FloatArray, effects: FloatArray, variances: FloatArray)
 
     Notes
     -----
-    With P = W - WQA⁻¹Q'W the score is (y'P²y - tr P)/2 and its expected slope -tr(P²)/2. Fisher's
-    steps are kept within a bracket of the root, and halve it where they leave it, so every voxel
-    converges.
+    With P = W - WQA⁻¹Q'W the score is (y'P²y - tr P)/2 and its expected slope -tr(P²)/2. Fisher
+    scoring steps stay within a bracket of the root. A step that would leave the bracket goes to
+    its midpoint instead, so that every voxel converges.
     """
     n_voxels = effects.shape[1]
     between = np.zeros(n_voxels)
@@ -210,7 +214,7 @@ def reml_variance(basis: FloatArray, effects: FloatArray, variances: FloatArray)
     low, high = np.zeros(active.size), np.full(active.size, np.inf)
     guess = score[active] / slope[active]
     scale = variances[:, active].mean(axis=0)
-    for _ in range(MOST_STEPS):
+    for _ in range(MAX_STEPS):
         if not active.size:
             break
         score, slope = _score(basis, effects[:, active], variances[:, active], guess)
@@ -219,23 +223,23 @@ def reml_variance(basis: FloatArray, effects: FloatArray, variances: FloatArray)
         step = guess + score / slope
         outside = ~((step > low) & (step < high))
         middle = np.where(np.isinf(high), 2 * guess + scale, (low + high) / 2)
-        following = np.where(outside, middle, step)
-        between[active] = following
-        moving = abs(following - guess) > CONVERGED * (following + scale)
+        updated = np.where(outside, middle, step)
+        between[active] = updated
+        moving = abs(updated - guess) > CONVERGED * (updated + scale)
         active, low, high = active[moving], low[moving], high[moving]
-        guess, scale = following[moving], scale[moving]
+        guess, scale = updated[moving], scale[moving]
     return between
 
 
 def _score(
     basis: FloatArray, y: FloatArray, v: FloatArray, between: FloatArray
 ) -> tuple[FloatArray, FloatArray]:
-    """Score of τ² and its expected slope, both (n_voxels,)."""
+    """Return the score of τ² and its expected slope, each of shape (n_voxels,)."""
     w = 1 / (v + between)
-    found = _weighted(basis, y, w)
-    second = np.einsum("ijv,jkv->ikv", found.inverse, _moments(basis, w**2))
-    third = np.einsum("ijv,jiv->v", found.inverse, _moments(basis, w**3))
+    weighted = _weighted(basis, y, w)
+    second = np.einsum("ijv,jkv->ikv", weighted.inverse, _weighted_products(basis, w**2))
+    third = np.einsum("ijv,jiv->v", weighted.inverse, _weighted_products(basis, w**3))
     trace = w.sum(axis=0) - np.einsum("iiv->v", second)
     trace_of_square = (w**2).sum(axis=0) - 2 * third + np.einsum("ijv,jiv->v", second, second)
-    energy = (w**2 * found.residuals**2).sum(axis=0)
-    return (energy - trace) / 2, trace_of_square / 2
+    sum_of_squares = (w**2 * weighted.residuals**2).sum(axis=0)
+    return (sum_of_squares - trace) / 2, trace_of_square / 2

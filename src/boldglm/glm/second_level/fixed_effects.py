@@ -1,4 +1,4 @@
-"""Combine estimates of runs by fixed effects, and test subjects as a random sample.
+"""Fixed effects of several runs, and the one-sample t test over subjects.
 
 Notation: e effect, v its variance, w = 1/v precision, W = Σ w, ν degrees of freedom.
 """
@@ -18,15 +18,15 @@ def combine_fixed_effects(
     dofs: ArrayLike,
     name: str = "fixed effects",
 ) -> Contrast:
-    """Combine estimates of the same effect, weighting each by its precision.
+    """Combine estimates of the same effect, weighted by their precision.
 
     Parameters
     ----------
     effects : array_like of shape (n_inputs, n_voxels)
         Effect of each input, such as a run; all in the same unit.
     variances : array_like of shape (n_inputs, n_voxels)
-        Variance of each effect. Where it is not positive, or it or the effect is not
-        finite, that input is left out at that voxel.
+        Variance of each effect. An input is excluded at voxels where its variance is not
+        positive, or where its effect or variance is not finite.
     dofs : array_like of shape (n_inputs,) or (n_inputs, n_voxels)
         Degrees of freedom of each variance.
     name : str
@@ -35,8 +35,8 @@ def combine_fixed_effects(
     Returns
     -------
     Contrast
-        A t contrast whose `weights` are one 1 per input. Where all inputs are left out,
-        effect, variance and t are 0, with 1 degree of freedom.
+        A t contrast with weight 1 for each input. Where all inputs are excluded, effect,
+        variance and t are 0, with 1 degree of freedom.
 
     Raises
     ------
@@ -49,8 +49,8 @@ def combine_fixed_effects(
 
     Notes
     -----
-    Effect Σ w e / W, of nominal variance 1 / W. Because weights are estimated, that is too
-    small; Meier [1]_ multiplies it by 1 + 4 Σ (w/W) (1 - w/W) / ν. Degrees of freedom are
+    The effect is Σ w e / W, with a nominal variance of 1 / W. Because weights are estimated, this
+    is too small; Meier [1]_ multiplies it by 1 + 4 Σ (w/W) (1 - w/W) / ν. Degrees of freedom are
     1 / Σ (w/W)² / ν (Satterthwaite).
 
     Rates of false positives in null data at .05 and .001 (one-sided; 2 million simulated
@@ -71,8 +71,8 @@ def combine_fixed_effects(
     12      200  .0514 / .00103  .0498 / .00093
     ======  ===  ==============  ==============
 
-    With standard deviations that differ threefold the rates with Meier are within .0015 and
-    .0002 of these.
+    If standard deviations differ threefold, the rates with Meier are within .0015 and .0002 of
+    these.
 
     References
     ----------
@@ -83,16 +83,16 @@ def combine_fixed_effects(
     --------
     Effects 1 and 4, the second with a quarter of the precision of the first:
 
-    >>> found = combine_fixed_effects([[1.0], [4.0]], [[1.0], [4.0]], [1e6, 1e6])
-    >>> found.effect.round(6).item(), found.variance.round(4).item()
+    >>> c = combine_fixed_effects([[1.0], [4.0]], [[1.0], [4.0]], [1e6, 1e6])
+    >>> c.effect.round(6).item(), c.variance.round(4).item()
     (1.6, 0.8)
     """
     e = np.asarray(effects, dtype=np.float64)
     ones = np.ones((len(e), 1))
-    found = fit_second_level(
+    second_level_fit = fit_second_level(
         e, ones, variances=variances, dofs=dofs, method="fixed", coverage=1 / max(len(e), 1)
     )
-    return replace(found.contrast([1.0], name), weights=np.ones(len(e)))
+    return replace(second_level_fit.contrast([1.0], name), weights=np.ones(len(e)))
 
 
 def one_sample_t(effects: ArrayLike, name: str = "mean") -> Contrast:
@@ -122,8 +122,8 @@ def one_sample_t(effects: ArrayLike, name: str = "mean") -> Contrast:
 
     Notes
     -----
-    t = mean / (s / sqrt(n)), with the standard deviation s of divisor n - 1: a random effects
-    analysis that weights all subjects alike. Where all effects are equal, t is 0.
+    t = mean / (s / sqrt(n)), with s the standard deviation (divisor n - 1): a random-effects
+    analysis in which all subjects have the same weight. Where all effects are equal, t is 0.
 
     Examples
     --------
@@ -133,9 +133,11 @@ def one_sample_t(effects: ArrayLike, name: str = "mean") -> Contrast:
     """
     e = np.asarray(effects, dtype=np.float64)
     if e.ndim != 2 or len(e) < 2:
-        raise ValueError(f"a test over subjects needs at least 2 of them; there is {len(e)}.")
+        raise ValueError(f"effects have shape {e.shape}. Give at least 2 subjects, as rows.")
     if not np.isfinite(e).all():
         bad = int((~np.isfinite(e).all(axis=0)).sum())
-        raise ValueError(f"effects are not finite at {bad} voxels; leave those out of the mask.")
-    found = fit_second_level(e, np.ones((len(e), 1)))
-    return replace(found.contrast([1.0], name), weights=np.full(len(e), 1 / len(e)))
+        raise ValueError(
+            f"effects are not finite at {bad} voxels. Remove these voxels from the mask."
+        )
+    second_level_fit = fit_second_level(e, np.ones((len(e), 1)))
+    return replace(second_level_fit.contrast([1.0], name), weights=np.full(len(e), 1 / len(e)))

@@ -1,6 +1,6 @@
-"""Levels above the run: one small design over inputs, fitted at every voxel.
+"""Higher levels: one design over inputs, such as runs or participants, fitted at every voxel.
 
-Voxels where the same inputs are there are fitted together; what differs between methods is in
+Voxels with the same inputs are fitted together. The estimators are in
 `boldglm.glm.second_level.estimators`.
 """
 
@@ -22,28 +22,29 @@ from boldglm.glm.first_level.contrasts import (
 from boldglm.glm.second_level.estimators import Estimates, Inputs, estimate
 from boldglm.vocabulary import ESTIMATORS
 
-BLOCK_BYTES = 2**23  # of one array over inputs and voxels
-OUTSIDE = 1e-8  # part of a contrast, relative to its length, that a design may miss
+BLOCK_BYTES = 2**23  # of an array of shape (n_inputs, n_voxels)
+OUTSIDE = 1e-8  # relative length of the part of a contrast outside a row space that is rounding
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class SecondLevelFit:
-    """A design over inputs and their effects, ready for contrasts; made by `fit_second_level`.
+    """A design over inputs and their effects, for testing contrasts; made by `fit_second_level`.
 
     Parameters
     ----------
     names : tuple of str
-        Columns of the design.
+        Names of the columns of the design.
     design : ndarray of shape (n_inputs, n_columns)
         One row per input.
     effects : ndarray of shape (n_inputs, n_voxels)
-        NaN where an input is absent.
+        Effects of the inputs; NaN where an input has no value.
     variances, dofs : ndarray or None
-        Of the effects, (n_inputs, n_voxels); degrees of freedom may be (n_inputs, 1).
+        Variances of the effects, shape (n_inputs, n_voxels), and their degrees of freedom, shape
+        (n_inputs, n_voxels) or (n_inputs, 1).
     method : {"ols", "fixed", "mixed"}
         As in `fit_second_level`.
     tested : ndarray of shape (n_voxels,)
-        Voxels that enough inputs have.
+        Voxels where enough inputs have a value.
 
     See Also
     --------
@@ -91,28 +92,28 @@ class SecondLevelFit:
         Raises
         ------
         NotEstimableError
-            If the design of all inputs does not determine it.
+            If the design of all inputs does not determine the contrast.
         """
         label, weights = contrast_weights(contrast, self.names, name)
-        rows = _independent(np.atleast_2d(weights))
-        if _missed(rows, self.design) > OUTSIDE:
+        rows = _independent_rows(np.atleast_2d(weights))
+        if _outside_row_space(rows, self.design) > OUTSIDE:
             raise NotEstimableError(
                 f"contrast {label!r} cannot be estimated: the columns "
                 f"{', '.join(self.names)} are linearly dependent over the "
                 f"{len(self.design)} inputs."
             )
         n_voxels = self.effects.shape[1]
-        found = Estimates.zeros(len(rows), n_voxels)
+        estimates = Estimates.zeros(len(rows), n_voxels)
         for present, voxels in self._patterns():
             design = self.design[present]
-            if _missed(rows, design) > OUTSIDE:
+            if _outside_row_space(rows, design) > OUTSIDE:
                 continue
             if self.method != "fixed" and len(design) <= np.linalg.matrix_rank(design):
                 continue
             for block in _blocks(voxels, len(design)):
                 inputs = self._inputs(present, block)
-                found.put(block, estimate(design, rows, inputs, self.method))
-        return _as_contrast(label, weights, found, len(rows))
+                estimates.put(block, estimate(design, rows, inputs, self.method))
+        return _as_contrast(label, weights, estimates, len(rows))
 
     def _summary(self) -> tuple[str, list[tuple[str, str]]]:
         n_inputs, n_voxels = self.effects.shape
@@ -129,7 +130,7 @@ class SecondLevelFit:
         return summary_html(title, [*rows, ("columns", listed(self.names))])
 
     def _inputs(self, present: np.ndarray, voxels: np.ndarray) -> Inputs:
-        """Read the inputs that a group of voxels has."""
+        """Return the inputs that are present at some voxels."""
         where = np.ix_(present, voxels)
         if self.variances is None or self.dofs is None:
             return Inputs(self.effects[where])
@@ -138,20 +139,20 @@ class SecondLevelFit:
         return Inputs(self.effects[where], self.variances[where], dofs)
 
     def _patterns(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """Give each set of inputs that some voxels have, with these voxels."""
-        there = np.isfinite(self.effects)
-        complete = there.all(axis=0) & self.tested
-        if complete.any():  # mostly all of them, and found without sorting
-            yield np.arange(len(there)), np.flatnonzero(complete)
+        """Yield each set of inputs that are present together, with its voxels."""
+        present = np.isfinite(self.effects)
+        complete = present.all(axis=0) & self.tested
+        if complete.any():  # usually all voxels, which need no sorting
+            yield np.arange(len(present)), np.flatnonzero(complete)
         voxels = np.flatnonzero(self.tested & ~complete)
         if not voxels.size:
             return
-        packed = np.packbits(there[:, voxels], axis=0).T
+        packed = np.packbits(present[:, voxels], axis=0).T
         keys, which = np.unique(packed, axis=0, return_inverse=True)
         order = np.argsort(which.ravel(), kind="stable")
         bounds = np.cumsum(np.bincount(which.ravel(), minlength=len(keys)))[:-1]
-        for own in np.split(voxels[order], bounds):
-            yield np.flatnonzero(there[:, own[0]]), own
+        for group in np.split(voxels[order], bounds):
+            yield np.flatnonzero(present[:, group[0]]), group
 
 
 def fit_second_level(
@@ -171,29 +172,31 @@ def fit_second_level(
     effects : array_like of shape (n_inputs, n_voxels)
         Effect of each input; NaN where the input has no value.
     design : data frame or array_like of shape (n_inputs, n_columns)
-        A column of ones tests the mean.
+        One row per input. A column of ones models the mean.
     variances : array_like of shape (n_inputs, n_voxels), optional
-        Sampling variance of each effect; needed by "fixed" and "mixed". An input without a
-        positive variance is absent at that voxel.
+        Sampling variance of each effect; needed by "fixed" and "mixed". An input is excluded at
+        voxels where its variance is not positive.
     dofs : array_like of shape (n_inputs,) or (n_inputs, n_voxels), optional
         Degrees of freedom of each variance; needed by "fixed" and "mixed".
     method : {"ols", "fixed", "mixed"}
-        "ols": inputs count alike, and what they scatter is the noise. "fixed": inputs are
-        weighted by their precision, and only their own variances are noise. "mixed": inputs
-        have their own variances and a variance between them, found by REML.
+        "ols": least squares; all inputs have the same weight, and the residuals give the noise.
+        "fixed": fixed effects; inputs are weighted by their precision, and their variances are
+        the only noise. "mixed": mixed effects; to the variance of each input is added a variance
+        between inputs, estimated by REML.
     names : sequence of str, optional
         Names of the columns; by default those of a data frame, else ``x1`` and so on.
     coverage : float
-        Share of the inputs, above 0 and up to 1, that a voxel needs in order to be tested.
+        Share of inputs with a value, above 0 and up to 1, that a voxel needs to be tested.
 
     Returns
     -------
     SecondLevelFit
+        Fit whose contrasts can be tested.
 
     Raises
     ------
     ValueError
-        If shapes do not fit, the method is unknown, or it lacks what it needs.
+        If shapes do not fit, the method is unknown, or variances or dofs are missing.
 
     See Also
     --------
@@ -202,8 +205,8 @@ def fit_second_level(
 
     Examples
     --------
-    >>> found = fit_second_level([[1.0], [2.0], [3.0]], [[1], [1], [1]], names=["mean"])
-    >>> found.contrast("mean").t.round(4).item()
+    >>> f = fit_second_level([[1.0], [2.0], [3.0]], [[1], [1], [1]], names=["mean"])
+    >>> f.contrast("mean").t.round(4).item()
     3.4641
     """
     e = _matrix(effects, "effects")
@@ -213,7 +216,7 @@ def fit_second_level(
     if len(X) != len(e):
         raise ValueError(f"design has {len(X)} rows, but there are {len(e)} inputs.")
     if not np.isfinite(X).all():
-        raise ValueError("design has values that are not finite: leave those inputs out.")
+        raise ValueError("design has values that are not finite. Remove these inputs.")
     if method not in ESTIMATORS:
         raise ValueError(f"unknown method {method!r}: known are {', '.join(ESTIMATORS)}.")
     if not 0 < coverage <= 1:
@@ -221,7 +224,7 @@ def fit_second_level(
     v = nu = None
     if method != "ols":
         if variances is None or dofs is None:
-            raise ValueError(f"method {method!r} needs variances and dofs.")
+            raise ValueError(f"method {method!r} needs variances and dofs. Pass both.")
         v, nu = _checked_variances(e, variances, dofs)
         with np.errstate(invalid="ignore"):
             e = np.where(np.isfinite(v) & (v > 0), e, np.nan)
@@ -243,29 +246,31 @@ def _checked_variances(
         raise ValueError(f"effects have shape {e.shape}, but variances {v.shape}.")
     if nu.ndim != 2 or len(nu) != len(e) or nu.shape[1] not in (1, e.shape[1]):
         raise ValueError(
-            f"dofs have shape {np.shape(dofs)}; give one per input ({len(e)}) or one per "
-            f"input and voxel {e.shape}."
+            f"dofs have shape {np.shape(dofs)}. Give one per input ({len(e)}), or one per input "
+            f"and voxel {e.shape}."
         )
     if not (nu > 0).all():
         raise ValueError(f"degrees of freedom must be positive; the smallest is {nu.min():g}.")
     return v, nu
 
 
-def _matrix(values: ArrayLike, what: str) -> FloatArray:
+def _matrix(values: ArrayLike, name: str) -> FloatArray:
     array = np.asarray(values, dtype=np.float64)
     if array.ndim != 2 or not len(array):
-        raise ValueError(f"{what} have shape {array.shape}; they need (n_inputs, n_voxels).")
+        raise ValueError(
+            f"{name} cannot have shape {array.shape}. Give two axes, of which the first is inputs."
+        )
     return array
 
 
-def _missed(rows: FloatArray, design: FloatArray) -> float:
-    """Part of the rows that lies outside the row space of a design, relative to their length."""
-    left = rows - rows @ np.linalg.pinv(design, rcond=1e-10) @ design
-    return float((np.linalg.norm(left, axis=1) / np.linalg.norm(rows, axis=1)).max())
+def _outside_row_space(rows: FloatArray, design: FloatArray) -> float:
+    """Return the largest relative length of the part of a row outside a design's row space."""
+    outside = rows - rows @ np.linalg.pinv(design, rcond=1e-10) @ design
+    return float((np.linalg.norm(outside, axis=1) / np.linalg.norm(rows, axis=1)).max())
 
 
-def _independent(rows: FloatArray) -> FloatArray:
-    """Return rows that span the same hypotheses; those of t as they are."""
+def _independent_rows(rows: FloatArray) -> FloatArray:
+    """Return linearly independent rows of the same hypothesis; a row of t is unchanged."""
     if len(rows) == 1:
         return rows
     _, singular, right = np.linalg.svd(rows / np.linalg.norm(rows, axis=1, keepdims=True))
@@ -278,20 +283,26 @@ def _blocks(voxels: np.ndarray, n_inputs: int) -> Iterator[np.ndarray]:
         yield voxels[start : start + size]
 
 
-def _as_contrast(name: str, weights: FloatArray, found: Estimates, n_rows: int) -> Contrast:
-    dof: float | FloatArray = found.dof
-    done = found.done
-    if done.any() and found.dof[done].min() == found.dof[done].max():
-        dof = float(found.dof[done][0])
+def _as_contrast(name: str, weights: FloatArray, estimates: Estimates, n_rows: int) -> Contrast:
+    dof: float | FloatArray = estimates.dof
+    is_estimated = estimates.is_estimated
+    if (
+        is_estimated.any()
+        and estimates.dof[is_estimated].min() == estimates.dof[is_estimated].max()
+    ):
+        dof = float(estimates.dof[is_estimated][0])
     if weights.ndim == 1:
-        effect, variance = found.effects[0], found.covariance[:, 0, 0]
+        effect, variance = estimates.effects[0], estimates.covariance[:, 0, 0]
         t = np.divide(
-            effect, np.sqrt(variance), out=np.zeros_like(effect), where=done & (variance > 0)
+            effect,
+            np.sqrt(variance),
+            out=np.zeros_like(effect),
+            where=is_estimated & (variance > 0),
         )
         return Contrast(name, weights, "t", effect, variance, t, dof)
-    F = np.zeros(found.effects.shape[1])
-    usable = done & (found.covariance.trace(axis1=1, axis2=2) > 0)
-    e = found.effects[:, usable].T
-    solved = np.linalg.solve(found.covariance[usable], e[..., np.newaxis])[..., 0]
-    F[usable] = (e * solved).sum(axis=1) / n_rows
+    F = np.zeros(estimates.effects.shape[1])
+    testable = is_estimated & (estimates.covariance.trace(axis1=1, axis2=2) > 0)
+    e = estimates.effects[:, testable].T
+    solved = np.linalg.solve(estimates.covariance[testable], e[..., np.newaxis])[..., 0]
+    F[testable] = (e * solved).sum(axis=1) / n_rows
     return Contrast(name, weights, "F", None, None, F, dof, n_rows)
