@@ -90,6 +90,19 @@ def test_text_gets_an_indicator_for_each_level_but_the_first_beside_a_constant()
     np.testing.assert_allclose(plan.fits[0].design.matrix[:, 1], [0, 1, 0, 1])
 
 
+def test_a_covariate_with_one_value_that_is_no_number_is_refused_with_that_value():
+    group = {**GROUP, "Model": {"Type": "glm", "X": [1, "age"]}}
+    items = [
+        replace(item, metadata={**item.metadata, "age": "89+"})
+        if item.entities["sub"] == "01"
+        else item
+        for item in run_items()
+    ]
+
+    with pytest.raises(BadDataError, match="'age' has numbers and also '89\\+'"):
+        planned(model_of(SUBJECT, group), items)
+
+
 def test_a_formula_makes_interactions():
     group = {**GROUP, "Model": {"Type": "glm", "X": ["sex", "age"], "Formula": "0 + sex:age"}}
     (plan,) = planned(model_of(SUBJECT, group), run_items())["group"]

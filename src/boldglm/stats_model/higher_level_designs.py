@@ -186,6 +186,28 @@ def _refuse(name: str, variables: Variables, absent: Sequence[str], path: str) -
     )
 
 
+def _check_all_text(variable: Variable, node: NodeSpec) -> None:
+    """Refuse a column in which some values are numbers and others, such as 89+, are text."""
+    present = [str(value) for value, gone in zip(variable.values, variable.is_missing, strict=True)
+               if not gone]  # fmt: skip
+    text = [value for value in dict.fromkeys(present) if not _is_number(value)]
+    if 0 < len(text) < len(set(present)):
+        raise BadDataError(
+            f"Node {node.name!r}, at {node.path}.Model.X: {variable.name!r} has numbers and also "
+            f"{', '.join(map(repr, text[:5]))}, which is not a number. Write a number (with a "
+            "decimal point) or n/a instead, or make the column categorical with a Factor "
+            "transformation."
+        )
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
 def _coded(
     variables: Variables,
     name: str,
@@ -202,6 +224,8 @@ def _coded(
     variable = variables[name]
     if not variable.is_text and not is_category:
         return {name: variable.values.tolist()}
+    if not is_category:
+        _check_all_text(variable, node)
     all_levels = levels_in_all_runs(variable, variables)
     has_reference = has_constant and len(all_levels) > 1
     levels = [level_text(level) for level in levels_of(variable)]

@@ -19,10 +19,21 @@ def test_what_is_not_known_is_none_and_numbers_stay_as_they_are_written(tmp_path
     assert found.of({"sub": "01"}) == {"age": "20", "sex": "F", "notes": None}
     assert found.of({"sub": "02"}) == {"age": None, "sex": "M", "notes": None}
     assert found.of({"sub": "03"}) == {"age": None, "sex": None, "notes": None}
-    assert found.of({"sub": "04"}) == {}
     assert found.levels() == {"age.20", "sex.F", "sex.M"}
 
 
 def test_who_is_there_twice_is_refused(tmp_path):
     with pytest.raises(BadDataError, match="two rows for sub-02"):
         tables(tmp_path, TABLE + "sub-02\t1\tF\t\n").of({"sub": "01"})
+
+
+def test_a_participant_without_a_row_has_no_values_and_a_warning_names_those_of_the_table(
+    tmp_path, caplog
+):
+    numbered = tables(tmp_path, "participant_id\tage\n1\t20\n2\t30\n")
+
+    assert numbered.of({"sub": "01"}) == {"age": None}
+    assert numbered.of({"sub": "01"}) == {"age": None}
+
+    (record,) = caplog.records
+    assert "no row for sub-01 (its participants: 1, 2)" in record.message

@@ -1,11 +1,14 @@
 """What the tables of a dataset say of participants and sessions."""
 
+import logging
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from boldglm.errors import BadDataError
 from boldglm.io.bids.events import read_table
+
+logger = logging.getLogger(__name__)
 
 
 class ParticipantTables:
@@ -22,6 +25,7 @@ class ParticipantTables:
         self._participants: dict[str, dict[str, Any]] | None = None
         self._sessions: dict[str, dict[str, dict[str, Any]]] = {}
         self._runs: dict[str, dict[str, dict[str, Any]]] = {}
+        self._warned: set[str] = {""}
 
     def of(self, entities: Mapping[str, str], bold_name: str = "") -> dict[str, Any]:
         """Return the columns of the rows that entities point to; n/a is None.
@@ -44,6 +48,8 @@ class ParticipantTables:
         if self._participants is None:
             path = self.bids_dir / "participants.tsv"
             self._participants = _rows(path, "participant_id", "sub-")
+        if subject not in self._participants and self._participants:
+            return self._without_row(subject)
         found = dict(self._participants.get(subject, {}))
         if session is not None:
             if subject not in self._sessions:
@@ -53,6 +59,22 @@ class ParticipantTables:
         if bold_name:
             found |= self._scans(subject, session).get(bold_name, {})
         return found
+
+    def _without_row(self, subject: str) -> dict[str, Any]:
+        """Return n/a in every column, with a warning that names the participants of the table."""
+        assert self._participants is not None
+        if subject not in self._warned:
+            self._warned.add(subject)
+            known = list(self._participants)
+            more = ", ..." if len(known) > 8 else ""
+            logger.warning(
+                "participants.tsv has no row for sub-%s (its participants: %s%s), so all its "
+                "columns are n/a for this participant.",
+                subject,
+                ", ".join(known[:8]),
+                more,
+            )
+        return dict.fromkeys(next(iter(self._participants.values())))
 
     def levels(self) -> frozenset[str]:
         """Names ``<column>.<value>`` of everything that participants.tsv holds."""
