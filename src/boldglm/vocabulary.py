@@ -1,4 +1,4 @@
-"""The words of options and their defaults: what parser, model reader, numerics and docs agree on.
+"""Allowed words and defaults of options, for the parser, the model reader, numerics and docs.
 
 Nothing is imported here, so that `boldglm --help` answers at once.
 """
@@ -54,7 +54,8 @@ RUN_MAPS = ("rsquared", "whiteness", "dof", "ar", "residuals", "fitted")
 ESTIMATORS = ("ols", "mixed", "fixed")
 ESTIMATOR = "ols"
 COVERAGE = {"session": 1.0, "subject": 1.0, "dataset": 0.9}  # share of inputs that a voxel needs
-CLUSTER_P = 0.001  # one-sided p that forms clusters
+CLUSTER_P = 0.001  # cluster-forming threshold, one-sided
+PERMUTATION_SEED = 20261  # fixed, so that a command always gives the same p values
 
 # Keys of `Software: {"boldglm": {...}}` in a model file.
 FD_THRESHOLD = "FramewiseDisplacementThreshold"

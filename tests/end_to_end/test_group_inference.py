@@ -9,10 +9,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from boldglm.analysis.higher_levels.group_inference import SEED
 from boldglm.cli.main import main
 from boldglm.demo.dataset import DatasetPlan, write_dataset
 from boldglm.glm import find_clusters, fit_second_level, grid_neighbors, permutation_test
+from boldglm.vocabulary import PERMUTATION_SEED
 
 N_SUBJECTS = 7
 STEM = "task-cuetarget_contrast-cue"
@@ -69,7 +69,7 @@ def test_permutations_and_clusters_are_those_of_the_numerics(fitted):
     threshold = 3.142668  # t of 6 degrees of freedom at .01
     neighbors = grid_neighbors(mask)
     found = permutation_test(
-        effects, design, [1.0], 60, np.random.default_rng(SEED), neighbors=neighbors,
+        effects, design, [1.0], 60, np.random.default_rng(PERMUTATION_SEED), neighbors=neighbors,
         cluster_threshold=threshold, tfce=True,
     )  # fmt: skip
     np.testing.assert_allclose(group_map(out, "t")[mask], tested.t, rtol=1e-4)

@@ -14,7 +14,7 @@ from boldglm.glm.design.confound_names import (
     NON_STEADY_STATE,
     confound_kind,
 )
-from boldglm.vocabulary import LEVELS
+from boldglm.vocabulary import ESTIMATOR, LEVELS
 
 HRF_WORDS = {
     "spm": "the SPM double-gamma hemodynamic response function",
@@ -175,7 +175,7 @@ def _upper_sentences(model: Model, level: str) -> list[str]:
     found = []
     for node in model.spec.higher_level_nodes(levels):
         inputs = {"session": "Runs", "subject": "Runs", "dataset": "Results of participants"}
-        estimator = model_options(node, model.name).get("Estimator", "ols")
+        estimator = model_options(node, model.name).get("Estimator", ESTIMATOR)
         method = "fixed" if node.type == "meta" else estimator
         columns = ", ".join(_short(str(term)) for term in node.x if term != 1)
         text = f"{inputs[node.level]} {METHOD_WORDS[method]}"

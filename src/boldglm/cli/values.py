@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from boldglm.suggestions import did_you_mean, list_known
-from boldglm.vocabulary import CONTRAST_MAPS, LEVELS, RUN_MAPS, SMOOTHING_TYPES
+from boldglm.vocabulary import CONTRAST_MAPS, LEVELS, RUN_MAPS, SMOOTHING_TYPE, SMOOTHING_TYPES
 
 
 def word_of(known: Sequence[str]) -> Callable[[str], str]:
@@ -100,4 +100,4 @@ def smoothing(text: str) -> Smoothing:
         raise argparse.ArgumentTypeError(
             f"{text!r} does not start with a width in mm above 0. Omit the option for no smoothing"
         )
-    return Smoothing(fwhm, level, kind or "iso")
+    return Smoothing(fwhm, level, kind or SMOOTHING_TYPE)

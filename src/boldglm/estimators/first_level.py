@@ -31,7 +31,14 @@ from boldglm.io.outputs.design_files import write_design
 from boldglm.io.outputs.records import NodeResult
 from boldglm.notices import Notice
 from boldglm.stats_model.specification import ContrastSpec
-from boldglm.vocabulary import HIGH_PASS, HRF_MODEL, NOISE_MODEL, SIGNAL_SCALING, SMOOTHING_TYPE
+from boldglm.vocabulary import (
+    HIGH_PASS,
+    HRF_MODEL,
+    MISSING_POLICY,
+    NOISE_MODEL,
+    SIGNAL_SCALING,
+    SMOOTHING_TYPE,
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -383,7 +390,7 @@ class FirstLevel(Parameters):
         return parse_model(content)
 
     def _fit_run(self, read: RunRead, model: Model, folder: Path) -> FittedRun:
-        made = design_of_run(read, model, (), "drop")
+        made = design_of_run(read, model, (), MISSING_POLICY)
         run = self._load(read, made, model, folder)
         fitted = fit(run.bold, made.design, noise=model.noise_model, n_threads=self.n_threads)
         everywhere = run.geometry.unmasked()

@@ -15,7 +15,7 @@ from boldglm.analysis.plan.levels import LevelPlan
 from boldglm.interfaces import FitNode
 from boldglm.io.entities import ENTITY_ORDER
 from boldglm.io.outputs.records import fingerprint, is_finished
-from boldglm.vocabulary import COVERAGE
+from boldglm.vocabulary import COVERAGE, ESTIMATOR
 from boldglm.workflows.nodes import make_node
 from boldglm.workflows.outputs import NodeOutput, init_outputs_wf
 
@@ -105,7 +105,7 @@ def node_fits(level: LevelPlan, model: Model, inference: Mapping[str, Any]) -> N
     options = model_options(node, model.name)
     return NodeFits.of(
         level.plan,
-        method="fixed" if node.type == "meta" else options.get("Estimator", "ols"),
+        method="fixed" if node.type == "meta" else options.get("Estimator", ESTIMATOR),
         coverage=options.get("Coverage", COVERAGE[node.level]),
         inference=inference_settings(options, inference),
         smoothing=options.get("SmoothingFWHM"),

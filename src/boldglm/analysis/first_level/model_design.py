@@ -23,6 +23,7 @@ from boldglm.stats_model.run_designs import RunColumns, apply_hrf, run_columns
 from boldglm.stats_model.specification import NodeSpec
 from boldglm.stats_model.transformations import apply_instructions
 from boldglm.stats_model.variables import Variables, run_variables
+from boldglm.vocabulary import MISSING_POLICY
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,7 @@ class ModelDesign:
 
 
 def design_from_model(
-    model: Model, tables: RunTables, known: Iterable[str] = (), missing: str = "drop"
+    model: Model, tables: RunTables, known: Iterable[str] = (), missing: str = MISSING_POLICY
 ) -> ModelDesign:
     """Build the design of one run with the transformations of a model.
 

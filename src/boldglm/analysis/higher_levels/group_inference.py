@@ -24,9 +24,7 @@ from boldglm.io.outputs.cluster_tables import write_cluster_table
 from boldglm.io.outputs.names import camel_case
 from boldglm.io.outputs.records import ContrastMaps
 from boldglm.notices import Notice, exclusion, note
-from boldglm.vocabulary import CLUSTER_P
-
-SEED = 20261  # of the permutations, so that the same command gives the same p values
+from boldglm.vocabulary import CLUSTER_P, PERMUTATION_SEED
 
 
 @dataclass(frozen=True)
@@ -174,7 +172,7 @@ def infer(
             "Permutations": len(test.maxima),
             "PermutationKind": test.scheme,
             "PermutationsAreAll": test.is_exact,
-            "Seed": SEED,
+            "Seed": PERMUTATION_SEED,
         }
     return replace(maps, maps=files, table=table, inference=details), tuple(notices)
 
@@ -212,7 +210,7 @@ def _permutation_p_values(
         fit.design,
         contrast.weights,
         inference.permutations,
-        np.random.default_rng(SEED),
+        np.random.default_rng(PERMUTATION_SEED),
         neighbors=neighbors,
         cluster_threshold=threshold if neighbors is not None else None,
         tfce=inference.tfce and neighbors is not None,

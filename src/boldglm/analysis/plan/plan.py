@@ -36,7 +36,7 @@ from boldglm.stats_model.node_plans import GEOMETRY, check_run_groups
 from boldglm.stats_model.run_contrasts import run_contrasts
 from boldglm.stats_model.specification import ENTITY_KEYS, ContrastSpec
 from boldglm.suggestions import did_you_mean
-from boldglm.vocabulary import LEVELS
+from boldglm.vocabulary import LEVELS, MISSING_POLICY
 
 __all__ = ["Analysis", "ModelChoice", "RunPlan", "make_plan"]
 
@@ -110,7 +110,7 @@ class ModelChoice:
     fit_options: Mapping[str, Any] = field(default_factory=dict)
     level_options: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     meshes: tuple[Path, ...] = ()
-    missing_conditions: str = "drop"
+    missing_conditions: str = MISSING_POLICY
 
 
 def make_plan(

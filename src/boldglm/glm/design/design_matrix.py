@@ -20,7 +20,7 @@ from boldglm.glm.design.hrf import HRFBasis, default_fir_delays, hrf_basis
 from boldglm.glm.design.names import resolve_name
 from boldglm.glm.design.summaries import counted, interval, listed, summary_html, summary_text
 from boldglm.suggestions import list_known
-from boldglm.vocabulary import HIGH_PASS
+from boldglm.vocabulary import HIGH_PASS, HRF_MODEL
 
 if TYPE_CHECKING:
     import matplotlib.axes
@@ -435,7 +435,7 @@ def build_design(
     events: Mapping[str, Any],
     frame_times: ArrayLike,
     *,
-    hrf_model: str | HRFBasis = "spm",
+    hrf_model: str | HRFBasis = HRF_MODEL,
     conditions: Sequence[str] | None = None,
     fir_delays: Sequence[float] | None = None,
     high_pass: float | None = HIGH_PASS,

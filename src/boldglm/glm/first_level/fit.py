@@ -32,6 +32,7 @@ from boldglm.glm.first_level.validation import checked_bold, checked_chunks
 from boldglm.glm.noise.blocks import BoldSeries
 from boldglm.glm.noise.contrast_variance import NoiseEstimates
 from boldglm.glm.noise.noise_models import noise_model
+from boldglm.vocabulary import NOISE_MODEL
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -384,7 +385,7 @@ class Fit:
 def fit(
     bold: ArrayLike | BoldSeries,
     design: ArrayLike | Design,
-    noise: str = "auto",
+    noise: str = NOISE_MODEL,
     block_size: int = 2048,
     n_threads: int | None = None,
 ) -> Fit:

@@ -24,6 +24,7 @@ from boldglm.glm.design.linear_model import linear_model
 from boldglm.glm.first_level.fit import check_noise_model, fit
 from boldglm.glm.noise.blocks import BoldSeries, read_blocks
 from boldglm.glm.stats.distributions import t_to_p
+from boldglm.vocabulary import NOISE_MODEL
 
 # Relative size under which a direction of the few regressors of a model counts as none.
 NO_DIRECTION = 1e-10
@@ -171,7 +172,7 @@ def least_squares_separate(
 
 
 def least_squares_all(
-    bold: BoldSeries, trials: ArrayLike, others: ArrayLike, noise: str = "auto"
+    bold: BoldSeries, trials: ArrayLike, others: ArrayLike, noise: str = NOISE_MODEL
 ) -> SingleTrials:
     """Estimate every trial in one model that has all of them (LSA).
 

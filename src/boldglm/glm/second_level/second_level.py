@@ -20,7 +20,7 @@ from boldglm.glm.first_level.contrasts import (
     contrast_weights,
 )
 from boldglm.glm.second_level.estimators import Estimates, Inputs, estimate
-from boldglm.vocabulary import ESTIMATORS
+from boldglm.vocabulary import ESTIMATOR, ESTIMATORS
 
 BLOCK_BYTES = 2**23  # of an array of shape (n_inputs, n_voxels)
 OUTSIDE = 1e-8  # relative length of the part of a contrast outside a row space that is rounding
@@ -161,7 +161,7 @@ def fit_second_level(
     *,
     variances: ArrayLike | None = None,
     dofs: ArrayLike | None = None,
-    method: str = "ols",
+    method: str = ESTIMATOR,
     names: Sequence[str] | None = None,
     coverage: float = 1.0,
 ) -> SecondLevelFit:

@@ -22,6 +22,7 @@ from boldglm.io.images.noise_smoothness import blurring
 from boldglm.io.images.temporary_store import SeriesInMemory, TemporarySeries, TemporaryVolumes
 from boldglm.io.images.volumes import RunningSummary
 from boldglm.notices import Notice, exclusion
+from boldglm.vocabulary import SIGNAL_SCALING, SMOOTHING_TYPE
 
 MEMORY_LIMIT = 2**27  # of a series that may lie in memory; longer ones go to a temporary file
 
@@ -143,9 +144,9 @@ class LoadSettings:
         Volumes, from 0, that do not count: neither for means nor for whether voxels vary.
     """
 
-    signal_scaling: str = "percent"
+    signal_scaling: str = SIGNAL_SCALING
     smoothing: float | None = None
-    smoothing_type: str = "iso"
+    smoothing_type: str = SMOOTHING_TYPE
     basis: np.ndarray | None = None
     n_threads: int = 1
     temporary_folder: Path | None = None

@@ -24,6 +24,7 @@ from boldglm.io.outputs.names import (
 )
 from boldglm.io.outputs.records import ContrastMaps, NodeResult, Record
 from boldglm.notices import by_kind
+from boldglm.vocabulary import SIGNAL_SCALING
 
 
 @dataclass(frozen=True)
@@ -168,7 +169,7 @@ def _map_sidecar(
     """Everything a reader needs to know about one map."""
     statistic = STATISTICS[label]
     units = {"signal": "%", "signal squared": "%^2"}
-    percent = details.common.get("SignalScaling", "percent") == "percent"
+    percent = details.common.get("SignalScaling", SIGNAL_SCALING) == "percent"
     arbitrary = {"signal": "arbitrary", "signal squared": "arbitrary^2"}
     content: dict[str, Any] = {
         "Description": f"{statistic.description}: {one.name}",
@@ -204,7 +205,7 @@ def _run_map_sidecar(
     label: str, result: NodeResult, mask: Path, place: ResultPaths, details: NodeDetails
 ) -> dict[str, Any]:
     """What a reader needs to know about a map of a run as a whole."""
-    percent = details.common.get("SignalScaling", "percent") == "percent"
+    percent = details.common.get("SignalScaling", SIGNAL_SCALING) == "percent"
     signal = "%" if percent else "arbitrary"
     statistic = {**RUN_MAPS, **TRIAL_MAPS}[label]
     content = {

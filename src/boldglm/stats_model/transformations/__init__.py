@@ -24,6 +24,7 @@ from boldglm.stats_model.transformations.instructions import (
     check_instruction,
 )
 from boldglm.stats_model.variables import Variables
+from boldglm.vocabulary import MISSING_POLICY
 
 __all__ = ["TRANSFORMATIONS", "apply_instructions"]
 
@@ -92,7 +93,7 @@ def apply_instructions(
     instructions: Sequence[Mapping[str, Any]],
     path: str,
     *,
-    missing: str = "drop",
+    missing: str = MISSING_POLICY,
     names_seen: set[str] | None = None,
 ) -> tuple[Variables, tuple[Notice, ...]]:
     """Apply instructions in order.
