@@ -45,7 +45,7 @@ def test_a_share_that_the_table_does_not_reach_is_refused():
 
 
 def test_a_share_needs_the_json():
-    with pytest.raises(ValueError, match="does not say it of a_comp_cor_00"):
+    with pytest.raises(ValueError, match="has no CumulativeVarianceExplained for a_comp_cor_00"):
         expand_strategies(["compcor:50%"], COLUMNS)
 
 

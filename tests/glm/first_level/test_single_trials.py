@@ -104,9 +104,9 @@ def test_the_variance_factor_is_the_spread_of_estimates_from_white_noise(problem
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda W: W * (np.arange(24) != 3), "trial 3 .* cannot be told"),
+        (lambda W: W * (np.arange(24) != 3), "trial 3 .* cannot be estimated"),
         (lambda W: W[:, :0], "there is no trial"),
-        (lambda W: W[:-1], "all need one row a scan"),
+        (lambda W: W[:-1], "all need one row per scan"),
         (lambda W: W[:, :-1], "23 trials have 24 conditions"),
     ],
 )
@@ -122,7 +122,9 @@ def test_trials_that_are_too_many_for_one_model_are_counted():
     trials = rng.normal(size=(40, 10))
     trials[:, 4] = trials[:, 2]
 
-    with pytest.raises(ValueError, match=r"2 of 10 trials cannot be told .* trial 2, counted"):
+    with pytest.raises(
+        ValueError, match=r"2 of 10 trials cannot be estimated .* trial 2, counted"
+    ):
         least_squares_all(rng.normal(size=(40, 3)), trials, np.ones((40, 1)))
 
 
@@ -152,10 +154,10 @@ def test_a_trial_that_the_rest_explains_is_refused_even_when_it_is_the_only_one(
     hiding = np.eye(150)[:, np.flatnonzero(alone[:, 0])]
     others = np.column_stack([hiding, np.ones(150)])
 
-    with pytest.raises(UnestimableTrialsError, match="cannot be told") as refused:
+    with pytest.raises(UnestimableTrialsError, match="cannot be estimated") as refused:
         check_trials(alone, ["a"], others, method, "ols")
     assert refused.value.trials == (0,)
-    with pytest.raises(UnestimableTrialsError, match="cannot be told"):
+    with pytest.raises(UnestimableTrialsError, match="cannot be estimated"):
         estimate(bold, alone, others)
 
 

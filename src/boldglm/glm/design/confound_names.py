@@ -1,8 +1,8 @@
-"""Which columns of a confounds table a word stands for: names in, names out.
+"""Confound strategies, and the columns of a confounds table that they select.
 
-fMRIPrep writes hundreds of columns of which no model should take all. The words here are those
-of the field, as in nilearn's ``load_confounds``: each becomes names and patterns that a BIDS
-Stats Model can list, so that a saved model says what was used without knowing the words.
+fMRIPrep writes hundreds of columns, of which a model should use a few. Strategies have the usual
+names, as in nilearn's ``load_confounds``. Each becomes names and patterns of columns that a BIDS
+Stats Model can list, so that a saved model can be understood without the strategies.
 """
 
 import re
@@ -18,7 +18,7 @@ _FULL = ("", "_derivative1", "_power2", "_derivative1_power2")
 COSINES = "cosine*"
 NON_STEADY_STATE = "non_steady_state_outlier*"
 MOTION_OUTLIERS = "motion_outlier*"
-# A run may be too short for cosines, and hopefully has no outlier: these may match nothing.
+# A run may have no outliers, or be too short for cosines, so these patterns may match nothing.
 MAY_BE_EMPTY = (COSINES, NON_STEADY_STATE, MOTION_OUTLIERS)
 DEFAULT_CONFOUNDS = (*MOTION, COSINES, NON_STEADY_STATE)
 
@@ -42,7 +42,7 @@ STRATEGIES: dict[str, tuple[str, ...]] = {
     "aroma_orthogonal": ("aroma_orth_motion_*",),
 }
 COMPCOR_STRATEGIES = ("compcor", "compcor_separated", "compcor_temporal")
-# What nilearn calls them.
+# Names in nilearn.
 _SYNONYMS = {
     "anat_combined": "compcor",
     "anat_separated": "compcor_separated",
@@ -59,7 +59,7 @@ _BEFORE_THE_FIT = (
     '{{"bold": {{"desc": "nonaggrDenoised"}}}}.'
 )
 
-# What the columns were called before fMRIPrep 1.2; numbers follow most of them.
+# Names of columns before fMRIPrep 1.2, and beginnings of numbered names.
 _OLD_NAMES = {
     "X": "trans_x",
     "Y": "trans_y",
@@ -93,7 +93,7 @@ _KINDS = (
 
 
 def modern_name(name: str) -> str:
-    """Return what today's fMRIPrep calls a column.
+    """Return the present fMRIPrep name of a column.
 
     Parameters
     ----------
@@ -103,7 +103,7 @@ def modern_name(name: str) -> str:
     Returns
     -------
     str
-        `name` itself where it is not an old one.
+        `name` itself unless it is an old name.
 
     Examples
     --------
@@ -117,7 +117,7 @@ def modern_name(name: str) -> str:
 
 
 def confound_kind(name: str) -> str:
-    """Return what kind of confound a column is, for tables that people read.
+    """Return the category of a confound, for reports.
 
     Examples
     --------
@@ -131,7 +131,7 @@ def confound_kind(name: str) -> str:
 
 
 def is_pattern(name: str) -> bool:
-    """Say whether a name has wildcards.
+    """Tell whether a name has wildcards.
 
     Examples
     --------
@@ -142,12 +142,12 @@ def is_pattern(name: str) -> bool:
 
 
 def has_cosines(patterns: Sequence[str]) -> bool:
-    """Say whether names or patterns bring the cosines of a high-pass filter."""
+    """Tell whether names or patterns include the cosines of a high-pass filter."""
     return any(name.startswith("cosine") for name in patterns)
 
 
 def is_denoised_by_aroma(kind: str) -> bool:
-    """Say whether ICA-AROMA was applied to series of a kind (the label of their ``desc``).
+    """Tell from its ``desc`` label whether a BOLD series was denoised by ICA-AROMA.
 
     Examples
     --------
@@ -160,7 +160,7 @@ def is_denoised_by_aroma(kind: str) -> bool:
 
 
 def lacks_cosines(names: Sequence[str]) -> bool:
-    """Say whether there are CompCor components without the cosines of their filter.
+    """Tell whether CompCor components lack the cosines of their high-pass filter.
 
     Examples
     --------
@@ -176,7 +176,7 @@ def expand_strategies(
     masks: Mapping[str, str] | None = None,
     explained: Mapping[str, float] | None = None,
 ) -> tuple[str, ...]:
-    """Turn the words of ``--confounds`` into the names and patterns that a model lists.
+    """Turn the words of ``--confounds`` into names and patterns of columns for a model.
 
     Parameters
     ----------
@@ -188,7 +188,7 @@ def expand_strategies(
     columns : sequence of str
         Columns of the table.
     masks : mapping of str to str, optional
-        For CompCor columns the mask that they are from, ``combined``, ``CSF`` or ``WM``, as
+        For CompCor columns their mask, ``combined``, ``CSF`` or ``WM``, as
         the JSON beside the table says.
     explained : mapping of str to float, optional
         For CompCor columns the share of variance (0 to 1) that they and those before them
@@ -228,21 +228,21 @@ def expand_strategies(
     >>> expand_strategies(["compcor:1"], columns)
     ('a_comp_cor_00', 'cosine*')
     """
-    found: list[str] = []
+    selected: list[str] = []
     for word in words:
         compcor = _COMPCOR.fullmatch(word)
         if compcor:
             kind = _SYNONYMS.get(compcor[1], compcor[1])
-            for label, own in _components(kind, columns, masks or {}).items():
-                wanted = _how_many(compcor, label, own, explained or {})
-                found += _first(word, label, own, wanted, columns)
+            for label, components in _components(kind, columns, masks or {}).items():
+                count = _how_many(compcor, label, components, explained or {})
+                selected += _first(word, label, components, count, columns)
         elif word in STRATEGIES:
-            found += STRATEGIES[word]
+            selected += STRATEGIES[word]
         else:
-            found.append(_known(word, columns))
-    if lacks_cosines(_matching(found, columns)):
-        found.append(COSINES)
-    return tuple(dict.fromkeys(found))
+            selected.append(_known(word, columns))
+    if lacks_cosines(_matching(selected, columns)):
+        selected.append(COSINES)
+    return tuple(dict.fromkeys(selected))
 
 
 def match_columns(patterns: Sequence[str], columns: Sequence[str]) -> tuple[str, ...]:
@@ -276,13 +276,13 @@ def match_columns(patterns: Sequence[str], columns: Sequence[str]) -> tuple[str,
     >>> match_columns(["rot_x", "cosine*", "rot_*"], ["rot_x", "rot_y", "cosine00", "cosine01"])
     ('rot_x', 'cosine00', 'cosine01', 'rot_y')
     """
-    found: list[str] = []
+    selected: list[str] = []
     for pattern in patterns:
         if is_pattern(pattern):
-            found += [name for name in columns if fnmatchcase(name, pattern)]
+            selected += [name for name in columns if fnmatchcase(name, pattern)]
         else:
-            found.append(_known(pattern, columns, strategies=False))
-    return tuple(dict.fromkeys(found))
+            selected.append(_known(pattern, columns, strategies=False))
+    return tuple(dict.fromkeys(selected))
 
 
 def _known(word: str, columns: Sequence[str], *, strategies: bool = True) -> str:
@@ -304,54 +304,59 @@ def _known(word: str, columns: Sequence[str], *, strategies: bool = True) -> str
 
 def _matching(patterns: Sequence[str], columns: Sequence[str]) -> list[str]:
     """Return names as they are, and the columns that patterns match."""
-    found: list[str] = []
-    for one in patterns:
-        found += [c for c in columns if fnmatchcase(c, one)] if is_pattern(one) else [one]
-    return found
+    selected: list[str] = []
+    for pattern in patterns:
+        selected += (
+            [c for c in columns if fnmatchcase(c, pattern)] if is_pattern(pattern) else [pattern]
+        )
+    return selected
 
 
 def _how_many(
-    asked: re.Match[str], label: str, own: Sequence[str], explained: Mapping[str, float]
+    word_match: re.Match[str],
+    label: str,
+    components: Sequence[str],
+    explained: Mapping[str, float],
 ) -> int | None:
     """Return how many components of a mask a word asks for; None for all."""
-    word, number = asked[0], asked[2]
+    word, number = word_match[0], word_match[2]
     if number is None:
         return None
     if int(number) == 0:
-        raise ValueError(f"{word!r} asks for no component: leave it out, or ask for 1 or more.")
-    if not asked[3]:
+        raise ValueError(f"{word!r} asks for no component. Ask for 1 or more, or remove the word.")
+    if not word_match[3]:
         return int(number)
-    unknown = [name for name in own if name not in explained]
+    unknown = [name for name in components if name not in explained]
     if unknown:
         raise ValueError(
-            f"{word!r} needs to know what the components explain, and the JSON beside the table "
-            f"does not say it of {unknown[0]} (CumulativeVarianceExplained). Ask for a number of "
+            f"{word!r} needs the variance that components explain, but the JSON file of the table "
+            f"has no CumulativeVarianceExplained for {unknown[0]}. Ask for a number of "
             "components, such as compcor:5."
         )
     share = int(number) / 100
-    enough = [place for place, name in enumerate(own, start=1) if explained[name] >= share]
-    if own and not enough:
+    enough = [place for place, name in enumerate(components, start=1) if explained[name] >= share]
+    if components and not enough:
         raise ValueError(
-            f"{word!r}: the {len(own)} components of the {label} mask explain "
-            f"{explained[own[-1]]:.1%}. fMRIPrep keeps those that explain half, unless it is told "
-            "--return-all-components."
+            f"{word!r}: the {len(components)} components of the {label} mask explain "
+            f"{explained[components[-1]]:.1%}. Ask for less, or run fMRIPrep with "
+            "--return-all-components, without which it writes those that explain half."
         )
     return enough[0] if enough else 1
 
 
 def _first(
-    word: str, label: str, own: Sequence[str], wanted: int | None, columns: Sequence[str]
+    word: str, label: str, components: Sequence[str], count: int | None, columns: Sequence[str]
 ) -> list[str]:
-    """Return the first components of a mask, as a pattern where one says the same."""
-    if len(own) < (wanted or 1):
+    """Return the first components of a mask, as one pattern if they are all."""
+    if len(components) < (count or 1):
         raise ValueError(
-            f"{word!r} needs {wanted or 'some'} CompCor components of the {label} mask, and "
-            f"the table has {len(own)}."
+            f"{word!r} needs {count or 'some'} CompCor components of the {label} mask, but "
+            f"the table has {len(components)}. Ask for fewer."
         )
-    pattern = f"{own[0][:10]}_*"
-    every = wanted is None or (word.endswith("%") and wanted == len(own))
-    whole = every and match_columns([pattern], columns) == tuple(own)
-    return [pattern] if whole else list(own[:wanted])
+    pattern = f"{components[0][:10]}_*"
+    every = count is None or (word.endswith("%") and count == len(components))
+    whole = every and match_columns([pattern], columns) == tuple(components)
+    return [pattern] if whole else list(components[:count])
 
 
 def _components(
@@ -377,5 +382,5 @@ def _components(
             mask: [name for name in named("a") if masks[name] == mask]
             for mask in ("combined", "CSF", "WM")
         }
-    wanted = ("combined",) if kind == "compcor" else ("CSF", "WM")
-    return {mask: by_mask[mask] for mask in wanted}
+    count = ("combined",) if kind == "compcor" else ("CSF", "WM")
+    return {mask: by_mask[mask] for mask in count}

@@ -1,9 +1,8 @@
-"""Read contrasts as people write them: ``(famous + unfamous)/2 - scrambled``.
+"""Parse contrast expressions such as ``(famous + unfamous)/2 - scrambled``.
 
-Names of regressors come from event files and may hold blanks, hyphens, dots, brackets or
-digits only, so the text is read from left to right and at each place the longest known name
-that fits is taken. Quotes around a name, 'go - left' or `2`, settle what could be read
-otherwise.
+Names of regressors come from events files and may contain blanks, hyphens, dots and brackets, or
+only digits. The text is therefore read from left to right, and the longest known name that fits
+is chosen. Quotes around a name, 'go - left' or `2`, resolve ambiguities.
 """
 
 import re
@@ -32,13 +31,13 @@ def split_named_contrast(text: str) -> tuple[str | None, str]:
     Returns
     -------
     tuple of (str or None, str)
-        The name, None if there is none, and the expression. An equals sign within quotes
+        Name (None if there is none) and expression. An equals sign within quotes
         belongs to the name of a regressor.
 
     Raises
     ------
     ValueError
-        If there is nothing on one side of the equals sign.
+        If a side of the equals sign is empty.
 
     Examples
     --------
@@ -48,13 +47,13 @@ def split_named_contrast(text: str) -> tuple[str | None, str]:
     (None, 'faces - houses')
     """
     quote = ""
-    for place, character in enumerate(text):
+    for position, character in enumerate(text):
         if quote:
             quote = "" if character == quote else quote
         elif character in _QUOTES:
             quote = character
         elif character == "=":
-            name, expression = text[:place].strip(), text[place + 1 :].strip()
+            name, expression = text[:position].strip(), text[position + 1 :].strip()
             if not name or not expression:
                 raise ValueError(f"cannot read {text!r}. Write 'name = expression'.")
             return name, expression
@@ -69,8 +68,8 @@ def parse_contrast(expression: str, names: Sequence[str]) -> FloatArray:
     expression : str
         Sums and differences of regressors, with numbers and fractions as factors, and
         parentheses. Commas separate the rows of an F contrast. Names may be short, as in
-        `boldglm.glm.resolve_name`, and quoted. A whole number that is also a name is the
-        number next to ``*`` and ``/`` and the name elsewhere, unless quoted.
+        `boldglm.glm.resolve_name`, and quoted. A whole number that is also a name
+        means the number next to ``*`` and ``/``, and the name elsewhere or in quotes.
     names : sequence of str
         Names of the regressors.
 
@@ -120,8 +119,8 @@ def format_weights(weights: FloatArray, names: Sequence[str]) -> str:
     Returns
     -------
     str
-        Terms in the order of the regressors, rows separated by commas. Names are quoted
-        where they would be read otherwise.
+        Terms in the order of the regressors; commas separate rows. Names are quoted if the
+        expression would be ambiguous without quotes.
 
     Examples
     --------
@@ -138,7 +137,7 @@ def format_weights(weights: FloatArray, names: Sequence[str]) -> str:
         if np.array_equal(np.atleast_2d(parse_contrast(plain, names)), rows):
             return plain
     except ValueError:
-        pass  # not an error: it shows that the names need quotes
+        pass  # the names need quotes
     return ", ".join(_format_row(row, [_quoted(name) for name in names]) for row in rows)
 
 
@@ -161,7 +160,7 @@ def _quoted(name: str) -> str:
 
 
 class _Reader:
-    """Recursive descent over one expression.
+    """Recursive descent parser of one expression.
 
     row = sum; sum = [sign] product {("+" | "-") product};
     product = atom {("*" | "/") atom}; atom = "(" sum ")" | number | name.
@@ -170,63 +169,66 @@ class _Reader:
     def __init__(self, text: str, names: tuple[str, ...]) -> None:
         self.text = text
         self.names = names
-        self.place = 0
+        self.position = 0
         tails = {name.partition(".")[2] for name in names}
         self.written = sorted({*names, *tails} - {""}, key=len, reverse=True)
 
     def row(self) -> FloatArray:
-        start = self.place
-        with np.errstate(over="ignore", invalid="ignore"):  # what is not finite is refused
-            found = self.sum()
-        written = self.text[start : self.place].strip()
-        if not np.isfinite(found).all():
+        start = self.position
+        with np.errstate(over="ignore", invalid="ignore"):  # checked below
+            combination = self.sum()
+        written = self.text[start : self.position].strip()
+        if not np.isfinite(combination).all():
             raise self.error(f"the weights of {written!r} are not finite")
-        if found[-1] != 0:
+        if combination[-1] != 0:
             raise self.error(
-                f"{written!r} adds the number {found[-1]:g}, which belongs to no regressor; "
+                f"{written!r} adds the number {combination[-1]:g}, which belongs to no regressor; "
                 "if it is a name, put it in quotes"
             )
-        if not found.any():
+        if not combination.any():
             raise self.error(f"all weights of {written!r} are 0")
-        return found[:-1]
+        return combination[:-1]
 
     def sum(self) -> _Combination:
         sign = self.signs()
-        found = sign * self.product()
+        combination = sign * self.product()
         while self.rest()[:1] in ("+", "-"):
             sign = self.signs()
-            found = found + sign * self.product()
-        return found
+            combination = combination + sign * self.product()
+        return combination
 
     def signs(self) -> float:
         sign = 1.0
         while self.rest()[:1] in ("+", "-"):
             sign = -sign if self.rest()[0] == "-" else sign
-            self.place += 1
+            self.position += 1
         return sign
 
     def product(self) -> _Combination:
-        found = self.atom()
+        combination = self.atom()
         while self.rest()[:1] in ("*", "/"):
             divide = self.rest()[0] == "/"
-            self.place += 1
+            self.position += 1
             sign = self.signs()
-            start = self.place
+            start = self.position
             factor = self.atom() * sign
-            found = self.divided(found, factor, start) if divide else self.times(found, factor)
-        return found
+            if divide:
+                combination = self.divided(combination, factor, start)
+            else:
+                combination = self.times(combination, factor)
+        return combination
 
     def times(self, left: _Combination, right: _Combination) -> _Combination:
         if left[:-1].any() and right[:-1].any():
             raise self.error(
                 "regressors cannot be multiplied with each other; an interaction is a "
-                "difference of differences, or a regressor of its own"
+                "difference of differences, or a separate regressor"
             )
         return left * right[-1] if left[:-1].any() else right * left[-1]
 
     def divided(self, left: _Combination, right: _Combination, start: int) -> _Combination:
         if right[:-1].any() or right[-1] == 0:
-            divisor = self.text[start : self.place].strip()
+            divisor = self.text[start : self.position].strip()
             raise self.error(f"can only divide by a number other than 0, not by {divisor!r}")
         return left / right[-1]
 
@@ -235,48 +237,48 @@ class _Reader:
         if not rest:
             raise self.error("a regressor or number is missing at the end")
         if self.accept("("):
-            found = self.sum()
+            combination = self.sum()
             if not self.accept(")"):
                 raise self.error("a closing parenthesis is missing")
-            return found
+            return combination
         if rest[0] in _QUOTES:
             return self.quoted(rest)
         name, number = self.name_at(rest), _NUMBER.match(rest)
         if number and (not name or self.is_factor(rest, name, number.group())):
-            self.place += number.end()
+            self.position += number.end()
             return self.combination(None, float(number.group()))
         if not name:
             raise self.unknown(rest)
-        found = self.combination(self.resolved(name), 1.0)
-        self.place += len(name)
-        return found
+        combination = self.combination(self.resolved(name), 1.0)
+        self.position += len(name)
+        return combination
 
     def quoted(self, rest: str) -> _Combination:
         end = rest.find(rest[0], 1)
         if end < 0:
             raise self.error(f"the quote {rest[0]} is not closed")
-        found = self.combination(self.resolved(rest[1:end]), 1.0)
-        self.place += end + 1
-        return found
+        combination = self.combination(self.resolved(rest[1:end]), 1.0)
+        self.position += end + 1
+        return combination
 
     def combination(self, name: str | None, value: float) -> _Combination:
-        found = np.zeros(len(self.names) + 1)
-        found[-1 if name is None else self.names.index(name)] = value
-        return found
+        combination = np.zeros(len(self.names) + 1)
+        combination[-1 if name is None else self.names.index(name)] = value
+        return combination
 
     def name_at(self, rest: str) -> str:
-        """Return the longest known name the rest starts with, or an empty string."""
+        """Return the longest known name at the start of the rest, or an empty string."""
         for name in self.written:
             after = rest[len(name) : len(name) + 1]
-            # a name that goes on, like face in face_left, is another name
-            goes_on = after.isalnum() or after in ("_", ".")
-            if rest.startswith(name) and not (after and goes_on):
+            # face is not the name in face_left
+            continues = after.isalnum() or after in ("_", ".")
+            if rest.startswith(name) and not (after and continues):
                 return name
         return ""
 
     def is_factor(self, rest: str, name: str, number: str) -> bool:
-        """Say whether a text that is both a name and a number is a factor or divisor."""
-        before = self.text[: self.place].rstrip()[-1:]
+        """Tell whether text that is both a name and a number is a factor or divisor."""
+        before = self.text[: self.position].rstrip()[-1:]
         after = rest[len(number) :].lstrip()[:1]
         return name == number and (before in ("*", "/") or after in ("*", "/"))
 
@@ -294,16 +296,18 @@ class _Reader:
         return self.error(message + "." + list_known(word.group(), self.names).rstrip("."))
 
     def rest(self) -> str:
-        """Skip blanks and return what is not read yet."""
-        while self.text[self.place : self.place + 1].isspace():
-            self.place += 1
-        return self.text[self.place :]
+        """Skip blanks and return the remaining text."""
+        while self.text[self.position : self.position + 1].isspace():
+            self.position += 1
+        return self.text[self.position :]
 
     def accept(self, character: str) -> bool:
-        found = self.rest().startswith(character)
-        self.place += found
-        return found
+        is_next = self.rest().startswith(character)
+        self.position += is_next
+        return is_next
 
     def error(self, message: str) -> ValueError:
         ending = "" if message[-1] in ".?" else "."
-        return ValueError(f"contrast {self.text!r}, character {self.place + 1}: {message}{ending}")
+        return ValueError(
+            f"contrast {self.text!r}, character {self.position + 1}: {message}{ending}"
+        )

@@ -1,15 +1,15 @@
-"""One estimate for every trial: least squares all, and least squares separate.
+"""Estimates of single trials: least squares all (LSA) and least squares separate (LSS).
 
-With all trials in one model (LSA), neighboring trials share their responses and each estimate is
-noisy. With a model of its own for every trial, in which the other trials of a condition are one
-regressor (LSS), estimates vary less and are pulled a little toward each other; pattern analyses
-of fast designs do better with them. As many models as trials need not be as many fits: what is
-not a trial is the same in all of them and is taken out once, and what is left of each model are
-a few regressors, which are solved in closed form for all voxels at once.
+LSA has all trials in one model. Responses of neighboring trials overlap, so estimates are noisy.
+LSS has one model per trial, in which the other trials of each condition share a regressor.
+Estimates vary less and are slightly biased toward each other, which suits pattern analyses of
+fast designs. LSS does not need one fit per trial: nuisance regressors are the same in all models
+and are projected out once, and the few remaining regressors are solved in closed form for all
+voxels at once.
 
 Notation: Z columns that are not trials, R the residual maker of Z, W trial regressors, wᵢ column i
 of RW, S_c the sum of those of condition c, Aᵢ regressors of model i: wᵢ, then for each condition
-S_c, less wᵢ for trial i's own.
+S_c, minus wᵢ for the condition of trial i.
 """
 
 from collections.abc import Sequence
@@ -26,7 +26,7 @@ from boldglm.glm.noise.blocks import BoldSeries, read_blocks
 from boldglm.glm.stats.distributions import t_to_p
 from boldglm.vocabulary import NOISE_MODEL
 
-# Relative size under which a direction of the few regressors of a model counts as none.
+# Relative length of a direction of regressors below which it is rounding error.
 NO_DIRECTION = 1e-10
 
 
@@ -52,19 +52,19 @@ class UnestimableTrialsError(ValueError):
 
 @dataclass(frozen=True, eq=False)
 class SingleTrials:
-    """Estimates of single trials, a row for each.
+    """Estimates of single trials.
 
     Parameters
     ----------
     effect : ndarray of shape (n_trials, n_voxels)
-        Response to the trial, signal per regressor unit.
+        Response to each trial, in units of the data per unit of the regressor.
     t : ndarray of shape (n_trials, n_voxels)
         Student's t; 0 where there is no noise.
     dof : ndarray of shape (n_trials,) or (n_trials, n_voxels)
         Degrees of freedom.
     variance_factor : ndarray of shape (n_trials,)
-        Variance of the effect for white noise of variance 1: what the design says of each
-        trial before any data, the smaller the better.
+        Variance of the effect for white noise of variance 1. It depends on the design only;
+        smaller is better.
 
     See Also
     --------
@@ -72,8 +72,8 @@ class SingleTrials:
 
     Examples
     --------
-    >>> zero, one = np.zeros((1, 1)), np.ones((1, 1))
-    >>> estimates = SingleTrials(effect=zero, t=zero, dof=one[0], variance_factor=one[0])
+    >>> zero, ones = np.zeros((1, 1)), np.ones(1)
+    >>> estimates = SingleTrials(effect=zero, t=zero, dof=ones, variance_factor=ones)
     >>> estimates.p.tolist()
     [[0.5]]
     """
@@ -108,21 +108,20 @@ def least_squares_separate(
     conditions : sequence of str
         Condition of each trial.
     others : array_like of shape (n_scans, n_others)
-        All else that the model has: confounds, drift, constant.
+        Other regressors of the model: confounds, drift, constant.
     block_size : int
-        Voxels at a time; changes memory and speed, not results.
+        Voxels in a block; changes memory and speed, not results.
 
     Returns
     -------
     SingleTrials
-        By ordinary least squares. Each model has its trial, and for each condition the sum of
-        its other trials.
+        Estimates by ordinary least squares. Each model has a regressor for its trial and, for
+        each condition, one for the sum of the other trials.
 
     Raises
     ------
     ValueError
-        If shapes do not fit, a trial cannot be told from the rest, or no degree of freedom is
-        left.
+        If shapes do not fit, a trial is not estimable, or no residual degree of freedom is left.
 
     See Also
     --------
@@ -149,8 +148,8 @@ def least_squares_separate(
 
     >>> trials = np.array([[1.0, 0], [1, 0], [0, 0], [0, 0], [0, 1], [0, 1], [0, 0], [0, 0]])
     >>> bold = (10 + trials @ [2.0, 3.0] + np.tile([0.5, -0.5], 4))[:, np.newaxis]
-    >>> found = least_squares_separate(bold, trials, ["go", "go"], np.ones((8, 1)))
-    >>> found.effect.round(12).ravel().tolist(), found.dof.tolist()
+    >>> estimates = least_squares_separate(bold, trials, ["go", "go"], np.ones((8, 1)))
+    >>> estimates.effect.round(12).ravel().tolist(), estimates.dof.tolist()
     ([2.0, 3.0], [5.0, 5.0])
     """
     W, labels, Z = _checked(trials, conditions, others, bold.shape[0])
@@ -159,16 +158,16 @@ def least_squares_separate(
     effect, t = np.empty((2, W.shape[1], bold.shape[1]))
     for voxels, signal in read_blocks(bold, block_size):
         signal -= basis @ (basis.T @ signal)
-        energy = np.einsum("tv,tv->v", signal, signal)
+        sum_of_squares = np.einsum("tv,tv->v", signal, signal)
         products = regressors.T @ signal
-        for k, one in enumerate(models):
-            a = one.of_products(products, k)
-            solved = one.inverse @ a
+        for k, model in enumerate(models):
+            a = model.projected_data(products, k)
+            solved = model.inverse @ a
             effect[k, voxels] = solved[0]
-            left = np.maximum(energy - np.einsum("rv,rv->v", a, solved), 0.0)
-            scale = np.sqrt(left / dof[k] * one.inverse[0, 0])
+            remaining = np.maximum(sum_of_squares - np.einsum("rv,rv->v", a, solved), 0.0)
+            scale = np.sqrt(remaining / dof[k] * model.inverse[0, 0])
             t[k, voxels] = np.divide(solved[0], scale, out=np.zeros_like(scale), where=scale > 0)
-    return SingleTrials(effect, t, dof, np.array([one.inverse[0, 0] for one in models]))
+    return SingleTrials(effect, t, dof, np.array([model.inverse[0, 0] for model in models]))
 
 
 def least_squares_all(
@@ -183,19 +182,19 @@ def least_squares_all(
     trials : array_like of shape (n_scans, n_trials)
         Convolved regressor of each trial.
     others : array_like of shape (n_scans, n_others)
-        All else that the model has: confounds, drift, constant.
+        Other regressors of the model: confounds, drift, constant.
     noise : str
         As for `boldglm.glm.first_level.fit`.
 
     Returns
     -------
     SingleTrials
-        The same as `fit` gives for one contrast a trial [1]_.
+        Estimates as from `fit` with one contrast per trial [1]_.
 
     Raises
     ------
     ValueError
-        If a trial cannot be told from the rest, or as `boldglm.glm.first_level.fit`.
+        If a trial is not estimable, or as `boldglm.glm.first_level.fit`.
 
     See Also
     --------
@@ -211,25 +210,25 @@ def least_squares_all(
     --------
     >>> trials = np.kron(np.eye(3), np.ones((4, 1)))[:, :2]
     >>> bold = np.repeat([5.0, 3.0, 1.0], 4) + np.tile([0.1, -0.1], 6)
-    >>> found = least_squares_all(bold[:, np.newaxis], trials, np.ones((12, 1)), noise="ols")
-    >>> found.effect.round(12).ravel().tolist()
+    >>> estimates = least_squares_all(bold[:, np.newaxis], trials, np.ones((12, 1)), noise="ols")
+    >>> estimates.effect.round(12).ravel().tolist()
     [4.0, 2.0]
     """
     W, _, Z = _checked(trials, None, others, bold.shape[0])
     columns, units = _columns_of_all(W, Z)
-    found = fit(bold, columns, noise=noise)
-    effect, t, dof = np.empty((3, W.shape[1], found.n_voxels))
-    tested = found.contrasts([(f"trial {k}", row) for k, row in enumerate(units)])
-    for k, one in enumerate(tested):  # one at a time: each is made when it is asked for
-        effect[k], t[k], dof[k] = one.effect, one.t, one.dof
-    rows = units @ found.model.back_projection
+    f = fit(bold, columns, noise=noise)
+    effect, t, dof = np.empty((3, W.shape[1], f.n_voxels))
+    tested = f.contrasts([(f"trial {k}", row) for k, row in enumerate(units)])
+    for k, contrast in enumerate(tested):  # each is computed when it is requested
+        effect[k], t[k], dof[k] = contrast.effect, contrast.t, contrast.dof
+    rows = units @ f.model.back_projection
     return SingleTrials(effect, t, dof, np.einsum("kr,kr->k", rows, rows))
 
 
 def check_trials(
     trials: ArrayLike, conditions: Sequence[str], others: ArrayLike, method: str, noise: str
 ) -> None:
-    """Refuse, before there are any data, trials that a method cannot estimate.
+    """Check, without data, whether a method can estimate all trials.
 
     Parameters
     ----------
@@ -238,16 +237,17 @@ def check_trials(
     conditions : sequence of str
         Condition of each trial.
     others : array_like of shape (n_scans, n_others)
-        All else that the model has: confounds, drift, constant.
+        Other regressors of the model: confounds, drift, constant.
     method : {"lsa", "lss"}
         `least_squares_all` or `least_squares_separate`.
     noise : str
-        Of ``"lsa"``, as for `boldglm.glm.first_level.fit`.
+        Noise model of ``"lsa"``, as for `boldglm.glm.first_level.fit`.
 
     Raises
     ------
     ValueError
-        As the method would for any data; `UnestimableTrialsError` where it is about trials.
+        If the method would raise it for any data; `UnestimableTrialsError` if trials are not
+        estimable.
 
     Examples
     --------
@@ -255,7 +255,7 @@ def check_trials(
     >>> check_trials(twice, ["go", "go"], np.ones((6, 1)), "lsa", "ols")  # doctest: +ELLIPSIS
     Traceback (most recent call last):
         ...
-    boldglm...UnestimableTrialsError: 2 of 2 trials cannot be told ...
+    boldglm...UnestimableTrialsError: 2 of 2 trials cannot be estimated ...
     """
     W, labels, Z = _checked(trials, conditions, others)
     if method == "lss":
@@ -272,19 +272,19 @@ def check_trials(
 
 
 def pattern_correlations(maps: FloatArray, block_size: int = 2048) -> FloatArray:
-    """Return how the patterns of trials over voxels correlate.
+    """Return the correlations between the patterns of trials over voxels.
 
     Parameters
     ----------
     maps : ndarray of shape (n_trials, n_voxels)
         Effect or t of each trial.
     block_size : int
-        Voxels at a time.
+        Voxels in a block.
 
     Returns
     -------
     ndarray of shape (n_trials, n_trials)
-        Pearson correlations; 0 for a trial that is the same in all voxels.
+        Pearson correlations; 0 for a trial that has the same value in all voxels.
 
     See Also
     --------
@@ -307,14 +307,14 @@ def pattern_correlations(maps: FloatArray, block_size: int = 2048) -> FloatArray
 
 
 def spread_within_conditions(effects: FloatArray, conditions: Sequence[str]) -> FloatArray:
-    """Return how much the effects of trials differ within conditions.
+    """Return the standard deviation of trial effects within conditions.
 
     Parameters
     ----------
     effects : ndarray of shape (n_trials, n_voxels)
         Effect of each trial.
     conditions : sequence of str
-        Condition of each.
+        Condition of each trial.
 
     Returns
     -------
@@ -328,61 +328,65 @@ def spread_within_conditions(effects: FloatArray, conditions: Sequence[str]) -> 
     """
     labels = np.asarray(conditions)
     squares = np.zeros(effects.shape[1])
-    kinds = np.unique(labels)
-    for kind in kinds:
-        own = np.flatnonzero(labels == kind)
-        mean = sum(effects[k] for k in own) / own.size  # no copy of all trials
-        for k in own:
+    names = np.unique(labels)
+    for name in names:
+        trials = np.flatnonzero(labels == name)
+        mean = sum(effects[k] for k in trials) / trials.size  # no copy of all trials
+        for k in trials:
             squares += (effects[k] - mean) ** 2
-    return np.sqrt(squares / max(len(labels) - kinds.size, 1))
+    return np.sqrt(squares / max(len(labels) - names.size, 1))
 
 
 @dataclass(frozen=True, eq=False)
 class _TrialModel:
-    """The few regressors of one trial's model: (A'A)⁻¹, its rank, and which conditions it has."""
+    """LSS model of one trial after projecting out nuisance regressors."""
 
-    inverse: FloatArray
+    inverse: FloatArray  # (A'A)⁻¹
     rank: int
-    own: int  # condition of the trial
+    condition: int  # condition of the trial
     n_conditions: int
 
     @classmethod
     def of(
-        cls, W: FloatArray, sums: FloatArray, trial: int, own: int, usual: float
+        cls, W: FloatArray, sums: FloatArray, trial: int, condition: int, typical_length: float
     ) -> "_TrialModel":
         A = np.concatenate([W[:, [trial]], sums], axis=1)
-        A[:, 1 + own] -= W[:, trial]
+        A[:, 1 + condition] -= W[:, trial]
         lengths = np.linalg.norm(A, axis=0)
-        lengths[lengths <= NO_DIRECTION * usual] = np.inf  # a condition without other trials
+        lengths[lengths <= NO_DIRECTION * typical_length] = (
+            np.inf
+        )  # a condition without other trials
         values, vectors = np.linalg.eigh((A / lengths).T @ (A / lengths))
         kept = values > NO_DIRECTION
         inverse = (vectors[:, kept] / values[kept]) @ vectors[:, kept].T
-        # what the null space says of the trial's own column
+        # not estimable if the null space involves the column of the trial
         if not np.isfinite(lengths[0]) or (vectors[0, ~kept] ** 2).sum() > NO_DIRECTION**0.5:
             raise UnestimableTrialsError(
-                f"trial {trial} (counted from 0) cannot be told from the rest of its model: it is "
-                "outside the run, or at the same time as another. Leave it out.",
+                f"trial {trial} (counted from 0) cannot be estimated, because it is outside the "
+                "run or at the same time as another trial. Remove it.",
                 [trial],
             )
         inverse /= np.outer(lengths, lengths)
-        return cls(inverse, int(kept.sum()), own, sums.shape[1])
+        return cls(inverse, int(kept.sum()), condition, sums.shape[1])
 
-    def of_products(self, products: FloatArray, trial: int) -> FloatArray:
+    def projected_data(self, products: FloatArray, trial: int) -> FloatArray:
         """Return A'y from the products of all trials and all sums with y."""
         a = np.concatenate([products[[trial]], products[-self.n_conditions :]])
-        a[1 + self.own] -= products[trial]
+        a[1 + self.condition] -= products[trial]
         return a
 
 
 def _separate_models(
     trials: FloatArray, labels: np.ndarray, basis: FloatArray
 ) -> tuple[FloatArray, list[_TrialModel], FloatArray]:
-    """Return RW with S beside it, the models of all trials, and their degrees of freedom."""
+    """Return the columns of RW and S, the models of all trials, and their degrees of freedom."""
     W = trials - basis @ (basis.T @ trials)
     sums = np.stack([W[:, labels == c].sum(axis=1) for c in range(labels.max() + 1)], axis=1)
-    usual = float(np.linalg.norm(trials, axis=0).max())  # not of RW, which may be all rounding
-    models = [_TrialModel.of(W, sums, k, labels[k], usual) for k in range(W.shape[1])]
-    dof = np.array([len(W) - basis.shape[1] - one.rank for one in models], dtype=np.float64)
+    typical_length = float(
+        np.linalg.norm(trials, axis=0).max()
+    )  # not of RW, which may be rounding error only
+    models = [_TrialModel.of(W, sums, k, labels[k], typical_length) for k in range(W.shape[1])]
+    dof = np.array([len(W) - basis.shape[1] - model.rank for model in models], dtype=np.float64)
     if dof.min() < 1:
         raise ValueError(
             f"{len(W)} scans leave no residual degree of freedom beside {basis.shape[1]} "
@@ -392,15 +396,15 @@ def _separate_models(
 
 
 def _columns_of_all(W: FloatArray, Z: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Return the design that has all trials, and a contrast for each."""
+    """Return the design with all trials, and a contrast for each trial."""
     columns = np.concatenate([W, Z], axis=1)
     units = np.eye(W.shape[1] + Z.shape[1])[: W.shape[1]]
     unknown = np.flatnonzero(linear_model(columns).outside(units).any(axis=1))
     if unknown.size:
         raise UnestimableTrialsError(
-            f"{unknown.size} of {W.shape[1]} trials cannot be told from each other or from the "
-            f"other {Z.shape[1]} regressors in {len(W)} scans (the first is trial {unknown[0]}, "
-            "counted from 0): they follow each other too closely, or are at the same time.",
+            f"{unknown.size} of {W.shape[1]} trials cannot be estimated in {len(W)} scans with "
+            f"{Z.shape[1]} other regressors (the first is trial {unknown[0]}, counted from 0), "
+            "because trials are too close together or at the same time. Remove them.",
             unknown.tolist(),
         )
     return columns, units
@@ -417,10 +421,10 @@ def _checked(
     if W.ndim != 2 or Z.ndim != 2 or not len(W) == len(Z) == n_scans:
         raise ValueError(
             f"bold has {n_scans} scans, trials shape {W.shape} and the other regressors "
-            f"{Z.shape}; all need one row a scan."
+            f"{Z.shape}; all need one row per scan."
         )
     if W.shape[1] == 0:
-        raise ValueError("there is no trial.")
+        raise ValueError("there is no trial. Give at least one.")
     if conditions is None:
         return W, np.zeros(W.shape[1], dtype=np.intp), Z
     if len(conditions) != W.shape[1]:
