@@ -221,7 +221,7 @@ TABLE = [
     (commas_instead_of_tabs, [], 65, [f"{RUN}_events.tsv", "separated by tabs"]),
     (negative_duration, [], 65, [f"{RUN}_events.tsv", "negative durations", "line 2"]),
     (three_dimensional, [], 65, [f"{RUN}_bold.nii.gz", "14 x 16 x 10", "4-D"]),
-    (truncated, [], 65, [f"{RUN}_bold.nii.gz", "cut off", "80 volumes"]),
+    (truncated, [], 65, [f"{RUN}_bold.nii.gz", "is truncated", "80 volumes"]),
     (not_gzip, [], 65, [f"{RUN}_bold.nii.gz", "not gzip"]),
     (empty_file, [], 65, [f"{RUN}_bold.nii.gz", "empty"]),
     (damaged_header, [], 65, [f"{RUN}_bold.nii.gz", "not a readable NIfTI"]),

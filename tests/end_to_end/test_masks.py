@@ -62,7 +62,9 @@ def test_voxels_without_signal_are_left_out_and_counted_everywhere(silent, tmp_p
     assert sidecar(used)["MaskSize"] == size
     assert json.loads((func / f"{STEM}_design.json").read_text())["MaskSize"] == size
     said = capsys.readouterr().out
-    note = f"3 of {n_given} mask voxels of {STEM}_desc-preproc_bold.nii.gz, which are constant"
+    note = (
+        f"3 of {n_given} voxels in the mask of {STEM}_desc-preproc_bold.nii.gz: they are constant"
+    )
     assert note in said
     assert "Nothing was excluded" not in said
     report = (out / "sub-01.html").read_text()

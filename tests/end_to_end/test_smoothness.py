@@ -92,7 +92,7 @@ def test_without_a_mesh_it_is_said_that_there_is_no_smoothness(dataset, tmp_path
 
     assert found["left hemisphere"]["FWHM"] is None
     assert "no mesh" in found["left hemisphere"]["Note"]
-    assert "unknown (there is no mesh" in (tmp_path / "out/sub-01.html").read_text()
+    assert "unknown (no mesh" in (tmp_path / "out/sub-01.html").read_text()
 
 
 def test_runs_are_smoothed_to_a_target(dataset, tmp_path, capsys):
@@ -133,7 +133,7 @@ def test_a_run_that_is_smoother_than_the_target_is_left_as_it_is_and_that_is_sai
 
     participant(dataset, tmp_path / "to", "--smoothing", "4:run:isoblurto")
 
-    words = "than the 4 mm that were asked for, and was left as it is"
+    words = "than the target of 4 mm, so it was not smoothed"
     content = said(tmp_path / "to" / f"{RUN}_design.json")
     assert content["ResidualSmoothness"]["volume"]["KernelFWHM"] == [0, 0, 0]
     assert any(words in note for note in content["Warnings"])

@@ -76,8 +76,8 @@ def test_grayordinates_without_signal_are_left_out_and_counted(tmp_path):
 
     assert found.notices == (
         exclusion(
-            f"8 of {len(AXIS)} mask grayordinates of x.dtseries.nii, which are constant or not "
-            "finite"
+            f"8 of {len(AXIS)} grayordinates in the mask of x.dtseries.nii: they are constant or "
+            "not finite"
         ),
     )
     assert found.geometry.n_voxels == len(AXIS) - 8

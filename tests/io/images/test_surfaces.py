@@ -90,7 +90,9 @@ def test_vertices_without_signal_are_left_out_and_counted(tmp_path):
 
     np.testing.assert_array_equal(np.flatnonzero(found.geometry.mask), np.arange(35, N_VERTICES))
     assert found.notices == (
-        exclusion("35 of 162 mask vertices of bold.func.gii, which are constant or not finite"),
+        exclusion(
+            "35 of 162 vertices in the mask of bold.func.gii: they are constant or not finite"
+        ),
     )
 
 

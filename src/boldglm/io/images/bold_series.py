@@ -1,7 +1,7 @@
-"""One BOLD run as a masked array: which voxels, and what they hold.
+"""The BOLD series of a run inside its mask, as an array of shape (n_scans, n_voxels).
 
-The file is decompressed once. What a fit reads lies in memory as the file stores it, or, where
-that is much, in an unnamed temporary file in the order in which it is read.
+The file is decompressed once. A short series stays in memory, in the data type of the file. A
+long one goes to an unnamed temporary file, in the order in which the fit reads it.
 """
 
 import tempfile
@@ -18,47 +18,47 @@ from boldglm.glm.spatial.domains import Smoother
 from boldglm.glm.spatial.smoothness import sampled_residual_rows
 from boldglm.io.images.formats import read_bold_header, read_mask
 from boldglm.io.images.geometry import BoldHeader, Geometry
-from boldglm.io.images.noise_smoothness import blurring
+from boldglm.io.images.noise_smoothness import smooth_parts_to_target
 from boldglm.io.images.temporary_store import SeriesInMemory, TemporarySeries, TemporaryVolumes
 from boldglm.io.images.volumes import RunningSummary
 from boldglm.notices import Notice, exclusion
 from boldglm.vocabulary import SIGNAL_SCALING, SMOOTHING_TYPE
 
-MEMORY_LIMIT = 2**27  # of a series that may lie in memory; longer ones go to a temporary file
+MEMORY_LIMIT = 2**27  # bytes; a longer series goes to a temporary file
 
 _NO_VOXEL = (
-    "{} has no voxel to analyze: inside the mask every voxel is constant, not finite or without a "
-    "positive mean. If the data were standardized or detrended, use --signal-scaling none."
+    "{} has no voxel to analyze: inside the mask, every voxel is constant, not finite or without "
+    "a positive mean. If the data were standardized or detrended, use --signal-scaling none."
 )
 
 
 class BoldSeries(Protocol):
-    """What a fit reads: (n_scans, n_voxels), in blocks of voxels."""
+    """A series of shape (n_scans, n_voxels) that a fit reads in blocks of voxels."""
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Number of volumes and of voxels."""
+        """Numbers of volumes and voxels."""
 
     @property
     def dtype(self) -> np.dtype:
-        """Type of the values."""
+        """Data type of the values."""
 
     def __getitem__(self, index: Any, /) -> np.ndarray:
         """Read ``[:, start:stop]``."""
 
     def __array__(self, dtype: Any = None, /) -> np.ndarray:
-        """Read everything."""
+        """Read the whole series."""
 
 
 class ScaledSeries:
-    """A series with slope and intercept applied to each block that is read.
+    """A series whose blocks are multiplied by a slope and shifted by an intercept when read.
 
-    Only for files with an intercept, or a slope below zero: a positive slope is applied to the
-    estimates, which is cheaper.
+    Only used for files with an intercept or a negative slope. A positive slope is applied to the
+    estimates instead, which is cheaper.
 
     Parameters
     ----------
-    stored : Series
+    stored : BoldSeries
         Values as stored.
     slope, intercept : float
         ``value = slope * stored + intercept``.
@@ -72,7 +72,7 @@ class ScaledSeries:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Number of volumes and of voxels."""
+        """Numbers of volumes and voxels."""
         return self._stored.shape
 
     def __len__(self) -> int:
@@ -84,20 +84,36 @@ class ScaledSeries:
         return np.asarray(self._stored[index], dtype=np.float64) * self._slope + self._intercept
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
-        """Read everything."""
+        """Read the whole series."""
         if copy is False:
-            raise ValueError("a scaled series can be read only into a new array")
+            raise ValueError("a scaled series can only be read into a new array")
         return self[:, :].astype(self.dtype if dtype is None else dtype, copy=False)
 
 
 @dataclass(frozen=True)
 class MaskedRun:
-    """A run inside its mask.
+    """The BOLD series of a run inside its mask.
 
-    `bold` is (n_scans, n_voxels), voxels in the order of the geometry's mask, in the unit that
-    the file stores; `scale` (n_voxels,) turns estimates into the unit that was asked for. `mean`,
-    over the volumes that count, has the volume's shape and is in the unit of the file, before
-    smoothing.
+    Attributes
+    ----------
+    header : BoldHeader
+        Header of the file.
+    bold : BoldSeries
+        (n_scans, n_voxels), with voxels in the order of the mask of `geometry`, in the unit of
+        the stored values.
+    geometry : Geometry
+        The analyzed voxels.
+    mean : ndarray
+        Mean of the uncensored volumes before smoothing, in the shape of a volume and the unit of
+        the file.
+    scale : ndarray of shape (n_voxels,)
+        Factor from the unit of `bold` to the unit of the effects.
+    notices : tuple of Notice
+        Excluded voxels, and warnings about smoothing.
+    n_excluded : int
+        Voxels of the mask that are not analyzed.
+    applied_smoothing : mapping
+        `SmoothingToTarget.description`, for isoblurto; otherwise empty.
     """
 
     header: BoldHeader
@@ -106,42 +122,41 @@ class MaskedRun:
     mean: np.ndarray
     scale: np.ndarray
     notices: tuple[Notice, ...]
-    n_excluded: int  # voxels of the mask without signal
-    applied_smoothing: Mapping[str, Any] = field(
-        default_factory=dict
-    )  # as `SmoothingToTarget.description`, for isoblurto
+    n_excluded: int
+    applied_smoothing: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def mask_size(self) -> dict[str, int]:
-        """How many voxels of the mask were analyzed and how many excluded."""
+        """Numbers of analyzed and of excluded voxels in the mask."""
         return {"Analyzed": self.geometry.n_voxels, "Excluded": self.n_excluded}
 
 
 @dataclass(frozen=True)
 class LoadSettings:
-    """How a run is read.
+    """How a run is loaded.
 
     Parameters
     ----------
     signal_scaling : str
-        ``"percent"`` of the voxel's mean over the volumes that count, or ``"none"``.
+        ``"percent"`` of the mean of each voxel over the uncensored volumes, or ``"none"``.
     smoothing : float, optional
-        Full width at half maximum of a Gaussian in the mask, in mm.
+        FWHM in mm. No smoothing by default.
     smoothing_type : {"iso", "isoblurto"}
-        Whether that is the width of the Gaussian, or how smooth noise is to be after it.
+        Whether `smoothing` is the FWHM of the Gaussian or the smoothness of the noise afterwards.
     basis : ndarray of shape (n_scans, rank), optional
-        Orthonormal columns of the design, whose residuals are the noise that isoblurto looks at;
-        by default a constant.
+        Orthonormal basis of the design. isoblurto measures the smoothness of the residuals from
+        it. A constant by default.
     n_threads : int
-        With more than one, decompression has a thread of its own.
+        With two or more, the file is decompressed in a separate thread.
     temporary_folder : Path, optional
-        Where temporary files lie; by default the system's folder for them.
+        Folder of temporary files; by default that of the system.
     memory_limit : int
-        Largest series that lies in memory.
+        Size in bytes up to which a series stays in memory.
     meshes : tuple of Path
-        Surfaces to smooth along.
+        Surfaces along which data are smoothed.
     censored : frozenset of int
-        Volumes, from 0, that do not count: neither for means nor for whether voxels vary.
+        Censored volumes, counted from 0. They contribute neither to means nor to the variance
+        over time.
     """
 
     signal_scaling: str = SIGNAL_SCALING
@@ -156,36 +171,43 @@ class LoadSettings:
 
     @property
     def folder(self) -> Path:
-        """Where temporary files lie."""
+        """Folder of temporary files."""
         return self.temporary_folder or Path(tempfile.gettempdir())
 
-    def series(self, dtype: np.dtype, shape: tuple[int, int]) -> SeriesInMemory | TemporarySeries:
-        """Return where to write a masked series."""
-        if dtype.itemsize * shape[0] * shape[1] <= self.memory_limit:
+    def new_series(
+        self, dtype: np.dtype, shape: tuple[int, int]
+    ) -> SeriesInMemory | TemporarySeries:
+        """Return an empty store for a masked series."""
+        if self._fits_memory(dtype, shape):
             return SeriesInMemory(dtype, shape)
         return TemporarySeries(self.folder, dtype, shape)
 
-    def volumes(self, dtype: np.dtype, shape: tuple[int, int]) -> "list | TemporaryVolumes":
-        """Return where to keep volumes until the mask is known."""
-        if dtype.itemsize * shape[0] * shape[1] <= self.memory_limit:
+    def new_volumes(self, dtype: np.dtype, shape: tuple[int, int]) -> "list | TemporaryVolumes":
+        """Return an empty store for volumes whose analyzed voxels are not known yet."""
+        if self._fits_memory(dtype, shape):
             return []
         return TemporaryVolumes(self.folder, dtype, shape[1])
 
+    def _fits_memory(self, dtype: np.dtype, shape: tuple[int, int]) -> bool:
+        return dtype.itemsize * shape[0] * shape[1] <= self.memory_limit
 
-def load_run(bold_file: Path, mask_file: Path | None, reading: LoadSettings) -> MaskedRun:
-    """Read a run inside the given mask, or inside one computed from its mean image.
 
-    Voxels that are constant over the volumes that count, or not finite at any time, and with
-    percent scaling those whose mean is not positive, are left out of the mask and counted.
-    Smoothing happens among the voxels that are left; a computed mask is that of the series before
-    it.
+def load_run(bold_file: Path, mask_file: Path | None, settings: LoadSettings) -> MaskedRun:
+    """Load a run inside a mask that is given, or computed from the mean image.
+
+    Voxels of the mask are excluded and counted if they are constant over the uncensored volumes
+    or not finite in any volume, or if their mean is not positive (with percent scaling only).
+    Smoothing is restricted to the remaining voxels. A computed mask is based on the data before
+    smoothing.
 
     Parameters
     ----------
-    bold_file, mask_file : Path
-        Series; mask on its grid, or None to compute one.
-    reading : LoadSettings
-        Scaling, smoothing, and how.
+    bold_file : Path
+        BOLD series.
+    mask_file : Path or None
+        Mask on the grid of the series; None to compute one.
+    settings : LoadSettings
+        Scaling, smoothing and resources.
 
     Returns
     -------
@@ -194,167 +216,166 @@ def load_run(bold_file: Path, mask_file: Path | None, reading: LoadSettings) -> 
     Raises
     ------
     BadDataError
-        If the file is damaged, or no voxel is left.
+        If the file is damaged, or no voxel remains.
     """
     header = read_bold_header(bold_file)
-    wanted = None if mask_file is None else read_mask(mask_file, header).mask
-    if wanted is not None and reading.smoothing is None:
-        return _gathered(header, wanted, reading)
-    return _gathered_later(header, wanted, reading)
-
-
-def _gathered(header: BoldHeader, wanted: BoolArray, reading: LoadSettings) -> MaskedRun:
-    """Put the voxels of the mask where the fit will read them, as the volumes come."""
-    inside = header.geometry.with_mask(wanted)
-    positions = inside.positions
-    dtype = header.dtype.newbyteorder("=")
-    series = reading.series(dtype, (header.n_scans, positions.size))
-    summary = RunningSummary(dtype, header.n_scans)
-    for scan, volume in enumerate(header.volumes(n_threads=reading.n_threads)):
-        row = series.next_row()
-        np.take(volume, positions, out=row, mode="wrap")
-        summary.add(volume, row, counts=scan not in reading.censored)
-    mean, has_signal = _whole(header, summary, inside)
-    geometry, notices = _usable(header, wanted, mean, has_signal, reading)
-    bold = series.finish(np.flatnonzero(geometry.mask[wanted]))
-    n_excluded = int(wanted.sum()) - geometry.n_voxels
-    found = _Found(geometry, mean, mean[geometry.mask], notices, n_excluded)
-    return _masked_run(header, bold, found, reading)
-
-
-def _gathered_later(
-    header: BoldHeader, wanted: BoolArray | None, reading: LoadSettings
-) -> MaskedRun:
-    """Keep the volumes until it is known which voxels are used; then gather, or smooth, them."""
-    inside = None if wanted is None else header.geometry.with_mask(wanted)
-    positions = None if inside is None else inside.positions
-    size = header.volume_size if positions is None else positions.size
-    dtype = header.dtype.newbyteorder("=")
-    kept = reading.volumes(dtype, (header.n_scans, size))
-    summary = RunningSummary(dtype, header.n_scans)
-    for scan, volume in enumerate(header.volumes(n_threads=reading.n_threads)):
-        row = volume if positions is None else volume[positions]
-        summary.add(volume, row, counts=scan not in reading.censored)
-        kept.append(row)
-    mean, has_signal = _whole(header, summary, inside)
-    if wanted is None:
-        if not has_signal.any():
-            raise BadDataError(_NO_VOXEL.format(header.path.name))
-        wanted = header.geometry.default_mask(mean, has_signal)
-    geometry, notices = _usable(header, wanted, mean, has_signal, reading)
-    mask = geometry.mask
-    taken = geometry.positions if positions is None else np.flatnonzero(mask[wanted])
-    n_excluded = int(wanted.sum()) - geometry.n_voxels
-    found = _Found(geometry, mean, mean[mask], notices, n_excluded)
-    if reading.smoothing is None:
-        series = reading.series(dtype, (header.n_scans, taken.size))
-        for volume in kept:
-            np.take(volume, taken, out=series.next_row(), mode="wrap")
-        return _masked_run(header, series.finish(np.arange(taken.size)), found, reading)
-    smoother, found = _smoother(kept, taken, header, found, reading)
-    series = reading.series(np.dtype(np.float32), (header.n_scans, taken.size))
-    for volume in kept:
-        smoother.smooth(volume[taken], out=series.next_row())
-    mean_inside = smoother.smooth(mean[mask]).astype(np.float64)
-    bold = series.finish(np.arange(taken.size))
-    return _masked_run(header, bold, replace(found, mean_inside=mean_inside), reading)
-
-
-def _smoother(
-    kept: Iterable[np.ndarray],
-    taken: np.ndarray,
-    header: BoldHeader,
-    found: "_Found",
-    reading: LoadSettings,
-) -> tuple[Smoother, "_Found"]:
-    """Return what smooths the volumes as it was asked for, and what there is to say of it."""
-    assert reading.smoothing is not None
-    geometry = found.geometry.with_meshes(reading.meshes)
-    if reading.smoothing_type == "iso":
-        return geometry.smoother(reading.smoothing), found
-    basis = reading.basis
-    if basis is None:
-        basis = np.full((header.n_scans, 1), header.n_scans**-0.5)
-    rows = sampled_residual_rows((volume[taken] for volume in kept), basis, taken.size)
-    to = blurring(rows, geometry.domains(), reading.smoothing, header.path.name)
-    notices = (*found.notices, *to.notes)
-    return to.smoother, replace(found, notices=notices, applied_smoothing=to.description)
-
-
-def _whole(
-    header: BoldHeader, summary: RunningSummary, inside: Geometry | None
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return the mean in the unit of the file, and where in the mask is signal, as volumes."""
-    mean = header.geometry.as_volume(summary.mean() * header.slope + header.intercept)
-    if inside is None:
-        return mean, header.geometry.as_volume(summary.has_signal())
-    return mean, inside.unmask(summary.has_signal(inside.positions))
+    mask = None if mask_file is None else read_mask(mask_file, header).mask
+    if mask is not None and settings.smoothing is None:
+        return _load_once(header, mask, settings)
+    return _load_via_volumes(header, mask, settings)
 
 
 @dataclass(frozen=True)
-class _Found:
-    """What was found while reading."""
+class _AnalyzedVoxels:
+    """The voxels that remain in the mask, and their means."""
 
     geometry: Geometry
-    mean: np.ndarray
+    mean: np.ndarray  # volume
     mean_inside: np.ndarray  # (n_voxels,), smoothed if the series is
     notices: tuple[Notice, ...]
     n_excluded: int
     applied_smoothing: Mapping[str, Any] = field(default_factory=dict)
 
 
-def _masked_run(
-    header: BoldHeader, bold: BoldSeries, found: _Found, reading: LoadSettings
+def _load_once(header: BoldHeader, mask: BoolArray, settings: LoadSettings) -> MaskedRun:
+    """Store the voxels of a known mask while the volumes are read."""
+    inside = header.geometry.with_mask(mask)
+    positions = inside.positions
+    dtype = header.dtype.newbyteorder("=")
+    series = settings.new_series(dtype, (header.n_scans, positions.size))
+    summary = RunningSummary(dtype, header.n_scans)
+    for scan, volume in enumerate(header.volumes(n_threads=settings.n_threads)):
+        row = series.next_row()
+        np.take(volume, positions, out=row, mode="wrap")
+        summary.add(volume, row, is_censored=scan in settings.censored)
+    mean, varies = _mean_and_varying(header, summary, inside)
+    voxels = _exclude_voxels(header, mask, mean, varies, settings)
+    bold = series.finish(np.flatnonzero(voxels.geometry.mask[mask]))
+    return _masked_run(header, bold, voxels, settings)
+
+
+def _load_via_volumes(
+    header: BoldHeader, mask: BoolArray | None, settings: LoadSettings
 ) -> MaskedRun:
-    """Put slope, intercept and percent where they cost least."""
+    """Store volumes until the analyzed voxels are known, then select or smooth these."""
+    inside = None if mask is None else header.geometry.with_mask(mask)
+    positions = None if inside is None else inside.positions
+    size = header.volume_size if positions is None else positions.size
+    dtype = header.dtype.newbyteorder("=")
+    volumes = settings.new_volumes(dtype, (header.n_scans, size))
+    summary = RunningSummary(dtype, header.n_scans)
+    for scan, volume in enumerate(header.volumes(n_threads=settings.n_threads)):
+        row = volume if positions is None else volume[positions]
+        summary.add(volume, row, is_censored=scan in settings.censored)
+        volumes.append(row)
+    mean, varies = _mean_and_varying(header, summary, inside)
+    if mask is None:
+        if not varies.any():
+            raise BadDataError(_NO_VOXEL.format(header.path.name))
+        mask = header.geometry.default_mask(mean, varies)
+    voxels = _exclude_voxels(header, mask, mean, varies, settings)
+    geometry = voxels.geometry
+    columns = geometry.positions if positions is None else np.flatnonzero(geometry.mask[mask])
+    if settings.smoothing is None:
+        series = settings.new_series(dtype, (header.n_scans, columns.size))
+        for volume in volumes:
+            np.take(volume, columns, out=series.next_row(), mode="wrap")
+        return _masked_run(header, series.finish(np.arange(columns.size)), voxels, settings)
+    smoother, voxels = _choose_smoother(volumes, columns, header, voxels, settings)
+    series = settings.new_series(np.dtype(np.float32), (header.n_scans, columns.size))
+    for volume in volumes:
+        smoother.smooth(volume[columns], out=series.next_row())
+    mean_inside = smoother.smooth(voxels.mean_inside).astype(np.float64)
+    bold = series.finish(np.arange(columns.size))
+    return _masked_run(header, bold, replace(voxels, mean_inside=mean_inside), settings)
+
+
+def _choose_smoother(
+    volumes: Iterable[np.ndarray],
+    columns: np.ndarray,
+    header: BoldHeader,
+    voxels: _AnalyzedVoxels,
+    settings: LoadSettings,
+) -> tuple[Smoother, _AnalyzedVoxels]:
+    """Return the smoother of the settings, and the voxels with notices about it."""
+    assert settings.smoothing is not None
+    geometry = voxels.geometry.with_meshes(settings.meshes)
+    if settings.smoothing_type == "iso":
+        return geometry.smoother(settings.smoothing), voxels
+    basis = settings.basis
+    if basis is None:
+        basis = np.full((header.n_scans, 1), header.n_scans**-0.5)
+    rows = sampled_residual_rows((volume[columns] for volume in volumes), basis, columns.size)
+    result = smooth_parts_to_target(rows, geometry.domains(), settings.smoothing, header.path.name)
+    notices = (*voxels.notices, *result.notices)
+    return result.smoother, replace(voxels, notices=notices, applied_smoothing=result.description)
+
+
+def _mean_and_varying(
+    header: BoldHeader, summary: RunningSummary, inside: Geometry | None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return as volumes the mean in the unit of the file, and which voxels of the mask vary."""
+    mean = header.geometry.as_volume(summary.mean() * header.slope + header.intercept)
+    if inside is None:
+        return mean, header.geometry.as_volume(summary.varies())
+    return mean, inside.unmask(summary.varies(inside.positions))
+
+
+def _exclude_voxels(
+    header: BoldHeader,
+    mask: BoolArray,
+    mean: np.ndarray,
+    varies: BoolArray,
+    settings: LoadSettings,
+) -> _AnalyzedVoxels:
+    """Exclude voxels of the mask that cannot be analyzed, with a notice of how many they are."""
+    file_name, elements = header.path.name, header.geometry.element_name
+    n_given = int(mask.sum())
+    analyzed = mask & varies
+    notices = []
+    n_constant = n_given - int(analyzed.sum())
+    if n_constant:
+        notices.append(
+            exclusion(
+                f"{n_constant} of {n_given} {elements} in the mask of {file_name}: they are "
+                "constant or not finite"
+            )
+        )
+    if settings.signal_scaling == "percent":
+        is_positive = np.nan_to_num(mean) > 0
+        n_not_positive = int((analyzed & ~is_positive).sum())
+        analyzed &= is_positive
+        if n_not_positive:
+            notices.append(
+                exclusion(
+                    f"{n_not_positive} of {n_given} {elements} in the mask of {file_name}: their "
+                    "mean is not positive, so percent signal change is undefined"
+                )
+            )
+    if not analyzed.any():
+        raise BadDataError(_NO_VOXEL.format(file_name))
+    geometry = header.geometry.with_mask(analyzed)
+    n_excluded = n_given - geometry.n_voxels
+    return _AnalyzedVoxels(geometry, mean, mean[analyzed], tuple(notices), n_excluded)
+
+
+def _masked_run(
+    header: BoldHeader, bold: BoldSeries, voxels: _AnalyzedVoxels, settings: LoadSettings
+) -> MaskedRun:
+    """Apply slope and percent scaling to the estimates where possible, otherwise to the data."""
     factor = header.slope
     if header.intercept != 0 or header.slope < 0:
         bold, factor = ScaledSeries(bold, header.slope, header.intercept), 1.0
-    scale = np.full(found.mean_inside.size, factor)
-    if reading.signal_scaling == "percent":
-        scale = 100.0 * factor / found.mean_inside
+    scale = np.full(voxels.mean_inside.size, factor)
+    if settings.signal_scaling == "percent":
+        scale = 100.0 * factor / voxels.mean_inside
     return MaskedRun(
         header,
         bold,
-        found.geometry,
-        found.mean,
+        voxels.geometry,
+        voxels.mean,
         scale,
-        found.notices,
-        found.n_excluded,
-        found.applied_smoothing,
+        voxels.notices,
+        voxels.n_excluded,
+        voxels.applied_smoothing,
     )
-
-
-def _usable(
-    header: BoldHeader,
-    wanted: BoolArray,
-    mean: np.ndarray,
-    has_signal: BoolArray,
-    reading: LoadSettings,
-) -> tuple[Geometry, tuple[Notice, ...]]:
-    """Leave out and count what has no signal."""
-    file_name, noun = header.path.name, header.geometry.element_name
-    mask = wanted & has_signal
-    flat = int((wanted & ~has_signal).sum())
-    notices = []
-    if flat:
-        notices.append(
-            exclusion(
-                f"{flat} of {int(wanted.sum())} mask {noun} of {file_name}, which are constant or "
-                "not finite"
-            )
-        )
-    if reading.signal_scaling == "percent":
-        bright = np.nan_to_num(mean) > 0
-        dark = int((mask & ~bright).sum())
-        mask &= bright
-        if dark:
-            notices.append(
-                exclusion(
-                    f"{dark} mask {noun} of {file_name}, whose mean is not positive, so that "
-                    "percent signal change is undefined"
-                )
-            )
-    if not mask.any():
-        raise BadDataError(_NO_VOXEL.format(file_name))
-    return header.geometry.with_mask(mask), tuple(notices)

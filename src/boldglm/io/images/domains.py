@@ -1,6 +1,7 @@
-"""Parts of a row that noise is measured, and smoothed, in by themselves.
+"""Parts of a masked image within which smoothness is measured and smoothing is applied.
 
-A volume is one part, a hemisphere is one; CIFTI has both and each structure of voxels.
+A volume has one part, a hemisphere has one part; CIFTI has two hemispheres and each subcortical
+structure.
 """
 
 from collections.abc import Sequence
@@ -16,36 +17,36 @@ from boldglm.glm.spatial.domains import Domain, Smoother
 
 @dataclass(frozen=True, eq=False)
 class DomainPart:
-    """Columns of a row, and where they lie."""
+    """Columns of a row of values, and the domain in which they lie."""
 
     name: str  # such as "volume", "left hemisphere", "thalamus left"
     columns: slice | IndexArray
-    domain: Domain | None  # None if its distances are not known
-    source: str = ""  # the mesh they are from; or, if there is none, what is missing
+    domain: Domain | None  # None if its distances are unknown
+    source: str = ""  # name of the mesh; without a domain, the error message
 
 
 def smoother_of(parts: Sequence[DomainPart], fwhm: float) -> Smoother:
-    """Return what smooths each part of a row by itself.
+    """Return a smoother that smooths each part of a row separately.
 
     Parameters
     ----------
     parts : sequence of DomainPart
         All parts of a row.
     fwhm : float
-        Full width at half maximum of the Gaussian, mm.
+        FWHM of the Gaussian, mm.
 
     Raises
     ------
     BadDataError
-        If a part has no distances, or a mesh cannot hold the width.
+        If the distances of a part are unknown, or its mesh is too coarse for the FWHM.
     """
-    smoothers = [(part.columns, _one(part, fwhm)) for part in parts]
+    smoothers = [(part.columns, _part_smoother(part, fwhm)) for part in parts]
     if len(parts) == 1 and parts[0].columns == slice(None):
         return smoothers[0][1]
     return PartwiseSmoother(smoothers)
 
 
-def _one(part: DomainPart, fwhm: float) -> Smoother:
+def _part_smoother(part: DomainPart, fwhm: float) -> Smoother:
     if part.domain is None:
         raise BadDataError(part.source)
     try:
@@ -55,22 +56,22 @@ def _one(part: DomainPart, fwhm: float) -> Smoother:
 
 
 class PartwiseSmoother:
-    """Smooths each part of a row by its own smoother.
+    """Smooths each part of a row with the smoother of that part.
 
     Parameters
     ----------
-    parts : sequence of (slice or ndarray of int, Smoother)
-        Columns that are in no part stay as they are.
+    smoothers : sequence of (slice or ndarray of int, Smoother)
+        Columns of each part, and its smoother. All other columns stay unchanged.
     """
 
-    def __init__(self, parts: Sequence[tuple[slice | IndexArray, Smoother]]) -> None:
-        self._parts = parts
+    def __init__(self, smoothers: Sequence[tuple[slice | IndexArray, Smoother]]) -> None:
+        self._smoothers = smoothers
 
     def smooth(self, values: ArrayLike, out: Float32Array | None = None) -> Float32Array:
-        """Return a row smoothed."""
-        given = np.asarray(values, dtype=np.float32)
-        result = np.empty(given.shape, dtype=np.float32) if out is None else out
-        result[...] = given
-        for columns, smoother in self._parts:
-            result[columns] = smoother.smooth(given[columns])
-        return result
+        """Return a smoothed row; (n_voxels,)."""
+        unsmoothed = np.asarray(values, dtype=np.float32)
+        smoothed = np.empty(unsmoothed.shape, dtype=np.float32) if out is None else out
+        smoothed[...] = unsmoothed
+        for columns, smoother in self._smoothers:
+            smoothed[columns] = smoother.smooth(unsmoothed[columns])
+        return smoothed

@@ -1,4 +1,4 @@
-"""Images of every kind by one door: headers of series, masks and maps, whatever their format."""
+"""Headers of BOLD series, masks and maps in any format: the file name tells which."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,14 +18,14 @@ GIFTI = ".gii"
 
 
 def read_bold_header(path: Path) -> BoldHeader:
-    """Read the header of a series and check that it describes a usable one.
+    """Read the header of a BOLD series and check it.
 
     Raises
     ------
     MissingInputError
         If the file cannot be opened.
     BadDataError
-        If it is not what its name says, or shorter than its header says.
+        If it has another format than its name says, or is shorter than its header says.
     """
     if path.name.endswith(CIFTI):
         return read_cifti_header(path)
@@ -33,14 +33,21 @@ def read_bold_header(path: Path) -> BoldHeader:
 
 
 def read_geometry(path: Path, meshes: Sequence[Path] = ()) -> Geometry:
-    """Read where the values of a map lie; its mask is where they are above zero.
+    """Read the geometry of a map, with a mask of its values above zero.
 
-    Of `meshes`, those that no longer exist are passed over.
+    Parameters
+    ----------
+    path : Path
+        Map or mask.
+    meshes : sequence of Path
+        Surfaces; those that no longer exist are ignored.
 
     Raises
     ------
-    MissingInputError, BadDataError
-        If the file is not there or cannot be read.
+    MissingInputError
+        If the file does not exist.
+    BadDataError
+        If it cannot be read.
     """
     if path.name.endswith(CIFTI):
         grayordinates, values = read_cifti_map(path)
@@ -59,18 +66,23 @@ def read_mask(path: Path, header: BoldHeader) -> Geometry:
 
     Raises
     ------
-    MissingInputError, BadDataError
+    MissingInputError
+        If the file does not exist.
+    BadDataError
         If it cannot be read, lies on another grid, or is empty.
     """
-    found = read_geometry(path)
-    found.check_same(path.name, header.geometry, header.path.name)
-    if not found.mask.any():
-        raise BadDataError(f"The mask {path.name} is empty: no voxel is above zero.")
-    return header.geometry.with_mask(found.mask)
+    geometry = read_geometry(path)
+    geometry.check_same(path.name, header.geometry, header.path.name)
+    if not geometry.mask.any():
+        raise BadDataError(
+            f"The mask {path.name} is empty: none of its values is above zero. Replace it by a "
+            "mask with ones in the brain."
+        )
+    return header.geometry.with_mask(geometry.mask)
 
 
 def image_ending(path: Path) -> str:
-    """Return what follows the entities and the suffix of an image's name.
+    """Return the extension of an image's file name, with all its dots.
 
     Examples
     --------

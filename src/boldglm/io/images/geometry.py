@@ -1,8 +1,8 @@
-"""Where values lie: voxels of a grid, vertices of a hemisphere, or both. One container for all.
+"""The space of an image: voxels of a grid, vertices of a hemisphere, or grayordinates.
 
-Above this layer a map is a row of numbers, (n_voxels,), and a series (n_scans, n_voxels); whether
-a column is a voxel or a vertex is known to the geometry alone, and so is the kind of file. Each
-format has a module with a geometry and a header of series; `formats` chooses among them.
+Other modules see a map as a row of numbers, (n_voxels,), and a series as (n_scans, n_voxels).
+Only the geometry knows whether a column is a voxel or a vertex, and the format of the files. Each
+format has a module with its geometry and its header of BOLD files; `formats` chooses among them.
 """
 
 from abc import ABC, abstractmethod
@@ -19,38 +19,38 @@ from boldglm.glm.arrays.types import BoolArray, IndexArray
 from boldglm.glm.spatial.domains import Smoother
 from boldglm.io.images.domains import DomainPart, smoother_of
 
-Intent = tuple[str, tuple[float, ...]]  # what a map holds, as NIfTI names it: ("t test", (dof,))
+Intent = tuple[str, tuple[float, ...]]  # intent of NIfTI, such as ("t test", (dof,))
 NO_INTENT: Intent = ("none", ())
 RESAMPLE = (
-    "Images that are compared voxel by voxel must share one space and grid: use data resampled to "
-    "a common template (fMRIPrep's --output-spaces), or analyze the subjects one by one."
+    "Images that are compared voxel by voxel must share one space and grid. Use data resampled to "
+    "a common template (fMRIPrep's --output-spaces), or analyze each participant separately."
 )
-MOST_VOXELS = 2**26  # of one volume: many times what a scanner or a mesh gives
+MOST_VOXELS = 2**26  # in one volume: far more than any scanner or mesh has
 
 
 def full_mask(shape: tuple[int, ...]) -> BoolArray:
-    """Return a mask of ones that takes no memory, not to be written to."""
+    """Return a read-only mask of ones that takes no memory."""
     return np.broadcast_to(np.True_, shape)
 
 
 @dataclass(frozen=True)
 class GridPart:
-    """Voxels of a volume, for pictures: where they are and which columns of a row they are."""
+    """Voxels to draw: a mask on a grid, and their columns in a row of values."""
 
-    name: str  # empty if there are no other parts
+    name: str  # empty if the image has no other part
     columns: slice | IndexArray
     mask: BoolArray  # (x, y, z)
-    affine: np.ndarray  # (4, 4), voxel indices to mm
+    affine: np.ndarray  # (4, 4), from voxel indices to mm
 
 
 @dataclass(frozen=True)
 class SurfacePart:
-    """Vertices of a hemisphere, for pictures: which columns of a row they are, and their mesh."""
+    """Vertices of a hemisphere to draw: their mesh, and their columns in a row of values."""
 
-    name: str  # such as "left hemisphere"; empty if it is not known
+    name: str  # such as "left hemisphere"; empty if unknown
     columns: slice | IndexArray
     mask: BoolArray  # (n_vertices,)
-    mesh_name: str | None  # file that the mesh is from; None if there is none
+    mesh_name: str | None  # file name of the mesh; None without a mesh
     coordinates: np.ndarray | None  # (n_vertices, 3), mm
     triangles: np.ndarray | None  # (n_triangles, 3)
 
@@ -60,20 +60,20 @@ Part = GridPart | SurfacePart
 
 @dataclass(frozen=True, eq=False)
 class Geometry(ABC):
-    """The voxels (or vertices) of a file, and which of them are analyzed.
+    """The voxels or vertices of an image, and a mask of those that are analyzed.
 
     Parameters
     ----------
     mask : ndarray of bool
-        Of the shape of one volume of the file: ``(x, y, z)``, or ``(n,)`` without a grid. Rows
+        In the shape of one volume of the file: ``(x, y, z)``, or ``(n,)`` without a grid. Rows
         of values are in the order of ``mask[mask]``.
     """
 
     mask: BoolArray
 
-    element_name: ClassVar[str]  # what its elements are called, in messages
-    map_ending: ClassVar[str]  # of files with statistics
-    series_ending: ClassVar[str]  # of files with BOLD
+    element_name: ClassVar[str]  # "voxels", "vertices" or "grayordinates", for messages
+    map_ending: ClassVar[str]  # file-name ending of maps
+    series_ending: ClassVar[str]  # file-name ending of BOLD series
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -82,7 +82,7 @@ class Geometry(ABC):
 
     @property
     def n_voxels(self) -> int:
-        """How many voxels are analyzed."""
+        """Number of voxels in the mask."""
         return int(self.mask.sum())
 
     def with_mask(self, mask: BoolArray) -> Self:
@@ -90,26 +90,25 @@ class Geometry(ABC):
         return replace(self, mask=mask)
 
     def unmasked(self) -> Self:
-        """Return the same geometry with everything inside the mask."""
+        """Return the same geometry with all voxels in the mask."""
         return self.with_mask(full_mask(self.shape))
 
     @cached_property
     def positions(self) -> IndexArray:
-        """Where the voxels of the mask lie in a flat volume as the file has it, (n_voxels,).
+        """Indices of the voxels of the mask in a volume of `BoldHeader.volumes`; (n_voxels,).
 
-        Indices into a volume of `BoldHeader.volumes`, whose first axis varies fastest. Not to be
-        written to.
+        These volumes are flat, and their first axis varies fastest. Read-only.
         """
         return np.ravel_multi_index(np.nonzero(self.mask), self.shape, order="F")
 
     def as_volume(self, flat: np.ndarray) -> np.ndarray:
-        """Return a flat volume in the file's order as an array of the geometry's shape."""
+        """Reshape a flat volume, in the order of the file, to the shape of the geometry."""
         return flat.reshape(self.shape, order="F")
 
     def unmask(self, row: np.ndarray, dtype: type | None = None) -> np.ndarray:
-        """Return an array of the geometry's shape with a row in the mask, zero elsewhere.
+        """Return a volume with the values of a row in the mask and zeros outside it.
 
-        Zero also where values are not finite; of the dtype of the row unless told otherwise.
+        Values that are not finite become zero. The volume has the dtype of the row by default.
         """
         flat: np.ndarray = np.zeros(self.mask.size, dtype=dtype or row.dtype)
         finite = np.isfinite(row)
@@ -117,12 +116,12 @@ class Geometry(ABC):
         return self.as_volume(flat)
 
     def read_rows(self, paths: Sequence[Path]) -> np.ndarray:
-        """Read maps inside the mask.
+        """Read the values of maps inside the mask.
 
         Parameters
         ----------
         paths : sequence of Path
-            Files with one map each, in this very geometry.
+            Files with one map each, on the same grid or mesh.
 
         Returns
         -------
@@ -132,20 +131,29 @@ class Geometry(ABC):
         Raises
         ------
         BadDataError
-            If a map lies elsewhere, with what differs and what to do.
+            If a map lies on another grid or mesh.
         """
-        # as the file has it: volumes the other way round take five times as long
+        # in the order of the file, which is five times as fast as the other order
         return np.stack([self.read_map(path).ravel(order="F")[self.positions] for path in paths])
 
     def check_same(
         self, name: str, other: "Geometry", other_name: str, remedy: str = RESAMPLE
     ) -> None:
-        """Refuse to compare values of two files that lie in different places.
+        """Raise an error unless two images have the same voxels or vertices.
+
+        Parameters
+        ----------
+        name, other_name : str
+            Names of the two files, for the message.
+        other : Geometry
+            Geometry of the second file.
+        remedy : str
+            Last sentence of the message.
 
         Raises
         ------
         BadDataError
-            With what differs and what to do.
+            If the grids or meshes differ; the message tells how.
         """
         if not isinstance(other, type(self)):
             detail = f"{self.element_name} against {other.element_name}"
@@ -158,56 +166,60 @@ class Geometry(ABC):
 
     @abstractmethod
     def difference(self, other: Self) -> str:
-        """Say in what another geometry of the kind differs, mask aside; empty if in nothing."""
+        """Describe how another geometry of this class differs, except for its mask, or ""."""
 
     @abstractmethod
     def read_map(self, path: Path) -> np.ndarray:
-        """Read a map as float64 of the geometry's shape, after checking that it lies here."""
+        """Read a map as float64, in the shape of the geometry, and check that it lies on it."""
 
-    def default_mask(self, mean: np.ndarray, has_signal: BoolArray) -> BoolArray:  # noqa: ARG002
-        """Choose what to analyze where no mask is given, from arrays of the geometry's shape.
+    def default_mask(self, mean: np.ndarray, varies: BoolArray) -> BoolArray:  # noqa: ARG002
+        """Return the mask to use if none is given: everything, unless a brain mask is computed.
 
-        Everything, unless there is something to find; what has no signal is left out later, and
-        counted.
+        Parameters
+        ----------
+        mean : ndarray
+            Mean volume.
+        varies : ndarray of bool
+            Voxels that vary over time. The others are excluded later, and counted.
         """
         return full_mask(self.shape)
 
-    def check_smoothing(self, fwhm: float) -> None:  # noqa: ARG002 - a volume can always be
-        """Refuse, before anything is fitted, a smoothing for which something is missing.
+    def check_smoothing(self, fwhm: float) -> None:  # noqa: ARG002 - volumes need no mesh
+        """Check before any fit that the data can be smoothed.
 
         Raises
         ------
         BadDataError
-            With what is missing.
+            If a mesh is missing, or too coarse.
         """
         return
 
     @abstractmethod
     def domains(self) -> tuple[DomainPart, ...]:
-        """Return the parts in which noise is measured and smoothed, each by itself."""
+        """Return the parts within which smoothness is measured and smoothing is applied."""
 
     def smoother(self, fwhm: float) -> Smoother:
-        """Return what smooths by a Gaussian of a full width at half maximum in mm.
+        """Return a smoother with a Gaussian of this FWHM in mm.
 
         Raises
         ------
         BadDataError
-            If the geometry has no distances.
+            If the distances of a part are unknown, or its mesh is too coarse for the FWHM.
         """
         return smoother_of(self.domains(), fwhm)
 
     def with_meshes(self, paths: Sequence[Path]) -> Self:  # noqa: ARG002 - only some need it
-        """Return the same geometry with the surfaces that it can use of those given."""
+        """Return the same geometry with those of the surfaces that fit it."""
         return self
 
     def accepts_mesh(self, mesh: Path) -> bool:
-        """Tell whether a surface belongs to a part of this geometry."""
+        """Whether a surface fits a hemisphere of this geometry."""
         parts = self.with_meshes([mesh]).parts()
         return any(isinstance(part, SurfacePart) and part.mesh_name for part in parts)
 
     @abstractmethod
     def parts(self) -> tuple[Part, ...]:
-        """Return what can be drawn: volumes and surfaces."""
+        """Return the volumes and surfaces to draw."""
 
     def write_map(
         self,
@@ -218,20 +230,20 @@ class Geometry(ABC):
         intent: Intent = NO_INTENT,
         dtype: type = np.float32,
     ) -> Path:
-        """Write one value per voxel of the mask, zero outside it and where it is not finite.
+        """Write a map: zero outside the mask, and where values are not finite.
 
         Parameters
         ----------
         folder : Path
-            Where the file goes; it appears under its name only when it is complete.
+            Folder of the file, which appears under its name only when it is complete.
         stem : str
-            Its name without the ending.
+            File name without its ending.
         row : ndarray of shape (n_voxels,)
-            In the order of ``mask[mask]``.
+            Values in the order of ``mask[mask]``.
         intent : tuple
-            What the values are.
+            Intent of NIfTI, and its parameters.
         dtype : type
-            Of the values in the file.
+            Data type in the file.
 
         Returns
         -------
@@ -244,16 +256,16 @@ class Geometry(ABC):
     def write_series(
         self, folder: Path, stem: str, rows: np.ndarray, repetition_time: float | None = None
     ) -> Path:
-        """Write several maps, or with a repetition time a series, to one file, in float32.
+        """Write several maps to one file in float32; with a repetition time, a series.
 
         Parameters
         ----------
         folder, stem
             As for `write_map`.
         rows : array of shape (n_maps, n_voxels)
-            In memory or mapped from a file; values that are not finite become zero.
+            Values, in memory or mapped from a file; those that are not finite become zero.
         repetition_time : float, optional
-            Seconds between volumes.
+            Time between volumes, s.
 
         Returns
         -------
@@ -266,7 +278,7 @@ class Geometry(ABC):
 
     @abstractmethod
     def _write_map(self, path: Path, values: np.ndarray, intent: Intent) -> None:
-        """Write an array of the geometry's shape, in its dtype."""
+        """Write a volume in its dtype."""
 
     @abstractmethod
     def _write_series(self, path: Path, rows: np.ndarray, repetition_time: float | None) -> None:
@@ -275,12 +287,12 @@ class Geometry(ABC):
 
 @dataclass(frozen=True, eq=False)
 class BoldHeader(ABC):
-    """What the header of a BOLD file says; times in seconds."""
+    """The header of a BOLD file."""
 
     path: Path
-    geometry: Geometry  # with everything inside its mask
+    geometry: Geometry  # all voxels are in its mask
     n_scans: int
-    repetition_time: float | None  # None where the header does not say
+    repetition_time: float | None  # seconds; None if the header does not give it
     dtype: np.dtype
     slope: float
     intercept: float
@@ -292,25 +304,25 @@ class BoldHeader(ABC):
 
     @property
     def volume_size(self) -> int:
-        """Values in one volume."""
+        """Number of values in one volume."""
         return int(np.prod(self.shape))
 
     @abstractmethod
     def volumes(self, *, n_threads: int = 1) -> Iterator[np.ndarray]:
-        """Yield each volume as stored: unscaled, in native byte order, flat.
+        """Yield each volume as stored: unscaled, flat, in native byte order.
 
         Parameters
         ----------
         n_threads : int
-            With more than one, a compressed file is decompressed ahead, in a thread of its own.
+            With two or more, a compressed file is decompressed ahead in a separate thread.
 
         Yields
         ------
         ndarray of shape (volume_size,)
-            The first axis of the image varies fastest. Not to be written to.
+            The first axis of the image varies fastest. Read-only.
 
         Raises
         ------
         BadDataError
-            If the file ends early or is damaged, with the number of the volume.
+            If the file is damaged or ends early; the message gives the number of the volume.
         """

@@ -1,8 +1,8 @@
-"""NIfTI volumes, version 1 and 2: grids of voxels, series on them, maps read and written."""
+"""NIfTI-1 and NIfTI-2: grids of voxels, BOLD series, and maps."""
 
 import os
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Self
@@ -30,9 +30,10 @@ from boldglm.io.images.geometry import (
 )
 from boldglm.io.images.volumes import stream_volumes
 
-MILLISECONDS, MICROSECONDS = 16, 24  # xyzt_units codes of NIfTI for time
+MILLISECONDS, MICROSECONDS = 16, 24  # codes of units of time in xyzt_units
+LONGEST_STEP = 100  # seconds; no volume takes longer, so a larger number is in milliseconds
 SIZE_OF_HEADER, SIZE_OF_NIFTI2_HEADER = 348, 540  # the first number of a file is one of them
-NO_EXTENSION = bytes(4)  # what follows a NIfTI header that has none
+NO_EXTENSION = bytes(4)  # follows a NIfTI header without extensions
 _HEADER_ERRORS: tuple[type[Exception], ...] = (
     *READ_ERRORS,
     ValueError,
@@ -44,9 +45,9 @@ _HEADER_ERRORS: tuple[type[Exception], ...] = (
 
 @dataclass(frozen=True, eq=False)
 class VolumeGrid(Geometry):
-    """Voxels of a volume, with the NIfTI header that maps on its grid keep."""
+    """Voxels of a volume, and the NIfTI header from which maps on its grid take their affine."""
 
-    header: Any  # of nibabel: affine, codes and units
+    header: Any  # nibabel's Nifti1Header or Nifti2Header
 
     element_name: ClassVar[str] = "voxels"
     map_ending: ClassVar[str] = ".nii.gz"
@@ -54,20 +55,19 @@ class VolumeGrid(Geometry):
 
     @property
     def affine(self) -> np.ndarray:
-        """Voxel indices to millimetres, (4, 4)."""
+        """From voxel indices to mm, (4, 4)."""
         return self.header.get_best_affine()
 
     @property
     def voxel_sizes(self) -> tuple[float, float, float]:
-        """Millimetres between voxels along each axis, however the grid is turned."""
+        """Distances between voxels along the axes of the array, mm; the grid may be oblique."""
         x, y, z = np.linalg.norm(self.affine[:3, :3], axis=0)
         return float(x), float(y), float(z)
 
     def difference(self, other: Self) -> str:
         """Compare shapes and affines."""
         if self.shape != other.shape:
-            found = (" x ".join(map(str, one.shape)) for one in (self, other))
-            return "{} voxels against {}".format(*found)
+            return f"{_by(self.shape)} voxels against {_by(other.shape)}"
         gap = np.abs(self.affine - other.affine).max()
         if gap > 1e-3:
             return f"same number of voxels, but affines that differ by up to {gap:.3g} mm"
@@ -75,20 +75,20 @@ class VolumeGrid(Geometry):
 
     def read_map(self, path: Path) -> np.ndarray:
         """Read a volume on this grid."""
-        found, values = read_volume(path)
-        found.check_same(path.name, self, "the images that it is compared with")
+        grid, values = read_volume(path)
+        grid.check_same(path.name, self, "the other images")
         return values
 
-    def default_mask(self, mean: np.ndarray, has_signal: BoolArray) -> BoolArray:
-        """Find the brain."""
-        return compute_brain_mask(mean, has_signal)
+    def default_mask(self, mean: np.ndarray, varies: BoolArray) -> BoolArray:
+        """Compute a brain mask."""
+        return compute_brain_mask(mean, varies)
 
     def domains(self) -> tuple[DomainPart, ...]:
-        """Return the one volume that there is."""
+        """Return the volume as a single part."""
         return (DomainPart("volume", slice(None), VolumeDomain(self.mask, self.voxel_sizes)),)
 
     def parts(self) -> tuple[GridPart, ...]:
-        """Return the one volume that there is."""
+        """Return the volume as a single part."""
         return (GridPart("", slice(None), self.mask, self.affine),)
 
     def _write_map(self, path: Path, values: np.ndarray, intent: Intent) -> None:
@@ -98,34 +98,32 @@ class VolumeGrid(Geometry):
         write_bytes(path, igzip.compress(content, compresslevel=COMPRESSION, mtime=0))
 
     def _write_series(self, path: Path, rows: np.ndarray, repetition_time: float | None) -> None:
-        """Write volume by volume, so that memory does not grow with their number."""
+        """Write volume by volume, so that memory does not grow with the number of volumes."""
         header = self._map_header((*self.shape, len(rows)), np.dtype(np.float32))
         if repetition_time is not None:
             header.set_zooms((*header.get_zooms()[:3], repetition_time))
             header.set_xyzt_units(header.get_xyzt_units()[0], "sec")
-        # The empty name keeps that of the temporary file out of the header.
         with (
             whole_file(path) as file,
-            igzip.IGzipFile(
-                "", "wb", COMPRESSION, fileobj=file, mtime=0
-            ) as packed,  # no name inside
+            # the empty name keeps the name of the temporary file out of the gzip header
+            igzip.IGzipFile("", "wb", COMPRESSION, fileobj=file, mtime=0) as compressed,
         ):
-            packed.write(header.binaryblock + NO_EXTENSION)
+            compressed.write(header.binaryblock + NO_EXTENSION)
             for row in rows:
-                packed.write(self.unmask(row, np.float32).ravel(order="F").data)
+                compressed.write(self.unmask(row, np.float32).ravel(order="F").data)
 
     def _map_header(self, shape: tuple[int, ...], dtype: np.dtype) -> Any:
         """Return a NIfTI header on this grid."""
-        like, header = self.header, nib.Nifti1Header()
+        original, header = self.header, nib.Nifti1Header()
         header["magic"], header["vox_offset"] = b"n+1", header.single_vox_offset
         header.set_slope_inter(1.0, 0.0)
         header.set_data_shape(shape)
         header.set_data_dtype(dtype)
-        zooms = tuple(float(zoom) for zoom in like.get_zooms()[:3])
+        zooms = tuple(float(zoom) for zoom in original.get_zooms()[:3])
         header.set_zooms(zooms + (1.0,) * (len(shape) - 3))
-        header["xyzt_units"] = int(like["xyzt_units"]) & 0x07
-        sform, sform_code = like.get_sform(coded=True)
-        qform, qform_code = like.get_qform(coded=True)
+        header["xyzt_units"] = int(original["xyzt_units"]) & 0x07
+        sform, sform_code = original.get_sform(coded=True)
+        qform, qform_code = original.get_qform(coded=True)
         header.set_qform(qform, int(qform_code), strip_shears=True)
         header.set_sform(sform, int(sform_code))
         return header
@@ -140,7 +138,7 @@ class NiftiHeader(BoldHeader):
 
     @property
     def volume_bytes(self) -> int:
-        """Bytes of one volume as stored."""
+        """Size of one volume as stored, bytes."""
         return self.volume_size * self.dtype.itemsize
 
     def volumes(self, *, n_threads: int = 1) -> Iterator[np.ndarray]:
@@ -149,14 +147,14 @@ class NiftiHeader(BoldHeader):
 
 
 def read_nifti_header(path: Path) -> NiftiHeader:
-    """Read the header of a 4-D NIfTI file and check that it describes a usable series.
+    """Read the header of a 4-D NIfTI file and check it.
 
     Raises
     ------
     MissingInputError
         If the file cannot be opened.
     BadDataError
-        If it is not gzip though named .gz, not NIfTI, not 4-D, or shorter than its header says.
+        If it is not NIfTI, not 4-D, not gzip although named .gz, or shorter than its header says.
     """
     check_start(path)
     try:
@@ -170,20 +168,20 @@ def read_nifti_header(path: Path) -> NiftiHeader:
         ) from error
     if dtype.kind not in "iuf":
         raise BadDataError(
-            f"{path.name} holds values of type {dtype}; a BOLD run holds real "
-            "numbers. Is it a complex or color image?"
+            f"{path.name} has values of type {dtype}, but a BOLD run has real numbers. Check "
+            "whether it is a complex or color image."
         )
     if len(shape) != 4 or shape[3] < 2:
         raise BadDataError(
-            f"{path.name} has shape {' x '.join(map(str, shape))}; a BOLD run is 4-D with more "
-            "than one volume. Is it a single volume under the name of a series?"
+            f"{path.name} has shape {_by(shape)}, but a BOLD run is 4-D with more than one "
+            "volume. Check whether it is a single volume that is named like a series."
         )
     offset = int(header.get_data_offset())
     _check_length(path, offset, shape, dtype)
     affine = header.get_best_affine()
     if not (np.isfinite(affine).all() and abs(np.linalg.det(affine)) > 0):
         raise BadDataError(
-            f"{path.name} has an affine that cannot be inverted, so its voxels are nowhere:\n"
+            f"{path.name} has an affine that cannot be inverted, so its voxels have no position:\n"
             f"{affine}\nCorrect its sform or qform."
         )
     return NiftiHeader(
@@ -199,16 +197,18 @@ def read_nifti_header(path: Path) -> NiftiHeader:
 
 
 def check_start(path: Path) -> None:
-    """Refuse a file that cannot be opened, is empty, or is called .gz and is not gzip."""
+    """Raise an error if a file cannot be opened, is empty, or is named .gz but is not gzip."""
     try:
         with path.open("rb") as file:
             start = file.read(2)
     except OSError as error:
-        raise MissingInputError(f"{path} cannot be read: {error.strerror}.") from error
+        raise MissingInputError(
+            f"{path} cannot be read: {error.strerror}. Check that it exists and is readable."
+        ) from error
     if not start:
         raise BadDataError(
-            f"{path.name} is empty (0 bytes). Fetch the file: is the dataset a DataLad or "
-            "git-annex clone whose content was not downloaded?"
+            f"{path.name} is empty (0 bytes). If the dataset is a DataLad or git-annex clone, "
+            "fetch its content (datalad get)."
         )
     if path.suffix == ".gz" and start != b"\x1f\x8b":
         raise BadDataError(
@@ -218,9 +218,9 @@ def check_start(path: Path) -> None:
 
 
 def read_header(path: Path) -> Any:
-    """Read the header block alone, as nibabel's header of either version.
+    """Read the header of a NIfTI-1 or NIfTI-2 file without its extensions.
 
-    Extensions are passed over: in a compressed file they could be of any size.
+    In a compressed file, extensions may be of any size.
     """
     with open_read(path) as file:
         start = file.read(SIZE_OF_NIFTI2_HEADER)
@@ -233,18 +233,18 @@ def scaling(header: Any) -> tuple[float, float]:
     Raises
     ------
     ValueError
-        If they turn numbers into what float32 cannot hold.
+        If scaled values could exceed the range of float32.
     """
     slope, intercept = header.get_slope_inter()
     slope = 1.0 if slope is None else float(slope)
     intercept = 0.0 if intercept is None else float(intercept)
     if not (1e-30 < abs(slope) < 1e30 and abs(intercept) < 1e30):
-        raise ValueError(f"it scales values by {slope:g} and adds {intercept:g}")
+        raise ValueError(f"its slope is {slope:g} and its intercept {intercept:g}")
     return slope, intercept
 
 
 def parse_header(start: bytes) -> Any:
-    """Parse the first bytes of a file as nibabel's header of either version of NIfTI."""
+    """Parse the first bytes of a file as a header of NIfTI-1 or NIfTI-2."""
     either_order = {int.from_bytes(start[:4], order) for order in ("little", "big")}
     if SIZE_OF_NIFTI2_HEADER in either_order:
         return nib.Nifti2Header(start[:SIZE_OF_NIFTI2_HEADER])
@@ -255,37 +255,37 @@ def _header_repetition_time(header: Any) -> float | None:
     step = float(header.get_zooms()[3])
     unit = int(header["xyzt_units"]) & 0x38
     scale = {MILLISECONDS: 1e-3, MICROSECONDS: 1e-6}.get(unit, 1.0)
-    if scale == 1.0 and step > 100:  # milliseconds under a wrong unit: no volume takes 100 s
+    if scale == 1.0 and step > LONGEST_STEP:  # the header gives the wrong unit
         scale = 1e-3
     return step * scale if step > 0 and np.isfinite(step) else None
 
 
 def _check_length(path: Path, offset: int, shape: tuple[int, ...], dtype: np.dtype) -> None:
-    """Find a truncated file, or a header that lies, without decompressing a whole file.
+    """Detect a truncated file or a wrong header, if possible without decompressing the file.
 
-    The last four bytes of a gzip file hold the uncompressed length modulo 2**32. Where they
-    disagree with the header, the file is cut off, or has several gzip members: then, and only
-    then, it is read through.
+    The last four bytes of a gzip file hold the uncompressed length modulo 2**32. If they disagree
+    with the header, the file is truncated or has several gzip members; only then is the whole
+    file decompressed.
     """
     n_values = int(np.prod(shape, dtype=object))  # exact: no header can make it wrap around
     if n_values // shape[-1] > MOST_VOXELS or min(shape) < 1:
         raise BadDataError(
-            f"{path.name} announces volumes of {' x '.join(map(str, shape[:3]))} voxels, which no "
-            "image has: its header is damaged. Convert or copy it again."
+            f"{path.name} has a damaged header: its volumes would have {_by(shape[:3])} voxels. "
+            "Convert or copy it again."
         )
     needed = offset + n_values * dtype.itemsize
-    found = most_bytes(path)
-    if path.suffix == ".gz" and found >= needed:
+    length = most_bytes(path)
+    if path.suffix == ".gz" and length >= needed:
         with path.open("rb") as file:
             file.seek(-4, os.SEEK_END)
             (stated,) = struct.unpack("<I", file.read(4))
         if stated == needed % 2**32:
             return
-        found = _uncompressed_length(path, needed)
-    if found < needed:
+        length = _uncompressed_length(path, needed)
+    if length < needed:
         raise BadDataError(
-            f"{path.name} is cut off: its header announces {shape[3]} volumes "
-            f"({needed:,} bytes), but only {found:,} bytes can be read. Copy or convert it again."
+            f"{path.name} is truncated: its header gives {shape[3]} volumes ({needed:,} bytes), "
+            f"but only {length:,} bytes can be read. Copy or convert it again."
         )
 
 
@@ -300,27 +300,41 @@ def _uncompressed_length(path: Path, enough: int) -> int:
     return length
 
 
+def _by(shape: Sequence[int]) -> str:
+    return " x ".join(map(str, shape))
+
+
 def read_volume(path: Path) -> tuple[VolumeGrid, np.ndarray]:
-    """Read an image of one volume: its grid, all inside the mask, and its values.
+    """Read an image of one volume: its grid, with all voxels in the mask, and its values.
 
     Raises
     ------
-    MissingInputError, BadDataError
-        If it is not there, or cannot be read.
+    MissingInputError
+        If the file does not exist.
+    BadDataError
+        If it cannot be read, or has more than one volume.
     """
     image = load_map(path)
     values = np.asarray(image.dataobj, dtype=np.float64)
     shape = tuple(image.shape[:3])
     if values.size != np.prod(shape) or len(shape) != 3:
         raise BadDataError(
-            f"{path.name} has shape {' x '.join(map(str, image.shape))}; a mask or map is one "
-            "volume."
+            f"{path.name} has shape {_by(image.shape)}, but a mask or map has one volume. Give a "
+            "file with a single volume."
         )
     return VolumeGrid(full_mask(shape), image.header), values.reshape(shape)
 
 
 def load_map(path: Path) -> Any:
-    """Load an image of one volume with nibabel, or say why it cannot be."""
+    """Load an image of one volume with nibabel.
+
+    Raises
+    ------
+    MissingInputError
+        If the file does not exist.
+    BadDataError
+        If it cannot be read.
+    """
     try:
         with open_read(path) as file:
             start = file.read(SIZE_OF_NIFTI2_HEADER)
@@ -329,17 +343,17 @@ def load_map(path: Path) -> Any:
             needed = int(header.get_data_offset()) + n_values * header.get_data_dtype().itemsize
             possible = 0 < n_values <= MOST_VOXELS and min(header.get_data_shape()) > 0
             if not possible or needed > most_bytes(path):
-                raise BadDataError(
-                    f"{path.name} is not a readable image: its header announces {n_values} "
-                    f"voxels ({needed} bytes), which the file cannot hold. Copy or convert it "
-                    "again."
+                raise ValueError(
+                    f"its header gives {n_values} voxels, {needed} bytes, more than the file has"
                 )
             content = start + file.read(max(0, needed - len(start)))
         if len(content) < needed:
-            raise EOFError(f"{needed} bytes are announced, {len(content)} are there")
+            raise EOFError(f"its header gives {needed} bytes, but it has {len(content)}")
         is_nifti2 = isinstance(header, nib.Nifti2Header)
         return (nib.Nifti2Image if is_nifti2 else nib.Nifti1Image).from_bytes(content)
     except FileNotFoundError as error:
-        raise MissingInputError(f"There is no file {path}.") from error
+        raise MissingInputError(f"There is no file {path}. Check the path.") from error
     except _HEADER_ERRORS as error:
-        raise BadDataError(f"{path.name} is not a readable image ({error}).") from error
+        raise BadDataError(
+            f"{path.name} is not a readable image ({error}). Copy or convert it again."
+        ) from error

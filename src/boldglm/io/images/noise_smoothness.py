@@ -1,4 +1,4 @@
-"""How smooth the noise of a run is, in each part of it, as records and reports say it."""
+"""Smoothness of the noise of a run in each part of the image, for sidecars and reports."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,91 +12,96 @@ from boldglm.glm.spatial.target_smoothness import TargetSmoothness, smooth_to_ta
 from boldglm.io.images.domains import DomainPart, PartwiseSmoother
 from boldglm.notices import Notice, warning
 
-Described = dict[str, dict[str, Any]]  # of each part
+SmoothnessByPart = dict[str, dict[str, Any]]
 
 
-def measure_smoothness(rows: np.ndarray, parts: Sequence[DomainPart]) -> Described:
-    """Measure how smooth residuals are.
+def measure_smoothness(rows: np.ndarray, parts: Sequence[DomainPart]) -> SmoothnessByPart:
+    """Measure the smoothness of residuals.
 
     Parameters
     ----------
     rows : ndarray of shape (n_rows, n_voxels)
-        Residuals of some scans.
+        Residuals of some volumes.
     parts : sequence of DomainPart
-        What they lie on.
+        Parts of the image.
 
     Returns
     -------
     dict of str to dict
-        For each part (``"volume"``, ``"left hemisphere"``, a structure of CIFTI): ``FWHM``, the
-        geometric mean over axes in mm, None if it cannot be told; in a volume ``FWHMAxes``;
-        ``Note`` says what is missing.
+        For each part (``"volume"``, ``"left hemisphere"``, a structure of CIFTI) ``FWHM`` in mm,
+        the geometric mean over axes, or None if it is unknown. ``FWHMAxes`` has the FWHM along
+        each axis of a volume. ``Note`` tells why the smoothness is unknown.
     """
-    found: Described = {}
+    smoothness: SmoothnessByPart = {}
     for part in parts:
         if part.domain is None:
-            found[part.name] = {"FWHM": None, "Note": "there is no mesh to tell distances"}
-            continue
-        found[part.name] = described(part.domain.fwhm(rows[:, part.columns]))
-    return found
+            smoothness[part.name] = {"FWHM": None, "Note": "no mesh, so distances are unknown"}
+        else:
+            smoothness[part.name] = describe_widths(part.domain.fwhm(rows[:, part.columns]))
+    return smoothness
 
 
 @dataclass(frozen=True, eq=False)
 class SmoothingToTarget:
-    """How a run is brought to a target smoothness, each part by itself."""
+    """Smoother that gives the noise in each part of a run a target smoothness."""
 
     smoother: Smoother
-    description: Described  # of each part ``FWHMBefore``, and ``KernelFWHM`` along its axes
-    notes: tuple[Notice, ...]  # where the target was not what came out
+    description: SmoothnessByPart  # FWHMBefore, and KernelFWHM along each axis
+    notices: tuple[Notice, ...]  # warnings about parts that miss the target
 
 
-def blurring(
-    rows: np.ndarray, parts: Sequence[DomainPart], target: float, of: str
+def smooth_parts_to_target(
+    rows: np.ndarray, parts: Sequence[DomainPart], target: float, file_name: str
 ) -> SmoothingToTarget:
-    """Find what smooths each part of a run to a target.
+    """Find a smoother that gives the noise in each part of a run a target smoothness.
 
     Parameters
     ----------
     rows : ndarray of shape (n_rows, n_voxels)
-        Residuals of some scans, not smoothed.
+        Residuals of some volumes before smoothing.
     parts : sequence of DomainPart
+        Parts of the image.
     target : float
-        Full width at half maximum of noise, mm.
-    of : str
-        Name of the run, for notes.
+        Target FWHM of the noise, mm.
+    file_name : str
+        Name of the BOLD file, for warnings.
 
     Raises
     ------
     BadDataError
-        If the distances of a part are not known.
+        If the distances of a part are unknown.
     """
-    smoothers, said, notes = [], {}, []
+    smoothers, description, notices = [], {}, []
     for part in parts:
         if part.domain is None:
             raise BadDataError(part.source)
-        smoother, blur = smooth_to_target(part.domain, rows[:, part.columns], target)
+        smoother, result = smooth_to_target(part.domain, rows[:, part.columns], target)
         if smoother is not None:
             smoothers.append((part.columns, smoother))
-        kernel = [round(float(width), 4) for width in blur.kernel]
-        said[part.name] = {**described(blur.before, "FWHMBefore"), "KernelFWHM": kernel}
-        note = _blur_note(blur)
-        if note:
-            notes.append(warning(f"the {part.name} of {of} {note}"))
-    return SmoothingToTarget(PartwiseSmoother(smoothers), said, tuple(notes))
+        kernel = [round(float(width), 4) for width in result.kernel]
+        before = describe_widths(result.before, "FWHMBefore")
+        description[part.name] = {**before, "KernelFWHM": kernel}
+        deviation = _deviation(result)
+        if deviation:
+            notices.append(warning(f"{file_name}, {part.name}: {deviation}"))
+    return SmoothingToTarget(PartwiseSmoother(smoothers), description, tuple(notices))
 
 
-def _blur_note(blur: TargetSmoothness) -> str:
-    """Say where noise could not be brought to its target."""
-    before, after = (_widths_text(widths) for widths in (blur.before, blur.after))
-    if not np.isfinite(blur.before).any():
-        return "has no neighbors to tell its smoothness from, and was not smoothed"
-    asked = f"than the {blur.target:g} mm that were asked for"
-    if blur.too_smooth and not blur.is_needed:
-        return f"is smoother ({before} FWHM) {asked}, and was left as it is"
-    if blur.too_smooth:
-        return f"is smoother along an axis ({before} FWHM) {asked}; that axis was left as it is"
-    if not blur.is_reached:
-        return f"was to be smoothed to {blur.target:g} mm, but its noise now has {after} FWHM"
+def _deviation(result: TargetSmoothness) -> str:
+    """Describe how a part misses its target smoothness; empty if it does not."""
+    before, after = (_widths_text(widths) for widths in (result.before, result.after))
+    target = f"the target of {result.target:g} mm"
+    if not np.isfinite(result.before).any():
+        return "no voxels are neighbors, so the smoothness is unknown and nothing was smoothed"
+    if result.too_smooth and not result.is_needed:
+        return f"the noise is smoother ({before} FWHM) than {target}, so it was not smoothed"
+    if result.too_smooth:
+        return (
+            f"the noise is smoother ({before} FWHM) than {target} along at least one axis, which "
+            "was not smoothed"
+        )
+    if not result.is_reached:
+        return f"the noise was smoothed to {after} FWHM instead of {target}"
     return ""
 
 
@@ -104,26 +109,26 @@ def _widths_text(widths: np.ndarray) -> str:
     return ", ".join(f"{width:.2f}" for width in widths) + " mm"
 
 
-def described(widths: np.ndarray, key: str = "FWHM") -> dict[str, Any]:
-    """Return widths along axes, and their geometric mean, as JSON has them.
+def describe_widths(widths: np.ndarray, key: str = "FWHM") -> dict[str, Any]:
+    """Return the geometric mean of widths, and the width along each axis, as values of JSON.
 
     Examples
     --------
-    >>> described(np.array([4.0, 9.0, np.nan]))
+    >>> describe_widths(np.array([4.0, 9.0, np.nan]))
     {'FWHM': 6.0, 'FWHMAxes': [4.0, 9.0, None]}
-    >>> described(np.array([0.0]), "FWHMBefore")
+    >>> describe_widths(np.array([0.0]), "FWHMBefore")
     {'FWHMBefore': 0.0}
     """
     known = widths[np.isfinite(widths)]
     mean = None if not known.size else round(float(np.prod(known) ** (1 / known.size)), 4)
     if widths.size == 1:
         return {key: mean}
-    axes = [round(float(one), 4) if np.isfinite(one) else None for one in widths]
+    axes = [round(float(width), 4) if np.isfinite(width) else None for width in widths]
     return {key: mean, f"{key}Axes": axes}
 
 
 def smoothness_text(smoothness: Mapping[str, Mapping[str, Any]]) -> str:
-    """Say in one line how smooth the residuals are.
+    """Describe the smoothness of the residuals in one line.
 
     Examples
     --------
@@ -137,19 +142,19 @@ def smoothness_text(smoothness: Mapping[str, Mapping[str, Any]]) -> str:
     'FWHM 8.00 mm, smoothed from 4.00 mm by a Gaussian of 7, 7, 6.5 mm'
     """
     parts = []
-    for name, one in smoothness.items():
-        text = _millimeters(one["FWHM"], " mm")
-        if "FWHMAxes" in one:
-            axes = ", ".join(_millimeters(width) for width in one["FWHMAxes"])
-            text += f" ({axes} along the axes)" if one["FWHM"] is not None else ""
-        if any(one.get("KernelFWHM", ())):
-            kernel = ", ".join(f"{width:.3g}" for width in one["KernelFWHM"])
-            before = _millimeters(one["FWHMBefore"], " mm")
+    for name, widths in smoothness.items():
+        text = _millimeters(widths["FWHM"], " mm")
+        if "FWHMAxes" in widths:
+            axes = ", ".join(_millimeters(width) for width in widths["FWHMAxes"])
+            text += f" ({axes} along the axes)" if widths["FWHM"] is not None else ""
+        if any(widths.get("KernelFWHM", ())):
+            kernel = ", ".join(f"{width:.3g}" for width in widths["KernelFWHM"])
+            before = _millimeters(widths["FWHMBefore"], " mm")
             text += f", smoothed from {before} by a Gaussian of {kernel} mm"
-        elif "KernelFWHM" in one:
+        elif "KernelFWHM" in widths:
             text += ", not smoothed"
-        if "Note" in one:
-            text += f" ({one['Note']})"
+        if "Note" in widths:
+            text += f" ({widths['Note']})"
         parts.append(text if name == "volume" else f"{name} {text}")
     return f"FWHM {'; '.join(parts)}"
 
@@ -157,5 +162,5 @@ def smoothness_text(smoothness: Mapping[str, Mapping[str, Any]]) -> str:
 def _millimeters(width: float | None, unit: str = "") -> str:
     if width is None:
         return "unknown"
-    # neighbors that are no more alike than others, as in unsmoothed noise
+    # 0: neighbors are no more similar than distant voxels, as in white noise
     return f"{width:.2f}{unit}" if width else "none"

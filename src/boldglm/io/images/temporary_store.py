@@ -1,7 +1,7 @@
-"""Series that are too long for memory, in files that vanish with the process.
+"""Temporary files for series that are too long for memory.
 
-The files have no name: they are unlinked when they are made, so that nothing is left behind
-whatever happens. Resident memory does not grow with the number of volumes.
+The files have no name: they are unlinked when they are created, so they vanish with the process
+in any case. Resident memory does not grow with the number of volumes.
 """
 
 import os
@@ -15,12 +15,12 @@ import numpy as np
 
 from boldglm.errors import CannotWriteError
 
-BLOCK_VOXELS = 2048  # voxels that lie together: what a fit reads at a time
-BATCH_BYTES = 2**24  # volumes that are turned to the order of the voxels at a time
+BLOCK_VOXELS = 2048  # voxels stored together: a fit reads one such block at a time
+BATCH_BYTES = 2**24  # size of the volumes that are reordered by voxels at a time
 
 
-class _Scratch:
-    """A file without a name, which is closed when nobody refers to it any more."""
+class _UnnamedFile:
+    """A file without a name, closed when the last reference to it is gone."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -32,72 +32,72 @@ class _Scratch:
         weakref.finalize(self, file.close)
 
     def write(self, values: np.ndarray, offset: int) -> None:
-        """Write all of an array, in however many calls the system wants."""
-        left = np.ascontiguousarray(values).reshape(-1).view(np.uint8).data
-        while left:
+        """Write a whole array; the system may need several calls."""
+        remaining = np.ascontiguousarray(values).reshape(-1).view(np.uint8).data
+        while remaining:
             try:
-                done = os.pwrite(self._descriptor, left, offset)
+                done = os.pwrite(self._descriptor, remaining, offset)
             except OSError as error:
                 raise self._failed(error) from error
-            left, offset = left[done:], offset + done
+            remaining, offset = remaining[done:], offset + done
 
     def _failed(self, error: OSError) -> CannotWriteError:
         return CannotWriteError(
-            f"A run that is too long for memory is kept in a temporary file in {self._folder}, "
-            f"which cannot be written: {error.strerror}. Free space there, or give another work "
-            "folder with -w."
+            f"{self._folder} cannot be written: {error.strerror}. A run that is too long for "
+            "memory needs a temporary file there. Free space, or choose another work folder with "
+            "-w."
         )
 
     def read(self, into: np.ndarray, offset: int) -> None:
-        """Fill an array."""
-        left = into.reshape(-1).view(np.uint8).data
-        while left:
-            done = os.preadv(self._descriptor, [left], offset)
+        """Fill an array with bytes from an offset on."""
+        remaining = into.reshape(-1).view(np.uint8).data
+        while remaining:
+            done = os.preadv(self._descriptor, [remaining], offset)
             if not done:
-                raise OSError("a temporary file of the series is shorter than what was written")
-            left, offset = left[done:], offset + done
+                raise OSError("the temporary file of the series is shorter than expected")
+            remaining, offset = remaining[done:], offset + done
 
 
 class TemporaryVolumes:
-    """Whole volumes, kept in the order in which they came.
+    """Volumes in a temporary file, in the order in which they were added.
 
     Parameters
     ----------
     folder : Path
-        Where the file lies.
+        Folder of the file.
     dtype : numpy.dtype
-        Of the volumes.
+        Data type of the volumes.
     size : int
-        Values in one volume.
+        Number of values in a volume.
     """
 
     def __init__(self, folder: Path, dtype: np.dtype, size: int) -> None:
-        self._scratch = _Scratch(folder)
+        self._file = _UnnamedFile(folder)
         self._dtype, self._size = dtype, size
         self._count = 0
 
     def append(self, volume: np.ndarray) -> None:
-        """Keep a volume."""
-        self._scratch.write(volume, self._count * volume.nbytes)
+        """Add a volume."""
+        self._file.write(volume, self._count * volume.nbytes)
         self._count += 1
 
     def __iter__(self) -> Iterator[np.ndarray]:
-        """Yield the volumes; each is overwritten by the next."""
+        """Yield the volumes in one array, which each overwrites."""
         volume = np.empty(self._size, dtype=self._dtype)
         for number in range(self._count):
-            self._scratch.read(volume, number * volume.nbytes)
+            self._file.read(volume, number * volume.nbytes)
             yield volume
 
 
 class SeriesInMemory:
-    """A (n_scans, n_voxels) array in memory, written by volumes like a `TemporarySeries`.
+    """A series of shape (n_scans, n_voxels) in memory, written like a `TemporarySeries`.
 
     Parameters
     ----------
     dtype : numpy.dtype
-        Of the values.
+        Data type of the values.
     shape : tuple of int
-        Number of volumes and of voxels.
+        Numbers of volumes and voxels.
     """
 
     def __init__(self, dtype: np.dtype, shape: tuple[int, int]) -> None:
@@ -105,12 +105,12 @@ class SeriesInMemory:
         self._filled = 0
 
     def next_row(self) -> np.ndarray:
-        """Return where the voxels of the next volume are to be put; shape (n_voxels,)."""
+        """Return the array to fill with the voxels of the next volume; (n_voxels,)."""
         self._filled += 1
         return self._values[self._filled - 1]
 
     def finish(self, columns: np.ndarray) -> np.ndarray:
-        """Return the array with some of the voxels, in increasing order, without a copy."""
+        """Return the array restricted to some voxels, in increasing order, without a copy."""
         if columns.size < self._values.shape[1]:
             for row in self._values:
                 row[: columns.size] = row[columns]
@@ -118,27 +118,27 @@ class SeriesInMemory:
 
 
 class TemporarySeries:
-    """A (n_scans, n_voxels) array in a file, written by volumes and read by voxels.
+    """A series of shape (n_scans, n_voxels) in a temporary file, written by volume.
 
-    Slices of voxels, ``spool[:, start:stop]``, are all that can be read, as a fit reads them;
-    `numpy.asarray` reads everything.
+    It is read by slices of voxels, ``series[:, start:stop]``, as a fit reads it, or as a whole
+    with `numpy.asarray`.
 
     Parameters
     ----------
     folder : Path
-        Where the file lies.
+        Folder of the file.
     dtype : numpy.dtype
-        Of the values.
+        Data type of the values.
     shape : tuple of int
-        Number of volumes and of voxels.
+        Numbers of volumes and voxels.
     """
 
     ndim = 2
 
     def __init__(self, folder: Path, dtype: np.dtype, shape: tuple[int, int]) -> None:
-        self._scratch = _Scratch(folder)
+        self._file = _UnnamedFile(folder)
         self.dtype = np.dtype(dtype)
-        self._stored = shape
+        self._written_shape = shape
         self._columns: np.ndarray | None = None
         batch = max(1, BATCH_BYTES // (shape[1] * self.dtype.itemsize))
         self._batch = np.empty((min(batch, shape[0]), shape[1]), dtype=self.dtype)
@@ -146,67 +146,67 @@ class TemporarySeries:
 
     @property
     def shape(self) -> tuple[int, int]:
-        """Number of volumes and of voxels."""
-        n_voxels = self._stored[1] if self._columns is None else self._columns.size
-        return self._stored[0], n_voxels
+        """Numbers of volumes and voxels."""
+        n_voxels = self._written_shape[1] if self._columns is None else self._columns.size
+        return self._written_shape[0], n_voxels
 
     def __len__(self) -> int:
         """Return the number of volumes."""
-        return self._stored[0]
+        return self._written_shape[0]
 
     def next_row(self) -> np.ndarray:
-        """Return where the voxels of the next volume are to be put; shape (n_voxels,)."""
+        """Return the array to fill with the voxels of the next volume; (n_voxels,)."""
         if self._filled == len(self._batch):
             self._flush()
         self._filled += 1
         return self._batch[self._filled - 1]
 
     def finish(self, columns: np.ndarray) -> "TemporarySeries":
-        """Write what is left, and keep some of the voxels, in increasing order."""
+        """Write the last volumes, and restrict the series to some voxels, in increasing order."""
         self._flush()
         self._batch = self._batch[:0]
-        if columns.size < self._stored[1]:
+        if columns.size < self._written_shape[1]:
             self._columns = columns
         return self
 
     def _flush(self) -> None:
-        n_scans, n_voxels = self._stored
+        n_scans, n_voxels = self._written_shape
         item = self.dtype.itemsize
         for start in range(0, n_voxels, BLOCK_VOXELS):
             width = min(BLOCK_VOXELS, n_voxels - start)
             part = np.ascontiguousarray(self._batch[: self._filled, start : start + width])
             offset = (start * n_scans + self._written * width) * item
-            self._scratch.write(part, offset)
+            self._file.write(part, offset)
         self._written += self._filled
         self._filled = 0
 
     def __getitem__(self, index: Any) -> np.ndarray:
-        """Read all volumes of a slice of voxels, as an array of shape (n_scans, n)."""
+        """Read all volumes of a slice of voxels; (n_scans, n)."""
         scans, voxels = index
         if scans != slice(None) or not isinstance(voxels, slice):
-            raise IndexError("a spooled series is read as series[:, start:stop]")
+            raise IndexError("a temporary series can only be read as series[:, start:stop]")
         start, stop, step = voxels.indices(self.shape[1])
         if step != 1:
-            raise IndexError("a spooled series is read in steps of one voxel")
+            raise IndexError("a temporary series can only be read in steps of one voxel")
         if stop <= start:
-            return np.empty((self._stored[0], 0), dtype=self.dtype)
+            return np.empty((self._written_shape[0], 0), dtype=self.dtype)
         if self._columns is None:
             return self._range(start, stop)
-        wanted = self._columns[start:stop]
-        return self._range(wanted[0], wanted[-1] + 1)[:, wanted - wanted[0]]
+        columns = self._columns[start:stop]
+        return self._range(columns[0], columns[-1] + 1)[:, columns - columns[0]]
 
     def _range(self, start: int, stop: int) -> np.ndarray:
-        n_scans, n_voxels = self._stored
-        found = []
+        n_scans, n_voxels = self._written_shape
+        blocks = []
         for first in range(start - start % BLOCK_VOXELS, stop, BLOCK_VOXELS):
             width = min(BLOCK_VOXELS, n_voxels - first)
             block = np.empty((n_scans, width), dtype=self.dtype)
-            self._scratch.read(block, first * n_scans * self.dtype.itemsize)
-            found.append(block[:, max(start - first, 0) : stop - first])
-        return found[0] if len(found) == 1 else np.hstack(found)
+            self._file.read(block, first * n_scans * self.dtype.itemsize)
+            blocks.append(block[:, max(start - first, 0) : stop - first])
+        return blocks[0] if len(blocks) == 1 else np.hstack(blocks)
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
-        """Read everything."""
+        """Read the whole series."""
         if copy is False:
-            raise ValueError("a spooled series can be read only into a new array")
+            raise ValueError("a temporary series can only be read into a new array")
         return self[:, :].astype(self.dtype if dtype is None else dtype, copy=False)

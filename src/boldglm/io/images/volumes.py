@@ -1,7 +1,7 @@
-"""The volumes of a BOLD file as a stream: decompressed once, in order, as they are stored.
+"""The volumes of a BOLD file as a stream: decompressed once, in order, as stored.
 
-With a thread of its own the stream runs ahead of its reader: decompression holds no lock of
-the interpreter, so it costs no time while the reader works.
+Decompression can run ahead of the reader in a separate thread. It releases the interpreter lock,
+so it takes no time from the reader.
 """
 
 import queue
@@ -16,11 +16,11 @@ from boldglm.errors import BadDataError
 from boldglm.io.files.compression import READ_ERRORS, open_read
 
 AHEAD_BYTES = 2**24  # decompressed ahead of the reader, at least two volumes
-WAIT = 0.1  # seconds after which a thread looks whether its reader has gone
+WAIT = 0.1  # seconds between checks of the thread whether its reader has stopped
 
 
-class Stored(Protocol):
-    """Where the volumes of a file are, and of which type."""
+class VolumeLayout(Protocol):
+    """Position and data type of the volumes in a file."""
 
     @property
     def path(self) -> Path:
@@ -32,36 +32,36 @@ class Stored(Protocol):
 
     @property
     def dtype(self) -> np.dtype:
-        """Of the values."""
+        """Data type of the values."""
 
     @property
     def data_offset(self) -> int:
-        """Bytes before the first volume, of the decompressed file."""
+        """Bytes before the first volume in the decompressed file."""
 
     @property
     def volume_bytes(self) -> int:
         """Bytes of one volume."""
 
 
-def stream_volumes(header: Stored, *, n_threads: int = 1) -> Iterator[np.ndarray]:
-    """Yield each volume as stored (unscaled, in native byte order), flat in the file's order.
+def stream_volumes(header: VolumeLayout, *, n_threads: int = 1) -> Iterator[np.ndarray]:
+    """Yield each volume as stored: unscaled, flat in the order of the file, native byte order.
 
     Parameters
     ----------
-    header : Stored
-        Of the file.
+    header : VolumeLayout
+        File, and layout of its volumes.
     n_threads : int
-        With more than one the file is decompressed ahead, in a thread of its own.
+        With two or more, a compressed file is decompressed ahead in a separate thread.
 
     Yields
     ------
     ndarray of shape (n_voxels,)
-        The first axis of the image varies fastest. Not to be written to.
+        The first axis of the image varies fastest. Read-only.
 
     Raises
     ------
     BadDataError
-        If the file ends early or is damaged, with the number of the volume.
+        If the file is damaged or ends early; the message gives the number of the volume.
     """
     read = _ahead if n_threads > 1 and header.path.suffix == ".gz" else _blocks
     native = header.dtype.newbyteorder("=")
@@ -69,10 +69,10 @@ def stream_volumes(header: Stored, *, n_threads: int = 1) -> Iterator[np.ndarray
         yield np.frombuffer(block, dtype=header.dtype).astype(native, copy=False)
 
 
-def _blocks(header: Stored) -> Iterator[bytes]:
+def _blocks(header: VolumeLayout) -> Iterator[bytes]:
     size = header.volume_bytes
     with open_read(header.path) as file:
-        file.seek(header.data_offset)  # an extension may unpack to anything: never in one piece
+        file.seek(header.data_offset)  # never read at once: an extension may unpack to any size
         for number in range(1, header.n_scans + 1):
             try:
                 block = file.read(size)
@@ -83,20 +83,20 @@ def _blocks(header: Stored) -> Iterator[bytes]:
                 ) from error
             if len(block) < size:
                 raise BadDataError(
-                    f"{header.path.name} ends at volume {number} of the {header.n_scans} that "
-                    "its header announces. Copy or convert it again."
+                    f"{header.path.name} ends at volume {number} of the {header.n_scans} in its "
+                    "header. Copy or convert it again."
                 )
             yield block
 
 
-def _ahead(header: Stored) -> Iterator[bytes]:
-    """Yield what `_blocks` does, read by another thread; its error is raised here."""
+def _ahead(header: VolumeLayout) -> Iterator[bytes]:
+    """Yield the blocks of `_blocks`, which runs in another thread; its errors are raised here."""
     depth = max(2, AHEAD_BYTES // header.volume_bytes)
     ready: queue.Queue[bytes | BaseException | None] = queue.Queue(maxsize=depth)
-    gone = threading.Event()
+    stopped = threading.Event()
 
     def put(item: bytes | BaseException | None) -> bool:
-        while not gone.is_set():
+        while not stopped.is_set():
             try:
                 ready.put(item, timeout=WAIT)
             except queue.Full:
@@ -121,63 +121,66 @@ def _ahead(header: Stored) -> Iterator[bytes]:
                 raise item
             yield item
     finally:
-        gone.set()
+        stopped.set()
         thread.join()
 
 
 class RunningSummary:
-    """Sums of a series everywhere, and where in the mask it varies, while its volumes pass by.
+    """Mean of all voxels, and which voxels of the mask vary, updated with each volume.
 
     Parameters
     ----------
     dtype : numpy.dtype
-        Of the volumes.
+        Data type of the volumes.
     n_scans : int
-        Number of volumes that will come, at most.
+        Largest number of volumes.
     """
 
     def __init__(self, dtype: np.dtype, n_scans: int) -> None:
         exact = dtype.kind in "iu" and np.iinfo(dtype).bits <= 16 and n_scans < 2**15
         self._sum_type = np.dtype(np.int32 if exact else np.float64)
-        self._n_counted = 0
-        self._broken: np.ndarray | None = None  # not finite in a volume that does not count
+        self._n_uncensored = 0
+        self._not_finite: np.ndarray | None = None  # in a censored volume
 
-    def add(self, volume: np.ndarray, inside: np.ndarray, *, counts: bool = True) -> None:
-        """Take the next volume into account; of one that does not count, only gaps.
+    def add(self, volume: np.ndarray, inside: np.ndarray, *, is_censored: bool = False) -> None:
+        """Add the next volume.
 
         Parameters
         ----------
         volume : ndarray of shape (n_voxels,)
-            Not to be written to afterwards.
+            Must not be changed afterwards.
         inside : ndarray of shape (n_inside,)
-            Its values in the mask, the same voxels every time.
-        counts : bool
+            Values in the mask, always of the same voxels.
+        is_censored : bool
+            Of a censored volume, only values that are not finite are recorded.
         """
-        if not counts:
-            gaps = ~np.isfinite(inside)
-            self._broken = gaps if self._broken is None else self._broken | gaps
+        if is_censored:
+            not_finite = ~np.isfinite(inside)
+            self._not_finite = (
+                not_finite if self._not_finite is None else self._not_finite | not_finite
+            )
             return
-        self._n_counted += 1
-        if self._n_counted == 1:
+        self._n_uncensored += 1
+        if self._n_uncensored == 1:
             self._first = inside.copy()
             self._total = volume.astype(self._sum_type)
             self._varies = np.zeros(inside.size, dtype=bool)
             self._differs = np.empty(inside.size, dtype=bool)
             return
-        with np.errstate(invalid="ignore", over="ignore"):  # seen in the total, and left out
+        with np.errstate(invalid="ignore", over="ignore"):  # such voxels are excluded later
             self._total += volume
         np.not_equal(inside, self._first, out=self._differs)
         self._varies |= self._differs
 
     def mean(self) -> np.ndarray:
-        """Mean over the volumes that count, (n_voxels,); not finite where a value is not."""
-        return self._total / self._n_counted
+        """Mean of the uncensored volumes, (n_voxels,); not finite where any of them is not."""
+        return self._total / self._n_uncensored
 
-    def has_signal(self, positions: np.ndarray | None = None) -> np.ndarray:
-        """Whether values are finite throughout and not all the same where they count, (n_inside,).
+    def varies(self, positions: np.ndarray | None = None) -> np.ndarray:
+        """Whether voxels are finite in all volumes and vary in uncensored ones, (n_inside,).
 
-        `positions` are where in a volume the voxels of the mask are; by default it is all of it.
+        `positions` are the indices of the voxels of the mask in a volume; by default all.
         """
         total = self._total if positions is None else self._total[positions]
-        found = self._varies & np.isfinite(total)
-        return found if self._broken is None else found & ~self._broken
+        varies = self._varies & np.isfinite(total)
+        return varies if self._not_finite is None else varies & ~self._not_finite
