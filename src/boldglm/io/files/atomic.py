@@ -43,6 +43,32 @@ def share_file(source: Path, target: Path) -> Path:
     return target
 
 
+def path_inside(folder: Path, relative: str) -> Path:
+    """Return a path that a file names, if it lies inside a folder.
+
+    What a record or a cache says may come from anywhere; it must not lead out of its folder, for
+    reading, writing or deleting.
+
+    Raises
+    ------
+    ValueError
+        If the path is absolute or climbs out of the folder.
+
+    Examples
+    --------
+    >>> path_inside(Path("out"), "sub-01.html").as_posix()
+    'out/sub-01.html'
+    >>> path_inside(Path("out"), "../victim.txt")
+    Traceback (most recent call last):
+        ...
+    ValueError: '../victim.txt' leads out of the folder out
+    """
+    parts = Path(os.path.normpath(relative)).parts
+    if Path(relative).is_absolute() or os.pardir in parts[:1]:
+        raise ValueError(f"{relative!r} leads out of the folder {folder}")
+    return folder / relative
+
+
 @contextmanager
 def _in_place_of(target: Path) -> Iterator[Path]:
     """Give a name in the same folder; what is there in the end takes the place of the target."""

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from boldglm.glm import Fit
-from boldglm.io.files.atomic import share_file, whole_file
+from boldglm.io.files.atomic import path_inside, share_file, whole_file
 from boldglm.io.files.json_files import load_json, write_json
 from boldglm.io.outputs.records import same_fingerprint
 
@@ -56,9 +56,12 @@ def cached_fit(folder: Path, key: str) -> dict[str, Any] | None:
         return None  # none, or one that was interrupted: the run is fitted
     if not same_fingerprint(content.get("Key", ""), key):
         return None
-    outputs: dict[str, Any] = _with_paths(content["Outputs"], folder)
-    files = [Path(one) for one in _files_of(outputs)]
-    return outputs if all(one.is_file() for one in files) else None
+    try:
+        outputs: dict[str, Any] = _with_paths(content["Outputs"], folder)
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return None  # damaged, or naming files outside the cache: the run is fitted
+    files = [Path(file) for file in _files_of(outputs)]
+    return outputs if all(file.is_file() for file in files) else None
 
 
 def cache_fit(folder: Path, key: str, outputs: Mapping[str, Any]) -> None:
@@ -123,7 +126,7 @@ def _with_paths(outputs: Mapping[str, Any], folder: Path) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for key, value in outputs.items():
         if key in ("run_maps", "trial_maps"):
-            found[key] = {label: str(folder / name) for label, name in value.items()}
+            found[key] = {label: str(path_inside(folder, name)) for label, name in value.items()}
         else:
-            found[key] = str(folder / value) if key.endswith("_file") else value
+            found[key] = str(path_inside(folder, value)) if key.endswith("_file") else value
     return found

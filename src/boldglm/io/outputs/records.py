@@ -13,8 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from boldglm.errors import MissingInputError
+from boldglm.errors import BadDataError, MissingInputError
 from boldglm.io.entities import entities_of, entities_stem
+from boldglm.io.files.atomic import path_inside
 from boldglm.io.files.json_files import read_json, write_json
 from boldglm.notices import Notice, by_kind, from_kinds
 
@@ -91,13 +92,16 @@ class NodeResult:
     @classmethod
     def from_dict(cls, content: Mapping[str, Any], root: Path | None = None) -> "NodeResult":
         """Read what `to_dict` returned; `root` is what relative paths start from."""
-        base = root or Path()
+
+        def located(path: str) -> Path:
+            return Path(path) if root is None else path_inside(root, path)
+
         return cls(
-            mask=base / content["Mask"],
-            mean=base / content["Mean"],
+            mask=located(content["Mask"]),
+            mean=located(content["Mean"]),
             notices=from_kinds(content),
             meshes=tuple(Path(path) for path in content.get("Meshes", ())),
-            maps={label: base / path for label, path in content.get("Maps", {}).items()},
+            maps={label: located(path) for label, path in content.get("Maps", {}).items()},
             whiteness=content.get("Whiteness", {}),
             smoothness=content.get("Smoothness", {}),
             mask_size=content.get("MaskSize", {}),
@@ -108,10 +112,10 @@ class NodeResult:
                     one["Weights"],
                     one["DegreesOfFreedom"],
                     one["NumeratorDegreesOfFreedom"],
-                    {label: base / path for label, path in one["Maps"].items()},
+                    {label: located(path) for label, path in one["Maps"].items()},
                     tuple(one.get("Inputs", ())),
                     one.get("DesignMatrix", {}),
-                    base / one["Table"] if one.get("Table") else None,
+                    located(one["Table"]) if one.get("Table") else None,
                     one.get("Inference", {}),
                 )
                 for one in content["Contrasts"]
@@ -173,21 +177,35 @@ class Record:
 
     @classmethod
     def read(cls, path: Path, root: Path) -> "Record":
-        """Read a record below the output folder `root`."""
+        """Read a record below the output folder `root`.
+
+        Raises
+        ------
+        MissingInputError
+            If there is no such record.
+        BadDataError
+            If it is damaged, or names a file outside the output folder.
+        """
         try:
             content = read_json(path)
+            return cls(
+                content["Fingerprint"],
+                content["Node"],
+                content["Level"],
+                content["Entities"],
+                NodeResult.from_dict(content["Result"], root),
+                content["Section"],
+                tuple(path_inside(root, file) for file in content["Files"]),
+                content.get("Model", ""),
+            )
         except FileNotFoundError as error:
             raise MissingInputError(f"There is no record {path}.") from error
-        return cls(
-            content["Fingerprint"],
-            content["Node"],
-            content["Level"],
-            content["Entities"],
-            NodeResult.from_dict(content["Result"], root),
-            content["Section"],
-            tuple(root / file for file in content["Files"]),
-            content.get("Model", ""),
-        )
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            reason = f"it has no {error}" if isinstance(error, KeyError) else str(error)
+            raise BadDataError(
+                f"The record {path} is damaged: {reason}. Delete it and repeat the level that "
+                "wrote it."
+            ) from error
 
 
 def notes_of_records(
@@ -228,7 +246,7 @@ def is_finished(path: Path, root: Path, fingerprint: str) -> bool:
         return False
     try:
         record = Record.read(path, root)
-    except (ValueError, KeyError):
+    except BadDataError:
         return False  # an interrupted or older record: make it anew
     return same_fingerprint(record.fingerprint, fingerprint) and all(
         file.is_file() for file in record.files

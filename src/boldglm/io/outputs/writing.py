@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from boldglm._version import __version__
-from boldglm.errors import CannotWriteError, MissingInputError
+from boldglm.errors import BadDataError, CannotWriteError, MissingInputError
 from boldglm.io.files.atomic import copy_file, share_file
 from boldglm.io.files.json_files import read_json, write_json
 from boldglm.io.images.formats import image_ending, read_bold_header
@@ -127,7 +127,7 @@ def _files_before(record: Path, output_dir: Path) -> set[Path]:
     """Files that the record in the same place lists, if there is one."""
     try:
         return set(Record.read(record, output_dir).files)
-    except (MissingInputError, ValueError, KeyError):
+    except (MissingInputError, BadDataError):
         return set()  # none, or one that was interrupted
 
 
