@@ -12,7 +12,7 @@ from boldglm.glm.design.confound_names import (
     COSINES,
     MOTION_OUTLIERS,
     NON_STEADY_STATE,
-    confound_kind,
+    confound_category,
 )
 from boldglm.vocabulary import ESTIMATOR, LEVELS
 
@@ -191,13 +191,15 @@ def _upper_sentences(model: Model, level: str) -> list[str]:
 def _confound_sentences(confounds: ConfoundSettings) -> str:
     """Say which confounds join the design and which volumes are censored."""
     kinds = dict.fromkeys(
-        confound_kind(name.rstrip("*"))
+        confound_category(name.rstrip("*"))
         for name in confounds.columns
         if name not in (COSINES, MOTION_OUTLIERS, NON_STEADY_STATE)
     )
     text = ""
     if kinds:
-        columns = [name for name in confounds.columns if confound_kind(name.rstrip("*")) in kinds]
+        columns = [
+            name for name in confounds.columns if confound_category(name.rstrip("*")) in kinds
+        ]
         text += (
             f" Confounds of the preprocessing joined the design: {', '.join(kinds)} "
             f"({', '.join(columns)})."

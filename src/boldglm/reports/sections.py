@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from boldglm.glm import Collinearity, Design
-from boldglm.glm.design.confound_names import confound_kind
+from boldglm.glm.design.confound_names import confound_category
 from boldglm.glm.design.confounds import describe_scans
 from boldglm.notices import Notice
 from boldglm.reports.content import ContrastResult, Fact, Figure, Section, Table, make_anchor
@@ -95,7 +95,7 @@ def _confounds_table(design: Design) -> Table:
     kinds: dict[str, list[str]] = {}
     for column in design.columns("confound"):
         name = design.names[column]
-        kinds.setdefault(confound_kind(name), []).append(name)
+        kinds.setdefault(confound_category(name), []).append(name)
     rows = tuple((kind, str(len(names)), ", ".join(names)) for kind, names in kinds.items())
     return Table(("Confounds", "Number", "Columns"), rows, "Confounds in the design.")
 

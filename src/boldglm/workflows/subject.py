@@ -21,7 +21,7 @@ from boldglm.analysis.methods_text import (
 )
 from boldglm.analysis.model.model import Model
 from boldglm.analysis.plan.plan import Analysis, RunPlan
-from boldglm.glm.design.confound_names import confound_kind
+from boldglm.glm.design.confound_names import confound_category
 from boldglm.glm.design.confounds import describe_scans
 from boldglm.interfaces import WriteReport
 from boldglm.io.bids.events import read_table
@@ -268,7 +268,7 @@ def _single_trial_details(model: Model, settings: AppSettings) -> dict[str, str]
 def _confound_facts(run: RunPlan) -> list[tuple[str, str]]:
     """Return the confounds and censored volumes of a run, for the report."""
     inputs, confounds = run.inputs, run.confounds
-    counts = Counter(confound_kind(name) for name in confounds.names)
+    counts = Counter(confound_category(name) for name in confounds.names)
     summary = ", ".join(f"{count} {kind}" for kind, count in counts.items())
     facts = [("Derivatives", inputs.derivatives)] if inputs.derivatives else []
     if inputs.confounds:

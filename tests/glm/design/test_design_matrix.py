@@ -183,7 +183,7 @@ def test_a_name_finds_its_column_in_short_too():
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"onset": None}, "events have no onset column .found: duration, trial_type"),
+        ({"onset": None}, "events have no column onset, only duration, trial_type"),
         ({"duration": [np.nan] * 24}, "condition 'face': durations has 8 missing"),
         ({"duration": [-1.0] * 24}, r"condition 'face': durations must be 0 or more"),
         ({"duration": ["long"] * 24}, "column 'duration' of events must hold numbers"),
@@ -242,10 +242,13 @@ def test_a_run_without_events_can_be_asked_for():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"confounds": np.ones((50, 1))}, r"shape \(50, 1\), but there are 100 scans"),
+        (
+            {"confounds": np.ones((50, 1))},
+            r"shape \(50, 1\), but need one row for each of 100 scans",
+        ),
         ({"confounds": MOTION, "confound_names": ["x"]}, "1 confound_names for 2 confounds"),
         ({"confound_names": ["x"]}, "1 confound_names for 0 confounds"),
-        ({"confounds": MOTION, "confound_names": ["face", "x"]}, "more than one column is called"),
+        ({"confounds": MOTION, "confound_names": ["face", "x"]}, "more than one column is named"),
         (
             {"confounds": np.r_[np.nan, np.ones(99)], "confound_names": ["fd"]},
             "confound 'fd' has 1 missing values, the first at scan 0",

@@ -11,7 +11,7 @@ from boldglm.glm import Confounds, match_columns, prepare_confounds
 from boldglm.glm.design.confound_names import (
     COSINES,
     MAY_BE_EMPTY,
-    confound_kind,
+    confound_category,
     is_denoised_by_aroma,
     is_pattern,
     lacks_cosines,
@@ -135,7 +135,7 @@ def check_denoising(
     BadDataError
         If the confounds were already removed from the series.
     """
-    aroma = [name for name in columns if confound_kind(name) == "ICA-AROMA"]
+    aroma = [name for name in columns if confound_category(name) == "ICA-AROMA"]
     if aroma and is_denoised_by_aroma(kind):
         raise BadDataError(
             f"ICA-AROMA has already removed its noise components from the desc-{kind} series, so "

@@ -15,7 +15,7 @@ from boldglm.analysis.model.model import Model
 from boldglm.errors import BadDataError
 from boldglm.glm import Confounds, Design
 from boldglm.glm.design.confound_names import match_columns
-from boldglm.glm.design.design_matrix import Part, confound_part, join_parts
+from boldglm.glm.design.design_matrix import Regressors, confound_regressors, join_regressors
 from boldglm.io.bids.confounds_table import ConfoundsTable
 from boldglm.notices import Notice, exclusion, note
 from boldglm.stats_model.json_paths import with_context
@@ -112,12 +112,12 @@ def design_from_model(
             note("a constant was added although X has no 1, because the BOLD signal has a mean")
         )
     parts = [
-        Part(columns.matrix[:, [column]], [name], "condition", name)
+        Regressors(columns.matrix[:, [column]], [name], "condition", name)
         for column, name in enumerate(columns.names)
     ]
-    parts.append(confound_part(confounds.columns, confounds.names, tables.timing.n_scans))
+    parts.append(confound_regressors(confounds.columns, confounds.names, tables.timing.n_scans))
     try:
-        design = join_parts(
+        design = join_regressors(
             parts,
             tables.timing.frame_times,
             high_pass=model.high_pass,

@@ -1,8 +1,8 @@
-"""Confound strategies, and the columns of a confounds table that they select.
+"""Confound strategies: from the name of a strategy to columns of a confounds table.
 
-fMRIPrep writes hundreds of columns, of which a model should use a few. Strategies have the usual
-names, as in nilearn's ``load_confounds``. Each becomes names and patterns of columns that a BIDS
-Stats Model can list, so that a saved model can be understood without the strategies.
+fMRIPrep writes hundreds of columns, of which a model should use a few. Strategies have the names
+of the field, as in nilearn's ``load_confounds``. Each becomes names and patterns that a BIDS Stats
+Model can list, so that a saved model shows which columns were used.
 """
 
 import re
@@ -18,7 +18,7 @@ _FULL = ("", "_derivative1", "_power2", "_derivative1_power2")
 COSINES = "cosine*"
 NON_STEADY_STATE = "non_steady_state_outlier*"
 MOTION_OUTLIERS = "motion_outlier*"
-# A run may have no outliers, or be too short for cosines, so these patterns may match nothing.
+# patterns that may match no column: short runs have no cosines, good ones no outliers
 MAY_BE_EMPTY = (COSINES, NON_STEADY_STATE, MOTION_OUTLIERS)
 DEFAULT_CONFOUNDS = (*MOTION, COSINES, NON_STEADY_STATE)
 
@@ -42,24 +42,25 @@ STRATEGIES: dict[str, tuple[str, ...]] = {
     "aroma_orthogonal": ("aroma_orth_motion_*",),
 }
 COMPCOR_STRATEGIES = ("compcor", "compcor_separated", "compcor_temporal")
-# Names in nilearn.
+# names in nilearn
 _SYNONYMS = {
     "anat_combined": "compcor",
     "anat_separated": "compcor_separated",
     "temporal": "compcor_temporal",
 }
 _COMPCOR = re.compile(rf"({'|'.join([*COMPCOR_STRATEGIES, *_SYNONYMS])})(?::(?:all|(\d+)(%?)))?")
+_MASKS = {"compcor": ("combined",), "compcor_separated": ("CSF", "WM")}
 _COMPCOR_COLUMN = re.compile(r"[actw]_comp_cor_")
 _DENOISED = re.compile(r"aggr|aroma", re.IGNORECASE)
 _AROMA_VARIANT = re.compile(r"ica_aroma|(?:(?:ica_)?aroma_)?(?:non)?aggr\w*")
 _BEFORE_THE_FIT = (
-    "{!r} is not a set of columns: 'aroma' takes the noise components as regressors, which is the "
-    "aggressive variant; the non-aggressive one happens before a fit. For it, fit the series that "
-    "fMRIPost-AROMA denoised: --bids-filter-file with "
+    "{!r} does not name confounds. 'aroma' uses the noise components as regressors, which is the "
+    "aggressive variant. The non-aggressive variant is applied before the fit: to fit the series "
+    "that fMRIPost-AROMA denoised, use --bids-filter-file with "
     '{{"bold": {{"desc": "nonaggrDenoised"}}}}.'
 )
 
-# Names of columns before fMRIPrep 1.2, and beginnings of numbered names.
+# names of columns before fMRIPrep 1.2; those of series are followed by a number
 _OLD_NAMES = {
     "X": "trans_x",
     "Y": "trans_y",
@@ -82,7 +83,7 @@ _OLD_SERIES = {
     "AROMAAggrComp": "aroma_motion_",
 }
 
-_KINDS = (
+_CATEGORIES = (
     ("motion", ("trans_*", "rot_*")),
     ("tissue signals", ("white_matter*", "csf*")),
     ("global signal", ("global_signal*",)),
@@ -93,7 +94,7 @@ _KINDS = (
 
 
 def modern_name(name: str) -> str:
-    """Return the present fMRIPrep name of a column.
+    """Return the name that current versions of fMRIPrep give a column.
 
     Parameters
     ----------
@@ -103,7 +104,7 @@ def modern_name(name: str) -> str:
     Returns
     -------
     str
-        `name` itself unless it is an old name.
+        The present name; `name` itself if it is not an old one.
 
     Examples
     --------
@@ -116,17 +117,17 @@ def modern_name(name: str) -> str:
     return _OLD_NAMES.get(name, name)
 
 
-def confound_kind(name: str) -> str:
-    """Return the category of a confound, for reports.
+def confound_category(name: str) -> str:
+    """Return the category of a confound, for tables in reports.
 
     Examples
     --------
-    >>> confound_kind("rot_x_power2"), confound_kind("c_comp_cor_01"), confound_kind("pulse")
-    ('motion', 'CompCor', 'other')
+    >>> [confound_category(name) for name in ("rot_x_power2", "c_comp_cor_01", "pulse")]
+    ['motion', 'CompCor', 'other']
     """
-    for kind, patterns in _KINDS:
+    for category, patterns in _CATEGORIES:
         if any(fnmatchcase(name, pattern) for pattern in patterns):
-            return kind
+            return category
     return "other"
 
 
@@ -142,12 +143,12 @@ def is_pattern(name: str) -> bool:
 
 
 def has_cosines(patterns: Sequence[str]) -> bool:
-    """Tell whether names or patterns include the cosines of a high-pass filter."""
+    """Tell whether names or patterns include the cosines of the high-pass filter."""
     return any(name.startswith("cosine") for name in patterns)
 
 
-def is_denoised_by_aroma(kind: str) -> bool:
-    """Tell from its ``desc`` label whether a BOLD series was denoised by ICA-AROMA.
+def is_denoised_by_aroma(desc: str) -> bool:
+    """Tell from the ``desc`` entity of BOLD series whether ICA-AROMA was applied to them.
 
     Examples
     --------
@@ -156,11 +157,11 @@ def is_denoised_by_aroma(kind: str) -> bool:
     >>> is_denoised_by_aroma("preproc")
     False
     """
-    return _DENOISED.search(kind) is not None
+    return _DENOISED.search(desc) is not None
 
 
 def lacks_cosines(names: Sequence[str]) -> bool:
-    """Tell whether CompCor components lack the cosines of their high-pass filter.
+    """Tell whether there are CompCor components without the cosines of their high-pass filter.
 
     Examples
     --------
@@ -171,49 +172,50 @@ def lacks_cosines(names: Sequence[str]) -> bool:
 
 
 def expand_strategies(
-    words: Sequence[str],
+    strategies: Sequence[str],
     columns: Sequence[str],
     masks: Mapping[str, str] | None = None,
     explained: Mapping[str, float] | None = None,
 ) -> tuple[str, ...]:
-    """Turn the words of ``--confounds`` into names and patterns of columns for a model.
+    """Return the names and patterns of columns that confound strategies stand for.
 
     Parameters
     ----------
-    words : sequence of str
-        Strategies (`STRATEGIES`; ``compcor``, ``compcor_separated`` and ``compcor_temporal``,
-        each with ``:n`` for the first n components of each mask, ``:50%`` for as many as
-        explain that much of its variance, or ``:all``), names and patterns. nilearn's words
-        ``anat_combined``, ``anat_separated`` and ``temporal`` mean the same.
+    strategies : sequence of str
+        Keys of `STRATEGIES`, names of columns, patterns, and ``compcor``,
+        ``compcor_separated`` and ``compcor_temporal``, each of which may be followed by ``:n``
+        for the first n components of each mask, ``:50%`` for as many as explain that much of
+        the variance in the mask, or ``:all``. The names in nilearn, ``anat_combined``,
+        ``anat_separated`` and ``temporal``, mean the same.
     columns : sequence of str
         Columns of the table.
     masks : mapping of str to str, optional
-        For CompCor columns their mask, ``combined``, ``CSF`` or ``WM``, as
-        the JSON beside the table says.
+        Mask of each CompCor column, ``combined``, ``CSF`` or ``WM``, from the sidecar of the
+        table.
     explained : mapping of str to float, optional
-        For CompCor columns the share of variance (0 to 1) that they and those before them
-        explain, as the JSON says.
+        Share of variance (0 to 1) that each CompCor column and those before it explain, from
+        the sidecar of the table.
 
     Returns
     -------
     tuple of str
-        Each once, in the order of the words. CompCor brings ``cosine*``: fMRIPrep computes the
-        components after a high-pass filter, and without its cosines they would put drift back.
+        Names and patterns without repetition, in the order of the strategies. CompCor adds
+        ``cosine*``, because fMRIPrep computes the components after a high-pass filter: without
+        its cosines they would bring drift back.
 
     Raises
     ------
     ValueError
-        If a word is neither a strategy nor a column, with the nearest candidate.
+        If a word is neither a strategy nor a column, or CompCor components are missing.
 
     See Also
     --------
-    match_columns : Choose the columns that these patterns match.
+    match_columns : Return the columns that these patterns match.
 
     Notes
     -----
-    Each component of ``compcor`` explains part of the variance in the white matter and CSF
-    together, those of ``compcor_separated`` of one of the two [1]_; fMRIPrep writes as many as
-    explain half of it.
+    Components of ``compcor`` explain variance in white matter and CSF together, those of
+    ``compcor_separated`` in one of the two [1]_. fMRIPrep writes as many as explain half of it.
 
     References
     ----------
@@ -228,38 +230,38 @@ def expand_strategies(
     >>> expand_strategies(["compcor:1"], columns)
     ('a_comp_cor_00', 'cosine*')
     """
-    selected: list[str] = []
-    for word in words:
-        compcor = _COMPCOR.fullmatch(word)
+    patterns: list[str] = []
+    for strategy in strategies:
+        compcor = _COMPCOR.fullmatch(strategy)
         if compcor:
-            kind = _SYNONYMS.get(compcor[1], compcor[1])
-            for label, components in _components(kind, columns, masks or {}).items():
-                count = _how_many(compcor, label, components, explained or {})
-                selected += _first(word, label, components, count, columns)
-        elif word in STRATEGIES:
-            selected += STRATEGIES[word]
+            variant = _SYNONYMS.get(compcor[1], compcor[1])
+            for mask, components in _components(variant, columns, masks or {}).items():
+                number = _n_components(compcor, mask, components, explained or {})
+                patterns += _first_components(strategy, mask, components, number, columns)
+        elif strategy in STRATEGIES:
+            patterns += STRATEGIES[strategy]
         else:
-            selected.append(_known(word, columns))
-    if lacks_cosines(_matching(selected, columns)):
-        selected.append(COSINES)
-    return tuple(dict.fromkeys(selected))
+            patterns.append(_checked_column(strategy, columns))
+    if lacks_cosines(_matching(patterns, columns)):
+        patterns.append(COSINES)
+    return tuple(dict.fromkeys(patterns))
 
 
 def match_columns(patterns: Sequence[str], columns: Sequence[str]) -> tuple[str, ...]:
-    """Return the columns that names and patterns select, each once.
+    """Return the columns that match names and patterns, without repetition.
 
     Parameters
     ----------
     patterns : sequence of str
-        Names, and patterns with ``*``, ``?`` and ``[]`` as in a shell.
+        Names, and patterns with the shell's wildcards ``*``, ``?`` and ``[]``.
     columns : sequence of str
         Columns of the table.
 
     Returns
     -------
     tuple of str
-        In the order of the patterns, and within a pattern in that of the table; a pattern may
-        match nothing.
+        Columns in the order of the patterns, and for each pattern in the order of the table. A
+        pattern may match nothing.
 
     Raises
     ------
@@ -276,17 +278,17 @@ def match_columns(patterns: Sequence[str], columns: Sequence[str]) -> tuple[str,
     >>> match_columns(["rot_x", "cosine*", "rot_*"], ["rot_x", "rot_y", "cosine00", "cosine01"])
     ('rot_x', 'cosine00', 'cosine01', 'rot_y')
     """
-    selected: list[str] = []
+    matches: list[str] = []
     for pattern in patterns:
         if is_pattern(pattern):
-            selected += [name for name in columns if fnmatchcase(name, pattern)]
+            matches += [name for name in columns if fnmatchcase(name, pattern)]
         else:
-            selected.append(_known(pattern, columns, strategies=False))
-    return tuple(dict.fromkeys(selected))
+            matches.append(_checked_column(pattern, columns, strategies=False))
+    return tuple(dict.fromkeys(matches))
 
 
-def _known(word: str, columns: Sequence[str], *, strategies: bool = True) -> str:
-    """Return the column or pattern that a word is, or say what it might be."""
+def _checked_column(word: str, columns: Sequence[str], *, strategies: bool = True) -> str:
+    """Return the present name of a column or pattern, or raise ValueError with candidates."""
     name = modern_name(word)
     if strategies and name not in columns and _AROMA_VARIANT.fullmatch(name):
         raise ValueError(_BEFORE_THE_FIT.format(word))
@@ -298,89 +300,92 @@ def _known(word: str, columns: Sequence[str], *, strategies: bool = True) -> str
     meant = hint[1] + hint[2] if hint[1] else ""
     more = f" and {len(columns) + len(offered) - len(listed)} more"
     known = ", ".join(listed) + (more if len(listed) < len(columns) + len(offered) else "")
-    kind = "strategy or column" if strategies else "column"
-    raise ValueError(f"there is no {kind} {word!r}.{meant} There are: {known}.")
+    noun = "strategy or column" if strategies else "column"
+    raise ValueError(f"there is no {noun} {word!r}.{meant} Known: {known}.")
 
 
 def _matching(patterns: Sequence[str], columns: Sequence[str]) -> list[str]:
     """Return names as they are, and the columns that patterns match."""
-    selected: list[str] = []
+    matches: list[str] = []
     for pattern in patterns:
-        selected += (
-            [c for c in columns if fnmatchcase(c, pattern)] if is_pattern(pattern) else [pattern]
-        )
-    return selected
+        if is_pattern(pattern):
+            matches += [column for column in columns if fnmatchcase(column, pattern)]
+        else:
+            matches.append(pattern)
+    return matches
 
 
-def _how_many(
-    word_match: re.Match[str],
-    label: str,
-    components: Sequence[str],
-    explained: Mapping[str, float],
+def _n_components(
+    strategy: re.Match[str], mask: str, components: Sequence[str], explained: Mapping[str, float]
 ) -> int | None:
-    """Return how many components of a mask a word asks for; None for all."""
-    word, number = word_match[0], word_match[2]
+    """Return how many components of a mask a CompCor strategy takes; None for all."""
+    text, number, percent = strategy[0], strategy[2], strategy[3]
     if number is None:
         return None
     if int(number) == 0:
-        raise ValueError(f"{word!r} asks for no component. Ask for 1 or more, or remove the word.")
-    if not word_match[3]:
+        raise ValueError(f"{text!r} takes no component. Ask for at least 1, or leave it out.")
+    if not percent:
         return int(number)
     unknown = [name for name in components if name not in explained]
     if unknown:
         raise ValueError(
-            f"{word!r} needs the variance that components explain, but the JSON file of the table "
-            f"has no CumulativeVarianceExplained for {unknown[0]}. Ask for a number of "
-            "components, such as compcor:5."
+            f"{text!r} needs the variance that components explain, but the sidecar of the table "
+            f"has no CumulativeVarianceExplained for {unknown[0]}. Ask for a number of components "
+            "instead, such as compcor:5."
         )
     share = int(number) / 100
-    enough = [place for place, name in enumerate(components, start=1) if explained[name] >= share]
+    enough = [k for k, name in enumerate(components, start=1) if explained[name] >= share]
     if components and not enough:
         raise ValueError(
-            f"{word!r}: the {len(components)} components of the {label} mask explain "
+            f"{text!r}: the {len(components)} components of the {mask} mask explain only "
             f"{explained[components[-1]]:.1%}. Ask for less, or run fMRIPrep with "
-            "--return-all-components, without which it writes those that explain half."
+            "--return-all-components."
         )
     return enough[0] if enough else 1
 
 
-def _first(
-    word: str, label: str, components: Sequence[str], count: int | None, columns: Sequence[str]
+def _first_components(
+    text: str, mask: str, components: Sequence[str], number: int | None, columns: Sequence[str]
 ) -> list[str]:
-    """Return the first components of a mask, as one pattern if they are all."""
-    if len(components) < (count or 1):
+    """Return the first components of a mask, as a pattern if it matches exactly these."""
+    if len(components) < (number or 1):
         raise ValueError(
-            f"{word!r} needs {count or 'some'} CompCor components of the {label} mask, but "
-            f"the table has {len(components)}. Ask for fewer."
+            f"{text!r} needs {number or 'some'} CompCor components of the {mask} mask, but the "
+            f"table has {len(components)}. Ask for fewer."
         )
     pattern = f"{components[0][:10]}_*"
-    every = count is None or (word.endswith("%") and count == len(components))
-    whole = every and match_columns([pattern], columns) == tuple(components)
-    return [pattern] if whole else list(components[:count])
+    every = number is None or (text.endswith("%") and number == len(components))
+    if every and match_columns([pattern], columns) == tuple(components):
+        return [pattern]
+    return list(components[:number])
 
 
 def _components(
-    kind: str, columns: Sequence[str], masks: Mapping[str, str]
+    strategy: str, columns: Sequence[str], masks: Mapping[str, str]
 ) -> dict[str, list[str]]:
-    """Return the CompCor columns of each mask that a strategy draws on."""
+    """Return the CompCor columns of each mask that a strategy uses."""
 
-    def named(letter: str) -> list[str]:
+    def with_letter(letter: str) -> list[str]:
         return [name for name in columns if name.startswith(f"{letter}_comp_cor_")]
 
-    if kind == "compcor_temporal":
-        return {"temporal": named("t")}
-    if named("c") or named("w"):  # since fMRIPrep 21 the letter says which mask
-        by_mask = {"combined": named("a"), "CSF": named("c"), "WM": named("w")}
+    if strategy == "compcor_temporal":
+        return {"temporal": with_letter("t")}
+    # since fMRIPrep 21 the first letter tells the mask
+    if with_letter("c") or with_letter("w"):
+        by_mask = {
+            "combined": with_letter("a"),
+            "CSF": with_letter("c"),
+            "WM": with_letter("w"),
+        }
     else:
-        unknown = [name for name in named("a") if name not in masks]
+        unknown = [name for name in with_letter("a") if name not in masks]
         if unknown:
             raise ValueError(
-                f"the mask of {unknown[0]} is not known: the JSON beside the confounds table "
-                "says it in tables of this age. Put it there, or name the columns."
+                f"the mask of {unknown[0]} is unknown: the sidecar of the confounds table has no "
+                "Mask for it. Add the sidecar, or name the columns."
             )
         by_mask = {
-            mask: [name for name in named("a") if masks[name] == mask]
+            mask: [name for name in with_letter("a") if masks[name] == mask]
             for mask in ("combined", "CSF", "WM")
         }
-    count = ("combined",) if kind == "compcor" else ("CSF", "WM")
-    return {mask: by_mask[mask] for mask in count}
+    return {mask: by_mask[mask] for mask in _MASKS[strategy]}

@@ -1,8 +1,7 @@
-"""The design of one run: its columns, what they are called and what they are for.
+"""The design matrix of one run, with the names and roles of its columns.
 
-A `Design` is a value: built once, never changed; every step that alters columns returns a
-new one. `build_design` makes it from events; `boldglm.glm.design.orthogonalize` applies the
-rules that a person wrote.
+A `Design` never changes: `build_design` makes it from events, and a step that alters columns,
+such as `orthogonalize_design`, returns a new one.
 """
 
 from collections.abc import Mapping, Sequence
@@ -28,13 +27,13 @@ if TYPE_CHECKING:
 
 Role = Literal["condition", "confound", "censored", "drift", "constant"]
 ROLES: tuple[Role, ...] = ("condition", "confound", "censored", "drift", "constant")
-# Below this part of the largest amplitude a response has not begun, or is rounding.
+# relative to the largest amplitude; smaller responses have not begun, or are rounding
 NO_RESPONSE = 1e-9
 
 
 @dataclass(frozen=True)
-class Part:
-    """Columns of one role, on their way into a design."""
+class Regressors:
+    """Columns of one role that will be joined to a design."""
 
     columns: FloatArray
     names: Sequence[str]
@@ -53,17 +52,17 @@ class EventTable:
 
 
 def checked_event_table(events: Mapping[str, Any]) -> EventTable:
-    """Return the columns of an event table that a design uses, or say what is wrong with it."""
+    """Return the columns of an events table that a design uses, or raise ValueError."""
     missing = [name for name in ("onset", "duration", "trial_type") if name not in events]
     if missing:
-        found = ", ".join(str(name) for name in events)
-        raise ValueError(f"events have no {' and no '.join(missing)} column (found: {found}).")
+        present = ", ".join(str(name) for name in events)
+        raise ValueError(f"events have no column {' and no '.join(missing)}, only {present}.")
     onsets, durations = (_numbers(events, name) for name in ("onset", "duration"))
     amplitudes = _numbers(events, "modulation") if "modulation" in events else np.ones(onsets.size)
     labels = list(events["trial_type"])
     unnamed = [k for k, label in enumerate(labels) if label is None or label != label]
     if unnamed:
-        raise ValueError(f"event {unnamed[0]} has no trial_type: name it or leave it out.")
+        raise ValueError(f"event {unnamed[0]} has no trial_type. Name or remove it.")
     sizes = {onsets.size, durations.size, amplitudes.size, len(labels)}
     if len(sizes) > 1:
         raise ValueError(f"the columns of events have different lengths: {sorted(sizes)}.")
@@ -80,16 +79,16 @@ def _numbers(events: Mapping[str, Any], name: str) -> FloatArray:
 
 
 def chosen_conditions(table: EventTable, conditions: Sequence[str] | None) -> list[str]:
-    """Return the trial types to model, each of which has an event."""
-    found = sorted(set(table.trial_types))
+    """Return the conditions to model, each of which has an event."""
+    trial_types = sorted(set(table.trial_types))
     if conditions is None:
-        if not found:
-            raise ValueError("the events table is empty: there is no condition to model.")
-        return found
+        if not trial_types:
+            raise ValueError("the events table is empty, so there is no condition to model.")
+        return trial_types
     for condition in conditions:
-        if condition not in found:
+        if condition not in trial_types:
             raise ValueError(
-                f"condition {condition!r} has no event.{list_known(condition, found)}"
+                f"condition {condition!r} has no event.{list_known(condition, trial_types)}"
             )
     return list(conditions)
 
@@ -97,7 +96,7 @@ def chosen_conditions(table: EventTable, conditions: Sequence[str] | None) -> li
 def chosen_basis(
     hrf_model: str | HRFBasis, fir_delays: Sequence[float] | None, scans: FloatArray
 ) -> HRFBasis:
-    """Return the kernels of a model, with FIR bins that fit the scans."""
+    """Return the kernels of a model, with FIR bins for the repetition time by default."""
     if isinstance(hrf_model, HRFBasis):
         return hrf_model
     if hrf_model != "fir":
@@ -105,29 +104,29 @@ def chosen_basis(
     if fir_delays is not None and len(fir_delays) > 1:
         return hrf_basis("fir", fir_delays)
     if scans.size < 2:
-        raise ValueError("an FIR model of a single scan needs two fir_delays or more.")
+        raise ValueError("an FIR model of a single scan needs at least two fir_delays.")
     repetition_time = float(np.median(np.diff(scans)))
     if fir_delays is None:
         return hrf_basis("fir", default_fir_delays(repetition_time))
     return hrf_basis("fir", fir_delays, repetition_time)
 
 
-def condition_part(
+def condition_regressors(
     table: EventTable,
     condition: str,
     basis: HRFBasis,
     scans: FloatArray,
     oversampling: int | None,
-) -> Part:
-    """Return one column per kernel of the response to a condition's events."""
-    mine = table.trial_types == condition
-    onsets, amplitudes = table.onsets[mine], table.amplitudes[mine]
+) -> Regressors:
+    """Return one column for each kernel: the response to the events of a condition."""
+    selected = table.trial_types == condition
+    onsets, amplitudes = table.onsets[selected], table.amplitudes[selected]
     names = [f"{condition}{suffix}" for suffix in basis.suffixes]
     try:
         columns = np.column_stack(
             [
                 convolve_events(
-                    onsets, table.durations[mine], amplitudes, kernel, scans, oversampling
+                    onsets, table.durations[selected], amplitudes, kernel, scans, oversampling
                 )
                 for kernel in basis.kernels
             ]
@@ -136,27 +135,27 @@ def condition_part(
         raise ValueError(f"condition {condition!r}: {error}") from error
     if not amplitudes.any():
         raise ValueError(f"condition {condition!r} has modulation 0 at all its events.")
-    silent = np.flatnonzero(abs(columns).max(axis=0) <= NO_RESPONSE * abs(amplitudes).max())
-    if silent.size:
+    flat = np.flatnonzero(abs(columns).max(axis=0) <= NO_RESPONSE * abs(amplitudes).max())
+    if flat.size:
         raise ValueError(
             f"condition {condition!r} has no response within the run in column "
-            f"{names[silent[0]]!r}: its {onsets.size} events are at {onsets.min():g} to "
-            f"{onsets.max():g} s, the scans at {scans[0]:g} to {scans[-1]:g} s. Check the onsets "
-            "(seconds, not scans?) or leave the condition out."
+            f"{names[flat[0]]!r}: its {onsets.size} events are at {onsets.min():g} to "
+            f"{onsets.max():g} s, the scans at {scans[0]:g} to {scans[-1]:g} s. Check that onsets "
+            "are in seconds, or exclude the condition."
         )
-    return Part(columns, names, "condition", condition)
+    return Regressors(columns, names, "condition", condition)
 
 
-def confound_part(
+def confound_regressors(
     confounds: ArrayLike | None, confound_names: Sequence[str] | None, n_scans: int
-) -> Part:
-    """Return confounds with their names, all values present."""
+) -> Regressors:
+    """Return confounds with their names, after checks."""
     columns = np.asarray(np.zeros((n_scans, 0)) if confounds is None else confounds, np.float64)
     if columns.ndim == 1:
         columns = columns[:, np.newaxis]
     if columns.ndim != 2 or len(columns) != n_scans:
         raise ValueError(
-            f"confounds have shape {columns.shape}, but there are {n_scans} scans: one row each."
+            f"confounds have shape {columns.shape}, but need one row for each of {n_scans} scans."
         )
     n_confounds = columns.shape[1]
     names = (
@@ -170,42 +169,42 @@ def confound_part(
         bad = np.flatnonzero(~np.isfinite(column))
         if bad.size:
             raise ValueError(
-                f"confound {name!r} has {bad.size} missing values, the first at scan {bad[0]}: "
-                "fill them in (0 for a derivative's first) or leave the column out."
+                f"confound {name!r} has {bad.size} missing values, the first at scan {bad[0]}. "
+                "Fill them in (with 0 for the first value of a derivative) or exclude the column."
             )
-    return Part(columns, names, "confound")
+    return Regressors(columns, names, "confound")
 
 
-def censored_part(scans: Sequence[int], n_scans: int) -> Part:
-    """Return an indicator column for each scan that must not count."""
+def censored_regressors(scans: Sequence[int], n_scans: int) -> Regressors:
+    """Return an indicator column for each scan to censor."""
     ordered = sorted(scans)
-    return Part(
+    return Regressors(
         censored_columns(ordered, n_scans), [censored_name(scan) for scan in ordered], "censored"
     )
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Design:
-    """Design of one run: one row per scan, one named column per regressor.
+    """Design matrix of one run: a row for each scan, a named column for each regressor.
 
     Parameters
     ----------
     matrix : array_like of shape (n_scans, n_regressors)
         Regressors sampled at the scan times; copied and made read-only.
     names : sequence of str
-        One name per column, all different.
+        Names of the columns, all different.
     frame_times : array_like of shape (n_scans,)
         Time of each scan in seconds.
     roles : sequence of {"condition", "confound", "censored", "drift", "constant"}
-        What each column is for; a censored column is 1 at one scan and 0 elsewhere.
+        Role of each column; a censored column is 1 at one scan and 0 elsewhere.
     conditions : sequence of str, optional
-        For each column the condition whose response it models, empty where there is none.
-        By default each condition has one column, of its own name.
+        Condition that each column models, empty for columns of other roles. By default the
+        names of the columns whose role is condition.
 
     Raises
     ------
     ValueError
-        If the parts do not fit together, a name is used twice or a value is not finite.
+        If shapes do not fit together, a name is used twice or a value is not finite.
 
     See Also
     --------
@@ -252,7 +251,7 @@ class Design:
 
     @property
     def censored(self) -> tuple[int, ...]:
-        """Scans, counted from 0, that a column of their own keeps from counting."""
+        """Censored scans, counted from 0."""
         return tuple(sorted(int(self.matrix[:, k].argmax()) for k in self.columns("censored")))
 
     def index(self, name: str) -> int:
@@ -427,7 +426,7 @@ class Design:
         return summary_html(self._title(), [self._times(), *rows])
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # a copy made from the attributes alone would have writable arrays
+        # made from its attributes alone, a copy would have writable arrays
         return type(self), tuple(getattr(self, name) for name in self.__dataclass_fields__)
 
 
@@ -450,43 +449,43 @@ def build_design(
     Parameters
     ----------
     events : mapping of str to array_like of shape (n_events,)
-        A dict or a data frame with ``onset`` and ``duration`` (seconds, on the clock of
+        A dict or data frame with ``onset`` and ``duration`` (seconds, on the clock of
         `frame_times`), ``trial_type``, and optionally ``modulation``, the amplitude of each
-        event (1 without it).
+        event (by default 1).
     frame_times : array_like of shape (n_scans,)
         Time of each scan in seconds.
     hrf_model : str or HRFBasis
-        One of `boldglm.glm.HRF_MODELS`, or kernels of your own.
+        One of `boldglm.glm.HRF_MODELS`, or other kernels.
     conditions : sequence of str, optional
-        Trial types to model, in the order wanted. By default all of them, sorted.
+        Trial types to model, in the order of the columns. By default all of them, sorted.
     fir_delays : sequence of float, optional
         For ``"fir"``: start of each bin in seconds. By default bins start at every repetition
         time (the median distance between scans) before 20 s. Each bin lasts until the next.
     high_pass : float or None
-        Shortest period in seconds that the cosine drift takes out; None for no drift.
+        Shortest period in seconds that the cosine drift removes; None for no drift.
     confounds : array_like of shape (n_scans, n_confounds), optional
-        Columns to put in as they are.
+        Columns that become part of the design as they are.
     confound_names : sequence of str, optional
         Their names; by default ``confound_1`` and so on.
     censored : sequence of int
-        Scans, counted from 0, that must not count; see `boldglm.glm.censored_columns`.
+        Scans to censor, counted from 0; see `censored_columns`.
     oversampling : int, optional
-        As in `convolve_events`: None is exact, 50 is nilearn's time grid. (For nilearn's
-        own columns also give its kernel, ``HRFBasis(("",), (DoubleGamma(ratio=0.167),))``.)
+        As in `convolve_events`: None is exact, 50 uses the time grid of nilearn. Columns equal
+        to nilearn's also need its kernel, ``HRFBasis(("",), (DoubleGamma(ratio=0.167),))``.
     constant : bool
         Whether the last column is a constant.
 
     Returns
     -------
     Design
-        Columns in this order: conditions (with a condition's basis functions together),
-        confounds, ``censored_scan_0000`` …, ``drift_1`` …, ``constant``.
+        Columns in this order: conditions (each with all its kernels), confounds,
+        ``censored_scan_0000`` …, ``drift_1`` …, ``constant``.
 
     Raises
     ------
     ValueError
-        If a condition has no event or no response within the run, an event or confound has
-        a missing value, or two columns have the same name.
+        If a condition has no event or no response within the run, an event or confound has a
+        missing value, or two columns have the same name.
 
     See Also
     --------
@@ -507,16 +506,16 @@ def build_design(
     table = checked_event_table(events)
     basis = chosen_basis(hrf_model, fir_delays, scans)
     parts = [
-        condition_part(table, condition, basis, scans, oversampling)
+        condition_regressors(table, condition, basis, scans, oversampling)
         for condition in chosen_conditions(table, conditions)
     ]
     if confounds is not None or confound_names is not None:
-        parts.append(confound_part(confounds, confound_names, scans.size))
-    return join_parts(parts, scans, high_pass=high_pass, censored=censored, constant=constant)
+        parts.append(confound_regressors(confounds, confound_names, scans.size))
+    return join_regressors(parts, scans, high_pass=high_pass, censored=censored, constant=constant)
 
 
-def join_parts(
-    parts: Sequence[Part],
+def join_regressors(
+    parts: Sequence[Regressors],
     frame_times: ArrayLike,
     *,
     high_pass: float | None = HIGH_PASS,
@@ -524,36 +523,41 @@ def join_parts(
     censored: Sequence[int] = (),
     constant: bool = True,
 ) -> Design:
-    """Put conditions and confounds together with censored scans, drift and constant.
+    """Join conditions and confounds with censored scans, drift and constant.
 
     Parameters
     ----------
-    parts : sequence of Part
-        Columns, (n_scans, n_columns) each, with names and role.
+    parts : sequence of Regressors
+        Columns of shape (n_scans, n_columns) each, with names and role.
     frame_times, high_pass, censored, constant
         As for `build_design`.
     low_pass : float, optional
-        Longest period in seconds that `fast_cosines` takes out.
+        Longest period in seconds that `fast_cosines` removes.
+
+    Returns
+    -------
+    Design
+        The joined columns.
 
     Raises
     ------
     ValueError
-        If there is no column, or two have one name.
+        If there is no column, or two have the same name.
     """
     scans = checked_frame_times(frame_times)
     parts = list(parts)
     if len(censored):
-        parts.append(censored_part(censored, scans.size))
+        parts.append(censored_regressors(censored, scans.size))
     if high_pass is not None:
         drift = cosine_drift(scans, high_pass)
-        parts.append(Part(drift, [f"drift_{k + 1}" for k in range(drift.shape[1])], "drift"))
+        parts.append(Regressors(drift, [f"drift_{k + 1}" for k in range(drift.shape[1])], "drift"))
     if low_pass is not None:
         fast = fast_cosines(scans, low_pass)
-        parts.append(Part(fast, [f"fast_{k + 1}" for k in range(fast.shape[1])], "drift"))
+        parts.append(Regressors(fast, [f"fast_{k + 1}" for k in range(fast.shape[1])], "drift"))
     if constant:
-        parts.append(Part(np.ones((scans.size, 1)), ["constant"], "constant"))
+        parts.append(Regressors(np.ones((scans.size, 1)), ["constant"], "constant"))
     if not parts:
-        raise ValueError("the design has no column: no condition, confound, drift or constant.")
+        raise ValueError("the design has no columns: no condition, confound, drift or constant.")
     return Design(
         np.hstack([part.columns for part in parts]),
         tuple(name for part in parts for name in part.names),
@@ -572,18 +576,18 @@ def _check_design(
 ) -> None:
     if matrix.ndim != 2 or matrix.shape[0] != frame_times.size:
         raise ValueError(
-            f"the matrix has shape {matrix.shape}, but there are {frame_times.size} frame_times: "
-            "one row per scan."
+            f"the matrix has shape {matrix.shape}, but needs one row for each of "
+            f"{frame_times.size} frame_times."
         )
     if not len(names) == len(roles) == len(conditions) == matrix.shape[1]:
         raise ValueError(
-            f"{matrix.shape[1]} columns need as many names, roles and conditions, not "
+            f"{matrix.shape[1]} columns need as many names, roles and conditions, but there are "
             f"{len(names)}, {len(roles)} and {len(conditions)}."
         )
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         raise ValueError(
-            f"more than one column is called {', '.join(twice)}: rename or leave out."
+            f"more than one column is named {', '.join(twice)}. Rename or remove columns."
         )
     unknown = sorted(set(roles) - set(ROLES))
     if unknown:
@@ -593,4 +597,4 @@ def _check_design(
         raise ValueError(f"column {names[bad[0]]!r} has values that are not finite.")
     for name, role, column in zip(names, roles, matrix.T, strict=True):
         if role == "censored" and not (column.max() == 1 and np.count_nonzero(column) == 1):
-            raise ValueError(f"column {name!r} must be 1 at the scan it censors and 0 elsewhere.")
+            raise ValueError(f"column {name!r} must be 1 at the censored scan and 0 elsewhere.")
