@@ -215,7 +215,7 @@ def test_the_report_groups_confounds_and_censored_volumes(dataset, tmp_path, cap
     said = capsys.readouterr().out
     for words in ("fMRIPrep 25.1.0", "6 motion, 2 high-pass cosines", "Censored volumes",
                   "framewise displacement above 0.11 mm", "Confounds in the design",
-                  "discrete cosines of the preprocessing"):  # fmt: skip
+                  "discrete cosine regressors from preprocessing"):  # fmt: skip
         assert words in report
     assert "censored_scan_00" not in report
     assert "more than 20% of the volumes are censored" in said

@@ -67,7 +67,7 @@ def test_effects_of_participants_are_smoothed_before_the_test_of_the_group(datas
     assert (said["InputSmoothingFWHM"], said["SmoothingFWHM"]) == (10.0, 0.0)
     report = (out / "group.html").read_text()
     assert "Smoothing of input effects" in report
-    assert "smoothed by a Gaussian of 10 mm FWHM" in report
+    assert "smoothed with a Gaussian kernel of 10 mm" in report
     below = json.loads(paths[0].with_name(paths[0].name.replace(".nii.gz", ".json")).read_text())
     assert "InputSmoothingFWHM" not in below
 

@@ -1,4 +1,4 @@
-"""The methods paragraph and what the report says of a model."""
+"""The methods section of an analysis and its references, ready to be pasted into a paper."""
 
 import platform
 from functools import cache
@@ -14,225 +14,265 @@ from boldglm.glm.design.confound_names import (
     NON_STEADY_STATE,
     confound_category,
 )
+from boldglm.stats_model.specification import NodeSpec
 from boldglm.vocabulary import ESTIMATOR, LEVELS
 
 HRF_WORDS = {
     "spm": "the SPM double-gamma hemodynamic response function",
-    "glover": "the Glover double-gamma hemodynamic response function",
+    "glover": "the double-gamma hemodynamic response function of Glover (Glover, 1999)",
     "textbook": "a double-gamma hemodynamic response function (peak 6, undershoot 12, ratio 0.35)",
-    "fir": "finite impulse response",
+    "fir": "a finite impulse response (FIR) basis of boxcars at successive delays",
 }
-METHOD_WORDS = {
-    "fixed": "were combined by inverse-variance weighted fixed effects, with the variance "
-    "corrected for the weights being estimated (Meier 1953)",
-    "ols": "were tested by least squares, their scatter being the noise (a one-sample t test "
-    "where the design is a constant)",
-    "mixed": "were tested by mixed effects: weighted by the inverse of their own variance plus a "
-    "variance between them estimated by restricted maximum likelihood at every voxel, with the "
-    "test of Knapp and Hartung (2003)",
+ESTIMATOR_WORDS = {
+    "fixed": "fixed effects weighted by inverse variance, with variances corrected for the "
+    "estimation of the weights (Meier, 1953)",
+    "ols": "ordinary least squares",
+    "mixed": "a mixed-effects model, in which the variance between inputs was estimated at every "
+    "voxel by restricted maximum likelihood, using the test of Knapp and Hartung (Knapp & "
+    "Hartung, 2003)",
 }
+SATTERTHWAITE = "degrees of freedom were approximated as by Satterthwaite (Satterthwaite, 1946)"
 NOISE_WORDS = {
-    "ols": "taken to be white",
-    "auto": "modeled as autoregressive, with coefficients estimated at each voxel as far as the "
-    "voxels of the run differ and shared by them otherwise (empirical Bayes), by exact "
-    "generalized least squares; variances and degrees of freedom of each contrast were corrected "
-    "for the estimation of these coefficients, by simulation on the design of the run",
-    "ar1": "modeled as a first-order autoregressive process, with a coefficient estimated at each "
-    "voxel by restricted maximum likelihood, and exact generalized least squares; degrees of "
-    "freedom are Satterthwaite's",
+    "ols": "Noise was assumed to be independent between volumes (ordinary least squares).",
+    "auto": "Temporal autocorrelation of the noise was accounted for by generalized least squares "
+    "with an autoregressive model. Its coefficients were estimated from the autocovariances of "
+    "the residuals (Worsley et al., 2002) and shrunk by empirical Bayes (Morris, 1983), which "
+    "pools voxels of the run to the extent that their noise is alike. The variance and the "
+    "degrees of freedom of each contrast were corrected for the estimation of the coefficients "
+    f"by simulation with the design of the run; {SATTERTHWAITE}.",
+    "ar1": "Temporal autocorrelation of the noise was accounted for by generalized least squares "
+    "with a first-order autoregressive model, AR(1), whose coefficient was estimated at each "
+    f"voxel by restricted maximum likelihood; {SATTERTHWAITE}.",
     **{
-        f"ar{order}": f"modeled as an autoregressive process of order {order}, with coefficients "
-        "estimated at each voxel by matching the autocovariances of the residuals, and exact "
-        "generalized least squares; degrees of freedom are Satterthwaite's"
+        f"ar{order}": "Temporal autocorrelation of the noise was accounted for by generalized "
+        f"least squares with an autoregressive model of order {order}, AR({order}), whose "
+        "coefficients were estimated at each voxel from the autocovariances of the residuals "
+        f"(Worsley et al., 2002); {SATTERTHWAITE}."
         for order in range(2, 7)
     },
-    "arma11": "modeled as the sum of a first-order autoregressive process and white noise "
-    "(ARMA(1,1)), its parameters found at each voxel on a grid by restricted maximum likelihood, "
-    "and exact generalized least squares; degrees of freedom are Satterthwaite's",
-    "nilearn-ar1": "modeled as a first-order autoregressive process as nilearn does, with "
-    "coefficients from the residuals, not corrected for the regressors, and rounded to two "
-    "decimals",
+    "arma11": "Temporal autocorrelation of the noise was accounted for by generalized least "
+    "squares with the sum of a first-order autoregressive process and white noise, ARMA(1,1), "
+    "whose parameters were estimated at each voxel by restricted maximum likelihood over a grid; "
+    f"{SATTERTHWAITE}.",
+    "nilearn-ar1": "Temporal autocorrelation of the noise was accounted for as in nilearn: by a "
+    "first-order autoregressive model, AR(1), whose coefficient was estimated at each voxel from "
+    "the residuals of ordinary least squares and rounded to two decimals.",
 }
 REFERENCES = {
-    "glm": "Friston KJ et al. (1994). Statistical parametric maps in functional imaging: a "
-    "general linear approach. Human Brain Mapping 2:189-210. doi:10.1002/hbm.460020402",
-    "glover": "Glover GH (1999). Deconvolution of impulse response in event-related BOLD fMRI. "
-    "NeuroImage 9:416-429. doi:10.1006/nimg.1998.0419",
-    "autocorrelation": "Worsley KJ et al. (2002). A general statistical analysis for fMRI "
+    "Friston et al., 1994": "Friston KJ et al. (1994). Statistical parametric maps in functional "
+    "imaging: a general linear approach. Human Brain Mapping 2:189-210. "
+    "doi:10.1002/hbm.460020402",
+    "Glover, 1999": "Glover GH (1999). Deconvolution of impulse response in event-related BOLD "
+    "fMRI. NeuroImage 9:416-429. doi:10.1006/nimg.1998.0419",
+    "Worsley et al., 2002": "Worsley KJ et al. (2002). A general statistical analysis for fMRI "
     "data. NeuroImage 15:1-15. doi:10.1006/nimg.2001.0933",
-    "satterthwaite": "Satterthwaite FE (1946). An approximate distribution of estimates of "
+    "Satterthwaite, 1946": "Satterthwaite FE (1946). An approximate distribution of estimates of "
     "variance components. Biometrics Bulletin 2:110-114. doi:10.2307/3002019",
-    "empirical bayes": "Morris CN (1983). Parametric empirical Bayes inference: theory and "
+    "Morris, 1983": "Morris CN (1983). Parametric empirical Bayes inference: theory and "
     "applications. Journal of the American Statistical Association 78:47-55. "
     "doi:10.1080/01621459.1983.10477920",
-    "meier": "Meier P (1953). Variance of a weighted mean. Biometrics 9:59-73. "
+    "Meier, 1953": "Meier P (1953). Variance of a weighted mean. Biometrics 9:59-73. "
     "doi:10.2307/3001633",
-    "knapp": "Knapp G, Hartung J (2003). Improved tests for a random effects meta-regression with "
-    "a single covariate. Statistics in Medicine 22:2693-2710. doi:10.1002/sim.1482",
-    "stats models": "BIDS Stats Models specification. https://bids-standard.github.io/stats-models",
-    "nipype": "Gorgolewski K et al. (2011). Nipype: a flexible, lightweight and extensible "
-    "neuroimaging data processing framework in Python. Frontiers in Neuroinformatics 5:13. "
-    "doi:10.3389/fninf.2011.00013",
-    "pybids": "Yarkoni T et al. (2019). PyBIDS: Python tools for BIDS datasets. Journal of Open "
-    "Source Software 4(40):1294. doi:10.21105/joss.01294",
-    "bids": "Gorgolewski KJ et al. (2016). The brain imaging data structure, a format for "
-    "organizing and describing outputs of neuroimaging experiments. Scientific Data 3:160044. "
-    "doi:10.1038/sdata.2016.44",
+    "Knapp & Hartung, 2003": "Knapp G, Hartung J (2003). Improved tests for a random effects "
+    "meta-regression with a single covariate. Statistics in Medicine 22:2693-2710. "
+    "doi:10.1002/sim.1482",
+    "BIDS Stats Models": "BIDS Stats Models specification. "
+    "https://bids-standard.github.io/stats-models",
+    "Gorgolewski et al., 2011": "Gorgolewski K et al. (2011). Nipype: a flexible, lightweight and "
+    "extensible neuroimaging data processing framework in Python. Frontiers in Neuroinformatics "
+    "5:13. doi:10.3389/fninf.2011.00013",
+    "Yarkoni et al., 2019": "Yarkoni T et al. (2019). PyBIDS: Python tools for BIDS datasets. "
+    "Journal of Open Source Software 4(40):1294. doi:10.21105/joss.01294",
+    "Gorgolewski et al., 2016": "Gorgolewski KJ et al. (2016). The brain imaging data structure, "
+    "a format for organizing and describing outputs of neuroimaging experiments. Scientific Data "
+    "3:160044. doi:10.1038/sdata.2016.44",
 }
 
 
 def methods_paragraphs(model: Model, level: str) -> list[str]:
-    """Describe an analysis as a methods section would; every clause comes from the model."""
-    first = (
-        f"Task fMRI data were analyzed with boldglm {__version__}. For each run, a general linear "
-        f"model was fitted to all voxels at the same time, {_regressors(model)}"
-    )
-    if model.high_pass:
-        first += f" Slow drift was modeled by cosines with periods above {model.high_pass:g} s."
-    if model.low_pass:
-        first += (
-            f" Signals with periods below {model.low_pass:g} s were filtered out by cosines in "
-            "the model."
-        )
-    first += _confound_sentences(model.confounds)
-    for regressor, against in model.orthogonalize:
-        first += (
-            f" The regressor {_short(regressor)} was orthogonalized with respect to "
-            f"{', '.join(map(_short, against))}, so that what they share is attributed to the "
-            "latter."
-        )
-    first += _smoothing_sentence(model)
-    first += (
-        " Signals are expressed in percent of each voxel's mean."
+    """Write the methods section of an analysis.
+
+    Parameters
+    ----------
+    model : Model
+        The model.
+    level : {"subject", "dataset"}
+        Highest level to describe.
+
+    Returns
+    -------
+    list of str
+        A paragraph about runs, and one for each node of a higher level.
+    """
+    sentences = [
+        f"Task fMRI data were analyzed with boldglm {__version__}, which is based on Nipype "
+        "(Gorgolewski et al., 2011) and PyBIDS (Yarkoni et al., 2019) and follows the brain "
+        "imaging data structure (Gorgolewski et al., 2016) and BIDS Stats Models.",
+        "For each run, a general linear model (Friston et al., 1994) was fitted at every voxel.",
+        *_regressor_sentences(model),
+        *_drift_sentences(model),
+        *_confound_sentences(model.confounds),
+        *_orthogonalization_sentences(model),
+        *_smoothing_sentences(model),
+        "Effects are in percent of the mean signal of each voxel."
         if model.signal_scaling == "percent"
-        else " Signals were not scaled."
-    )
-    first += f" Noise was {NOISE_WORDS[model.noise_model]}."
-    return [first, *_upper_sentences(model, level)]
+        else "The signal was not scaled.",
+        NOISE_WORDS[model.noise_model],
+    ]
+    levels = LEVELS if level == "dataset" else LEVELS[:3]
+    nodes = model.spec.higher_level_nodes(levels)
+    return [" ".join(sentences), *(_node_sentence(node, model) for node in nodes)]
+
+
+def references(model: Model, level: str) -> list[str]:
+    """Return the references that `methods_paragraphs` cites, in the order of `REFERENCES`."""
+    text = " ".join(methods_paragraphs(model, level))
+    return [reference for citation, reference in REFERENCES.items() if citation in text]
 
 
 def smoothing_words(model: Model) -> str:
-    """Say in a few words how runs are smoothed."""
+    """Summarize how runs are smoothed, such as ``6 mm FWHM``."""
     if not model.smoothing:
         return "none"
     return f"{'to ' * (model.smoothing_type == 'isoblurto')}{model.smoothing:g} mm FWHM"
 
 
-def _smoothing_sentence(model: Model) -> str:
-    if not model.smoothing:
-        return ""
-    width = f"{model.smoothing:g} mm full width at half maximum"
-    if model.smoothing_type == "isoblurto":
-        return (
-            f" The series was smoothed, among the voxels of the brain mask only, by the Gaussian "
-            f"after which residuals of the design were as smooth as white noise smoothed by "
-            f"{width}; runs that were smoother before were left as they were."
-        )
-    return (
-        f" The series was smoothed by a Gaussian of {width}, among the voxels of the brain mask "
-        "only."
-    )
-
-
-def _regressors(model: Model) -> str:
-    """Say which regressors a run has."""
-    if model.plain is None:
-        steps = [str(one["Name"]) for one in model.run_node.instructions]
+def _regressor_sentences(model: Model) -> list[str]:
+    if model.plain is not None:
+        names = model.plain.conditions
+        count = f"each of {len(names)} trial types" if len(names) > 1 else "the trial type"
+        described = f"({', '.join(names)})" if len(names) > 1 else names[0]
+        sentences = [f"The design had one regressor for {count} {described}."]
+        if model.hrf_model == "fir" or " + " in model.hrf_model:
+            sentences = [f"The design had a set of regressors for {count} {described}."]
+    else:
         terms = ", ".join(str(term) for term in model.run_node.x if term != 1)
-        made = f" after the transformations {', '.join(steps)}" if steps else ""
-        response = (
-            ""
-            if model.hrf_model == "none"
-            else f" Events were convolved with {_response(model.hrf_model)} in continuous time "
-            "and sampled at the acquisition time of each volume."
+        steps = ", ".join(str(step["Name"]) for step in model.run_node.instructions)
+        after = f" after the transformations {steps}" if steps else ""
+        sentences = [
+            f"The design was specified by the BIDS Stats Model {model.name!r}, with the terms "
+            f"{terms or 1}{after}."
+        ]
+    if model.hrf_model != "none":
+        sentences.append(
+            f"Events were convolved with {_response(model.hrf_model)} in continuous time and "
+            "sampled at the acquisition time of each volume."
         )
-        return (
-            f"as the BIDS Stats Model {model.name!r} says: with the terms {terms}{made}.{response}"
+    if model.modulators:
+        rules = ", ".join(
+            f"{modulator.condition} by {modulator.column}"
+            + (f" to the power of {modulator.order}" if modulator.order > 1 else "")
+            for modulator in model.modulators
         )
-    conditions = model.plain.conditions
-    return (
-        f"with one regressor for each of {len(conditions)} trial types "
-        f"({', '.join(conditions)}). Events were convolved with {_response(model.hrf_model)} in "
-        "continuous time and sampled at the acquisition time of each volume."
-    )
+        sentences.append(f"Parametric modulators, centered within each run, were added: {rules}.")
+    return sentences
 
 
 def _response(hrf_model: str) -> str:
+    """Describe the HRFs of a model, such as ``spm + derivative``."""
+    derivatives = {"derivative": "time derivative", "dispersion": "dispersion derivative"}
     texts = []
-    for one in hrf_model.split(", "):
-        kind, *extras = one.split(" + ")
-        text = HRF_WORDS.get(kind.lower(), f"the {kind} hemodynamic response function")
+    for model in hrf_model.split(", "):
+        family, *extras = model.split(" + ")
+        text = HRF_WORDS.get(family.lower(), f"the {family} hemodynamic response function")
         if extras:
-            words = {"derivative": "time derivative", "dispersion": "dispersion derivative"}
-            text += " with its " + " and ".join(words.get(extra, extra) for extra in extras)
+            text += " and its " + " and ".join(derivatives.get(extra, extra) for extra in extras)
         texts.append(text)
     return ", ".join(texts)
 
 
-def _upper_sentences(model: Model, level: str) -> list[str]:
-    """One paragraph for each node above the run, up to a level."""
-    levels = LEVELS if level == "dataset" else LEVELS[:3]
-    found = []
-    for node in model.spec.higher_level_nodes(levels):
-        inputs = {"session": "Runs", "subject": "Runs", "dataset": "Results of participants"}
-        estimator = model_options(node, model.name).get("Estimator", ESTIMATOR)
-        method = "fixed" if node.type == "meta" else estimator
-        columns = ", ".join(_short(str(term)) for term in node.x if term != 1)
-        text = f"{inputs[node.level]} {METHOD_WORDS[method]}"
-        if columns:
-            text += f", in a design with the columns {columns}"
-        width = model_options(node, model.name).get("SmoothingFWHM")
-        if width is not None:
-            text += f", after their effects had been smoothed by a Gaussian of {width:g} mm FWHM"
-        found.append(text + f" (node {node.name!r}).")
-    return found
+def _drift_sentences(model: Model) -> list[str]:
+    sentences = []
+    if model.high_pass:
+        sentences.append(
+            "Slow drift was modeled by discrete cosine regressors with periods above "
+            f"{model.high_pass:g} s."
+        )
+    if model.low_pass:
+        sentences.append(
+            "Discrete cosine regressors removed fluctuations with periods below "
+            f"{model.low_pass:g} s."
+        )
+    return sentences
 
 
-def _confound_sentences(confounds: ConfoundSettings) -> str:
-    """Say which confounds join the design and which volumes are censored."""
-    kinds = dict.fromkeys(
-        confound_category(name.rstrip("*"))
-        for name in confounds.columns
-        if name not in (COSINES, MOTION_OUTLIERS, NON_STEADY_STATE)
-    )
-    text = ""
-    if kinds:
-        columns = [
-            name for name in confounds.columns if confound_category(name.rstrip("*")) in kinds
-        ]
-        text += (
-            f" Confounds of the preprocessing joined the design: {', '.join(kinds)} "
-            f"({', '.join(columns)})."
+def _confound_sentences(confounds: ConfoundSettings) -> list[str]:
+    """Describe confound regressors and censored volumes."""
+    in_other_sentences = (COSINES, MOTION_OUTLIERS, NON_STEADY_STATE)
+    columns = [name for name in confounds.columns if name not in in_other_sentences]
+    kinds = dict.fromkeys(confound_category(name.rstrip("*")) for name in columns)
+    sentences = []
+    if columns:
+        sentences.append(
+            "The design included confound regressors from preprocessing: "
+            f"{', '.join(kinds)} ({', '.join(columns)})."
         )
     if COSINES in confounds.columns:
-        text += " Slow drift was modeled by the discrete cosines of the preprocessing."
+        sentences.append(
+            "Slow drift was modeled by the discrete cosine regressors from preprocessing."
+        )
     censored = []
     if NON_STEADY_STATE in confounds.columns:
         censored.append("before steady state")
     if confounds.dummy_scans:
         censored.append(f"among the first {confounds.dummy_scans}")
     if MOTION_OUTLIERS in confounds.columns:
-        censored.append("marked as motion outliers by the preprocessing")
+        censored.append("marked as motion outliers by preprocessing")
     if confounds.fd_threshold is not None:
         censored.append(f"with a framewise displacement above {confounds.fd_threshold:g} mm")
     if censored:
-        text += f" Volumes {' or '.join(censored)} were censored by a regressor each."
-    return text
+        sentences.append(
+            f"Volumes {' or '.join(censored)} were censored, each by an indicator regressor."
+        )
+    return sentences
 
 
-def references(model: Model) -> list[str]:
-    """List the references of the methods paragraph."""
-    keys = ["glm"]
-    if model.hrf_model.startswith("glover"):
-        keys.append("glover")
-    if model.noise_model != "ols":
-        keys += ["autocorrelation", "satterthwaite"]
-    if model.noise_model == "auto":
-        keys.append("empirical bayes")
-    if any("mixed" in node.boldglm_options.values() for node in model.spec.nodes):
-        keys.append("knapp")
-    keys += ["meier", "bids", "stats models", "pybids", "nipype"]
-    return [REFERENCES[key] for key in keys]
+def _orthogonalization_sentences(model: Model) -> list[str]:
+    return [
+        f"The regressor {_short(regressor)} was orthogonalized with respect to "
+        f"{', '.join(map(_short, against))}, so that shared variance is attributed to the latter."
+        for regressor, against in model.orthogonalize
+    ]
+
+
+def _smoothing_sentences(model: Model) -> list[str]:
+    if not model.smoothing:
+        return []
+    kernel = f"a Gaussian kernel of {model.smoothing:g} mm full width at half maximum"
+    if model.smoothing_type == "isoblurto":
+        return [
+            "Each BOLD series was smoothed within the mask until the residuals of the model were "
+            f"as smooth as white noise smoothed with {kernel}; smoother series were not smoothed."
+        ]
+    return [f"BOLD series were smoothed within the mask with {kernel}."]
+
+
+def _node_sentence(node: NodeSpec, model: Model) -> str:
+    """Describe the fit of a higher-level node."""
+    nouns = {"run": "runs", "session": "sessions", "subject": "participants", "dataset": "groups"}
+    sources = {model.spec.node(edge.source).level for edge in model.spec.edges_into(node)}
+    inputs = " and ".join(nouns[level] for level in LEVELS if level in sources)
+    options = model_options(node, model.name)
+    estimator = "fixed" if node.type == "meta" else options.get("Estimator", ESTIMATOR)
+    columns = ", ".join(_short(str(term)) for term in node.x if term != 1)
+    method = ESTIMATOR_WORDS[estimator]
+    if estimator == "ols" and not columns:
+        method = "a one-sample t test (ordinary least squares)"
+    text = f"Effects of {inputs} were "
+    if node.level == "dataset":
+        text += f"tested across {inputs} by {method}"
+    else:
+        scope = "session" if node.level == "session" else "participant"
+        text += f"combined within each {scope} by {method}"
+    if columns:
+        text += f", in a design with the columns {columns}"
+    fwhm = options.get("SmoothingFWHM")
+    if fwhm is not None:
+        text += (
+            f", after they had been smoothed with a Gaussian kernel of {fwhm:g} mm full width at "
+            "half maximum"
+        )
+    return f"{text} (node {node.name!r})."
 
 
 @cache  # a look-up takes milliseconds, and every report needs it

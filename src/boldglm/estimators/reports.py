@@ -60,7 +60,7 @@ def write_first_level_report(
             subtitle="Voxelwise general linear model",
             sections=tuple(sections),
             methods=tuple(methods_paragraphs(model.model_, "subject")),
-            references=tuple(references(model.model_)),
+            references=tuple(references(model.model_, "subject")),
             command=repr(model),
             versions=tuple(versions()),
         )

@@ -233,7 +233,7 @@ def _add_report(
     methods, cited = [], []
     for plan in plans:
         methods += methods_paragraphs(plan.model, "dataset")
-        cited += references(plan.model)
+        cited += references(plan.model, "dataset")
     report = make_node(
         WriteReport(
             output_dir=str(settings.output_dir),

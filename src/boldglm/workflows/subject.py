@@ -393,7 +393,7 @@ def add_subject_report(
     methods, cited = [], []
     for model in models:
         methods += methods_paragraphs(model, "subject")
-        cited += references(model)
+        cited += references(model, "subject")
     report = make_node(
         WriteReport(
             output_dir=str(settings.output_dir),
