@@ -212,7 +212,7 @@ def test_conditions_that_no_run_has_together_are_not_compared(tmp_path, capsys):
     said = capsys.readouterr()
     assert plan(folder, tmp_path / "out", "--contrast", "a - b") == 65
 
-    assert "so they are left out: a - b, any condition." in said.err
+    assert "no run has all their conditions: a - b, any condition." in said.err
     names = set(re.findall(r"^    (\S.*?)  +\d", said.out, re.MULTILINE))
     assert {"a", "b", "c", "a - c", "b - c"} <= names
     assert "a - b" not in names
@@ -270,9 +270,9 @@ def test_labels_of_other_scripts_and_lengths_stay_apart():
 @pytest.mark.parametrize(
     ("delays", "reason"),
     [
-        (["0"], "--fir-delays 0: each bin lasts until the next delay, so a single one"),
-        (["0", "2", "0"], "--fir-delays 0 2 0: two are the same"),
-        (["0", "inf"], "--fir-delays 0 inf: every delay is a number of seconds"),
+        (["0"], "--fir-delays 0: a bin lasts until the next delay, so a single delay"),
+        (["0", "2", "0"], "--fir-delays 0 2 0: two delays are the same"),
+        (["0", "inf"], "--fir-delays 0 inf: every delay must be a finite number of seconds"),
     ],
 )
 def test_delays_that_leave_a_bin_without_width_are_refused(tmp_path, capsys, delays, reason):

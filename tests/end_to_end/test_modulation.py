@@ -215,5 +215,5 @@ def test_rules_are_read_and_wrong_ones_refused():
     ]  # fmt: skip
     with pytest.raises(BadDataError, match=r"no condition 'goo'.* 'go'"):
         parse_modulation("rt @ goo", ["go"])
-    with pytest.raises(BadDataError, match="is no column"):
+    with pytest.raises(BadDataError, match="is not the name of a column"):
         parse_modulation("rt^4 @ go", ["go"])

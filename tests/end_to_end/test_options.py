@@ -205,7 +205,7 @@ def test_smoothing_is_that_of_the_arrays_and_is_said_everywhere(dataset, tmp_pat
     np.testing.assert_allclose(load(effect)[mask], expected.effect, rtol=1e-4, atol=1e-4)
     said = json.loads(effect.with_name(effect.name.replace(".nii.gz", ".json")).read_text())
     assert said["SmoothingFWHM"] == 8.0
-    assert "Gaussian of 8 mm full width" in (tmp_path / "out/sub-01.html").read_text()
+    assert "Gaussian kernel of 8 mm full width" in (tmp_path / "out/sub-01.html").read_text()
 
 
 def test_the_saved_model_with_smoothing_gives_the_same_maps(dataset, tmp_path):

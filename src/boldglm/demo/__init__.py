@@ -1,1 +1,1 @@
-"""A generated dataset with known activation, and its analysis through both levels."""
+"""A simulated dataset with known activation, and its analysis at both levels."""

@@ -1,4 +1,4 @@
-"""`boldglm demo`: a generated dataset through both levels, and what came out of it."""
+"""`boldglm demo`: simulate a dataset, analyze it at both levels, and compare the effects."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -14,9 +14,23 @@ from boldglm.io.outputs.names import ResultPaths
 def run_demo(
     folder: Path, boldglm: Callable[[list[str]], int], *, nprocs: int, data_only: bool
 ) -> int:
-    """Write the dataset, run `participant` and `group`, and compare the results with the truth.
+    """Simulate a dataset, run `participant` and `group`, and print true and estimated effects.
 
-    `boldglm` is the program: it takes arguments and returns an exit code.
+    Parameters
+    ----------
+    folder : Path
+        Folder for the dataset and the derivatives.
+    boldglm : callable
+        The command line program: takes a list of arguments and returns an exit code.
+    nprocs : int
+        Number of processes.
+    data_only : bool
+        Whether to write the dataset only.
+
+    Returns
+    -------
+    int
+        Exit code.
     """
     data, output = folder / "bids", folder / "derivatives" / "boldglm"
     try:
@@ -41,7 +55,7 @@ def run_demo(
 
 
 def _compare(output: Path) -> None:
-    """Print true and estimated effects, so that a newcomer sees that it works."""
+    """Print true and estimated effects."""
     paths = ResultPaths.of(output, "dataset", {"task": TASK})
     effects = {
         condition: np.asarray(load_map(paths.statmap(condition, "effect")).dataobj)

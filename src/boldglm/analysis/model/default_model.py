@@ -1,4 +1,4 @@
-"""The model that is built when the user gives none, as a valid BIDS Stats Model."""
+"""The default model, built as a BIDS Stats Model if the user gives no model file."""
 
 import logging
 from collections.abc import Collection, Sequence
@@ -33,7 +33,28 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class DefaultModelOptions:
-    """What the command line may say about the default model; None means the default."""
+    """Options of the default model.
+
+    Parameters
+    ----------
+    conditions : tuple of str, optional
+        Trial types to model; by default all.
+    hrf_model : str
+        One of `boldglm.glm.HRF_MODELS`.
+    fir_delays : tuple of float, optional
+        Delays of the HRF model ``"fir"`` in seconds.
+    modulate, orthogonalize : tuple of str
+        Rules such as ``"rt @ go"`` and ``"houses ~ faces"``.
+    contrasts : tuple of str, optional
+        Expressions; by default each condition, all pairs of a few conditions, and an F test of
+        all conditions.
+    confounds : ConfoundSettings
+        Confounds, with columns from `choose_confounds`.
+    high_pass : float or None
+        Cut-off period of the drift in seconds; None for no drift.
+    noise_model, signal_scaling, smoothing, smoothing_type
+        As for `boldglm.analysis.first_level.settings.FitSettings`.
+    """
 
     conditions: tuple[str, ...] | None = None
     hrf_model: str = HRF_MODEL
@@ -41,12 +62,11 @@ class DefaultModelOptions:
     modulate: tuple[str, ...] = ()
     orthogonalize: tuple[str, ...] = ()
     contrasts: tuple[str, ...] | None = None
-    # columns as `choose_confounds` found them
     confounds: ConfoundSettings = field(default_factory=ConfoundSettings)
     high_pass: float | None = HIGH_PASS
     noise_model: str = NOISE_MODEL
     signal_scaling: str = SIGNAL_SCALING
-    smoothing: float | None = None  # FWHM in mm
+    smoothing: float | None = None
     smoothing_type: str = SMOOTHING_TYPE
 
 
@@ -68,34 +88,40 @@ def default_model(
     found_conditions : sequence of str
         Trial types that occur in any selected run.
     repetition_time : float
-        In seconds; default FIR delays are multiples of it.
+        Seconds between volumes, for the default FIR delays.
     options : DefaultModelOptions
-        What the user chose.
+        Options given by the user.
     name : str
         Name of the model, and of its file.
     runs : sequence of collection of str, optional
-        Trial types of each selected run: conditions that no run has together are not compared
-        unless `options` say so. By default every run has all.
+        Trial types of each selected run. By default, contrasts of conditions that no run has
+        together are excluded; without `runs`, every run is taken to have all conditions.
 
     Returns
     -------
     dict
-        Content of a BIDS Stats Model file; its description names what is not compared.
+        Content of a BIDS Stats Model file, whose description lists excluded contrasts.
 
     Raises
     ------
     BadDataError
-        If a condition, contrast or orthogonalization names what the events do not have.
+        If a condition, contrast or rule names a condition that no run has.
+
+    Examples
+    --------
+    >>> content = default_model("faces", ["face", "house"], 2.0, DefaultModelOptions())
+    >>> [contrast["Name"] for contrast in content["Nodes"][0]["Contrasts"]]
+    ['face', 'house', 'face - house', 'any condition']
     """
-    conditions = _chosen(found_conditions, options.conditions, task)
+    conditions = _chosen_conditions(found_conditions, options.conditions, task)
     variables = [PREFIX + condition for condition in conditions]
     delays = _delays(options, repetition_time)
     suffixes = hrf_basis(options.hrf_model, delays).suffixes
     modulators = _modulators(options, conditions)
-    modulating = [PREFIX + one.name for one in modulators]
+    modulating = [PREFIX + modulator.name for modulator in modulators]
     columns = [name + suffix for name in variables + modulating for suffix in suffixes]
     contrasts = _contrasts(variables, modulating, suffixes, columns, options)
-    contrasts, apart = _of_one_run(contrasts, conditions, options, runs)
+    contrasts, excluded = _estimable_contrasts(contrasts, conditions, options, runs)
     filters = {"HighPassFilterCutoffHz": 1 / options.high_pass} if options.high_pass else {}
     run = {
         "Level": "Run",
@@ -121,68 +147,69 @@ def default_model(
     return {
         "Name": name,
         "BIDSModelVersion": MODEL_VERSION,
-        "Description": f"Default model of boldglm for task {task}: one regressor per trial_type, "
-        "fixed effects over runs, one-sample t over subjects." + _not_compared(apart),
+        "Description": f"Default model of boldglm for task {task}: one regressor for each trial "
+        "type, fixed effects over runs, one-sample t test over participants."
+        + _exclusion_text(excluded),
         "Input": {"task": [task]},
-        "Nodes": [run, _upper("Subject", ["subject", "contrast"], "meta"), _dataset()],
+        "Nodes": [run, _higher_level_node("Subject", ["subject", "contrast"], "meta"), _dataset()],
     }
 
 
 def _software(
     options: DefaultModelOptions, modulators: list[Modulator], known: list[str]
 ) -> dict[str, Any]:
-    """Return what the specification has no place for; `known` are conditions and columns."""
-    own: dict[str, Any] = {
+    """Return options that are not in the specification; `known` are conditions and columns."""
+    content: dict[str, Any] = {
         "NoiseModel": options.noise_model,
         "SignalScaling": options.signal_scaling,
     }
     if options.smoothing is not None:
-        own["SmoothingFWHM"] = options.smoothing
-        own["SmoothingType"] = options.smoothing_type
+        content["SmoothingFWHM"] = options.smoothing
+        content["SmoothingType"] = options.smoothing_type
     if modulators:
-        own["Modulators"] = [one.to_dict() for one in modulators]
+        content["Modulators"] = [modulator.to_dict() for modulator in modulators]
     if options.orthogonalize:
         rules = [_rule(text, list(dict.fromkeys(known))) for text in options.orthogonalize]
-        own["Orthogonalize"] = rules
+        content["Orthogonalize"] = rules
     if options.confounds.fd_threshold is not None:
-        own[FD_THRESHOLD] = options.confounds.fd_threshold
+        content[FD_THRESHOLD] = options.confounds.fd_threshold
     if options.confounds.dummy_scans:
-        own[DUMMY_SCANS] = options.confounds.dummy_scans
-    return own
+        content[DUMMY_SCANS] = options.confounds.dummy_scans
+    return content
 
 
-def _of_one_run(
+def _estimable_contrasts(
     contrasts: list[dict[str, Any]],
     conditions: list[str],
     options: DefaultModelOptions,
     runs: Sequence[Collection[str]] | None,
 ) -> tuple[list[dict[str, Any]], list[str]]:
-    """Take out what nobody asked for and no run can estimate; return what is left, and names."""
+    """Return the default contrasts that some run can estimate, and the names of the others."""
     if options.contrasts is not None or runs is None:
         return contrasts, []
-    kept, apart = [], []
-    for one in contrasts:
-        # a column is its condition, or that and a suffix or modulator: the longest name fits
-        own = {
-            max((c for c in conditions if column.startswith(PREFIX + c)), key=len)
-            for column in one["ConditionList"]
+    estimable, excluded = [], []
+    for contrast in contrasts:
+        # A column is named by its condition and perhaps a suffix: the longest match is right.
+        needed = {
+            max((name for name in conditions if column.startswith(PREFIX + name)), key=len)
+            for column in contrast["ConditionList"]
         }
-        if any(own <= set(run) for run in runs):
-            kept.append(one)
+        if any(needed <= set(run) for run in runs):
+            estimable.append(contrast)
         else:
-            apart.append(one["Name"])
-    return kept, apart
+            excluded.append(contrast["Name"])
+    return estimable, excluded
 
 
-def _not_compared(apart: Sequence[str]) -> str:
-    if not apart:
+def _exclusion_text(names: Sequence[str]) -> str:
+    if not names:
         return ""
-    text = f"No run has all that these would need, so they are left out: {', '.join(apart)}."
+    text = f"Excluded contrasts, because no run has all their conditions: {', '.join(names)}."
     logger.warning("%s", text)
     return f" {text}"
 
 
-def _upper(level: str, group_by: list[str], kind: str) -> dict[str, Any]:
+def _higher_level_node(level: str, group_by: list[str], kind: str) -> dict[str, Any]:
     return {
         "Level": level,
         "Name": level.lower(),
@@ -193,19 +220,21 @@ def _upper(level: str, group_by: list[str], kind: str) -> dict[str, Any]:
 
 
 def _dataset() -> dict[str, Any]:
-    return _upper("Dataset", ["contrast"], "glm")
+    return _higher_level_node("Dataset", ["contrast"], "glm")
 
 
-def _chosen(found: Sequence[str], asked: tuple[str, ...] | None, task: str) -> list[str]:
-    if asked is None:
-        return sorted(found)
-    for condition in asked:
-        if condition.removeprefix(PREFIX) not in found:
+def _chosen_conditions(
+    known: Sequence[str], requested: tuple[str, ...] | None, task: str
+) -> list[str]:
+    if requested is None:
+        return sorted(known)
+    for condition in requested:
+        if condition.removeprefix(PREFIX) not in known:
             raise BadDataError(
                 f"--conditions {condition}: no run of task {task} has that trial_type."
-                f"{did_you_mean(condition, found)} Found: {', '.join(sorted(found))}."
+                f"{did_you_mean(condition, known)} Found: {', '.join(sorted(known))}."
             )
-    return list(dict.fromkeys(condition.removeprefix(PREFIX) for condition in asked))
+    return list(dict.fromkeys(condition.removeprefix(PREFIX) for condition in requested))
 
 
 def _delays(options: DefaultModelOptions, repetition_time: float) -> tuple[float, ...] | None:
@@ -217,24 +246,28 @@ def _delays(options: DefaultModelOptions, repetition_time: float) -> tuple[float
 
 
 def _checked_delays(delays: tuple[float, ...]) -> tuple[float, ...]:
-    """Return delays in order, or refuse what would leave a bin without a width."""
+    """Return delays in ascending order, or refuse delays that give a bin no width."""
     written = f"--fir-delays {' '.join(f'{delay:g}' for delay in delays)}"
     if not np.isfinite(delays).all():
-        raise UsageError(f"{written}: every delay is a number of seconds.")
+        raise UsageError(f"{written}: every delay must be a finite number of seconds.")
     if len(delays) == 1:
         raise UsageError(
-            f"{written}: each bin lasts until the next delay, so a single one has no end. Give "
+            f"{written}: a bin lasts until the next delay, so a single delay gives no bin. Give "
             "two or more, in seconds."
         )
     if len(set(delays)) < len(delays):
-        raise UsageError(f"{written}: two are the same, and the bin between them has no width.")
+        raise UsageError(
+            f"{written}: two delays are the same, so the bin between them has no width."
+        )
     return tuple(sorted(delays))
 
 
 def _modulators(options: DefaultModelOptions, conditions: list[str]) -> list[Modulator]:
-    found = [one for text in options.modulate for one in parse_modulation(text, conditions)]
-    refuse_clashes(found, conditions)
-    return list(dict.fromkeys(found))
+    modulators = [
+        modulator for text in options.modulate for modulator in parse_modulation(text, conditions)
+    ]
+    refuse_clashes(modulators, conditions)
+    return list(dict.fromkeys(modulators))
 
 
 def _convolve(
@@ -255,7 +288,9 @@ def _rule(text: str, known: list[str]) -> dict[str, Any]:
     except ValueError as error:
         raise BadDataError(f"--orthogonalize '{text}': {error}") from error
     if regressor in against:
-        raise BadDataError(f"--orthogonalize '{text}': a regressor cannot be its own reference.")
+        raise BadDataError(
+            f"--orthogonalize '{text}': a regressor cannot be orthogonalized against itself."
+        )
     return {"Regressor": regressor, "Against": list(against), "Stage": "design"}
 
 
@@ -267,13 +302,14 @@ def _contrasts(
     options: DefaultModelOptions,
 ) -> list[dict[str, Any]]:
     if options.contrasts is not None:
-        return [_asked(text, columns) for text in options.contrasts]
+        return [_requested_contrast(text, columns) for text in options.contrasts]
     short = {name: name.removeprefix(PREFIX) for name in variables + modulating}
     main = [suffix for suffix in suffixes if suffix == ""] or list(suffixes)
     test = "t" if len(main) == 1 else "F"
     each = {name: [name + suffix for suffix in main] for name in variables + modulating}
     contrasts = [
-        _contrast(short[variable], own, np.eye(len(own)), test) for variable, own in each.items()
+        _contrast(short[variable], names, np.eye(len(names)), test)
+        for variable, names in each.items()
     ]
     if len(variables) <= MOST_PAIRED:
         for first, second in combinations(variables, 2):
@@ -287,18 +323,18 @@ def _contrasts(
 
 
 def _with_distinct_labels(contrasts: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Number contrasts whose files would have the same name, of 'go left' and 'go_left', say."""
+    """Number contrasts that would have the same file names, such as 'go left' and 'go_left'."""
     names: list[str] = []
-    for one in contrasts:
-        name, number = one["Name"], 1
+    for contrast in contrasts:
+        name, number = contrast["Name"], 1
         while name in names or clashing_labels([*names, name]):
             number += 1
-            name = f"{one['Name']} ({number})"
+            name = f"{contrast['Name']} ({number})"
         names.append(name)
-    return [{**one, "Name": name} for one, name in zip(contrasts, names, strict=True)]
+    return [{**contrast, "Name": name} for contrast, name in zip(contrasts, names, strict=True)]
 
 
-def _asked(text: str, columns: list[str]) -> dict[str, Any]:
+def _requested_contrast(text: str, columns: list[str]) -> dict[str, Any]:
     name, expression = split_named_contrast(text)
     try:
         weights = np.atleast_2d(parse_contrast(expression, columns))

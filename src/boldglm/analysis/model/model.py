@@ -1,7 +1,8 @@
-"""The model of an analysis: a BIDS Stats Model and what it says to the fit of a run.
+"""The model of an analysis, read from a BIDS Stats Model.
 
-The JSON is the truth: the default model is written first and then read like any other, so the
-saved file gives the same maps. What this version cannot do is refused by name and JSON path.
+The default model is built as the content of a model file and read like any other, so the file
+that is saved gives the same maps. Features that are not supported are refused, with their JSON
+path.
 """
 
 import copy
@@ -20,14 +21,14 @@ from boldglm.io.bids.events import PREFIX
 from boldglm.io.files.json_files import load_json
 from boldglm.stats_model.parsing import parse_stats_model
 from boldglm.stats_model.specification import ContrastSpec, NodeSpec, StatsModel
-from boldglm.vocabulary import DUMMY_SCANS, FD_THRESHOLD, HIGH_PASS, HRF_FAMILIES
+from boldglm.vocabulary import DUMMY_SCANS, FD_THRESHOLD, HIGH_PASS, HRF_FAMILIES, NOISE_MODEL
 
 MODEL_VERSION = "1.0.0"
 
 
 @dataclass(frozen=True)
 class PlainConditions:
-    """Trial types convolved with one HRF, as the default model has them."""
+    """Trial types that are all convolved with the same HRF, as in the default model."""
 
     conditions: tuple[str, ...]
     hrf_model: str
@@ -36,12 +37,26 @@ class PlainConditions:
 
 @dataclass(frozen=True)
 class Model:
-    """What one analysis does at each level, and what its runs need.
+    """The model of an analysis, with the options of its run node.
 
-    `plain` is set where the run node is a Factor of trial_type and one Convolve, which covers
-    the default model; other designs come from the transformations of `spec.root`. Filters are
-    in Hz of the file turned to periods in seconds. `confounds` of a plain model says which
-    columns of the confounds tables join the design, and what is censored.
+    Parameters
+    ----------
+    spec : StatsModel
+        The content of the model file.
+    plain : PlainConditions or None
+        Conditions, if the transformations of the run node are a Factor of trial_type and one
+        Convolve, as in the default model; None if the design needs the transformations of the
+        file.
+    high_pass, low_pass : float or None
+        Cut-off periods in seconds (the file has frequencies in Hz).
+    confounds : ConfoundSettings
+        Censored volumes and, if `plain` is given, confounds in the design.
+    modulators : tuple of Modulator
+        Parametric modulators.
+    orthogonalize : tuple of (str, tuple of str)
+        Orthogonalized regressor, and the regressors that it is orthogonalized against.
+    noise_model, signal_scaling, smoothing, smoothing_type
+        As for `boldglm.analysis.first_level.settings.FitSettings`.
     """
 
     spec: StatsModel
@@ -51,9 +66,9 @@ class Model:
     confounds: ConfoundSettings = field(default_factory=ConfoundSettings)
     modulators: tuple[Modulator, ...] = ()
     orthogonalize: tuple[tuple[str, tuple[str, ...]], ...] = ()
-    noise_model: str = "auto"
+    noise_model: str = NOISE_MODEL
     signal_scaling: str = "percent"
-    smoothing: float | None = None  # FWHM in mm
+    smoothing: float | None = None
     smoothing_type: str = "iso"
 
     @property
@@ -63,9 +78,9 @@ class Model:
 
     @property
     def smoothing_widths(self) -> tuple[float, ...]:
-        """Every width that something is smoothed by, mm."""
-        own = [node.boldglm_options.get("SmoothingFWHM") for node in self.spec.nodes]
-        return tuple(dict.fromkeys(float(width) for width in own if width))
+        """Full widths at half maximum in mm of the smoothing at all levels."""
+        widths = [node.boldglm_options.get("SmoothingFWHM") for node in self.spec.nodes]
+        return tuple(dict.fromkeys(float(width) for width in widths if width))
 
     @property
     def run_node(self) -> NodeSpec:
@@ -79,13 +94,14 @@ class Model:
 
     @property
     def hrf_model(self) -> str:
-        """HRFs of the model, in words."""
+        """HRFs of the model, separated by commas."""
         if self.plain is not None:
             return self.plain.hrf_model
-        found = [convolved_with(one) for one in self.run_node.instructions if is_convolve(one)]
+        instructions = self.run_node.instructions
+        names = [convolved_with(step) for step in instructions if is_convolve(step)]
         if self.run_node.hrf is not None:
-            found.append(self.run_node.hrf.model)
-        return ", ".join(dict.fromkeys(found)) or "none"
+            names.append(self.run_node.hrf.model)
+        return ", ".join(dict.fromkeys(names)) or "none"
 
 
 def read_model(
@@ -98,18 +114,24 @@ def read_model(
     Parameters
     ----------
     path : Path
+        The model file.
     fit_options : mapping, optional
-        Keys of `Software.boldglm` of the run node that override the file's.
+        Keys of `Software.boldglm` that override those of the run node.
     level_options : mapping, optional
-        Likewise of the nodes, by level, that results of lower levels enter.
+        By level, keys of `Software.boldglm` that override those of the nodes that results of lower
+        levels enter.
+
+    Returns
+    -------
+    Model
+        The model.
 
     Raises
     ------
     MissingInputError
-        If it cannot be read.
+        If the file cannot be read.
     BadDataError
-        If it is not JSON, not a BIDS Stats Model, or asks for what this version cannot do; the
-        message gives the JSON path.
+        If it is not JSON, not a BIDS Stats Model, or needs a feature that is not supported.
     """
     try:
         content = load_json(path)
@@ -126,34 +148,49 @@ def parse_model(
     fit_options: Mapping[str, Any] | None = None,
     level_options: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> Model:
-    """Turn the content of a BIDS Stats Model file into a `Model`.
+    """Read the content of a BIDS Stats Model file.
+
+    Parameters
+    ----------
+    content : Any
+        Content of the JSON file.
+    file_name : str
+        Name of the file, for messages.
+    fit_options, level_options : mapping, optional
+        As for `read_model`.
+
+    Returns
+    -------
+    Model
+        The model.
 
     Raises
     ------
     BadDataError
-        As `boldglm.stats_model.parsing.parse_stats_model`, and for what `Software.boldglm` says.
+        If it is not a BIDS Stats Model, or needs a feature that is not supported.
     """
     spec = parse_stats_model(content, file_name)
-    nodes = [([spec.root.name], fit_options or {})]
-    nodes += [(_entered(spec, *one, file_name), one[1]) for one in (level_options or {}).items()]
-    for names, options in nodes:
+    overrides = [([spec.root.name], fit_options or {})]
+    for level, options in (level_options or {}).items():
+        overrides.append((_nodes_with_lower_inputs(spec, level, options, file_name), options))
+    for names, options in overrides:
         if options:
             content = _with_options(content, names, options)
             spec = parse_stats_model(content, file_name)
     for node in spec.nodes:
         model_options(node, file_name)
     root = spec.root
-    own = model_options(root, file_name)
-    plain = _plain(root)
+    options = model_options(root, file_name)
+    plain = _plain_conditions(root)
     columns = () if plain is None else _confound_terms(root)
-    confounds = ConfoundSettings(columns, own.get(FD_THRESHOLD), own.get(DUMMY_SCANS, 0))
+    confounds = ConfoundSettings(columns, options.get(FD_THRESHOLD), options.get(DUMMY_SCANS, 0))
     high_pass = root.options.get("HighPassFilterCutoffHz")
     low_pass = root.options.get("LowPassFilterCutoffHz")
     if has_cosines([str(term) for term in root.x]) and high_pass:
         _refuse(
             file_name,
             f"{root.path}.Model.Options.HighPassFilterCutoffHz",
-            "X has cosine columns of the confounds, which are a high-pass filter already",
+            "X has cosine confounds, which are a high-pass filter already",
             "Leave out one of the two.",
         )
     return Model(
@@ -162,24 +199,25 @@ def parse_model(
         high_pass=1 / high_pass if high_pass else None,
         low_pass=1 / low_pass if low_pass else None,
         confounds=confounds,
-        modulators=_modulators(own, plain, root, file_name),
+        modulators=_modulators(options, plain, root, file_name),
         orthogonalize=tuple(
-            (rule["Regressor"], tuple(rule["Against"])) for rule in own.get("Orthogonalize", [])
+            (rule["Regressor"], tuple(rule["Against"]))
+            for rule in options.get("Orthogonalize", [])
         ),
-        noise_model=own.get("NoiseModel", "auto"),
-        signal_scaling=own.get("SignalScaling", "percent"),
-        smoothing=own.get("SmoothingFWHM"),
-        smoothing_type=own.get("SmoothingType", "iso"),
+        noise_model=options.get("NoiseModel", NOISE_MODEL),
+        signal_scaling=options.get("SignalScaling", "percent"),
+        smoothing=options.get("SmoothingFWHM"),
+        smoothing_type=options.get("SmoothingType", "iso"),
     )
 
 
 def is_convolve(instruction: Mapping[str, Any]) -> bool:
-    """Tell whether an instruction is a convolution."""
+    """Return whether an instruction is a convolution."""
     return str(instruction.get("Name", "")).lower() == "convolve"
 
 
 def convolved_with(instruction: Mapping[str, Any]) -> str:
-    """Name the HRF of a Convolve instruction as the command line does.
+    """Return the HRF of a Convolve instruction as the command line writes it.
 
     Examples
     --------
@@ -191,19 +229,19 @@ def convolved_with(instruction: Mapping[str, Any]) -> str:
     return " + ".join([model, *extras])
 
 
-def _plain(root: NodeSpec) -> PlainConditions | None:
-    """Return the conditions of a run node that is a Factor and one Convolve, or None."""
-    names = sorted(str(one.get("Name", "")) for one in root.instructions)
+def _plain_conditions(root: NodeSpec) -> PlainConditions | None:
+    """Return the conditions if the transformations are a Factor and one Convolve, else None."""
+    names = sorted(str(step.get("Name", "")) for step in root.instructions)
     if names != ["Convolve", "Factor"] or root.hrf or root.formula or 1 not in root.x:
         return None
-    factor, convolve = sorted(root.instructions, key=lambda one: str(one["Name"]) == "Convolve")
+    factor, convolve = sorted(root.instructions, key=lambda step: str(step["Name"]) == "Convolve")
     inputs = convolve.get("Input")
     if set(factor) - {"Name", "Input"} or factor.get("Input") != ["trial_type"]:
         return None
     known = {"Name", "Input", "Model", "Derivative", "Dispersion", "FirDelays"}
     if set(convolve) - known or not isinstance(inputs, list) or not inputs:
         return None
-    if any(not str(one).startswith(PREFIX) or set(str(one)) & set("*?") for one in inputs):
+    if any(not str(name).startswith(PREFIX) or set(str(name)) & set("*?") for name in inputs):
         return None
     if convolve.get("Model", "spm") not in HRF_FAMILIES:
         return None
@@ -211,20 +249,20 @@ def _plain(root: NodeSpec) -> PlainConditions | None:
     try:
         suffixes = hrf_basis(convolved_with(convolve), delays).suffixes
     except (TypeError, ValueError):
-        return None  # the transformations can do more, and name what they refuse
-    columns = {str(one): [str(one) + suffix for suffix in suffixes] for one in inputs}
-    modulating = [
-        PREFIX + str(one.get("Condition")) + "_x_"
-        for one in root.boldglm_options.get("Modulators", [])
-    ]
+        return None  # the transformations support more, and explain what they do not support
+    columns = {str(name): [str(name) + suffix for suffix in suffixes] for name in inputs}
+    modulator_prefixes = tuple(
+        PREFIX + str(modulator.get("Condition")) + "_x_"
+        for modulator in root.boldglm_options.get("Modulators", [])
+    )
     for term in [str(term) for term in root.x if str(term).startswith(PREFIX)]:
-        is_column = any(term in own for own in columns.values())
-        if not is_column and not term.startswith(tuple(modulating)):
+        is_column = any(term in names for names in columns.values())
+        if not is_column and not term.startswith(modulator_prefixes):
             return None
-    if any(not set(own) & set(map(str, root.x)) for own in columns.values()):
-        return None  # a convolved condition that X leaves out is no part of the design
+    if any(not set(names) & set(map(str, root.x)) for names in columns.values()):
+        return None  # X leaves out a condition that is convolved
     return PlainConditions(
-        tuple(str(one).removeprefix(PREFIX) for one in inputs),
+        tuple(str(name).removeprefix(PREFIX) for name in inputs),
         convolved_with(convolve),
         delays,
     )
@@ -235,50 +273,50 @@ def _confound_terms(root: NodeSpec) -> tuple[str, ...]:
 
 
 def _modulators(
-    own: Mapping[str, Any], plain: PlainConditions | None, root: NodeSpec, file_name: str
+    options: Mapping[str, Any], plain: PlainConditions | None, root: NodeSpec, file_name: str
 ) -> tuple[Modulator, ...]:
-    """Read the columns of the events that scale responses."""
+    """Read the parametric modulators."""
     path = f"{root.path}.Model.Software.boldglm.Modulators"
-    found = []
+    modulators = []
     conditions = plain.conditions if plain is not None else ()
-    for index, one in enumerate(own.get("Modulators", [])):
-        order = one.get("Order", 1)
-        if one.get("Condition") not in conditions or not one.get("Column"):
+    for index, content in enumerate(options.get("Modulators", [])):
+        order = content.get("Order", 1)
+        if content.get("Condition") not in conditions or not content.get("Column"):
             remedy = (
-                f"Give a Column and a Condition of {', '.join(conditions)}."
+                f"Give a Column, and one of the Conditions {', '.join(conditions)}."
                 if plain is not None
-                else "In a model with transformations of its own, write them with Product."
+                else "In a model with other transformations, use the transformation Product."
             )
-            _refuse(file_name, f"{path}[{index}]", f"found {one}", remedy)
+            _refuse(file_name, f"{path}[{index}]", f"found {content}", remedy)
         if order not in ORDERS:
-            _refuse(file_name, f"{path}[{index}].Order", f"{order!r}", "Known: 1, 2, 3.")
-        found.append(Modulator(one["Condition"], one["Column"], order))
-    return tuple(found)
+            _refuse(file_name, f"{path}[{index}].Order", f"found {order!r}", "Known: 1, 2, 3.")
+        modulators.append(Modulator(content["Condition"], content["Column"], order))
+    return tuple(modulators)
 
 
-def _entered(
+def _nodes_with_lower_inputs(
     spec: StatsModel, level: str, options: Mapping[str, Any], file_name: str
 ) -> list[str]:
-    """Name the nodes of a level that results of lower levels enter."""
-    found = [
+    """Return the names of the nodes of a level that results of lower levels enter."""
+    names = [
         node.name
         for node in spec.nodes
         if node.level == level
         and any(spec.node(edge.source).level != level for edge in spec.edges_into(node))
     ]
-    if not found:
+    if not names:
         levels = ", ".join(dict.fromkeys(node.level for node in spec.nodes))
         raise BadDataError(
-            f"{file_name} has no {level} node that {' and '.join(options)} could be for; it has "
-            f"nodes of the levels: {levels}."
+            f"{file_name} has no {level} node for {' and '.join(options)}. It has nodes of the "
+            f"levels {levels}; choose one of them."
         )
-    return found
+    return names
 
 
 def _with_options(
     content: dict[str, Any], names: Sequence[str], options: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """Return a copy of a model file some nodes of which hold the options."""
+    """Return a copy of the content of a model file, with options added to some nodes."""
     changed = copy.deepcopy(content)
     for node in changed["Nodes"]:
         if node["Name"] in names:

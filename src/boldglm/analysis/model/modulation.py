@@ -1,4 +1,4 @@
-"""Parametric modulators: responses whose height follows a column of the events."""
+"""Parametric modulators: responses whose amplitude follows a column of the events."""
 
 import re
 from collections.abc import Sequence
@@ -13,8 +13,8 @@ from boldglm.notices import Notice, exclusion, warning
 from boldglm.suggestions import did_you_mean
 
 ORDERS = {1: "", 2: "_squared", 3: "_cubed"}
-SMALL = 1e-10  # spread, relative to size, under which a column is constant
-NOTHING_NEW = 1e-8  # share of its length under which heights add nothing to lower orders
+SMALL = 1e-10  # spread relative to the largest value, below which a column is constant
+COLLINEAR = 1e-8  # relative length of a residual, below which amplitudes are collinear
 
 
 @dataclass(frozen=True)
@@ -24,11 +24,16 @@ class Modulator:
     Parameters
     ----------
     condition : str
-        Condition whose events are modulated.
+        The condition.
     column : str
         Column of the events.
-    order : int
-        Power of the column.
+    order : {1, 2, 3}
+        Power of the centered values.
+
+    Examples
+    --------
+    >>> Modulator("go", "rt", 2).name
+    'go_x_rt_squared'
     """
 
     condition: str
@@ -37,12 +42,12 @@ class Modulator:
 
     @property
     def name(self) -> str:
-        """What its regressor is called, without the prefix of conditions."""
+        """Name of the regressor, without the prefix of conditions."""
         return f"{self.condition}_x_{self.column}{ORDERS[self.order]}"
 
     @property
     def rule(self) -> str:
-        """How the command line writes it."""
+        """The modulator as written on the command line."""
         power = f"^{self.order}" if self.order > 1 else ""
         return f"{self.column}{power} @ {self.condition}"
 
@@ -63,19 +68,24 @@ def parse_modulation(text: str, conditions: Sequence[str]) -> tuple[Modulator, .
     Parameters
     ----------
     text : str
-        Columns joined by plus signs, perhaps with a power of 2 or 3 (which includes the lower
-        ones), perhaps ``@`` and a condition.
+        Columns joined by plus signs, optionally with a power of 2 or 3 (which includes lower
+        powers), optionally followed by ``@`` and a condition.
     conditions : sequence of str
         Conditions of the model.
+
+    Returns
+    -------
+    tuple of Modulator
+        One for each condition, column and power.
 
     Raises
     ------
     BadDataError
-        If it is no such rule or names a condition that the model lacks.
+        If the rule cannot be read or names a condition that the model lacks.
 
     Examples
     --------
-    >>> [one.name for one in parse_modulation("rt^2 @ go", ["go", "stop"])]
+    >>> [modulator.name for modulator in parse_modulation("rt^2 @ go", ["go", "stop"])]
     ['go_x_rt', 'go_x_rt_squared']
     """
     columns, _, condition = (part.strip() for part in text.partition("@"))
@@ -84,35 +94,38 @@ def parse_modulation(text: str, conditions: Sequence[str]) -> tuple[Modulator, .
             f"--modulate '{text}': the model has no condition {condition!r}."
             f"{did_you_mean(condition, conditions)} Known: {', '.join(conditions)}."
         )
-    found = []
+    modulators = []
     for term in columns.split("+"):
         match = re.fullmatch(r"([^^@+]*[^^@+\s])(?:\^([123]))?", term.strip())
         if match is None:
             raise BadDataError(
-                f"--modulate '{text}': {term.strip()!r} is no column of the events. Write 'column "
-                "@ condition', 'column^2 @ condition' or 'one + other @ condition'."
+                f"--modulate '{text}': {term.strip()!r} is not the name of a column. Write "
+                "'column @ condition', 'column^2 @ condition' or 'column + column @ condition'."
             )
-        for one in [condition] if condition else conditions:
-            found += [Modulator(one, match[1], n) for n in range(1, int(match[2] or 1) + 1)]
-    return tuple(dict.fromkeys(found))
+        orders = range(1, int(match[2] or 1) + 1)
+        for name in [condition] if condition else conditions:
+            modulators += [Modulator(name, match[1], order) for order in orders]
+    return tuple(dict.fromkeys(modulators))
 
 
 def refuse_clashes(
-    modulators: Sequence[Modulator], conditions: Sequence[str], others: Sequence[str] = ()
+    modulators: Sequence[Modulator], conditions: Sequence[str], columns: Sequence[str] = ()
 ) -> None:
     """Refuse a modulator whose regressor has the name of another column of the design.
 
     Parameters
     ----------
     modulators : sequence of Modulator
-        Each of them once.
-    conditions, others : sequence of str
-        Names of the conditions and of what else the design has, without prefix.
+        The modulators.
+    conditions : sequence of str
+        Names of the conditions, without prefix.
+    columns : sequence of str
+        Names of the other columns of the design.
 
     Raises
     ------
     BadDataError
-        Naming both.
+        If two regressors would have the same name.
 
     Examples
     --------
@@ -123,35 +136,46 @@ def refuse_clashes(
     boldglm.errors.BadDataError: --modulate: the regressor of rt @ go is called 'go_x_rt', as is
     the condition 'go_x_rt'. Rename one of them in the events.
     """
-    known = {name: f"the column {name!r}" for name in others}
+    known = {name: f"the column {name!r}" for name in columns}
     known |= {name: f"the condition {name!r}" for name in conditions}
-    for one in dict.fromkeys(modulators):
-        if one.name in known:
+    for modulator in dict.fromkeys(modulators):
+        if modulator.name in known:
             raise BadDataError(
-                f"--modulate: the regressor of {one.rule} is called {one.name!r}, as is "
-                f"{known[one.name]}. Rename one of them in the events."
+                f"--modulate: the regressor of {modulator.rule} is called {modulator.name!r}, as "
+                f"is {known[modulator.name]}. Rename one of them in the events."
             )
-        known[one.name] = f"that of {one.rule}"
+        known[modulator.name] = f"that of {modulator.rule}"
 
 
 def modulated_columns(
     events: Events, modulators: Sequence[Modulator], prefix: str, file_name: str
 ) -> tuple[dict[str, list], tuple[str, ...], tuple[Notice, ...]]:
-    """Return the events of modulators, as `boldglm.glm.build_design` takes them.
+    """Return the events of modulators, in the form that `boldglm.glm.build_design` takes.
 
-    Each modulator is a condition of its own whose events have the heights (c - mean c)ᵏ, the
-    mean that of the run's events of the condition; a missing value has height 0. A power whose
-    heights are a sum of the condition's and the lower powers', as the square of a column of two
-    values is, would make the slope one of many; it is excluded.
+    Each modulator is a condition of its own whose events have the amplitudes (c - mean c)ᵏ, with
+    the mean over the events of the condition in this run. Missing values have amplitude 0. A power
+    whose amplitudes are a linear combination of the condition and lower powers, such as the square
+    of a column with two values, has no unique estimate and is excluded.
+
+    Parameters
+    ----------
+    events : Events
+        The events of the run.
+    modulators : sequence of Modulator
+        The modulators, lower powers first.
+    prefix : str
+        Put before the name of each modulator.
+    file_name : str
+        Name of the events file, for messages.
 
     Returns
     -------
-    columns : dict
+    columns : dict of str to list
         onset, duration, trial_type and modulation.
     names : tuple of str
-        Of the modulators that add something, with prefix.
-    notes : tuple of Notice
-        What was excluded or filled in, and why.
+        Names of the modulators that are not excluded, with prefix.
+    notices : tuple of Notice
+        Excluded modulators, and warnings of missing values.
 
     Raises
     ------
@@ -162,85 +186,95 @@ def modulated_columns(
         key: [] for key in ("onset", "duration", "trial_type", "modulation")
     }
     names: list[str] = []
-    notes: list[Notice] = []
-    lower: dict[tuple[str, str], list[np.ndarray]] = {}
-    for one in modulators:
-        own = events.trial_type == one.condition
-        if not own.any():
-            notes.append(exclusion(f"modulator {one.name!r}: it has no event in {file_name}"))
-            continue
-        values = _values(events, one, own, file_name)
-        missing = np.isnan(values)
-        if missing.any():
-            notes.append(
-                warning(
-                    f"{int(missing.sum())} of {own.sum()} events of {one.condition!r} have no "
-                    f"{one.column} in {file_name}; their modulator is set to its mean"
-                )
+    notices: list[Notice] = []
+    lower_powers: dict[tuple[str, str], list[np.ndarray]] = {}
+    for modulator in modulators:
+        rows = events.trial_type == modulator.condition
+        if not rows.any():
+            notices.append(
+                exclusion(f"modulator {modulator.name!r}: it has no event in {file_name}")
             )
+            continue
+        values = _values(events, modulator, rows, file_name)
+        notices += _missing_values(modulator, values, file_name)
         centered = _centered(values)
         if centered is None:
-            notes.append(
+            notices.append(
                 exclusion(
-                    f"modulator {one.name!r}: {one.column} does not vary over the events of "
-                    f"{one.condition!r} in {file_name}"
+                    f"modulator {modulator.name!r}: {modulator.column} does not vary over the "
+                    f"events of {modulator.condition!r} in {file_name}"
                 )
             )
             continue
-        heights = (centered / abs(centered).max()) ** one.order
-        entered = lower.setdefault((one.condition, one.column), [np.ones_like(heights)])
-        if _adds_nothing(heights, entered):
-            notes.append(
+        amplitudes = (centered / abs(centered).max()) ** modulator.order
+        key = (modulator.condition, modulator.column)
+        lower = lower_powers.setdefault(key, [np.ones_like(amplitudes)])
+        if _is_collinear(amplitudes, lower):
+            notices.append(
                 exclusion(
-                    f"modulator {one.name!r}: over the events of {one.condition!r} in {file_name} "
-                    f"it is collinear with the condition and lower powers of {one.column}"
+                    f"modulator {modulator.name!r}: over the events of {modulator.condition!r} in "
+                    f"{file_name} it is collinear with the condition and lower powers of "
+                    f"{modulator.column}"
                 )
             )
             continue
-        entered.append(heights)
-        names.append(prefix + one.name)
-        columns["onset"] += events.onset[own].tolist()
-        columns["duration"] += events.duration[own].tolist()
-        columns["trial_type"] += [prefix + one.name] * int(own.sum())
-        columns["modulation"] += (centered**one.order).tolist()
-    return columns, tuple(names), tuple(dict.fromkeys(notes))
+        lower.append(amplitudes)
+        names.append(prefix + modulator.name)
+        columns["onset"] += events.onset[rows].tolist()
+        columns["duration"] += events.duration[rows].tolist()
+        columns["trial_type"] += [prefix + modulator.name] * int(rows.sum())
+        columns["modulation"] += (centered**modulator.order).tolist()
+    return columns, tuple(names), tuple(dict.fromkeys(notices))
+
+
+def _missing_values(modulator: Modulator, values: np.ndarray, file_name: str) -> list[Notice]:
+    n_missing = int(np.isnan(values).sum())
+    if not n_missing:
+        return []
+    return [
+        warning(
+            f"{n_missing} of {values.size} events of {modulator.condition!r} have no "
+            f"{modulator.column} in {file_name}; their modulator is set to its mean"
+        )
+    ]
 
 
 def _centered(values: np.ndarray) -> np.ndarray | None:
-    """Return values less their mean, 0 where there is none; None if they do not vary."""
+    """Return values minus their mean, 0 where a value is missing; None if they do not vary."""
     missing = np.isnan(values)
     centered = np.where(missing, 0.0, values - (0.0 if missing.all() else np.nanmean(values)))
     largest = max(np.nanmax(abs(values), initial=0.0), 1e-300)
     return centered if abs(centered).max() > SMALL * largest else None
 
 
-def _adds_nothing(heights: np.ndarray, entered: Sequence[np.ndarray]) -> bool:
-    """Tell whether heights are a weighted sum of those that have entered."""
-    basis = np.column_stack(entered)
-    left = heights - basis @ np.linalg.lstsq(basis, heights)[0]
-    return bool(np.linalg.norm(left) <= NOTHING_NEW * np.linalg.norm(heights))
+def _is_collinear(amplitudes: np.ndarray, lower: Sequence[np.ndarray]) -> bool:
+    """Return whether amplitudes are a linear combination of those of lower powers."""
+    basis = np.column_stack(lower)
+    residual = amplitudes - basis @ np.linalg.lstsq(basis, amplitudes)[0]
+    return bool(np.linalg.norm(residual) <= COLLINEAR * np.linalg.norm(amplitudes))
 
 
-def _values(events: Events, one: Modulator, own: np.ndarray, file_name: str) -> np.ndarray:
+def _values(events: Events, modulator: Modulator, rows: np.ndarray, file_name: str) -> np.ndarray:
+    """Return the values of a modulator at the events of its condition, NaN where missing."""
     columns = {"onset": events.onset, "duration": events.duration, **events.other_columns}
-    if one.column not in columns:
+    if modulator.column not in columns:
         raise BadDataError(
-            f"{file_name} has no column {one.column!r} to modulate {one.condition!r} by."
-            f"{did_you_mean(one.column, list(columns))} Found: {', '.join(columns)}."
+            f"{file_name} has no column {modulator.column!r} to modulate {modulator.condition!r} "
+            f"by.{did_you_mean(modulator.column, list(columns))} Found: {', '.join(columns)}."
         )
-    text = columns[one.column][own]
+    text = columns[modulator.column][rows]
     numbers = np.array([_number(value) for value in text])
     if np.isinf(numbers).any():
         bad = text[np.isinf(numbers)][0]
         raise BadDataError(
-            f"{file_name}: column {one.column!r} holds {bad!r} at an event of "
-            f"{one.condition!r}; a modulator needs numbers, or n/a where there is none."
+            f"{file_name}: column {modulator.column!r} holds {bad!r} at an event of "
+            f"{modulator.condition!r}, but a modulator needs numbers, or n/a for missing values."
         )
     return numbers
 
 
 def _number(value: Any) -> float:
-    """Return a number, NaN where there is none, and infinity for text."""
+    """Return a number, NaN for a missing value, and infinity for text."""
     if isinstance(value, float):
         return value if np.isfinite(value) else float("nan")
     try:
