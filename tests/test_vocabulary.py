@@ -6,7 +6,7 @@ from boldglm import vocabulary
 from boldglm.analysis import methods_text
 from boldglm.glm import hrf_basis
 from boldglm.glm.noise.noise_models import noise_model
-from boldglm.io.outputs import derivatives
+from boldglm.io.outputs import names
 
 
 @pytest.mark.parametrize("name", vocabulary.HRF_MODELS)
@@ -30,8 +30,8 @@ def test_nothing_is_described_that_the_vocabulary_lacks():
 
 
 def test_every_map_has_a_description():
-    assert tuple(derivatives.RUN_MAPS) == vocabulary.RUN_MAPS
-    assert set(vocabulary.CONTRAST_MAPS) == set(derivatives.STATISTICS) - {"dof"}
+    assert tuple(names.RUN_MAPS) == vocabulary.RUN_MAPS
+    assert set(vocabulary.CONTRAST_MAPS) == set(names.STATISTICS) - {"dof"}
 
 
 def test_defaults_are_words_of_the_vocabulary():

@@ -126,7 +126,7 @@ def test_mixed_effects_of_smoothed_inputs_are_refused_by_path(dataset, tmp_path,
 
     message = capsys.readouterr().err
     assert "$.Nodes[2].Model.Software.boldglm.SmoothingFWHM" in message
-    assert "which no map holds" in message
+    assert "variance of a smoothed effect" in message
 
 
 @pytest.fixture
