@@ -54,7 +54,7 @@ def confounds_of_run(
     MissingInputError
         If the settings need a table but there is none.
     BadDataError
-        If a column is missing, the table has not one row for each volume, or a value is missing
+        If a column is missing, the table does not have a row for each volume, or a value is missing
         after the first row.
     """
     if table is None and settings.needs_table:
