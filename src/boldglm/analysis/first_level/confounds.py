@@ -54,8 +54,8 @@ def confounds_of_run(
     MissingInputError
         If the settings need a table but there is none.
     BadDataError
-        If a column is missing, the table does not have a row for each volume, or a value is missing
-        after the first row.
+        If a column is missing, the table does not have a row for each volume, or a value is
+        missing after the first row.
     """
     if table is None and settings.needs_table:
         needed = settings.columns or (f"{DISPLACEMENT} (--fd-threshold)",)
