@@ -3,8 +3,10 @@
 import ast
 import inspect
 import textwrap
+from operator import attrgetter
 
 import pytest
+from numpydoc.docscrape import NumpyDocString
 from numpydoc.validate import validate
 
 import boldglm
@@ -97,3 +99,21 @@ def test_exceptions_that_a_function_raises_are_documented(path):
     function = getattr(OBJECTS[path], "__func__", OBJECTS[path])
 
     assert "Raises\n---" in inspect.getdoc(function) or not raises(function)
+
+
+def names_an_object(name, path):
+    """Tell whether a name in the See Also section of an object is that of a public one."""
+    scope = path.rpartition(".")[0]
+    if name.startswith("boldglm."):
+        return attrgetter(name.removeprefix("boldglm."))(boldglm) in OBJECTS.values()
+    return f"{scope}.{name}" in OBJECTS or any(key.endswith(f".{name}") for key in OBJECTS)
+
+
+@pytest.mark.filterwarnings("ignore:Unknown section (Inputs|Outputs)")
+@pytest.mark.parametrize("path", OBJECTS)
+def test_see_also_names_public_objects(path):
+    document = NumpyDocString(inspect.getdoc(OBJECTS[path]))
+
+    names = [name for group, _ in document["See Also"] for name, _ in group]
+
+    assert [name for name in names if not names_an_object(name, path)] == []

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from boldglm.glm.arrays.types import FloatArray
+from boldglm.glm.design.summaries import listed
 from boldglm.notices import Notice, exclusion
 
 MANY_CENSORED = 0.2  # share of the scans above which there is a warning
@@ -123,8 +124,7 @@ def prepare_confounds(
     if flat:
         notes.append(
             exclusion(
-                f"{len(flat)} confounds that do not vary over the uncensored scans: "
-                f"{_shortened(flat)}"
+                f"{len(flat)} confounds that do not vary over the uncensored scans: {listed(flat)}"
             )
         )
     return Confounds(
@@ -208,10 +208,9 @@ def describe_scans(scans: Sequence[int], n_scans: int, most: int = 20) -> str:
     """
     if not scans:
         return "none"
-    listed = ", ".join(str(scan) for scan in scans[:most])
-    more = f" and {len(scans) - most} more" if len(scans) > most else ""
+    numbers = listed([str(scan) for scan in scans], most)
     share = f"{100 * len(scans) / n_scans:.3g}"
-    return f"{len(scans)} of {n_scans} ({share} %): {listed}{more}"
+    return f"{len(scans)} of {n_scans} ({share} %): {numbers}"
 
 
 def _fill_first_row(names: Sequence[str], values: FloatArray) -> list[str]:
@@ -247,8 +246,3 @@ def _varies(column: FloatArray) -> bool:
     if not column.size:
         return False
     return bool(np.ptp(column) > 1e-12 * np.abs(column).max())
-
-
-def _shortened(names: Sequence[str], most: int = 6) -> str:
-    more = f" and {len(names) - most} more" if len(names) > most else ""
-    return ", ".join(names[:most]) + more

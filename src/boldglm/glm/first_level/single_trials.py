@@ -94,20 +94,20 @@ def least_squares_separate(
     bold: BoldSeries,
     trials: ArrayLike,
     conditions: Sequence[str],
-    others: ArrayLike,
+    nuisance: ArrayLike,
     block_size: int = 2048,
 ) -> SingleTrials:
     """Estimate every trial in a model of its own (LSS), all in one pass over the voxels.
 
     Parameters
     ----------
-    bold : BoldSeries of shape (n_scans, n_voxels)
-        BOLD signals.
+    bold : array_like of shape (n_scans, n_voxels)
+        BOLD data.
     trials : array_like of shape (n_scans, n_trials)
         Convolved regressor of each trial.
     conditions : sequence of str
         Condition of each trial.
-    others : array_like of shape (n_scans, n_others)
+    nuisance : array_like of shape (n_scans, n_nuisance)
         Other regressors of the model: confounds, drift, constant.
     block_size : int
         Voxels in a block; changes memory and speed, not results.
@@ -131,7 +131,7 @@ def least_squares_separate(
     -----
     The model of Mumford et al. [1]_ with one regressor of other trials for each condition, as
     Turner et al. [2]_ recommend. The effect is a fixed row over scans, e₁'(A'A)⁻¹A', times the
-    signal; its noise variance (y'Ry - y'A(A'A)⁻¹A'y) / dof needs of the data only RW'y and y'Ry.
+    data; its noise variance (y'Ry - y'A(A'A)⁻¹A'y) / dof needs of the data only RW'y and y'Ry.
 
     References
     ----------
@@ -152,7 +152,7 @@ def least_squares_separate(
     >>> estimates.effect.round(12).ravel().tolist(), estimates.dof.tolist()
     ([2.0, 3.0], [5.0, 5.0])
     """
-    W, labels, Z = _checked(trials, conditions, others, bold.shape[0])
+    W, labels, Z = _checked(trials, conditions, nuisance, bold.shape[0])
     basis = linear_model(Z).basis
     regressors, models, dof = _separate_models(W, labels, basis)
     effect, t = np.empty((2, W.shape[1], bold.shape[1]))
@@ -171,17 +171,17 @@ def least_squares_separate(
 
 
 def least_squares_all(
-    bold: BoldSeries, trials: ArrayLike, others: ArrayLike, noise: str = NOISE_MODEL
+    bold: BoldSeries, trials: ArrayLike, nuisance: ArrayLike, noise: str = NOISE_MODEL
 ) -> SingleTrials:
     """Estimate every trial in one model that has all of them (LSA).
 
     Parameters
     ----------
-    bold : BoldSeries of shape (n_scans, n_voxels)
-        BOLD signals.
+    bold : array_like of shape (n_scans, n_voxels)
+        BOLD data.
     trials : array_like of shape (n_scans, n_trials)
         Convolved regressor of each trial.
-    others : array_like of shape (n_scans, n_others)
+    nuisance : array_like of shape (n_scans, n_nuisance)
         Other regressors of the model: confounds, drift, constant.
     noise : str
         As for `boldglm.glm.first_level.fit`.
@@ -214,7 +214,7 @@ def least_squares_all(
     >>> estimates.effect.round(12).ravel().tolist()
     [4.0, 2.0]
     """
-    W, _, Z = _checked(trials, None, others, bold.shape[0])
+    W, _, Z = _checked(trials, None, nuisance, bold.shape[0])
     columns, units = _columns_of_all(W, Z)
     f = fit(bold, columns, noise=noise)
     effect, t, dof = np.empty((3, W.shape[1], f.n_voxels))
@@ -226,7 +226,7 @@ def least_squares_all(
 
 
 def check_trials(
-    trials: ArrayLike, conditions: Sequence[str], others: ArrayLike, method: str, noise: str
+    trials: ArrayLike, conditions: Sequence[str], nuisance: ArrayLike, method: str, noise: str
 ) -> None:
     """Check, without data, whether a method can estimate all trials.
 
@@ -236,7 +236,7 @@ def check_trials(
         Convolved regressor of each trial.
     conditions : sequence of str
         Condition of each trial.
-    others : array_like of shape (n_scans, n_others)
+    nuisance : array_like of shape (n_scans, n_nuisance)
         Other regressors of the model: confounds, drift, constant.
     method : {"lsa", "lss"}
         `least_squares_all` or `least_squares_separate`.
@@ -257,7 +257,7 @@ def check_trials(
         ...
     boldglm...UnestimableTrialsError: 2 of 2 trials cannot be estimated ...
     """
-    W, labels, Z = _checked(trials, conditions, others)
+    W, labels, Z = _checked(trials, conditions, nuisance)
     if method == "lss":
         _separate_models(W, labels, linear_model(Z).basis)
         return
@@ -353,9 +353,8 @@ class _TrialModel:
         A = np.concatenate([W[:, [trial]], sums], axis=1)
         A[:, 1 + condition] -= W[:, trial]
         lengths = np.linalg.norm(A, axis=0)
-        lengths[lengths <= NO_DIRECTION * typical_length] = (
-            np.inf
-        )  # a condition without other trials
+        # a condition without other trials has length 0
+        lengths[lengths <= NO_DIRECTION * typical_length] = np.inf
         values, vectors = np.linalg.eigh((A / lengths).T @ (A / lengths))
         kept = values > NO_DIRECTION
         inverse = (vectors[:, kept] / values[kept]) @ vectors[:, kept].T
@@ -382,9 +381,8 @@ def _separate_models(
     """Return the columns of RW and S, the models of all trials, and their degrees of freedom."""
     W = trials - basis @ (basis.T @ trials)
     sums = np.stack([W[:, labels == c].sum(axis=1) for c in range(labels.max() + 1)], axis=1)
-    typical_length = float(
-        np.linalg.norm(trials, axis=0).max()
-    )  # not of RW, which may be rounding error only
+    # of the trials themselves, since RW may be rounding error only
+    typical_length = float(np.linalg.norm(trials, axis=0).max())
     models = [_TrialModel.of(W, sums, k, labels[k], typical_length) for k in range(W.shape[1])]
     dof = np.array([len(W) - basis.shape[1] - model.rank for model in models], dtype=np.float64)
     if dof.min() < 1:
@@ -413,10 +411,10 @@ def _columns_of_all(W: FloatArray, Z: FloatArray) -> tuple[FloatArray, FloatArra
 def _checked(
     trials: ArrayLike,
     conditions: Sequence[str] | None,
-    others: ArrayLike,
+    nuisance: ArrayLike,
     n_scans: int | None = None,
 ) -> tuple[FloatArray, np.ndarray, FloatArray]:
-    W, Z = (np.asarray(columns, dtype=np.float64) for columns in (trials, others))
+    W, Z = (np.asarray(columns, dtype=np.float64) for columns in (trials, nuisance))
     n_scans = len(W) if n_scans is None else n_scans
     if W.ndim != 2 or Z.ndim != 2 or not len(W) == len(Z) == n_scans:
         raise ValueError(

@@ -143,7 +143,7 @@ def permutation_test(
 
     See Also
     --------
-    family_wise_p : p values from the largest values of permutations.
+    fit_second_level : Test with assumed distributions.
 
     Notes
     -----
