@@ -1,7 +1,8 @@
-"""GIFTI files as streams of arrays: XML parsed piece by piece, nothing decoded that is not asked.
+"""GIFTI files, read and written array by array.
 
-A file is data and stays so: entities are refused, external files are not opened, and an array is
-decompressed to the length that it announces and no further.
+The XML is parsed in pieces, so that a long series needs no memory. Files are not trusted: XML
+entities are refused, external files are not opened, and an array is decompressed only up to the
+length in its attributes.
 """
 
 import base64
@@ -24,7 +25,7 @@ from boldglm.io.images.geometry import MOST_VOXELS
 POINTS, TRIANGLES = "NIFTI_INTENT_POINTSET", "NIFTI_INTENT_TRIANGLE"
 SERIES = "NIFTI_INTENT_TIME_SERIES"
 _ISAL_ERROR: type[Exception] = isal_zlib.error  # type: ignore[assignment]
-PIECE = 2**20  # bytes given to the parser at a time
+PIECE = 2**20  # bytes parsed at a time
 TYPES = {
     f"NIFTI_TYPE_{name}": np.dtype(name.lower())
     for name in ("UINT8", "INT8", "INT16", "UINT16", "INT32", "UINT32", "FLOAT32", "FLOAT64")
@@ -33,37 +34,37 @@ TYPES = {
 
 @dataclass(frozen=True)
 class GiftiArray:
-    """One DataArray of a file, not decoded yet."""
+    """A DataArray of a file, not decoded yet."""
 
     attributes: Mapping[str, str]
     file_metadata: Mapping[str, str]
-    n_announced: int  # arrays that the file says it has
-    text: str  # its data as they are written; empty if they were not asked for
+    n_arrays: int  # NumberOfDataArrays of the file
+    text: str  # encoded data; empty if read without data
 
     @property
     def intent(self) -> str:
-        """What the values are, such as ``NIFTI_INTENT_TIME_SERIES``."""
+        """Intent of the values, such as ``NIFTI_INTENT_TIME_SERIES``."""
         return self.attributes.get("Intent", "")
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Shape, without axes of length 1 behind the first."""
+        """Shape without trailing axes of length 1."""
         dims = [int(self.attributes[f"Dim{k}"]) for k in range(int(self.attributes[_N_AXES]))]
         return (dims[0], *(n for n in dims[1:] if n != 1))
 
     @property
     def dtype(self) -> np.dtype:
-        """Type of the values in the file's byte order."""
+        """Data type of the values, in the byte order of the file."""
         is_big = self.attributes.get("Endian") == "BigEndian"
         return TYPES[self.attributes["DataType"]].newbyteorder(">" if is_big else "<")
 
     def decode(self) -> np.ndarray:
-        """Return the values.
+        """Decode the values.
 
         Raises
         ------
         ValueError
-            If they are not what the attributes say.
+            If they do not match the attributes.
         """
         expected = int(np.prod(self.shape, dtype=object)) * self.dtype.itemsize
         encoding = self.attributes.get("Encoding", "")
@@ -72,20 +73,20 @@ class GiftiArray:
         else:
             content = self._bytes(encoding, expected)
             if len(content) != expected:
-                found = f"{len(content)}" if len(content) < expected else "more"
-                raise ValueError(f"an array of {expected} bytes is announced, {found} found")
+                length = f"{len(content)}" if len(content) < expected else "more"
+                raise ValueError(f"an array should have {expected} bytes, but has {length}")
             values = np.frombuffer(content, dtype=self.dtype)
         column_major = self.attributes.get("ArrayIndexingOrder") == "ColumnMajorOrder"
         return values.reshape(self.shape, order="F" if column_major else "C")
 
     def _bytes(self, encoding: str, expected: int) -> bytes:
         if encoding not in ("Base64Binary", "GZipBase64Binary"):
-            raise ValueError(f"data in the encoding {encoding!r} are not read")
-        packed = base64.b64decode(self.text)
+            raise ValueError(f"the encoding {encoding!r} is not supported")
+        content = base64.b64decode(self.text)
         if encoding == "Base64Binary":
-            return packed
+            return content
         stream = isal_zlib.decompressobj()
-        return bytes(stream.decompress(packed, expected + 1))  # one more tells that there is more
+        return bytes(stream.decompress(content, expected + 1))  # one more shows that it is longer
 
 
 _N_AXES = "Dimensionality"
@@ -93,20 +94,20 @@ _N_AXES = "Dimensionality"
 
 @dataclass
 class _Parsing:
-    """What expat has come across so far."""
+    """State of the parser, and handlers of its events."""
 
     with_data: bool
-    done: list[GiftiArray] = field(default_factory=list)
+    arrays: list[GiftiArray] = field(default_factory=list)  # complete and not yet yielded
     file_metadata: dict[str, str] = field(default_factory=dict)
-    n_announced: int = 0
-    attributes: dict[str, str] | None = None  # of the array that is open
+    n_arrays: int = 0
+    attributes: dict[str, str] | None = None  # of the current array
     texts: dict[str, list[str]] = field(default_factory=dict)
     element: str = ""
 
     def start(self, name: str, attributes: dict[str, str]) -> None:
         self.element = name
         if name == "GIFTI":
-            self.n_announced = int(attributes.get("NumberOfDataArrays", 0))
+            self.n_arrays = int(attributes.get("NumberOfDataArrays", 0))
         elif name == "DataArray":
             self.attributes = attributes
             self.texts["Data"] = []
@@ -124,45 +125,45 @@ class _Parsing:
             self.file_metadata[key.strip()] = value.strip()
         elif name == "DataArray" and self.attributes is not None:
             text = "".join(self.texts.pop("Data"))
-            self.done.append(
-                GiftiArray(self.attributes, self.file_metadata, self.n_announced, text)
+            self.arrays.append(
+                GiftiArray(self.attributes, self.file_metadata, self.n_arrays, text)
             )
             self.attributes = None
 
     def refuse(self, *_: object) -> None:
-        raise ValueError("it declares XML entities, which GIFTI has no use for")
+        raise ValueError("it declares XML entities, which are not allowed in GIFTI")
 
 
 def stream_arrays(path: Path, *, with_data: bool = True) -> Iterator[GiftiArray]:
-    """Yield the arrays of a GIFTI file in order, one in memory at a time.
+    """Yield the arrays of a GIFTI file in order, with one in memory at a time.
 
     Parameters
     ----------
     path : Path
-        The file.
+        GIFTI file.
     with_data : bool
-        Whether their data are kept; their attributes always are.
+        Whether to read the data of the arrays, or only their attributes.
 
     Raises
     ------
     BadDataError
         If the file is not GIFTI, or damaged.
     """
-    found = _Parsing(with_data)
+    parsing = _Parsing(with_data)
     parser = xml.parsers.expat.ParserCreate()
     parser.buffer_text = True
-    parser.StartElementHandler = found.start
-    parser.CharacterDataHandler = found.text
-    parser.EndElementHandler = found.end
-    parser.EntityDeclHandler = found.refuse
+    parser.StartElementHandler = parsing.start
+    parser.CharacterDataHandler = parsing.text
+    parser.EndElementHandler = parsing.end
+    parser.EntityDeclHandler = parsing.refuse
     try:
         with path.open("rb") as file:
             while piece := file.read(PIECE):
                 parser.Parse(piece, False)
-                for array in found.done:
+                for array in parsing.arrays:
                     _check_array(array)
-                yield from found.done
-                found.done.clear()
+                yield from parsing.arrays
+                parsing.arrays.clear()
         parser.Parse(b"", True)
     except (xml.parsers.expat.ExpatError, ValueError, KeyError, OSError) as error:
         raise not_readable(path, error) from error
@@ -171,21 +172,21 @@ def stream_arrays(path: Path, *, with_data: bool = True) -> Iterator[GiftiArray]
 def _check_array(array: GiftiArray) -> None:
     n_values = int(np.prod(array.shape, dtype=object))
     if not 0 < n_values <= MOST_VOXELS or min(array.shape) < 1:
-        raise ValueError(f"it announces an array of {n_values} values, which no surface has")
+        raise ValueError(f"the shape in its header gives an array of {n_values} values")
     if array.attributes["DataType"] not in TYPES:
-        raise ValueError(f"values of type {array.attributes['DataType']} are not read")
+        raise ValueError(f"the data type {array.attributes['DataType']} is not supported")
 
 
 def not_readable(path: Path, error: Exception) -> BadDataError:
-    """Say that a file is damaged."""
-    reason = f"there is no {error}" if isinstance(error, KeyError) else str(error)
+    """Return the error for a damaged file."""
+    reason = f"it lacks {error}" if isinstance(error, KeyError) else str(error)
     return BadDataError(
         f"{path.name} is not a readable GIFTI file ({reason}). Convert or copy it again."
     )
 
 
 def decoded(path: Path, array: GiftiArray) -> np.ndarray:
-    """Decode an array, or say that the file is damaged."""
+    """Decode an array, or raise `not_readable`."""
     try:
         return array.decode()
     except (ValueError, KeyError, binascii.Error, _ISAL_ERROR) as error:
@@ -200,20 +201,20 @@ def write_arrays(
     metadata: Mapping[str, str],
     array_metadata: Mapping[str, str] | None = None,
 ) -> None:
-    """Write arrays of one value per vertex as GIFTI, whole or not at all.
+    """Write arrays with one value per vertex as GIFTI, in one atomic step.
 
     Parameters
     ----------
     path : Path
-        The file.
+        GIFTI file.
     arrays : iterable of ndarray of shape (n_vertices,)
-        Of float32, int32 or uint8; one in memory at a time.
+        Values as float32, int32 or uint8; one array is in memory at a time.
     n_arrays : int
-        How many will come.
+        Number of arrays.
     intent : str
-        Of all, such as ``"NIFTI_INTENT_TTEST"``.
+        Intent of all arrays, such as ``"NIFTI_INTENT_TTEST"``.
     metadata, array_metadata : mapping of str to str
-        Of the file, and of each array.
+        Metadata of the file, and of each array.
     """
     with whole_file(path) as file:
         file.write(
@@ -230,7 +231,7 @@ def write_arrays(
 def _write_array(
     file: IO[bytes], values: np.ndarray, intent: str, metadata: Mapping[str, str]
 ) -> None:
-    little = np.ascontiguousarray(values, dtype=values.dtype.newbyteorder("<"))
+    little_endian = np.ascontiguousarray(values, dtype=values.dtype.newbyteorder("<"))
     attributes = {
         "Intent": intent,
         "DataType": f"NIFTI_TYPE_{values.dtype.name.upper()}",
@@ -242,9 +243,9 @@ def _write_array(
         "ExternalFileOffset": "",
         "Dim0": str(values.size),
     }
-    written = " ".join(f"{key}={quoteattr(value)}" for key, value in attributes.items())
-    file.write(f"<DataArray {written}>\n{_metadata(metadata)}<Data>".encode())
-    file.write(base64.b64encode(isal_zlib.compress(little.tobytes(), COMPRESSION)))
+    attribute_text = " ".join(f"{key}={quoteattr(value)}" for key, value in attributes.items())
+    file.write(f"<DataArray {attribute_text}>\n{_metadata(metadata)}<Data>".encode())
+    file.write(base64.b64encode(isal_zlib.compress(little_endian.tobytes(), COMPRESSION)))
     file.write(b"</Data>\n</DataArray>\n")
 
 

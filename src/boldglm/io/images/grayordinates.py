@@ -1,4 +1,4 @@
-"""Grayordinates: cortex and subcortical voxels of CIFTI; dtseries.nii and dscalar.nii."""
+"""Grayordinates of CIFTI: BOLD series (dtseries.nii) and maps (dscalar.nii)."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -24,6 +24,7 @@ from boldglm.io.images.geometry import (
     full_mask,
 )
 from boldglm.io.images.meshes import SHOWN, choose_mesh
+from boldglm.io.images.nifti import LONGEST_STEP
 from boldglm.io.images.surfaces import SIDES, surface_domain
 
 ENDINGS = (".dtseries.nii", ".dscalar.nii")
@@ -32,26 +33,26 @@ STRUCTURES = {
     "CIFTI_STRUCTURE_CORTEX_LEFT": "CortexLeft",
     "CIFTI_STRUCTURE_CORTEX_RIGHT": "CortexRight",
 }
-BLOCK_BYTES = 2**26  # turned from columns to volumes at a time
-BLOCK_COLUMNS = 2048  # read or written at a time
+BLOCK_BYTES = 2**26  # size of the volumes that are assembled from columns at a time
+BLOCK_COLUMNS = 2048  # columns read or written at a time
 
 
 @dataclass(frozen=True)
 class _Structure:
-    """One structure of the brain: vertices of a surface, or voxels."""
+    """A structure of the brain: vertices of a surface, or voxels."""
 
     name: str
-    columns: np.ndarray  # of a row of values, in the order of where[where]
-    where: BoolArray  # (n_vertices,) or (x, y, z)
+    columns: np.ndarray  # columns of a row of values, in the order of mask[mask]
+    mask: BoolArray  # (n_vertices,) or (x, y, z)
 
     @property
     def is_surface(self) -> bool:
-        return self.where.ndim == 1
+        return self.mask.ndim == 1
 
 
 @dataclass(frozen=True, eq=False)
 class Grayordinates(Geometry):
-    """Vertices and voxels of a CIFTI file, and the surfaces that are known for them."""
+    """Vertices and voxels of a CIFTI file, and surfaces that may fit them."""
 
     models: BrainModels
     meshes: tuple[Path, ...] = ()
@@ -62,7 +63,7 @@ class Grayordinates(Geometry):
 
     @property
     def axis(self) -> Any:
-        """The brain models as nibabel has them."""
+        """nibabel's BrainModelAxis."""
         return self.models.axis
 
     def difference(self, other: Self) -> str:
@@ -70,83 +71,84 @@ class Grayordinates(Geometry):
         if len(self.axis) != len(other.axis):
             return f"{len(self.axis)} grayordinates against {len(other.axis)}"
         if self.axis != other.axis:
-            return "same number of grayordinates, but other vertices or voxels"
+            return "same number of grayordinates, but different vertices or voxels"
         return ""
 
     def with_meshes(self, paths: Sequence[Path]) -> Self:
-        """Keep the surfaces."""
+        """Add the surfaces."""
         return replace(self, meshes=tuple(paths))
 
     def read_map(self, path: Path) -> np.ndarray:
-        """Read the one map of a file."""
-        found, values = read_cifti_map(path, self)
-        found.check_same(path.name, self, "the images that it is compared with")
+        """Read a file with a single map."""
+        grayordinates, values = read_cifti_map(path, self)
+        grayordinates.check_same(path.name, self, "the other images")
         return values
 
     def check_smoothing(self, fwhm: float) -> None:
-        """Look for the meshes."""
+        """Check that meshes for smoothing exist."""
         self.smoother(fwhm)
 
     def domains(self) -> tuple[DomainPart, ...]:
-        """Return each surface, and each structure of voxels by itself."""
+        """Return each hemisphere, and each subcortical structure."""
         sizes = np.linalg.norm(self.axis.affine[:3, :3], axis=0) if self._has_voxels else ()
-        found = []
-        for one in self._structures(apart=True):
-            if not one.columns.size:
+        parts = []
+        for structure in self._structures(merge_voxels=False):
+            if not structure.columns.size:
                 continue
-            if one.is_surface:
-                side = STRUCTURES.get(one.name, "")
-                found.append(surface_domain(side, one.columns, one.where, self.meshes))
+            if structure.is_surface:
+                side = STRUCTURES.get(structure.name, "")
+                part = surface_domain(side, structure.columns, structure.mask, self.meshes)
             else:
-                name = one.name.removeprefix(PREFIX).replace("_", " ").lower()
-                domain = VolumeDomain(one.where, [*map(float, sizes)])
-                found.append(DomainPart(name, one.columns, domain))
-        return tuple(found)
+                name = structure.name.removeprefix(PREFIX).replace("_", " ").lower()
+                domain = VolumeDomain(structure.mask, [*map(float, sizes)])
+                part = DomainPart(name, structure.columns, domain)
+            parts.append(part)
+        return tuple(parts)
 
     def parts(self) -> tuple[Part, ...]:
-        """Return the surfaces, and all voxels as one volume."""
-        found: list[Part] = []
-        for one in self._structures(apart=False):
-            if not one.columns.size:
+        """Return the hemispheres, and all voxels as one volume."""
+        parts: list[Part] = []
+        for structure in self._structures(merge_voxels=True):
+            name, columns, mask = structure.name, structure.columns, structure.mask
+            if not columns.size:
                 continue
-            if one.is_surface:
-                side = STRUCTURES.get(one.name, "")
-                mesh = choose_mesh(self.meshes, SHOWN, side, one.where.size)
+            if structure.is_surface:
+                side = STRUCTURES.get(name, "")
+                mesh = choose_mesh(self.meshes, SHOWN, side, mask.size)
                 shown = (mesh.path.name, mesh.coordinates, mesh.triangles) if mesh else [None] * 3
-                name = SIDES.get(side, one.name)
-                found.append(SurfacePart(name, one.columns, one.where, *shown))
+                parts.append(SurfacePart(SIDES.get(side, name), columns, mask, *shown))
             else:
-                found.append(GridPart(one.name, one.columns, one.where, self.axis.affine))
-        return tuple(found)
+                parts.append(GridPart(name, columns, mask, self.axis.affine))
+        return tuple(parts)
 
     @property
     def _has_voxels(self) -> bool:
         return bool((~self.axis.surface_mask).any())
 
-    def _structures(self, *, apart: bool) -> Iterator[_Structure]:
-        """Yield the structures; voxels as one if they are not to be kept apart."""
-        rank = np.cumsum(self.mask) - 1  # column of each grayordinate in a row of the mask
-        for name, place, model in self.axis.iter_structures():
+    def _structures(self, *, merge_voxels: bool) -> Iterator[_Structure]:
+        """Yield the structures; the voxels of all of them as one if `merge_voxels`."""
+        columns = np.cumsum(self.mask) - 1  # of each grayordinate in a row of the mask
+        for name, selection, model in self.axis.iter_structures():
+            inside = self.mask[selection]
             if name in model.nvertices:
-                own = self.mask[place]
-                where = (model.vertex[own],)
+                indices = (model.vertex[inside],)
                 shape: tuple[int, ...] = (model.nvertices[name],)
-            elif apart:
-                own = self.mask[place]
-                where, shape = tuple(model.voxel[own].T), model.volume_shape
-            else:
+            elif merge_voxels:
                 continue
-            yield _laid(name, where, shape, rank[place][own])
-        if self._has_voxels and not apart:
-            own = self.mask & ~self.axis.surface_mask
-            where = tuple(self.axis.voxel[own].T)
-            yield _laid("subcortical voxels", where, self.axis.volume_shape, rank[own])
+            else:
+                indices, shape = tuple(model.voxel[inside].T), model.volume_shape
+            yield _structure(name, indices, shape, columns[selection][inside])
+        if self._has_voxels and merge_voxels:
+            inside = self.mask & ~self.axis.surface_mask
+            indices = tuple(self.axis.voxel[inside].T)
+            shape = self.axis.volume_shape
+            yield _structure("subcortical voxels", indices, shape, columns[inside])
 
     def _write_map(
         self,
         path: Path,
         values: np.ndarray,
-        intent: Intent,  # noqa: ARG002 - the code of NIfTI is taken by the kind of file
+        intent: Intent,  # noqa: ARG002 - CIFTI uses the intent of NIfTI for its own codes
     ) -> None:
         name = path.name.removesuffix(self.map_ending)
         with whole_file(path) as file:
@@ -154,7 +156,7 @@ class Grayordinates(Geometry):
             file.write(values.tobytes())
 
     def _write_series(self, path: Path, rows: np.ndarray, repetition_time: float | None) -> None:
-        """Write block by block of columns."""
+        """Write the columns in blocks."""
         n_maps = len(rows)
         axis: Any = cifti2_axes.ScalarAxis([f"volume {k}" for k in range(1, n_maps + 1)])
         if repetition_time is not None:
@@ -171,13 +173,13 @@ class Grayordinates(Geometry):
                 first = last
 
 
-def _laid(
-    name: str, where: tuple[np.ndarray, ...], shape: tuple[int, ...], columns: np.ndarray
+def _structure(
+    name: str, indices: tuple[np.ndarray, ...], shape: tuple[int, ...], columns: np.ndarray
 ) -> _Structure:
-    """Sort columns into the order in which a mask lists its elements."""
+    """Return a structure whose columns are sorted in the order of its mask."""
     mask = np.zeros(shape, dtype=bool)
-    mask[where] = True
-    return _Structure(name, columns[np.argsort(np.ravel_multi_index(where, shape))], mask)
+    mask[indices] = True
+    return _Structure(name, columns[np.argsort(np.ravel_multi_index(indices, shape))], mask)
 
 
 @dataclass(frozen=True, eq=False)
@@ -187,19 +189,19 @@ class CiftiHeader(BoldHeader):
     geometry: Grayordinates
     data_offset: int
 
-    def volumes(self, *, n_threads: int = 1) -> Iterator[np.ndarray]:  # noqa: ARG002 - as stored
-        """Turn columns to volumes, some at a time; the file is read once for each of these."""
+    def volumes(self, *, n_threads: int = 1) -> Iterator[np.ndarray]:  # noqa: ARG002 - not compressed
+        """Assemble volumes from columns; the file is read once for each group of volumes."""
         native = self.dtype.newbyteorder("=")
-        n_together = max(1, BLOCK_BYTES // (self.volume_size * native.itemsize))
-        for start in range(0, self.n_scans, n_together):
-            stop = min(start + n_together, self.n_scans)
-            some = np.empty((stop - start, self.volume_size), dtype=native)
+        group_size = max(1, BLOCK_BYTES // (self.volume_size * native.itemsize))
+        for start in range(0, self.n_scans, group_size):
+            stop = min(start + group_size, self.n_scans)
+            group = np.empty((stop - start, self.volume_size), dtype=native)
             for first, columns in self._blocks():
-                some[:, first : first + len(columns)] = columns[:, start:stop].T
-            yield from some
+                group[:, first : first + len(columns)] = columns[:, start:stop].T
+            yield from group
 
     def _blocks(self) -> Iterator[tuple[int, np.ndarray]]:
-        """Yield some columns at a time, (n_columns, n_scans), and the number of the first."""
+        """Yield blocks of columns, (n_columns, n_scans), and the index of their first column."""
         with self.path.open("rb") as file:
             file.seek(self.data_offset)
             for first in range(0, self.volume_size, BLOCK_COLUMNS):
@@ -209,56 +211,67 @@ class CiftiHeader(BoldHeader):
 
 
 def read_cifti_header(path: Path) -> CiftiHeader:
-    """Read the header of a dtseries.nii file and check that it describes a usable series.
+    """Read the header of a dtseries.nii file and check it.
 
     Raises
     ------
     MissingInputError
-        If the file cannot be opened.
+        If the file cannot be cifti.
     BadDataError
-        If it is not CIFTI-2, no series of grayordinates, or shorter than its header says.
+        If it is not CIFTI-2, not a series of grayordinates, or shorter than its header says.
     """
-    opened = open_cifti(path)
-    if not isinstance(opened.along, cifti2_axes.SeriesAxis) or opened.n_maps < 2:
-        kind = type(opened.along).__name__.removesuffix("Axis").lower()
+    cifti = open_cifti(path)
+    if not isinstance(cifti.maps_axis, cifti2_axes.SeriesAxis) or cifti.n_maps < 2:
+        kind = type(cifti.maps_axis).__name__.removesuffix("Axis").lower()
         raise BadDataError(
-            f"{path.name} holds {opened.n_maps} maps along a {kind} axis; a BOLD run is a series "
-            "of more than one volume (dtseries). Is it a map under the name of a series?"
+            f"{path.name} has {cifti.n_maps} maps along a {kind} axis, but a BOLD run is a series "
+            "of more than one volume (dtseries). Check whether it is a map that is named like a "
+            "series."
         )
-    slope, intercept = opened.scaling
-    is_time = str(opened.along.unit).upper() == "SECOND"
-    step = float(opened.along.step)
-    step = step / 1000 if step > 100 else step  # milliseconds: no volume takes 100 s
+    slope, intercept = cifti.scaling
+    is_time = str(cifti.maps_axis.unit).upper() == "SECOND"
+    step = float(cifti.maps_axis.step)
+    step = step / 1000 if step > LONGEST_STEP else step
     return CiftiHeader(
         path=path,
-        geometry=Grayordinates(full_mask((len(opened.models),)), BrainModels(opened.models)),
-        n_scans=opened.n_maps,
+        geometry=Grayordinates(full_mask((len(cifti.models),)), BrainModels(cifti.models)),
+        n_scans=cifti.n_maps,
         repetition_time=step if is_time and step > 0 else None,
-        dtype=opened.dtype,
+        dtype=cifti.dtype,
         slope=slope,
         intercept=intercept,
-        data_offset=opened.data_offset,
+        data_offset=cifti.data_offset,
     )
 
 
 def read_cifti_map(
     path: Path, known: Grayordinates | None = None
 ) -> tuple[Grayordinates, np.ndarray]:
-    """Read a map: where it lies, and its values as float64.
+    """Read a map: its grayordinates, and its values as float64.
 
-    Where it probably lies may be given, which saves time.
+    Parameters
+    ----------
+    path : Path
+        File with a single map.
+    known : Grayordinates, optional
+        Grayordinates that the file probably has, to avoid parsing them again.
 
     Raises
     ------
-    MissingInputError, BadDataError
-        If it is not there, cannot be read, or has several maps.
+    MissingInputError
+        If the file does not exist.
+    BadDataError
+        If it cannot be read, or has several maps.
     """
-    opened = open_cifti(path, None if known is None else known.models)
-    if opened.n_maps != 1:
-        raise BadDataError(f"{path.name} has {opened.n_maps} maps; a mask or map file has one.")
-    slope, intercept = opened.scaling
-    size = len(opened.models)
-    stored = np.fromfile(path, opened.dtype, size, offset=opened.data_offset)
+    cifti = open_cifti(path, None if known is None else known.models)
+    if cifti.n_maps != 1:
+        raise BadDataError(
+            f"{path.name} has {cifti.n_maps} maps, but a mask or map file has one. Give a file "
+            "with a single map."
+        )
+    slope, intercept = cifti.scaling
+    size = len(cifti.models)
+    stored = np.fromfile(path, cifti.dtype, size, offset=cifti.data_offset)
     values = stored.astype(np.float64) * slope + intercept
-    models = known.models if known and opened.models is known.axis else BrainModels(opened.models)
+    models = known.models if known and cifti.models is known.axis else BrainModels(cifti.models)
     return Grayordinates(full_mask((size,)), models), values

@@ -1,4 +1,4 @@
-"""Meshes of the cortex: GIFTI surfaces, and those of FreeSurfer's own format."""
+"""Meshes of the cortex in GIFTI and in FreeSurfer's format."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -13,7 +13,7 @@ from boldglm.io.entities import entities_of
 from boldglm.io.images.geometry import MOST_VOXELS
 from boldglm.io.images.gifti import POINTS, TRIANGLES, decoded, stream_arrays
 
-# An inflated surface shows best, but its distances are not those of the cortex.
+# Inflated surfaces are best for pictures, but distances on them are not those of the cortex.
 DISTORTED = ("inflated", "veryinflated", "vinflated", "sphere", "flat")
 MEASURED = ("midthickness", "graymid", "white", "pial", "smoothwm")
 SHOWN = (*DISTORTED[:3], "midthickness", "graymid", "pial", "white", "smoothwm")
@@ -23,11 +23,11 @@ _FREESURFER = re.compile(r"[lr]h\.\w+")
 
 @dataclass(frozen=True, eq=False)
 class Mesh:
-    """Vertices and triangles of one hemisphere."""
+    """Vertices and triangles of a hemisphere."""
 
     path: Path
     kind: str  # such as "midthickness"
-    structure: str  # "CortexLeft", "CortexRight", or empty if the file does not say
+    structure: str  # "CortexLeft", "CortexRight", or empty if unknown
     coordinates: np.ndarray  # (n_vertices, 3), mm
     triangles: np.ndarray  # (n_triangles, 3), indices of vertices
 
@@ -38,7 +38,7 @@ def read_mesh(path: Path) -> Mesh:
     Parameters
     ----------
     path : Path
-        A ``.surf.gii`` file, or one of FreeSurfer such as ``lh.inflated``.
+        A ``.surf.gii`` file, or a FreeSurfer surface such as ``lh.inflated``.
 
     Returns
     -------
@@ -47,91 +47,92 @@ def read_mesh(path: Path) -> Mesh:
     Raises
     ------
     MissingInputError
-        If there is no such file.
+        If the file does not exist.
     BadDataError
-        If it is damaged, or holds no mesh.
+        If it is damaged, or has no mesh.
     """
     if not path.is_file():
-        raise MissingInputError(f"There is no surface {path}.")
+        raise MissingInputError(f"There is no surface {path}. Check the path.")
     if _FREESURFER.fullmatch(path.name):
         return _read_freesurfer(path)
-    found: dict[str, np.ndarray] = {}
+    arrays: dict[str, np.ndarray] = {}
     structure = ""
     for array in stream_arrays(path):
-        found[array.intent] = decoded(path, array)
+        arrays[array.intent] = decoded(path, array)
         structure = array.file_metadata.get("AnatomicalStructurePrimary", "")
     structure = structure or _structure_in_name(path)
     kind = _kind_in_name(path)
-    if POINTS not in found or TRIANGLES not in found:
+    if POINTS not in arrays or TRIANGLES not in arrays:
         raise BadDataError(
-            f"{path.name} holds no surface (it has: {', '.join(found) or 'nothing'}). Give a file "
-            "with points and triangles, such as hemi-L_midthickness.surf.gii."
+            f"{path.name} is not a surface: it has {', '.join(arrays) or 'no arrays'}. Give a "
+            "file with points and triangles, such as hemi-L_midthickness.surf.gii."
         )
-    return _checked(path, kind, structure, found[POINTS], found[TRIANGLES])
+    return _checked(path, kind, structure, arrays[POINTS], arrays[TRIANGLES])
 
 
-def find_meshes(root: Path, series: Path, entities: Mapping[str, str]) -> tuple[Path, ...]:
-    """Find surfaces that a series on the cortex may lie on; those of a volume are not looked for.
+def find_meshes(root: Path, bold_file: Path, entities: Mapping[str, str]) -> tuple[Path, ...]:
+    """Find surfaces that may fit a BOLD series on the cortex.
 
-    They are the participant's in the ``anat`` folders of the derivatives, and of a template of
-    FreeSurfer in its ``sourcedata/freesurfer``, where fMRIPrep leaves it.
+    Surfaces of the participant are in the ``anat`` folders of the derivatives. Those of a
+    template of FreeSurfer are in ``sourcedata/freesurfer``, where fMRIPrep stores them.
 
     Parameters
     ----------
     root : Path
         Derivative dataset.
-    series : Path
-        File of the series.
+    bold_file : Path
+        BOLD series; the result is empty for a volume.
     entities : mapping of str to str
-        Of the series.
+        Entities of the series.
 
     Returns
     -------
     tuple of Path
-        Perhaps of either hemisphere, and of several kinds.
+        Surfaces of both hemispheres and of several kinds.
     """
-    if not series.name.endswith((".func.gii", ".dtseries.nii")):
+    if not bold_file.name.endswith((".func.gii", ".dtseries.nii")):
         return ()
     space, subject = entities.get("space", ""), root / f"sub-{entities['sub']}"
     native = sorted([*subject.glob("anat/*.surf.gii"), *subject.glob("ses-*/anat/*.surf.gii")])
-    own = [
+    of_participant = [
         path
         for path in native
         if entities_of(path.name).get("space", space) == space and mesh_kind(path) in SHOWN
     ]
     if not space.startswith("fsaverage"):
-        return tuple(own)
+        return tuple(of_participant)
     folder = root / "sourcedata" / "freesurfer" / space / "surf"
     template = [path for path in folder.glob("[lr]h.*") if mesh_kind(path) in SHOWN]
-    return (*own, *sorted(template))
+    return (*of_participant, *sorted(template))
 
 
 def choose_mesh(
     paths: Iterable[Path], kinds: tuple[str, ...], structure: str, n_vertices: int
 ) -> Mesh | None:
-    """Read the first mesh of the kinds, in their order, that fits a hemisphere.
+    """Read the mesh that fits a hemisphere and is of the most preferred kind.
 
     Parameters
     ----------
     paths : iterable of Path
-        What there is, of either hemisphere and any number of vertices.
+        Surfaces of both hemispheres with any number of vertices.
     kinds : tuple of str
-        `SHOWN` or `MEASURED`. Surfaces of other kinds come last, unless they are `DISTORTED`.
+        Kinds in order of preference, `SHOWN` or `MEASURED`. Surfaces of other kinds come last,
+        except for `DISTORTED` ones, which are not used.
     structure : str
-        Such as ``"CortexLeft"``; empty fits all.
+        Hemisphere, such as ``"CortexLeft"``; with an empty string, any mesh fits.
     n_vertices : int
-        Which the mesh must have.
+        Number of vertices of the hemisphere.
 
     Returns
     -------
     Mesh or None
-        None if none fits.
+        None if no mesh fits.
     """
     ranks = {kind: rank for rank, kind in enumerate(kinds)}
-    wanted = [
+    candidates = [
         path for path in paths if mesh_kind(path) in kinds or mesh_kind(path) not in DISTORTED
     ]
-    for path in sorted(wanted, key=lambda one: ranks.get(mesh_kind(one), len(ranks))):
+    for path in sorted(candidates, key=lambda path: ranks.get(mesh_kind(path), len(ranks))):
         side = mesh_structure(path)
         if structure and side and side != structure:
             continue
@@ -143,7 +144,7 @@ def choose_mesh(
 
 
 def mesh_kind(path: Path) -> str:
-    """Tell from its name what a surface is of.
+    """Return the kind of a surface, such as midthickness, from its file name.
 
     Examples
     --------
@@ -158,7 +159,7 @@ def mesh_kind(path: Path) -> str:
 
 
 def mesh_structure(path: Path) -> str:
-    """Tell from its name which hemisphere a surface is of; empty if it does not say.
+    """Return the hemisphere of a surface from its file name; empty if unknown.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""One hemisphere of the cortex: series as func.gii, maps as shape.gii."""
+"""A hemisphere of the cortex in GIFTI: BOLD series (func.gii) and maps (shape.gii)."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -21,7 +21,7 @@ from boldglm.io.images.gifti import (
     write_arrays,
 )
 from boldglm.io.images.meshes import MEASURED, SHOWN, STRUCTURES, choose_mesh, mesh_structure
-from boldglm.io.images.nifti import check_start
+from boldglm.io.images.nifti import LONGEST_STEP, check_start
 
 SIDES = {"CortexLeft": "left hemisphere", "CortexRight": "right hemisphere"}
 INTENTS = {
@@ -31,15 +31,15 @@ INTENTS = {
     "p value": "NIFTI_INTENT_PVAL",
     "estimate": "NIFTI_INTENT_ESTIMATE",
 }
-LEAST_ARRAY = 100  # bytes that the tags of an array alone take
+LEAST_ARRAY = 100  # bytes of the tags of an array without data
 END = b"</GIFTI>"
 
 
 @dataclass(frozen=True, eq=False)
 class Hemisphere(Geometry):
-    """Vertices of a hemisphere, and the surfaces that are known for them."""
+    """Vertices of a hemisphere, and the surfaces that fit them."""
 
-    structure: str  # "CortexLeft", "CortexRight", or empty if the file does not say
+    structure: str  # "CortexLeft", "CortexRight", or empty if unknown
     meshes: tuple[Path, ...] = ()
 
     element_name: ClassVar[str] = "vertices"
@@ -48,11 +48,11 @@ class Hemisphere(Geometry):
 
     @property
     def n_vertices(self) -> int:
-        """Of the whole hemisphere."""
+        """Number of vertices of the hemisphere, in and outside the mask."""
         return self.shape[0]
 
     def difference(self, other: Self) -> str:
-        """Compare numbers of vertices, and sides."""
+        """Compare numbers of vertices, and hemispheres."""
         if self.n_vertices != other.n_vertices:
             return f"{self.n_vertices} vertices against {other.n_vertices}"
         if self.structure and other.structure and self.structure != other.structure:
@@ -60,26 +60,26 @@ class Hemisphere(Geometry):
         return ""
 
     def with_meshes(self, paths: Sequence[Path]) -> Self:
-        """Keep the surfaces of this side."""
-        own = [path for path in paths if mesh_structure(path) in ("", self.structure)]
-        return replace(self, meshes=tuple(own if self.structure else paths))
+        """Add the surfaces of this hemisphere."""
+        same_side = [path for path in paths if mesh_structure(path) in ("", self.structure)]
+        return replace(self, meshes=tuple(same_side if self.structure else paths))
 
     def read_map(self, path: Path) -> np.ndarray:
-        """Read the one array of a file."""
-        found, values = read_surface_map(path)
-        found.check_same(path.name, self, "the images that it is compared with")
+        """Read a file with a single array."""
+        hemisphere, values = read_surface_map(path)
+        hemisphere.check_same(path.name, self, "the other images")
         return values
 
     def check_smoothing(self, fwhm: float) -> None:
-        """Look for the mesh."""
+        """Check that a mesh for smoothing exists."""
         self.smoother(fwhm)
 
     def domains(self) -> tuple[DomainPart, ...]:
-        """Return the one surface that there is."""
+        """Return the hemisphere as a single part."""
         return (surface_domain(self.structure, slice(None), self.mask, self.meshes),)
 
     def parts(self) -> tuple[SurfacePart, ...]:
-        """Return the one surface that there is."""
+        """Return the hemisphere as a single part."""
         mesh = choose_mesh(self.meshes, SHOWN, self.structure, self.n_vertices)
         return (
             SurfacePart(
@@ -116,22 +116,22 @@ def surface_domain(
     mask: BoolArray,
     meshes: Sequence[Path],
 ) -> DomainPart:
-    """Return a hemisphere with the distances of the mesh that fits it, if there is one."""
+    """Return a hemisphere with the distances on the first mesh that fits it, if any."""
     name = SIDES.get(structure, "surface")
     mesh = choose_mesh(meshes, MEASURED, structure, mask.size)
     if mesh is None:
-        return DomainPart(name, columns, None, no_mesh_to_smooth(structure, mask.size, meshes))
+        return DomainPart(name, columns, None, _missing_mesh(structure, mask.size, meshes))
     domain = SurfaceDomain(mesh.coordinates, mesh.triangles, mask)
     return DomainPart(name, columns, domain, mesh.path.name)
 
 
-def no_mesh_to_smooth(structure: str, n_vertices: int, given: Sequence[Path]) -> str:
-    """Say which surface smoothing lacks."""
-    have = ", ".join(path.name for path in given) or "none"
+def _missing_mesh(structure: str, n_vertices: int, meshes: Sequence[Path]) -> str:
+    """Return the error for a hemisphere without a mesh."""
+    available = ", ".join(path.name for path in meshes) or "none"
     return (
         f"--smoothing along the {SIDES.get(structure, 'surface')} needs its mesh with "
-        f"{n_vertices} vertices (midthickness, white or pial; distances on an inflated one are "
-        f"wrong). Found: {have}. Give --mesh FILE.surf.gii, or leave out --smoothing."
+        f"{n_vertices} vertices (midthickness, white or pial; distances on an inflated mesh are "
+        f"wrong). Found: {available}. Give --mesh FILE.surf.gii, or leave out --smoothing."
     )
 
 
@@ -141,55 +141,57 @@ class GiftiHeader(BoldHeader):
 
     geometry: Hemisphere
 
-    def volumes(self, *, n_threads: int = 1) -> Iterator[np.ndarray]:  # noqa: ARG002 - one stream
-        """Decode the arrays one by one."""
+    def volumes(self, *, n_threads: int = 1) -> Iterator[np.ndarray]:  # noqa: ARG002 - not in parallel
+        """Decode array by array."""
         number = 0
         for number, array in enumerate(stream_arrays(self.path), start=1):
             if array.shape != self.shape or array.dtype.newbyteorder("=") != self.dtype:
                 raise BadDataError(
                     f"{self.path.name}: array {number} has {array.shape[0]} values of type "
-                    f"{array.dtype.name}, the first {self.shape[0]} of type {self.dtype.name}. "
-                    "Every volume of a series has the same vertices."
+                    f"{array.dtype.name}, but the first has {self.shape[0]} of type "
+                    f"{self.dtype.name}. All volumes must have the same vertices. Convert or copy "
+                    "the file again."
                 )
             if number <= self.n_scans:
                 yield decoded(self.path, array).astype(self.dtype, copy=False)
         if number != self.n_scans:
             raise BadDataError(
-                f"{self.path.name} holds {number} volumes, but announces {self.n_scans} "
-                "(NumberOfDataArrays). Copy or convert it again."
+                f"{self.path.name} has {number} volumes, but its NumberOfDataArrays is "
+                f"{self.n_scans}. Copy or convert it again."
             )
 
 
 def read_gifti_header(path: Path) -> GiftiHeader:
-    """Read what the first array of a func.gii says, and check that the file is whole.
+    """Read the header of a func.gii file from its first array, and check that it is complete.
 
     Raises
     ------
     MissingInputError
         If the file cannot be opened.
     BadDataError
-        If it is not GIFTI, no series, or cut off.
+        If it is not GIFTI, not a series, or truncated.
     """
     array = _first_array(path)
     if array.intent == POINTS or len(array.shape) != 1:
         shape = " x ".join(map(str, array.shape))
         raise BadDataError(
-            f"{path.name}: its first array is {array.intent or 'of no intent'} of {shape} values; "
-            "a func.gii has one array for each volume, with one value for each vertex. Is it a "
-            "surface, or a whole series in one array?"
+            f"{path.name}: its first array has {shape} values and the intent "
+            f"{array.intent or 'none'}, but a func.gii file has one array for each volume, with "
+            "one value for each vertex. Check whether it is a surface, or a series in a single array."
         )
-    n_scans, size = array.n_announced, path.stat().st_size
+    n_scans, size = array.n_arrays, path.stat().st_size
     if n_scans < 2 or n_scans * LEAST_ARRAY > size:
         raise BadDataError(
-            f"{path.name} announces {n_scans} volumes (NumberOfDataArrays) in {size} bytes; a "
-            "BOLD run has more than one, and they take more. Is it a map, or damaged?"
+            f"{path.name} has {size} bytes, and its NumberOfDataArrays is {n_scans}, but a BOLD "
+            "run has more than one volume, with data for each. Check whether it is a map, or "
+            "damaged."
         )
     with path.open("rb") as file:
         file.seek(max(0, size - 1000))
         if END not in file.read():
             raise BadDataError(
-                f"{path.name} is cut off: it does not end with {END.decode()}. Copy or convert it "
-                "again."
+                f"{path.name} is truncated: it does not end with {END.decode()}. Copy or convert "
+                "it again."
             )
     return GiftiHeader(
         path=path,
@@ -203,18 +205,20 @@ def read_gifti_header(path: Path) -> GiftiHeader:
 
 
 def read_surface_map(path: Path) -> tuple[Hemisphere, np.ndarray]:
-    """Read a map of one value per vertex: where it lies, and its values as float64.
+    """Read a map with one value per vertex: its hemisphere, and its values as float64.
 
     Raises
     ------
-    MissingInputError, BadDataError
-        If it is not there, cannot be read, or has several arrays.
+    MissingInputError
+        If the file does not exist.
+    BadDataError
+        If it cannot be read, or has several arrays.
     """
     array = _first_array(path, with_data=True)
-    if array.n_announced != 1 or len(array.shape) != 1:
+    if array.n_arrays != 1 or len(array.shape) != 1:
         raise BadDataError(
-            f"{path.name} has {array.n_announced} arrays, the first of shape {array.shape}; a "
-            "mask or map has one, with one value for each vertex."
+            f"{path.name} has {array.n_arrays} arrays, the first of shape {array.shape}, but a "
+            "mask or map has one array with one value for each vertex. Give such a file."
         )
     return _hemisphere(path, array), decoded(path, array).astype(np.float64)
 
@@ -223,23 +227,23 @@ def _first_array(path: Path, *, with_data: bool = False) -> GiftiArray:
     check_start(path)
     array = next(stream_arrays(path, with_data=with_data), None)
     if array is None:
-        raise BadDataError(f"{path.name} holds no array. Convert or copy it again.")
+        raise BadDataError(f"{path.name} has no array. Convert or copy it again.")
     return array
 
 
 def _hemisphere(path: Path, array: GiftiArray) -> Hemisphere:
-    """The name of the file decides on the side: it is what a person sees, and BIDS requires."""
-    stated = array.file_metadata.get("AnatomicalStructurePrimary", "")
-    structure = mesh_structure(path) or (stated if stated in STRUCTURES.values() else "")
+    """Return the hemisphere of a file; its name, which BIDS requires, prevails over metadata."""
+    metadata = array.file_metadata.get("AnatomicalStructurePrimary", "")
+    structure = mesh_structure(path) or (metadata if metadata in STRUCTURES.values() else "")
     return Hemisphere(full_mask((array.shape[0],)), structure)
 
 
 def _time_step(metadata: Any) -> float | None:
-    """Seconds between volumes; FreeSurfer writes milliseconds."""
+    """Return the seconds between volumes, which some software (FreeSurfer) gives in ms."""
     try:
         step = float(metadata["TimeStep"])
     except (KeyError, ValueError):
         return None
     if not (step > 0 and np.isfinite(step)):
         return None
-    return step / 1000 if step > 100 else step
+    return step / 1000 if step > LONGEST_STEP else step
