@@ -169,7 +169,9 @@ def test_complex_values_are_refused(tmp_path):
 
 @pytest.mark.parametrize("held", [{}, SPOOLED], ids=["memory", "spool"])
 @pytest.mark.parametrize("smoothing", [None, 6.0])
-def test_constant_missing_and_dark_voxels_are_left_out(tmp_path, held, smoothing):
+def test_voxels_that_are_constant_not_finite_or_without_a_positive_mean_are_excluded(
+    tmp_path, held, smoothing
+):
     data, block = brain(np.float32)
     data[5, 5, 4] = 7
     data[6, 5, 4, 3] = np.nan

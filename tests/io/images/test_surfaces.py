@@ -163,7 +163,7 @@ ENTITIES = '<!DOCTYPE GIFTI [<!ENTITY a "aaaaaaaaaa"><!ENTITY b "&a;&a;&a;&a;&a;
         (gifti(-5, packed(40)), "gives an array of -5 values"),
         (gifti(10, packed(2**26)), "an array should have 40 bytes, but has more"),
         (gifti(2**20, packed(400)), "should have 4194304 bytes, but has 400"),
-        (gifti(10, packed(40), n_arrays=10**9), r"has \d+ bytes, and its NumberOfDataArrays is 10"),
+        (gifti(10, packed(40), n_arrays=10**9), r"\d+ bytes, and its NumberOfDataArrays is 10"),
         (gifti(10, packed(40), n_arrays=3), "has 2 volumes, but its NumberOfDataArrays is 3"),
         (gifti(10, packed(40), end=""), "does not end with </GIFTI>"),
         (gifti(10, packed(40))[:-5], "does not end with </GIFTI>"),

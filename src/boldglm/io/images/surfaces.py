@@ -177,7 +177,8 @@ def read_gifti_header(path: Path) -> GiftiHeader:
         raise BadDataError(
             f"{path.name}: its first array has {shape} values and the intent "
             f"{array.intent or 'none'}, but a func.gii file has one array for each volume, with "
-            "one value for each vertex. Check whether it is a surface, or a series in a single array."
+            "one value for each vertex. Check whether it is a surface, or a series in a single "
+            "array."
         )
     n_scans, size = array.n_arrays, path.stat().st_size
     if n_scans < 2 or n_scans * LEAST_ARRAY > size:
