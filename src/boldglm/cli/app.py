@@ -339,7 +339,7 @@ def _print_cache(folder: Path) -> None:
     size = cache_size(folder)
     if size:
         shown = f"{size / 1e9:.2f} GB" if size > 1e8 else f"{size / 1e6:.1f} MB"
-        print(f"Fits are cached ({shown} in {folder}): changing contrasts does not refit.")
+        print(f"Fits are cached ({shown} in {folder}): changed contrasts need no refit.")
 
 
 def _print_reports(output_dir: Path, subjects: Sequence[str]) -> None:

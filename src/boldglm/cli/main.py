@@ -77,7 +77,8 @@ def _app(options: argparse.Namespace, arguments: list[str]) -> int:
     level = options.analysis_level
     if level not in COMMANDS:
         raise UnknownLevelError(
-            f"There is no analysis level {level!r}. Use participant or group."
+            f"There is no analysis level {level!r}. Use participant or group, "
+            "or one of run, session, subject and dataset."
             f"{did_you_mean(level, COMMANDS)}"
         )
     _check_usage(options)

@@ -239,7 +239,7 @@ def _add_report(
             output_dir=str(settings.output_dir),
             report_name="group.html",
             title="Group",
-            subtitle="Results over participants",
+            subtitle="Results across participants",
             notices=list(settings.notices),
             methods=list(dict.fromkeys(methods)),
             references=list(dict.fromkeys(cited)),

@@ -138,7 +138,7 @@ def read_model(
     except OSError as error:
         raise MissingInputError(f"The model {path} cannot be read: {error.strerror}.") from error
     except ValueError as error:
-        raise BadDataError(f"The model {path} is not JSON: {error}.") from error
+        raise BadDataError(f"The model {path} is not valid JSON: {error}.") from error
     return parse_model(content, path.name, fit_options, level_options)
 
 

@@ -97,8 +97,8 @@ def read_events(path: Path) -> Events:
     if not named.all():
         notices = (
             exclusion(
-                f"{int((~named).sum())} of {len(named)} rows of {path.name}, which have no "
-                "trial_type"
+                f"{int((~named).sum())} of {len(named)} rows of {path.name}, because they "
+                "have no trial_type"
             ),
         )
     names = used["trial_type"].str.strip().to_numpy(dtype=object).astype(str)

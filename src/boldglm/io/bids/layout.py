@@ -124,7 +124,7 @@ def long_entities(path: Path) -> dict[str, Any]:
 def _dataset_name(bids_dir: Path) -> str:
     """Check the description of a dataset; return its name."""
     if not bids_dir.is_dir():
-        raise MissingInputError(f"There is no folder {bids_dir}: give the root of a BIDS dataset.")
+        raise MissingInputError(f"There is no folder {bids_dir}. Give the root of a BIDS dataset.")
     description = bids_dir / "dataset_description.json"
     if not description.is_file():
         raise InvalidDatasetError(

@@ -69,7 +69,7 @@ def _read_filters(path: Path | None) -> tuple[tuple[str, Any], ...]:
             f"--bids-filter-file {path} cannot be read: {error.strerror}."
         ) from error
     except ValueError as error:
-        raise BadDataError(f"--bids-filter-file {path} is not JSON: {error}.") from error
+        raise BadDataError(f"--bids-filter-file {path} is not valid JSON: {error}.") from error
     if not isinstance(content, dict) or not isinstance(content.get("bold", {}), dict):
         raise BadDataError(
             f'--bids-filter-file {path} must be an object like {{"bold": {{"task": "faces"}}}}.'

@@ -44,7 +44,12 @@ STATISTICS = {
         Statistic("F", "1", "F statistic of the contrast"),
         Statistic("z", "1", "Standard normal deviate with the same one-sided p value"),
         Statistic("p", "1", "One-sided p value: upper tail of t, or of F"),
-        Statistic("qFDR", "1", "q value: least false discovery rate (Benjamini and Hochberg)"),
+        Statistic(
+            "qFDR",
+            "1",
+            "q value: smallest false discovery rate at which the voxel is significant "
+            "(Benjamini and Hochberg)",
+        ),
         Statistic("pFWE", "1", "Family-wise error of each voxel, by permutation"),
         Statistic("pFWEextent", "1", "Family-wise error of the extent of its cluster"),
         Statistic("pFWEmass", "1", "Family-wise error of the mass of its cluster"),
@@ -56,25 +61,26 @@ STATISTICS = {
 RUN_MAPS = {
     statistic.label: statistic
     for statistic in (
-        Statistic("rsquared", "1", "Share of variance explained, censored volumes aside"),
+        Statistic("rsquared", "1", "Share of variance explained, without censored volumes"),
         Statistic("whiteness", "1", "Autocorrelation left after prewhitening: z, 0 if white"),
         Statistic("dof", "1", "Fewest degrees of freedom among the t contrasts of the run"),
-        Statistic("ar", "1", "Autoregressive coefficients of the noise, a volume each (4-D)"),
-        Statistic("residuals", "signal", "Signal less its fit, not prewhitened (4-D)"),
+        Statistic("ar", "1", "Autoregressive coefficients of the noise, one volume each (4-D)"),
+        Statistic("residuals", "signal", "Signal minus its fit, not prewhitened (4-D)"),
         Statistic("fitted", "signal", "Signal that the design explains, with its mean (4-D)"),
     )
 }
 TRIAL_MAPS = {
     statistic.label: statistic
     for statistic in (
-        Statistic("trialeffect", "signal", "Response to each trial, a volume each (4-D)"),
-        Statistic("trialt", "1", "Student's t of each trial, a volume each (4-D)"),
-        Statistic("trials", "", "What the volumes are: a row each, with onset, duration, "
-                  "trial_type, variance_factor (variance for white noise of 1) and dof"),
+        Statistic("trialeffect", "signal", "Response to each trial, one volume per trial (4-D)"),
+        Statistic("trialt", "1", "Student's t of each trial, one volume per trial (4-D)"),
+        Statistic("trials", "", "The trials, one row per volume of the trial maps: onset, "
+                  "duration, trial_type, variance_factor (variance of the estimate for white "
+                  "noise of variance 1) and dof"),
         Statistic("trialspread", "signal", "Standard deviation of trial effects within "
                   "conditions, pooled"),
         Statistic("trialcorrelation", "1", "Correlations over voxels between the t maps of "
-                  "trials, which are numbered as the rows of the table, from 1"),
+                  "trials, numbered by their row in the table, from 1"),
     )
 }  # fmt: skip
 TRIAL_ENDINGS = {
@@ -88,56 +94,61 @@ SERIES = ("residuals", "fitted")  # run maps that are BOLD series
 
 FILES = {
     "design.tsv": "Design matrix: one row per volume, one column per regressor",
-    "design.json": "What the columns are, how the design was built, exclusions and warnings",
+    "design.json": "Description of the columns, how the design was built, exclusions and warnings",
     "desc-correlation_matrix.tsv": "Pearson correlations of the regressors",
 }
 IMAGES = {
     "desc-brain_mask": "Voxels that were analyzed",
-    "desc-mean_boldref": "Mean over the volumes that count (not censored), in the file's unit",
+    "desc-mean_boldref": "Mean over the uncensored volumes, in the unit of the file",
 }
 
 _PAGE = """\
 # Outputs
 
-Made from the tables in `io/outputs/names.py`; a test compares them.
+This page is made from the tables in `io/outputs/names.py`, and a test compares the two.
 
-Files of a node lie in `node-<node>/sub-<label>/[ses-<label>/]func/`, those of the group in
-`node-<node>/`. Names start with the entities of the run, less those that were combined.
+The files of a node are in `node-<node>/sub-<label>/[ses-<label>/]func/`, those of the group in
+`node-<node>/`. Names start with the entities of the run, without those that were combined.
 
 | file | what it is |
 |---|---|
 {files}
 
-Images keep the kind of the series: `.nii.gz` of volumes; `.shape.gii` of surfaces, `.func.gii`
-of their series; `.dscalar.nii` of CIFTI, `.dtseries.nii` of its series. Maps are
-`..._contrast-<contrast>_stat-<label>_statmap.nii.gz`, float32, zero outside the mask, each with a
-JSON sidecar: exact contrast name and weights, test, degrees of freedom, unit, model,
-noise model, HRF, smoothness of residuals (runs), sources, mask, design, software version.
+Maps have the format of the BOLD series: `.nii.gz` for volumes, `.shape.gii` for surfaces and
+`.dscalar.nii` for CIFTI. Series of surfaces are `.func.gii`, those of CIFTI `.dtseries.nii`.
+Maps are named `..._contrast-<contrast>_stat-<label>_statmap.nii.gz` and are float32, zero
+outside the mask. Each has a JSON sidecar: exact contrast name and weights, test, degrees of
+freedom, unit, model, noise model, HRF, smoothness of residuals (runs), sources, mask, design,
+software version.
 
 | stat | unit | what it is |
 |---|---|---|
 {statistics}
 
-Effect, variance, t or F, z and p of every contrast are always written, and dof where they differ
-by voxel; of t contrasts at the dataset level also qFDR and
-`..._contrast-<contrast>_desc-clusters_table.tsv` (a row for each peak of each cluster; its JSON
-says what the columns are), and with `--permutations` pFWE, pFWEextent and pFWEmass. With `--maps`,
-of each run as a whole: `..._stat-<label>_statmap.nii.gz`, and of the series
-`..._desc-<label>_bold.nii.gz`, of all volumes; at those in `CensoredVolumes` they mean nothing.
+Effect, variance, t or F, z and p are written for every contrast, and dof if it differs by voxel.
+At the dataset level, each t contrast also has qFDR and a table of clusters,
+`..._contrast-<contrast>_desc-clusters_table.tsv` (one row per peak of each cluster; its JSON
+describes the columns). `--permutations` adds pFWE, pFWEextent and pFWEmass, and `--tfce` adds
+pFWEtfce.
+
+`--maps` writes maps of each run as a whole, `..._stat-<label>_statmap.nii.gz`. `residuals` and
+`fitted` are series of all volumes, `..._desc-<label>_bold.nii.gz`. Ignore their values at the
+volumes in `CensoredVolumes`.
 
 | maps | unit | what it is |
 |---|---|---|
 {run_maps}
 
-With `--single-trials`, of each run:
+`--single-trials` writes, for each run:
 
 | file | unit | what it is |
 |---|---|---|
 {trial_maps}
 
-Beside them: `dataset_description.json`, `models/model-<name>_smdl.json` (the model as run),
-`sub-<label>.html` and `group.html` (reports), pictures under `sub-<label>/figures/`, and `logs/`
-(settings, crash files, and the records that resuming relies on).
+The output folder also has `dataset_description.json`, `models/model-<name>_smdl.json` (the
+model that was fitted), `sub-<label>.html` and `group.html` (reports), pictures in
+`sub-<label>/figures/`, and `logs/` (settings, crash files, and the records that boldglm needs to
+resume).
 """
 
 
