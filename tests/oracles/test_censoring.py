@@ -144,7 +144,7 @@ def test_degrees_of_freedom_are_those_of_the_scans_left():
 
 
 def test_a_censored_column_must_be_an_indicator():
-    with pytest.raises(ValueError, match="'x' must be 1 at the scan it censors"):
+    with pytest.raises(ValueError, match="'x' must be 1 at the censored scan"):
         Design(np.ones((3, 1)), ["x"], [0, 1, 2], ["censored"])
     whole, *_ = designs((5, 2))
     assert whole.censored == (2, 5)
