@@ -110,7 +110,7 @@ def test_runs_are_smoothed_to_a_target(dataset, tmp_path, capsys):
     assert (content["SmoothingFWHM"], content["SmoothingType"]) == (7.0, "isoblurto")
     report = (out / "sub-01.html").read_text()
     assert "to 7 mm FWHM" in report
-    assert "by the Gaussian after which residuals of the design were as smooth" in report
+    assert "until the residuals of the model were as smooth as white noise" in report
     assert "by a Gaussian of" in report
     assert "smoother" not in capsys.readouterr().out
 

@@ -150,7 +150,11 @@ def _corrected_text(maps: ContrastMaps, geometry: Geometry) -> str:
         if label in maps.maps:
             row = geometry.read_rows([maps.maps[label]])[0]
             count = int((row < 0.05).sum())
-            parts.append(f"{correction}: {count} below .05 (minimum {row.min():.2g})")
+            symbol = "q" if label == "qFDR" else "p"
+            parts.append(
+                f"{correction}: {count} {geometry.element_name} with {symbol} < .05 (smallest "
+                f"{symbol} {row.min():.2g})"
+            )
     return "; ".join(parts)
 
 
