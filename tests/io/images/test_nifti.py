@@ -194,7 +194,8 @@ def test_an_affine_that_cannot_be_inverted_is_refused(tmp_path):
         (1.5e6, "usec", 1.5),
         (2000.0, "sec", 2.0),  # a common mistake: no volume takes half an hour
         (720.0, "unknown", 0.72),
-        (60.0, "sec", 60.0),
+        (100.0, "sec", 100.0),  # the longest repetition time that is believed
+        (101.0, "sec", 0.101),
         (0.0, "sec", None),
     ],
 )
