@@ -8,12 +8,13 @@ import tempfile
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
 from boldglm.errors import BadDataError
 from boldglm.glm.arrays.types import BoolArray
+from boldglm.glm.noise.blocks import BoldSeries
 from boldglm.glm.spatial.domains import Smoother
 from boldglm.glm.spatial.smoothness import sampled_residual_rows
 from boldglm.io.images.formats import read_bold_header, read_mask
@@ -30,24 +31,6 @@ _NO_VOXEL = (
     "{} has no voxel to analyze: inside the mask, every voxel is constant, not finite or without "
     "a positive mean. If the data were standardized or detrended, use --signal-scaling none."
 )
-
-
-class BoldSeries(Protocol):
-    """A series of shape (n_scans, n_voxels) that a fit reads in blocks of voxels."""
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """Numbers of volumes and voxels."""
-
-    @property
-    def dtype(self) -> np.dtype:
-        """Data type of the values."""
-
-    def __getitem__(self, index: Any, /) -> np.ndarray:
-        """Read ``[:, start:stop]``."""
-
-    def __array__(self, dtype: Any = None, /) -> np.ndarray:
-        """Read the whole series."""
 
 
 class ScaledSeries:

@@ -1,4 +1,4 @@
-"""Designs to and from TSV files."""
+"""Designs and correlation matrices as TSV files."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,14 +12,24 @@ from boldglm.io.outputs.names import sidecar
 
 
 def write_design(design: Design, path: Path, details: dict) -> None:
-    """Write a design as TSV (17 significant digits) with a JSON sidecar."""
+    """Write a design as TSV with 17 significant digits, and its JSON sidecar.
+
+    Parameters
+    ----------
+    design : Design
+        Design of a run.
+    path : Path
+        The ``.tsv`` file.
+    details : dict
+        Further content of the sidecar.
+    """
     lines = ["\t".join(design.names)]
     lines += ["\t".join(f"{value:.17g}" for value in row) for row in design.matrix]
     write_bytes(path, ("\n".join(lines) + "\n").encode())
-    modeled = zip(design.names, design.conditions, strict=True)
+    conditions = zip(design.names, design.conditions, strict=True)
     content = {
         "Regressors": dict(zip(design.names, design.roles, strict=True)),
-        "Conditions": {name: condition for name, condition in modeled if condition},
+        "Conditions": {name: condition for name, condition in conditions if condition},
         "FrameTimes": [float(time) for time in design.frame_times],
         **details,
     }
@@ -27,7 +37,7 @@ def write_design(design: Design, path: Path, details: dict) -> None:
 
 
 def read_design(path: Path) -> Design:
-    """Read a design that `write_design` wrote, to the last digit."""
+    """Read a design from the files of `write_design`, to the last digit."""
     with path.open(encoding="utf-8") as file:
         names = tuple(file.readline().rstrip("\n").split("\t"))
         matrix = np.loadtxt(file, delimiter="\t", ndmin=2)
@@ -43,7 +53,7 @@ def read_design(path: Path) -> Design:
 
 
 def write_correlations(correlations: np.ndarray, names: Sequence[str], path: Path) -> None:
-    """Write a correlation matrix as TSV with the names in its first row and column."""
+    """Write a correlation matrix as TSV with names in the first row and column."""
     lines = ["\t".join(["regressor", *names])]
     for name, row in zip(names, correlations, strict=True):
         lines.append("\t".join([name, *(f"{value:.6g}" for value in row)]))

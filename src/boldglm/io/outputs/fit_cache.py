@@ -1,4 +1,4 @@
-"""Fits of runs on disk, and kept there, so that changed contrasts need no series and no fit."""
+"""Fits of runs on disk, and a cache of them: with new contrasts, runs need not be fitted again."""
 
 import shutil
 import tempfile
@@ -14,46 +14,53 @@ from boldglm.io.files.json_files import load_json, write_json
 from boldglm.io.outputs.records import same_fingerprint
 
 OUTPUTS = "outputs.json"
+MAP_OUTPUTS = ("run_maps", "trial_maps")  # outputs with a dictionary of files
 
 
-def write_fit(path: Path, found: Fit, scale: np.ndarray) -> None:
+def write_fit(path: Path, fit: Fit, scale: np.ndarray) -> None:
     """Write a fit as npz.
 
     Parameters
     ----------
     path : Path
         The ``.npz`` file.
-    found : Fit
+    fit : Fit
+        Fit of a run.
     scale : ndarray of shape (n_voxels,)
-        What turns estimates into the unit that was asked for.
+        Factor from estimates to the unit of the effects.
     """
-    arrays: dict[str, Any] = {"scale": scale, **found.to_arrays()}
+    arrays: dict[str, Any] = {"scale": scale, **fit.to_arrays()}
     with whole_file(path) as file:
         np.savez(file, **arrays)
 
 
 def read_fit(path: Path) -> tuple[Fit, np.ndarray]:
-    """Read what `write_fit` wrote: the fit, and the scale of its voxels."""
+    """Read the fit, and the scale of its voxels, from a file of `write_fit`."""
     with np.load(path) as archive:
         arrays = dict(archive)
     return Fit.from_arrays(arrays), arrays["scale"]
 
 
 def cached_fit(folder: Path, key: str) -> dict[str, Any] | None:
-    """Return the outputs of a kept fit, or None if there is none of this key.
+    """Return the outputs of a cached fit, or None if there is none with this key.
 
     Parameters
     ----------
     folder : Path
-        Of one run.
+        Cache folder of the run.
     key : str
-        Digest of everything that the fit depends on.
+        Digest of the inputs of the fit.
+
+    Returns
+    -------
+    dict or None
+        Paths and values, as given to `cache_fit`.
     """
     path = folder / OUTPUTS
     try:
         content = load_json(path)
     except (OSError, ValueError):
-        return None  # none, or one that was interrupted: the run is fitted
+        return None  # no cached fit, or an incomplete one
     if not same_fingerprint(content.get("Key", ""), key):
         return None
     try:
@@ -65,68 +72,70 @@ def cached_fit(folder: Path, key: str) -> dict[str, Any] | None:
 
 
 def cache_fit(folder: Path, key: str, outputs: Mapping[str, Any]) -> None:
-    """Keep the outputs of a fit in place of those that were kept before.
+    """Store the outputs of a fit in the cache, and replace an earlier fit of the run.
 
-    Contrasts of a kept fit are those of the new one, bit by bit: it is the same file, under a
-    second name where the file system has such.
+    The file of the fit is a hard link if the file system supports it. All other files are copied.
 
     Parameters
     ----------
     folder : Path
-        Of one run.
+        Cache folder of the run.
     key : str
+        Digest of the inputs of the fit.
     outputs : mapping
-        Paths and plain values; ``fit_file`` is the archive of the estimates.
+        Paths and values; ``fit_file`` is the path of the file of `write_fit`.
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
-    made = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+    temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
     try:
         names: dict[str, str] = {}
         for number, source in enumerate(_files_of(outputs)):
-            # names that no search for maps finds; the ending says the format
-            name = f"kept{number}.{Path(source).name.partition('.')[2]}"
+            # not a BIDS name, so that no search for maps finds it; the extension gives the format
+            name = f"cached{number}.{Path(source).name.partition('.')[2]}"
             names[source] = name
             if source == outputs["fit_file"]:
-                share_file(Path(source), made / name)
+                share_file(Path(source), temporary / name)
             else:
-                shutil.copyfile(source, made / name)
+                shutil.copyfile(source, temporary / name)
         content = {"Key": key, "Outputs": _renamed(outputs, names)}
-        write_json(made / OUTPUTS, content)
+        write_json(temporary / OUTPUTS, content)
         if folder.exists():
             shutil.rmtree(folder)
-        made.replace(folder)
+        temporary.replace(folder)
     except BaseException:
-        shutil.rmtree(made, ignore_errors=True)
+        shutil.rmtree(temporary, ignore_errors=True)
         raise
 
 
 def cache_size(folder: Path) -> int:
-    """Return how much the fits in a folder take."""
+    """Return the size of the files in a cache folder, bytes."""
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
 
 
 def _files_of(outputs: Mapping[str, Any]) -> list[str]:
-    found = [str(value) for key, value in outputs.items() if key.endswith("_file")]
-    for key in ("run_maps", "trial_maps"):
-        found += [str(path) for path in outputs.get(key, {}).values()]
-    return found
+    files = [str(value) for key, value in outputs.items() if key.endswith("_file")]
+    for key in MAP_OUTPUTS:
+        files += [str(path) for path in outputs.get(key, {}).values()]
+    return files
 
 
 def _renamed(outputs: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, Any]:
-    changed: dict[str, Any] = {}
+    renamed: dict[str, Any] = {}
     for key, value in outputs.items():
-        if key in ("run_maps", "trial_maps"):
-            changed[key] = {label: names[str(path)] for label, path in value.items()}
+        if key in MAP_OUTPUTS:
+            renamed[key] = {label: names[str(path)] for label, path in value.items()}
         else:
-            changed[key] = names[str(value)] if key.endswith("_file") else value
-    return changed
+            renamed[key] = names[str(value)] if key.endswith("_file") else value
+    return renamed
 
 
 def _with_paths(outputs: Mapping[str, Any], folder: Path) -> dict[str, Any]:
-    found: dict[str, Any] = {}
+    with_paths: dict[str, Any] = {}
     for key, value in outputs.items():
-        if key in ("run_maps", "trial_maps"):
-            found[key] = {label: str(path_inside(folder, name)) for label, name in value.items()}
+        if key in MAP_OUTPUTS:
+            with_paths[key] = {
+                label: str(path_inside(folder, name)) for label, name in value.items()
+            }
         else:
-            found[key] = str(path_inside(folder, value)) if key.endswith("_file") else value
-    return found
+            with_paths[key] = str(path_inside(folder, value)) if key.endswith("_file") else value
+    return with_paths

@@ -1,7 +1,7 @@
-"""Names, sidecars and descriptions of everything boldglm writes.
+"""Names, units and descriptions of all output files.
 
-`STATISTICS` and `FILES` are the one table of outputs: the writer, the report, `docs/outputs.md`
-and the tests read it. No other module puts a BIDS name together.
+Sidecars, reports, `docs/outputs.md` and tests use the tables of this module, and no other module
+composes the BIDS names of outputs.
 """
 
 import hashlib
@@ -17,7 +17,7 @@ from boldglm.io.entities import entities_stem
 from boldglm.io.files.atomic import write_bytes
 from boldglm.io.files.json_files import write_json
 
-LONGEST_LABEL = 80  # characters: a file name has 255 for all its entities
+LONGEST_LABEL = 80  # characters; a file name has at most 255 with all its entities
 BIDS_VERSION = "1.10.0"
 CODE_URL = "https://github.com/boldglm/boldglm"
 BIDSIGNORE = (
@@ -28,61 +28,54 @@ BIDSIGNORE = (
 
 @dataclass(frozen=True)
 class Statistic:
-    """One kind of map: the label of its `stat` entity, its unit, what it is."""
+    """A kind of map: its label in file names, its unit, and its description."""
 
     label: str
     unit: str
     description: str
 
 
-STATISTICS = {
-    statistic.label: statistic
-    for statistic in (
-        Statistic("effect", "signal", "Contrast of the regression weights"),
-        Statistic("variance", "signal squared", "Estimated variance of the effect"),
-        Statistic("t", "1", "Student's t of the contrast"),
-        Statistic("F", "1", "F statistic of the contrast"),
-        Statistic("z", "1", "Standard normal deviate with the same one-sided p value"),
-        Statistic("p", "1", "One-sided p value: upper tail of t, or of F"),
-        Statistic(
-            "qFDR",
-            "1",
-            "q value: smallest false discovery rate at which the voxel is significant "
-            "(Benjamini and Hochberg)",
-        ),
-        Statistic("pFWE", "1", "Family-wise error of each voxel, by permutation"),
-        Statistic("pFWEextent", "1", "Family-wise error of the extent of its cluster"),
-        Statistic("pFWEmass", "1", "Family-wise error of the mass of its cluster"),
-        Statistic("pFWEtfce", "1", "Family-wise error by threshold-free cluster enhancement"),
-        Statistic("dof", "1", "Satterthwaite degrees of freedom, where they differ by voxel"),
-    )
-}
+def _by_label(*statistics: Statistic) -> dict[str, Statistic]:
+    return {statistic.label: statistic for statistic in statistics}
 
-RUN_MAPS = {
-    statistic.label: statistic
-    for statistic in (
-        Statistic("rsquared", "1", "Share of variance explained, without censored volumes"),
-        Statistic("whiteness", "1", "Autocorrelation left after prewhitening: z, 0 if white"),
-        Statistic("dof", "1", "Fewest degrees of freedom among the t contrasts of the run"),
-        Statistic("ar", "1", "Autoregressive coefficients of the noise, one volume each (4-D)"),
-        Statistic("residuals", "signal", "Signal minus its fit, not prewhitened (4-D)"),
-        Statistic("fitted", "signal", "Signal that the design explains, with its mean (4-D)"),
-    )
-}
-TRIAL_MAPS = {
-    statistic.label: statistic
-    for statistic in (
-        Statistic("trialeffect", "signal", "Response to each trial, one volume per trial (4-D)"),
-        Statistic("trialt", "1", "Student's t of each trial, one volume per trial (4-D)"),
-        Statistic("trials", "", "The trials, one row per volume of the trial maps: onset, "
-                  "duration, trial_type, variance_factor (variance of the estimate for white "
-                  "noise of variance 1) and dof"),
-        Statistic("trialspread", "signal", "Standard deviation of trial effects within "
-                  "conditions, pooled"),
-        Statistic("trialcorrelation", "1", "Correlations over voxels between the t maps of "
-                  "trials, numbered by their row in the table, from 1"),
-    )
-}  # fmt: skip
+
+STATISTICS = _by_label(
+    Statistic("effect", "signal", "Contrast of the regression coefficients"),
+    Statistic("variance", "signal squared", "Variance of the effect"),
+    Statistic("t", "1", "t statistic"),
+    Statistic("F", "1", "F statistic"),
+    Statistic("z", "1", "z value with the same one-sided p value as t or F"),
+    Statistic("p", "1", "Uncorrected p value, one-sided (upper tail of t or F)"),
+    Statistic("qFDR", "1", "p value adjusted for the false discovery rate (q value of "
+              "Benjamini-Hochberg)"),
+    Statistic("pFWE", "1", "FWE-corrected p value of the voxel, by permutation"),
+    Statistic("pFWEextent", "1", "FWE-corrected p value of the extent of the cluster, by "
+              "permutation"),
+    Statistic("pFWEmass", "1", "FWE-corrected p value of the mass of the cluster, by permutation"),
+    Statistic("pFWEtfce", "1", "FWE-corrected p value of threshold-free cluster enhancement, by "
+              "permutation"),
+    Statistic("dof", "1", "Degrees of freedom (Satterthwaite), if they differ between voxels"),
+)  # fmt: skip
+RUN_MAPS = _by_label(
+    Statistic("rsquared", "1", "Proportion of the variance of uncensored volumes that the design "
+              "explains (R squared)"),
+    Statistic("whiteness", "1", "Test of the autocorrelation of prewhitened residuals, as a z "
+              "value; large where the residuals are not white"),
+    Statistic("dof", "1", "Smallest degrees of freedom of the t contrasts of the run"),
+    Statistic("ar", "1", "Autoregressive coefficients of the noise model, one volume each (4-D)"),
+    Statistic("residuals", "signal", "Residuals: data minus fitted values, not prewhitened (4-D)"),
+    Statistic("fitted", "signal", "Fitted values, including the mean (4-D)"),
+)  # fmt: skip
+TRIAL_MAPS = _by_label(
+    Statistic("trialeffect", "signal", "Response amplitude of each trial, one volume each (4-D)"),
+    Statistic("trialt", "1", "t statistic of each trial, one volume each (4-D)"),
+    Statistic("trials", "", "Trial of each volume: onset, duration, trial_type, variance_factor "
+              "(variance of the effect for white noise with variance 1) and dof"),
+    Statistic("trialspread", "signal", "Standard deviation of the trial effects within "
+              "conditions, pooled over conditions"),
+    Statistic("trialcorrelation", "1", "Correlations over voxels between the t maps of trials, "
+              "numbered from 1 in the order of the table of trials"),
+)  # fmt: skip
 TRIAL_ENDINGS = {
     "trialeffect": "desc-trials_stat-effect_statmap",
     "trialt": "desc-trials_stat-t_statmap",
@@ -94,70 +87,87 @@ SERIES = ("residuals", "fitted")  # run maps that are BOLD series
 
 FILES = {
     "design.tsv": "Design matrix: one row per volume, one column per regressor",
-    "design.json": "Description of the columns, how the design was built, exclusions and warnings",
-    "desc-correlation_matrix.tsv": "Pearson correlations of the regressors",
+    "design.json": "Roles of the columns, how the design was built, exclusions and warnings",
+    "desc-correlation_matrix.tsv": "Pearson correlations between regressors",
 }
 IMAGES = {
-    "desc-brain_mask": "Voxels that were analyzed",
-    "desc-mean_boldref": "Mean over the uncensored volumes, in the unit of the file",
+    "desc-brain_mask": "Analyzed voxels",
+    "desc-mean_boldref": "Mean of the uncensored volumes, in the unit of the BOLD file",
 }
 
 _PAGE = """\
 # Outputs
 
-This page is made from the tables in `io/outputs/names.py`, and a test compares the two.
+This page is generated from the tables in `io/outputs/names.py`; a test keeps both equal.
 
-The files of a node are in `node-<node>/sub-<label>/[ses-<label>/]func/`, those of the group in
-`node-<node>/`. Names start with the entities of the run, without those that were combined.
+The files of a run, session or subject node are in `node-<node>/sub-<label>/[ses-<label>/]func/`,
+those of a dataset node in `node-<node>/`. Names start with the entities of the inputs, without
+those that the node combines.
 
-| file | what it is |
+| file | content |
 |---|---|
 {files}
 
-Maps have the format of the BOLD series: `.nii.gz` for volumes, `.shape.gii` for surfaces and
-`.dscalar.nii` for CIFTI. Series of surfaces are `.func.gii`, those of CIFTI `.dtseries.nii`.
-Maps are named `..._contrast-<contrast>_stat-<label>_statmap.nii.gz` and are float32, zero
-outside the mask. Each has a JSON sidecar: exact contrast name and weights, test, degrees of
-freedom, unit, model, noise model, HRF, smoothness of residuals (runs), sources, mask, design,
-software version.
+Images have the format of the BOLD series: `.nii.gz` for volumes; `.shape.gii` for maps and
+`.func.gii` for series on surfaces; `.dscalar.nii` and `.dtseries.nii` for CIFTI.
 
-| stat | unit | what it is |
+## Maps of contrasts
+
+Maps are named `..._contrast-<contrast>_stat-<label>_statmap.nii.gz`. They are float32, and zero
+outside the mask. The JSON sidecar of each map gives the exact name and the weights of the
+contrast, the test, degrees of freedom, unit, model, noise model, HRF, smoothness of the residuals
+(run nodes), sources, mask, design and software version. The unit "signal" is percent signal
+change, or arbitrary with `--signal-scaling none`.
+
+| label | unit | content |
 |---|---|---|
 {statistics}
 
-Effect, variance, t or F, z and p are written for every contrast, and dof if it differs by voxel.
-At the dataset level, each t contrast also has qFDR and a table of clusters,
-`..._contrast-<contrast>_desc-clusters_table.tsv` (one row per peak of each cluster; its JSON
-describes the columns). `--permutations` adds pFWE, pFWEextent and pFWEmass, and `--tfce` adds
-pFWEtfce.
+- Every contrast has maps of the effect, its variance, t or F, z and p, and of the degrees of
+  freedom if they differ between voxels.
+- Each t contrast of a dataset node also has a map of q values and a table of clusters,
+  `..._contrast-<contrast>_desc-clusters_table.tsv`, with one row per peak. Its JSON sidecar
+  describes the columns.
+- `--permutations` adds maps of pFWE, pFWEextent and pFWEmass; `--tfce` adds pFWEtfce.
 
-`--maps` writes maps of each run as a whole, `..._stat-<label>_statmap.nii.gz`. `residuals` and
-`fitted` are series of all volumes, `..._desc-<label>_bold.nii.gz`. Ignore their values at the
-volumes in `CensoredVolumes`.
+## Maps of runs
 
-| maps | unit | what it is |
+`--maps` adds maps that belong to no contrast. They are named `..._stat-<label>_statmap.nii.gz`;
+series are named `..._desc-<label>_bold.nii.gz` and include all volumes. Ignore the values of a
+series at the volumes that are listed as `CensoredVolumes` in its sidecar.
+
+| label | unit | content |
 |---|---|---|
 {run_maps}
 
-`--single-trials` writes, for each run:
+## Single trials
 
-| file | unit | what it is |
+`--single-trials` adds for each run:
+
+| file | unit | content |
 |---|---|---|
 {trial_maps}
 
-The output folder also has `dataset_description.json`, `models/model-<name>_smdl.json` (the
-model that was fitted), `sub-<label>.html` and `group.html` (reports), pictures in
-`sub-<label>/figures/`, and `logs/` (settings, crash files, and the records that boldglm needs to
-resume).
+## Other files
+
+| file | content |
+|---|---|
+| `dataset_description.json` | Description of the derivative dataset, and links to its sources |
+| `sub-<label>.html`, `group.html` | Reports; their figures are in `sub-<label>/figures/` and \
+`group/figures/` |
+| `models/model-<name>_smdl.json` | The model that was fitted |
+| `logs/` | Settings, crash files, and records of finished nodes, which are not computed again |
 """
 
 
 def outputs_page() -> str:
-    """Return docs/outputs.md: every kind of file, from the tables above."""
+    """Return the text of docs/outputs.md."""
     return _PAGE.format(
         files="\n".join(
             f"| `..._{ending}` | {text} |"
-            for ending, text in {**FILES, **{f"{k}.nii.gz": v for k, v in IMAGES.items()}}.items()
+            for ending, text in (
+                FILES | {f"{name}.nii.gz": IMAGES[name] for name in IMAGES}
+            ).items()
         ),
         statistics=_rows(STATISTICS),
         run_maps=_rows(RUN_MAPS),
@@ -170,15 +180,19 @@ def outputs_page() -> str:
 
 
 def _rows(table: Mapping[str, Statistic]) -> str:
-    return "\n".join(f"| {one.label} | {one.unit} | {one.description} |" for one in table.values())
+    return "\n".join(
+        f"| {statistic.label} | {statistic.unit} | {statistic.description} |"
+        for statistic in table.values()
+    )
 
 
 def camel_case(name: str) -> str:
-    """Turn any name into the camelCase alphanumerics that a BIDS label allows.
+    """Convert a name to camelCase with letters and digits only, as BIDS labels require.
 
-    Operators are spelled out, letters lose their accents, and those of other scripts become their
-    code points, so that two contrasts do not end up with one name; see `clashing_labels` for
-    those that do. A label of more than 80 characters ends in a digest of the name.
+    Operators are spelled out, accents are removed, and letters of other scripts are replaced by
+    their code points, so that different contrasts rarely get the same label; `clashing_labels`
+    finds those that do. A label with more than 80 characters is shortened and ends with a digest
+    of the name.
 
     Examples
     --------
@@ -196,7 +210,7 @@ def camel_case(name: str) -> str:
 
 
 def node_label(name: str) -> str:
-    """Turn the name of a node or model into a label, which cannot be a path.
+    """Convert the name of a node or model to a label, which cannot be a path.
 
     Examples
     --------
@@ -217,7 +231,7 @@ def _joined_words(name: str) -> str:
 
 
 def model_file_name(name: str) -> str:
-    """Return what a model's file is called, whatever a model file says its name is.
+    """Return the file name of a model.
 
     Examples
     --------
@@ -234,19 +248,19 @@ def _plain_letter(letter: str) -> str:
 
 
 def clashing_labels(names: Sequence[str]) -> list[tuple[str, str]]:
-    """Return pairs of contrasts whose files would have one name.
+    """Return pairs of contrasts whose files would have the same name.
 
-    File systems that do not tell capital letters apart count.
+    Labels that differ only in case count as equal, because some file systems ignore case.
 
     Parameters
     ----------
     names : sequence of str
-        Names of contrasts, each of them once.
+        Names of contrasts, without repetitions.
 
     Returns
     -------
     list of (str, str)
-        Each name whose label is taken, behind the first that has it.
+        Each name whose label is already taken, after the first name with that label.
 
     Examples
     --------
@@ -254,17 +268,17 @@ def clashing_labels(names: Sequence[str]) -> list[tuple[str, str]]:
     [('go left', 'go_left'), ('stop', 'STOP')]
     """
     taken: dict[str, str] = {}
-    found = []
+    clashes = []
     for name in names:
         first = taken.setdefault(camel_case(name).casefold(), name)
         if first != name:
-            found.append((first, name))
-    return found
+            clashes.append((first, name))
+    return clashes
 
 
 @dataclass(frozen=True)
 class ResultPaths:
-    """Where the files of one node's result go: `node-<node>/sub-X/[ses-Y/]func/`."""
+    """Paths of the files of a result of a node, in `node-<node>/sub-X/[ses-Y/]func/`."""
 
     output_dir: Path
     node: str
@@ -272,15 +286,16 @@ class ResultPaths:
 
     @classmethod
     def of(cls, output_dir: Path, node: str, entities: dict[str, str]) -> "ResultPaths":
-        """Make a place from a dictionary of entities.
+        """Create from a dictionary of entities.
 
-        The name of a node becomes a label: a model file cannot lead out of the output folder.
+        The name of the node is converted to a label, so that a model file cannot lead out of the
+        output folder.
         """
         return cls(Path(output_dir), node_label(node), tuple(entities.items()))
 
     @property
     def folder(self) -> Path:
-        """Folder of the files."""
+        """Folder of all files."""
         entities = dict(self.entities)
         folder = self.output_dir / f"node-{self.node}"
         if "sub" not in entities:
@@ -292,7 +307,7 @@ class ResultPaths:
 
     @property
     def stem(self) -> str:
-        """Entities of the files, joined."""
+        """Entities in the file names."""
         return entities_stem(dict(self.entities))
 
     def file(self, ending: str) -> Path:
@@ -302,19 +317,19 @@ class ResultPaths:
         return self.folder / _joined(self.stem, ending)
 
     def image(self, kind: str, ending: str) -> Path:
-        """Return the path of an image of the table `IMAGES`, of the ending of its format."""
+        """Return the path of an image of the table `IMAGES` with the ending of its format."""
         if kind not in IMAGES:
             raise KeyError(kind)
         return self.folder / _joined(self.stem, kind + ending)
 
     def statmap(self, contrast: str, statistic: str, ending: str = ".nii.gz") -> Path:
-        """Return the path of a map of a contrast, given by its exact name."""
+        """Return the path of a map of a contrast."""
         label = STATISTICS[statistic].label
         name = f"contrast-{camel_case(contrast)}_stat-{label}_statmap{ending}"
         return self.folder / _joined(self.stem, name)
 
     def clusters(self, contrast: str) -> Path:
-        """Return the path of the table of clusters of a contrast."""
+        """Return the path of the cluster table of a contrast."""
         name = f"contrast-{camel_case(contrast)}_desc-clusters_table.tsv"
         return self.folder / _joined(self.stem, name)
 
@@ -327,14 +342,14 @@ class ResultPaths:
         return self.folder / _joined(self.stem, name + ending)
 
     def figure(self, label: str, extension: str) -> Path:
-        """Return the path of a picture for the report."""
+        """Return the path of a figure of the report."""
         entities = dict(self.entities)
         top = self.output_dir / (f"sub-{entities['sub']}" if "sub" in entities else "group")
         name = _joined(self.stem, f"desc-{camel_case(self.node + ' ' + label)}_figure{extension}")
         return top / "figures" / name
 
     def record(self) -> Path:
-        """Return the path of the record of what was done, which resuming relies on."""
+        """Return the path of the record, which shows that the result is complete."""
         return self.output_dir / "logs" / "records" / f"node-{self.node}_{self.stem}.json"
 
 
@@ -343,7 +358,7 @@ def _joined(stem: str, ending: str) -> str:
 
 
 def sidecar(path: Path) -> Path:
-    """Return the JSON file beside a map or table.
+    """Return the path of the JSON sidecar of a map or table.
 
     Examples
     --------
@@ -360,9 +375,20 @@ def prepare_output(
     command: str,
     derivatives: Mapping[str, Path] | None = None,
 ) -> None:
-    """Create the derivative dataset: description, .bidsignore, logs.
+    """Create the derivative dataset: dataset_description.json, .bidsignore and logs/.
 
-    `derivatives` are the preprocessed inputs by the names that BIDS URIs use.
+    Parameters
+    ----------
+    output_dir : Path
+        Output folder.
+    bids_dir : Path
+        Raw dataset.
+    dataset_name : str
+        Name of the raw dataset.
+    command : str
+        Command line.
+    derivatives : mapping of str to Path, optional
+        Preprocessed datasets by their names in BIDS URIs.
 
     Raises
     ------
@@ -394,5 +420,5 @@ def prepare_output(
     except OSError as error:
         raise CannotWriteError(
             f"The output folder {output_dir} cannot be written: {error.strerror or error}. Choose "
-            "another folder or change its permissions."
+            "another folder, or change its permissions."
         ) from error

@@ -1,7 +1,7 @@
-"""The maps of one node, and the record that is kept of them.
+"""Records of finished nodes.
 
-A record is written last: where it exists and its fingerprint fits, the maps beside it are
-complete, and nothing is fitted again.
+A record is written after all other files of a node. If it exists and its fingerprint matches, the
+files are complete and the node is not computed again.
 """
 
 import hashlib
@@ -19,79 +19,79 @@ from boldglm.io.files.atomic import path_inside
 from boldglm.io.files.json_files import read_json, write_json
 from boldglm.notices import Notice, by_kind, from_kinds
 
-STAMP = "~"  # before what makes a fingerprint new though nothing has changed
+STAMP = "~"  # precedes a suffix that changes the fingerprint of unchanged inputs
 
 
 @dataclass(frozen=True)
 class ContrastMaps:
-    """The maps of one contrast; `maps` goes from statistic label to file."""
+    """The maps of a contrast, by the label of the statistic."""
 
     name: str
     test: str  # "t" or "F"
-    weights: dict[str, list[float]]  # regressor -> its weight in each row
-    dof: float  # median over voxels where they differ
+    weights: dict[str, list[float]]  # weights of each regressor in the rows of the contrast
+    dof: float  # median if they differ between voxels
     dof_numerator: int
     maps: dict[str, Path]
-    inputs: tuple[str, ...] = ()  # above the run: what each row of the design is
-    design: Mapping[str, list[float]] = field(default_factory=dict)  # its columns by name
-    table: Path | None = None  # of clusters
+    inputs: tuple[str, ...] = ()  # of higher levels: the input of each row of the design
+    design: Mapping[str, list[float]] = field(default_factory=dict)  # of higher levels: columns
+    table: Path | None = None  # cluster table
     inference: Mapping[str, Any] = field(default_factory=dict)  # thresholds and permutations
 
     @property
     def statistic(self) -> str:
-        """Label of the test statistic's map."""
+        """Label of the map of the test statistic."""
         return self.test
 
 
 @dataclass(frozen=True)
 class NodeResult:
-    """What one node produced: mask, mean image (an underlay) and the maps of its contrasts."""
+    """Files of a node: mask, mean image (for figures), and maps of its contrasts."""
 
     mask: Path
     mean: Path
     contrasts: tuple[ContrastMaps, ...]
     notices: tuple[Notice, ...] = ()
-    maps: Mapping[str, Path] = field(default_factory=dict)  # of the run as a whole
-    meshes: tuple[Path, ...] = ()  # to draw maps on; files of the inputs
-    whiteness: Mapping[str, float] = field(default_factory=dict)  # as `write_run_maps` says
-    smoothness: Mapping[str, Any] = field(default_factory=dict)  # as `residual_smoothness` says
-    mask_size: Mapping[str, int] = field(default_factory=dict)  # voxels: Analyzed, Excluded
+    maps: Mapping[str, Path] = field(default_factory=dict)  # maps of the run
+    meshes: tuple[Path, ...] = ()  # surfaces for figures; files of the inputs
+    whiteness: Mapping[str, float] = field(default_factory=dict)  # from `write_run_maps`
+    smoothness: Mapping[str, Any] = field(default_factory=dict)  # from `measure_smoothness`
+    mask_size: Mapping[str, int] = field(default_factory=dict)  # Analyzed and Excluded voxels
 
     def to_dict(self, root: Path | None = None) -> dict[str, Any]:
-        """Return what JSON can hold, with paths relative to `root` if it is given."""
+        """Return a dictionary for JSON, with paths relative to `root` if given."""
 
-        def shown(path: Path) -> str:
+        def text(path: Path) -> str:
             return path.relative_to(root).as_posix() if root else str(path)
 
         return {
-            "Mask": shown(self.mask),
-            "Mean": shown(self.mean),
+            "Mask": text(self.mask),
+            "Mean": text(self.mean),
             **by_kind(self.notices),
             "Meshes": [str(path) for path in self.meshes],
-            "Maps": {label: shown(path) for label, path in self.maps.items()},
+            "Maps": {label: text(path) for label, path in self.maps.items()},
             "Whiteness": dict(self.whiteness),
             "Smoothness": dict(self.smoothness),
             "MaskSize": dict(self.mask_size),
             "Contrasts": [
                 {
-                    "Name": one.name,
-                    "Test": one.test,
-                    "Weights": one.weights,
-                    "DegreesOfFreedom": one.dof,
-                    "NumeratorDegreesOfFreedom": one.dof_numerator,
-                    "Maps": {label: shown(path) for label, path in one.maps.items()},
-                    "Inputs": list(one.inputs),
-                    "DesignMatrix": dict(one.design),
-                    "Table": None if one.table is None else shown(one.table),
-                    "Inference": dict(one.inference),
+                    "Name": contrast.name,
+                    "Test": contrast.test,
+                    "Weights": contrast.weights,
+                    "DegreesOfFreedom": contrast.dof,
+                    "NumeratorDegreesOfFreedom": contrast.dof_numerator,
+                    "Maps": {label: text(path) for label, path in contrast.maps.items()},
+                    "Inputs": list(contrast.inputs),
+                    "DesignMatrix": dict(contrast.design),
+                    "Table": None if contrast.table is None else text(contrast.table),
+                    "Inference": dict(contrast.inference),
                 }
-                for one in self.contrasts
+                for contrast in self.contrasts
             ],
         }
 
     @classmethod
     def from_dict(cls, content: Mapping[str, Any], root: Path | None = None) -> "NodeResult":
-        """Read what `to_dict` returned; `root` is what relative paths start from."""
+        """Create from the dictionary of `to_dict`; relative paths start from `root`."""
 
         def located(path: str) -> Path:
             return Path(path) if root is None else path_inside(root, path)
@@ -107,24 +107,24 @@ class NodeResult:
             mask_size=content.get("MaskSize", {}),
             contrasts=tuple(
                 ContrastMaps(
-                    one["Name"],
-                    one["Test"],
-                    one["Weights"],
-                    one["DegreesOfFreedom"],
-                    one["NumeratorDegreesOfFreedom"],
-                    {label: located(path) for label, path in one["Maps"].items()},
-                    tuple(one.get("Inputs", ())),
-                    one.get("DesignMatrix", {}),
-                    located(one["Table"]) if one.get("Table") else None,
-                    one.get("Inference", {}),
+                    contrast["Name"],
+                    contrast["Test"],
+                    contrast["Weights"],
+                    contrast["DegreesOfFreedom"],
+                    contrast["NumeratorDegreesOfFreedom"],
+                    {label: located(path) for label, path in contrast["Maps"].items()},
+                    tuple(contrast.get("Inputs", ())),
+                    contrast.get("DesignMatrix", {}),
+                    located(contrast["Table"]) if contrast.get("Table") else None,
+                    contrast.get("Inference", {}),
                 )
-                for one in content["Contrasts"]
+                for contrast in content["Contrasts"]
             ),
         )
 
     def contrast(self, name: str) -> ContrastMaps | None:
-        """Return the maps of a contrast, or None."""
-        return next((one for one in self.contrasts if one.name == name), None)
+        """Return the maps of a contrast, or None if the node does not have it."""
+        return next((contrast for contrast in self.contrasts if contrast.name == name), None)
 
     def moved(
         self,
@@ -134,21 +134,21 @@ class NodeResult:
         tables: Mapping[str, Path],
         run_maps: Mapping[str, Path],
     ) -> "NodeResult":
-        """Return the same result at other paths; maps are keyed by (contrast, statistic)."""
+        """Return the result with other paths; keys of maps are (contrast, statistic)."""
         contrasts = tuple(
             replace(
-                one,
-                maps={label: maps[one.name, label] for label in one.maps},
-                table=tables.get(one.name),
+                contrast,
+                maps={label: maps[contrast.name, label] for label in contrast.maps},
+                table=tables.get(contrast.name),
             )
-            for one in self.contrasts
+            for contrast in self.contrasts
         )
         return replace(self, mask=mask, mean=mean, contrasts=contrasts, maps=run_maps)
 
 
 @dataclass(frozen=True)
 class Record:
-    """A finished node: its result, what it was made from, and what its report section says."""
+    """A finished node: fingerprint of its inputs, result, and section of the report."""
 
     fingerprint: str
     node: str
@@ -199,7 +199,9 @@ class Record:
                 content.get("Model", ""),
             )
         except FileNotFoundError as error:
-            raise MissingInputError(f"There is no record {path}.") from error
+            raise MissingInputError(
+                f"There is no record {path}. Run the level that should have written it."
+            ) from error
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             reason = f"it has no {error}" if isinstance(error, KeyError) else str(error)
             raise BadDataError(
@@ -211,50 +213,52 @@ class Record:
 def notes_of_records(
     output_dir: Path, runs: Sequence[Mapping[str, str]]
 ) -> list[tuple[str, Notice]]:
-    """Return the notices of the finished nodes of some runs.
+    """Return the notices of finished nodes that some runs belong to.
 
     Parameters
     ----------
     output_dir : Path
-        The derivative dataset.
+        Derivative dataset.
     runs : sequence of mapping
-        Entities of the runs; nodes that combine them have some of these.
+        Entities of the runs. A node that combines runs has a subset of their entities.
 
     Returns
     -------
     list of (str, Notice)
-        The result and the notice, in the order of the records' names.
+        Name of the result, and notice, in the order of the file names of the records.
     """
     by_subject: dict[str, list[Mapping[str, str]]] = {}
     for run in runs:
         by_subject.setdefault(run["sub"], []).append(run)
     notes: list[tuple[str, Notice]] = []
     for path in sorted((output_dir / "logs" / "records").glob("node-*_sub-*.json")):
-        mine = by_subject.get(entities_of(path.name).get("sub", ""), [])
-        if not mine:
+        subject_runs = by_subject.get(entities_of(path.name).get("sub", ""), [])
+        if not subject_runs:
             continue
         record = Record.read(path, output_dir)
-        if any(record.entities.items() <= run.items() for run in mine):
+        if any(record.entities.items() <= run.items() for run in subject_runs):
             name = f"{entities_stem(record.entities)} ({record.level})"
             notes += [(name, note) for note in record.result.notices]
     return notes
 
 
 def is_finished(path: Path, root: Path, fingerprint: str) -> bool:
-    """Tell whether a record of these very inputs exists and all its files are there."""
+    """Whether a record with this fingerprint exists, and all of its files exist."""
     if not path.is_file():
         return False
     try:
         record = Record.read(path, root)
     except BadDataError:
-        return False  # an interrupted or older record: make it anew
+        return False  # an incomplete record, or one of an older version
     return same_fingerprint(record.fingerprint, fingerprint) and all(
         file.is_file() for file in record.files
     )
 
 
-def same_fingerprint(written: str, wanted: str) -> bool:
-    """Compare fingerprints; a stamp in what is wanted asks for a new result, one written does not.
+def same_fingerprint(written: str, current: str) -> bool:
+    """Compare the fingerprint of a record with the current one.
+
+    A stamp in the current fingerprint requests a new result; a stamp in the record is ignored.
 
     Examples
     --------
@@ -263,13 +267,13 @@ def same_fingerprint(written: str, wanted: str) -> bool:
     >>> same_fingerprint("a1", "a1~08"), same_fingerprint("a1~07", "a2")
     (False, False)
     """
-    return written == wanted or written.partition(STAMP)[0] == wanted
+    return written == current or written.partition(STAMP)[0] == current
 
 
 def fingerprint(*parts: Any) -> str:
-    """Return a digest of everything a result depends on.
+    """Return a digest of the inputs of a result.
 
-    Paths stand for their size and time of change, arrays for their bytes.
+    A path is represented by its size and modification time, an array by its bytes.
     """
     digest = hashlib.sha256()
     for part in parts:
@@ -284,7 +288,7 @@ def fingerprint(*parts: Any) -> str:
 
 
 def read_result(path: Path) -> NodeResult:
-    """Read the result in a `result.json` or in the record of a finished node."""
+    """Read a result from `result.json` or from the record of a finished node."""
     content = read_json(path)
     if "Result" in content:
         return NodeResult.from_dict(content["Result"], path.parents[2])

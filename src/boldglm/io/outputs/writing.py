@@ -1,4 +1,4 @@
-"""Give the files of a finished node their BIDS names and sidecars, all or nothing."""
+"""Write the files of a finished node to the derivative dataset, with BIDS names and sidecars."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -29,17 +29,17 @@ from boldglm.vocabulary import SIGNAL_SCALING
 
 @dataclass(frozen=True)
 class NodeFiles:
-    """What a node made, under the names that its workflow gave."""
+    """Files that a node computed, in its working folder."""
 
     result: NodeResult
-    section: Mapping[str, Any]  # report section, with the pictures' paths
+    section: Mapping[str, Any]  # section of the report, with paths of its figures
     design: Path | None
     correlations: np.ndarray | None
 
 
 @dataclass(frozen=True)
 class NodeDetails:
-    """What the sidecars of a node say, beside the numbers of each map."""
+    """Content of the sidecars that all maps of a node share."""
 
     node: str
     level: str
@@ -47,67 +47,68 @@ class NodeDetails:
     fingerprint: str
     common: Mapping[str, Any]  # Sources, NoiseModel, HRF, SignalScaling, ...
     model: str = ""
-    of_trials: Mapping[str, Any] = field(default_factory=dict)  # instead of those in common
+    of_trials: Mapping[str, Any] = field(default_factory=dict)  # replaces `common` for trials
 
 
 def write_derivatives(output_dir: Path, files: NodeFiles, details: NodeDetails) -> Path:
-    """Put everything in its place in the derivative dataset, and write the record last.
+    """Write the files of a node to the derivative dataset, and its record last.
 
-    Maps of contrasts and pictures get a second name there instead of a copy, where the node's
-    folder is on the same file system. What may be of a kept fit is copied: whoever edits a result
-    must not change what later results are made from.
+    Maps of contrasts and figures are hard links to the files in the working folder if it is on
+    the same file system. Files that may be shared with the fit cache are copied, so that editing
+    a result does not change later results.
 
     Returns
     -------
     Path
-        The record, whose existence says that the node is complete.
+        The record, whose existence shows that the node is complete.
 
     Raises
     ------
     CannotWriteError
         If the output folder cannot be written.
     """
-    place = ResultPaths.of(output_dir, details.node, details.entities)
+    paths = ResultPaths.of(output_dir, details.node, details.entities)
     try:
-        return _write(output_dir, place, files, details)
+        return _write(output_dir, paths, files, details)
     except OSError as error:
         raise CannotWriteError(
-            f"{place.folder} cannot be written: {error.strerror or error}. Free space, or choose "
-            "another output folder."
+            f"{paths.folder} cannot be written: {error.strerror or error}. Free space, check "
+            "permissions, or choose another output folder."
         ) from error
 
 
-def _write(output_dir: Path, place: ResultPaths, files: NodeFiles, details: NodeDetails) -> Path:
+def _write(output_dir: Path, paths: ResultPaths, files: NodeFiles, details: NodeDetails) -> Path:
     result = files.result
-    record = place.record()
-    before = _files_before(record, output_dir)
-    record.unlink(missing_ok=True)  # until the new one is complete, there is none
-    mask = copy_file(result.mask, place.image("desc-brain_mask", image_ending(result.mask)))
+    record = paths.record()
+    old_files = _files_of_record(record, output_dir)
+    record.unlink(missing_ok=True)  # the node is incomplete until the new record is written
+    mask = copy_file(result.mask, paths.image("desc-brain_mask", image_ending(result.mask)))
     size = {"MaskSize": dict(result.mask_size)}
     write_json(sidecar(mask), {"Type": "Brain", **size, **_sources(details)})
-    mean = copy_file(result.mean, place.image("desc-mean_boldref", image_ending(result.mean)))
+    mean = copy_file(result.mean, paths.image("desc-mean_boldref", image_ending(result.mean)))
     write_json(sidecar(mean), {"SkullStripped": False, **_sources(details)})
     written = [mask, sidecar(mask), mean, sidecar(mean)]
     if files.design is not None:
-        written += _write_design(place, files, details)
+        written += _write_design(paths, files, details)
     maps: dict[tuple[str, str], Path] = {}
     tables: dict[str, Path] = {}
-    for one in result.contrasts:
-        for label, source in one.maps.items():
-            path = share_file(source, place.statmap(one.name, label, image_ending(source)))
-            content = _map_sidecar(one, label, mask, place, details) | _smoothness(result)
+    for contrast in result.contrasts:
+        name, table = contrast.name, contrast.table
+        for label, source in contrast.maps.items():
+            path = share_file(source, paths.statmap(name, label, image_ending(source)))
+            content = _map_sidecar(contrast, label, mask, paths, details) | _smoothness(result)
             write_json(sidecar(path), content)
-            maps[one.name, label] = path
+            maps[name, label] = path
             written += [path, sidecar(path)]
-        if one.table is not None:
-            tables[one.name] = path = copy_file(one.table, place.clusters(one.name))
-            written += [path, copy_file(one.table.with_suffix(".json"), sidecar(path))]
+        if table is not None:
+            tables[name] = path = copy_file(table, paths.clusters(name))
+            written += [path, copy_file(table.with_suffix(".json"), sidecar(path))]
     run_maps = {}
     for label, source in result.maps.items():
-        run_maps[label] = path = copy_file(source, place.run_map(label, image_ending(source)))
-        write_json(sidecar(path), _run_map_sidecar(label, result, mask, place, details))
+        run_maps[label] = path = copy_file(source, paths.run_map(label, image_ending(source)))
+        write_json(sidecar(path), _run_map_sidecar(label, result, mask, paths, details))
         written += [path, sidecar(path)]
-    section, pictures = _place_pictures(files.section, place)
+    section, figures = _copy_figures(files.section, paths)
     Record(
         fingerprint=details.fingerprint,
         node=details.node,
@@ -115,96 +116,98 @@ def _write(output_dir: Path, place: ResultPaths, files: NodeFiles, details: Node
         entities=details.entities,
         result=result.moved(mask, mean, maps, tables, run_maps),
         section=section,
-        files=tuple(written + pictures),
+        files=tuple(written + figures),
         model=details.model,
     ).write(record, output_dir)
-    for path in before - {*written, *pictures}:
-        path.unlink(missing_ok=True)  # of a contrast that the model has no more
+    for path in old_files - {*written, *figures}:
+        path.unlink(missing_ok=True)  # of a contrast that is no longer in the model
     return record
 
 
-def _files_before(record: Path, output_dir: Path) -> set[Path]:
-    """Files that the record in the same place lists, if there is one."""
+def _files_of_record(record: Path, output_dir: Path) -> set[Path]:
+    """Return the files of an earlier record, if there is one."""
     try:
         return set(Record.read(record, output_dir).files)
     except (MissingInputError, BadDataError):
-        return set()  # none, or one that was interrupted
+        return set()  # no record, or an incomplete one
 
 
 def _sources(details: NodeDetails) -> dict[str, Any]:
     return {"Sources": list(details.common.get("Sources", []))}
 
 
-def _write_design(place: ResultPaths, files: NodeFiles, details: NodeDetails) -> list[Path]:
+def _write_design(paths: ResultPaths, files: NodeFiles, details: NodeDetails) -> list[Path]:
     assert files.design is not None
     design = read_design(files.design)
-    path = place.file("design.tsv")
-    made = read_json(sidecar(files.design))
-    of_columns = ("Regressors", "Conditions", "FrameTimes")
-    extra = {key: value for key, value in made.items() if key not in of_columns}
+    path = paths.file("design.tsv")
+    content = read_json(sidecar(files.design))
+    written_by_design = ("Regressors", "Conditions", "FrameTimes")
+    extra = {key: value for key, value in content.items() if key not in written_by_design}
     extra |= by_kind(files.result.notices)
     extra["MaskSize"] = dict(files.result.mask_size)
     extra |= _smoothness(files.result)
     write_design(design, path, {**details.common, **extra})
     written = [path, sidecar(path)]
     if files.correlations is not None:
-        correlations = place.file("desc-correlation_matrix.tsv")
-        # an indicator of a single scan correlates with nothing, and there may be dozens
-        kept = [k for k, role in enumerate(design.roles) if role != "censored"]
+        correlations = paths.file("desc-correlation_matrix.tsv")
+        # indicators of censored volumes hardly correlate with anything, and may be numerous
+        shown = [k for k, role in enumerate(design.roles) if role != "censored"]
         write_correlations(
-            files.correlations[np.ix_(kept, kept)], [design.names[k] for k in kept], correlations
+            files.correlations[np.ix_(shown, shown)],
+            [design.names[k] for k in shown],
+            correlations,
         )
         written.append(correlations)
     return written
 
 
 def _smoothness(result: NodeResult) -> dict[str, Any]:
-    """How smooth the residuals of a run are."""
+    """Return the smoothness of the residuals of a run as content of a sidecar."""
     return {"ResidualSmoothness": dict(result.smoothness)} if result.smoothness else {}
 
 
 def _map_sidecar(
-    one: ContrastMaps, label: str, mask: Path, place: ResultPaths, details: NodeDetails
+    contrast: ContrastMaps, label: str, mask: Path, paths: ResultPaths, details: NodeDetails
 ) -> dict[str, Any]:
-    """Everything a reader needs to know about one map."""
+    """Return the sidecar of a map of a contrast."""
     statistic = STATISTICS[label]
     units = {"signal": "%", "signal squared": "%^2"}
     percent = details.common.get("SignalScaling", SIGNAL_SCALING) == "percent"
     arbitrary = {"signal": "arbitrary", "signal squared": "arbitrary^2"}
     content: dict[str, Any] = {
-        "Description": f"{statistic.description}: {one.name}",
-        "Contrast": one.name,
+        "Description": f"{statistic.description} (contrast {contrast.name})",
+        "Contrast": contrast.name,
         "Level": details.level,
-        "Test": one.test,
-        "Weights": one.weights,
+        "Test": contrast.test,
+        "Weights": contrast.weights,
         "Units": (units if percent else arbitrary).get(statistic.unit, "arbitrary"),
-        "DegreesOfFreedom": one.dof,
-        "Mask": f"bids::{mask.relative_to(place.output_dir).as_posix()}",
+        "DegreesOfFreedom": contrast.dof,
+        "Mask": f"bids::{mask.relative_to(paths.output_dir).as_posix()}",
         "SoftwareVersion": f"boldglm {__version__}",
         **details.common,
     }
     if statistic.unit == "1":
         content["Units"] = "1"
-    if "dof" in one.maps:
-        content["DegreesOfFreedomMap"] = place.statmap(
-            one.name, "dof", image_ending(one.maps["dof"])
+    if "dof" in contrast.maps:
+        content["DegreesOfFreedomMap"] = paths.statmap(
+            contrast.name, "dof", image_ending(contrast.maps["dof"])
         ).name
         content["DegreesOfFreedomNote"] = "DegreesOfFreedom is the median over voxels"
-    if one.inputs:
-        content["Inputs"] = list(one.inputs)
-        content["DesignMatrix"] = dict(one.design)
-        content |= one.inference
-    if one.test == "F":
-        content["NumeratorDegreesOfFreedom"] = one.dof_numerator
+    if contrast.inputs:
+        content["Inputs"] = list(contrast.inputs)
+        content["DesignMatrix"] = dict(contrast.design)
+        content |= contrast.inference
+    if contrast.test == "F":
+        content["NumeratorDegreesOfFreedom"] = contrast.dof_numerator
     if details.level == "run":
-        content["Design"] = f"bids::{place.file('design.tsv').relative_to(place.output_dir)}"
+        content["Design"] = f"bids::{paths.file('design.tsv').relative_to(paths.output_dir)}"
     return content
 
 
 def _run_map_sidecar(
-    label: str, result: NodeResult, mask: Path, place: ResultPaths, details: NodeDetails
+    label: str, result: NodeResult, mask: Path, paths: ResultPaths, details: NodeDetails
 ) -> dict[str, Any]:
-    """What a reader needs to know about a map of a run as a whole."""
+    """Return the sidecar of a map that belongs to no contrast."""
     percent = details.common.get("SignalScaling", SIGNAL_SCALING) == "percent"
     signal = "%" if percent else "arbitrary"
     statistic = {**RUN_MAPS, **TRIAL_MAPS}[label]
@@ -212,8 +215,8 @@ def _run_map_sidecar(
         "Description": statistic.description,
         "Level": details.level,
         "Units": signal if statistic.unit == "signal" else "1",
-        "Mask": f"bids::{mask.relative_to(place.output_dir).as_posix()}",
-        "Design": f"bids::{place.file('design.tsv').relative_to(place.output_dir)}",
+        "Mask": f"bids::{mask.relative_to(paths.output_dir).as_posix()}",
+        "Design": f"bids::{paths.file('design.tsv').relative_to(paths.output_dir)}",
         "SoftwareVersion": f"boldglm {__version__}",
         **details.common,
     }
@@ -228,27 +231,33 @@ def _run_map_sidecar(
     return content
 
 
-def _place_pictures(
-    section: Mapping[str, Any], place: ResultPaths
+def _copy_figures(
+    section: Mapping[str, Any], paths: ResultPaths
 ) -> tuple[dict[str, Any], list[Path]]:
-    """Copy the pictures of a report section and point the section to the copies."""
-    pictures = []
+    """Copy the figures of a report section; return the section with their new paths."""
+    copies = []
 
-    def placed(figure: dict[str, Any], label: str) -> dict[str, Any]:
+    def copied(figure: dict[str, Any], label: str) -> dict[str, Any]:
         source = Path(figure["path"])
-        target = share_file(source, place.figure(label, source.suffix))
-        pictures.append(target)
-        return {**figure, "path": target.relative_to(place.output_dir).as_posix()}
+        target = share_file(source, paths.figure(label, source.suffix))
+        copies.append(target)
+        return {**figure, "path": target.relative_to(paths.output_dir).as_posix()}
 
-    figures = [placed(one, Path(one["path"]).stem) for one in section["figures"]]
+    figures = [copied(figure, Path(figure["path"]).stem) for figure in section["figures"]]
     contrasts = [
-        {**one, "maps": [placed(each, _map_label(one["name"], each)) for each in one["maps"]]}
-        for one in section["contrasts"]
+        {
+            **contrast,
+            "maps": [
+                copied(figure, _figure_label(contrast["name"], figure))
+                for figure in contrast["maps"]
+            ],
+        }
+        for contrast in section["contrasts"]
     ]
-    return {**section, "figures": figures, "contrasts": contrasts}, pictures
+    return {**section, "figures": figures, "contrasts": contrasts}, copies
 
 
-def _map_label(contrast: str, figure: Mapping[str, Any]) -> str:
-    """Name a picture after its contrast, and the part of the brain if it shows one."""
+def _figure_label(contrast: str, figure: Mapping[str, Any]) -> str:
+    """Return the label of a figure: the contrast and, if it shows one, the part of the brain."""
     part = Path(figure["path"]).stem.partition("-")[2]
     return f"contrast {camel_case(contrast)} {part}".rstrip()
