@@ -17,6 +17,7 @@ from boldglm.stats_model.transformations.categories import (
     levels_in_all_runs,
     levels_of,
 )
+from boldglm.stats_model.transformations.instructions import as_number
 from boldglm.stats_model.variables import Variable, Variables, input_variables
 from boldglm.suggestions import did_you_mean
 
@@ -190,7 +191,7 @@ def _check_all_text(variable: Variable, node: NodeSpec) -> None:
     """Refuse a column in which some values are numbers and others, such as 89+, are text."""
     present = [str(value) for value, gone in zip(variable.values, variable.is_missing, strict=True)
                if not gone]  # fmt: skip
-    text = [value for value in dict.fromkeys(present) if not _is_number(value)]
+    text = [value for value in dict.fromkeys(present) if as_number(value) is None]
     if 0 < len(text) < len(set(present)):
         raise BadDataError(
             f"Node {node.name!r}, at {node.path}.Model.X: {variable.name!r} has numbers and also "
@@ -198,14 +199,6 @@ def _check_all_text(variable: Variable, node: NodeSpec) -> None:
             "decimal point) or n/a instead, or make the column categorical with a Factor "
             "transformation."
         )
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
 
 
 def _coded(
