@@ -20,6 +20,7 @@ from boldglm.glm.spatial.smoothness import sampled_residual_rows
 from boldglm.io.images.formats import read_bold_header, read_mask
 from boldglm.io.images.geometry import BoldHeader, Geometry
 from boldglm.io.images.noise_smoothness import smooth_parts_to_target
+from boldglm.io.images.percent_signal import check_percent_signal
 from boldglm.io.images.temporary_store import SeriesInMemory, TemporarySeries, TemporaryVolumes
 from boldglm.io.images.volumes import RunningSummary
 from boldglm.notices import Notice, exclusion
@@ -199,7 +200,8 @@ def load_run(bold_file: Path, mask_file: Path | None, settings: LoadSettings) ->
     Raises
     ------
     BadDataError
-        If the file is damaged, or no voxel remains.
+        If the file is damaged, no voxel remains, or percent scaling is requested for a series
+        whose mean is near zero.
     """
     header = read_bold_header(bold_file)
     mask = None if mask_file is None else read_mask(mask_file, header).mask
@@ -351,6 +353,7 @@ def _masked_run(
         bold, factor = ScaledSeries(bold, header.slope, header.intercept), 1.0
     scale = np.full(voxels.mean_inside.size, factor)
     if settings.signal_scaling == "percent":
+        check_percent_signal(bold, factor, voxels.mean_inside, header.path.name)
         scale = 100.0 * factor / voxels.mean_inside
     return MaskedRun(
         header,
