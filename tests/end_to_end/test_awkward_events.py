@@ -8,6 +8,7 @@ import pytest
 from awkward_datasets import odd_dataset, rebuild, trials, tsv, write_bold
 from boldglm.cli.main import main
 from boldglm.io.outputs.names import camel_case
+from boldglm.io.outputs.records import record_files
 
 # dataset: BOLD runs of participants that are there, and how many of them have events
 PUBLIC = {
@@ -53,6 +54,11 @@ def test_every_public_dataset_can_be_planned_as_it_is(real_data, tmp_path, capsy
     assert found == PUBLIC  # 8 of 8
 
 
+def run_records(out):
+    """Return the records of runs."""
+    return [path for path in record_files(out) if "node-run" in path.parts]
+
+
 @pytest.mark.parametrize(
     "name",
     [
@@ -66,9 +72,11 @@ def test_a_participant_of_every_public_dataset_is_fitted(real_data, tmp_path, na
     code = main([str(tmp_path / name), str(tmp_path / "out"), "participant", *FITTED[name]])
 
     assert code == 0
-    records = list((tmp_path / "out").glob("logs/records/node-run*.json"))
+    records = run_records(tmp_path / "out")
     contrasts = [
-        one for path in records for one in json.loads(path.read_text())["Result"]["Contrasts"]
+        one
+        for path in records
+        for one in json.loads(path.read_text())["boldglm"]["Result"]["Contrasts"]
     ]
     maps = [path for one in contrasts for path in one["Maps"].values()]
     assert contrasts
@@ -169,8 +177,8 @@ def test_odd_names_become_files_of_their_own(tmp_path, case):
     code = main([str(folder), str(tmp_path / "out"), "participant", "--noise-model", "ols"])
 
     assert code == 0
-    (record,) = (tmp_path / "out").glob("logs/records/node-run*.json")
-    contrasts = json.loads(record.read_text())["Result"]["Contrasts"]
+    (record,) = run_records(tmp_path / "out")
+    contrasts = json.loads(record.read_text())["boldglm"]["Result"]["Contrasts"]
     maps = [path for one in contrasts for path in one["Maps"].values()]
     assert len({path.casefold() for path in maps}) == len(maps)  # nor on a Mac
     assert all((tmp_path / "out" / path).is_file() for path in maps)

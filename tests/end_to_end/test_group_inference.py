@@ -12,6 +12,7 @@ import pytest
 from boldglm.cli.main import main
 from boldglm.demo.dataset import DatasetPlan, write_dataset
 from boldglm.glm import find_clusters, fit_second_level, grid_neighbors, permutation_test
+from boldglm.io.outputs.records import record_files
 from boldglm.vocabulary import PERMUTATION_SEED
 
 N_SUBJECTS = 7
@@ -97,6 +98,12 @@ def test_permutations_and_clusters_are_those_of_the_numerics(fitted):
     assert "family-wise error" in (out / "group.html").read_text()
 
 
+def run_records(out):
+    """Return when each record of a run was written."""
+    records = [path for path in record_files(out) if "node-run" in path.parts]
+    return {path: path.stat().st_mtime_ns for path in records}
+
+
 def test_q_values_are_always_written(fitted):
     dataset, out = fitted
     assert main([str(dataset), str(out), "group"]) == 0
@@ -108,7 +115,7 @@ def test_q_values_are_always_written(fitted):
 
 def test_a_covariate_of_participants_is_tested_without_refitting_any_run(fitted, tmp_path, capsys):
     dataset, out = fitted
-    records = {path: path.stat().st_mtime_ns for path in out.glob("logs/records/node-run_*.json")}
+    records = run_records(out)
 
     def add_age(content):
         node = content["Nodes"][2]
@@ -154,9 +161,9 @@ def test_mixed_effects_are_asked_for_in_the_model(fitted):
 
 def test_the_subject_level_starts_from_what_is_on_disk(fitted):
     dataset, out = fitted
-    first = out / "logs/records/node-subject_sub-01_task-cuetarget.json"
+    first = out / "node-subject/sub-01/func/sub-01_task-cuetarget_statmap.json"
     first.unlink()
-    runs = {path: path.stat().st_mtime_ns for path in out.glob("logs/records/node-run_*.json")}
+    runs = run_records(out)
     assert main([str(dataset), str(out), "subject"]) == 0
     assert first.is_file()
     assert runs == {path: path.stat().st_mtime_ns for path in runs}

@@ -11,6 +11,7 @@ from boldglm.cli.main import main
 from boldglm.glm import fit
 from boldglm.glm.spatial.smoothness import grid_fwhm, sampled_residuals
 from boldglm.io.outputs.design_files import read_design
+from boldglm.io.outputs.records import record_files
 from fake_surfaces import write_cifti, write_surfaces
 
 RUN = "node-run/sub-01/func/sub-01_task-cuetarget_run-1"
@@ -44,7 +45,7 @@ def test_the_smoothness_of_residuals_is_measured_and_said_everywhere(dataset, tm
         np.prod(found["volume"]["FWHMAxes"]) ** (1 / 3), rel=1e-4
     )
     assert said(out / f"{RUN}_contrast-cue_stat-z_statmap.json")["ResidualSmoothness"] == found
-    records = [said(path) for path in (out / "logs/records").glob("node-run*.json")]
+    records = [said(path)["boldglm"] for path in record_files(out) if "node-run" in str(path)]
     assert [one["Result"]["Smoothness"] for one in records] == [found]
     assert f"FWHM {found['volume']['FWHM']:.2f} mm (" in (out / "sub-01.html").read_text()
     above = out / "node-subject/sub-01/func/sub-01_task-cuetarget_contrast-cue_stat-z_statmap.json"

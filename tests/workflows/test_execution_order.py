@@ -18,6 +18,7 @@ from nipype.pipeline.plugins.multiproc import MultiProcPlugin
 
 from boldglm.cli.main import main
 from boldglm.interfaces import FitGLM
+from boldglm.io.outputs.records import record_files
 from boldglm.workflows import execution
 from boldglm.workflows.execution_order import (
     InProcessesPlugin,
@@ -43,7 +44,8 @@ def participant(dataset, out, *options):
 
 
 def records(out):
-    return {path.stem for path in (out / "logs" / "records").glob("node-run_*.json")}
+    stems = {path.stem for path in record_files(out) if "node-run" in path.parts}
+    return {"node-run_" + stem.removesuffix("_statmap") for stem in stems}
 
 
 def test_every_node_comes_after_what_it_needs():

@@ -25,11 +25,12 @@ from boldglm.io.images.formats import read_geometry
 from boldglm.io.images.geometry import Geometry, GridPart
 from boldglm.io.images.noise_smoothness import smoothness_text
 from boldglm.io.outputs.design_files import read_design
+from boldglm.io.outputs.names import ResultPaths
 from boldglm.io.outputs.records import ContrastMaps, NodeResult, Record, read_result
 from boldglm.io.outputs.trial_tables import read_trials
 from boldglm.io.outputs.writing import NodeDetails, NodeFiles, write_derivatives
 from boldglm.notices import from_pairs
-from boldglm.reports.content import Figure, Report, Table
+from boldglm.reports.content import Figure, Report, Section, Table
 from boldglm.reports.hemispheres import join_hemispheres
 from boldglm.reports.html import write_report
 from boldglm.reports.sections import (
@@ -235,6 +236,7 @@ class _WriteDerivativesInput(BaseInterfaceInputSpec):
     design_file = File(exists=True, desc="fitted design")
     fingerprint = traits.Str(mandatory=True, desc="digest of everything the result depends on")
     details = traits.Dict({}, usedefault=True, desc="content of every sidecar")
+    analysis = traits.Dict(desc="identity of the analysis, for the record")
     trial_details = traits.Dict(
         {}, usedefault=True, desc="content that sidecars of single trials have instead"
     )
@@ -270,10 +272,16 @@ class WriteDerivatives(SimpleInterface):
             dict(self.inputs.details),
             self.inputs.model,
             dict(self.inputs.trial_details),
+            dict(self.inputs.analysis),
         )
         record = write_derivatives(Path(self.inputs.output_dir), files, details)
         self._results = {"record_file": str(record)}
         return runtime
+
+
+def _read_section(record: Record, root: Path) -> Section:
+    paths = ResultPaths.of(root, record.node, record.entities)
+    return section_from_dict(read_json(paths.section()), root)
 
 
 def _split_hemisphere(record: Record) -> tuple[object, str]:
@@ -316,10 +324,7 @@ class WriteReport(SimpleInterface):
         root = Path(inputs.output_dir)
         records = [Record.read(Path(path), root) for path in inputs.record_files]
         sections = join_hemispheres(
-            [
-                (_split_hemisphere(record), section_from_dict(record.section, root))
-                for record in records
-            ]
+            [(_split_hemisphere(record), _read_section(record, root)) for record in records]
         )
         if len(sections) > 1:
             sections = [replace(sections[0], is_open=True), *sections[1:]]

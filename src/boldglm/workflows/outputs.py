@@ -41,6 +41,8 @@ class NodeOutput:
         Whether the section of the report starts unfolded.
     model : str
         Name of the model.
+    analysis : dict
+        Identity of the analysis, for the record.
     """
 
     output_dir: Path
@@ -55,6 +57,7 @@ class NodeOutput:
     n_slices: int = 21
     is_open: bool = False
     model: str = ""
+    analysis: dict[str, Any] = field(default_factory=dict)
 
     @property
     def record(self) -> Path:
@@ -117,6 +120,7 @@ def init_outputs_wf(output: NodeOutput, *, events_file: Path | None = None, name
             model=output.model,
             details=output.details,
             trial_details=output.trial_details,
+            analysis=output.analysis,
         ),
         name="write_derivatives",
     )

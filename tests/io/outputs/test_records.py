@@ -8,7 +8,7 @@ from boldglm.cli.main import main
 from boldglm.errors import BadDataError
 from boldglm.io.files.atomic import path_inside
 from boldglm.io.outputs.fit_cache import OUTPUTS, cached_fit
-from boldglm.io.outputs.records import Record
+from boldglm.io.outputs.records import Record, record_files
 
 ONE = ("--participant-label", "01", "--run-label", "1", "--noise-model", "ols")
 
@@ -26,10 +26,10 @@ def test_a_record_cannot_make_the_program_delete_a_file_outside(dataset, tmp_pat
     victim.write_text("keep me")
     call = [str(dataset), str(out), "participant", *ONE]
     assert main(call) == 0
-    records = sorted((out / "logs/records").glob("*.json"))
+    records = record_files(out)
     for record in records:
         content = json.loads(record.read_text())
-        content["Files"].append("../victim.txt")
+        content["boldglm"]["Files"].append("../victim.txt")
         record.write_text(json.dumps(content))
 
     assert main([*call, "--contrast", "cue"]) == 0
@@ -51,7 +51,7 @@ def test_a_damaged_record_is_refused_by_name_and_fitted_again(dataset, tmp_path,
     out = tmp_path / "out"
     call = [str(dataset), str(out), "participant", *ONE]
     assert main(call) == 0
-    (record,) = (out / "logs/records").glob("node-run_*.json")
+    (record,) = (path for path in record_files(out) if "node-run" in path.parts)
     good = record.read_text()
     record.write_text(damage(good))
 
@@ -60,7 +60,7 @@ def test_a_damaged_record_is_refused_by_name_and_fitted_again(dataset, tmp_path,
     assert main([str(dataset), str(out), "group"]) == 65
     assert "is damaged" in capsys.readouterr().err
     assert main(call) == 0
-    assert json.loads(record.read_text())["Files"] == json.loads(good)["Files"]
+    assert json.loads(record.read_text()) == json.loads(good)
 
 
 def test_a_cache_that_names_files_outside_is_no_cache(tmp_path):

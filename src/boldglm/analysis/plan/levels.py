@@ -14,7 +14,7 @@ from boldglm.errors import BadDataError, MissingInputError
 from boldglm.io.bids.participants import ParticipantTables
 from boldglm.io.entities import entities_stem
 from boldglm.io.outputs.names import ResultPaths
-from boldglm.io.outputs.records import Record, fingerprint
+from boldglm.io.outputs.records import Record, fingerprint, record_files
 from boldglm.notices import Notice, exclusion
 from boldglm.stats_model.node_inputs import NodeInput
 from boldglm.stats_model.node_plans import FitPlan, NodePlan, plan_node
@@ -55,7 +55,7 @@ class LevelPlan:
 def plan_levels(
     model: Model,
     inputs: Sequence[NodeInput],
-    fingerdigests: Mapping[str, str],
+    fingerprints: Mapping[str, str],
     output_dir: Path,
     levels: Sequence[str],
     known: frozenset[str] = frozenset(),
@@ -68,8 +68,8 @@ def plan_levels(
         The model.
     inputs : sequence of NodeInput
         Results of lower levels; `NodeInput.key` is the path of their record.
-    fingerdigests : mapping of str to str
-        Fingerdigests of these records, by path.
+    fingerprints : mapping of str to str
+        Fingerprints of these records, by path.
     output_dir : Path
         Root of the derivative dataset.
     levels : sequence of str
@@ -90,7 +90,7 @@ def plan_levels(
         If a node groups by, or models, a variable that no input has.
     """
     available = list(inputs)
-    digests = dict(fingerdigests)
+    digests = dict(fingerprints)
     planned: list[LevelPlan] = []
     notices: list[Notice] = []
     for node in model.spec.higher_level_nodes(levels):
@@ -119,7 +119,7 @@ def plan_levels(
             digest = fingerprint(
                 __version__,
                 [digests[key] for key in plan.input_keys],
-                [_fit_content(fit) for fit in plan.fits],
+                [_fit_content(fit, output_dir) for fit in plan.fits],
                 [node.type, dict(model_options(node, model.name))],
             )
             digests[str(record)] = digest
@@ -146,10 +146,13 @@ def _check_smoothed(plan: NodePlan, model: Model) -> None:
             )
 
 
-def _fit_content(fit: FitPlan) -> list:
+def _fit_content(fit: FitPlan, output_dir: Path) -> list:
     """Return everything that the maps of a fit depend on, for the fingerprint."""
     return [
-        [f"{node_input.key} {node_input.contrast}" for node_input in fit.inputs],
+        [
+            f"{Path(node_input.key).relative_to(output_dir).as_posix()} {node_input.contrast}"
+            for node_input in fit.inputs
+        ],
         list(fit.design.names),
         fit.design.matrix.tolist(),
         [spec.to_dict() for spec in fit.contrasts],
@@ -216,13 +219,11 @@ def finished_records(
     """
     nodes = [node.name for node in model.spec.nodes if node.level != "dataset"]
     records = {}
-    for path in sorted((output_dir / "logs" / "records").glob("node-*.json")):
+    for path in record_files(output_dir, subjects or None):
         record = Record.read(path, output_dir)
         if record.model != model.name or record.node not in nodes:
             continue
-        if subjects and record.entities.get("sub") not in subjects:
-            continue
-        missing = [file for file in record.files if not file.is_file()]
+        missing = [file for file in record.needed_files if not file.is_file()]
         if missing:
             raise MissingInputError(
                 f"{missing[0]} does not exist, although {path.name} lists it. Run the level that "

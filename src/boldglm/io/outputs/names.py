@@ -16,6 +16,7 @@ from boldglm.errors import CannotWriteError
 from boldglm.io.entities import entities_stem
 from boldglm.io.files.atomic import write_bytes
 from boldglm.io.files.json_files import write_json
+from boldglm.io.outputs.dataset_links import link_to
 
 LONGEST_LABEL = 80  # characters; a file name has at most 255 with all its entities
 BIDS_VERSION = "1.10.0"
@@ -24,6 +25,9 @@ BIDSIGNORE = (
     "*.html\nlogs\nlogs/\nmodels\nmodels/\nnode-*\nnode-*/\nsub-*/figures\nsub-*/figures/\n"
     "group\ngroup/\n"
 )
+
+
+RECORD = "statmap.json"  # after the entities of a result
 
 
 @dataclass(frozen=True)
@@ -155,8 +159,9 @@ series at the volumes that are listed as `CensoredVolumes` in its sidecar.
 | `dataset_description.json` | Description of the derivative dataset, and links to its sources |
 | `sub-<label>.html`, `group.html` | Reports; their figures are in `sub-<label>/figures/` and \
 `group/figures/` |
+| `<entities>_statmap.json` | Record of a finished result: its analysis, maps and inputs |
 | `models/model-<name>_smdl.json` | The model that was fitted |
-| `logs/` | Settings, crash files, and records of finished nodes, which are not computed again |
+| `logs/` | Settings, crash files, and sections of finished results for the reports |
 """
 
 
@@ -349,8 +354,28 @@ class ResultPaths:
         return top / "figures" / name
 
     def record(self) -> Path:
-        """Return the path of the record, which shows that the result is complete."""
-        return self.output_dir / "logs" / "records" / f"node-{self.node}_{self.stem}.json"
+        """Return the path of the record, which shows that the result is complete.
+
+        It is the sidecar that all maps of the result inherit, so that levels above need nothing
+        but maps and their sidecars.
+        """
+        return self.folder / _joined(self.stem, RECORD)
+
+    def section(self) -> Path:
+        """Return the path of the section of the report, from which reports are put together."""
+        name = _joined(f"node-{self.node}" + f"_{self.stem}" * bool(self.stem), "section.json")
+        return self.output_dir / "logs" / "report-sections" / name
+
+
+def output_dir_of(record: Path) -> Path:
+    """Return the output folder that a record lies in.
+
+    Examples
+    --------
+    >>> output_dir_of(Path("out/node-run/sub-01/func/sub-01_statmap.json")).as_posix()
+    'out'
+    """
+    return next(folder for folder in record.parents if folder.name.startswith("node-")).parent
 
 
 def _joined(stem: str, ending: str) -> str:
@@ -396,7 +421,7 @@ def prepare_output(
         If the folder cannot be created or written.
     """
     sources = {"raw": bids_dir, **(derivatives or {})}
-    links = {name: path.resolve().as_uri() for name, path in sources.items()}
+    links = {name: link_to(path, output_dir, bids_dir) for name, path in sources.items()}
     description = {
         "Name": f"boldglm: voxelwise GLM of {dataset_name}",
         "BIDSVersion": BIDS_VERSION,

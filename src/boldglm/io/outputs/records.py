@@ -6,7 +6,7 @@ files are complete and the node is not computed again.
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -14,11 +14,14 @@ from typing import Any
 import numpy as np
 
 from boldglm.errors import BadDataError, MissingInputError
-from boldglm.io.entities import entities_of, entities_stem
+from boldglm.io.entities import entities_stem
 from boldglm.io.files.atomic import path_inside
 from boldglm.io.files.json_files import read_json, write_json
+from boldglm.io.outputs.dataset_links import path_of, uri_of
+from boldglm.io.outputs.names import RECORD, output_dir_of
 from boldglm.notices import Notice, by_kind, from_kinds
 
+KEY = "boldglm"  # of a record in its file, which is also a sidecar
 STAMP = "~"  # precedes a suffix that changes the fingerprint of unchanged inputs
 
 
@@ -67,7 +70,7 @@ class NodeResult:
             "Mask": text(self.mask),
             "Mean": text(self.mean),
             **by_kind(self.notices),
-            "Meshes": [str(path) for path in self.meshes],
+            "Meshes": [uri_of(path, root) if root else str(path) for path in self.meshes],
             "Maps": {label: text(path) for label, path in self.maps.items()},
             "Whiteness": dict(self.whiteness),
             "Smoothness": dict(self.smoothness),
@@ -100,7 +103,9 @@ class NodeResult:
             mask=located(content["Mask"]),
             mean=located(content["Mean"]),
             notices=from_kinds(content),
-            meshes=tuple(Path(path) for path in content.get("Meshes", ())),
+            meshes=tuple(
+                path_of(uri, root) if root else Path(uri) for uri in content.get("Meshes", ())
+            ),
             maps={label: located(path) for label, path in content.get("Maps", {}).items()},
             whiteness=content.get("Whiteness", {}),
             smoothness=content.get("Smoothness", {}),
@@ -148,32 +153,61 @@ class NodeResult:
 
 @dataclass(frozen=True)
 class Record:
-    """A finished node: fingerprint of its inputs, result, and section of the report."""
+    """A finished node: the analysis that it belongs to, fingerprint of its inputs, and result.
+
+    Parameters
+    ----------
+    fingerprint : str
+        Digest of everything that the result depends on.
+    node, level : str
+        Name of the node, and its level: run, session, subject or dataset.
+    entities : dict
+        BIDS entities of the files.
+    result : NodeResult
+        Its maps.
+    files : tuple of Path
+        Everything that was written for it, figures included.
+    model : str
+        Name of the model.
+    analysis : mapping
+        From `boldglm.analysis.identity.result_identity`: what results that are combined must
+        have in common.
+    """
 
     fingerprint: str
     node: str
-    level: str  # run, session, subject or dataset
+    level: str
     entities: dict[str, str]
     result: NodeResult
-    section: dict[str, Any]  # facts, figures and tables, for the report
-    files: tuple[Path, ...]  # everything that was written
-    model: str = ""  # name of the model
+    files: tuple[Path, ...]
+    model: str = ""
+    analysis: Mapping[str, Any] = field(default_factory=dict)
 
     def write(self, path: Path, root: Path) -> None:
         """Write the record, with paths relative to the output folder."""
-        write_json(
-            path,
-            {
-                "Fingerprint": self.fingerprint,
-                "Model": self.model,
-                "Node": self.node,
-                "Level": self.level,
-                "Entities": self.entities,
-                "Result": self.result.to_dict(root),
-                "Section": self.section,
-                "Files": [file.relative_to(root).as_posix() for file in self.files],
-            },
-        )
+        content = {
+            "Fingerprint": self.fingerprint,
+            "Model": self.model,
+            "Analysis": dict(self.analysis),
+            "Node": self.node,
+            "Level": self.level,
+            "Entities": self.entities,
+            "Result": self.result.to_dict(root),
+            "Files": [file.relative_to(root).as_posix() for file in self.files],
+        }
+        write_json(path, {KEY: content})
+
+    @property
+    def needed_files(self) -> tuple[Path, ...]:
+        """Files that levels above read: the mask, the mean image and maps of t contrasts."""
+        maps = [
+            path
+            for contrast in self.result.contrasts
+            if contrast.test != "F"
+            for label, path in contrast.maps.items()
+            if label in ("effect", "variance", "dof")
+        ]
+        return (self.result.mask, self.result.mean, *maps)
 
     @classmethod
     def read(cls, path: Path, root: Path) -> "Record":
@@ -187,16 +221,16 @@ class Record:
             If it is damaged, or names a file outside the output folder.
         """
         try:
-            content = read_json(path)
+            content = read_json(path)[KEY]
             return cls(
                 content["Fingerprint"],
                 content["Node"],
                 content["Level"],
                 content["Entities"],
                 NodeResult.from_dict(content["Result"], root),
-                content["Section"],
                 tuple(path_inside(root, file) for file in content["Files"]),
-                content.get("Model", ""),
+                content["Model"],
+                content["Analysis"],
             )
         except FileNotFoundError as error:
             raise MissingInputError(
@@ -231,15 +265,36 @@ def notes_of_records(
     for run in runs:
         by_subject.setdefault(run["sub"], []).append(run)
     notes: list[tuple[str, Notice]] = []
-    for path in sorted((output_dir / "logs" / "records").glob("node-*_sub-*.json")):
-        subject_runs = by_subject.get(entities_of(path.name).get("sub", ""), [])
-        if not subject_runs:
-            continue
+    for path in record_files(output_dir, by_subject):
         record = Record.read(path, output_dir)
+        subject_runs = by_subject[record.entities["sub"]]
         if any(record.entities.items() <= run.items() for run in subject_runs):
             name = f"{entities_stem(record.entities)} ({record.level})"
             notes += [(name, note) for note in record.result.notices]
     return notes
+
+
+def record_files(output_dir: Path, subjects: Iterable[str] | None = None) -> list[Path]:
+    """Return the records of an output folder, in the order of their paths.
+
+    Parameters
+    ----------
+    output_dir : Path
+        Derivative dataset.
+    subjects : iterable of str, optional
+        Labels of participants; by default all of them, and the dataset level too.
+    """
+    if subjects is None:
+        patterns = [f"node-*/sub-*/{folder}func/*_{RECORD}" for folder in ("", "ses-*/")]
+        patterns += [f"node-*/{RECORD}", f"node-*/*_{RECORD}"]
+    else:
+        patterns = [
+            f"node-*/sub-{subject}/{folder}func/sub-{subject}_*{RECORD}"
+            for subject in subjects
+            for folder in ("", "ses-*/")
+        ]
+    found = {path for pattern in patterns for path in output_dir.glob(pattern)}
+    return sorted(path for path in found if "_stat-" not in path.name)
 
 
 def is_finished(path: Path, root: Path, fingerprint: str) -> bool:
@@ -273,13 +328,14 @@ def same_fingerprint(written: str, current: str) -> bool:
 def fingerprint(*parts: Any) -> str:
     """Return a digest of the inputs of a result.
 
-    A path is represented by its size and modification time, an array by its bytes.
+    A path is represented by its name, size and modification time, an array by its bytes. Folders
+    do not count, so that a dataset can be moved.
     """
     digest = hashlib.sha256()
     for part in parts:
         if isinstance(part, Path):
             status = part.stat()
-            part = [str(part), status.st_size, status.st_mtime_ns]
+            part = [part.name, status.st_size, status.st_mtime_ns]
         if isinstance(part, np.ndarray):
             digest.update(np.ascontiguousarray(part).tobytes())
             continue
@@ -290,6 +346,6 @@ def fingerprint(*parts: Any) -> str:
 def read_result(path: Path) -> NodeResult:
     """Read a result from `result.json` or from the record of a finished node."""
     content = read_json(path)
-    if "Result" in content:
-        return NodeResult.from_dict(content["Result"], path.parents[2])
+    if KEY in content:
+        return Record.read(path, output_dir_of(path)).result
     return NodeResult.from_dict(content)

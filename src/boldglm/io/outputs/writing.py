@@ -48,6 +48,7 @@ class NodeDetails:
     common: Mapping[str, Any]  # Sources, NoiseModel, HRF, SignalScaling, ...
     model: str = ""
     of_trials: Mapping[str, Any] = field(default_factory=dict)  # replaces `common` for trials
+    analysis: Mapping[str, Any] = field(default_factory=dict)  # as in `Record`
 
 
 def write_derivatives(output_dir: Path, files: NodeFiles, details: NodeDetails) -> Path:
@@ -81,7 +82,8 @@ def _write(output_dir: Path, paths: ResultPaths, files: NodeFiles, details: Node
     result = files.result
     record = paths.record()
     old_files = _files_of_record(record, output_dir)
-    record.unlink(missing_ok=True)  # the node is incomplete until the new record is written
+    if not _is_of(record, output_dir, details.fingerprint):
+        record.unlink(missing_ok=True)  # the node is incomplete until the new record is written
     mask = copy_file(result.mask, paths.image("desc-brain_mask", image_ending(result.mask)))
     size = {"MaskSize": dict(result.mask_size)}
     write_json(sidecar(mask), {"Type": "Brain", **size, **_sources(details)})
@@ -109,15 +111,17 @@ def _write(output_dir: Path, paths: ResultPaths, files: NodeFiles, details: Node
         write_json(sidecar(path), _run_map_sidecar(label, result, mask, paths, details))
         written += [path, sidecar(path)]
     section, figures = _copy_figures(files.section, paths)
+    write_json(paths.section(), section)
+    figures.append(paths.section())
     Record(
         fingerprint=details.fingerprint,
         node=details.node,
         level=details.level,
         entities=details.entities,
         result=result.moved(mask, mean, maps, tables, run_maps),
-        section=section,
         files=tuple(written + figures),
         model=details.model,
+        analysis=details.analysis,
     ).write(record, output_dir)
     for path in old_files - {*written, *figures}:
         path.unlink(missing_ok=True)  # of a contrast that is no longer in the model
@@ -130,6 +134,17 @@ def _files_of_record(record: Path, output_dir: Path) -> set[Path]:
         return set(Record.read(record, output_dir).files)
     except (MissingInputError, BadDataError):
         return set()  # no record, or an incomplete one
+
+
+def _is_of(record: Path, output_dir: Path, fingerprint: str) -> bool:
+    """Return whether a record is of the result that is being written.
+
+    Another process that writes the same result may be at work; its files have the same bytes.
+    """
+    try:
+        return Record.read(record, output_dir).fingerprint == fingerprint
+    except (MissingInputError, BadDataError):
+        return False
 
 
 def _sources(details: NodeDetails) -> dict[str, Any]:
