@@ -111,9 +111,9 @@ BAD = [
     (changed("Nodes", 0, "Contrasts", 0, "Test", "z"), "$.Nodes[0].Contrasts[0].Test", "t, F"),
     (changed("Nodes", 0, "Contrasts", 0, "Name", None), "$.Nodes[0].Contrasts[0]", "Name is"),
     (
-        changed("Nodes", 0, "Transformations", "Transformer", "mine"),
+        changed("Nodes", 0, "Transformations", "Transformer", [1]),
         "$.Nodes[0].Transformations.Transformer",
-        "pybids-transforms-v1",
+        "as text",
     ),
     (changed("Nodes", 0, "Contrasts", 0, "Name", [5]), "$.Nodes[0].Contrasts[0].Name", "as text"),
     (

@@ -80,17 +80,17 @@ def run_participant(options: argparse.Namespace, command: str) -> int:
     for analysis in plan:
         name = model_file_name(analysis.model.name)
         write_json(options.output_dir / "models" / name, analysis.model.spec.source)
-    notes = [note for analysis in plan for note in analysis.model.spec.notes]
-    for notice in [*query.notices, *notes]:
+    notices = (*query.notices, *(note for each in plan for note in each.model.spec.notes))
+    for notice in notices:
         logger.info("%s", notice)
     _write_settings(options, command)
-    settings = _app_settings(options, command, query.notices)
+    settings = _app_settings(options, command, notices)
     workflow, n_runs = init_boldglm_wf(plan, settings)
     failures: list[str] = []
     if workflow is not None:
         failures = _execute(options, workflow, n_runs)
     seconds = time.monotonic() - started
-    _summarize(options.output_dir, plan, n_runs, failures, query.notices, seconds)
+    _summarize(options.output_dir, plan, n_runs, failures, notices, seconds)
     if settings.cache_folder is not None:
         _print_cache(settings.cache_folder)
     _print_reports(options.output_dir, [subject for each in plan for subject in each.subjects])
@@ -107,7 +107,7 @@ def run_higher_levels(options: argparse.Namespace, command: str, levels: Sequenc
     plans = plan_group(output, options.bids_dir, subjects, levels, level_options)
     if smoothing is not None:
         _check_smoothing_of_results(smoothing, levels, [plan.model for plan in plans])
-    notices = [notice for plan in plans for notice in plan.notices]
+    notices = [notice for plan in plans for notice in (*plan.notices, *plan.model.spec.notes)]
     if options.dry_run:
         for plan in plans:
             show_levels(plan.levels, sys.stdout)

@@ -12,6 +12,12 @@ from boldglm.suggestions import did_you_mean
 
 # Numbers that Fraction accepts, but short ones: it would write out every digit of 1e999999999.
 _NUMBER = re.compile(r"\s*[-+]?[\d./]{1,40}([eE][-+]?\d{1,3})?\s*")
+# Keys that describe a model to its readers, in the singular.
+_DESCRIPTIONS = (
+    *("description", "comment", "note", "remark", "author", "license", "licence"),
+    *("citation", "reference", "url", "doi", "longname", "title"),
+)
+_COMMENT_SIGNS = ("_", "$", "#", "//")
 _LOCATIONS = ("At $", "Node '", "Run of ")  # beginnings of messages that say where
 
 
@@ -59,9 +65,11 @@ class JSONReader:
         return value
 
     def check_keys(self, content: Mapping[str, Any], known: Sequence[str], path: str) -> None:
-        """Refuse a key that is not among the known ones."""
+        """Refuse a key that is not among the known ones, unless it describes something."""
         for key in content:
-            if key not in known:
+            if key not in known and describes(key):
+                self.note(f"{path}.{key}", "the key is a description, and changes nothing")
+            elif key not in known:
                 self.refuse(
                     f"{path}.{key}",
                     "the key is unknown",
@@ -85,6 +93,17 @@ class JSONReader:
                 f"{abbreviated(value)} is not a finite number",
                 "Write a number, such as 0.5 or '1/2'.",
             )
+
+
+def describes(key: str) -> bool:
+    """Tell whether a key holds a text for readers, which changes nothing.
+
+    Examples
+    --------
+    >>> describes("Description"), describes("_comment"), describes("Derivative")
+    (True, True, False)
+    """
+    return key.startswith(_COMMENT_SIGNS) or key.strip().lower().removesuffix("s") in _DESCRIPTIONS
 
 
 def abbreviated(value: Any) -> str:

@@ -21,6 +21,7 @@ from boldglm.stats_model.specification import (
     StatsModel,
     Term,
 )
+from boldglm.stats_model.transformations import TRANSFORMATIONS, is_known_transformation
 from boldglm.suggestions import did_you_mean
 
 TRANSFORMER = "pybids-transforms-v1"
@@ -211,6 +212,7 @@ class _ModelReader(JSONReader):
                 )
         self.check_keys(options, (*OPTION_KEYS, "Mask", *UNSUPPORTED_OPTIONS), f"{path}.Options")
         self.mask(options.get("Mask"), f"{path}.Options.Mask")
+        used = dict(options)
         for key in ("HighPassFilterCutoffHz", "LowPassFilterCutoffHz"):
             value = options.get(key)
             is_number = isinstance(value, int | float) and not isinstance(value, bool)
@@ -221,12 +223,13 @@ class _ModelReader(JSONReader):
                     "Write a frequency in Hz, a number above 0.",
                 )
             if value is not None and level != "run":
-                self.refuse(
+                self.note(
                     f"{path}.Options.{key}",
-                    f"found a temporal filter at the {level} level",
-                    "Move it to the Run node: only runs are time series.",
+                    f"the filter at the {level} level is ignored, because only runs are time "
+                    "series. Write it at the Run node to filter the runs",
                 )
-        return options
+                del used[key]
+        return used
 
     def mask(self, content: Any, path: str) -> None:
         """Accept the brain mask, within which every run is fitted; refuse any other mask."""
@@ -267,13 +270,34 @@ class _ModelReader(JSONReader):
             content = {"Transformer": TRANSFORMER, "Instructions": content}
         content = self.object(content, path)
         self.check_keys(content, ("Transformer", "Instructions", "Description"), path)
-        transformer = content.get("Transformer", TRANSFORMER)
-        if transformer != TRANSFORMER:
-            self.refuse(f"{path}.Transformer", f"found {transformer!r}", f"Write {TRANSFORMER!r}.")
         listed = self.list(content.get("Instructions", []), f"{path}.Instructions")
-        return tuple(
+        instructions = tuple(
             dict(self.object(instruction, f"{path}.Instructions[{index}]"))
             for index, instruction in enumerate(listed)
+        )
+        transformer = content.get("Transformer") or TRANSFORMER
+        self.transformer(transformer, instructions, f"{path}.Transformer")
+        return instructions
+
+    def transformer(self, name: Any, instructions: Sequence[dict[str, Any]], path: str) -> None:
+        """Accept a transformer of another name, if all its instructions are known."""
+        if name == TRANSFORMER:
+            return
+        name = self.text(name, path)
+        kinds = [str(instruction.get("Name", "")) for instruction in instructions]
+        for index, kind in enumerate(kinds):
+            if not is_known_transformation(kind):
+                self.refuse(
+                    path,
+                    f"found {name!r}, and boldglm does not know its transformation {kind!r} "
+                    f"(Instructions[{index}])",
+                    f"Write transformations of {TRANSFORMER!r}, which is the transformer that "
+                    f"boldglm applies.{did_you_mean(kind, list(TRANSFORMATIONS))}",
+                )
+        self.note(
+            path,
+            f"{name!r} is read as {TRANSFORMER!r}, which has all of its transformations "
+            f"({', '.join(dict.fromkeys(kinds)) or 'none'})",
         )
 
     def hrf(self, content: Any, path: str, level: str) -> HRFSpec | None:

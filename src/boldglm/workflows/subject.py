@@ -423,6 +423,8 @@ def model_details(model: Model) -> dict:
     }
     if model.smoothing:
         details["SmoothingType"] = model.smoothing_type
+    if model.spec.notes:  # how the model file was read
+        details["ModelNotes"] = [notice.text for notice in model.spec.notes]
     if model.modulators:
         details["Modulators"] = [modulator.name for modulator in model.modulators]
     return details

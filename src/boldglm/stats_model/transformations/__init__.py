@@ -22,11 +22,12 @@ from boldglm.stats_model.transformations.instructions import (
     Instruction,
     as_list,
     check_instruction,
+    normalized,
 )
 from boldglm.stats_model.variables import Variables
 from boldglm.vocabulary import MISSING_POLICY
 
-__all__ = ["TRANSFORMATIONS", "apply_instructions"]
+__all__ = ["TRANSFORMATIONS", "apply_instructions", "is_known_transformation"]
 
 
 @dataclass(frozen=True)
@@ -86,6 +87,17 @@ TRANSFORMATIONS: Mapping[str, Transformation] = {
     "Resample": Transformation(timing.to_dense, ("SamplingRate",)),
 }
 _PARAMETERS = {name: item.parameters for name, item in TRANSFORMATIONS.items()}
+
+
+def is_known_transformation(name: str) -> bool:
+    """Tell whether there is a transformation of this name; case does not matter.
+
+    Examples
+    --------
+    >>> is_known_transformation("drop_na"), is_known_transformation("Mean")
+    (True, False)
+    """
+    return normalized(name) in {normalized(known) for known in TRANSFORMATIONS}
 
 
 def apply_instructions(

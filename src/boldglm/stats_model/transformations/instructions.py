@@ -7,6 +7,7 @@ from typing import Any, NoReturn
 
 from boldglm.errors import BadDataError
 from boldglm.notices import Notice, warning
+from boldglm.stats_model.json_paths import describes
 from boldglm.stats_model.variables import Variable, Variables
 from boldglm.suggestions import did_you_mean
 
@@ -57,7 +58,7 @@ class Instruction:
     def value(self, key: str, default: Any) -> Any:
         """Return a parameter; case and underscores of its name do not matter."""
         for name, value in self.content.items():
-            if _normalized(name) == _normalized(key):
+            if normalized(name) == normalized(key):
                 return value
         return default
 
@@ -167,7 +168,7 @@ def check_instruction(
         If the transformation, a parameter or an input is unknown.
     """
     name = str(content.get("Name", ""))
-    canonical = next((other for other in known if _normalized(other) == _normalized(name)), None)
+    canonical = next((other for other in known if normalized(other) == normalized(name)), None)
     if canonical is None:
         raise BadDataError(
             f"At {path}.Name: the transformation {name!r} is unknown. Known transformations: "
@@ -176,7 +177,9 @@ def check_instruction(
     instruction = Instruction(canonical, path, content)
     allowed = (*SHARED_KEYS, *known[canonical])
     for key in content:
-        if _normalized(key) not in [_normalized(other) for other in allowed]:
+        if normalized(key) not in [normalized(other) for other in allowed]:
+            if describes(str(key)):
+                continue
             instruction.refuse(
                 key,
                 "the parameter is unknown",
@@ -259,5 +262,6 @@ def unknown_variable(name: str, variables: Variables) -> tuple[str, str]:
     return finding, f"Variables here: {listed}.{did_you_mean(name, candidates)}"
 
 
-def _normalized(key: str) -> str:
+def normalized(key: str) -> str:
+    """Return a name of a transformation or parameter without case and underscores."""
     return str(key).replace("_", "").lower()

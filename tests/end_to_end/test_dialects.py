@@ -1,0 +1,65 @@
+"""Models that say what they want in other words, from the command line to maps and reports."""
+
+import json
+
+from boldglm.cli.main import main
+from model_datasets import write_model_dataset
+
+RUN = {
+    "Level": "Run",
+    "Name": "run",
+    "GroupBy": ["run", "subject"],
+    "Transformations": {
+        "Transformer": "pybids-transforms-v1",
+        "Instructions": [
+            {"Name": "Factor", "Input": ["trial_type"]},
+            {"Name": "Convolve", "Input": ["trial_type.a", "trial_type.b"], "Model": "spm"},
+        ],
+    },
+    "Model": {"Type": "glm", "X": ["trial_type.a", "trial_type.b", 1]},
+    "Contrasts": [
+        {
+            "Name": "ab",
+            "ConditionList": ["trial_type.a", "trial_type.b"],
+            "Weights": [1, -1],
+            "Test": "t",
+        }
+    ],
+}
+GROUP = {
+    "Level": "Dataset",
+    "Name": "group",
+    "GroupBy": ["contrast"],
+    "Model": {"Type": "glm", "X": [1]},
+    "DummyContrasts": {"Test": "t"},
+}
+
+
+def _model(*nodes, **top):
+    content = {"Name": "m", "BIDSModelVersion": "1.0.0", "Input": {"task": ["x"]}, **top}
+    return json.loads(json.dumps({**content, "Nodes": [RUN, *nodes]}))
+
+
+def _files(tmp_path, content, n_subjects=4):
+    """Write a dataset and the model, and return the words of a call without the level."""
+    file = tmp_path / "m_smdl.json"
+    file.write_text(json.dumps(content))
+    dataset = write_model_dataset(tmp_path / "bids", content, n_subjects=n_subjects, n_runs=1)
+    return str(dataset), str(tmp_path / "out"), file
+
+
+def test_how_a_model_was_read_stands_in_summary_sidecar_and_report(tmp_path, capsys):
+    content = _model(GROUP)
+    content["Nodes"][0]["Transformations"]["Transformer"] = "bidspm"
+    bids, out, file = _files(tmp_path, content, n_subjects=2)
+    code = main([bids, out, "participant", "-m", str(file), "--noise-model", "ols"])
+    printed = capsys.readouterr()
+    assert code == 0, printed.err
+    note = "at $.Nodes[0].Transformations.Transformer: 'bidspm' is read as 'pybids-transforms-v1'"
+    assert note in printed.out
+    (sidecar,) = (tmp_path / "out/node-run/sub-01").rglob("*contrast-ab_stat-t_statmap.json")
+    assert any(note in text for text in json.loads(sidecar.read_text())["ModelNotes"])
+    assert "&#39;bidspm&#39; is read as" in (tmp_path / "out/sub-01.html").read_text()
+    assert main([bids, out, "group"]) == 0
+    assert note in capsys.readouterr().out
+    assert "&#39;bidspm&#39; is read as" in (tmp_path / "out/group.html").read_text()

@@ -1,0 +1,91 @@
+"""Models that say what they want in other words: read, with a note, or refused with the remedy."""
+
+import copy
+
+import pytest
+
+from boldglm.errors import BadDataError
+from boldglm.stats_model.parsing import parse_stats_model
+
+MODEL = {
+    "Name": "m",
+    "BIDSModelVersion": "1.0.0",
+    "Nodes": [
+        {
+            "Level": "Run",
+            "Name": "run",
+            "GroupBy": ["run", "subject"],
+            "Transformations": {
+                "Transformer": "pybids-transforms-v1",
+                "Instructions": [{"Name": "Factor", "Input": ["trial_type"]}],
+            },
+            "Model": {
+                "Type": "glm",
+                "X": ["trial_type.*", 1],
+                "HRF": {"Variables": ["trial_type.*"], "Model": "spm"},
+            },
+            "DummyContrasts": {"Test": "t"},
+        },
+        {
+            "Level": "Dataset",
+            "Name": "group",
+            "GroupBy": ["contrast"],
+            "Model": {"Type": "glm", "X": [1]},
+            "DummyContrasts": {"Test": "t"},
+        },
+    ],
+}
+
+
+@pytest.fixture
+def content():
+    return copy.deepcopy(MODEL)
+
+
+def _notes(model):
+    return [notice.text for notice in model.notes]
+
+
+def test_a_transformer_of_another_name_is_read_if_its_transformations_are_known(content):
+    content["Nodes"][0]["Transformations"]["Transformer"] = "bidspm"
+    model = parse_stats_model(content, "m.json")
+    assert [step["Name"] for step in model.root.instructions] == ["Factor"]
+    (text,) = _notes(model)
+    assert text.startswith("m.json, at $.Nodes[0].Transformations.Transformer: 'bidspm' is read")
+    assert "(Factor)" in text
+
+
+def test_a_transformer_with_an_unknown_transformation_is_refused_by_its_name(content):
+    steps = content["Nodes"][0]["Transformations"]
+    steps["Transformer"] = "bidspm"
+    steps["Instructions"].append({"Name": "Facktor", "Input": ["x"]})
+    with pytest.raises(BadDataError) as refusal:
+        parse_stats_model(content, "m.json")
+    text = str(refusal.value)
+    assert text.startswith("m.json, at $.Nodes[0].Transformations.Transformer: found 'bidspm'")
+    assert "'Facktor' (Instructions[1])" in text
+    assert "Did you mean 'Factor'?" in text
+
+
+@pytest.mark.parametrize("key", ["HighPassFilterCutoffHz", "LowPassFilterCutoffHz"])
+def test_a_temporal_filter_above_the_run_is_ignored_with_a_note(content, key):
+    content["Nodes"][1]["Model"]["Options"] = {key: 0.0078}
+    model = parse_stats_model(content, "m.json")
+    assert model.node("group").options == {}
+    (text,) = _notes(model)
+    assert f"$.Nodes[1].Model.Options.{key}: the filter at the dataset level is ignored" in text
+
+
+@pytest.mark.parametrize("key", ["Description", "_comment", "Authors", "//"])
+def test_a_key_that_describes_is_noted_wherever_it_stands(content, key):
+    content["Nodes"][0]["Model"]["HRF"][key] = "canonical"
+    content["Nodes"][0]["Transformations"][key] = "levels"
+    model = parse_stats_model(content, "m.json")
+    assert model.root.hrf.parameters == {}
+    assert f"m.json, at $.Nodes[0].Model.HRF.{key}: the key is a description" in _notes(model)[-1]
+
+
+def test_a_key_that_may_change_the_model_is_still_refused(content):
+    content["Nodes"][0]["Model"]["HRF"]["Derivative"] = True
+    with pytest.raises(BadDataError, match=r"HRF\.Derivative: the key is unknown"):
+        parse_stats_model(content)
