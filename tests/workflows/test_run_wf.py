@@ -44,7 +44,7 @@ def test_plain_files_give_the_maps_of_the_array_functions(dataset, tmp_path):
     bold = np.asarray(nib.load(func / f"{STEM}_bold.nii.gz").dataobj)[mask].T
     table = np.genfromtxt(func / f"{STEM}_events.tsv", names=True, dtype=None, encoding="utf-8")
     events = {name: table[name] for name in ("onset", "duration", "trial_type")}
-    design = build_design(events, np.arange(len(bold)) * 2.0)
+    design = build_design(events, (np.arange(len(bold)) + 0.5) * 2.0)
     expected = fit(bold, design, noise="ols").contrast("cue - target")
     got = np.asarray(nib.load(found.effect_files).dataobj)[mask]
     np.testing.assert_allclose(got, expected.effect, rtol=1e-5, atol=1e-5)

@@ -18,6 +18,7 @@ from boldglm.analysis.model.confound_strategies import ConfoundRequest
 from boldglm.analysis.model.default_model import DefaultModelOptions
 from boldglm.analysis.model.model import Model
 from boldglm.analysis.plan.plan import Analysis, ModelChoice, make_plan
+from boldglm.analysis.plan.timing import TimingOptions
 from boldglm.cli.dry_run import NOTHING_FITTED, show_levels, show_plan
 from boldglm.cli.values import Smoothing
 from boldglm.errors import BadDataError, CannotWriteError, UsageError
@@ -187,6 +188,7 @@ def _model_choice(options: argparse.Namespace) -> ModelChoice:
         fit_options=_fit_options(options) if file is not None else {},
         level_options=_level_options(options.smoothing),
         missing_conditions=options.missing_conditions,
+        timing=TimingOptions(options.repetition_time, options.slice_time_reference),
     )
 
 

@@ -89,8 +89,7 @@ def _run_lines(run: RunPlan) -> list[str]:
     width = max(map(len, ["contrast", *names, *(contrast.name for contrast in run.contrasts)]))
     lines = [
         inputs.name,
-        f"  {inputs.n_scans} volumes, one every {inputs.repetition_time:g} s, the first at "
-        f"{inputs.start_time:g} s",
+        f"  {inputs.n_scans} volumes, {inputs.spacing}, the first at {inputs.start_time:g} s",
         f"  {design.n_regressors} regressors, rank {numbers.rank}, condition number "
         f"{numbers.condition_number:.3g}",
     ]

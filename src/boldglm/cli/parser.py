@@ -9,7 +9,16 @@ from pathlib import Path
 
 from boldglm._version import __version__
 from boldglm.cli.help_text import Parser, help_text
-from boldglm.cli.values import dummy_scans, high_pass, map_name, positive, smoothing, word_of
+from boldglm.cli.values import (
+    dummy_scans,
+    fraction,
+    high_pass,
+    map_name,
+    positive,
+    repetition_time,
+    smoothing,
+    word_of,
+)
 from boldglm.vocabulary import (
     CLUSTER_P,
     FIR_SPAN,
@@ -25,6 +34,7 @@ from boldglm.vocabulary import (
     SIGNAL_SCALING,
     SIGNAL_SCALINGS,
     SINGLE_TRIALS,
+    SLICE_TIME_REFERENCE,
 )
 
 USAGE = """\
@@ -96,6 +106,7 @@ def build_parser() -> Parser:
     )
     _add_selection(parser)
     _add_inputs(parser)
+    _add_timing(parser)
     _add_model(parser)
     _add_default_model(parser)
     _add_censoring(parser)
@@ -219,6 +230,34 @@ def _add_inputs(parser: argparse.ArgumentParser) -> None:
         help=help_text(
             "folder that stores the index of a large dataset for later calls. It is updated when "
             "the dataset changes"
+        ),
+    )
+
+
+def _add_timing(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("times of the volumes")
+    group.add_argument(
+        "--repetition-time",
+        type=repetition_time,
+        metavar="WHICH",
+        help=help_text(
+            "seconds between volumes:",
+            {
+                "sidecar, header": "as there, whatever the other says.",
+                "SECONDS": "this value, for all runs.",
+            },
+            "that of the sidecar; a run whose header says otherwise is not analyzed",
+        ),
+    )
+    group.add_argument(
+        "--slice-time-reference",
+        type=fraction,
+        metavar="FRACTION",
+        help=help_text(
+            "time at which a volume is modeled, as a fraction of its acquisition (SliceTiming, "
+            "or else the repetition time): 0 is its beginning, 1 its end. A StartTime in the "
+            "sidecar, which slice timing correction leaves, has precedence",
+            default=f"{SLICE_TIME_REFERENCE:g}, the middle",
         ),
     )
 

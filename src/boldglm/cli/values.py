@@ -5,7 +5,14 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from boldglm.suggestions import did_you_mean, list_known
-from boldglm.vocabulary import CONTRAST_MAPS, LEVELS, RUN_MAPS, SMOOTHING_TYPE, SMOOTHING_TYPES
+from boldglm.vocabulary import (
+    CONTRAST_MAPS,
+    LEVELS,
+    REPETITION_TIMES,
+    RUN_MAPS,
+    SMOOTHING_TYPE,
+    SMOOTHING_TYPES,
+)
 
 
 def word_of(known: Sequence[str]) -> Callable[[str], str]:
@@ -60,6 +67,33 @@ def high_pass(text: str) -> float | str:
     if not seconds > 0:
         raise argparse.ArgumentTypeError(f"{text!r} is neither a period in seconds nor 'none'")
     return seconds
+
+
+def repetition_time(text: str) -> float | str:
+    """Read a time in seconds, or which of sidecar and header holds."""
+    if text in REPETITION_TIMES:
+        return text
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
+    if not 0 < seconds <= 100:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is neither a time in seconds (up to 100) nor "
+            f"{' nor '.join(REPETITION_TIMES)}"
+        )
+    return seconds
+
+
+def fraction(text: str) -> float:
+    """Read a number from 0 to 1."""
+    try:
+        number = float(text)
+    except ValueError:
+        number = -1.0
+    if not 0 <= number <= 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 0 to 1")
+    return number
 
 
 class Smoothing(NamedTuple):

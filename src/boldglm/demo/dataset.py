@@ -164,7 +164,7 @@ def _write_events(path: Path, events: dict[str, np.ndarray]) -> None:
 def _write_series(
     path: Path, events: dict[str, np.ndarray], plan: DatasetPlan, rng: np.random.Generator
 ) -> None:
-    frame_times = np.arange(plan.n_scans) * plan.repetition_time
+    frame_times = (np.arange(plan.n_scans) + 0.5) * plan.repetition_time  # mid-volume
     design = build_design(events, frame_times, conditions=list(CONDITIONS), high_pass=None)
     regressors = design.matrix[:, design.columns("condition")]
     inside = brain(plan.shape)

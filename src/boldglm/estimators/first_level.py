@@ -9,11 +9,13 @@ from typing import Any, Self
 import numpy as np
 
 from boldglm.analysis.first_level.contrast_maps import estimate_contrasts
+from boldglm.analysis.first_level.event_design import RunTiming
 from boldglm.analysis.higher_levels.node_fits import NodeFits, fit_node
 from boldglm.analysis.model.confound_strategies import ConfoundRequest, high_pass_with_confounds
 from boldglm.analysis.model.default_model import DefaultModelOptions, default_model
 from boldglm.analysis.model.model import Model, parse_model
 from boldglm.analysis.plan.run_plans import RunDesign, RunRead, design_of_run
+from boldglm.analysis.plan.timing import RunMetadata, TimingOptions, run_timing
 from boldglm.errors import BadDataError
 from boldglm.estimators.contrast_images import ContrastImages, image_ending_of
 from boldglm.estimators.parameters import NotFittedError, Parameters
@@ -26,7 +28,7 @@ from boldglm.io.bids.run_inputs import RunInputs
 from boldglm.io.files.json_files import load_json
 from boldglm.io.images.bold_series import LoadSettings, MaskedRun, load_run
 from boldglm.io.images.formats import load_in_memory, read_bold_header
-from boldglm.io.images.geometry import Geometry
+from boldglm.io.images.geometry import BoldHeader, Geometry
 from boldglm.io.outputs.design_files import write_design
 from boldglm.io.outputs.records import NodeResult
 from boldglm.notices import Notice
@@ -95,9 +97,15 @@ class FirstLevel(Parameters):
         Number of volumes to censor at the start of each run. By default those that the confounds
         table marks as not in a steady state.
     repetition_time : float, optional
-        In seconds. By default from the JSON sidecar beside the image, else from its header.
+        In seconds. By default from the JSON sidecar beside the image (``RepetitionTime``, or
+        ``VolumeTiming`` for sparse acquisition), else from its header.
     start_time : float, optional
-        Time of the first volume in seconds. By default ``StartTime`` of the sidecar, else 0.
+        Time at which the first volume is modeled, in seconds. By default ``StartTime`` of the
+        sidecar beside the image, else by `slice_time_reference`.
+    slice_time_reference : float, optional
+        Fraction of the acquisition of a volume at which it is modeled, from 0 (its beginning, as
+        in nilearn by default) to 1. By default .5, the middle, as on the command line. The
+        acquisition lasts as ``SliceTiming`` of the sidecar says, else one repetition time.
     n_threads : int
         Blocks of voxels that are fitted at a time.
 
@@ -152,6 +160,7 @@ class FirstLevel(Parameters):
         dummy_scans: int | None = None,
         repetition_time: float | None = None,
         start_time: float | None = None,
+        slice_time_reference: float | None = None,
         n_threads: int = 1,
     ) -> None:
         self.conditions = conditions
@@ -169,6 +178,7 @@ class FirstLevel(Parameters):
         self.dummy_scans = dummy_scans
         self.repetition_time = repetition_time
         self.start_time = start_time
+        self.slice_time_reference = slice_time_reference
         self.n_threads = n_threads
 
     def fit(
@@ -329,31 +339,36 @@ class FirstLevel(Parameters):
         table: ConfoundsTable | None = None
         if confounds is not None:
             table = read_confounds(_as_table_file(confounds, here / "confounds.tsv"))
-        repetition_time, start_time = self._timing(bold_file, header.repetition_time)
+        timing, notices = self._timing(bold_file, header)
         inputs = RunInputs(
             bold=bold_file,
             events=events_file,
             entities={"sub": "01", "task": "task", "run": str(number)},
-            repetition_time=repetition_time,
-            start_time=start_time,
+            repetition_time=timing.repetition_time,
+            start_time=timing.start_time,
+            volume_timing=timing.volume_timing,
             n_scans=header.n_scans,
             sources=(),
             mask=None if mask is None else _as_image_file(mask, here, "mask"),
             meshes=meshes,
         )
-        return RunRead(inputs, header, read_events(events_file), {}, table)
+        return RunRead(inputs, header, read_events(events_file), {}, table, notices)
 
-    def _timing(self, bold_file: Path, in_header: float | None) -> tuple[float, float]:
-        sidecar = bold_file.with_name(bold_file.name.split(".", 1)[0] + ".json")
-        metadata = load_json(sidecar) if sidecar.is_file() else {}
-        seconds = self.repetition_time or metadata.get("RepetitionTime") or in_header
-        if not seconds:
+    def _timing(self, bold_file: Path, header: BoldHeader) -> tuple[RunTiming, tuple[Notice, ...]]:
+        """Return the times of the volumes from the parameters, the sidecar and the header."""
+        path = bold_file.with_name(bold_file.name.split(".", 1)[0] + ".json")
+        metadata = load_json(path) if path.is_file() else {}
+        if self.start_time is not None:
+            metadata = {**metadata, "StartTime": self.start_time}
+        in_sidecar = {"RepetitionTime", "VolumeTiming"} & set(metadata)
+        seconds = self.repetition_time or ("sidecar" if in_sidecar else "header")
+        if seconds == "header" and not header.repetition_time:
             raise BadDataError(
                 f"{bold_file.name} has no repetition time in a JSON sidecar beside it or in its "
                 "header. Give repetition_time in seconds."
             )
-        start = self.start_time
-        return float(seconds), float(metadata.get("StartTime", 0.0) if start is None else start)
+        run = RunMetadata(bold_file.name, metadata, header.n_scans, header.repetition_time)
+        return run_timing(run, TimingOptions(seconds, self.slice_time_reference))
 
     def _model(self, reads: Sequence[RunRead]) -> Model:
         """Build the default model of these runs, as the command line does."""

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 from nipype.interfaces.base import (
     BaseInterfaceInputSpec,
     File,
@@ -31,7 +32,7 @@ from boldglm.io.images.formats import read_bold_header
 from boldglm.io.outputs.design_files import read_design, write_design
 from boldglm.io.outputs.names import sidecar
 from boldglm.notices import Notice, by_kind
-from boldglm.vocabulary import HIGH_PASS, HRF_MODEL, MISSING_POLICIES
+from boldglm.vocabulary import HIGH_PASS, HRF_MODEL, MISSING_POLICIES, SLICE_TIME_REFERENCE
 
 
 class _RunTablesInput(BaseInterfaceInputSpec):
@@ -39,7 +40,22 @@ class _RunTablesInput(BaseInterfaceInputSpec):
     bold_file = File(exists=True, desc="BOLD series, whose header has what follows")
     n_scans = traits.Range(low=2, desc="number of volumes, instead of that of bold_file")
     repetition_time = traits.Float(desc="seconds between volumes, instead of those of bold_file")
-    start_time = traits.Float(0.0, usedefault=True, desc="time of the first volume in seconds")
+    start_time = traits.Float(
+        desc="time at which the first volume is modeled, in seconds (default: "
+        "slice_time_reference times repetition_time)"
+    )
+    slice_time_reference = traits.Range(
+        low=0.0,
+        high=1.0,
+        value=SLICE_TIME_REFERENCE,
+        usedefault=True,
+        desc="fraction of repetition_time at which volumes are modeled, if start_time is not set",
+    )
+    volume_timing = traits.List(
+        traits.Float,
+        desc="onset of each volume in seconds, instead of n_scans and repetition_time, for sparse "
+        "acquisition; needs start_time",
+    )
     confounds_file = InputMultiPath(
         File(exists=True), desc="tables of confounds, with a row for each volume"
     )
@@ -173,6 +189,8 @@ class BuildModelDesign(SimpleInterface):
 
 
 def _timing(inputs: _RunTablesInput) -> RunTiming:
+    if isdefined(inputs.volume_timing):
+        return _sparse_timing(inputs)
     n_scans, repetition_time = inputs.n_scans, inputs.repetition_time
     if isdefined(inputs.bold_file):
         header = read_bold_header(Path(inputs.bold_file))
@@ -183,8 +201,21 @@ def _timing(inputs: _RunTablesInput) -> RunTiming:
         raise ValueError(
             "The design needs bold_file, or n_scans and repetition_time (in seconds)."
         )
-    start_time = inputs.start_time if isdefined(inputs.start_time) else 0.0
-    return RunTiming(int(n_scans), float(repetition_time), start_time)
+    fraction = inputs.slice_time_reference  # undefined if a workflow connects it without a value
+    start_time = (fraction if isdefined(fraction) else SLICE_TIME_REFERENCE) * repetition_time
+    if isdefined(inputs.start_time):
+        start_time = inputs.start_time
+    return RunTiming(int(n_scans), float(repetition_time), float(start_time))
+
+
+def _sparse_timing(inputs: _RunTablesInput) -> RunTiming:
+    onsets = tuple(inputs.volume_timing)
+    if not isdefined(inputs.start_time) or len(onsets) < 2 or (np.diff(onsets) <= 0).any():
+        raise ValueError(
+            "volume_timing must be two or more increasing onsets in seconds, together with "
+            "start_time, the time at which the first volume is modeled."
+        )
+    return RunTiming(len(onsets), float(np.median(np.diff(onsets))), inputs.start_time, onsets)
 
 
 class _OrthogonalizeDesignInput(BaseInterfaceInputSpec):

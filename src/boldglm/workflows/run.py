@@ -29,6 +29,8 @@ DESIGN_INPUTS = (
     "n_scans",
     "repetition_time",
     "start_time",
+    "slice_time_reference",
+    "volume_timing",
 )
 FIT_INPUTS = ("bold_file", "mask_file", "mesh_files")
 FIT_OUTPUTS = (
@@ -84,9 +86,16 @@ def init_run_wf(
         Surface meshes to smooth along and to draw on, if the series lies on the cortex; optional.
     confounds_file
         One or several tables of confounds, with a row for each volume; optional.
-    n_scans, repetition_time, start_time
-        Number of volumes, seconds between them, and time of the first; by default from the
-        header of the series, and 0.
+    n_scans, repetition_time
+        Number of volumes and seconds between them; by default from the header of the series.
+    start_time
+        Time at which the first volume is modeled, in seconds, such as ``StartTime`` in the
+        sidecar of preprocessed data; by default `slice_time_reference` times `repetition_time`.
+        Sidecars are not read here.
+    slice_time_reference
+        Fraction of the repetition time; by default .5, the middle of a volume.
+    volume_timing
+        Onset of each volume in seconds, for sparse acquisition; needs `start_time`.
 
     Outputs
     -------

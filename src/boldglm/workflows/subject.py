@@ -213,7 +213,7 @@ def run_output(run: RunPlan, model: Model, settings: AppSettings) -> NodeOutput:
     inputs = run.inputs
     warnings = check_denoising(inputs.kind, run.confounds.names, model.high_pass)
     facts = [
-        ("Volumes", f"{inputs.n_scans}, every {inputs.repetition_time:g} s"),
+        ("Volumes", f"{inputs.n_scans}, {inputs.spacing}"),
         ("First volume at", f"{inputs.start_time:g} s"),
         ("Regressors", f"{run.design.n_regressors} (rank {run.collinearity.rank})"),
         ("Noise model", model.noise_model),
@@ -238,12 +238,20 @@ def run_output(run: RunPlan, model: Model, settings: AppSettings) -> NodeOutput:
         details={
             **model_details(model),
             "Sources": list(inputs.sources),
+            **_timing_details(inputs),
             **_confound_details(run),
         },
         trial_details=_single_trial_details(model, settings),
         n_slices=12,
         model=model.name,
     )
+
+
+def _timing_details(inputs: RunInputs) -> dict[str, Any]:
+    """Return the times of the volumes, with the keys of BIDS, for sidecars."""
+    if inputs.volume_timing:
+        return {"VolumeTiming": list(inputs.volume_timing), "StartTime": inputs.start_time}
+    return {"RepetitionTime": inputs.repetition_time, "StartTime": inputs.start_time}
 
 
 def _single_trial_facts(

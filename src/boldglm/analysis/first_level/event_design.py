@@ -23,24 +23,39 @@ class RunTiming:
     n_scans : int
         Number of volumes.
     repetition_time : float
-        Seconds between volumes.
+        Seconds between volumes; their median if the volumes are unevenly spaced.
     start_time : float
-        Time of the first volume in seconds.
+        Time at which the first volume is modeled, in seconds.
+    volume_timing : tuple of float
+        Onset of every volume in seconds, if the sidecar lists them; empty for volumes at every
+        repetition time.
     """
 
     n_scans: int
     repetition_time: float
     start_time: float
+    volume_timing: tuple[float, ...] = ()
 
     @property
     def frame_times(self) -> np.ndarray:
         """Time of each volume in seconds, (n_scans,)."""
+        if self.volume_timing:
+            return self.start_time + (np.array(self.volume_timing) - self.volume_timing[0])
         return self.start_time + np.arange(self.n_scans) * self.repetition_time
 
     @property
     def end(self) -> float:
         """End of the run in seconds."""
+        if self.volume_timing:
+            return self.volume_timing[-1] + self.repetition_time
         return self.n_scans * self.repetition_time
+
+    @property
+    def spacing(self) -> str:
+        """The number of volumes and the time between them, in words."""
+        if not self.volume_timing:
+            return f"{self.n_scans} volumes of {self.repetition_time:g} s"
+        return f"{self.n_scans} volumes, at the times of VolumeTiming"
 
 
 def design_from_events(
@@ -136,7 +151,7 @@ def _check_onsets(
             raise BadDataError(
                 f"{file_name}: all {int(rows.sum())} events of {name!r} (onsets {onsets.min():g} "
                 f"to {onsets.max():g}) lie {where} of the run, which lasts from 0 to "
-                f"{timing.end:g} s ({timing.n_scans} volumes of {timing.repetition_time:g} s). "
+                f"{timing.end:g} s ({timing.spacing}). "
                 "Onsets must be in seconds from the first volume. Check whether they are in "
                 "milliseconds or volumes, and whether the file belongs to another run."
             )

@@ -22,6 +22,7 @@ from boldglm.analysis.plan.run_plans import (
     design_of_run,
     plan_run,
 )
+from boldglm.analysis.plan.timing import TimingOptions
 from boldglm.errors import BadDataError, NothingSelectedError
 from boldglm.io.bids.confounds_table import read_confounds
 from boldglm.io.bids.events import PREFIX, read_event_columns, read_events
@@ -101,6 +102,8 @@ class ModelChoice:
         Surface meshes for all runs.
     missing_conditions : {"drop", "zero", "error"}
         What to do with a run that lacks a condition.
+    timing : TimingOptions
+        What the user says about the times of volumes.
     """
 
     file: Path | None
@@ -111,6 +114,7 @@ class ModelChoice:
     level_options: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     meshes: tuple[Path, ...] = ()
     missing_conditions: str = MISSING_POLICY
+    timing: TimingOptions = field(default_factory=TimingOptions)
 
 
 def make_plan(
@@ -259,15 +263,15 @@ def _contrasts(model: Model, designs: Sequence[RunDesign]) -> tuple[ContrastSpec
 
 
 def _read_run(files: RunFiles, choice: ModelChoice, model: Model | None) -> RunRead:
-    inputs, header = inspect_run(files)
+    inputs, header, notices = inspect_run(files, choice.timing)
     if choice.mask is not None:
         inputs = replace(inputs, mask=choice.mask.resolve())
     if choice.meshes:
         inputs = replace(inputs, meshes=tuple(path.resolve() for path in choice.meshes))
     table = read_confounds(*inputs.confounds) if inputs.confounds else None
     if model is None or model.plain is not None:
-        return RunRead(inputs, header, read_events(inputs.events), {}, table)
-    return RunRead(inputs, header, None, read_event_columns(inputs.events), table)
+        return RunRead(inputs, header, read_events(inputs.events), {}, table, notices)
+    return RunRead(inputs, header, None, read_event_columns(inputs.events), table, notices)
 
 
 def _select_input(files: Sequence[RunFiles], model: Model, file: Path) -> list[RunFiles]:

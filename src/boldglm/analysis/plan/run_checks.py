@@ -2,22 +2,27 @@
 
 import logging
 
-from boldglm.analysis.plan.timing import repetition_time, start_time
+from boldglm.analysis.plan.timing import RunMetadata, TimingOptions, run_timing
 from boldglm.io.bids.query import RunFiles
 from boldglm.io.bids.run_inputs import RunInputs
 from boldglm.io.images.formats import read_bold_header
 from boldglm.io.images.geometry import BoldHeader
+from boldglm.notices import Notice
 
 logger = logging.getLogger(__name__)
 
 
-def inspect_run(files: RunFiles) -> tuple[RunInputs, BoldHeader]:
+def inspect_run(
+    files: RunFiles, timing_options: TimingOptions
+) -> tuple[RunInputs, BoldHeader, tuple[Notice, ...]]:
     """Read the header of a run and check it against the metadata.
 
     Parameters
     ----------
     files : RunFiles
         Files and metadata of the run, which has events.
+    timing_options : TimingOptions
+        What the user says about the times of volumes.
 
     Returns
     -------
@@ -25,20 +30,27 @@ def inspect_run(files: RunFiles) -> tuple[RunInputs, BoldHeader]:
         Files, timing and entities of the run.
     header : BoldHeader
         The header of the BOLD series.
+    notices : tuple of Notice
+        How the times of volumes were chosen.
 
     Raises
     ------
     BadDataError
-        If RepetitionTime is missing or differs from the header.
+        If the times of volumes are missing or contradictory.
     """
     assert files.events is not None  # the query excludes runs without events
     header = read_bold_header(files.bold)
+    timing, notices = run_timing(
+        RunMetadata(files.bold.name, files.metadata, header.n_scans, header.repetition_time),
+        timing_options,
+    )
     inputs = RunInputs(
         bold=files.bold,
         events=files.events,
         entities=files.entities,
-        repetition_time=repetition_time(files, header),
-        start_time=start_time(files),
+        repetition_time=timing.repetition_time,
+        start_time=timing.start_time,
+        volume_timing=timing.volume_timing,
         n_scans=header.n_scans,
         sources=files.sources,
         mask=files.mask,
@@ -53,4 +65,4 @@ def inspect_run(files: RunFiles) -> tuple[RunInputs, BoldHeader]:
         inputs.start_time,
         "StartTime" if "StartTime" in files.metadata else "no StartTime in its metadata",
     )
-    return inputs, header
+    return inputs, header, notices

@@ -15,6 +15,7 @@ from boldglm.analysis.first_level.event_design import (
 from boldglm.analysis.first_level.model_design import RunTables, design_from_model
 from boldglm.analysis.first_level.settings import BuiltDesign, DesignSettings
 from boldglm.analysis.model.model import Model
+from boldglm.analysis.plan.timing import uneven_times_warning
 from boldglm.errors import BadDataError
 from boldglm.glm import Collinearity, Confounds, Design, collinearity
 from boldglm.glm.design.confounds import describe_scans
@@ -47,6 +48,8 @@ class RunRead:
         Columns of the events, for models with other transformations.
     table : ConfoundsTable or None
         Confounds.
+    notices : tuple of Notice
+        What was chosen when they were read.
     """
 
     inputs: RunInputs
@@ -54,11 +57,13 @@ class RunRead:
     events: Events | None
     columns: dict[str, np.ndarray]
     table: ConfoundsTable | None
+    notices: tuple[Notice, ...] = ()
 
     @property
     def timing(self) -> RunTiming:
         """When the volumes were acquired."""
-        return RunTiming(self.inputs.n_scans, self.inputs.repetition_time, self.inputs.start_time)
+        run = self.inputs
+        return RunTiming(run.n_scans, run.repetition_time, run.start_time, run.volume_timing)
 
     @property
     def tables(self) -> RunTables:
@@ -162,7 +167,8 @@ def design_of_run(run: RunRead, model: Model, known: Iterable[str], missing: str
     except ValueError as error:
         raise BadDataError(f"{inputs.events.name}: {error}") from error
     before = design if model.orthogonalize else None
-    return RunDesign(run, orthogonalized, before, confounds, notices + exclusions)
+    notices = (*run.notices, *notices, *exclusions)
+    return RunDesign(run, orthogonalized, before, confounds, notices)
 
 
 def plan_run(
@@ -193,6 +199,8 @@ def plan_run(
     """
     inputs, design = run_design.run.inputs, run_design.design
     notices = list(run_design.notices)
+    uneven = uneven_times_warning(run_design.run.timing, model.noise_model)
+    notices += [] if uneven is None else [uneven]
     _check_geometry(inputs, run_design.run.header, model)
     if missing == "zero":
         contrasts, warnings = reweighted_contrasts(contrasts, design.names)
@@ -220,6 +228,7 @@ def plan_run(
         list(design.names),
         [model.noise_model, model.signal_scaling, model.smoothing, model.smoothing_type],
         list(model.orthogonalize),
+        [inputs.repetition_time, inputs.start_time, *inputs.volume_timing],
     )
     return RunPlan(
         inputs=inputs,

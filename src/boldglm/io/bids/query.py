@@ -34,7 +34,10 @@ from boldglm.notices import Notice, exclusion
 from boldglm.suggestions import did_you_mean
 
 logger = logging.getLogger(__name__)
-TIMING = ("RepetitionTime", "StartTime", "SliceTimingCorrected")  # the same for denoised series
+# How often volumes were acquired, and for how long; either of the first two is in a sidecar.
+VOLUME_TIMING = ("RepetitionTime", "VolumeTiming")
+DURATIONS = ("FrameAcquisitionDuration", "AcquisitionDuration", "DelayTime")
+REFERENCE = ("StartTime", "SliceTimingCorrected")
 
 
 @dataclass(frozen=True)
@@ -216,7 +219,10 @@ def _run_files(
         if series.timed_as is None:
             return own
         origin = preprocessed_metadata(series.timed_as)
-        return {key: origin[key] for key in TIMING if key in origin} | own
+        inherited: tuple[str, ...] = (*DURATIONS, *REFERENCE)  # the same for denoised series
+        if not any(key in own for key in VOLUME_TIMING):
+            inherited += VOLUME_TIMING
+        return {key: origin[key] for key in inherited if key in origin} | own
 
     return [_files_of_run(image, raw, used, preprocessed_metadata) for image in images]
 
@@ -235,8 +241,7 @@ def _files_of_run(
         extra: dict[str, Any] = {}
     else:
         metadata = preprocessed_metadata(series)
-        if "RepetitionTime" not in metadata:  # fMRIPrep has not always written it
-            metadata |= _raw_repetition_time(raw, image.entities)
+        metadata |= _raw_timing(raw, image.entities, metadata)
         parts = [series.path, *([series.mask] if series.mask else []), *series.confounds]
         uris = [_uri(path, used) for path in parts]
         extra = {
@@ -257,10 +262,18 @@ def _uri(path: Path, used: Sequence[Derivative]) -> str:
     return max(holding, key=lambda one: len(one.path.parts)).uri(path)
 
 
-def _raw_repetition_time(raw: RawDataset, entities: dict[str, str]) -> dict[str, Any]:
-    series = raw.bold_of(entities)
-    metadata = {} if series is None else raw.metadata(series)
-    return {key: metadata[key] for key in ("RepetitionTime",) if key in metadata}
+def _raw_timing(
+    raw: RawDataset, entities: dict[str, str], metadata: dict[str, Any]
+) -> dict[str, Any]:
+    """Return what the sidecar of a preprocessed series does not say about the time of volumes."""
+    needed: list[str] = []
+    if not any(key in metadata for key in VOLUME_TIMING):  # fMRIPrep has not always written it
+        needed += VOLUME_TIMING
+    if "StartTime" not in metadata:
+        needed += [key for key in (*DURATIONS, "SliceTiming") if key not in metadata]
+    series = raw.bold_of(entities) if needed else None
+    of_raw = {} if series is None else raw.metadata(series)
+    return {key: of_raw[key] for key in needed if key in of_raw}
 
 
 def _without_partial_images(

@@ -10,8 +10,10 @@ from boldglm.io.entities import entities_stem
 class RunInputs:
     """One BOLD run with its events: plain paths and numbers, nothing of pybids.
 
-    Times are in seconds. `entities` holds the labels as the file name spells them
-    (`{"sub": "01", "task": "faces", "run": "01"}`), so that output names keep them.
+    Times are in seconds; `start_time` is that at which the first volume is modeled, and
+    `volume_timing` the onset of each volume, if the sidecar lists them. `entities` holds the
+    labels as the file name spells them (`{"sub": "01", "task": "faces", "run": "01"}`), so that
+    output names keep them.
     """
 
     bold: Path
@@ -21,6 +23,7 @@ class RunInputs:
     start_time: float
     n_scans: int
     sources: tuple[str, ...]  # BIDS URIs of what the run was made from
+    volume_timing: tuple[float, ...] = ()
     mask: Path | None = None  # None: computed from the series
     confounds: tuple[Path, ...] = ()  # tables, a row for each volume
     meshes: tuple[Path, ...] = ()  # surfaces of the cortex that may fit the series
@@ -31,6 +34,13 @@ class RunInputs:
     def name(self) -> str:
         """File-name stem of the run, without its suffix."""
         return entities_stem(self.entities)
+
+    @property
+    def spacing(self) -> str:
+        """How the volumes follow each other, such as ``one every 2 s``."""
+        if not self.volume_timing:
+            return f"one every {self.repetition_time:g} s"
+        return f"at the times of VolumeTiming (median distance {self.repetition_time:g} s)"
 
     @property
     def subject(self) -> str:

@@ -241,7 +241,7 @@ def _run_map_sidecar(
     if label == "whiteness":
         content["ShareNotWhite"] = result.whiteness["NotWhite"]
         content["ShareExpected"] = result.whiteness["Expected"]
-    if label in SERIES and "RepetitionTime" not in content:
+    if label in SERIES and not {"RepetitionTime", "VolumeTiming"} & set(content):
         content["RepetitionTime"] = read_bold_header(result.maps[label]).repetition_time
     return content
 
