@@ -13,6 +13,7 @@ from boldglm.analysis.model.model_options import model_options
 from boldglm.errors import BadDataError, MissingInputError
 from boldglm.io.bids.participants import ParticipantTables
 from boldglm.io.entities import entities_stem
+from boldglm.io.files.checksums import is_unchanged
 from boldglm.io.outputs.names import ResultPaths
 from boldglm.io.outputs.records import Record, fingerprint, record_files
 from boldglm.notices import Notice, exclusion
@@ -216,6 +217,8 @@ def finished_records(
     ------
     MissingInputError
         If a record cannot be read, or lists a file that no longer exists.
+    BadDataError
+        If a file is not as it was written.
     """
     nodes = [node.name for node in model.spec.nodes if node.level != "dataset"]
     records = {}
@@ -223,11 +226,21 @@ def finished_records(
         record = Record.read(path, output_dir)
         if record.model != model.name or record.node not in nodes:
             continue
-        missing = [file for file in record.needed_files if not file.is_file()]
-        if missing:
-            raise MissingInputError(
-                f"{missing[0]} does not exist, although {path.name} lists it. Run the level that "
-                "writes it again."
-            )
+        _check_files(record, path)
         records[path] = record
     return records
+
+
+def _check_files(record: Record, path: Path) -> None:
+    """Refuse a record whose maps are missing or are not as they were written."""
+    for file in record.needed_files:
+        if not file.is_file():
+            raise MissingInputError(
+                f"{file} does not exist, although {path.name} lists it. Run the level that "
+                "writes it again."
+            )
+        if not is_unchanged(file, record.files.get(file, "")):
+            raise BadDataError(
+                f"{file} is damaged: it has another size or checksum than {path.name} says. Run "
+                "the level that writes it again."
+            )

@@ -1,7 +1,7 @@
 """Fits of runs on disk, and a cache of them: with new contrasts, runs need not be fitted again."""
 
+import secrets
 import shutil
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -10,6 +10,7 @@ import numpy as np
 
 from boldglm.glm import Fit
 from boldglm.io.files.atomic import path_inside, share_file, whole_file
+from boldglm.io.files.checksums import checksum, is_unchanged
 from boldglm.io.files.json_files import load_json, write_json
 from boldglm.io.outputs.records import same_fingerprint
 
@@ -61,14 +62,17 @@ def cached_fit(folder: Path, key: str) -> dict[str, Any] | None:
         content = load_json(path)
     except (OSError, ValueError):
         return None  # no cached fit, or an incomplete one
-    if not same_fingerprint(content.get("Key", ""), key):
-        return None
     try:
+        if not same_fingerprint(content["Key"], key):
+            return None
         outputs: dict[str, Any] = _with_paths(content["Outputs"], folder)
+        checksums = content["Checksums"]
+        whole = all(
+            is_unchanged(Path(file), checksums[Path(file).name]) for file in _files_of(outputs)
+        )
     except (ValueError, KeyError, TypeError, AttributeError):
         return None  # damaged, or naming files outside the cache: the run is fitted
-    files = [Path(file) for file in _files_of(outputs)]
-    return outputs if all(file.is_file() for file in files) else None
+    return outputs if whole else None
 
 
 def cache_fit(folder: Path, key: str, outputs: Mapping[str, Any]) -> None:
@@ -86,7 +90,9 @@ def cache_fit(folder: Path, key: str, outputs: Mapping[str, Any]) -> None:
         Paths and values; ``fit_file`` is the path of the file of `write_fit`.
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+    # not by `tempfile`, whose folders are closed to the group, whatever the umask
+    temporary = folder.with_name(f".{folder.name}.{secrets.token_hex(6)}")
+    temporary.mkdir()
     try:
         names: dict[str, str] = {}
         for number, source in enumerate(_files_of(outputs)):
@@ -97,7 +103,8 @@ def cache_fit(folder: Path, key: str, outputs: Mapping[str, Any]) -> None:
                 share_file(Path(source), temporary / name)
             else:
                 shutil.copyfile(source, temporary / name)
-        content = {"Key": key, "Outputs": _renamed(outputs, names)}
+        checksums = {name: checksum(temporary / name) for name in names.values()}
+        content = {"Key": key, "Outputs": _renamed(outputs, names), "Checksums": checksums}
         write_json(temporary / OUTPUTS, content)
         if folder.exists():
             shutil.rmtree(folder)

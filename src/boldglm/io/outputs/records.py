@@ -1,7 +1,7 @@
 """Records of finished nodes.
 
-A record is written after all other files of a node. If it exists and its fingerprint matches, the
-files are complete and the node is not computed again.
+A record is written after all other files of a node, with the size and the checksum of each. If its
+fingerprint matches and the files are as they were written, the node is not computed again.
 """
 
 import hashlib
@@ -16,6 +16,7 @@ import numpy as np
 from boldglm.errors import BadDataError, MissingInputError
 from boldglm.io.entities import entities_stem
 from boldglm.io.files.atomic import path_inside
+from boldglm.io.files.checksums import is_unchanged
 from boldglm.io.files.json_files import read_json, write_json
 from boldglm.io.outputs.dataset_links import path_of, uri_of
 from boldglm.io.outputs.names import RECORD, output_dir_of
@@ -165,8 +166,8 @@ class Record:
         BIDS entities of the files.
     result : NodeResult
         Its maps.
-    files : tuple of Path
-        Everything that was written for it, figures included.
+    files : mapping of Path to str
+        Everything that was written for it, figures included, with the checksum of each file.
     model : str
         Name of the model.
     analysis : mapping
@@ -179,7 +180,7 @@ class Record:
     level: str
     entities: dict[str, str]
     result: NodeResult
-    files: tuple[Path, ...]
+    files: Mapping[Path, str]
     model: str = ""
     analysis: Mapping[str, Any] = field(default_factory=dict)
 
@@ -194,6 +195,7 @@ class Record:
             "Entities": self.entities,
             "Result": self.result.to_dict(root),
             "Files": [file.relative_to(root).as_posix() for file in self.files],
+            "Checksums": list(self.files.values()),
         }
         write_json(path, {KEY: content})
 
@@ -228,7 +230,7 @@ class Record:
                 content["Level"],
                 content["Entities"],
                 NodeResult.from_dict(content["Result"], root),
-                tuple(path_inside(root, file) for file in content["Files"]),
+                _files(content, root),
                 content["Model"],
                 content["Analysis"],
             )
@@ -242,6 +244,15 @@ class Record:
                 f"The record {path} is damaged: {reason}. Delete it and repeat the level that "
                 "wrote it."
             ) from error
+
+
+def _files(content: Mapping[str, Any], root: Path) -> dict[Path, str]:
+    """Return the files of a record with their checksums."""
+    files = [path_inside(root, file) for file in content["Files"]]
+    checksums = [str(written) for written in content["Checksums"]]
+    if len(files) != len(checksums):
+        raise ValueError(f"it has {len(files)} files and {len(checksums)} checksums")
+    return dict(zip(files, checksums, strict=True))
 
 
 def notes_of_records(
@@ -298,7 +309,7 @@ def record_files(output_dir: Path, subjects: Iterable[str] | None = None) -> lis
 
 
 def is_finished(path: Path, root: Path, fingerprint: str) -> bool:
-    """Whether a record with this fingerprint exists, and all of its files exist."""
+    """Whether a record with this fingerprint exists, and all of its files are as written."""
     if not path.is_file():
         return False
     try:
@@ -306,7 +317,7 @@ def is_finished(path: Path, root: Path, fingerprint: str) -> bool:
     except BadDataError:
         return False  # an incomplete record, or one of an older version
     return same_fingerprint(record.fingerprint, fingerprint) and all(
-        file.is_file() for file in record.files
+        is_unchanged(file, written) for file, written in record.files.items()
     )
 
 

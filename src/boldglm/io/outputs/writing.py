@@ -10,6 +10,7 @@ import numpy as np
 from boldglm._version import __version__
 from boldglm.errors import BadDataError, CannotWriteError, MissingInputError
 from boldglm.io.files.atomic import copy_file, share_file
+from boldglm.io.files.checksums import checksum
 from boldglm.io.files.json_files import read_json, write_json
 from boldglm.io.images.formats import image_ending, read_bold_header
 from boldglm.io.outputs.design_files import read_design, write_correlations, write_design
@@ -119,7 +120,7 @@ def _write(output_dir: Path, paths: ResultPaths, files: NodeFiles, details: Node
         level=details.level,
         entities=details.entities,
         result=result.moved(mask, mean, maps, tables, run_maps),
-        files=tuple(written + figures),
+        files={path: checksum(path) for path in written + figures},
         model=details.model,
         analysis=details.analysis,
     ).write(record, output_dir)
