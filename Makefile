@@ -16,7 +16,7 @@ BENCHMARK_CACHE ?= .benchmark-cache
 CTR_TOOLS ?= $(wildcard ../shared/tools/ctr)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo lint test test-fast test-all calibration benchmarks image image-test clean
+.PHONY: help demo lint test test-fast test-all battery calibration benchmarks image image-test clean
 
 help:  ## show this list
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## /  make \1	/' | expand -t 20
@@ -58,13 +58,16 @@ PARALLEL := -n auto --dist worksteal
 SLOWEST := --durations=15 --durations-min=1
 
 test-fast: lint  ## style, types, imports, unit and oracle tests: before every commit
-	@$(PYTEST) $(PARALLEL) -m "not slow and not container" --ignore tests/end_to_end --ignore tests/benchmarks
+	@$(PYTEST) $(PARALLEL) -m "not slow and not battery and not container" --ignore tests/end_to_end --ignore tests/benchmarks
 
 test: lint  ## the whole test suite, in parallel
-	@$(PYTEST) $(PARALLEL) $(SLOWEST) -m "not slow and not container"
+	@$(PYTEST) $(PARALLEL) $(SLOWEST) -m "not slow and not battery and not container"
 
 test-all: lint  ## the test suite with its slow batteries
 	@BOLDGLM_TEST_EXAMPLES=explore $(PYTEST) $(PARALLEL) $(SLOWEST) -m "not container"
+
+battery: $(VENV)/.test-installed  ## stop hundreds of calls at any moment, and look at what they leave
+	@$(PYTEST) -s -m battery tests/robustness
 
 # Real runs with made-up events are part of the table where BOLDGLM_TEST_DATA, or the folder that
 # the tests look in, has them.

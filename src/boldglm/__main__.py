@@ -1,5 +1,5 @@
 """`python -m boldglm` is the command `boldglm`."""
 
-from boldglm.cli.main import run
+from boldglm.cli.command import run
 
 run()

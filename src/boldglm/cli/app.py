@@ -2,7 +2,6 @@
 
 import argparse
 import logging
-import shutil
 import sys
 import time
 import uuid
@@ -21,7 +20,8 @@ from boldglm.analysis.plan.plan import Analysis, ModelChoice, make_plan
 from boldglm.analysis.plan.timing import TimingOptions
 from boldglm.cli.dry_run import NOTHING_FITTED, show_levels, show_plan
 from boldglm.cli.values import Smoothing
-from boldglm.errors import BadDataError, CannotWriteError, UsageError
+from boldglm.cli.work_folders import WorkFolders
+from boldglm.errors import BadDataError, UsageError
 from boldglm.glm.design.summaries import counted
 from boldglm.io.bids.events import read_events
 from boldglm.io.bids.participants import ParticipantTables
@@ -45,12 +45,11 @@ from boldglm.workflows.group import init_group_wf, plan_group
 from boldglm.workflows.lower_levels import init_lower_levels_wf
 from boldglm.workflows.subject import AppSettings, init_boldglm_wf
 
-WORK_FOLDER = ".boldglm-work"  # in the output folder, unless -w names another
 FIT_FOLDER = "fits"  # in the work folder
 logger = logging.getLogger(__name__)
 
 
-def run_participant(options: argparse.Namespace, command: str) -> int:
+def run_participant(options: argparse.Namespace, command: str, folders: WorkFolders) -> int:
     """Fit the selected runs, combine them within participants, and return the exit code."""
     _start_logging(verbose=options.verbose)
     started = time.monotonic()
@@ -77,6 +76,7 @@ def run_participant(options: argparse.Namespace, command: str) -> int:
         show_plan(plan, query.notices, sys.stdout)
         return 0
     preprocessed = {dataset.name: dataset.path for dataset in query.derivatives}
+    folder = folders.open()
     prepare_output(options.output_dir, options.bids_dir, query.dataset_name, command, preprocessed)
     for analysis in plan:
         name = model_file_name(analysis.model.name)
@@ -85,11 +85,11 @@ def run_participant(options: argparse.Namespace, command: str) -> int:
     for notice in notices:
         logger.info("%s", notice)
     _write_settings(options, command)
-    settings = _app_settings(options, command, notices)
+    settings = _app_settings(options, command, notices, folders.work)
     workflow, n_runs = init_boldglm_wf(plan, settings)
     failures: list[str] = []
     if workflow is not None:
-        failures = _execute(options, workflow, n_runs)
+        failures = _execute(options, workflow, folder, n_runs)
     seconds = time.monotonic() - started
     _summarize(options.output_dir, plan, n_runs, failures, notices, seconds)
     if settings.cache_folder is not None:
@@ -98,7 +98,9 @@ def run_participant(options: argparse.Namespace, command: str) -> int:
     return 1 if failures else 0
 
 
-def run_higher_levels(options: argparse.Namespace, command: str, levels: Sequence[str]) -> int:
+def run_higher_levels(
+    options: argparse.Namespace, command: str, levels: Sequence[str], folders: WorkFolders
+) -> int:
     """Fit higher levels from the results in the output folder, and return the exit code."""
     _start_logging(verbose=options.verbose)
     subjects = Selection.of(options.participant_label).subjects
@@ -115,11 +117,11 @@ def run_higher_levels(options: argparse.Namespace, command: str, levels: Sequenc
         _print_notices(notices)
         print(NOTHING_FITTED)
         return 0
-    settings = _app_settings(options, command, tuple(notices))
+    settings = _app_settings(options, command, tuple(notices), folders.work)
     is_group = "dataset" in levels
     workflow = (init_group_wf if is_group else init_lower_levels_wf)(plans, settings)
     if workflow is not None:
-        failures = _execute(options, workflow, 0)
+        failures = _execute(options, workflow, folders.open(), 0)
         if failures:
             for failure in failures:
                 print(f"boldglm: {failure}", file=sys.stderr)
@@ -244,7 +246,7 @@ def _tuple(values: Sequence | None) -> tuple | None:
 
 
 def _app_settings(
-    options: argparse.Namespace, command: str, notices: tuple[Notice, ...]
+    options: argparse.Namespace, command: str, notices: tuple[Notice, ...], work: Path
 ) -> AppSettings:
     return AppSettings(
         output_dir=options.output_dir.resolve(),
@@ -253,7 +255,7 @@ def _app_settings(
         n_threads=options.omp_nthreads,
         maps=tuple(dict.fromkeys(name for name in options.maps or () if name in RUN_MAPS)),
         single_trials=options.single_trials,
-        cache_folder=_work_folder(options) / FIT_FOLDER if not options.no_keep_fits else None,
+        cache_folder=work / FIT_FOLDER if not options.no_keep_fits else None,
         inference=_inference(options),
         levels=("run",) if options.analysis_level == "run" else ("run", "session", "subject"),
         stamp=f"{STAMP}{uuid.uuid4().hex[:8]}" if options.fresh else "",
@@ -269,22 +271,10 @@ def _inference(options: argparse.Namespace) -> dict[str, Any]:
     return {key: value for key, value in values.items() if value is not None}
 
 
-def _work_folder(options: argparse.Namespace) -> Path:
-    if options.work_dir:
-        return Path(options.work_dir).resolve()
-    return Path(options.output_dir).resolve() / WORK_FOLDER
-
-
-def _execute(options: argparse.Namespace, workflow: Workflow, n_runs: int) -> list[str]:
+def _execute(
+    options: argparse.Namespace, workflow: Workflow, folder: Path, n_runs: int
+) -> list[str]:
     output = options.output_dir.resolve()
-    work = _work_folder(options)
-    folder = work / uuid.uuid4().hex[:12]  # of this call: two calls may share a work folder
-    try:
-        folder.mkdir(parents=True)
-    except OSError as error:
-        raise CannotWriteError(
-            f"The work folder {work} cannot be written: {error.strerror}. Choose another with -w."
-        ) from error
     execution = Execution(
         work_dir=folder,
         log_dir=output / "logs",
@@ -292,12 +282,7 @@ def _execute(options: argparse.Namespace, workflow: Workflow, n_runs: int) -> li
         stop_on_first_crash=options.stop_on_first_crash,
         debug=options.debug,
     )
-    failures = execute(workflow, execution, n_runs)
-    if not options.debug:
-        shutil.rmtree(folder, ignore_errors=True)
-        if options.work_dir is None and not any(work.iterdir()):
-            work.rmdir()
-    return failures
+    return execute(workflow, execution, n_runs)
 
 
 def _write_settings(options: argparse.Namespace, command: str) -> None:

@@ -15,7 +15,16 @@ from pathlib import Path
 from types import ModuleType
 
 from boldglm.cli.parser import build_demo_parser, build_parser
-from boldglm.errors import BoldglmError, MissingInputError, UnknownLevelError, UsageError
+from boldglm.cli.streams import failed_output, open_streams
+from boldglm.cli.supervision import supervised
+from boldglm.cli.work_folders import WorkFolders
+from boldglm.errors import (
+    BoldglmError,
+    CannotWriteError,
+    MissingInputError,
+    UnknownLevelError,
+    UsageError,
+)
 from boldglm.suggestions import did_you_mean
 from boldglm.vocabulary import BOLD_COMMANDS, COMMANDS, HIGHER_COMMANDS
 
@@ -31,9 +40,24 @@ MODEL_OPTIONS = (
 )
 
 
+# with these, what is printed is the result
+PRINTED = frozenset(("--bids-exec-spec", "--dry-run", "--dry_run", "--help", "-h", "--version"))
+
+
 def run() -> None:
     """Entry point of the console script."""
-    sys.exit(main(sys.argv[1:]))
+    open_streams()
+    sys.exit(supervised(lambda: _main_with_output(sys.argv[1:])))
+
+
+def _main_with_output(arguments: list[str]) -> int:
+    """Run the command line; a text that could not be printed is an error if it is all there is."""
+    code = main(arguments)
+    reason = failed_output()
+    if reason is None or code:
+        return code
+    print(f"boldglm: standard output cannot be written: {reason}.", file=sys.stderr)
+    return CannotWriteError.exit_code if PRINTED & set(arguments) else 0
 
 
 def main(argv: Sequence[str]) -> int:
@@ -85,9 +109,10 @@ def _app(options: argparse.Namespace, arguments: list[str]) -> int:
     _prepare_process(options.omp_nthreads)
     app = _load_app()
     command = "boldglm " + " ".join(_quoted(argument) for argument in arguments)
-    if level in BOLD_COMMANDS:
-        return app.run_participant(options, command)
-    return app.run_higher_levels(options, command, HIGHER_COMMANDS[level])
+    with WorkFolders(options) as folders:
+        if level in BOLD_COMMANDS:
+            return int(app.run_participant(options, command, folders))
+        return int(app.run_higher_levels(options, command, HIGHER_COMMANDS[level], folders))
 
 
 def _load_app() -> ModuleType:

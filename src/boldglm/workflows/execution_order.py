@@ -8,11 +8,14 @@ lose everything, and the estimates of all runs would lie on disk at the same tim
 import gc
 import os
 import shutil
-from collections.abc import Iterator
+import signal
+import threading
+from collections.abc import Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from traceback import format_exception_only
+from types import FrameType
 from typing import Any
 
 import networkx as nx
@@ -21,6 +24,8 @@ from nipype.pipeline.plugins.multiproc import MultiProcPlugin
 from nipype.pipeline.plugins.tools import report_crash
 
 from boldglm.errors import KilledError
+from boldglm.io.files.atomic import restage, stages
+from boldglm.processes import end_with
 
 LAST_STEP = "write_derivatives"  # after it, the files of earlier steps are not needed
 
@@ -119,6 +124,38 @@ class _NodeFolders:
                 yield from self._ends(following)
 
 
+def _prepare_process(folder: str, parent: int, temporary_folders: Mapping[Path, Path]) -> None:
+    """Prepare a process that runs nodes, which its parent alone ends."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # of the terminal; the parent gets it too
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    end_with(parent)
+    restage(temporary_folders)
+    os.chdir(folder)
+
+
+class _Interrupt:
+    """Remembers whether Ctrl-C was pressed, which nipype takes for an error of the node."""
+
+    def __init__(self) -> None:
+        self.pressed = False
+        self._handler: Any = None
+
+    def __enter__(self) -> "_Interrupt":
+        if threading.current_thread() is threading.main_thread():
+            self._handler = signal.getsignal(signal.SIGINT)
+        if callable(self._handler):  # neither ignored nor left to the system
+            signal.signal(signal.SIGINT, self._handle)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if callable(self._handler):
+            signal.signal(signal.SIGINT, self._handler)
+
+    def _handle(self, number: int, frame: FrameType | None) -> None:
+        self.pressed = True
+        self._handler(number, frame)
+
+
 class OneByOnePlugin(PluginBase):
     """Run nodes one after the other in this process.
 
@@ -128,31 +165,41 @@ class OneByOnePlugin(PluginBase):
     def run(self, graph: Any, config: Any, updatehash: bool = False) -> None:
         """Run all nodes but those that need the outputs of a failed node."""
         here = Path.cwd()
-        folders = None if self.plugin_args.get("keep_files") else _NodeFolders(graph)
-        failures: list[Exception] = []
-        skipped: set[Any] = set()
         try:
-            for node in depth_first(graph):
-                if node in skipped:
-                    continue
-                self._status_callback(node, "start")
-                try:
-                    node.run(updatehash=updatehash)
-                except Exception as error:  # a node may raise anything
-                    report_crash(node)
-                    failures.append(error)
-                    skipped |= nx.descendants(graph, node)
-                    self._status_callback(node, "exception")
-                    if config["execution"]["stop_on_first_crash"] == "true":
-                        break
-                else:
-                    self._status_callback(node, "end")
-                    if folders is not None:
-                        folders.node_done(node)
+            with _Interrupt() as interrupt:
+                failures = self._run_nodes(graph, config, updatehash, interrupt)
         finally:
             os.chdir(here)
         if failures:
             raise failures[0]
+
+    def _run_nodes(
+        self, graph: Any, config: Any, updatehash: bool, interrupt: _Interrupt
+    ) -> list[Exception]:
+        """Run the nodes, and return what failed."""
+        folders = None if self.plugin_args.get("keep_files") else _NodeFolders(graph)
+        failures: list[Exception] = []
+        skipped: set[Any] = set()
+        for node in depth_first(graph):
+            if node in skipped:
+                continue
+            self._status_callback(node, "start")
+            try:
+                node.run(updatehash=updatehash)
+            except Exception as error:  # a node may raise anything
+                if interrupt.pressed:
+                    raise KeyboardInterrupt from error
+                report_crash(node)
+                failures.append(error)
+                skipped |= nx.descendants(graph, node)
+                self._status_callback(node, "exception")
+                if config["execution"]["stop_on_first_crash"] == "true":
+                    break
+            else:
+                self._status_callback(node, "end")
+                if folders is not None:
+                    folders.node_done(node)
+        return failures
 
 
 class InProcessesPlugin(MultiProcPlugin):
@@ -172,11 +219,20 @@ class InProcessesPlugin(MultiProcPlugin):
 
     def run(self, graph: Any, config: Any, updatehash: bool = False) -> None:
         """Run all nodes but those that need the outputs of a failed node."""
+        self._renew_pool()
         gc.freeze()  # no process needs to search the existing objects for garbage
         try:
             super().run(graph, config, updatehash=updatehash)
+        except BaseException:  # the processes are not to finish what nobody waits for
+            self._kill_processes()
+            raise
         finally:
             gc.unfreeze()
+
+    def _kill_processes(self) -> None:
+        for process in list((self.pool._processes or {}).values()):
+            process.kill()
+        self.pool.shutdown(wait=True, cancel_futures=True)
 
     def _generate_dependency_list(self, graph: Any) -> None:
         super()._generate_dependency_list(graph)
@@ -217,10 +273,15 @@ class InProcessesPlugin(MultiProcPlugin):
         return {"result": None, "traceback": format_exception_only(error)}
 
     def _renew_pool(self) -> None:
-        """Replace the pool, which accepts no further work once a process was killed."""
+        """Replace the pool by one whose processes end with this one.
+
+        A pool accepts no further work once a process was killed.
+        """
         self.pool.shutdown(wait=False)
         self.pool = ProcessPoolExecutor(
-            max_workers=self.processors, initializer=os.chdir, initargs=(self._cwd,)
+            max_workers=self.processors,
+            initializer=_prepare_process,
+            initargs=(self._cwd, os.getpid(), stages()),
         )
 
     def _task_finished_cb(self, jobid: int, cached: bool = False) -> None:

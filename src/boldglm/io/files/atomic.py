@@ -1,12 +1,49 @@
-"""Files that are written whole or not at all."""
+"""Files that are written whole or not at all.
 
+A file is written under a temporary name and renamed when it is complete. Where a call of the
+program has a folder for its temporary files, the name is in that folder, so that there is only one
+place to clean up if the call is killed; else it is beside the file.
+"""
+
+import errno
 import os
 import secrets
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
+
+_stages: dict[Path, Path] = {}  # folder of temporary files for what is written below a root
+
+
+def stage(root: Path, folder: Path) -> None:
+    """Put temporary files of what is written below `root` into a folder on the same disk."""
+    _stages[root.absolute()] = folder.absolute()
+
+
+def unstage(root: Path) -> None:
+    """Put temporary files beside what is written below `root` from now on."""
+    _stages.pop(root.absolute(), None)
+
+
+def stages() -> dict[Path, Path]:
+    """Return folders of temporary files by their roots, for another process of the same call."""
+    return dict(_stages)
+
+
+def restage(folders: Mapping[Path, Path]) -> None:
+    """Use the folders of temporary files of the process that started this one."""
+    _stages.update(folders)
+
+
+def temporary_name(target: Path) -> Path:
+    """Return a name for what will be renamed to `target`."""
+    token = secrets.token_hex(6)
+    for root, folder in _stages.items():
+        if target.absolute().is_relative_to(root) and folder.is_dir():
+            return folder / f"file-{token}"
+    return target.with_name(f".{target.name}.{token}")
 
 
 @contextmanager
@@ -23,9 +60,9 @@ def write_bytes(path: Path, content: bytes) -> None:
 
 
 def copy_file(source: Path, target: Path) -> Path:
-    """Copy a file, whole or not at all, with its permissions; return the copy."""
+    """Copy a file, whole or not at all, with the permissions of new files; return the copy."""
     with _in_place_of(target) as temporary:
-        shutil.copy(source, temporary)
+        shutil.copyfile(source, temporary)
     return target
 
 
@@ -73,9 +110,24 @@ def path_inside(folder: Path, relative: str) -> Path:
 def _in_place_of(target: Path) -> Iterator[Path]:
     """Give a name in the same folder; what is there in the end takes the place of the target."""
     target.parent.mkdir(parents=True, exist_ok=True)
-    temporary = target.with_name(f".{target.name}.{secrets.token_hex(6)}")
+    temporary = temporary_name(target)
     try:
         yield temporary
-        temporary.replace(target)
+        try:
+            temporary.replace(target)
+        except OSError as error:
+            if error.errno != errno.EXDEV:
+                raise
+            _move_to_other_file_system(temporary, target)
     finally:
         temporary.unlink(missing_ok=True)  # also where both were names of one file already
+
+
+def _move_to_other_file_system(temporary: Path, target: Path) -> None:
+    """Replace a file in a folder that is mounted or linked from elsewhere."""
+    beside = target.with_name(f".{target.name}.{secrets.token_hex(6)}")
+    try:
+        shutil.copyfile(temporary, beside)
+        beside.replace(target)
+    finally:
+        beside.unlink(missing_ok=True)

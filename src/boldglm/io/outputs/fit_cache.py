@@ -1,6 +1,5 @@
 """Fits of runs on disk, and a cache of them: with new contrasts, runs need not be fitted again."""
 
-import secrets
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -9,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from boldglm.glm import Fit
-from boldglm.io.files.atomic import path_inside, share_file, whole_file
+from boldglm.io.files.atomic import path_inside, share_file, temporary_name, whole_file
 from boldglm.io.files.checksums import checksum, is_unchanged
 from boldglm.io.files.json_files import load_json, write_json
 from boldglm.io.outputs.records import same_fingerprint
@@ -90,9 +89,8 @@ def cache_fit(folder: Path, key: str, outputs: Mapping[str, Any]) -> None:
         Paths and values; ``fit_file`` is the path of the file of `write_fit`.
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
-    # not by `tempfile`, whose folders are closed to the group, whatever the umask
-    temporary = folder.with_name(f".{folder.name}.{secrets.token_hex(6)}")
-    temporary.mkdir()
+    temporary = temporary_name(folder)
+    temporary.mkdir()  # unlike `tempfile`, by the umask: a group may share the folder
     try:
         names: dict[str, str] = {}
         for number, source in enumerate(_files_of(outputs)):

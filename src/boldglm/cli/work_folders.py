@@ -1,0 +1,94 @@
+"""The temporary folders of a call: opened when it first writes, removed when it ends."""
+
+import argparse
+from contextlib import suppress
+from pathlib import Path
+
+from boldglm.cli.supervision import remove_when_killed
+from boldglm.errors import CannotWriteError
+from boldglm.io.files.atomic import stage, unstage
+from boldglm.io.files.call_folders import CallFolder
+
+WORK_FOLDER = ".boldglm-work"  # in the output folder, unless -w names another
+HOME_PREFIX = "boldglm-home-"  # of folders for the settings of libraries
+
+
+class WorkFolders:
+    """Temporary folders of a call, a context that removes them.
+
+    Parameters
+    ----------
+    options : argparse.Namespace
+        Parsed options of the command line.
+
+    Attributes
+    ----------
+    work : Path
+        The work folder, which calls may share.
+    """
+
+    def __init__(self, options: argparse.Namespace) -> None:
+        self._output = options.output_dir.absolute()
+        inside = self._output / WORK_FOLDER
+        self.work = (Path(options.work_dir) if options.work_dir else inside).resolve()
+        self._keep = bool(options.debug)
+        self._folders: list[CallFolder] = []
+        self._staged: list[Path] = []
+
+    def open(self) -> Path:
+        """Create the folder of this call in the work folder, and return it.
+
+        Raises
+        ------
+        CannotWriteError
+            If the work folder or the output folder cannot be written.
+        """
+        inside = self._output / WORK_FOLDER
+        try:
+            staging = self._create(inside).path
+        except OSError as error:
+            raise CannotWriteError(
+                f"The output folder {self._output} cannot be written: {error.strerror or error}. "
+                "Choose another folder, or change its permissions."
+            ) from error
+        self._stage(self._output, staging)
+        self._stage(self._output.resolve(), staging)
+        if self.work == inside.resolve():
+            return staging.resolve()
+        try:
+            folder = self._create(self.work).path
+        except OSError as error:
+            raise CannotWriteError(
+                f"The work folder {self.work} cannot be written: {error.strerror or error}. "
+                "Choose another with -w."
+            ) from error
+        self._stage(self.work, folder)
+        return folder
+
+    def __enter__(self) -> "WorkFolders":
+        """Return the folders, of which none is open yet."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Remove the folders of this call, with --debug but the temporary ones."""
+        for root in self._staged:
+            unstage(root)
+        for folder in self._folders:
+            if self._keep and folder.path.parent == self.work:
+                folder.keep()
+                continue
+            folder.remove()
+            if folder.path.parent.name == WORK_FOLDER:
+                with suppress(OSError):  # other calls or cached fits are in it
+                    folder.path.parent.rmdir()
+
+    def _create(self, parent: Path) -> CallFolder:
+        folder = CallFolder(parent)
+        self._folders.append(folder)
+        if not self._keep:
+            remove_when_killed(folder.path)
+        return folder
+
+    def _stage(self, root: Path, folder: Path) -> None:
+        stage(root, folder)
+        self._staged.append(root)
