@@ -46,17 +46,17 @@ MISSING_POLICY = "drop"
 SINGLE_TRIALS = ("lsa", "lss")
 
 # Maps: of contrasts, and of a run as a whole.
-CONTRAST_MAPS = (
-    *("effect", "variance", "t", "F", "z", "p"),
-    *("qFDR", "pFWE", "pFWEextent", "pFWEmass", "pFWEtfce"),
-)
+CORRECTED_MAPS = ("qFDR", "pFWE", "pFWEextent", "pFWEmass", "pFWEtfce")
+CONTRAST_MAPS = ("effect", "variance", "t", "F", "z", "p", *CORRECTED_MAPS)
 RUN_MAPS = ("rsquared", "whiteness", "dof", "ar", "residuals", "fitted")
 
 # Higher levels.
 ESTIMATORS = ("ols", "mixed", "fixed")
 ESTIMATOR = "ols"
 COVERAGE = {"session": 1.0, "subject": 1.0, "dataset": 0.9}  # share of inputs that a voxel needs
-CLUSTER_P = 0.001  # cluster-forming threshold, one-sided
+SIDES = ("two", "one")  # of tables, q values and permutations of t contrasts
+SIDE = "two"
+CLUSTER_P = 0.001  # cluster-forming threshold, in each tail that is tested
 PERMUTATION_SEED = 20261  # fixed, so that a command always gives the same p values
 
 # Keys of `Software: {"boldglm": {...}}` in a model file.
@@ -68,5 +68,5 @@ RUN_KEYS = (
     *(FD_THRESHOLD, DUMMY_SCANS),
 )
 HIGHER_LEVEL_KEYS = (
-    *("Estimator", "Coverage", "SmoothingFWHM", "Permutations", "ClusterP", "Tfce"),
+    *("Estimator", "Coverage", "SmoothingFWHM", "Permutations", "Sides", "ClusterP", "Tfce"),
 )

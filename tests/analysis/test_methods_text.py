@@ -67,7 +67,9 @@ def test_the_methods_of_the_default_model_are_plain_sentences():
     )
     assert dataset == (
         "Effects of participants were tested across participants by a one-sample t test (ordinary "
-        "least squares) (node 'dataset')."
+        "least squares) (node 'dataset'). Tests of t contrasts were two-sided. p values were "
+        "adjusted for the false discovery rate (Benjamini & Hochberg, 1995), and clusters were "
+        "formed of voxels with p < 0.001 in each tail."
     )
 
 
@@ -78,3 +80,22 @@ def test_every_response_is_described(hrf_model):
     assert ("one regressor for each" in run) == (hrf_model in ("spm", "glover", "textbook"))
     assert ("time derivative" in run) == ("derivative" in hrf_model)
     assert ("dispersion derivative" in run) == ("dispersion" in hrf_model)
+
+
+def test_permutations_and_their_side_are_in_the_methods():
+    described = model()
+    described.spec.nodes[-1].boldglm_options["Sides"] = "one"
+    options = {"permutations": 5000, "tfce": True}
+
+    text = methods_paragraphs(described, "dataset", options)[-1]
+
+    assert "Tests of t contrasts were one-sided" in text
+    assert "p < 0.001 in the upper tail" in text
+    assert (
+        "by 5000 permutations (Winkler et al., 2014), from the distribution of the largest t, "
+        "cluster extent and cluster mass and of threshold-free cluster enhancement (Smith & "
+        "Nichols, 2009)." in text
+    )
+    assert REFERENCES["Smith & Nichols, 2009"] in references(described, "dataset", options)
+    options["sides"] = "two"
+    assert "largest |t|" in methods_paragraphs(described, "dataset", options)[-1]

@@ -11,7 +11,14 @@ import pytest
 
 from boldglm.cli.main import main
 from boldglm.demo.dataset import DatasetPlan, write_dataset
-from boldglm.glm import find_clusters, fit_second_level, grid_neighbors, permutation_test
+from boldglm.glm import (
+    benjamini_hochberg,
+    find_clusters,
+    fit_second_level,
+    grid_neighbors,
+    permutation_test,
+)
+from boldglm.io.files.checksums import checksum
 from boldglm.io.outputs.records import record_files
 from boldglm.vocabulary import PERMUTATION_SEED
 
@@ -53,6 +60,26 @@ def inputs_of(out, node="dataset"):
     return np.stack([nib.load(path).get_fdata()[mask] for path in paths]), mask
 
 
+def forget_checksums(out):
+    """Let the records of participants accept maps that a test has changed."""
+    for path in out.glob("node-subject/sub-*/func/*_statmap.json"):
+        content = json.loads(path.read_text())
+        if "boldglm" in content:
+            files = [out / name for name in content["boldglm"]["Files"]]
+            content["boldglm"]["Checksums"] = [checksum(file) for file in files]
+            path.write_text(json.dumps(content))
+
+
+def clusters_of(out, node="dataset", stem=STEM):
+    path = out / f"node-{node}" / f"{stem}_desc-clusters_table.tsv"
+    return pd.read_csv(path, sep="\t", dtype={0: str})
+
+
+def sides_of(out, label):
+    path = out / "node-dataset" / f"{STEM}_stat-{label}_statmap.json"
+    return json.loads(path.read_text()).get("Sides")
+
+
 def change_model(out, change):
     path = out / "models" / "model-default_smdl.json"
     content = json.loads(path.read_text())
@@ -71,7 +98,7 @@ def test_permutations_and_clusters_are_those_of_the_numerics(fitted):
     neighbors = grid_neighbors(mask)
     found = permutation_test(
         effects, design, [1.0], 60, np.random.default_rng(PERMUTATION_SEED), neighbors=neighbors,
-        cluster_threshold=threshold, tfce=True,
+        cluster_threshold=threshold, tfce=True, two_sided=True,
     )  # fmt: skip
     np.testing.assert_allclose(group_map(out, "t")[mask], tested.t, rtol=1e-4)
     for label, p in (
@@ -82,7 +109,7 @@ def test_permutations_and_clusters_are_those_of_the_numerics(fitted):
     table = pd.read_csv(
         out / "node-dataset" / f"{STEM}_desc-clusters_table.tsv", sep="\t", dtype={0: str}
     )
-    _, extent, _ = find_clusters(tested.t, threshold, neighbors)
+    _, extent, _ = find_clusters(tested.t, threshold, neighbors, two_sided=True)
     sizes = table["size"].dropna().to_numpy()
     np.testing.assert_allclose(sizes, np.sort(extent)[::-1])
     np.testing.assert_allclose(table["volume"].dropna(), sizes * 64)
@@ -109,8 +136,45 @@ def test_q_values_are_always_written(fitted):
     assert main([str(dataset), str(out), "group"]) == 0
     _, mask = inputs_of(out)
     q, p = group_map(out, "qFDR")[mask], group_map(out, "p")[mask]
-    assert np.all(q >= p - 1e-7)
-    assert q.max() <= 1
+    two_sided = 2 * np.minimum(p, 1 - p)
+    np.testing.assert_allclose(q, benjamini_hochberg(two_sided), atol=1e-5)
+
+
+def test_a_decrease_in_every_participant_is_found_and_named_unless_one_side_is_tested(fitted):
+    dataset, out = fitted
+    for path in out.glob(f"node-subject/sub-*/func/sub-*_{STEM}_stat-effect_statmap.nii.gz"):
+        image = nib.load(path)
+        effect = np.where(image.get_fdata() == 0, 0, -3 + 0.1 * image.get_fdata())
+        path.unlink()  # it may be a link to the file of a run
+        nib.save(nib.Nifti1Image(effect.astype(np.float32), image.affine, image.header), path)
+    forget_checksums(out)
+    call = [str(dataset), str(out), "group", "--permutations", "200"]
+    assert main(call) == 0
+    _, mask = inputs_of(out)
+    assert group_map(out, "qFDR")[mask].max() < 0.01
+    np.testing.assert_allclose(group_map(out, "pFWE")[mask].min(), 2 / 128, rtol=1e-6)
+    table = clusters_of(out)
+    assert (table["sign"] == "negative").all()
+    assert (table["peak_t"] < 0).all()
+    assert table["size"][0] == mask.sum()
+    assert table["p_fwe_extent"][0] == 2 / 128
+    table_sidecar = json.loads((out / f"node-dataset/{STEM}_desc-clusters_table.json").read_text())
+    assert "p < 0.001 in each tail" in table_sidecar["Description"]
+    assert "two-sided" in table_sidecar["Description"]
+    assert {label: sides_of(out, label) for label in ("p", "qFDR", "pFWE", "t")} == {
+        "p": "one", "qFDR": "two", "pFWE": "two", "t": None
+    }  # fmt: skip
+    report = (out / "group.html").read_text()
+    assert "there are only 128 sign flips, so no p value is below 0.016" in report
+    assert "Tests of t contrasts were two-sided" in report
+    assert "two-sided; false discovery rate" in report
+
+    assert main([*call, "--sides", "one"]) == 0
+    assert group_map(out, "qFDR")[mask].min() > 0.99
+    assert group_map(out, "pFWE")[mask].min() > 0.9
+    assert clusters_of(out).empty
+    assert sides_of(out, "pFWE") == "one"
+    assert "Tests of t contrasts were one-sided" in (out / "group.html").read_text()
 
 
 def test_a_covariate_of_participants_is_tested_without_refitting_any_run(fitted, tmp_path, capsys):

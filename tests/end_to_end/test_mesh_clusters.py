@@ -23,7 +23,7 @@ from fake_surfaces import (
 
 T_AT_05 = 2.353363  # of 3 degrees of freedom
 OPTIONS = ("--noise-model", "ols", "--contrast", "cue")
-TEST = ("--cluster-p", "0.05", "--permutations", "100")
+TEST = ("--cluster-p", "0.05", "--permutations", "100", "--sides", "one")
 
 
 @pytest.fixture

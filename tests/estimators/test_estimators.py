@@ -89,6 +89,15 @@ def test_runs_are_combined_and_participants_tested_as_the_command_line_does(data
         np.testing.assert_array_equal(values(tested.images[label]), values(theirs))
     assert tested.dof == 1
 
+    assert main([str(dataset), str(out), "group", "--permutations", "50", "--sides", "one"]) == 0
+    upper = SecondLevel().fit(inputs).contrast(permutations=50, sides="one")
+    for label in ("qFDR", "pFWE"):
+        theirs = nib.load(out / "node-dataset" / f"{stem}_stat-{label}_statmap.nii.gz")
+        np.testing.assert_array_equal(values(upper.images[label]), values(theirs))
+    assert not np.array_equal(values(upper.qFDR), values(tested.qFDR))
+    with pytest.raises(ValueError, match="sides is 'three': choose two or one"):
+        SecondLevel().fit(inputs).contrast(sides="three")
+
 
 def test_fmripreps_confounds_and_mask_are_taken_as_by_the_command_line(dataset, tmp_path):
     folder = write_fmriprep(dataset) / "sub-01/func"

@@ -1,10 +1,13 @@
 """The methods section of an analysis and its references, ready to be pasted into a paper."""
 
 import platform
+from collections.abc import Mapping
 from functools import cache
 from importlib.metadata import version
+from typing import Any
 
 from boldglm._version import __version__
+from boldglm.analysis.higher_levels.group_inference import inference_settings
 from boldglm.analysis.model.confound_strategies import ConfoundSettings
 from boldglm.analysis.model.model import Model
 from boldglm.analysis.model.model_options import model_options
@@ -76,6 +79,15 @@ REFERENCES = {
     "Knapp & Hartung, 2003": "Knapp G, Hartung J (2003). Improved tests for a random effects "
     "meta-regression with a single covariate. Statistics in Medicine 22:2693-2710. "
     "doi:10.1002/sim.1482",
+    "Benjamini & Hochberg, 1995": "Benjamini Y, Hochberg Y (1995). Controlling the false "
+    "discovery rate: a practical and powerful approach to multiple testing. Journal of the Royal "
+    "Statistical Society B 57:289-300. doi:10.1111/j.2517-6161.1995.tb02031.x",
+    "Winkler et al., 2014": "Winkler AM, Ridgway GR, Webster MA, Smith SM, Nichols TE (2014). "
+    "Permutation inference for the general linear model. NeuroImage 92:381-397. "
+    "doi:10.1016/j.neuroimage.2014.01.060",
+    "Smith & Nichols, 2009": "Smith SM, Nichols TE (2009). Threshold-free cluster enhancement: "
+    "addressing problems of smoothing, threshold dependence and localisation in cluster "
+    "inference. NeuroImage 44:83-98. doi:10.1016/j.neuroimage.2008.03.061",
     "BIDS Stats Models": "BIDS Stats Models specification. "
     "https://bids-standard.github.io/stats-models",
     "Gorgolewski et al., 2011": "Gorgolewski K et al. (2011). Nipype: a flexible, lightweight and "
@@ -89,7 +101,9 @@ REFERENCES = {
 }
 
 
-def methods_paragraphs(model: Model, level: str) -> list[str]:
+def methods_paragraphs(
+    model: Model, level: str, inference: Mapping[str, Any] | None = None
+) -> list[str]:
     """Write the methods section of an analysis.
 
     Parameters
@@ -98,6 +112,8 @@ def methods_paragraphs(model: Model, level: str) -> list[str]:
         The model.
     level : {"subject", "dataset"}
         Highest level to describe.
+    inference : mapping, optional
+        Arguments of `Inference` that override those of the model.
 
     Returns
     -------
@@ -121,12 +137,15 @@ def methods_paragraphs(model: Model, level: str) -> list[str]:
     ]
     levels = LEVELS if level == "dataset" else LEVELS[:3]
     nodes = model.spec.higher_level_nodes(levels)
-    return [" ".join(sentences), *(_node_sentence(node, model) for node in nodes)]
+    return [
+        " ".join(sentences),
+        *(_node_paragraph(node, model, inference or {}) for node in nodes),
+    ]
 
 
-def references(model: Model, level: str) -> list[str]:
+def references(model: Model, level: str, inference: Mapping[str, Any] | None = None) -> list[str]:
     """Return the references that `methods_paragraphs` cites, in the order of `REFERENCES`."""
-    text = " ".join(methods_paragraphs(model, level))
+    text = " ".join(methods_paragraphs(model, level, inference))
     return [reference for citation, reference in REFERENCES.items() if citation in text]
 
 
@@ -245,6 +264,30 @@ def _smoothing_sentences(model: Model) -> list[str]:
             f"as smooth as white noise smoothed with {kernel}; smoother series were not smoothed."
         ]
     return [f"BOLD series were smoothed within the mask with {kernel}."]
+
+
+def _node_paragraph(node: NodeSpec, model: Model, inference: Mapping[str, Any]) -> str:
+    """Describe the fit of a higher-level node and, at the dataset level, its inference."""
+    sentence = _node_sentence(node, model)
+    if node.level != "dataset":
+        return sentence
+    chosen = inference_settings(model_options(node, model.name), inference)
+    tail = "each tail" if chosen.two_sided else "the upper tail"
+    parts = [
+        sentence,
+        f"Tests of t contrasts were {chosen.sides}-sided. p values were adjusted for the false "
+        "discovery rate (Benjamini & Hochberg, 1995), and clusters were formed of voxels with "
+        f"p < {chosen.cluster_p:g} in {tail}.",
+    ]
+    if chosen.permutations:
+        largest = "|t|" if chosen.two_sided else "t"
+        tfce = " and of threshold-free cluster enhancement (Smith & Nichols, 2009)" * chosen.tfce
+        parts.append(
+            f"The family-wise error was controlled by {chosen.permutations} permutations (Winkler "
+            f"et al., 2014), from the distribution of the largest {largest}, cluster extent and "
+            f"cluster mass{tfce}."
+        )
+    return " ".join(parts)
 
 
 def _node_sentence(node: NodeSpec, model: Model) -> str:

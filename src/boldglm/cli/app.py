@@ -265,6 +265,7 @@ def _app_settings(
 def _inference(options: argparse.Namespace) -> dict[str, Any]:
     values = {
         "permutations": options.permutations,
+        "sides": options.sides,
         "cluster_p": options.cluster_p,
         "tfce": options.tfce or None,
     }

@@ -31,6 +31,8 @@ from boldglm.vocabulary import (
     NOISE_MODEL,
     NOISE_MODELS,
     RUN_MAPS,
+    SIDE,
+    SIDES,
     SIGNAL_SCALING,
     SIGNAL_SCALINGS,
     SINGLE_TRIALS,
@@ -479,10 +481,26 @@ def _add_inference(parser: argparse.ArgumentParser) -> None:
         ),
     )
     group.add_argument(
+        "--sides",
+        type=word_of(SIDES),
+        choices=SIDES,
+        metavar="SIDES",
+        help=help_text(
+            "tails of t that q values, cluster tables and permutations test:",
+            {
+                "two": "positive and negative effects; a cluster has one sign.",
+                "one": "positive effects only.",
+            },
+            SIDE,
+        ),
+    )
+    group.add_argument(
         "--cluster-p",
         type=float,
         metavar="P",
-        help=help_text("cluster-forming threshold: a one-sided p", default=f"{CLUSTER_P:g}"),
+        help=help_text(
+            "cluster-forming threshold: p in each tail that is tested", default=f"{CLUSTER_P:g}"
+        ),
     )
     group.add_argument(
         "--tfce",

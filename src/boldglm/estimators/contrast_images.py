@@ -33,7 +33,8 @@ class ContrastImages:
     images : mapping of str to nibabel image
         ``"effect"`` and ``"variance"`` (t contrasts), ``"t"`` or ``"F"``, ``"z"``, ``"p"``
         (one-sided, upper tail), ``"dof"`` where it differs between voxels; from second levels
-        also ``"qFDR"`` and, with permutations, ``"pFWE"`` and the like.
+        also ``"qFDR"`` and, with permutations, ``"pFWE"`` and the like, which are two-sided
+        unless ``sides="one"``.
     mask : nibabel image
         1 in the voxels that were analyzed.
     mean : nibabel image

@@ -16,7 +16,7 @@ from boldglm.glm.first_level.contrasts import contrast_weights
 from boldglm.io.images.formats import load_in_memory, read_geometry
 from boldglm.io.outputs.records import ContrastMaps, NodeResult
 from boldglm.stats_model.specification import ContrastSpec
-from boldglm.vocabulary import CLUSTER_P, COVERAGE, ESTIMATOR, ESTIMATORS
+from boldglm.vocabulary import CLUSTER_P, COVERAGE, ESTIMATOR, ESTIMATORS, SIDE, SIDES
 
 INTERCEPT = "intercept"
 INPUT = "input"  # what the one contrast of each input is called among the files
@@ -142,6 +142,7 @@ class SecondLevel(Parameters):
         name: str | None = None,
         *,
         permutations: int = 0,
+        sides: str = SIDE,
         cluster_p: float = CLUSTER_P,
         tfce: bool = False,
     ) -> ContrastImages:
@@ -155,8 +156,10 @@ class SecondLevel(Parameters):
             Name of the contrast; by default as written.
         permutations : int
             Number of permutations for family-wise error; 0 for none.
+        sides : {"two", "one"}
+            Whether q values and permutations test both tails of t, or the upper tail only.
         cluster_p : float
-            One-sided p that forms clusters.
+            p, in each tail that is tested, that forms clusters.
         tfce : bool
             Whether to permute threshold-free cluster enhancement, too.
 
@@ -170,12 +173,14 @@ class SecondLevel(Parameters):
         NotFittedError
             If `fit` was not called.
         ValueError
-            If the contrast does not fit the design.
+            If the contrast does not fit the design, or `sides` is unknown.
         BadDataError
             If the inputs lie on different grids, share no voxel, or leave no degrees of freedom.
         """
         if not hasattr(self, "_inputs"):
             raise NotFittedError("SecondLevel is not fitted yet: call fit(inputs) first.")
+        if sides not in SIDES:
+            raise ValueError(f"sides is {sides!r}: choose {' or '.join(SIDES)}.")
         label, weights = contrast_weights(contrast, self.names_, name)
         rows = tuple(tuple(map(float, row)) for row in np.atleast_2d(weights))
         spec = ContrastSpec(label, self.names_, rows, "F" if np.ndim(weights) == 2 else "t")
@@ -192,7 +197,7 @@ class SecondLevel(Parameters):
             method=self.estimator,
             coverage=self.coverage,
             is_top=True,
-            inference=Inference(permutations, cluster_p, tfce),
+            inference=Inference(permutations, cluster_p, tfce, sides),
             smoothing=self.smoothing,
         )
         with tempfile.TemporaryDirectory(prefix="boldglm-") as name_of_folder:

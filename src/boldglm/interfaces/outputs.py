@@ -141,7 +141,7 @@ def _corrected_text(maps: ContrastMaps, geometry: Geometry) -> str:
     """Return how many voxels of a contrast are significant after correction."""
     corrections = {
         "qFDR": "false discovery rate",
-        "pFWE": "family-wise error, maximum t",
+        "pFWE": "family-wise error of voxels",
         "pFWEextent": "cluster extent",
         "pFWEmass": "cluster mass",
         "pFWEtfce": "TFCE",
@@ -156,7 +156,8 @@ def _corrected_text(maps: ContrastMaps, geometry: Geometry) -> str:
                 f"{correction}: {count} {geometry.element_name} with {symbol} < .05 (smallest "
                 f"{symbol} {row.min():.2g})"
             )
-    return "; ".join(parts)
+    sides = maps.inference.get("Sides")
+    return (f"{sides}-sided: " if sides else "") + "; ".join(parts)
 
 
 def _views(geometry: Geometry, result: NodeResult, n_slices: int) -> tuple[View, ...]:

@@ -232,8 +232,8 @@ def _add_report(
 ) -> None:
     methods, cited = [], []
     for plan in plans:
-        methods += methods_paragraphs(plan.model, "dataset")
-        cited += references(plan.model, "dataset")
+        methods += methods_paragraphs(plan.model, "dataset", settings.inference)
+        cited += references(plan.model, "dataset", settings.inference)
     report = make_node(
         WriteReport(
             output_dir=str(settings.output_dir),

@@ -176,10 +176,17 @@ def level_output(
 
 def _inference_words(fits: NodeFits) -> str:
     inference = fits.inference
-    text = f"false discovery rate; clusters of voxels with p < {inference.cluster_p:g}"
+    tail = "each tail" if inference.two_sided else "the upper tail"
+    text = (
+        f"{inference.sides}-sided; false discovery rate; clusters of voxels with "
+        f"p < {inference.cluster_p:g} in {tail}"
+    )
     if not inference.permutations:
         return text
-    statistics = "maximum t, cluster extent and mass" + (", TFCE" if inference.tfce else "")
+    largest = "|t|" if inference.two_sided else "t"
+    statistics = f"maximum {largest}, cluster extent and mass" + (
+        ", TFCE" if inference.tfce else ""
+    )
     return f"{text}; family-wise error by {inference.permutations} permutations ({statistics})"
 
 

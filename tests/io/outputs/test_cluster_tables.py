@@ -11,7 +11,7 @@ from boldglm.io.outputs.cluster_tables import COLUMNS, write_cluster_table
 PEAKS = [
     ClusterPeak(1, 1, 4, -2.0, 0.5, 30.0, 7.25, 12, 96.0, 20.5),
     ClusterPeak(1, 2, 2, 8.0, 0.5, 30.0, 5.0, 12, 96.0, 20.5),
-    ClusterPeak(2, 1, 0, 1.0, 1.0, 1.0, 6.0, 1, np.nan, 2.0),
+    ClusterPeak(2, 1, 0, 1.0, 1.0, 1.0, -6.0, 1, np.nan, 2.0),
 ]
 
 
@@ -22,14 +22,15 @@ def test_a_table_has_a_row_for_each_peak_and_values_of_the_maps_there(tmp_path):
 
     table = pd.read_csv(path, sep="\t", dtype={"cluster_id": str})
     assert list(table) == list(COLUMNS)
+    assert table["sign"].tolist() == ["positive", "positive", "negative"]
     assert table["cluster_id"].tolist() == ["1", "1a", "2"]
-    np.testing.assert_allclose(table["peak_t"], [7.25, 5, 6], rtol=0)
+    np.testing.assert_allclose(table["peak_t"], [7.25, 5, -6], rtol=0)
     np.testing.assert_allclose(table["p_fwe"], [0.01, 0.3, 0.2], rtol=1e-6)
     np.testing.assert_allclose(table["p_fwe_extent"], [0.5, np.nan, 0.1], rtol=1e-6)
     np.testing.assert_allclose(table["size"], [12, np.nan, 1], rtol=0)
     np.testing.assert_allclose(table["volume"], [96, np.nan, np.nan], rtol=0)
     assert table[["p_fwe_tfce", "p_fwe_mass", "q_fdr"]].isna().all().all()
-    assert path.read_text().splitlines()[2].split("\t")[5] == "n/a"
+    assert path.read_text().splitlines()[2].split("\t")[6] == "n/a"
 
 
 def test_the_sidecar_describes_every_column(tmp_path):

@@ -19,12 +19,13 @@ from boldglm.glm.inference.neighbors import (
     mesh_neighbors,
 )
 from boldglm.glm.inference.permutation_test import PermutationTest, permutation_test
+from boldglm.glm.stats.distributions import t_to_p
 from boldglm.io.images.geometry import Geometry, GridPart, Part
 from boldglm.io.outputs.cluster_tables import write_cluster_table
 from boldglm.io.outputs.names import camel_case
 from boldglm.io.outputs.records import ContrastMaps
 from boldglm.notices import Notice, exclusion, note
-from boldglm.vocabulary import CLUSTER_P, PERMUTATION_SEED
+from boldglm.vocabulary import CLUSTER_P, PERMUTATION_SEED, SIDE
 
 
 @dataclass(frozen=True)
@@ -36,9 +37,11 @@ class Inference:
     permutations : int
         Number of permutations, of which the observed data are the first; 0 for none.
     cluster_p : float
-        Cluster-forming threshold, as a one-sided p value.
+        Cluster-forming threshold, as a p value in each tail that is tested.
     tfce : bool
         Whether to test by threshold-free cluster enhancement, which takes long.
+    sides : {"two", "one"}
+        Whether q values, clusters and permutations test both tails of t, or the upper tail.
 
     Examples
     --------
@@ -49,6 +52,12 @@ class Inference:
     permutations: int = 0
     cluster_p: float = CLUSTER_P
     tfce: bool = False
+    sides: str = SIDE
+
+    @property
+    def two_sided(self) -> bool:
+        """Whether both tails of t are tested."""
+        return self.sides == "two"
 
     def to_dict(self) -> dict[str, Any]:
         """Return the settings as a dictionary, for JSON."""
@@ -145,7 +154,7 @@ def infer(
         Exclusions and notes.
     """
     notices: list[Notice] = []
-    rows: dict[str, np.ndarray] = {"qFDR": _q_values(contrast)}
+    rows: dict[str, np.ndarray] = {"qFDR": _q_values(contrast, inference.two_sided)}
     test: PermutationTest | None = None
     threshold = -float(special.stdtrit(np.median(contrast.dof), inference.cluster_p))
     if inference.permutations:
@@ -164,6 +173,7 @@ def infer(
             exclusion(f"table of clusters of {contrast.name!r}: the surface has no mesh")
         )
     details: dict[str, Any] = {
+        "Sides": inference.sides,
         "ClusterFormingP": inference.cluster_p,
         "ClusterFormingT": threshold,
     }
@@ -177,12 +187,13 @@ def infer(
     return replace(maps, maps=files, table=table, inference=details), tuple(notices)
 
 
-def _q_values(contrast: Contrast) -> np.ndarray:
+def _q_values(contrast: Contrast, two_sided: bool) -> np.ndarray:
     """Return q values (FDR), (n_voxels,), which are 1 in voxels that were not tested."""
+    p = 2 * t_to_p(np.abs(contrast.statistic), contrast.dof) if two_sided else contrast.p
     q = np.ones(contrast.statistic.size)
     tested = contrast.statistic != 0
     if tested.any():
-        q[tested] = benjamini_hochberg(contrast.p[tested])
+        q[tested] = benjamini_hochberg(p[tested])
     return q
 
 
@@ -211,6 +222,7 @@ def _permutation_p_values(
         contrast.weights,
         inference.permutations,
         np.random.default_rng(PERMUTATION_SEED),
+        two_sided=inference.two_sided,
         neighbors=neighbors,
         cluster_threshold=threshold if neighbors is not None else None,
         tfce=inference.tfce and neighbors is not None,
@@ -226,10 +238,12 @@ def _permutation_p_values(
             rows[label] = np.ones(inside.size)
             rows[label][inside] = p
     if test.is_exact and len(test.maxima) < inference.permutations:
+        # reversing all signs leaves |t| unchanged
+        n_equal = 2 if inference.two_sided and test.scheme == "sign flips" else 1
         notices.append(
             note(
                 f"permutations of {contrast.name!r}: there are only {len(test.maxima)} "
-                f"{test.scheme}, so no p value is below {1 / len(test.maxima):.2g}"
+                f"{test.scheme}, so no p value is below {n_equal / len(test.maxima):.2g}"
             )
         )
     return test, rows, notices
@@ -244,7 +258,9 @@ def _write_table(
     folder: Path,
 ) -> Path | None:
     """Write a table of the peaks of each cluster, largest clusters first."""
-    chosen = contrast.statistic >= threshold
+    two_sided = inference.two_sided
+    heights = np.abs(contrast.statistic) if two_sided else contrast.statistic
+    chosen = heights >= threshold
     above = adjacency.among(chosen)
     if above.neighbors is None:
         return None
@@ -254,13 +270,16 @@ def _write_table(
         above.neighbors,
         above.coordinates,
         volumes=above.volumes,
+        two_sided=two_sided,
     )
+    tails = "at least {0:.4g}, or at most -{0:.4g}" if two_sided else "at least {0:.4g}"
+    level = f"p < {inference.cluster_p:g} in {'each' if two_sided else 'the upper'} tail"
     return write_cluster_table(
         folder / f"contrast-{camel_case(contrast.name)}_desc-clusters_table.tsv",
         peaks,
         {label: row[chosen] for label, row in rows.items()},
-        f"Clusters of voxels with t of at least {threshold:.4g} (one-sided p < "
-        f"{inference.cluster_p:g}): {contrast.name}",
+        f"Clusters of voxels with t of {tails.format(threshold)} ({level}): {contrast.name}. "
+        f"q and p values are {inference.sides}-sided.",
     )
 
 
@@ -274,6 +293,7 @@ def inference_settings(options: Mapping[str, Any], overrides: Mapping[str, Any])
     overrides : mapping
         Arguments of `Inference` given on the command line.
     """
-    names = {"Permutations": "permutations", "ClusterP": "cluster_p", "Tfce": "tfce"}
+    names = {"Permutations": "permutations", "ClusterP": "cluster_p", "Tfce": "tfce",
+             "Sides": "sides"}  # fmt: skip
     in_model = {names[key]: value for key, value in options.items() if key in names}
     return Inference(**{**in_model, **overrides})

@@ -14,6 +14,7 @@ from boldglm.vocabulary import (
     HIGHER_LEVEL_KEYS,
     NOISE_MODELS,
     RUN_KEYS,
+    SIDES,
     SIGNAL_SCALINGS,
     SMOOTHING_TYPES,
 )
@@ -62,6 +63,7 @@ def model_options(node: NodeSpec, file_name: str) -> Mapping[str, Any]:
         "SignalScaling": SIGNAL_SCALINGS,
         "SmoothingType": SMOOTHING_TYPES,
         "Estimator": ESTIMATORS,
+        "Sides": SIDES,
     }
     for key, known in choices.items():
         if key in options and options[key] not in known:

@@ -16,13 +16,14 @@ COLUMNS = {
     "cluster_id": (
         "Number of the cluster, largest first, and for further peaks a letter", "", False
     ),
+    "sign": ("Sign of t in the cluster: positive or negative", "", False),
     "x": ("Coordinate of the peak in the space of the image", "mm", False),
     "y": ("Coordinate of the peak in the space of the image", "mm", False),
     "z": ("Coordinate of the peak in the space of the image", "mm", False),
     "peak_t": ("t statistic at the peak", "", False),
     "size": ("Number of voxels or vertices in the cluster", "", True),
     "volume": ("Volume of the cluster; n/a on surfaces", "mm^3", True),
-    "mass": ("Sum of t minus the threshold over the cluster", "", True),
+    "mass": ("Sum of the absolute value of t minus the threshold over the cluster", "", True),
     "q_fdr": ("FDR-adjusted p value (Benjamini-Hochberg) of the peak", "", False),
     "p_fwe": ("FWE-corrected p value of the peak, by permutation", "", False),
     "p_fwe_tfce": ("FWE-corrected p value of the peak by TFCE", "", False),
@@ -69,6 +70,7 @@ def write_cluster_table(
         letter = "" if peak.peak == 1 else LETTERS[(peak.peak - 2) % len(LETTERS)]
         cells: dict[str, Any] = {
             "cluster_id": f"{peak.cluster}{letter}",
+            "sign": "negative" if peak.statistic < 0 else "positive",
             "x": peak.x,
             "y": peak.y,
             "z": peak.z,

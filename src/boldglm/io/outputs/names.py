@@ -131,7 +131,9 @@ change, or arbitrary with `--signal-scaling none`.
   freedom if they differ between voxels.
 - Each t contrast of a dataset node also has a map of q values and a table of clusters,
   `..._contrast-<contrast>_desc-clusters_table.tsv`, with one row per peak. Its JSON sidecar
-  describes the columns.
+  describes the columns, and its column `sign` says which sign t has in a cluster.
+- q values, tables and permutations test both tails of t unless `--sides one` is given; the
+  sidecars say so in `Sides`. Maps of p are of the upper tail in either case.
 - `--permutations` adds maps of pFWE, pFWEextent and pFWEmass; `--tfce` adds pFWEtfce.
 
 ## Maps of runs

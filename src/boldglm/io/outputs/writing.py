@@ -25,7 +25,7 @@ from boldglm.io.outputs.names import (
 )
 from boldglm.io.outputs.records import ContrastMaps, NodeResult, Record
 from boldglm.notices import by_kind
-from boldglm.vocabulary import SIGNAL_SCALING
+from boldglm.vocabulary import CORRECTED_MAPS, SIGNAL_SCALING
 
 
 @dataclass(frozen=True)
@@ -213,6 +213,11 @@ def _map_sidecar(
         content["Inputs"] = list(contrast.inputs)
         content["DesignMatrix"] = dict(contrast.design)
         content |= contrast.inference
+        content.pop("Sides", None)
+    if label == "p":
+        content["Sides"] = "one"
+    elif label in CORRECTED_MAPS and "Sides" in contrast.inference:
+        content["Sides"] = contrast.inference["Sides"]
     if contrast.test == "F":
         content["NumeratorDegreesOfFreedom"] = contrast.dof_numerator
     if details.level == "run":
