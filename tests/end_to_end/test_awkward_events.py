@@ -120,6 +120,9 @@ RUN = {
     "overlapping": (tsv(trials(["a", "b"], duration=12.0)), ["a", "b"]),
     "no duration": (tsv(trials(["a", "b"], duration=0)), ["a", "b"]),
     "not sorted": (tsv(AB[::-1]), ["a", "b"]),
+    "UTF-16": (tsv(AB).encode("utf-16"), ["a", "b"]),
+    "a tab at the end of every line": (tsv(AB).replace("\n", "\t\n"), ["a", "b"]),
+    "lines of tabs at the end": (tsv(AB) + "\t\t\n\t\t\t\t\n", ["a", "b"]),
     "one event": (tsv([*AB, (61, 2, "c")]), ["a", "b", "c"]),
     "some at the same time": (
         tsv([*AB, *((row[0], 2, "c") for row in AB[::3])]),
@@ -147,12 +150,28 @@ REFUSED = {
         r"exactly collinear in sub-01_task-odd \(trial_type.a, trial_type.b\)",
     ),
     "no trial_type": (tsv(AB).replace("trial_type", "stim_type"), "no column 'trial_type'"),
-    "commas for tabs": (tsv(AB).replace("\t", ","), "must be separated by tabs"),
-    "a cell too many": (tsv([*AB, (170, 1, "a", "b")]), "Expected 3 fields in line 26, saw 4"),
+    "commas for tabs": (tsv(AB).replace("\t", ","), "separated by commas, not by tabs"),
+    "a cell too many": (tsv([*AB, (170, 1, "a", "b")]), "line 26: 4 cells, but 3 columns"),
+    "a tab at the end of every row": (
+        tsv(AB).replace("a\n", "a\t\n"),
+        "line 2: 4 cells, but 3 columns in the header. The line ends in a tab",
+    ),
+    "a cell too few": (tsv([*AB, (170, 1)]), "line 26: 2 cells, .* lacks a tab or an n/a"),
+    "blanks for a tab": (
+        tsv([*AB, ("170   1", "a")]),
+        "line 26: 2 cells, .* Blanks seem to stand in place of a tab",
+    ),
+    "a column twice": (
+        tsv([(*row, "x") for row in AB], ["trial_type"]),
+        r"more than one column 'trial_type' \(columns 3 and 4\)",
+    ),
+    "a column without a name": (tsv([(*row, "x") for row in AB], [""]), "no name for column 4"),
+    "semicolons for tabs": (tsv(AB).replace("\t", ";"), "separated by semicolons"),
+    "blanks for tabs": (tsv(AB).replace("\t", "  "), "separated by blanks"),
+    "UTF-16 without a byte order mark": (tsv(AB).encode("utf-16-le"), "has NUL characters"),
     "header only": (tsv([]), "has a header but no events"),
-    "empty": ("", "not a tab-separated table"),
+    "empty": ("", "is empty: it needs a header"),
     "quote left open": (tsv(trials(['"a', "b"])), "quotation mark .* that is not closed"),
-    "UTF-16": (tsv(AB).encode("utf-16"), "is not text in UTF-8"),
     "Latin 1": (tsv(trials(["häuser"])).encode("latin-1"), "is not text in UTF-8"),
 }
 

@@ -24,8 +24,8 @@ from boldglm.analysis.plan.plan import Analysis, RunPlan
 from boldglm.glm.design.confound_names import confound_category
 from boldglm.glm.design.confounds import describe_scans
 from boldglm.interfaces import WriteReport
-from boldglm.io.bids.events import read_table
 from boldglm.io.bids.run_inputs import RunInputs
+from boldglm.io.bids.tables import read_table
 from boldglm.io.outputs.names import SERIES, ResultPaths, model_file_name
 from boldglm.io.outputs.records import is_finished
 from boldglm.notices import Notice

@@ -1,5 +1,6 @@
 """Confounds tables: several of one run merged, and what does not suit a series refused."""
 
+import gzip
 import json
 
 import numpy as np
@@ -99,6 +100,37 @@ def test_rows_longer_or_shorter_than_the_header_are_refused(rows, tmp_path):
     path.write_text("a\tb\n" + rows)
 
     with pytest.raises(BadDataError, match=r"a\.tsv, line [23]: [13] cells, but 2 columns"):
+        read_confounds(path)
+
+
+@pytest.mark.parametrize(
+    "packed",
+    [
+        pytest.param(gzip.compress, id="gzip"),
+        pytest.param(lambda content: content.decode().encode("utf-16"), id="UTF-16"),
+        pytest.param(lambda content: b"\xef\xbb\xbf" + content, id="byte order mark"),
+        pytest.param(lambda content: content.replace(b"\n", b"\r\n"), id="CRLF"),
+        pytest.param(lambda content: content.replace(b"\n", b"\t\n"), id="tab at every end"),
+        pytest.param(lambda content: content + b"\n\t\t\n", id="blank lines at the end"),
+    ],
+)
+def test_tables_packed_in_other_ways_hold_the_same(packed, tmp_path):
+    path = tmp_path / "a_timeseries.tsv.gz"
+    path.write_bytes(packed(b"a_comp_cor_00\tb \nn/a\t0.5\n1.5\t-2\n"))
+    (tmp_path / "a_timeseries.json").write_text('{"a_comp_cor_00": {"Mask": "CSF"}}')
+
+    found = read_confounds(path)
+
+    assert (found.columns, found.n_rows) == (("a_comp_cor_00", "b"), 2)
+    assert found.masks == {"a_comp_cor_00": "CSF"}
+    np.testing.assert_array_equal(found.values(["b", "a_comp_cor_00"]), [[0.5, np.nan], [-2, 1.5]])
+
+
+def test_a_damaged_gzip_file_is_refused_by_name(tmp_path):
+    path = tmp_path / "a.tsv.gz"
+    path.write_bytes(gzip.compress(b"a\tb\n1\t2\n")[:-9])
+
+    with pytest.raises(BadDataError, match=r"a\.tsv\.gz is a damaged gzip file"):
         read_confounds(path)
 
 

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from boldglm.errors import BadDataError, MissingInputError
+from boldglm.errors import BadDataError
 from boldglm.glm.design.confound_names import modern_name
-from boldglm.io.bids.events import read_table
 from boldglm.io.bids.sidecars import read_object
+from boldglm.io.bids.tables import outline, read_table
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -53,9 +53,7 @@ class ConfoundsTable:
             own = [place for place, name in enumerate(names) if self.places[name][0] == path]
             asked = [names[place] for place in own]
             cells = read_table(path, [self.places[name][1] for name in asked])
-            # pandas returns columns in the order of the file
-            order = np.argsort(np.argsort([self.places[name][1] for name in asked]))
-            found[:, own] = _numbers(path, cells.iloc[:, order], asked)
+            found[:, own] = _numbers(path, cells, asked)
         return found
 
 
@@ -109,12 +107,12 @@ def read_confounds(*paths: Path) -> ConfoundsTable:
 
 
 def _read_one(path: Path) -> ConfoundsTable:
-    header, n_rows = _outline(path)
-    names = [modern_name(name) for name in header]
+    table = outline(path)
+    names = [modern_name(name) for name in table.columns]
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         raise BadDataError(f"{path.name} has more than one column {twice[0]!r}: rename one.")
-    sidecar = path.with_suffix(".json")
+    sidecar = path.with_name(f"{path.name.removesuffix('.gz').removesuffix('.tsv')}.json")
     about = read_object(sidecar) if sidecar.is_file() else {}
     components = {modern_name(name): one for name, one in about.items() if isinstance(one, dict)}
     variance_explained = {
@@ -124,32 +122,7 @@ def _read_one(path: Path) -> ConfoundsTable:
     }
     masks = {name: str(one["Mask"]) for name, one in components.items() if one.get("Mask")}
     places = {name: (path, place) for place, name in enumerate(names)}
-    return ConfoundsTable(path.name, n_rows, places, masks, variance_explained)
-
-
-def _outline(path: Path) -> tuple[list[str], int]:
-    """Return the header and the number of rows, which must be as long as the header.
-
-    Not by pandas, which takes ten times as long and reads a part of rows that are longer.
-    """
-    try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except OSError as error:
-        raise MissingInputError(f"{path} cannot be read: {error.strerror or error}.") from error
-    except UnicodeDecodeError as error:
-        raise BadDataError(f"{path.name} is no text in UTF-8: {error}.") from error
-    rows = [(number, line) for number, line in enumerate(lines, start=1) if line]
-    if not rows:
-        raise BadDataError(f"{path.name} is empty: it needs a header and a row for each scan.")
-    n_columns = rows[0][1].count("\t") + 1
-    for number, line in rows:
-        n_cells = line.count("\t") + 1
-        if n_cells != n_columns:
-            raise BadDataError(
-                f"{path.name}, line {number}: {n_cells} cells, but {n_columns} columns in the "
-                "header. Was the table cut off, or edited?"
-            )
-    return [name.strip().strip('"') for name in rows[0][1].split("\t")], len(rows) - 1
+    return ConfoundsTable(path.name, len(table.rows), places, masks, variance_explained)
 
 
 def _cells(path: Path, place: int) -> "pd.Series":
@@ -166,7 +139,7 @@ def _numbers(path: Path, cells: "pd.DataFrame", names: Sequence[str]) -> np.ndar
     if strange.size:
         row, column = divmod(int(strange[0]), len(names))
         raise BadDataError(
-            f"{path.name}, column {names[column]!r}, line {row + 2}: {text[strange[0]]!r} is no "
-            "number. Mend the table or leave the column out."
+            f"{path.name}, column {names[column]!r}, line {cells.index[row]}: "
+            f"{text[strange[0]]!r} is no number. Mend the table or leave the column out."
         )
     return numbers.to_numpy(dtype=float).reshape(cells.shape)

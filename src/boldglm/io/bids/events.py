@@ -1,14 +1,15 @@
 """Events tables: read, checked row by row, ready for a design."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from boldglm.errors import BadDataError, MissingInputError
+from boldglm.errors import BadDataError
+from boldglm.io.bids.tables import lines_in_words, read_table
 from boldglm.notices import Notice, exclusion, warning
 
 if TYPE_CHECKING:
@@ -91,7 +92,7 @@ def read_events(path: Path) -> Events:
     onset = _numbers(path, used, "onset")
     duration = _numbers(path, used, "duration")
     if (duration < 0).any():
-        rows = _rows(used.index[duration < 0])
+        rows = lines_in_words(used.index[duration < 0])
         raise BadDataError(f"{path.name} has negative durations in {rows}. Correct the column.")
     notices: tuple[Notice, ...] = ()
     if not named.all():
@@ -143,55 +144,13 @@ def read_event_columns(path: Path) -> dict[str, np.ndarray]:
     return columns
 
 
-def read_table(path: Path, places: Sequence[int] | None = None) -> "pd.DataFrame":
-    """Read a BIDS table as text; n/a is missing, names of columns are stripped.
-
-    `places` are the columns to read, from 0; they come in the order of the file. By default all.
-
-    Raises
-    ------
-    MissingInputError
-        If the file cannot be read.
-    BadDataError
-        If it is not a table.
-    """
-    import pandas as pd  # takes a while, and what is above the run reads no tables
-
-    try:
-        table = pd.read_csv(
-            path,
-            sep="\t",
-            dtype=str,
-            na_values=["n/a", "N/A", "NA", "NaN", "nan", ""],
-            keep_default_na=False,
-            encoding="utf-8-sig",
-            skipinitialspace=True,
-            usecols=places,
-        )
-    except OSError as error:
-        raise MissingInputError(f"{path} cannot be read: {error.strerror or error}.") from error
-    except UnicodeDecodeError as error:
-        raise BadDataError(
-            f"{path.name} is not text in UTF-8 ({error.reason} at byte {error.start}). Save it "
-            "again with that encoding."
-        ) from error
-    except ValueError as error:
-        raise BadDataError(
-            f"{path.name} is not a tab-separated table with a header line: "
-            f"{str(error).strip().rstrip('.')}."
-        ) from error
-    table.columns = [str(column).strip() for column in table.columns]
-    return table
-
-
 def _refuse_broken_names(path: Path, names: np.ndarray, index: "pd.Index") -> None:
-    """Refuse names over several lines or cells, which a quote that is not closed makes."""
-    broken = np.array([any(mark in name for mark in "\t\n\r") for name in names], dtype=bool)
+    """Refuse names with a tab, which cannot be written to tables."""
+    broken = np.array(["\t" in name for name in names], dtype=bool)
     if broken.any():
         raise BadDataError(
-            f"{path.name} has a trial_type that goes on over tabs or line ends in "
-            f'{_rows(index[broken])}, so probably a quotation mark (") that is not closed. Close '
-            "it, or leave it out."
+            f"{path.name} has a tab within a trial_type in {lines_in_words(index[broken])}. "
+            "Rename it."
         )
 
 
@@ -210,8 +169,6 @@ def _repeated(path: Path, names: np.ndarray, onset: np.ndarray) -> tuple[Notice,
 
 def _missing_column(path: Path, column: str, found: list[str]) -> str:
     text = f"{path.name} has no column {column!r} (found: {', '.join(found)})."
-    if len(found) == 1 and ("," in found[0] or " " in found[0]):
-        return text + " The file must be separated by tabs."
     if column == "trial_type":
         return text + " Add one that names the condition of each event."
     return text + " Add it, in seconds."
@@ -231,14 +188,7 @@ def _numbers(path: Path, table: "pd.DataFrame", column: str) -> np.ndarray:
             else f"Give the {column}, or set trial_type to n/a in rows that are not to be modeled."
         )
         raise BadDataError(
-            f"{path.name} has {column} {shown} in {_rows(table.index[bad])}, where a number of "
-            f"seconds is needed. {remedy}"
+            f"{path.name} has {column} {shown} in {lines_in_words(table.index[bad])}, where a "
+            f"number of seconds is needed. {remedy}"
         )
     return numbers
-
-
-def _rows(index: "pd.Index", most: int = 5) -> str:
-    """Name data rows as an editor counts lines (the header is line 1)."""
-    lines = [str(int(row) + 2) for row in index]
-    more = f" and {len(lines) - most} more" if len(lines) > most else ""
-    return ("line " if len(lines) == 1 else "lines ") + ", ".join(lines[:most]) + more

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from boldglm.errors import BadDataError
-from boldglm.io.bids.events import read_table
+from boldglm.io.bids.tables import read_table
 
 logger = logging.getLogger(__name__)
 

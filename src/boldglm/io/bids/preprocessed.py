@@ -214,7 +214,7 @@ def _sorted_out(folder: Path, subject: str) -> _Folder:
             files.series.append(folder / name)
         elif extension in VOLUMES and (suffix, desc) in (("mask", "brain"), ("brainmask", "")):
             files.masks[_grid_of(entities)] = folder / name
-        elif extension == "tsv" and _is_table(suffix, entities):
+        elif extension in ("tsv", "tsv.gz") and _is_table(suffix, entities):
             _add_table(files, run_of(entities), desc or "confounds", folder / name)
     return files
 

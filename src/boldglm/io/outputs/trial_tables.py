@@ -11,7 +11,8 @@ from boldglm.glm.first_level.single_trials import (
     pattern_correlations,
     spread_within_conditions,
 )
-from boldglm.io.bids.events import Events, read_table
+from boldglm.io.bids.events import Events
+from boldglm.io.bids.tables import read_table
 from boldglm.io.files.atomic import write_bytes
 from boldglm.io.images.bold_series import MaskedRun
 from boldglm.io.outputs.design_files import write_correlations
