@@ -15,6 +15,7 @@ from boldglm.analysis.first_level.single_trials import TrialSettings, check_run_
 from boldglm.analysis.methods_text import smoothing_words
 from boldglm.analysis.model.confound_strategies import ConfoundRequest
 from boldglm.analysis.model.default_model import DefaultModelOptions
+from boldglm.analysis.model.events_needed import events_needed
 from boldglm.analysis.model.model import Model
 from boldglm.analysis.plan.plan import Analysis, ModelChoice, make_plan
 from boldglm.analysis.plan.timing import TimingOptions
@@ -66,6 +67,7 @@ def run_participant(options: argparse.Namespace, command: str, folders: WorkFold
         options.derivatives,
         options.space,
         options.bids_database_dir,
+        events_needed(None if options.model == "default" else Path(options.model)),
     )
     tables = ParticipantTables(options.bids_dir)
     plan = make_plan(query.runs, _model_choice(options), options.output_dir.resolve(), tables)
@@ -156,6 +158,7 @@ def _check_trials(analysis: Analysis, method: str) -> None:
     trial_shape(trials.hrf_model)
     for run in analysis.runs:
         events = run.inputs.events
+        assert events is not None  # a model that convolves trial types needs them
         check_run_trials(read_events(events), run.design, trials, events.name)
 
 

@@ -27,7 +27,7 @@ from boldglm.analysis.model.model import read_model
 from boldglm.analysis.model.modulation import Modulator
 from boldglm.glm import Confounds, parse_orthogonalization
 from boldglm.io.bids.confounds_table import read_confounds
-from boldglm.io.bids.events import PREFIX, read_event_columns, read_events
+from boldglm.io.bids.events import PREFIX, no_event_columns, read_event_columns, read_events
 from boldglm.io.images.formats import read_bold_header
 from boldglm.io.outputs.design_files import read_design, write_design
 from boldglm.io.outputs.names import sidecar
@@ -86,6 +86,7 @@ class _BuildDesignInput(_RunTablesInput):
 
 
 class _BuildModelDesignInput(_RunTablesInput):
+    events_file = File(exists=True, desc="BIDS events of the run; a model of confounds needs none")
     model_file = File(exists=True, mandatory=True, desc="BIDS Stats Model")
     known_variables = traits.List(traits.Str, desc="names of variables that other runs have")
     missing_conditions = traits.Enum(
@@ -169,13 +170,15 @@ class BuildModelDesign(SimpleInterface):
 
     def _run_interface(self, runtime):
         inputs = self.inputs
-        events = Path(inputs.events_file)
-        table = None
+        table, columns, name = None, no_event_columns(), "the run"
+        if isdefined(inputs.bold_file):
+            name = Path(inputs.bold_file).name
+        if isdefined(inputs.events_file):
+            name = Path(inputs.events_file).name
+            columns = read_event_columns(Path(inputs.events_file))
         if isdefined(inputs.confounds_file):
             table = read_confounds(*map(Path, inputs.confounds_file))
-        tables = RunTables(
-            read_event_columns(events), table, _timing(inputs), events.name, events.name
-        )
+        tables = RunTables(columns, table, _timing(inputs), name, name)
         built = design_from_model(
             read_model(Path(inputs.model_file)),
             tables,

@@ -45,19 +45,31 @@ class DrawnDesign:
 def draw_design(shown: DrawnDesign, folder: Path) -> tuple[tuple[Figure, ...], tuple[Table, ...]]:
     """Draw everything about a design, and tabulate its collinearity."""
     names = [_short(name) for name in shown.design.names]
-    drawn = [
-        _draw_matrix(shown.design, names, folder),
-        _draw_regressors(shown, names, folder),
-        _draw_correlation(shown, names, folder),
-    ]
+    drawn = [_draw_matrix(shown.design, names, folder)]
+    chosen = _columns_of_interest(shown)
+    if chosen:
+        drawn.append(_draw_regressors(shown, chosen, names, folder))
+        drawn.append(_draw_correlation(shown, chosen, names, folder))
     if shown.before is not None:
         drawn.append(_draw_orthogonalization(shown.before, shown.design, names, folder))
-    if shown.contrast_rows:
-        drawn.append(_draw_weights(shown, names, folder))
+    if chosen and shown.contrast_rows:
+        drawn.append(_draw_weights(shown, chosen, names, folder))
     tables = [_efficiency_table(shown.collinearity)]
     if shown.design.columns("confound"):
         tables.append(_confounds_table(shown.design))
     return tuple(drawn), tuple(tables)
+
+
+def _columns_of_interest(shown: DrawnDesign) -> list[int]:
+    """Return the conditions; in a design without any, the columns that contrasts weight."""
+    conditions = list(shown.design.columns("condition"))
+    constant = shown.design.columns("constant")
+    weighted = {int(k) for _, weights in shown.contrast_rows for k in np.flatnonzero(weights)}
+    return conditions or sorted(weighted - set(constant))
+
+
+def _kind(shown: DrawnDesign) -> str:
+    return "Condition regressors" if shown.design.columns("condition") else "Tested regressors"
 
 
 def _draw_matrix(design: Design, names: Sequence[str], folder: Path) -> Figure:
@@ -100,10 +112,11 @@ def _confounds_table(design: Design) -> Table:
     return Table(("Confounds", "Number", "Columns"), rows, "Confounds in the design.")
 
 
-def _draw_regressors(shown: DrawnDesign, names: Sequence[str], folder: Path) -> Figure:
+def _draw_regressors(
+    shown: DrawnDesign, chosen: Sequence[int], names: Sequence[str], folder: Path
+) -> Figure:
     from boldglm.reports import figures as draw
 
-    chosen = shown.design.columns("condition")
     return Figure(
         draw.plot_regressors(
             shown.design.matrix[:, chosen],
@@ -112,15 +125,16 @@ def _draw_regressors(shown: DrawnDesign, names: Sequence[str], folder: Path) -> 
             folder / "regressors.svg",
             events=[(_short(name), on, off) for name, on, off in shown.events],
         ),
-        "Condition regressors over time, with their events as bars.",
-        "Curves of the condition regressors over the run.",
+        f"{_kind(shown)} over time{', with their events as bars' if shown.events else ''}.",
+        f"Curves of the {_kind(shown).lower()} over the run.",
     )
 
 
-def _draw_correlation(shown: DrawnDesign, names: Sequence[str], folder: Path) -> Figure:
+def _draw_correlation(
+    shown: DrawnDesign, chosen: Sequence[int], names: Sequence[str], folder: Path
+) -> Figure:
     from boldglm.reports import figures as draw
 
-    chosen = shown.design.columns("condition")
     vif = [shown.collinearity.vif[shown.design.names[column]] for column in chosen]
     return Figure(
         draw.plot_correlation(
@@ -129,16 +143,17 @@ def _draw_correlation(shown: DrawnDesign, names: Sequence[str], folder: Path) ->
             np.array(vif),
             folder / "correlation.svg",
         ),
-        "Correlations between the condition regressors, and the variance inflation factor (VIF) "
-        "of each given all other columns of the design.",
+        f"Correlations between the {_kind(shown).lower()}, and the variance inflation factor "
+        "(VIF) of each given all other columns of the design.",
         "Heat map of correlations beside bars of variance inflation factors.",
     )
 
 
-def _draw_weights(shown: DrawnDesign, names: Sequence[str], folder: Path) -> Figure:
+def _draw_weights(
+    shown: DrawnDesign, chosen: Sequence[int], names: Sequence[str], folder: Path
+) -> Figure:
     from boldglm.reports import figures as draw
 
-    chosen = shown.design.columns("condition")
     return Figure(
         draw.plot_contrasts(
             np.stack([weights[chosen] for _, weights in shown.contrast_rows]),
@@ -146,7 +161,7 @@ def _draw_weights(shown: DrawnDesign, names: Sequence[str], folder: Path) -> Fig
             [names[column] for column in chosen],
             folder / "contrasts.svg",
         ),
-        "Contrast weights over the condition regressors.",
+        f"Contrast weights over the {_kind(shown).lower()}.",
         "Heat map of contrast weights.",
     )
 

@@ -220,7 +220,7 @@ def run_output(run: RunPlan, model: Model, settings: AppSettings) -> NodeOutput:
         ("HRF", model.hrf_model),
         ("Smoothing", smoothing_words(model)),
         ("BOLD", inputs.bold.name),
-        ("Events", inputs.events.name),
+        ("Events", inputs.events.name if inputs.events else "none"),
         ("Mask", inputs.mask.name if inputs.mask else "computed from the BOLD series"),
         *_confound_facts(run),
         *(("Warning", str(warning)) for warning in warnings),
@@ -344,7 +344,9 @@ def _init_fit_wf(
         name="fit_wf",
     )
     inputs, inputnode = run.inputs, workflow.get_node("inputnode")
-    inputnode.inputs.trait_set(bold_file=str(inputs.bold), events_file=str(inputs.events))
+    inputnode.inputs.bold_file = str(inputs.bold)
+    if inputs.events is not None:
+        inputnode.inputs.events_file = str(inputs.events)
     if inputs.mask is not None:
         inputnode.inputs.mask_file = str(inputs.mask)
     if inputs.meshes:
@@ -364,7 +366,7 @@ def _cached_fit(run: RunPlan, output: NodeOutput, settings: AppSettings) -> Cach
 def _memory_gb(run: RunPlan, *, with_trials: bool) -> float:
     """Return an upper bound of the memory of a fit, as if the mask held every voxel."""
     per_voxel = run.design.n_regressors + OTHER_ESTIMATES
-    if with_trials:
+    if with_trials and run.inputs.events is not None:
         per_voxel += SINGLE_TRIAL_MAPS * len(read_table(run.inputs.events))
     return round(FIT_GB + run.header.volume_size * per_voxel * 8 / 2**30, 6)
 

@@ -11,6 +11,7 @@ import numpy as np
 from boldglm.analysis.first_level.confounds import confounds_of_run
 from boldglm.analysis.first_level.event_design import RunTiming
 from boldglm.analysis.model.confound_strategies import ConfoundSettings
+from boldglm.analysis.model.events_needed import needs_events
 from boldglm.analysis.model.model import Model
 from boldglm.errors import BadDataError
 from boldglm.glm import Confounds, Design
@@ -85,6 +86,10 @@ def design_from_model(
         If the model names a variable that no run has, or the run has no regressor of the model.
     """
     node = model.run_node
+    in_x = tuple(str(term) for term in node.x if term != 1)
+    if in_x and tables.confounds is None and not needs_events(node, ()):
+        settings = ConfoundSettings(in_x)
+        confounds_of_run(None, settings, tables.timing.n_scans, tables.bold_name)  # refuses
     with _errors_name_run(tables):
         variables, notes = _transformed(_variables(node, tables, known), node, missing)
         columns = run_columns(variables, node)
@@ -100,8 +105,8 @@ def design_from_model(
         exclusion(f"{name!r} of X: it has no event in {tables.events_name}")
         for name in columns.missing
     ]
-    if not columns.names and node.x != (1,):
-        terms = columns.missing or [str(term) for term in node.x if term != 1]
+    if not columns.names and node.x != (1,) and _needs_events(node, tables):
+        terms = columns.missing or in_x
         raise BadDataError(
             f"Run of {tables.events_name}, at {node.path}.Model.X: no variable of this run "
             f"matches {', '.join(terms)}. Variables here: {', '.join(variables.names)}. Change X, "
@@ -211,6 +216,10 @@ def _mentioned(node: NodeSpec, columns: Sequence[str]) -> list[str]:
     if node.formula:
         texts |= set(node.formula.replace("+", " ").replace("*", " ").replace(":", " ").split())
     return [name for name in columns if any(fnmatchcase(name, text) for text in texts)]
+
+
+def _needs_events(node: NodeSpec, tables: RunTables) -> bool:
+    return needs_events(node, tables.confounds.columns if tables.confounds else ())
 
 
 def _confounds(model: Model, columns: RunColumns, tables: RunTables) -> Confounds:

@@ -25,7 +25,7 @@ from boldglm.analysis.plan.run_plans import (
 from boldglm.analysis.plan.timing import TimingOptions
 from boldglm.errors import BadDataError, NothingSelectedError
 from boldglm.io.bids.confounds_table import read_confounds
-from boldglm.io.bids.events import PREFIX, read_event_columns, read_events
+from boldglm.io.bids.events import PREFIX, no_event_columns, read_event_columns, read_events
 from boldglm.io.bids.participants import ParticipantTables
 from boldglm.io.bids.query import RunFiles
 from boldglm.io.images.meshes import read_mesh
@@ -237,7 +237,7 @@ def _known(
         known,
         bids_dir,
         runs[0].inputs.task,
-        [run.inputs.events for run in runs],
+        [run.inputs.events for run in runs if run.inputs.events],
         tables[0] if tables else None,
     )
     return known | elsewhere, elsewhere
@@ -245,11 +245,15 @@ def _known(
 
 def _contrasts(model: Model, designs: Sequence[RunDesign]) -> tuple[ContrastSpec, ...]:
     """Return the contrasts of all runs, or refuse two that would have the same file names."""
-    task: dict[str, None] = {}
-    other: dict[str, None] = {}
-    for run in designs:
-        for name, role in zip(run.design.names, run.design.roles, strict=True):
-            (task if role == "condition" else other)[name] = None
+    roles = {
+        name: role
+        for run in designs
+        for name, role in zip(run.design.names, run.design.roles, strict=True)
+    }
+    # in a model without conditions, confounds are what it asks about
+    asked = "condition" if "condition" in roles.values() else "confound"
+    task = {name: None for name, role in roles.items() if role == asked}
+    other = {name: None for name, role in roles.items() if role != asked}
     known = [str(term) for term in model.run_node.x if term != 1]
     ordered = [name for name in known if name in task]
     columns = list(dict.fromkeys([*ordered, *task]))
@@ -269,6 +273,8 @@ def _read_run(files: RunFiles, choice: ModelChoice, model: Model | None) -> RunR
     if choice.meshes:
         inputs = replace(inputs, meshes=tuple(path.resolve() for path in choice.meshes))
     table = read_confounds(*inputs.confounds) if inputs.confounds else None
+    if inputs.events is None:
+        return RunRead(inputs, header, None, no_event_columns(), table, notices)
     if model is None or model.plain is not None:
         return RunRead(inputs, header, read_events(inputs.events), {}, table, notices)
     return RunRead(inputs, header, None, read_event_columns(inputs.events), table, notices)

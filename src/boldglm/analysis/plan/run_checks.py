@@ -20,7 +20,7 @@ def inspect_run(
     Parameters
     ----------
     files : RunFiles
-        Files and metadata of the run, which has events.
+        Files and metadata of the run.
     timing_options : TimingOptions
         What the user says about the times of volumes.
 
@@ -38,7 +38,6 @@ def inspect_run(
     BadDataError
         If the times of volumes are missing or contradictory.
     """
-    assert files.events is not None  # the query excludes runs without events
     header = read_bold_header(files.bold)
     timing, notices = run_timing(
         RunMetadata(files.bold.name, files.metadata, header.n_scans, header.repetition_time),

@@ -68,7 +68,8 @@ class RunRead:
     @property
     def tables(self) -> RunTables:
         """The tables that transformations are applied to."""
-        names = self.inputs.events.name, self.inputs.bold.name
+        events = self.inputs.events or self.inputs.bold  # names the run in messages
+        names = events.name, self.inputs.bold.name
         return RunTables(self.columns, self.table, self.timing, *names)
 
 
@@ -139,6 +140,7 @@ def design_of_run(run: RunRead, model: Model, known: Iterable[str], missing: str
         If the events or confounds do not fit the model.
     """
     inputs = run.inputs
+    events_name = (inputs.events or inputs.bold).name
     if model.plain is None:
         built = design_from_model(model, run.tables, known, missing)
         design, confounds, notices = built.design, built.confounds, built.notices
@@ -148,7 +150,7 @@ def design_of_run(run: RunRead, model: Model, known: Iterable[str], missing: str
         absent = [name for name in plain.conditions if name not in run.events.conditions]
         if absent and missing == "error":
             raise BadDataError(
-                f"{inputs.events.name} has no event of {', '.join(absent)}, and "
+                f"{events_name} has no event of {', '.join(absent)}, and "
                 "--missing-conditions error does not allow that. Pass --missing-conditions drop, "
                 "or choose other runs."
             )
@@ -158,14 +160,14 @@ def design_of_run(run: RunRead, model: Model, known: Iterable[str], missing: str
         confounds = confounds_of_run(run.table, model.confounds, inputs.n_scans, inputs.bold.name)
         try:
             design, notices = design_from_events(
-                run.events, run.timing, settings, inputs.events.name, confounds
+                run.events, run.timing, settings, events_name, confounds
             )
         except ValueError as error:
-            raise BadDataError(f"{inputs.events.name}: {error}") from error
+            raise BadDataError(f"{events_name}: {error}") from error
     try:
         orthogonalized, exclusions = apply_orthogonalization(design, model.orthogonalize)
     except ValueError as error:
-        raise BadDataError(f"{inputs.events.name}: {error}") from error
+        raise BadDataError(f"{events_name}: {error}") from error
     before = design if model.orthogonalize else None
     notices = (*run.notices, *notices, *exclusions)
     return RunDesign(run, orthogonalized, before, confounds, notices)

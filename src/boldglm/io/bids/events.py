@@ -144,6 +144,11 @@ def read_event_columns(path: Path) -> dict[str, np.ndarray]:
     return columns
 
 
+def no_event_columns() -> dict[str, np.ndarray]:
+    """Return the columns of a run without events, as `read_event_columns` does."""
+    return {"onset": np.zeros(0), "duration": np.zeros(0)}
+
+
 def _refuse_broken_names(path: Path, names: np.ndarray, index: "pd.Index") -> None:
     """Refuse names with a tab, which cannot be written to tables."""
     broken = np.array(["\t" in name for name in names], dtype=bool)

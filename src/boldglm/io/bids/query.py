@@ -85,6 +85,7 @@ def find_runs(
     derivatives: Sequence[str] | None = None,
     space: str | None = None,
     database: Path | None = None,
+    needs_events: Callable[[RunFiles], bool] = lambda _: True,
 ) -> QueryResult:
     """Find every BOLD run that the selection asks for, with its events.
 
@@ -101,6 +102,8 @@ def find_runs(
         Space of the preprocessed series, such as ``MNI152NLin2009cAsym:res-2``.
     database : Path, optional
         Folder where the index of the raw dataset is kept between calls.
+    needs_events : callable
+        Tells whether a run must have an events file; by default every run must.
 
     Returns
     -------
@@ -112,7 +115,7 @@ def find_runs(
     InvalidDatasetError
         If the folder has no valid dataset_description.json.
     MissingInputError
-        If there is no such folder, or no run has events.
+        If there is no such folder, or no run has the events that it needs.
     NothingSelectedError
         If the dataset has no such participant, session, task or run, several spaces fit, or an
         acquisition has several images.
@@ -136,8 +139,10 @@ def find_runs(
         )
     _refuse_repeated_acquisitions(chosen)
     runs = _run_files(chosen, raw, used)
-    with_events = [run for run in runs if run.events is not None]
-    notices += [exclusion(f"{run.bold.name} has no events file") for run in runs if not run.events]
+    with_events = [run for run in runs if run.events is not None or not needs_events(run)]
+    notices += [
+        exclusion(f"{run.bold.name} has no events file") for run in runs if run not in with_events
+    ]
     if not with_events:
         raise MissingInputError(
             f"None of the {len(runs)} BOLD runs selected in {bids_dir} has an events file: add "

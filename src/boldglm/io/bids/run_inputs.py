@@ -17,7 +17,7 @@ class RunInputs:
     """
 
     bold: Path
-    events: Path
+    events: Path | None  # None: the model needs none
     entities: dict[str, str]
     repetition_time: float
     start_time: float
