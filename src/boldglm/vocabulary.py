@@ -30,6 +30,7 @@ HRF_FAMILIES = ("spm", "glover", "fir", "textbook")
 HRF_MODEL = "spm"
 FIR_SPAN = 20.0  # seconds after an event that the default FIR bins cover
 SLICE_TIME_REFERENCE = 0.5  # fraction of the acquisition of a volume at which it is modeled
+SLICE_TIMES = ("reference", "model")  # one time for all slices, or each at its own
 REPETITION_TIMES = ("sidecar", "header")  # which one holds, or a number of seconds
 HIGH_PASS = 128.0  # seconds; cut-off period of the drift
 MOST_PAIRED = 5  # conditions up to which the default model compares every pair

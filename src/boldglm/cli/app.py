@@ -154,6 +154,11 @@ def _check_trials(analysis: Analysis, method: str) -> None:
             f"{analysis.model.name} has other transformations. Omit --single-trials, or simplify "
             "the model."
         )
+    if any(run.built.slices is not None for run in analysis.runs):
+        raise BadDataError(
+            "--single-trials estimates all slices at one time, so it cannot be combined with "
+            "--slice-times model. Leave out one of them."
+        )
     trials = TrialSettings(method, analysis.model.hrf_model, analysis.model.noise_model)
     trial_shape(trials.hrf_model)
     for run in analysis.runs:
@@ -193,7 +198,9 @@ def _model_choice(options: argparse.Namespace) -> ModelChoice:
         fit_options=_fit_options(options) if file is not None else {},
         level_options=_level_options(options.smoothing),
         missing_conditions=options.missing_conditions,
-        timing=TimingOptions(options.repetition_time, options.slice_time_reference),
+        timing=TimingOptions(
+            options.repetition_time, options.slice_time_reference, options.slice_times
+        ),
     )
 
 

@@ -37,6 +37,7 @@ from boldglm.vocabulary import (
     SIGNAL_SCALINGS,
     SINGLE_TRIALS,
     SLICE_TIME_REFERENCE,
+    SLICE_TIMES,
 )
 
 USAGE = """\
@@ -260,6 +261,21 @@ def _add_timing(parser: argparse.ArgumentParser) -> None:
             "or else the repetition time): 0 is its beginning, 1 its end. A StartTime in the "
             "sidecar, which slice timing correction leaves, has precedence",
             default=f"{SLICE_TIME_REFERENCE:g}, the middle",
+        ),
+    )
+    group.add_argument(
+        "--slice-times",
+        type=word_of(SLICE_TIMES),
+        choices=SLICE_TIMES,
+        default=SLICE_TIMES[0],
+        metavar="HOW",
+        help=help_text(
+            "when the slices of raw volumes are modeled:",
+            {
+                "reference": "all at the time of --slice-time-reference.",
+                "model": "each at its own time (SliceTiming), without interpolation of data.",
+            },
+            SLICE_TIMES[0],
         ),
     )
 

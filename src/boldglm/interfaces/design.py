@@ -256,6 +256,10 @@ class _WriteDesignInput(BaseInterfaceInputSpec):
 class _WriteDesignOutput(_DesignOutput):
     before_file = File(exists=True, desc="design before orthogonalization, if there are rules")
     before_sidecar_file = File(exists=True, desc="JSON sidecar of before_file")
+    slice_designs_file = File(
+        exists=True,
+        desc="designs at the times of the slices (npz), if slices are fitted at theirs",
+    )
 
 
 class WriteDesign(SimpleInterface):
@@ -275,4 +279,7 @@ class WriteDesign(SimpleInterface):
             path = here / "before.tsv"
             write_design(built.before, path, {})
             self._results |= {"before_file": str(path), "before_sidecar_file": str(sidecar(path))}
+        if built.slices is not None:
+            built.slices.save(here / "slice_designs.npz")
+            self._results["slice_designs_file"] = str(here / "slice_designs.npz")
         return runtime

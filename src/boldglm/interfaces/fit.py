@@ -17,14 +17,17 @@ from nipype.interfaces.base import (
 
 from boldglm.analysis.first_level.contrast_maps import estimate_contrasts, write_minimum_dof
 from boldglm.analysis.first_level.run_maps import whiteness_warning, write_run_maps
+from boldglm.analysis.first_level.settings import SliceDesigns
 from boldglm.analysis.first_level.single_trials import METHODS, TrialSettings, write_single_trials
-from boldglm.glm import Design, fit
+from boldglm.analysis.first_level.slices import fit_run, in_voxel_order
+from boldglm.glm import Design
 from boldglm.glm.design.linear_model import linear_model
 from boldglm.glm.spatial.smoothness import sampled_residuals
 from boldglm.io.bids.events import read_events
 from boldglm.io.files.json_files import write_json
 from boldglm.io.images.bold_series import LoadSettings, MaskedRun, load_run
 from boldglm.io.images.noise_smoothness import measure_smoothness
+from boldglm.io.images.slices import SliceGroups
 from boldglm.io.outputs.design_files import read_design
 from boldglm.io.outputs.fit_cache import cache_fit, cached_fit, read_fit, write_fit
 from boldglm.io.outputs.names import RUN_MAPS
@@ -37,6 +40,9 @@ from boldglm.vocabulary import HRF_MODEL, NOISE_MODEL, SIGNAL_SCALINGS, SMOOTHIN
 class _FitGLMInput(BaseInterfaceInputSpec):
     bold_file = File(exists=True, mandatory=True, desc="4-D BOLD series")
     design_file = File(exists=True, mandatory=True, desc="design from BuildDesign")
+    slice_designs_file = File(
+        exists=True, desc="designs at the times of the slices, from WriteDesign"
+    )
     mask_file = File(exists=True, desc="brain mask (default: computed from the series)")
     mesh_files = InputMultiPath(File(exists=True), desc="surface meshes to smooth along")
     noise_model = traits.Str(
@@ -125,6 +131,9 @@ class FitGLM(SimpleInterface):
                 return runtime
         mask_file = Path(inputs.mask_file) if isdefined(inputs.mask_file) else None
         design = read_design(Path(inputs.design_file))
+        slices = None
+        if isdefined(inputs.slice_designs_file):
+            slices = SliceDesigns.load(Path(inputs.slice_designs_file))
         is_to_target = isdefined(inputs.smoothing) and inputs.smoothing_type == "isoblurto"
         settings = LoadSettings(
             signal_scaling=inputs.signal_scaling,
@@ -135,9 +144,10 @@ class FitGLM(SimpleInterface):
             temporary_folder=here,
             meshes=_paths(self.inputs.mesh_files),
             censored=frozenset(design.censored),
+            slice_groups=None if slices is None else SliceGroups(slices.axis, slices.groups),
         )
         run = load_run(Path(inputs.bold_file), mask_file, settings)
-        run_maps, whiteness, smoothness = self._fit(run, design, here)
+        run_maps, whiteness, smoothness = self._fit(run, design, slices, here)
         trial_maps, trial_notices = self._trials(run, design, here)
         notices = [*run.notices, *self._missing_maps(run_maps)]
         if (not_white := whiteness_warning(whiteness, inputs.noise_model)) is not None:
@@ -160,11 +170,10 @@ class FitGLM(SimpleInterface):
             cache_fit(Path(inputs.cache_folder), inputs.cache_key, self._results)
         return runtime
 
-    def _fit(self, run: MaskedRun, design: Design, here: Path):
+    def _fit(self, run: MaskedRun, design: Design, slices: SliceDesigns | None, here: Path):
         """Fit the run and write its maps; the fit is released before single trials need memory."""
-        fitted = fit(
-            run.bold, design, noise=self.inputs.noise_model, n_threads=self.inputs.n_threads
-        )
+        noise, n_threads = self.inputs.noise_model, self.inputs.n_threads
+        fitted = fit_run(run, design, slices, noise, n_threads)
         write_fit(here / "fit.npz", fitted, run.scale)
         labels = self.inputs.maps if isdefined(self.inputs.maps) else []
         maps, whiteness = write_run_maps(run, fitted, labels, _repetition_time(design), here)
@@ -172,7 +181,7 @@ class FitGLM(SimpleInterface):
         smoothness = {
             name: {**widths, **run.applied_smoothing.get(name, {})}
             for name, widths in measure_smoothness(
-                sampled_residuals(run.bold, fitted), parts
+                in_voxel_order(fitted, sampled_residuals(run.bold, fitted)), parts
             ).items()
         }
         return maps, whiteness, smoothness

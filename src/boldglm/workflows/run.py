@@ -134,7 +134,7 @@ def init_run_wf(
         name="estimate_contrasts",
     )
     notices = Node(Merge(3), name="notices")
-    design = _connect_design(workflow, settings.design, inputnode, outputnode, notices)
+    design = _connect_design(workflow, settings.design, inputnode, outputnode, notices, fit)
     workflow.connect([
         (inputnode, fit, [(field, field) for field in FIT_INPUTS]),
         (inputnode, estimate, [("mesh_files", "mesh_files")]),
@@ -155,6 +155,7 @@ def _connect_design(
     inputnode: Node,
     outputnode: Node,
     notices: Node,
+    fit: Node,
 ) -> Node:
     """Add the nodes that make the design, and return the last of them."""
     if isinstance(settings, BuiltDesign):
@@ -163,6 +164,8 @@ def _connect_design(
             (write, notices, [("notices", "in1")]),
             (write, outputnode, [("before_file", "before_file")]),
         ])  # fmt: skip
+        if settings.slices is not None:
+            workflow.connect(write, "slice_designs_file", fit, "slice_designs_file")
         return write
     build = _build_node(settings)
     workflow.connect([

@@ -215,6 +215,7 @@ def run_output(run: RunPlan, model: Model, settings: AppSettings) -> NodeOutput:
     facts = [
         ("Volumes", f"{inputs.n_scans}, {inputs.spacing}"),
         ("First volume at", f"{inputs.start_time:g} s"),
+        *_slice_facts(run),
         ("Regressors", f"{run.design.n_regressors} (rank {run.collinearity.rank})"),
         ("Noise model", model.noise_model),
         ("HRF", model.hrf_model),
@@ -238,7 +239,7 @@ def run_output(run: RunPlan, model: Model, settings: AppSettings) -> NodeOutput:
         details={
             **model_details(model),
             "Sources": list(inputs.sources),
-            **_timing_details(inputs),
+            **_timing_details(run),
             **_confound_details(run),
         },
         trial_details=_single_trial_details(model, settings),
@@ -247,11 +248,30 @@ def run_output(run: RunPlan, model: Model, settings: AppSettings) -> NodeOutput:
     )
 
 
-def _timing_details(inputs: RunInputs) -> dict[str, Any]:
-    """Return the times of the volumes, with the keys of BIDS, for sidecars."""
+def _timing_details(run: RunPlan) -> dict[str, Any]:
+    """Return the times of volumes and slices, with the keys of BIDS, for sidecars."""
+    inputs, slices = run.inputs, run.built.slices
+    details: dict[str, Any] = {"RepetitionTime": inputs.repetition_time}
     if inputs.volume_timing:
-        return {"VolumeTiming": list(inputs.volume_timing), "StartTime": inputs.start_time}
-    return {"RepetitionTime": inputs.repetition_time, "StartTime": inputs.start_time}
+        details = {"VolumeTiming": list(inputs.volume_timing)}
+    details["StartTime"] = inputs.start_time
+    if slices is not None:
+        details["SliceTimesModeled"] = [slices.times[group] for group in slices.groups]
+        details["SliceEncodingDirection"] = "ijk"[slices.axis]
+    return details
+
+
+def _slice_facts(run: RunPlan) -> list[tuple[str, str]]:
+    """Return at which times slices are modeled, for the report."""
+    slices = run.built.slices
+    if slices is None:
+        return []
+    first, last = slices.times[0], slices.times[-1]
+    text = (
+        f"each modeled at its own time, {first:g} to {last:g} s after the beginning of a volume "
+        f"({len(slices.times)} designs; the one shown is that of {run.inputs.start_time:g} s)"
+    )
+    return [("Slices", text)]
 
 
 def _single_trial_facts(

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import numpy as np
 
-from boldglm.glm import Contrast, Fit, MissingRegressorError, NotEstimableError
+from boldglm.analysis.first_level.slices import RunFit, contrasts_in_voxel_order
+from boldglm.glm import Contrast, MissingRegressorError, NotEstimableError
 from boldglm.glm.first_level.contrasts import check_estimable, contrast_weights, format_weights
 from boldglm.io.images.formats import read_geometry
 from boldglm.io.images.geometry import Geometry
@@ -18,7 +19,7 @@ INTENTS = {"t": "t test", "F": "f test", "z": "z score", "p": "p value"}
 
 
 def estimate_contrasts(
-    fit: Fit,
+    fit: RunFit,
     scale: np.ndarray,
     contrasts: Sequence[str | ContrastSpec],
     mask_file: Path,
@@ -30,7 +31,7 @@ def estimate_contrasts(
 
     Parameters
     ----------
-    fit : Fit
+    fit : Fit or SliceFit
         Fit of one run.
     scale : ndarray of shape (n_voxels,)
         Factor from the unit of the data to the unit of the effects.
@@ -83,7 +84,7 @@ def estimate_contrasts(
             scale=scale,
             test="pass" if contrast.name in passed else None,
         )
-        for contrast in fit.contrasts(estimable)
+        for contrast in contrasts_in_voxel_order(fit, estimable)
     ]
     return NodeResult(mask_file, mean_file, tuple(maps), (*notices, *exclusions))
 

@@ -51,6 +51,11 @@ class RunTiming:
         return self.n_scans * self.repetition_time
 
     @property
+    def shortest_spacing(self) -> float:
+        """Shortest time between two volumes in seconds."""
+        return float(np.diff(self.volume_timing or (0.0, self.repetition_time)).min())
+
+    @property
     def spacing(self) -> str:
         """The number of volumes and the time between them, in words."""
         if not self.volume_timing:

@@ -6,9 +6,10 @@ from tempfile import TemporaryFile
 
 import numpy as np
 
-from boldglm.glm import Fit
+from boldglm.analysis.first_level.slices import RunFit, in_voxel_order
 from boldglm.glm import whiteness as whiteness_z
 from boldglm.glm.first_level.r_squared import fitted_blocks, r_squared
+from boldglm.glm.first_level.slice_fit import SliceFit
 from boldglm.io.images.bold_series import MaskedRun
 from boldglm.notices import Notice, warning
 
@@ -18,7 +19,7 @@ CRITICAL = 2.326  # standard normal, p = .01
 
 
 def write_run_maps(
-    run: MaskedRun, fit: Fit, labels: Sequence[str], repetition_time: float, folder: Path
+    run: MaskedRun, fit: RunFit, labels: Sequence[str], repetition_time: float, folder: Path
 ) -> tuple[dict[str, Path], dict[str, float]]:
     """Write the requested maps of a run and test whether its residuals are white.
 
@@ -26,7 +27,7 @@ def write_run_maps(
     ----------
     run : MaskedRun
         The BOLD series of the run.
-    fit : Fit
+    fit : Fit or SliceFit
         Its fit.
     labels : sequence of str
         Maps to write, of ``"rsquared"``, ``"whiteness"``, ``"ar"``, ``"residuals"`` and
@@ -47,13 +48,17 @@ def write_run_maps(
     maps: dict[str, Path] = {}
     if "whiteness" in labels:
         z = whiteness_z(run.bold, fit)
-        maps["whiteness"] = _write(z, "whiteness", run, folder)
+        maps["whiteness"] = _write(in_voxel_order(fit, z), "whiteness", run, folder)
     else:
         z = whiteness_z(run.bold, fit, n_sample=N_SAMPLE)
     if "rsquared" in labels:
-        maps["rsquared"] = _write(r_squared(run.bold, fit), "rsquared", run, folder)
+        maps["rsquared"] = _write(
+            in_voxel_order(fit, r_squared(run.bold, fit)), "rsquared", run, folder
+        )
     if "ar" in labels and fit.ar is not None:
-        maps["ar"] = run.geometry.write_series(folder, "stat-ar_statmap", fit.ar)
+        maps["ar"] = run.geometry.write_series(
+            folder, "stat-ar_statmap", in_voxel_order(fit, fit.ar)
+        )
     series = [label for label in ("residuals", "fitted") if label in labels]
     for label in series:
         maps[label] = _write_series(label, run, fit, repetition_time, folder)
@@ -91,13 +96,15 @@ def _write(values: np.ndarray, label: str, run: MaskedRun, folder: Path) -> Path
 
 
 def _write_series(
-    label: str, run: MaskedRun, fit: Fit, repetition_time: float, folder: Path
+    label: str, run: MaskedRun, fit: RunFit, repetition_time: float, folder: Path
 ) -> Path:
     """Write fitted values or residuals, which are computed by voxels, as an image of volumes."""
     n_scans, n_voxels = fit.n_scans, fit.n_voxels
+    positions = fit.voxels if isinstance(fit, SliceFit) else np.arange(n_voxels)
     with TemporaryFile(dir=folder) as file:
         file.truncate(n_scans * n_voxels * 4)
         values = np.memmap(file, np.float32, "r+", shape=(n_scans, n_voxels))
         for voxels, fitted, residuals in fitted_blocks(run.bold, fit):
-            values[:, voxels] = run.scale[voxels] * (residuals if label == "residuals" else fitted)
+            places = positions[voxels]
+            values[:, places] = run.scale[places] * (residuals if label == "residuals" else fitted)
         return run.geometry.write_series(folder, f"desc-{label}_bold", values, repetition_time)

@@ -3,10 +3,13 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
+
 from boldglm.analysis.model.confound_strategies import ConfoundSettings
 from boldglm.analysis.model.modulation import Modulator
 from boldglm.glm import Design
 from boldglm.io.bids.events import PREFIX
+from boldglm.io.files.atomic import whole_file
 from boldglm.notices import Notice
 from boldglm.vocabulary import (
     HIGH_PASS,
@@ -80,6 +83,46 @@ class ModelFile:
 
 
 @dataclass(frozen=True, eq=False)
+class SliceDesigns:
+    """The designs of a run at the times of its slices.
+
+    Parameters
+    ----------
+    times : tuple of float
+        The slice times, in seconds after the onset of a volume, each once.
+    matrices : ndarray of shape (n_times, n_scans, n_regressors)
+        The design at each of them, with the columns of the design at the reference time.
+    axis : int
+        Axis of the image along which slices follow each other.
+    groups : tuple of int
+        For each slice, the index of its time.
+    """
+
+    times: tuple[float, ...]
+    matrices: np.ndarray
+    axis: int
+    groups: tuple[int, ...]
+
+    def save(self, path: Path) -> None:
+        """Write an npz file."""
+        with whole_file(path) as file:
+            np.savez(
+                file, times=self.times, matrices=self.matrices, axis=self.axis, groups=self.groups
+            )
+
+    @classmethod
+    def load(cls, path: Path) -> "SliceDesigns":
+        """Read the file of `save`."""
+        with np.load(path) as archive:
+            return cls(
+                tuple(archive["times"].tolist()),
+                archive["matrices"],
+                int(archive["axis"]),
+                tuple(archive["groups"].tolist()),
+            )
+
+
+@dataclass(frozen=True, eq=False)
 class BuiltDesign:
     """A design that has been built already, with its history.
 
@@ -97,6 +140,9 @@ class BuiltDesign:
         Exclusions and warnings that building the design gave.
     hrf_model : str
         HRF of the conditions, which single trials share.
+    slices : SliceDesigns, optional
+        Designs at the times of the slices, if each is fitted at its own time. `design` is then
+        that of the reference time.
     """
 
     design: Design
@@ -104,6 +150,7 @@ class BuiltDesign:
     rules: tuple[tuple[str, tuple[str, ...]], ...] = ()
     notices: tuple[Notice, ...] = ()
     hrf_model: str = HRF_MODEL
+    slices: SliceDesigns | None = None
 
     def __deepcopy__(self, memo: dict) -> "BuiltDesign":
         # nipype copies a workflow, and with it all inputs of its nodes, several times

@@ -22,6 +22,7 @@ from boldglm.analysis.plan.run_plans import (
     design_of_run,
     plan_run,
 )
+from boldglm.analysis.plan.slice_designs import with_slice_designs
 from boldglm.analysis.plan.timing import TimingOptions
 from boldglm.errors import BadDataError, NothingSelectedError
 from boldglm.io.bids.confounds_table import read_confounds
@@ -193,7 +194,12 @@ def _plan_analysis(
     missing = choice.missing_conditions
     check_patterns(model.confounds.columns, [run.table for run in runs if run.table])
     known, elsewhere = _known(model, runs, tables.bids_dir)
-    designs = [design_of_run(run, model, known, missing) for run in runs]
+
+    def build(run: RunRead) -> RunDesign:
+        return design_of_run(run, model, known, missing)
+
+    _check_slice_smoothing(model, runs)
+    designs = [with_slice_designs(build(run), build) for run in runs]
     contrasts = _contrasts(model, designs)
     planned = tuple(plan_run(design, model, contrasts, missing) for design in designs)
     _check_contrasts(contrasts, planned, elsewhere)
@@ -220,6 +226,16 @@ def _plan_analysis(
         model, node_inputs, fingerprints, output_dir, LEVELS[1:], tables.levels()
     )
     return Analysis(model, planned, levels, notices)
+
+
+def _check_slice_smoothing(model: Model, runs: Sequence[RunRead]) -> None:
+    """Refuse to smooth across slices that are modeled at times of their own."""
+    if model.smoothing and any(run.slice_times for run in runs):
+        raise BadDataError(
+            "--slice-times model cannot be applied to smoothed runs, because smoothing mixes "
+            f"slices of different times. Smooth the effects instead (--smoothing "
+            f"{model.smoothing:g}:subject), or leave out --slice-times model."
+        )
 
 
 def _known(
@@ -267,17 +283,23 @@ def _contrasts(model: Model, designs: Sequence[RunDesign]) -> tuple[ContrastSpec
 
 
 def _read_run(files: RunFiles, choice: ModelChoice, model: Model | None) -> RunRead:
-    inputs, header, notices = inspect_run(files, choice.timing)
+    inspected = inspect_run(files, choice.timing)
+    inputs, header = inspected.inputs, inspected.header
     if choice.mask is not None:
         inputs = replace(inputs, mask=choice.mask.resolve())
     if choice.meshes:
         inputs = replace(inputs, meshes=tuple(path.resolve() for path in choice.meshes))
     table = read_confounds(*inputs.confounds) if inputs.confounds else None
+    events, columns = None, {}
     if inputs.events is None:
-        return RunRead(inputs, header, None, no_event_columns(), table, notices)
-    if model is None or model.plain is not None:
-        return RunRead(inputs, header, read_events(inputs.events), {}, table, notices)
-    return RunRead(inputs, header, None, read_event_columns(inputs.events), table, notices)
+        columns = no_event_columns()
+    elif model is None or model.plain is not None:
+        events = read_events(inputs.events)
+    else:
+        columns = read_event_columns(inputs.events)
+    return RunRead(
+        inputs, header, events, columns, table, inspected.notices, inspected.slice_times
+    )
 
 
 def _select_input(files: Sequence[RunFiles], model: Model, file: Path) -> list[RunFiles]:

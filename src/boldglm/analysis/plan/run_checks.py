@@ -1,7 +1,9 @@
 """Reading of the header and metadata of a run, and their check against each other."""
 
 import logging
+from dataclasses import dataclass
 
+from boldglm.analysis.plan.slice_times import SliceTimes, slice_times_of_run
 from boldglm.analysis.plan.timing import RunMetadata, TimingOptions, run_timing
 from boldglm.io.bids.query import RunFiles
 from boldglm.io.bids.run_inputs import RunInputs
@@ -12,9 +14,29 @@ from boldglm.notices import Notice
 logger = logging.getLogger(__name__)
 
 
-def inspect_run(
-    files: RunFiles, timing_options: TimingOptions
-) -> tuple[RunInputs, BoldHeader, tuple[Notice, ...]]:
+@dataclass(frozen=True)
+class InspectedRun:
+    """What header and sidecar say about a run.
+
+    Parameters
+    ----------
+    inputs : RunInputs
+        Files, timing and entities of the run.
+    header : BoldHeader
+        The header of the BOLD series.
+    notices : tuple of Notice
+        How the times of volumes were chosen.
+    slice_times : SliceTimes or None
+        When slices were acquired, if each is modeled at its own time.
+    """
+
+    inputs: RunInputs
+    header: BoldHeader
+    notices: tuple[Notice, ...]
+    slice_times: SliceTimes | None = None
+
+
+def inspect_run(files: RunFiles, timing_options: TimingOptions) -> InspectedRun:
     """Read the header of a run and check it against the metadata.
 
     Parameters
@@ -26,17 +48,13 @@ def inspect_run(
 
     Returns
     -------
-    inputs : RunInputs
-        Files, timing and entities of the run.
-    header : BoldHeader
-        The header of the BOLD series.
-    notices : tuple of Notice
-        How the times of volumes were chosen.
+    InspectedRun
 
     Raises
     ------
     BadDataError
-        If the times of volumes are missing or contradictory.
+        If the times of volumes, or of slices that are to be modeled, are missing or
+        contradictory.
     """
     header = read_bold_header(files.bold)
     timing, notices = run_timing(
@@ -64,4 +82,9 @@ def inspect_run(
         inputs.start_time,
         "StartTime" if "StartTime" in files.metadata else "no StartTime in its metadata",
     )
-    return inputs, header, notices
+    slices = None
+    if timing_options.models_slices:
+        slices = slice_times_of_run(files, header, timing.shortest_spacing)
+        onset = timing.volume_timing[0] if timing.volume_timing else 0.0
+        notices = (slices.notice(timing.start_time - onset),)
+    return InspectedRun(inputs, header, notices, slices)

@@ -13,8 +13,9 @@ from boldglm.analysis.first_level.event_design import (
     design_from_events,
 )
 from boldglm.analysis.first_level.model_design import RunTables, design_from_model
-from boldglm.analysis.first_level.settings import BuiltDesign, DesignSettings
+from boldglm.analysis.first_level.settings import BuiltDesign, DesignSettings, SliceDesigns
 from boldglm.analysis.model.model import Model
+from boldglm.analysis.plan.slice_times import SliceTimes
 from boldglm.analysis.plan.timing import uneven_times_warning
 from boldglm.errors import BadDataError
 from boldglm.glm import Collinearity, Confounds, Design, collinearity
@@ -50,6 +51,8 @@ class RunRead:
         Confounds.
     notices : tuple of Notice
         What was chosen when they were read.
+    slice_times : SliceTimes or None
+        When slices were acquired, if each is modeled at its own time.
     """
 
     inputs: RunInputs
@@ -58,6 +61,7 @@ class RunRead:
     columns: dict[str, np.ndarray]
     table: ConfoundsTable | None
     notices: tuple[Notice, ...] = ()
+    slice_times: SliceTimes | None = None
 
     @property
     def timing(self) -> RunTiming:
@@ -78,6 +82,7 @@ class RunDesign:
     """The design of a run before contrasts are known.
 
     `before` is the design before orthogonalization, or None if nothing was orthogonalized.
+    `slices` are the designs at the times of the slices, or None if all are modeled at one time.
     """
 
     run: RunRead
@@ -85,6 +90,7 @@ class RunDesign:
     before: Design | None
     confounds: Confounds
     notices: tuple[Notice, ...]
+    slices: SliceDesigns | None = None
 
 
 @dataclass(frozen=True)
@@ -221,7 +227,30 @@ def plan_run(
                 f"{collinear_names(diagnostics)} are exactly collinear and share their estimate"
             )
         )
-    fit_key = fingerprint(
+    fit_key = _fit_key(run_design, model)
+    return RunPlan(
+        inputs=inputs,
+        header=run_design.run.header,
+        built=BuiltDesign(
+            design,
+            run_design.before,
+            model.orthogonalize,
+            tuple(notices),
+            model.hrf_model,
+            run_design.slices,
+        ),
+        confounds=run_design.confounds,
+        collinearity=diagnostics,
+        contrasts=tuple(contrasts),
+        fit_key=fit_key,
+        fingerprint=fingerprint(fit_key, [spec.to_dict() for spec in contrasts]),
+    )
+
+
+def _fit_key(run_design: RunDesign, model: Model) -> str:
+    """Return a digest of everything that the fit of a run depends on."""
+    inputs, design, slices = run_design.run.inputs, run_design.design, run_design.slices
+    return fingerprint(
         __version__,
         inputs.bold,
         inputs.mask,
@@ -231,18 +260,7 @@ def plan_run(
         [model.noise_model, model.signal_scaling, model.smoothing, model.smoothing_type],
         list(model.orthogonalize),
         [inputs.repetition_time, inputs.start_time, *inputs.volume_timing],
-    )
-    return RunPlan(
-        inputs=inputs,
-        header=run_design.run.header,
-        built=BuiltDesign(
-            design, run_design.before, model.orthogonalize, tuple(notices), model.hrf_model
-        ),
-        confounds=run_design.confounds,
-        collinearity=diagnostics,
-        contrasts=tuple(contrasts),
-        fit_key=fit_key,
-        fingerprint=fingerprint(fit_key, [spec.to_dict() for spec in contrasts]),
+        *([] if slices is None else [slices.matrices, [slices.axis, *slices.groups]]),
     )
 
 

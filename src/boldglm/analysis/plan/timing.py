@@ -17,6 +17,7 @@ from boldglm.analysis.plan.volume_reference import (
 )
 from boldglm.errors import BadDataError
 from boldglm.notices import Notice, warning
+from boldglm.vocabulary import SLICE_TIMES
 
 TIME_TOLERANCE = 1e-3  # seconds by which header and sidecar may differ
 LONGEST = 100.0  # seconds between volumes; anything longer must be milliseconds
@@ -36,10 +37,18 @@ class TimingOptions:
     slice_time_reference : float, optional
         At which fraction of its acquisition a volume is modeled, if its sidecar has no
         StartTime. By default `boldglm.vocabulary.SLICE_TIME_REFERENCE`.
+    slice_times : {"reference", "model"}
+        Whether all slices are modeled at that time, or each at its own.
     """
 
     repetition_time: str | float | None = None
     slice_time_reference: float | None = None
+    slice_times: str = SLICE_TIMES[0]
+
+    @property
+    def models_slices(self) -> bool:
+        """Whether each slice is modeled at its own time."""
+        return self.slice_times == "model"
 
 
 @dataclass(frozen=True)

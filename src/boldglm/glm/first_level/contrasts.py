@@ -380,28 +380,30 @@ def evaluate_contrasts(
         If the design does not determine a contrast.
     """
     sets = [check_estimable(contrast, names, model) for contrast in contrasts]
-    variances = _contrast_variances([rows @ model.back_projection for rows in sets], estimates)
+    variances = contrast_variances([rows @ model.back_projection for rows in sets], estimates)
     return (
-        _tested(contrast, rows, variance, model, estimates)
+        evaluated_contrast(contrast, rows, variance, model, estimates)
         for contrast, rows, variance in zip(contrasts, sets, variances, strict=True)
     )
 
 
-def _contrast_variances(
+def contrast_variances(
     sets: Sequence[FloatArray], estimates: NoiseEstimates
 ) -> Iterable[ContrastVariance]:
+    """Return the covariance of each set of rows in the orthonormal basis."""
     if isinstance(estimates, SharedContrastVariances) and sets:
         return estimates.contrast_variances(sets)
     return (estimates.contrast_variance(rows) for rows in sets)
 
 
-def _tested(
+def evaluated_contrast(
     contrast: tuple[str, FloatArray],
     rows: FloatArray,
     variances: ContrastVariance,
     model: LinearModel,
     estimates: NoiseEstimates,
 ) -> Contrast:
+    """Test a contrast whose independent rows and their covariance are known."""
     name, weights = contrast
     effects = _effects(rows, rows @ model.back_projection, model, estimates)
     if weights.ndim == 1:

@@ -15,13 +15,14 @@ from boldglm.glm.noise.blocks import BoldSeries, read_blocks
 
 if TYPE_CHECKING:
     from boldglm.glm.first_level.fit import Fit
+    from boldglm.glm.first_level.slice_fit import SliceFit
 
 # Scans whose leverage is closer to 1 than this are fitted exactly, whatever the data are.
 FITTED_EXACTLY = 1e-9
 
 
 def fitted_blocks(
-    bold: ArrayLike | BoldSeries, fit: "Fit", block_size: int = 2048
+    bold: ArrayLike | BoldSeries, fit: "Fit | SliceFit", block_size: int = 2048
 ) -> Iterator[tuple[slice, FloatArray, FloatArray]]:
     """Yield fitted values and residuals, a block of voxels at a time.
 
@@ -63,7 +64,9 @@ def fitted_blocks(
         yield voxels, fitted, signal - fitted
 
 
-def r_squared(bold: ArrayLike | BoldSeries, fit: "Fit", block_size: int = 2048) -> FloatArray:
+def r_squared(
+    bold: ArrayLike | BoldSeries, fit: "Fit | SliceFit", block_size: int = 2048
+) -> FloatArray:
     """Return the share of variance over time that the design explains.
 
     Parameters

@@ -14,6 +14,7 @@ from boldglm.glm.arrays.memory import blocks_of
 from boldglm.glm.arrays.types import FloatArray
 from boldglm.glm.first_level.fit import Fit
 from boldglm.glm.first_level.fit import fit as fit_design
+from boldglm.glm.first_level.slice_fit import SliceFit
 from boldglm.glm.first_level.validation import checked_fitted_bold
 from boldglm.glm.noise.ar_process import simulate
 from boldglm.glm.noise.blocks import BoldSeries
@@ -29,7 +30,7 @@ SMALLEST_SHARE = 1e-9  # of the largest variance; combinations of lags with less
 
 def whiteness(
     bold: ArrayLike | BoldSeries,
-    fit: Fit,
+    fit: Fit | SliceFit,
     *,
     n_sample: int | None = None,
     block_size: int = 2048,
@@ -122,7 +123,7 @@ def _pieces(n_voxels: int, n_sample: int | None, block_size: int) -> list[slice]
     return [slice(start, min(start + PIECE, n_voxels)) for start in starts]
 
 
-def _simulated(fit: Fit) -> tuple[FloatArray, Fit]:
+def _simulated(fit: Fit | SliceFit) -> tuple[FloatArray, Fit]:
     """Return series that follow the noise model, and their fit with the same design."""
     rng = np.random.default_rng(SEED)
     noisy = np.flatnonzero(fit.sigma2 > 0)
@@ -132,7 +133,7 @@ def _simulated(fit: Fit) -> tuple[FloatArray, Fit]:
     return series, fit_design(series, fit.model.basis, noise=fit.noise)
 
 
-def _autocorrelations(bold: BoldSeries, fit: Fit, pieces: list[slice]) -> FloatArray:
+def _autocorrelations(bold: BoldSeries, fit: Fit | SliceFit, pieces: list[slice]) -> FloatArray:
     """Return r at the voxels of some blocks, shape (n_lags, n)."""
     ar = np.zeros((0, fit.n_voxels)) if fit.ar is None else fit.ar
     n_lags = whiteness_lags(fit.n_scans)

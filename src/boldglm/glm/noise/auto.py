@@ -26,7 +26,8 @@ covariance for innovations of variance 1, M = U'QU, p order of the autoregressio
 the partial autocorrelations of the noise.
 """
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -49,6 +50,7 @@ from boldglm.glm.noise.clustered_gls import (
     OLSResiduals,
     clustered_gls,
     grid_clusters,
+    join_residuals,
     ols_residuals,
 )
 from boldglm.glm.noise.contrast_variance import ContrastVariance, whiteness_lags
@@ -164,6 +166,21 @@ class AutoEstimates:
         uncorrelated in the average simulated series. These directions do not depend on how the
         contrasts are written. If each row were corrected by itself, F would depend on that.
         """
+        return self.corrected(rows, self.correction(rows))
+
+    def correction(self, rows: FloatArray) -> "ContrastCorrection":
+        """Return how much the noise coefficients' uncertainty changes the covariance of contrasts.
+
+        Parameters
+        ----------
+        rows : ndarray of shape (q, rank)
+            Contrasts in the orthonormal basis.
+
+        Returns
+        -------
+        ContrastCorrection
+            Factors and degrees of freedom for every cluster.
+        """
         _, rotation = np.linalg.eigh(rows @ self.simulated_inverses.mean(axis=0) @ rows.T)
         directions = rotation.T @ rows
         dof = self.basis.shape[0] - self.basis.shape[1]
@@ -187,10 +204,38 @@ class AutoEstimates:
             for direction in directions
         ]
         factors, dofs = (np.stack(values, axis=1) for values in zip(*corrected, strict=True))
-        root = np.sqrt(factors)
+        return ContrastCorrection(rotation, factors, dofs)
+
+    def corrected(self, rows: FloatArray, correction: "ContrastCorrection") -> ContrastVariance:
+        """Return the covariance of contrasts with a correction of `correction`."""
+        rotation, root = correction.rotation, np.sqrt(correction.factors)
+        directions = rotation.T @ rows
         covariance = self.covariance(directions) * root[:, :, np.newaxis] * root[:, np.newaxis, :]
         covariance = rotation @ covariance @ rotation.T
-        return ContrastVariance(self.sigma2, covariance, dofs, self.labels)
+        return ContrastVariance(self.sigma2, covariance, correction.dof, self.labels)
+
+
+@dataclass(frozen=True, eq=False)
+class ContrastCorrection:
+    """Corrections of q contrasts for every noise cluster.
+
+    Parameters
+    ----------
+    rotation : ndarray of shape (q, q)
+        Directions in which the estimates are uncorrelated in the average simulated series.
+    factors : ndarray of shape (n_clusters, q)
+        Factors of the variance in these directions.
+    dof : ndarray of shape (n_clusters, q)
+        Degrees of freedom in these directions.
+    """
+
+    rotation: FloatArray
+    factors: FloatArray
+    dof: FloatArray
+
+    def of(self, clusters: IndexArray) -> "ContrastCorrection":
+        """Return the corrections of some clusters."""
+        return ContrastCorrection(self.rotation, self.factors[clusters], self.dof[clusters])
 
 
 def order_for(n_scans: int, dof: int) -> int:
@@ -254,14 +299,72 @@ def estimate_auto(
     """
     order = order_for(model.n_scans, model.dof)
     ols = ols_residuals(bold, model, chunks, order=max(order, 1), n_sample=SAMPLE)
-    if order > 0 and not ols.without_variance.all():
-        clusters = _estimate_clusters(ols, model, order)
-    else:
-        clusters = _white_cluster(ols, model, max(order, 1))
+    clusters = _clusters_of(ols, model, order)
     noise = precision_of(clusters.ar)
     sigma2 = clustered_gls(bold, model, ols, clusters.labels, noise, chunks.n_threads)
+    return model, _estimates(ols, sigma2, clusters, model)
+
+
+def estimate_auto_parts(
+    parts: Sequence[tuple[BoldSeries, LinearModel]], model: LinearModel, chunks: Chunks
+) -> tuple[AutoEstimates, list[tuple[LinearModel, AutoEstimates]]]:
+    """Fit parts of a run, each with a design of its own, with coefficients pooled over all parts.
+
+    Parameters
+    ----------
+    parts : sequence of (BoldSeries, LinearModel)
+        Voxels and design of each part.
+    model : LinearModel
+        A design that resembles those of the parts, for everything that concerns the run as a
+        whole: the distribution of the noise, simulations and corrections.
+    chunks : Chunks
+        Block size and number of threads.
+
+    Returns
+    -------
+    run : AutoEstimates
+        Noise of the run, for `AutoEstimates.correction`; its voxels are those of all parts, in
+        order.
+    estimates : list of (LinearModel, AutoEstimates)
+        What `estimate_auto` returns, for each part. Clusters are numbered in each part by
+        themselves.
+    """
+    order = order_for(model.n_scans, model.dof)
+    n_voxels = sum(bold.shape[1] for bold, _ in parts)
+    fits = [
+        ols_residuals(
+            bold,
+            own,
+            chunks,
+            order=max(order, 1),
+            n_sample=max(1, round(SAMPLE * bold.shape[1] / n_voxels)),
+        )
+        for bold, own in parts
+    ]
+    ols = join_residuals(fits)
+    clusters = _clusters_of(ols, model, order)
+    run = _estimates(ols, np.zeros(n_voxels), clusters, model)
+    edges = np.cumsum([0, *(bold.shape[1] for bold, _ in parts)]).tolist()
+    estimates = []
+    for (bold, own), part, start, stop in zip(parts, fits, edges[:-1], edges[1:], strict=True):
+        some = clusters.of(slice(start, stop))
+        noise = precision_of(some.ar)
+        sigma2 = clustered_gls(bold, own, part, some.labels, noise, chunks.n_threads)
+        estimates.append((own, _estimates(part, sigma2, some, own)))
+    return run, estimates
+
+
+def _clusters_of(ols: OLSResiduals, model: LinearModel, order: int) -> "_NoiseClusters":
+    if order > 0 and not ols.without_variance.all():
+        return _estimate_clusters(ols, model, order)
+    return _white_cluster(ols, model, max(order, 1))
+
+
+def _estimates(
+    ols: OLSResiduals, sigma2: FloatArray, clusters: "_NoiseClusters", model: LinearModel
+) -> AutoEstimates:
     simulated = clusters.simulated
-    return model, AutoEstimates(
+    return AutoEstimates(
         ols.coordinates, ols.means, sigma2, clusters.labels, clusters.ar, clusters.terms,
         simulated.true, simulated.estimated, simulated.stated, simulated.terms,
         simulated.sampling_error, clusters.autocorrelations, model.basis,
@@ -277,6 +380,12 @@ class _NoiseClusters:
     terms: FloatArray
     simulated: SimulatedSeries
     autocorrelations: FloatArray  # of the simulated residuals after prewhitening
+
+    def of(self, voxels: slice) -> "_NoiseClusters":
+        """Return the clusters of some voxels, numbered from 0."""
+        present, labels = np.unique(self.labels[voxels], return_inverse=True)
+        labels = labels.astype(np.int32)
+        return replace(self, labels=labels, ar=self.ar[:, present], terms=self.terms[:, present])
 
 
 def _estimate_clusters(ols: OLSResiduals, model: LinearModel, order: int) -> _NoiseClusters:

@@ -9,6 +9,7 @@ residual, Q inverse of the noise covariance for innovations of variance 1, M = U
 """
 
 import threading
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -102,6 +103,21 @@ def ols_residuals(
     each_projected(bold, model, chunks, store)
     return OLSResiduals(
         coordinates, means, sums, ends, without_variance, sample.values(model.n_scans)
+    )
+
+
+def join_residuals(parts: Sequence[OLSResiduals]) -> OLSResiduals:
+    """Return the residuals of several parts of the voxels as those of all of them, in order.
+
+    The coordinates, which may belong to designs of their own, are left out.
+    """
+    return OLSResiduals(
+        np.empty((0, sum(part.means.size for part in parts))),
+        np.concatenate([part.means for part in parts]),
+        np.concatenate([part.sums for part in parts], axis=1),
+        np.concatenate([part.ends for part in parts], axis=1),
+        np.concatenate([part.without_variance for part in parts]),
+        np.concatenate([part.sample for part in parts], axis=1),
     )
 
 

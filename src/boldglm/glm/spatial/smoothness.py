@@ -16,6 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 from boldglm.glm.arrays.memory import blocks_of
 from boldglm.glm.arrays.types import Float32Array, FloatArray, IndexArray
 from boldglm.glm.first_level.fit import Fit
+from boldglm.glm.first_level.slice_fit import SliceFit
 from boldglm.glm.noise.blocks import BoldSeries
 
 FEWEST_SCANS, MOST_SCANS = 16, 64  # whose residuals are sampled
@@ -235,7 +236,9 @@ def sampled_scans(basis: FloatArray, n_voxels: int) -> IndexArray:
     return usable[np.linspace(0, usable.size - 1, n_chosen).round().astype(np.intp)]
 
 
-def sampled_residuals(bold: BoldSeries, fitted: Fit, block_size: int = 2048) -> Float32Array:
+def sampled_residuals(
+    bold: BoldSeries, fitted: Fit | SliceFit, block_size: int = 2048
+) -> Float32Array:
     """Return the residuals of a fit in a sample of scans.
 
     Parameters

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from boldglm.errors import BadDataError
-from boldglm.glm.arrays.types import BoolArray
+from boldglm.glm.arrays.types import BoolArray, IndexArray
 from boldglm.glm.noise.blocks import BoldSeries
 from boldglm.glm.spatial.domains import Smoother
 from boldglm.glm.spatial.smoothness import sampled_residual_rows
@@ -21,6 +21,7 @@ from boldglm.io.images.formats import read_bold_header, read_mask
 from boldglm.io.images.geometry import BoldHeader, Geometry
 from boldglm.io.images.noise_smoothness import smooth_parts_to_target
 from boldglm.io.images.percent_signal import check_percent_signal
+from boldglm.io.images.slices import SliceGroups
 from boldglm.io.images.temporary_store import SeriesInMemory, TemporarySeries, TemporaryVolumes
 from boldglm.io.images.volumes import RunningSummary
 from boldglm.notices import Notice, exclusion
@@ -83,10 +84,13 @@ class MaskedRun:
     header : BoldHeader
         Header of the file.
     bold : BoldSeries
-        (n_scans, n_voxels), with voxels in the order of the mask of `geometry`, in the unit of
-        the stored values.
+        (n_scans, n_voxels), with voxels in the order of the mask of `geometry` unless there are
+        `slice_voxels`, in the unit of the stored values.
     geometry : Geometry
         The analyzed voxels.
+    slice_voxels : tuple of ndarray of int
+        If slices are fitted at times of their own, the voxels of each time, as positions in the
+        mask of `geometry`. The columns of `bold` are then in this order. Otherwise empty.
     mean : ndarray
         Mean of the uncensored volumes before smoothing, in the shape of a volume and the unit of
         the file.
@@ -108,6 +112,7 @@ class MaskedRun:
     notices: tuple[Notice, ...]
     n_excluded: int
     applied_smoothing: Mapping[str, Any] = field(default_factory=dict)
+    slice_voxels: tuple[IndexArray, ...] = ()
 
     @property
     def mask_size(self) -> dict[str, int]:
@@ -141,6 +146,9 @@ class LoadSettings:
     censored : frozenset of int
         Censored volumes, counted from 0. They contribute neither to means nor to the variance
         over time.
+    slice_groups : SliceGroups, optional
+        Slices whose voxels are put together. Such a series cannot be smoothed, which would mix
+        times.
     """
 
     signal_scaling: str = SIGNAL_SCALING
@@ -152,6 +160,17 @@ class LoadSettings:
     memory_limit: int = MEMORY_LIMIT
     meshes: tuple[Path, ...] = ()
     censored: frozenset[int] = frozenset()
+    slice_groups: SliceGroups | None = None
+
+    def __post_init__(self) -> None:
+        if self.slice_groups is not None and self.smoothing is not None:
+            raise ValueError("a series whose slices have times of their own cannot be smoothed.")
+
+    def order_of(self, mask: BoolArray) -> IndexArray:
+        """Return the voxels of a mask in the order in which the series holds them."""
+        if self.slice_groups is None:
+            return np.arange(np.count_nonzero(mask))
+        return self.slice_groups.order(mask)
 
     @property
     def folder(self) -> Path:
@@ -225,7 +244,8 @@ class _AnalyzedVoxels:
 def _load_once(header: BoldHeader, mask: BoolArray, settings: LoadSettings) -> MaskedRun:
     """Store the voxels of a known mask while the volumes are read."""
     inside = header.geometry.with_mask(mask)
-    positions = inside.positions
+    order = settings.order_of(mask)
+    positions = inside.positions[order]
     dtype = header.dtype.newbyteorder("=")
     series = settings.new_series(dtype, (header.n_scans, positions.size))
     summary = RunningSummary(dtype, header.n_scans)
@@ -233,9 +253,9 @@ def _load_once(header: BoldHeader, mask: BoolArray, settings: LoadSettings) -> M
         row = series.next_row()
         np.take(volume, positions, out=row, mode="wrap")
         summary.add(volume, row, is_censored=scan in settings.censored)
-    mean, varies = _mean_and_varying(header, summary, inside)
+    mean, varies = _mean_and_varying(header, summary, inside, order)
     voxels = _exclude_voxels(header, mask, mean, varies, settings)
-    bold = series.finish(np.flatnonzero(voxels.geometry.mask[mask]))
+    bold = series.finish(np.flatnonzero(voxels.geometry.mask[mask][order]))
     return _masked_run(header, bold, voxels, settings)
 
 
@@ -261,6 +281,7 @@ def _load_via_volumes(
     voxels = _exclude_voxels(header, mask, mean, varies, settings)
     geometry = voxels.geometry
     columns = geometry.positions if positions is None else np.flatnonzero(geometry.mask[mask])
+    columns = columns[settings.order_of(geometry.mask)]
     if settings.smoothing is None:
         series = settings.new_series(dtype, (header.n_scans, columns.size))
         for volume in volumes:
@@ -297,13 +318,23 @@ def _choose_smoother(
 
 
 def _mean_and_varying(
-    header: BoldHeader, summary: RunningSummary, inside: Geometry | None
+    header: BoldHeader,
+    summary: RunningSummary,
+    inside: Geometry | None,
+    order: IndexArray | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return as volumes the mean in the unit of the file, and which voxels of the mask vary."""
+    """Return as volumes the mean in the unit of the file, and which voxels of the mask vary.
+
+    `order` is that of the voxels of the mask in the summary.
+    """
     mean = header.geometry.as_volume(summary.mean() * header.slope + header.intercept)
     if inside is None:
         return mean, header.geometry.as_volume(summary.varies())
-    return mean, inside.unmask(summary.varies(inside.positions))
+    if order is None:
+        return mean, inside.unmask(summary.varies(inside.positions))
+    varies = np.empty(order.size, dtype=bool)
+    varies[order] = summary.varies(inside.positions[order])
+    return mean, inside.unmask(varies)
 
 
 def _exclude_voxels(
@@ -353,7 +384,8 @@ def _masked_run(
         bold, factor = ScaledSeries(bold, header.slope, header.intercept), 1.0
     scale = np.full(voxels.mean_inside.size, factor)
     if settings.signal_scaling == "percent":
-        check_percent_signal(bold, factor, voxels.mean_inside, header.path.name)
+        means = voxels.mean_inside[settings.order_of(voxels.geometry.mask)]
+        check_percent_signal(bold, factor, means, header.path.name)
         scale = 100.0 * factor / voxels.mean_inside
     return MaskedRun(
         header,
@@ -364,4 +396,7 @@ def _masked_run(
         voxels.notices,
         voxels.n_excluded,
         voxels.applied_smoothing,
+        ()
+        if settings.slice_groups is None
+        else settings.slice_groups.voxels(voxels.geometry.mask),
     )

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from boldglm.glm import Fit
+from boldglm.glm.first_level.slice_fit import SliceFit
 from boldglm.io.files.atomic import path_inside, share_file, temporary_name, whole_file
 from boldglm.io.files.checksums import checksum, is_unchanged
 from boldglm.io.files.json_files import load_json, write_json
@@ -17,14 +18,14 @@ OUTPUTS = "outputs.json"
 MAP_OUTPUTS = ("run_maps", "trial_maps")  # outputs with a dictionary of files
 
 
-def write_fit(path: Path, fit: Fit, scale: np.ndarray) -> None:
+def write_fit(path: Path, fit: Fit | SliceFit, scale: np.ndarray) -> None:
     """Write a fit as npz.
 
     Parameters
     ----------
     path : Path
         The ``.npz`` file.
-    fit : Fit
+    fit : Fit or SliceFit
         Fit of a run.
     scale : ndarray of shape (n_voxels,)
         Factor from estimates to the unit of the effects.
@@ -34,11 +35,12 @@ def write_fit(path: Path, fit: Fit, scale: np.ndarray) -> None:
         np.savez(file, **arrays)
 
 
-def read_fit(path: Path) -> tuple[Fit, np.ndarray]:
+def read_fit(path: Path) -> tuple[Fit | SliceFit, np.ndarray]:
     """Read the fit, and the scale of its voxels, from a file of `write_fit`."""
     with np.load(path) as archive:
         arrays = dict(archive)
-    return Fit.from_arrays(arrays), arrays["scale"]
+    kind = SliceFit if "n_parts" in arrays else Fit
+    return kind.from_arrays(arrays), arrays["scale"]
 
 
 def cached_fit(folder: Path, key: str) -> dict[str, Any] | None:
