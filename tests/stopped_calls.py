@@ -27,20 +27,24 @@ class Call:
     ----------
     arguments : sequence of str
         Of the command line.
-    out : Path
-        The output folder, by which processes of this call are known.
+    folder : Path
+        Where it is called, so that commands are the same in every folder.
     """
 
     arguments: tuple[str, ...]
-    out: Path
+    folder: Path
     options: dict = field(default_factory=dict)
 
     def __post_init__(self):
-        self.log = self.out.with_name(f"{self.out.name}.log")
+        self.log = self.folder.with_name(f"{self.folder.name}.log")
+        self.name = f"CALL={self.folder}"
+        environment = {**os.environ, "CALL": str(self.folder)}
         self.started = time.monotonic()
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "boldglm", *self.arguments],
+                cwd=self.folder,
+                env=environment,
                 stdin=subprocess.DEVNULL,
                 **{"stdout": log, "stderr": log, **self.options},
             )
@@ -66,11 +70,11 @@ class Call:
 
     def running(self) -> list[int]:
         """Return the processes of this call that are still there."""
-        name = os.fsencode(self.out)
+        name = os.fsencode(self.name)
         return [
             int(path.parent.name)
-            for path in Path("/proc").glob("[0-9]*/cmdline")
-            if name in _content(path)
+            for path in Path("/proc").glob("[0-9]*/environ")
+            if name in _content(path).split(b"\0")
         ]
 
 
@@ -82,9 +86,18 @@ def _content(path: Path) -> bytes:
 
 
 def call(dataset: Path, out: Path, level: str, *options: str, **popen) -> Call:
-    """Start a level of the analysis."""
+    """Start a level of the analysis in the folder that holds the output folder."""
     more = OPTIONS if level == "participant" else ()
-    return Call((str(dataset), str(out), level, *more, *options), out, popen)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    return Call((str(dataset), out.name, level, *more, *options), out.parent, popen)
+
+
+def finished(dataset: Path, out: Path, *options: str) -> dict[str, bytes]:
+    """Run both levels to their end, and return every file."""
+    for level in LEVELS:
+        ended = call(dataset, out, level, *options)
+        assert ended.process.wait(300) == 0, ended.text()
+    return contents(out)
 
 
 def temporary_files(out: Path) -> list[str]:

@@ -5,6 +5,8 @@ what was found, what was expected and what to do; `boldglm.cli.main` is the only
 that catches these and turns them into text on standard error.
 """
 
+import errno
+
 
 class BoldglmError(Exception):
     """Anything boldglm refuses; `exit_code` is what the command returns."""
@@ -52,6 +54,44 @@ class CannotWriteError(BoldglmError):
     """The output or work folder cannot be written."""
 
     exit_code = 73
+
+
+class DiskFullError(CannotWriteError):
+    """Nothing more can be written: a full disk, a quota or a limit of the size of files."""
+
+
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+NOT_WRITABLE = (
+    errno.EACCES,
+    errno.EPERM,
+    errno.EROFS,
+    errno.EISDIR,
+    errno.ENOTDIR,
+    errno.EEXIST,
+    errno.ENOTEMPTY,
+    errno.ENAMETOOLONG,
+    errno.EIO,
+)
+
+
+def writing_error(path: object, error: OSError) -> CannotWriteError:
+    """Return the error that says that a file or folder cannot be written, and what to do.
+
+    Examples
+    --------
+    >>> print(writing_error("out/a.nii.gz", OSError(errno.ENOSPC, "No space left on device")))
+    out/a.nii.gz cannot be written: No space left on device. Free space, then repeat the command: \
+    finished results are kept.
+    """
+    reason = f"{path} cannot be written: {error.strerror or error}."
+    if error.errno in FULL:
+        limit = " or raise the limit (ulimit -f)" if error.errno == errno.EFBIG else ""
+        return DiskFullError(
+            f"{reason} Free space{limit}, then repeat the command: finished results are kept."
+        )
+    if error.errno == errno.EISDIR:
+        return CannotWriteError(f"{reason} Remove the folder that has this name.")
+    return CannotWriteError(f"{reason} Change its permissions, or choose another folder.")
 
 
 class KilledError(BoldglmError):

@@ -36,7 +36,7 @@ def wait_until_none_runs(started):
 
 
 def test_a_killed_call_leaves_no_process_and_its_folder_goes_with_the_next(tiny, tmp_path):
-    out = tmp_path / "out"
+    out = tmp_path / "a" / "out"
     killed = call(tiny, out, "participant", "--nprocs", "2")
     wait_for_workers(killed)
     killed.stop(signal.SIGKILL)
@@ -46,13 +46,13 @@ def test_a_killed_call_leaves_no_process_and_its_folder_goes_with_the_next(tiny,
     again = call(tiny, out, "participant", "--nprocs", "2")
     assert again.process.wait(120) == 0, again.text()
     assert not temporary_files(out)
-    alone = call(tiny, tmp_path / "alone", "participant", "--nprocs", "2")
+    alone = call(tiny, tmp_path / "b" / "out", "participant", "--nprocs", "2")
     assert alone.process.wait(120) == 0, alone.text()
-    assert contents(out).keys() == contents(tmp_path / "alone").keys()
+    assert contents(out).keys() == contents(tmp_path / "b" / "out").keys()
 
 
 def test_the_death_of_the_working_process_is_told_in_one_line(tiny, tmp_path):
-    out = tmp_path / "out"
+    out = tmp_path / "a" / "out"
     started = call(tiny, out, "participant", "--nprocs", "2")
     wait_for_workers(started)
     (worker,) = (one for one in started.running() if parent_of(one) == started.process.pid)

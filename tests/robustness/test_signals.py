@@ -44,7 +44,7 @@ def stop_at(dataset, out, number, delay, *options, level="participant"):
 @pytest.mark.parametrize("number", list(CODES))
 def test_a_signal_ends_a_call_within_two_seconds(tiny, tmp_path, number, nprocs):
     delay = random.Random(f"{number} {nprocs}").uniform(0.5, 2)
-    seconds = stop_at(tiny, tmp_path / "out", number, delay, "--nprocs", nprocs)
+    seconds = stop_at(tiny, tmp_path / "a" / "out", number, delay, "--nprocs", nprocs)
 
     assert seconds is None or seconds < SECONDS
 
@@ -55,7 +55,7 @@ def test_a_hundred_signals_at_any_time(tiny, tmp_path, number):
     chance = random.Random(int(number))
     times = []
     while len(times) < 100:
-        out = tmp_path / f"out{len(times)}"
+        out = tmp_path / str(len(times)) / "out"
         nprocs = str(len(times) % 4 + 1)
         seconds = stop_at(tiny, out, number, chance.uniform(0.15, 3.5), "--nprocs", nprocs)
         if seconds is not None:

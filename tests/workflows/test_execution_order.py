@@ -32,6 +32,7 @@ PRIVATE_METHODS = {
     "_async_callback": "(self, args)",
     "_generate_dependency_list": "(self, graph)",
     "_get_result": "(self, taskid)",
+    "_report_crash": "(self, node, result=None)",
     "_send_procs_to_workers": "(self, updatehash=False, graph=None)",
     "_submit_job": "(self, node, updatehash=False)",
     "_task_finished_cb": "(self, jobid, cached=False)",

@@ -42,6 +42,7 @@ from boldglm.vocabulary import (
     SIGNAL_SCALING,
 )
 from boldglm.workflows.execution import Execution, execute
+from boldglm.workflows.failures import Failure
 from boldglm.workflows.group import init_group_wf, plan_group
 from boldglm.workflows.lower_levels import init_lower_levels_wf
 from boldglm.workflows.subject import AppSettings, init_boldglm_wf
@@ -89,7 +90,7 @@ def run_participant(options: argparse.Namespace, command: str, folders: WorkFold
     _write_settings(options, command)
     settings = _app_settings(options, command, notices, folders.work)
     workflow, n_runs = init_boldglm_wf(plan, settings)
-    failures: list[str] = []
+    failures: list[Failure] = []
     if workflow is not None:
         failures = _execute(options, workflow, folder, n_runs)
     seconds = time.monotonic() - started
@@ -97,7 +98,7 @@ def run_participant(options: argparse.Namespace, command: str, folders: WorkFold
     if settings.cache_folder is not None:
         _print_cache(settings.cache_folder)
     _print_reports(options.output_dir, [subject for each in plan for subject in each.subjects])
-    return 1 if failures else 0
+    return max((failure.exit_code for failure in failures), default=0)
 
 
 def run_higher_levels(
@@ -126,8 +127,10 @@ def run_higher_levels(
         failures = _execute(options, workflow, folders.open(), 0)
         if failures:
             for failure in failures:
-                print(f"boldglm: {failure}", file=sys.stderr)
-            return 65 if all("different grids" in failure for failure in failures) else 1
+                print(f"boldglm: {failure.message}", file=sys.stderr)
+            if all("different grids" in failure.message for failure in failures):
+                return BadDataError.exit_code
+            return max(failure.exit_code for failure in failures)
     else:
         print("Nothing to do: all results are finished and their inputs have not changed.")
     for plan in plans:
@@ -284,7 +287,7 @@ def _inference(options: argparse.Namespace) -> dict[str, Any]:
 
 def _execute(
     options: argparse.Namespace, workflow: Workflow, folder: Path, n_runs: int
-) -> list[str]:
+) -> list[Failure]:
     output = options.output_dir.resolve()
     execution = Execution(
         work_dir=folder,
@@ -305,13 +308,13 @@ def _summarize(
     output_dir: Path,
     plan: Sequence[Analysis],
     n_runs: int,
-    failures: list[str],
+    failures: list[Failure],
     notices: Sequence[Notice],
     seconds: float,
 ) -> None:
     """Print failures, how many runs are finished, and every notice."""
     for failure in failures:
-        print(f"boldglm: {failure}", file=sys.stderr)
+        print(f"boldglm: {failure.message}", file=sys.stderr)
     runs = [run for analysis in plan for run in analysis.runs]
     subjects = {subject for analysis in plan for subject in analysis.subjects}
     planned = [(f"{run.inputs.name} (run)", notice) for run in runs for notice in run.notices]
@@ -321,7 +324,9 @@ def _summarize(
     if n_runs < len(runs):
         finished = f"{len(runs) - n_runs} of {counted(len(runs), 'run')}"
         print(f"{finished} were already finished and were not refitted.")
-    if failures:
+    if any(failure.is_final for failure in failures):
+        print("Stopped there. Finished results are kept: the same command fits what is missing.")
+    elif failures:
         print(
             f"{counted(len(failures), 'failure')} (see above). All other results are complete. "
             "Fix the cause and repeat the command: it fits only what is missing."

@@ -7,7 +7,7 @@ from pathlib import Path
 from boldglm.cli.supervision import remove_when_killed
 from boldglm.errors import CannotWriteError
 from boldglm.io.files.atomic import stage, unstage
-from boldglm.io.files.call_folders import CallFolder
+from boldglm.io.files.call_folders import CallFolder, remove_old_call_folders
 
 WORK_FOLDER = ".boldglm-work"  # in the output folder, unless -w names another
 HOME_PREFIX = "boldglm-home-"  # of folders for the settings of libraries
@@ -31,7 +31,9 @@ class WorkFolders:
         self._output = options.output_dir.absolute()
         inside = self._output / WORK_FOLDER
         self.work = (Path(options.work_dir) if options.work_dir else inside).resolve()
+        self._parents = {inside, self.work}
         self._keep = bool(options.debug)
+        self._is_dry = bool(options.dry_run)
         self._folders: list[CallFolder] = []
         self._staged: list[Path] = []
 
@@ -76,11 +78,18 @@ class WorkFolders:
         for folder in self._folders:
             if self._keep and folder.path.parent == self.work:
                 folder.keep()
-                continue
-            folder.remove()
-            if folder.path.parent.name == WORK_FOLDER:
-                with suppress(OSError):  # other calls or cached fits are in it
-                    folder.path.parent.rmdir()
+            else:
+                folder.remove()
+        if not self._is_dry:
+            self._clean()
+
+    def _clean(self) -> None:
+        """Remove what killed calls left, also if this one had nothing to do."""
+        for parent in self._parents:
+            with suppress(OSError):  # it does not exist, or is somebody else's
+                remove_old_call_folders(parent)
+                if parent.name == WORK_FOLDER:
+                    parent.rmdir()  # unless other calls or cached fits are in it
 
     def _create(self, parent: Path) -> CallFolder:
         folder = CallFolder(parent)

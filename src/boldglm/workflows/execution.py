@@ -7,12 +7,14 @@ import time
 from copy import deepcopy
 from dataclasses import dataclass, field
 from pathlib import Path
+from traceback import format_exception
 from typing import Any, TextIO
 
 from nipype import config
 from nipype.pipeline.engine import Workflow
 
 from boldglm.workflows.execution_order import InProcessesPlugin, OneByOnePlugin
+from boldglm.workflows.failures import Failure, failure
 
 POLL_SECONDS = 0.02  # nipype's default would add 2 s to every node
 RUN_NODE = "estimate_contrasts"  # the node with which the fit of a run ends
@@ -81,11 +83,11 @@ class Execution:
     debug: bool = False
 
 
-def execute(workflow: Workflow, how: Execution, n_runs: int) -> list[str]:
-    """Run a workflow and collect the messages of what failed.
+def execute(workflow: Workflow, how: Execution, n_runs: int) -> list[Failure]:
+    """Run a workflow and collect what failed.
 
-    If a run fails, the others go on. One run is finished before the next starts, or as many
-    runs at a time as there are processes.
+    If a run fails, the others go on, unless the disk is full. One run is finished before the next
+    starts, or as many runs at a time as there are processes.
 
     Parameters
     ----------
@@ -98,13 +100,12 @@ def execute(workflow: Workflow, how: Execution, n_runs: int) -> list[str]:
 
     Returns
     -------
-    list of str
-        One message for each failure.
+    list of Failure
+        Each failure once.
     """
     _configure(workflow, how)
     workflow.base_dir = str(how.work_dir)
     progress = Progress(n_runs)
-    before = set(how.log_dir.glob("crash-*"))
     arguments: dict[str, Any] = {"status_callback": progress, "keep_files": how.debug}
     plugin: Any = OneByOnePlugin(arguments)
     if how.nprocs > 1:
@@ -113,9 +114,9 @@ def execute(workflow: Workflow, how: Execution, n_runs: int) -> list[str]:
     try:
         workflow.run(plugin=plugin)
     except Exception as error:  # nipype raises its own types instead of those of the nodes
-        crashes = sorted(set(how.log_dir.glob("crash-*")) - before)
-        messages = [_message(path) for path in crashes]
-        return list(dict.fromkeys(messages)) or [str(error)]
+        text = "".join(format_exception(error))
+        failures = plugin.failures or [failure(text, lambda: None, how.work_dir)]
+        return list(dict.fromkeys(failures))
     return []
 
 
@@ -137,20 +138,6 @@ def _configure(workflow: Workflow, how: Execution) -> None:
     level = logging.INFO if how.debug else logging.CRITICAL
     for name in ("nipype", "nipype.workflow", "nipype.interface", "nipype.utils"):
         logging.getLogger(name).setLevel(level)
-
-
-def _message(crash_file: Path) -> str:
-    """Return the last error message in a crash file, with its path unless boldglm raised it."""
-    text = crash_file.read_text(encoding="utf-8", errors="replace")
-    messages = re.findall(r"^\s*boldglm\.errors\.\w+: (.+)$", text, flags=re.MULTILINE)
-    if messages:
-        return str(messages[-1]).strip()
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    last = next(
-        (line for line in reversed(lines) if re.match(r"[\w.]+(Error|Exception|Warning)", line)),
-        "",
-    )
-    return f"{last or 'unknown failure'} (details in {crash_file})"
 
 
 def _run_name(workflow: str) -> str:

@@ -10,11 +10,12 @@ import os
 import shutil
 import signal
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from functools import partial
 from pathlib import Path
-from traceback import format_exception_only
+from traceback import format_exception, format_exception_only
 from types import FrameType
 from typing import Any
 
@@ -26,6 +27,7 @@ from nipype.pipeline.plugins.tools import report_crash
 from boldglm.errors import KilledError
 from boldglm.io.files.atomic import restage, stages
 from boldglm.processes import end_with
+from boldglm.workflows.failures import Failure, failure
 
 LAST_STEP = "write_derivatives"  # after it, the files of earlier steps are not needed
 
@@ -133,6 +135,10 @@ def _prepare_process(folder: str, parent: int, temporary_folders: Mapping[Path, 
     os.chdir(folder)
 
 
+def _failure(node: Any, trace: Sequence[str], report: Callable[[], Any]) -> Failure:
+    return failure("".join(trace), report, Path(node.output_dir()))
+
+
 class _Interrupt:
     """Remembers whether Ctrl-C was pressed, which nipype takes for an error of the node."""
 
@@ -162,23 +168,23 @@ class OneByOnePlugin(PluginBase):
     The plugin argument ``keep_files`` leaves the folders of all nodes in place.
     """
 
+    failures: list[Failure]
+
     def run(self, graph: Any, config: Any, updatehash: bool = False) -> None:
         """Run all nodes but those that need the outputs of a failed node."""
         here = Path.cwd()
+        self.failures = []
         try:
             with _Interrupt() as interrupt:
-                failures = self._run_nodes(graph, config, updatehash, interrupt)
+                self._run_nodes(graph, config, updatehash, interrupt)
         finally:
             os.chdir(here)
-        if failures:
-            raise failures[0]
+        if self.failures:
+            raise RuntimeError(self.failures[0].message)
 
-    def _run_nodes(
-        self, graph: Any, config: Any, updatehash: bool, interrupt: _Interrupt
-    ) -> list[Exception]:
-        """Run the nodes, and return what failed."""
+    def _run_nodes(self, graph: Any, config: Any, updatehash: bool, interrupt: _Interrupt) -> None:
+        """Run the nodes until one of them says that no other can succeed."""
         folders = None if self.plugin_args.get("keep_files") else _NodeFolders(graph)
-        failures: list[Exception] = []
         skipped: set[Any] = set()
         for node in depth_first(graph):
             if node in skipped:
@@ -189,17 +195,17 @@ class OneByOnePlugin(PluginBase):
             except Exception as error:  # a node may raise anything
                 if interrupt.pressed:
                     raise KeyboardInterrupt from error
-                report_crash(node)
-                failures.append(error)
+                report = partial(report_crash, node)
+                self.failures.append(_failure(node, format_exception(error), report))
                 skipped |= nx.descendants(graph, node)
                 self._status_callback(node, "exception")
-                if config["execution"]["stop_on_first_crash"] == "true":
+                stop_at_first = config["execution"]["stop_on_first_crash"] == "true"
+                if stop_at_first or self.failures[-1].is_final:
                     break
             else:
                 self._status_callback(node, "end")
                 if folders is not None:
                     folders.node_done(node)
-        return failures
 
 
 class InProcessesPlugin(MultiProcPlugin):
@@ -215,10 +221,12 @@ class InProcessesPlugin(MultiProcPlugin):
     refidx: Any
     pool: ProcessPoolExecutor
     _cwd: str
+    failures: list[Failure]
     _folders: _NodeFolders | None = None
 
     def run(self, graph: Any, config: Any, updatehash: bool = False) -> None:
         """Run all nodes but those that need the outputs of a failed node."""
+        self.failures = []
         self._renew_pool()
         gc.freeze()  # no process needs to search the existing objects for garbage
         try:
@@ -260,10 +268,25 @@ class InProcessesPlugin(MultiProcPlugin):
         if args.exception() is None:  # `_get_result` handles exceptions
             super()._async_callback(args)
 
+    def _report_crash(self, node: Any, result: Any = None) -> Any:
+        crash_file: list[Any] = []
+
+        def report() -> Any:
+            crash_file.append(super(InProcessesPlugin, self)._report_crash(node, result))
+            return crash_file[0]
+
+        self.failures.append(_failure(node, result["traceback"], report))
+        if self.failures[-1].is_final:
+            raise RuntimeError(self.failures[-1].message)
+        return crash_file[0] if crash_file else None
+
     def _get_result(self, taskid: int) -> Any:
         task = self._task_obj[taskid]
-        if not task.done() or task.exception() is None:
+        exception = task.exception() if task.done() else None
+        if exception is None:
             return super()._get_result(taskid)
+        if not isinstance(exception, BrokenProcessPool):
+            return {"result": None, "traceback": format_exception(exception)}
         self._renew_pool()
         error = KilledError(
             "The operating system killed a process, most likely because memory ran out. Finished "

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from boldglm.errors import CannotWriteError
+from boldglm.errors import FULL, CannotWriteError, DiskFullError
 
 BLOCK_VOXELS = 2048  # voxels stored together: a fit reads one such block at a time
 BATCH_BYTES = 2**24  # size of the volumes that are reordered by voxels at a time
@@ -42,7 +42,8 @@ class _UnnamedFile:
             remaining, offset = remaining[done:], offset + done
 
     def _failed(self, error: OSError) -> CannotWriteError:
-        return CannotWriteError(
+        kind = DiskFullError if error.errno in FULL else CannotWriteError
+        return kind(
             f"{self._folder} cannot be written: {error.strerror}. A run that is too long for "
             "memory needs a temporary file there. Free space, or choose another work folder with "
             "-w."

@@ -15,7 +15,7 @@ import numpy as np
 
 from boldglm.errors import BadDataError, MissingInputError
 from boldglm.io.entities import entities_stem
-from boldglm.io.files.atomic import path_inside
+from boldglm.io.files.atomic import path_inside, sync_files
 from boldglm.io.files.checksums import is_unchanged
 from boldglm.io.files.json_files import read_json, write_json
 from boldglm.io.outputs.dataset_links import path_of, uri_of
@@ -185,7 +185,8 @@ class Record:
     analysis: Mapping[str, Any] = field(default_factory=dict)
 
     def write(self, path: Path, root: Path) -> None:
-        """Write the record, with paths relative to the output folder."""
+        """Write the record, with paths relative to the output folder, once its files are safe."""
+        sync_files(self.files)
         content = {
             "Fingerprint": self.fingerprint,
             "Model": self.model,
@@ -198,6 +199,7 @@ class Record:
             "Checksums": list(self.files.values()),
         }
         write_json(path, {KEY: content})
+        sync_files([path])
 
     @property
     def needed_files(self) -> tuple[Path, ...]:
@@ -238,7 +240,7 @@ class Record:
             raise MissingInputError(
                 f"There is no record {path}. Run the level that should have written it."
             ) from error
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError, OSError) as error:
             reason = f"it has no {error}" if isinstance(error, KeyError) else str(error)
             raise BadDataError(
                 f"The record {path} is damaged: {reason}. Delete it and repeat the level that "

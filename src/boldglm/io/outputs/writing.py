@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from boldglm._version import __version__
-from boldglm.errors import BadDataError, CannotWriteError, MissingInputError
+from boldglm.errors import BadDataError, MissingInputError, writing_error
 from boldglm.io.files.atomic import copy_file, share_file
 from boldglm.io.files.checksums import checksum
 from boldglm.io.files.json_files import read_json, write_json
@@ -73,10 +73,7 @@ def write_derivatives(output_dir: Path, files: NodeFiles, details: NodeDetails) 
     try:
         return _write(output_dir, paths, files, details)
     except OSError as error:
-        raise CannotWriteError(
-            f"{paths.folder} cannot be written: {error.strerror or error}. Free space, check "
-            "permissions, or choose another output folder."
-        ) from error
+        raise writing_error(error.filename or paths.folder, error) from error
 
 
 def _write(output_dir: Path, paths: ResultPaths, files: NodeFiles, details: NodeDetails) -> Path:
@@ -84,6 +81,8 @@ def _write(output_dir: Path, paths: ResultPaths, files: NodeFiles, details: Node
     record = paths.record()
     old_files = _files_of_record(record, output_dir)
     if not _is_of(record, output_dir, details.fingerprint):
+        for path in old_files:  # while the record still says which they are
+            path.unlink(missing_ok=True)
         record.unlink(missing_ok=True)  # the node is incomplete until the new record is written
     mask = copy_file(result.mask, paths.image("desc-brain_mask", image_ending(result.mask)))
     size = {"MaskSize": dict(result.mask_size)}
