@@ -168,7 +168,7 @@ def _upper_columns(content: dict[str, Any], node: dict[str, Any]) -> list[str]:
                     for one in _listed(item.get("Input"))}  # fmt: skip
         if name in contrasts or name in outputs or ":" in name:
             continue
-        found.append(base if base in factored else name)
+        found.append(base if base in factored or base in node["Model"]["X"] else name)
     return [name for name in dict.fromkeys(found) if name != "intercept"]
 
 

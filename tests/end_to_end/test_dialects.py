@@ -2,6 +2,9 @@
 
 import json
 
+import nibabel as nib
+import numpy as np
+
 from boldglm.cli.main import main
 from model_datasets import write_model_dataset
 
@@ -63,3 +66,43 @@ def test_how_a_model_was_read_stands_in_summary_sidecar_and_report(tmp_path, cap
     assert main([bids, out, "group"]) == 0
     assert note in capsys.readouterr().out
     assert "&#39;bidspm&#39; is read as" in (tmp_path / "out/group.html").read_text()
+
+
+def test_a_difference_between_levels_beside_the_constant_is_that_of_their_means(tmp_path, capsys):
+    between = {"Name": "ba", "ConditionList": ["grp.b", "grp.a"], "Weights": [1, -1], "Test": "t"}
+    group = {
+        **GROUP,
+        "Model": {"Type": "glm", "X": [1, "grp"]},
+        "Contrasts": [between],
+        "DummyContrasts": None,
+    }
+    bids, out, file = _files(tmp_path, _model(group))
+    assert main([bids, out, "participant", "-m", str(file), "--noise-model", "ols"]) == 0
+    capsys.readouterr()
+    assert main([bids, out, "group"]) == 0
+    assert "'grp.a' is the reference level" in capsys.readouterr().out
+    lines = (tmp_path / "bids/participants.tsv").read_text().splitlines()[1:]
+    groups = [line.split("\t")[1] for line in lines]
+    effects = [
+        nib.load(path).get_fdata()
+        for path in sorted((tmp_path / "out/node-run").rglob("*contrast-ab_stat-effect*.nii.gz"))
+    ]
+    means = {
+        name: np.mean(
+            [effect for effect, own in zip(effects, groups, strict=True) if own == name], 0
+        )
+        for name in ("a", "b")
+    }
+    (path,) = (tmp_path / "out/node-group").rglob("*contrast-abBa_stat-effect_statmap.nii.gz")
+    np.testing.assert_allclose(nib.load(path).get_fdata(), means["b"] - means["a"], atol=1e-5)
+    sidecar = json.loads(path.with_suffix("").with_suffix(".json").read_text())
+    assert sidecar["Weights"] == {"grp.b": [1.0]}
+
+
+def test_a_contrast_that_names_what_comes_in_is_tested_at_the_dataset_level(tmp_path, capsys):
+    group = {**GROUP, "DummyContrasts": {"Test": "t", "Contrasts": ["ab"]}}
+    bids, out, file = _files(tmp_path, _model(group))
+    assert main([bids, out, "participant", "-m", str(file), "--noise-model", "ols"]) == 0
+    assert main([bids, out, "group"]) == 0
+    assert "the incoming contrast 'ab'" in capsys.readouterr().out
+    assert list((tmp_path / "out/node-group").rglob("*contrast-ab_stat-t_statmap.nii.gz"))

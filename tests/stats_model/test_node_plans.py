@@ -278,7 +278,7 @@ def test_a_participant_without_a_category_is_excluded_with_a_notice(constraint):
     }
     (plan,) = planned(model_of(SUBJECT, group), items)["group"]
     assert [one.entities["sub"] for one in plan.fits[0].inputs] == ["01", "03", "04"]
-    (note,) = plan.notes
+    (note,) = [notice for notice in plan.notes if notice.kind == "exclusion"]
     assert "'02'" in note.text
     assert "has no site." in note.text
     assert note.kind == "exclusion"
@@ -369,3 +369,163 @@ def test_several_inputs_of_one_participant_give_a_warning():
     with_people = {**GROUP, "Model": {"Type": "glm", "X": ["subject"]}}
     (plan,) = planned(model_of(with_people), run_items())["group"]
     assert not any("independent" in note.text for note in plan.notes)
+
+
+def _group(x, *contrasts, group_by=("contrast",), instructions=(), **more):
+    """Return a Dataset node with contrasts, each a name, conditions and weights."""
+    return {
+        **GROUP,
+        "GroupBy": list(group_by),
+        "Transformations": {
+            "Transformer": "pybids-transforms-v1",
+            "Instructions": list(instructions),
+        },
+        "Model": {"Type": "glm", "X": x, **more},
+        "Contrasts": [
+            {"Name": name, "ConditionList": names, "Weights": weights, "Test": test}
+            for name, names, weights, test in contrasts
+        ],
+        "DummyContrasts": None,
+    }
+
+
+def _items_of_three_sites():
+    sites = {"01": "lund", "02": "oslo", "03": "turku", "04": "lund"}
+    return [
+        replace(node_input, metadata={"site": sites[node_input.entities["sub"]]})
+        for node_input in run_items(["go"], ["1"])
+    ]
+
+
+FACTOR = {"Name": "Factor", "Input": ["site"]}
+DROPPED = {**FACTOR, "Constraint": "drop_one", "RefLevel": "lund"}
+
+
+@pytest.mark.parametrize(
+    ("x", "more"),
+    [
+        ([1, "site"], {}),
+        ([1], {"Formula": "1 + C(site)"}),
+        ([1, "site.oslo", "site.turku"], {"instructions": [FACTOR]}),
+        ([1, "site.*"], {"instructions": [DROPPED]}),
+    ],
+)
+def test_differences_between_levels_need_no_column_of_the_reference_level(x, more):
+    node = _group(
+        x,
+        ("first", ["site.oslo", "site.lund"], [1, -1], "t"),
+        ("second", ["site.oslo", "site.turku"], [1, -1], "t"),
+        ("mean", ["site.oslo", "site.turku", "site.lund"], ["1/2", "1/2", -1], "t"),
+        ("any", ["site.oslo", "site.turku", "site.lund"], [[1, 0, -1], [0, 1, -1]], "F"),
+        **more,
+    )
+    items = _items_of_three_sites()
+    (plan,) = planned(model_of(SUBJECT, node), items)["group"]
+    (fit,) = plan.fits
+    # by hand: the same contrasts of cell means, in a design with a column for every level
+    levels = ["lund", "oslo", "turku"]
+    of_inputs = [item.metadata["site"] for item in fit.inputs]
+    cells = np.array([[float(site == level) for level in levels] for site in of_inputs])
+    by_hand = {
+        "go_first": [[-1, 1, 0]], "go_second": [[0, 1, -1]], "go_mean": [[-1, 0.5, 0.5]],
+        "go_any": [[-1, 1, 0], [-1, 0, 1]],
+    }  # fmt: skip
+    assert [spec.name for spec in fit.contrasts] == list(by_hand)
+    for spec in fit.contrasts:
+        weights = np.zeros((len(spec.weights), len(fit.design.names)))
+        for k, column in enumerate(spec.columns):
+            weights[:, fit.design.names.index(column)] = [row[k] for row in spec.weights]
+        estimator = weights @ np.linalg.pinv(fit.design.matrix)
+        expected = np.array(by_hand[spec.name]) @ np.linalg.pinv(cells)
+        np.testing.assert_allclose(estimator, expected, atol=1e-12)
+    texts = [notice.text for notice in plan.notes if notice.kind == "note"]
+    assert (
+        "contrast 'first' of node 'group': 'site.lund' is the reference level, so the contrast is "
+        "over the differences from it, site.oslo"
+    ) in texts
+
+
+@pytest.mark.parametrize(
+    ("conditions", "weights"),
+    [(["site.lund"], [1]), (["site.oslo", "site.lund"], [1, -0.5]), (["1", "site.lund"], [1, -1])],
+)
+def test_the_reference_level_alone_is_refused_as_ambiguous(conditions, weights):
+    node = _group([1, "site"], ("c", conditions, weights, "t"))
+    with pytest.raises(BadDataError, match=r"Contrasts\[0\].*the reference level of 'site'"):
+        planned(model_of(SUBJECT, node), _items_of_three_sites())
+
+
+def test_a_reference_level_that_no_input_has_excludes_the_contrast():
+    node = _group([1, "site"], ("c", ["site.oslo", "site.lund"], [1, -1], "t"))
+    model = model_of(SUBJECT, node)
+    items = [item for item in _items_of_three_sites() if item.metadata["site"] != "lund"]
+    subjects = [
+        result for plan in plan_node(model, model.node("subject"), items)
+        for result in plan.results(plan.input_keys[0], "s")
+    ]  # fmt: skip
+    (plan,) = plan_node(model, model.node("group"), subjects, frozenset({"site==lund"}))
+    assert plan.fits == ()
+    assert any("no input has site.lund" in str(notice) for notice in plan.notes)
+
+
+def test_levels_coded_around_their_mean_are_not_read_as_differences_from_a_reference():
+    around = {**FACTOR, "Constraint": "mean_zero"}
+    conditions = ["site.oslo", "site.lund"]
+    node = _group([1, "site.*"], ("c", conditions, [1, -1], "t"), instructions=[around])
+    with pytest.raises(BadDataError, match=r"'site\.lund', which is not a column of X"):
+        planned(model_of(SUBJECT, node), _items_of_three_sites())
+
+
+def test_a_level_of_a_numeric_column_is_refused_with_factor_as_the_remedy():
+    items = [
+        replace(item, metadata={"arm": str(int(item.entities["sub"]) % 2)})
+        for item in run_items(["go"], ["1"])
+    ]
+    node = _group([1, "arm"], ("c", ["arm.1", "arm.0"], [1, -1], "t"))
+    with pytest.raises(BadDataError, match="write a Factor transformation of 'arm'"):
+        planned(model_of(SUBJECT, node), items)
+
+
+def test_a_column_left_out_of_x_is_named_as_reference():
+    node = _group([1, "site.oslo", "site.turku"], instructions=[FACTOR])
+    node["DummyContrasts"] = {"Test": "t"}
+    (plan,) = planned(model_of(SUBJECT, node), _items_of_three_sites())["group"]
+    wanted = "differences from the reference level 'lund' of 'site'"
+    assert any(wanted in notice.text for notice in plan.notes)
+
+
+@pytest.mark.parametrize("by", [("contrast",), ()])
+def test_a_contrast_that_names_what_comes_in_selects_it(by):
+    node = _group([1], ("go", ["go"], [1], "t"), group_by=by)
+    plans = planned(model_of(SUBJECT, node), run_items())
+    (plan,) = plans["group"]
+    (fit,) = plan.fits
+    assert [(spec.name, spec.columns) for spec in fit.contrasts] == [("go", ("intercept",))]
+    assert {item.contrast for item in fit.inputs} == {"go"}
+    assert any("the incoming contrast 'go'" in notice.text for notice in plan.notes)
+
+
+def test_dummy_contrasts_that_name_what_comes_in_select_it_and_pass_it_on():
+    subject = {**SUBJECT, "DummyContrasts": {"Test": "t", "Contrasts": ["stop"]}}
+    plans = planned(model_of(subject, GROUP), run_items())
+    assert [[spec.name for spec in fit.contrasts] for fit in plans["subject"][0].fits] == [
+        ["stop"]
+    ]
+    (group,) = plans["group"]
+    assert [[spec.name for spec in fit.contrasts] for fit in group.fits] == [["stop"]]
+
+
+def test_a_selected_contrast_has_the_name_that_filters_know():
+    subject = {**SUBJECT, "DummyContrasts": {"Test": "t", "Contrasts": ["stop"]}}
+    edges = [
+        {"Source": "run", "Destination": "subject"},
+        {"Source": "subject", "Destination": "group", "Filter": {"contrast": ["stop"]}},
+    ]
+    (group,) = planned(model_of(subject, GROUP, edges=edges), run_items())["group"]
+    assert [fit.inputs[0].contrast for fit in group.fits] == ["stop"]
+
+
+def test_differences_of_incoming_contrasts_within_one_group_are_refused_with_the_way_to_write():
+    node = _group([1], ("d", ["go", "stop"], [1, -1], "t"))
+    with pytest.raises(BadDataError, match="write their names into X"):
+        planned(model_of(SUBJECT, node), run_items())

@@ -113,17 +113,20 @@ def possible_contrasts(model: StatsModel, node: NodeSpec) -> frozenset[str]:
 
 def _results_of(model: StatsModel, node: NodeSpec) -> frozenset[str]:
     """Return the contrasts that a node passes on, as far as the model file names them."""
-    names = [contrast.name for contrast in node.contrasts if contrast.test != "F"]
+    names = {spec.name: spec.columns for spec in node.contrasts if spec.test != "F"}
     dummy = node.dummy_contrasts
     if dummy is not None and dummy.test != "F":
         terms = node.x if dummy.contrasts is None else dummy.contrasts
-        names += [str(term) for term in terms if not set(str(term)) & set("*?")]
+        names |= {str(term): (str(term),) for term in terms if not set(str(term)) & set("*?")}
     if node.name == model.root.name:
         return frozenset(names)
     incoming = possible_contrasts(model, node)
+    passed = {name for name, columns in names.items()
+              if len(columns) == 1 and columns[0] in incoming - set(node.x)}  # fmt: skip
     by_contrast = "contrast" in node.group_by
     groups = [[contrast] for contrast in incoming] if by_contrast else [list(incoming)]
-    return frozenset(result_name(name, group) for group in groups for name in names)
+    made = {result_name(name, group) for group in groups for name in set(names) - passed}
+    return frozenset(made | passed)
 
 
 def grouping_names(inputs: Sequence[NodeInput]) -> list[str]:

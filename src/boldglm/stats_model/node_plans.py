@@ -5,13 +5,13 @@ group. Results are named as in pybids, so that a published model gives the names
 expect.
 """
 
-import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from boldglm.errors import BadDataError
-from boldglm.notices import Notice, exclusion, warning
+from boldglm.notices import Notice, exclusion, note, warning
+from boldglm.stats_model.higher_level_contrasts import contrasts_of_fit, names_incoming
 from boldglm.stats_model.higher_level_designs import (
     HigherLevelDesign,
     higher_level_design,
@@ -22,7 +22,6 @@ from boldglm.stats_model.node_inputs import (
     grouping_names,
     inputs_of_node,
     possible_contrasts,
-    result_name,
 )
 from boldglm.stats_model.specification import (
     ENTITY_KEYS,
@@ -136,8 +135,16 @@ def plan_node(
     contrasts = tuple(dict.fromkeys(node_input.contrast for node_input in inputs))
     contrasts += tuple(sorted(possible_contrasts(model, node) - set(contrasts)))
     known |= levels_of_inputs(inputs) | set(contrasts)
-    names = _usable_grouping_names(node, inputs)
     notes: list[Notice] = []
+    if _separates_contrasts(node, contrasts):
+        node = replace(node, group_by=(*node.group_by, "contrast"))
+        notes.append(
+            note(
+                f"node {node.name!r} is grouped by 'contrast' too, because its contrasts name "
+                "single incoming contrasts"
+            )
+        )
+    names = _usable_grouping_names(node, inputs)
     groups: dict[tuple, list[NodeInput]] = {}
     for node_input in inputs:
         values = tuple(node_input.value(name) for name in names)
@@ -161,6 +168,12 @@ def plan_node(
         _plan_output(node, dict(group_values), input_groups, contrasts, known, notes)
         for (group_values, _), input_groups in by_output.items()
     )
+
+
+def _separates_contrasts(node: NodeSpec, contrasts: Sequence[str]) -> bool:
+    """Tell whether a node of means asks for single incoming contrasts without grouping by them."""
+    is_mean = node.x == (1,) and node.formula is None
+    return "contrast" not in node.group_by and is_mean and names_incoming(node, contrasts)
 
 
 def check_run_groups(node: NodeSpec, metadata: Sequence[Mapping[str, Any]]) -> None:
@@ -253,36 +266,9 @@ def _plan_fit(
         )
     notes += _repeated_participants(node, inputs, design)
     named_after = incoming if "contrast" in node.group_by else contrasts
-    estimable = []
-    for spec in _contrasts_of_node(node, design):
-        columns = tuple(_column_name(name) for name in spec.columns)
-        missing = [name for name in columns if name not in design.names]
-        unknown = [name for name in missing if name not in design.dropped]
-        if unknown:
-            _refuse_column(node, spec, unknown[0], design)
-        if missing:
-            notes.append(
-                exclusion(
-                    f"contrast {spec.name!r} of node {node.name!r}: no input has "
-                    f"{', '.join(missing)}"
-                )
-            )
-            continue
-        name = result_name(spec.name, named_after)
-        estimable.append(ContrastSpec(name, columns, spec.weights, spec.test))
-    return FitPlan(tuple(inputs), design, tuple(estimable)), tuple(notes)
-
-
-def _refuse_column(
-    node: NodeSpec, contrast: ContrastSpec, column: str, design: HigherLevelDesign
-) -> None:
-    key, subject = "DummyContrasts.Contrasts", f"{column!r}"
-    if contrast in node.contrasts:
-        key, subject = "Contrasts", f"the contrast {contrast.name!r} names {column!r}, which"
-    raise BadDataError(
-        f"Node {node.name!r}, at {node.path}.{key}: {subject} is not a column of X. Columns: "
-        f"{', '.join(design.names)}.{did_you_mean(column, (*design.names, *design.dropped))}"
-    )
+    estimable, contrast_notes = contrasts_of_fit(node, design, incoming, named_after, known)
+    notes += contrast_notes
+    return FitPlan(tuple(inputs), design, estimable), tuple(notes)
 
 
 def _repeated_participants(
@@ -301,34 +287,6 @@ def _repeated_participants(
             "or put 'subject' into X"
         )
     ]
-
-
-def _column_name(name: str) -> str:
-    """Return the name of a column in a design; formula packages write levels in brackets.
-
-    Examples
-    --------
-    >>> _column_name("C(group)[T.patients]"), _column_name("1"), _column_name("age")
-    ('group.patients', 'intercept', 'age')
-    """
-    level = re.fullmatch(r"C\((.+?)\)\[(?:T\.)?(.+)\]", name)
-    if level is not None:
-        return f"{level[1]}.{level[2]}"
-    return "intercept" if name == "1" else name
-
-
-def _contrasts_of_node(node: NodeSpec, design: HigherLevelDesign) -> list[ContrastSpec]:
-    """Return the contrasts of a node, then its dummy contrasts in the order of X."""
-    contrasts = list(node.contrasts)
-    if node.dummy_contrasts is not None:
-        names = [str(term) for term in node.dummy_contrasts.contrasts or design.names]
-        explicit = [contrast.name for contrast in node.contrasts]
-        contrasts += [
-            ContrastSpec(name, (name,), ((1.0,),), node.dummy_contrasts.test)
-            for name in names
-            if name not in explicit
-        ]
-    return contrasts
 
 
 def _excluded_inputs(node: NodeSpec, fits: Sequence[FitPlan]) -> list[Notice]:
