@@ -17,6 +17,7 @@ from boldglm.glm import (
     fit_second_level,
     grid_neighbors,
     permutation_test,
+    permute_contrast,
 )
 from boldglm.io.files.checksums import checksum
 from boldglm.io.outputs.records import record_files
@@ -211,16 +212,31 @@ def test_mixed_effects_are_asked_for_in_the_model(fitted):
         content["Nodes"][2]["Model"]["Software"] = {"boldglm": {"Estimator": "mixed"}}
 
     change_model(out, mixed)
-    assert main([str(dataset), str(out), "group"]) == 0
+    assert main([str(dataset), str(out), "group", "--permutations", "60"]) == 0
     effects, mask = inputs_of(out, "mixed")
     paths = sorted(out.glob(f"node-subject/sub-*/func/sub-*_{STEM}_stat-variance_statmap.nii.gz"))
     variances = np.stack([nib.load(path).get_fdata()[mask] for path in paths])
-    tested = fit_second_level(
+    mixed_fit = fit_second_level(
         effects, np.ones((N_SUBJECTS, 1)), variances=variances, dofs=np.full(N_SUBJECTS, 40.0),
         method="mixed",
-    ).contrast([1.0])  # fmt: skip
+    )  # fmt: skip
+    tested = mixed_fit.contrast([1.0])
     np.testing.assert_allclose(group_map(out, "t", "mixed")[mask], tested.t, rtol=1e-3, atol=1e-3)
     assert "restricted maximum likelihood" in (out / "group.html").read_text()
+    permuted = permute_contrast(
+        mixed_fit, [1.0], 60, np.random.default_rng(PERMUTATION_SEED), two_sided=True,
+        neighbors=grid_neighbors(mask), cluster_p=0.001,
+    )  # fmt: skip
+    for label, p in (("pFWE", permuted.p_max), ("pFWEmass", permuted.p_mass)):
+        np.testing.assert_allclose(group_map(out, label, "mixed")[mask], p, atol=0.02)
+    # the largest t of the map has the smallest p of the permutation test
+    highest = np.abs(group_map(out, "t", "mixed")[mask]).argmax()
+    p = group_map(out, "pFWE", "mixed")[mask]
+    assert p[highest] == p.min()
+    _, extents, _ = find_clusters(
+        tested.t, 5.2076, grid_neighbors(mask), two_sided=True
+    )  # t of 6 degrees of freedom at .001
+    assert clusters_of(out, "mixed")["size"].dropna().tolist() == sorted(extents, reverse=True)
 
 
 def test_the_subject_level_starts_from_what_is_on_disk(fitted):

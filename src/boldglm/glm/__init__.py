@@ -49,6 +49,7 @@ from boldglm.glm.first_level.single_trials import (
 from boldglm.glm.first_level.whiteness import whiteness
 from boldglm.glm.inference.cluster_table import ClusterPeak, tabulate_clusters
 from boldglm.glm.inference.clusters import find_clusters
+from boldglm.glm.inference.contrast_permutations import permute_contrast
 from boldglm.glm.inference.multiple_comparisons import benjamini_hochberg, bonferroni
 from boldglm.glm.inference.neighbors import (
     Neighbors,
@@ -121,6 +122,7 @@ __all__ = [
     "parse_orthogonalization",
     "pattern_correlations",
     "permutation_test",
+    "permute_contrast",
     "polynomial_drift",
     "prepare_confounds",
     "r_squared",

@@ -11,6 +11,7 @@ from scipy import special
 
 from boldglm.glm import Contrast, SecondLevelFit
 from boldglm.glm.inference.cluster_table import tabulate_clusters
+from boldglm.glm.inference.contrast_permutations import permute_contrast
 from boldglm.glm.inference.multiple_comparisons import benjamini_hochberg
 from boldglm.glm.inference.neighbors import (
     Neighbors,
@@ -18,7 +19,7 @@ from boldglm.glm.inference.neighbors import (
     join_neighbors,
     mesh_neighbors,
 )
-from boldglm.glm.inference.permutation_test import PermutationTest, permutation_test
+from boldglm.glm.inference.permutation_test import PermutationTest
 from boldglm.glm.stats.distributions import t_to_p
 from boldglm.io.images.geometry import Geometry, GridPart, Part
 from boldglm.io.outputs.cluster_tables import write_cluster_table
@@ -156,10 +157,10 @@ def infer(
     notices: list[Notice] = []
     rows: dict[str, np.ndarray] = {"qFDR": _q_values(contrast, inference.two_sided)}
     test: PermutationTest | None = None
-    threshold = -float(special.stdtrit(np.median(contrast.dof), inference.cluster_p))
+    shown = _shown_statistic(contrast, fit, inference)
     if inference.permutations:
         test, fwe_rows, fwe_notices = _permutation_p_values(
-            contrast, fit, threshold, adjacency.neighbors, inference
+            contrast, fit, adjacency.neighbors, inference
         )
         rows |= fwe_rows
         notices += fwe_notices
@@ -167,7 +168,7 @@ def infer(
     for label, row in rows.items():
         stem = f"contrast-{camel_case(contrast.name)}_stat-{label}_statmap"
         files[label] = adjacency.geometry.write_map(folder, stem, row, intent=("p value", ()))
-    table = _write_table(contrast, threshold, adjacency, rows, inference, folder)
+    table = _write_table(contrast, shown, adjacency, rows, inference, folder)
     if table is None:
         notices.append(
             exclusion(f"table of clusters of {contrast.name!r}: the surface has no mesh")
@@ -175,16 +176,34 @@ def infer(
     details: dict[str, Any] = {
         "Sides": inference.sides,
         "ClusterFormingP": inference.cluster_p,
-        "ClusterFormingT": threshold,
+        f"ClusterForming{shown.name.upper()}": shown.threshold,
     }
     if test is not None:
         details |= {
             "Permutations": len(test.maxima),
             "PermutationKind": test.scheme,
+            "PermutedStatistic": test.statistic_name,
             "PermutationsAreAll": test.is_exact,
             "Seed": PERMUTATION_SEED,
         }
     return replace(maps, maps=files, table=table, inference=details), tuple(notices)
+
+
+class _ShownStatistic(NamedTuple):
+    """The map of which clusters are formed: t, or z if degrees of freedom differ."""
+
+    name: str
+    values: np.ndarray  # (n_voxels,)
+    threshold: float
+
+
+def _shown_statistic(
+    contrast: Contrast, fit: SecondLevelFit, inference: Inference
+) -> _ShownStatistic:
+    if fit.dof_differs:
+        return _ShownStatistic("z", contrast.z, -float(special.ndtri(inference.cluster_p)))
+    threshold = -float(special.stdtrit(np.median(contrast.dof), inference.cluster_p))
+    return _ShownStatistic("t", contrast.statistic, threshold)
 
 
 def _q_values(contrast: Contrast, two_sided: bool) -> np.ndarray:
@@ -200,7 +219,6 @@ def _q_values(contrast: Contrast, two_sided: bool) -> np.ndarray:
 def _permutation_p_values(
     contrast: Contrast,
     fit: SecondLevelFit,
-    threshold: float,
     neighbors: Neighbors | None,
     inference: Inference,
 ) -> tuple[PermutationTest, dict[str, np.ndarray], list[Notice]]:
@@ -216,15 +234,14 @@ def _permutation_p_values(
         )
     if neighbors is not None:
         neighbors = neighbors.within(inside)
-    test = permutation_test(
-        fit.effects[:, inside],
-        fit.design,
+    test = permute_contrast(
+        fit.at(inside),
         contrast.weights,
         inference.permutations,
         np.random.default_rng(PERMUTATION_SEED),
         two_sided=inference.two_sided,
         neighbors=neighbors,
-        cluster_threshold=threshold if neighbors is not None else None,
+        cluster_p=inference.cluster_p if neighbors is not None else None,
         tfce=inference.tfce and neighbors is not None,
     )
     rows = {}
@@ -251,7 +268,7 @@ def _permutation_p_values(
 
 def _write_table(
     contrast: Contrast,
-    threshold: float,
+    shown: _ShownStatistic,
     adjacency: VoxelAdjacency,
     rows: Mapping[str, np.ndarray],
     inference: Inference,
@@ -259,27 +276,28 @@ def _write_table(
 ) -> Path | None:
     """Write a table of the peaks of each cluster, largest clusters first."""
     two_sided = inference.two_sided
-    heights = np.abs(contrast.statistic) if two_sided else contrast.statistic
-    chosen = heights >= threshold
+    heights = np.abs(shown.values) if two_sided else shown.values
+    chosen = heights >= shown.threshold
     above = adjacency.among(chosen)
     if above.neighbors is None:
         return None
     peaks = tabulate_clusters(
-        contrast.statistic[chosen],
-        threshold,
+        shown.values[chosen],
+        shown.threshold,
         above.neighbors,
         above.coordinates,
         volumes=above.volumes,
         two_sided=two_sided,
     )
+    t = contrast.statistic[chosen]
     tails = "at least {0:.4g}, or at most -{0:.4g}" if two_sided else "at least {0:.4g}"
     level = f"p < {inference.cluster_p:g} in {'each' if two_sided else 'the upper'} tail"
     return write_cluster_table(
         folder / f"contrast-{camel_case(contrast.name)}_desc-clusters_table.tsv",
-        peaks,
+        [replace(peak, statistic=float(t[peak.voxel])) for peak in peaks],
         {label: row[chosen] for label, row in rows.items()},
-        f"Clusters of voxels with t of {tails.format(threshold)} ({level}): {contrast.name}. "
-        f"q and p values are {inference.sides}-sided.",
+        f"Clusters of voxels with {shown.name} of {tails.format(shown.threshold)} ({level}): "
+        f"{contrast.name}. q and p values are {inference.sides}-sided.",
     )
 
 

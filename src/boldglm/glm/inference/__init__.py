@@ -2,6 +2,7 @@
 
 from boldglm.glm.inference.cluster_table import ClusterPeak, tabulate_clusters
 from boldglm.glm.inference.clusters import find_clusters
+from boldglm.glm.inference.contrast_permutations import permute_contrast
 from boldglm.glm.inference.multiple_comparisons import benjamini_hochberg, bonferroni
 from boldglm.glm.inference.neighbors import (
     Neighbors,
@@ -27,5 +28,6 @@ __all__ = [
     "join_neighbors",
     "mesh_neighbors",
     "permutation_test",
+    "permute_contrast",
     "tabulate_clusters",
 ]

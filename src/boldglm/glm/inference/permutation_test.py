@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import ArrayLike
 
-from boldglm.glm.arrays.types import FloatArray, IndexArray, RealArray
+from boldglm.glm.arrays.types import BoolArray, FloatArray, IndexArray, RealArray
 from boldglm.glm.inference.clusters import find_clusters
 from boldglm.glm.inference.neighbors import Neighbors
 from boldglm.glm.inference.partition import Partition, partition_design
@@ -27,9 +27,9 @@ class PermutationTest:
     test : {"t", "F"}
         Statistic of the test.
     statistic : ndarray of shape (n_voxels,)
-        Observed t or F.
-    dof : int
-        Residual degrees of freedom.
+        Observed t, F or z.
+    dof : float
+        Residual degrees of freedom; the median if they differ between voxels.
     p_max : ndarray
         Family-wise error of each voxel by the largest statistic.
     maxima : ndarray of shape (n_permutations,)
@@ -44,6 +44,8 @@ class PermutationTest:
         Family-wise error by the largest enhanced value.
     extents, masses, enhanced : ndarray of shape (n_permutations,), or None
         Largest cluster extent, cluster mass and enhanced value of each permutation.
+    statistic_name : {"t", "F", "z"}
+        The statistic that was permuted: z if degrees of freedom differ between voxels.
 
     See Also
     --------
@@ -62,7 +64,7 @@ class PermutationTest:
 
     test: str
     statistic: FloatArray
-    dof: int
+    dof: float
     p_max: FloatArray
     maxima: FloatArray
     scheme: str
@@ -73,11 +75,12 @@ class PermutationTest:
     extents: FloatArray | None = None
     masses: FloatArray | None = None
     enhanced: FloatArray | None = None
+    statistic_name: str = "t"
 
     @property
     def t(self) -> FloatArray | None:
-        """Observed t values, or None for an F test."""
-        return self.statistic if self.test == "t" else None
+        """Observed t values, or None if the statistic is F or z."""
+        return self.statistic if self.statistic_name == "t" else None
 
 
 def permutation_test(
@@ -181,7 +184,7 @@ def permutation_test(
             f"the number of permutations is {n_permutations}; it includes the observed data and "
             "must be at least 2."
         )
-    maps = _MapMaxima(neighbors, cluster_threshold, tfce, two_sided and space.test == "t")
+    maps = MapMaxima(neighbors, cluster_threshold, tfce, two_sided and space.test == "t")
     units = _numbered(blocks, len(y))
     drawn = _draw_permutations(space, scheme, units, n_permutations - 1, rng, maps.two_sided)
     if drawn.scheme == "permutations":
@@ -191,20 +194,46 @@ def permutation_test(
     residuals = nuisance_residuals(y, space)
     statistics = PermutedStatistics(space, drawn, moved, residuals, maps.two_sided)
     maxima = statistics.maxima(y, maps.add if maps.are_needed else None)
-    observed = np.abs(residuals.statistic) if maps.two_sided else residuals.statistic
-    maxima = drawn.with_observed(observed.max(), maxima)
-    p_max = family_wise_p(observed, maxima)
-    p_max[residuals.without_variance] = 1.0
     result = PermutationTest(
         space.test,
         residuals.statistic,
         space.dof,
-        p_max,
+        np.ones(len(residuals.statistic)),
         maxima,
         drawn.scheme,
         drawn.is_exhaustive,
+        statistic_name=space.test,
     )
-    return maps.complete(result, drawn)
+    return with_maxima(result, drawn, maxima, maps, residuals.without_variance)
+
+
+def with_maxima(
+    result: PermutationTest,
+    drawn: Permutations,
+    maxima: FloatArray,
+    maps: "MapMaxima",
+    without_variance: BoolArray,
+) -> PermutationTest:
+    """Return a test with its p values.
+
+    Parameters
+    ----------
+    result : PermutationTest
+        The observed statistic.
+    drawn : Permutations
+        The permutations.
+    maxima : ndarray of shape (n_patterns,)
+        Largest value of each permutation.
+    maps : MapMaxima
+        Largest clusters and enhanced values of each permutation.
+    without_variance : ndarray of bool, of shape (n_voxels,)
+        Voxels that get p 1.
+    """
+    observed = np.abs(result.statistic) if maps.two_sided else result.statistic
+    maxima = drawn.with_observed(observed.max(), maxima)
+    p_max = family_wise_p(observed, maxima)
+    p_max[without_variance] = 1.0
+    return maps.complete(replace(result, p_max=p_max, maxima=maxima), drawn)
 
 
 def family_wise_p(values: ArrayLike, maxima: ArrayLike, tie: float = TIE) -> FloatArray:
@@ -234,7 +263,7 @@ def family_wise_p(values: ArrayLike, maxima: ArrayLike, tie: float = TIE) -> Flo
     return np.asarray((ordered.size - below) / ordered.size)
 
 
-class _MapMaxima:
+class MapMaxima:
     """Collects the largest clusters and enhanced values of permuted maps, if they are needed."""
 
     def __init__(

@@ -11,9 +11,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from boldglm.glm.arrays.types import FloatArray
-
-MAX_STEPS = 60
-CONVERGED = 1e-10  # change of τ², relative to τ² + mean v
+from boldglm.glm.second_level.error_models import (
+    ErrorModel,
+    least_squares_of_blocks,
+    least_squares_of_groups,
+    mixed_effects_of_groups,
+)
+from boldglm.glm.second_level.estimates import Estimates
+from boldglm.glm.second_level.reml import reml_variance, weighted_least_squares
 
 
 @dataclass(frozen=True)
@@ -25,34 +30,13 @@ class Inputs:
     dofs: FloatArray | None = None  # (n_inputs, n_voxels) or (n_inputs, 1)
 
 
-@dataclass(frozen=True)
-class Estimates:
-    """Estimates of a contrast at every voxel."""
-
-    effects: FloatArray  # (q, n_voxels)
-    covariance: FloatArray  # (n_voxels, q, q)
-    dof: FloatArray  # (n_voxels,)
-    is_estimated: np.ndarray  # (n_voxels,)
-
-    @classmethod
-    def zeros(cls, n_rows: int, n_voxels: int) -> "Estimates":
-        """Return estimates of voxels none of which is estimated yet."""
-        return cls(
-            np.zeros((n_rows, n_voxels)),
-            np.zeros((n_voxels, n_rows, n_rows)),
-            np.ones(n_voxels),
-            np.zeros(n_voxels, dtype=bool),
-        )
-
-    def put(self, voxels: np.ndarray, block: "Estimates") -> None:
-        """Store the estimates of some voxels."""
-        self.effects[:, voxels] = block.effects
-        self.covariance[voxels] = block.covariance
-        self.dof[voxels] = block.dof
-        self.is_estimated[voxels] = True
-
-
-def estimate(design: FloatArray, rows: FloatArray, inputs: Inputs, method: str) -> Estimates:
+def estimate(
+    design: FloatArray,
+    rows: FloatArray,
+    inputs: Inputs,
+    method: str,
+    errors: ErrorModel | None = None,
+) -> Estimates:
     """Estimate contrasts of a design over inputs.
 
     Parameters
@@ -65,6 +49,9 @@ def estimate(design: FloatArray, rows: FloatArray, inputs: Inputs, method: str) 
         Effects at some voxels, for "fixed" and "mixed" with variances and degrees of freedom.
     method : {"ols", "fixed", "mixed"}
         Estimator.
+    errors : ErrorModel, optional
+        Groups with variances of their own ("ols" and "mixed"), and inputs that depend on each
+        other ("ols"); blocks go before groups, as their variance is robust to both.
 
     Returns
     -------
@@ -95,12 +82,22 @@ def estimate(design: FloatArray, rows: FloatArray, inputs: Inputs, method: str) 
     rank = int((singular > 1e-10 * singular[0]).sum())
     basis = left[:, :rank]
     coordinates = rows @ (right[:rank].T / singular[:rank])  # (q, rank)
+    blocks = None if errors is None else errors.blocks
+    groups = None if errors is None else errors.variance_groups
     if method == "ols":
+        if blocks is not None:
+            return least_squares_of_blocks(basis, coordinates, inputs.effects, blocks)
+        if groups is not None:
+            return least_squares_of_groups(basis, coordinates, inputs.effects, groups)
         return _least_squares(basis, coordinates, inputs.effects)
     assert inputs.variances is not None
     assert inputs.dofs is not None
     if method == "fixed":
         return _fixed(basis, coordinates, inputs)
+    if groups is not None:
+        return mixed_effects_of_groups(
+            basis, coordinates, inputs.effects, inputs.variances, groups
+        )
     between = reml_variance(basis, inputs.effects, inputs.variances)
     return _knapp_hartung(basis, coordinates, inputs.effects, 1 / (inputs.variances + between))
 
@@ -119,35 +116,6 @@ def _least_squares(basis: FloatArray, rows: FloatArray, y: FloatArray) -> Estima
     return Estimates(rows @ b, covariance, dof, np.ones(n_voxels, dtype=bool))
 
 
-@dataclass(frozen=True)
-class _Weighted:
-    """Weighted least squares at every voxel."""
-
-    inverse: FloatArray  # A⁻¹, (rank, rank, n_voxels)
-    coefficients: FloatArray  # (rank, n_voxels)
-    residuals: FloatArray  # (n_inputs, n_voxels)
-
-
-def _weighted(basis: FloatArray, y: FloatArray, w: FloatArray) -> _Weighted:
-    inverse = _inverses(_weighted_products(basis, w))
-    coefficients = np.einsum("ijv,jv->iv", inverse, basis.T @ (w * y))
-    return _Weighted(inverse, coefficients, y - basis @ coefficients)
-
-
-def _weighted_products(basis: FloatArray, w: FloatArray) -> FloatArray:
-    """Return Q' diag(w) Q at every voxel, shape (rank, rank, n_voxels)."""
-    n_inputs, rank = basis.shape
-    products = (basis[:, :, np.newaxis] * basis[:, np.newaxis, :]).reshape(n_inputs, rank**2)
-    return np.asarray(products.T @ w).reshape(rank, rank, -1)
-
-
-def _inverses(matrices: FloatArray) -> FloatArray:
-    """Invert matrices of shape (rank, rank, n_voxels)."""
-    if len(matrices) == 1:
-        return 1 / matrices
-    return np.asarray(np.linalg.inv(matrices.transpose(2, 0, 1)), np.float64).transpose(1, 2, 0)
-
-
 def _contrast_covariance(rows: FloatArray, matrices: FloatArray) -> FloatArray:
     """Return C A⁻¹ C' at every voxel, shape (q, q, n_voxels)."""
     return np.einsum("pjv,qj->pqv", np.einsum("pi,ijv->pjv", rows, matrices), rows)
@@ -157,7 +125,7 @@ def _fixed(basis: FloatArray, rows: FloatArray, inputs: Inputs) -> Estimates:
     assert inputs.variances is not None
     assert inputs.dofs is not None
     w = 1 / inputs.variances
-    weighted = _weighted(basis, inputs.effects, w)
+    weighted = weighted_least_squares(basis, inputs.effects, w)
     back = np.matmul(basis, weighted.inverse)  # (rank, n_inputs, n_voxels)
     leverage = w * np.einsum("ni,inv->nv", basis, back)
     # weights of each row of the contrast on the inputs: (q, n_inputs, n_voxels)
@@ -179,67 +147,8 @@ def _fixed(basis: FloatArray, rows: FloatArray, inputs: Inputs) -> Estimates:
 
 def _knapp_hartung(basis: FloatArray, rows: FloatArray, y: FloatArray, w: FloatArray) -> Estimates:
     n_inputs, rank = basis.shape
-    weighted = _weighted(basis, y, w)
+    weighted = weighted_least_squares(basis, y, w)
     scale = (w * weighted.residuals**2).sum(axis=0) / (n_inputs - rank)
     covariance = (scale * _contrast_covariance(rows, weighted.inverse)).transpose(2, 0, 1)
     dof = np.full(y.shape[1], float(n_inputs - rank))
     return Estimates(rows @ weighted.coefficients, covariance, dof, np.ones(dof.size, dtype=bool))
-
-
-def reml_variance(basis: FloatArray, effects: FloatArray, variances: FloatArray) -> FloatArray:
-    """Estimate the variance between inputs at every voxel by restricted maximum likelihood.
-
-    Parameters
-    ----------
-    basis : ndarray of shape (n_inputs, rank)
-        Orthonormal basis of the design.
-    effects, variances : ndarray of shape (n_inputs, n_voxels)
-        Effects and their known variances (positive).
-
-    Returns
-    -------
-    ndarray of shape (n_voxels,)
-        τ², 0 where the score at 0 is not positive.
-
-    Notes
-    -----
-    With P = W - WQA⁻¹Q'W the score is (y'P²y - tr P)/2 and its expected slope -tr(P²)/2. Fisher
-    scoring steps stay within a bracket of the root. A step that would leave the bracket goes to
-    its midpoint instead, so that every voxel converges.
-    """
-    n_voxels = effects.shape[1]
-    between = np.zeros(n_voxels)
-    score, slope = _score(basis, effects, variances, between)
-    active = np.flatnonzero(score > 0)
-    low, high = np.zeros(active.size), np.full(active.size, np.inf)
-    guess = score[active] / slope[active]
-    scale = variances[:, active].mean(axis=0)
-    for _ in range(MAX_STEPS):
-        if not active.size:
-            break
-        score, slope = _score(basis, effects[:, active], variances[:, active], guess)
-        low = np.where(score > 0, guess, low)
-        high = np.where(score > 0, high, guess)
-        step = guess + score / slope
-        outside = ~((step > low) & (step < high))
-        middle = np.where(np.isinf(high), 2 * guess + scale, (low + high) / 2)
-        updated = np.where(outside, middle, step)
-        between[active] = updated
-        moving = abs(updated - guess) > CONVERGED * (updated + scale)
-        active, low, high = active[moving], low[moving], high[moving]
-        guess, scale = updated[moving], scale[moving]
-    return between
-
-
-def _score(
-    basis: FloatArray, y: FloatArray, v: FloatArray, between: FloatArray
-) -> tuple[FloatArray, FloatArray]:
-    """Return the score of τ² and its expected slope, each of shape (n_voxels,)."""
-    w = 1 / (v + between)
-    weighted = _weighted(basis, y, w)
-    second = np.einsum("ijv,jkv->ikv", weighted.inverse, _weighted_products(basis, w**2))
-    third = np.einsum("ijv,jiv->v", weighted.inverse, _weighted_products(basis, w**3))
-    trace = w.sum(axis=0) - np.einsum("iiv->v", second)
-    trace_of_square = (w**2).sum(axis=0) - 2 * third + np.einsum("ijv,jiv->v", second, second)
-    sum_of_squares = (w**2 * weighted.residuals**2).sum(axis=0)
-    return (sum_of_squares - trace) / 2, trace_of_square / 2

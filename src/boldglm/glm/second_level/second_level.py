@@ -5,7 +5,7 @@ Voxels with the same inputs are fitted together. The estimators are in
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -19,7 +19,9 @@ from boldglm.glm.first_level.contrasts import (
     NotEstimableError,
     contrast_weights,
 )
-from boldglm.glm.second_level.estimators import Estimates, Inputs, estimate
+from boldglm.glm.second_level.error_models import ErrorModel
+from boldglm.glm.second_level.estimates import Estimates
+from boldglm.glm.second_level.estimators import Inputs, estimate
 from boldglm.vocabulary import ESTIMATOR, ESTIMATORS
 
 BLOCK_BYTES = 2**23  # of an array of shape (n_inputs, n_voxels)
@@ -45,6 +47,8 @@ class SecondLevelFit:
         As in `fit_second_level`.
     tested : ndarray of shape (n_voxels,)
         Voxels where enough inputs have a value.
+    errors : ErrorModel
+        Groups with variances of their own, and inputs that depend on each other.
 
     See Also
     --------
@@ -65,11 +69,53 @@ class SecondLevelFit:
     dofs: FloatArray | None
     method: str
     tested: np.ndarray
+    errors: ErrorModel = field(default_factory=ErrorModel)
 
     @property
     def n_inputs(self) -> np.ndarray:
         """Number of inputs at each voxel, shape (n_voxels,)."""
         return np.asarray(np.isfinite(self.effects).sum(axis=0))
+
+    @property
+    def dof_differs(self) -> bool:
+        """Whether degrees of freedom differ between voxels that have all inputs."""
+        has_groups = self.errors.variance_groups is not None and self.errors.blocks is None
+        return self.method == "fixed" or has_groups
+
+    def at(self, voxels: np.ndarray) -> "SecondLevelFit":
+        """Return the fit of some voxels.
+
+        Parameters
+        ----------
+        voxels : ndarray of bool, of shape (n_voxels,), or of int
+            Which voxels.
+
+        Returns
+        -------
+        SecondLevelFit
+        """
+        dofs = self.dofs
+        return replace(
+            self,
+            effects=self.effects[:, voxels],
+            variances=None if self.variances is None else self.variances[:, voxels],
+            dofs=dofs if dofs is None or dofs.shape[1] == 1 else dofs[:, voxels],
+            tested=self.tested[voxels],
+        )
+
+    def independent_rows(self, weights: FloatArray) -> FloatArray:
+        """Return linearly independent rows of a contrast.
+
+        Parameters
+        ----------
+        weights : ndarray of shape (n_columns,) or (q, n_columns)
+            Contrast weights.
+
+        Returns
+        -------
+        ndarray of shape (n_independent, n_columns)
+        """
+        return _independent_rows(np.atleast_2d(weights))
 
     def contrast(self, contrast: ContrastForm, name: str | None = None) -> Contrast:
         """Test a contrast at every voxel.
@@ -110,9 +156,13 @@ class SecondLevelFit:
                 continue
             if self.method != "fixed" and len(design) <= np.linalg.matrix_rank(design):
                 continue
+            if not self._has_variances(present):
+                continue
             for block in _blocks(voxels, len(design)):
                 inputs = self._inputs(present, block)
-                estimates.put(block, estimate(design, rows, inputs, self.method))
+                estimates.put(
+                    block, estimate(design, rows, inputs, self.method, self.errors.among(present))
+                )
         return _as_contrast(label, weights, estimates, len(rows))
 
     def _summary(self) -> tuple[str, list[tuple[str, str]]]:
@@ -128,6 +178,17 @@ class SecondLevelFit:
     def _repr_html_(self) -> str:
         title, rows = self._summary()
         return summary_html(title, [*rows, ("columns", listed(self.names))])
+
+    def _has_variances(self, present: np.ndarray) -> bool:
+        """Whether each group of the inputs has residuals of its own."""
+        groups = self.errors.among(present).variance_groups
+        if groups is None or self.errors.blocks is not None or self.method == "fixed":
+            return True
+        design = self.design[present]
+        return all(
+            np.count_nonzero(groups == group) > np.linalg.matrix_rank(design[groups == group])
+            for group in range(int(groups.max()) + 1)
+        )
 
     def _inputs(self, present: np.ndarray, voxels: np.ndarray) -> Inputs:
         """Return the inputs that are present at some voxels."""
@@ -164,6 +225,8 @@ def fit_second_level(
     method: str = ESTIMATOR,
     names: Sequence[str] | None = None,
     coverage: float = 1.0,
+    variance_groups: ArrayLike | None = None,
+    blocks: ArrayLike | None = None,
 ) -> SecondLevelFit:
     """Fit a design over inputs, such as runs or participants, at every voxel.
 
@@ -187,6 +250,14 @@ def fit_second_level(
         Names of the columns; by default those of a data frame, else ``x1`` and so on.
     coverage : float
         Share of inputs with a value, above 0 and up to 1, that a voxel needs to be tested.
+    variance_groups : array_like of shape (n_inputs,), optional
+        Group of each input, if groups may have different variances; for "ols" (Welch's t, the
+        test of Welch and James for F) and "mixed". A voxel where a group has too few inputs for a
+        variance of its own is not tested.
+    blocks : array_like of shape (n_inputs,), optional
+        Participant of each input, if inputs of a participant depend on each other; for "ols". The
+        variance of a contrast is then robust to any dependence within blocks, and to variances
+        that differ between inputs.
 
     Returns
     -------
@@ -196,7 +267,8 @@ def fit_second_level(
     Raises
     ------
     ValueError
-        If shapes do not fit, the method is unknown, or variances or dofs are missing.
+        If shapes do not fit, the method is unknown, variances or dofs are missing, or blocks are
+        given to a method that weights its inputs.
 
     See Also
     --------
@@ -234,7 +306,13 @@ def fit_second_level(
         raise ValueError(f"there are {len(columns)} names for {X.shape[1]} columns.")
     needed = max(1, int(np.ceil(coverage * len(e) - 1e-9)))
     tested = np.isfinite(e).sum(axis=0) >= needed
-    return SecondLevelFit(columns, X, e, v, nu, method, tested)
+    errors = ErrorModel.of(len(e), variance_groups, blocks)
+    if errors.blocks is not None and method != "ols":
+        raise ValueError(
+            f"method {method!r} takes inputs as independent, but several are of one block. Use "
+            "'ols', or combine the inputs of each block first."
+        )
+    return SecondLevelFit(columns, X, e, v, nu, method, tested, errors)
 
 
 def _checked_variances(
@@ -293,16 +371,5 @@ def _as_contrast(name: str, weights: FloatArray, estimates: Estimates, n_rows: i
         dof = float(estimates.dof[is_estimated][0])
     if weights.ndim == 1:
         effect, variance = estimates.effects[0], estimates.covariance[:, 0, 0]
-        t = np.divide(
-            effect,
-            np.sqrt(variance),
-            out=np.zeros_like(effect),
-            where=is_estimated & (variance > 0),
-        )
-        return Contrast(name, weights, "t", effect, variance, t, dof)
-    F = np.zeros(estimates.effects.shape[1])
-    testable = is_estimated & (estimates.covariance.trace(axis1=1, axis2=2) > 0)
-    e = estimates.effects[:, testable].T
-    solved = np.linalg.solve(estimates.covariance[testable], e[..., np.newaxis])[..., 0]
-    F[testable] = (e * solved).sum(axis=1) / n_rows
-    return Contrast(name, weights, "F", None, None, F, dof, n_rows)
+        return Contrast(name, weights, "t", effect, variance, estimates.t_values(), dof)
+    return Contrast(name, weights, "F", None, None, estimates.f_values(), dof, n_rows)

@@ -23,7 +23,7 @@ COLUMNS = {
     "peak_t": ("t statistic at the peak", "", False),
     "size": ("Number of voxels or vertices in the cluster", "", True),
     "volume": ("Volume of the cluster; n/a on surfaces", "mm^3", True),
-    "mass": ("Sum of the absolute value of t minus the threshold over the cluster", "", True),
+    "mass": ("Sum of the absolute statistic minus the threshold over the cluster", "", True),
     "q_fdr": ("FDR-adjusted p value (Benjamini-Hochberg) of the peak", "", False),
     "p_fwe": ("FWE-corrected p value of the peak, by permutation", "", False),
     "p_fwe_tfce": ("FWE-corrected p value of the peak by TFCE", "", False),
