@@ -4,6 +4,7 @@ import json
 
 import nibabel as nib
 import numpy as np
+import pytest
 
 from boldglm.cli.main import main
 from model_datasets import write_model_dataset
@@ -106,3 +107,27 @@ def test_a_contrast_that_names_what_comes_in_is_tested_at_the_dataset_level(tmp_
     assert main([bids, out, "group"]) == 0
     assert "the incoming contrast 'ab'" in capsys.readouterr().out
     assert list((tmp_path / "out/node-group").rglob("*contrast-ab_stat-t_statmap.nii.gz"))
+
+
+@pytest.mark.parametrize(
+    "chosen",
+    [
+        {"description": ["preproc"], "suffix": ["bold"], "datatype": ["func"]},
+        {"desc": "preproc", "space": ["MNI152NLin2009cAsym"], "sub": ["01", "02"]},
+        {"extension": [".nii.gz"], "Subject": ["01", "02"]},
+    ],
+)
+def test_input_may_select_by_description_and_other_names(chosen, tmp_path, capsys):
+    bids, out, file = _files(tmp_path, _model(), n_subjects=2)
+    file.write_text(json.dumps(_model(Input={"task": ["x"], **chosen})))
+    assert main([bids, out, "participant", "-m", str(file), "--dry-run"]) == 0
+    assert "2 runs of 2 participants" in capsys.readouterr().out
+
+
+def test_input_that_selects_no_description_says_which_there_are(tmp_path, capsys):
+    bids, out, file = _files(tmp_path, _model(), n_subjects=2)
+    file.write_text(json.dumps(_model(Input={"task": ["x"], "description": ["smooth"]})))
+    assert main([bids, out, "participant", "-m", str(file), "--dry-run"]) == 18
+    assert (
+        "for description 'smooth', but the selected runs have preproc" in capsys.readouterr().err
+    )

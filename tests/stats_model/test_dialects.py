@@ -89,3 +89,37 @@ def test_a_key_that_may_change_the_model_is_still_refused(content):
     content["Nodes"][0]["Model"]["HRF"]["Derivative"] = True
     with pytest.raises(BadDataError, match=r"HRF\.Derivative: the key is unknown"):
         parse_stats_model(content)
+
+
+@pytest.mark.parametrize(
+    ("written", "name"),
+    [
+        *(
+            ("sub", "subject"),
+            ("ses", "session"),
+            ("acq", "acquisition"),
+            ("rec", "reconstruction"),
+        ),
+        *(("dir", "direction"), ("desc", "description"), ("Task", "task"), ("ce", "ceagent")),
+    ],
+)
+def test_entities_have_one_table_of_names(content, written, name):
+    content["Input"] = {written: ["a"]}
+    content["Nodes"][1]["GroupBy"] = ["contrast", written]
+    content["Edges"] = [{"Source": "run", "Destination": "group", "Filter": {written: ["a"]}}]
+    model = parse_stats_model(content, "m.json")
+    assert model.input == {name: ("a",)}
+    assert model.node("group").group_by == ("contrast", name)
+    assert model.edges[0].filter == {name: ("a",)}
+    assert f"m.json, at $.Input.{written}: {written!r} is read as {name!r}" in _notes(model)
+
+
+def test_an_entity_under_two_names_is_refused(content):
+    content["Input"] = {"sub": ["01"], "subject": ["02"]}
+    with pytest.raises(BadDataError, match="selected twice, under two names"):
+        parse_stats_model(content)
+
+
+def test_long_names_and_columns_of_tables_are_left_alone(content):
+    content["Nodes"][1]["GroupBy"] = ["contrast", "age", "handedness"]
+    assert parse_stats_model(content).notes == ()

@@ -5,12 +5,12 @@ variables of a run, `run_columns` makes the columns of its design, and `plan_nod
 inputs of a higher node. No file is read or written here.
 """
 
+from boldglm.stats_model.entity_names import ENTITY_KEYS
 from boldglm.stats_model.node_inputs import NodeInput
 from boldglm.stats_model.node_plans import FitPlan, NodePlan, check_run_groups, plan_node
 from boldglm.stats_model.parsing import parse_stats_model
 from boldglm.stats_model.run_designs import RunColumns, apply_hrf, run_columns
 from boldglm.stats_model.specification import (
-    ENTITY_KEYS,
     LEVELS,
     ContrastSpec,
     DummyContrastsSpec,

@@ -7,9 +7,10 @@ import numpy as np
 
 from boldglm.errors import BadDataError
 from boldglm.notices import Notice, exclusion, note, warning
+from boldglm.stats_model.entity_names import ENTITY_KEYS
 from boldglm.stats_model.formula import formula_of
 from boldglm.stats_model.node_inputs import NodeInput
-from boldglm.stats_model.specification import ENTITY_KEYS, NodeSpec
+from boldglm.stats_model.specification import NodeSpec
 from boldglm.stats_model.transformations import apply_instructions
 from boldglm.stats_model.transformations.categories import (
     COMPARISON,

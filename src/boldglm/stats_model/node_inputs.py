@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from boldglm.errors import BadDataError
-from boldglm.stats_model.specification import ENTITY_KEYS, EdgeSpec, NodeSpec, StatsModel
+from boldglm.stats_model.entity_names import ENTITY_KEYS
+from boldglm.stats_model.specification import EdgeSpec, NodeSpec, StatsModel
 from boldglm.suggestions import did_you_mean
 
 MISSING_VALUES = ("", "n/a", "nan")

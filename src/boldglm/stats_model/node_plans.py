@@ -11,6 +11,7 @@ from typing import Any
 
 from boldglm.errors import BadDataError
 from boldglm.notices import Notice, exclusion, note, warning
+from boldglm.stats_model.entity_names import ENTITY_KEYS
 from boldglm.stats_model.higher_level_contrasts import contrasts_of_fit, names_incoming
 from boldglm.stats_model.higher_level_designs import (
     HigherLevelDesign,
@@ -24,7 +25,6 @@ from boldglm.stats_model.node_inputs import (
     possible_contrasts,
 )
 from boldglm.stats_model.specification import (
-    ENTITY_KEYS,
     ContrastSpec,
     NodeSpec,
     StatsModel,

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
 
+from boldglm.stats_model.entity_names import entity_name
 from boldglm.stats_model.graph_checks import check_graph
 from boldglm.stats_model.json_paths import JSONReader, abbreviated
 from boldglm.stats_model.specification import (
@@ -117,8 +118,22 @@ class _ModelReader(JSONReader):
         selected = {}
         for key, values in self.object(content, "$.Input").items():
             listed = self.list(values, f"$.Input.{key}")
-            selected[str(key)] = tuple(str(value) for value in listed)
+            name = self.entity(key, f"$.Input.{key}")
+            if name in selected:
+                self.refuse(
+                    f"$.Input.{key}",
+                    f"{name!r} is selected twice, under two names",
+                    "Write all its values under one.",
+                )
+            selected[name] = tuple(str(value) for value in listed)
         return selected
+
+    def entity(self, name: Any, path: str) -> str:
+        """Return the long name of an entity, with a note if the file has another name."""
+        long_name = entity_name(str(name))
+        if long_name != name:
+            self.note(path, f"{name!r} is read as {long_name!r}")
+        return long_name
 
     def edges(self, content: dict[str, Any], nodes: Sequence[NodeSpec]) -> tuple[EdgeSpec, ...]:
         if not content.get("Edges"):
@@ -133,7 +148,9 @@ class _ModelReader(JSONReader):
                 if key not in edge:
                     self.refuse(path, f"{key} is missing", f"Add {key}: the name of a node.")
             filters = {
-                str(key): tuple(str(value) for value in self.list(values, f"{path}.Filter.{key}"))
+                self.entity(key, f"{path}.Filter.{key}"): tuple(
+                    str(value) for value in self.list(values, f"{path}.Filter.{key}")
+                )
                 for key, values in self.object(edge.get("Filter") or {}, f"{path}.Filter").items()
             }
             edges.append(EdgeSpec(str(edge["Source"]), str(edge["Destination"]), filters))
@@ -157,7 +174,10 @@ class _ModelReader(JSONReader):
         return NodeSpec(
             name=self.text(content.get("Name") or level, f"{path}.Name"),
             level=level,
-            group_by=tuple(str(key) for key in self.list(group_by, f"{path}.GroupBy")),
+            group_by=tuple(
+                self.entity(key, f"{path}.GroupBy[{index}]")
+                for index, key in enumerate(self.list(group_by, f"{path}.GroupBy"))
+            ),
             type=model_type,
             x=x,
             instructions=self.instructions(content.get("Transformations"), path),

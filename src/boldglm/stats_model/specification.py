@@ -13,18 +13,6 @@ from boldglm.vocabulary import LEVELS
 
 Term = str | int  # a name, a pattern with wildcards, or the number 1 for the constant
 
-ENTITY_KEYS = {
-    "subject": "sub",
-    "session": "ses",
-    "acquisition": "acq",
-    "ceagent": "ce",
-    "reconstruction": "rec",
-    "direction": "dir",
-    "resolution": "res",
-    "density": "den",
-    **{key: key for key in ("task", "run", "echo", "space", "cohort", "hemi")},
-}
-
 
 @dataclass(frozen=True)
 class ContrastSpec:

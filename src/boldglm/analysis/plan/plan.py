@@ -32,11 +32,12 @@ from boldglm.io.bids.query import RunFiles
 from boldglm.io.images.meshes import read_mesh
 from boldglm.io.outputs.names import ResultPaths, camel_case, clashing_labels
 from boldglm.notices import Notice
+from boldglm.stats_model.entity_names import ENTITY_KEYS, SERIES_KEYS
 from boldglm.stats_model.json_paths import with_context
 from boldglm.stats_model.node_inputs import NodeInput
 from boldglm.stats_model.node_plans import GEOMETRY, check_run_groups
 from boldglm.stats_model.run_contrasts import run_contrasts
-from boldglm.stats_model.specification import ENTITY_KEYS, ContrastSpec
+from boldglm.stats_model.specification import ContrastSpec
 from boldglm.suggestions import did_you_mean
 from boldglm.vocabulary import LEVELS, MISSING_POLICY
 
@@ -306,14 +307,13 @@ def _select_input(files: Sequence[RunFiles], model: Model, file: Path) -> list[R
     """Return the runs that the Input of the model selects."""
     selected = list(files)
     for key, labels in model.spec.input.items():
-        short = ENTITY_KEYS.get(key, key)
-        known = list(dict.fromkeys(str(run.entities.get(short)) for run in selected))
+        known = list(dict.fromkeys(str(_label_of(run, key)) for run in selected))
         selected = [
             run
             for run in selected
-            if any(_is_same_label(str(run.entities.get(short)), label) for label in labels)
+            if any(_is_same_label(str(_label_of(run, key)), label) for label in labels)
         ]
-        if known == ["None"] and key not in ENTITY_KEYS:
+        if known == ["None"] and key not in (*ENTITY_KEYS, *SERIES_KEYS):
             raise BadDataError(
                 f"{file.name}, at $.Input.{key}: no run has this entity."
                 f"{did_you_mean(key, list(ENTITY_KEYS))} "
@@ -333,6 +333,15 @@ def _select_input(files: Sequence[RunFiles], model: Model, file: Path) -> list[R
             f"{', '.join(tasks)}. Choose one with --task."
         )
     return selected
+
+
+def _label_of(run: RunFiles, name: str) -> str | None:
+    """Return what `Input` of a model selects by: an entity, or a part of the file name."""
+    if name == "description":
+        return run.kind or None
+    stem, _, extension = run.bold.name.partition(".")
+    parts = {"suffix": stem.rpartition("_")[2], "datatype": "func", "extension": f".{extension}"}
+    return parts.get(name, run.entities.get(ENTITY_KEYS.get(name, name)))
 
 
 def _is_same_label(label: str, label_in_model: str) -> bool:
