@@ -44,6 +44,9 @@ SMOOTHING_TYPES = ("iso", "isoblurto")
 SMOOTHING_TYPE = "iso"
 MISSING_POLICIES = ("drop", "error", "zero")
 MISSING_POLICY = "drop"
+TRIAL_TYPE = "trial_type"  # the column of the events that names conditions
+MISSING_TIMES = ("row", "run", "error")  # what a row without onset or duration excludes
+MISSING_TIMES_POLICY = "row"
 SINGLE_TRIALS = ("lsa", "lss")
 
 # Maps: of contrasts, and of a run as a whole.
@@ -63,10 +66,12 @@ PERMUTATION_SEED = 20261  # fixed, so that a command always gives the same p val
 # Keys of `Software: {"boldglm": {...}}` in a model file.
 FD_THRESHOLD = "FramewiseDisplacementThreshold"
 DUMMY_SCANS = "DummyScans"
+TRIAL_TYPE_COLUMN = "TrialTypeColumn"
+LITERAL_CONDITIONS = "LiteralConditions"  # conditions with * or ? are names, not patterns
 RUN_KEYS = (
     *("NoiseModel", "SignalScaling", "SmoothingFWHM", "SmoothingType"),
     *("Orthogonalize", "Modulators"),
-    *(FD_THRESHOLD, DUMMY_SCANS),
+    *(FD_THRESHOLD, DUMMY_SCANS, TRIAL_TYPE_COLUMN, LITERAL_CONDITIONS),
 )
 HIGHER_LEVEL_KEYS = (
     *("Estimator", "Coverage", "SmoothingFWHM", "Permutations", "Sides", "ClusterP", "Tfce"),

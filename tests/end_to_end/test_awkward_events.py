@@ -138,8 +138,7 @@ NAMES = (
     "long names",
 )
 REFUSED = {
-    "duration n/a": (tsv([*AB, (170, "n/a", "a")]), "has duration n/a in line 26"),
-    "onset n/a": (tsv([*AB, ("n/a", 1, "a")]), "has onset n/a in line 26"),
+    "duration text": (tsv([*AB, (170, "long", "a")]), "has duration 'long' in line 26"),
     "infinite onset": (tsv([*AB, ("inf", 1, "a")]), "has onset 'inf' in line 26"),
     "negative duration": (tsv([*AB, (5, -1, "a")]), "negative durations in line 26"),
     "decimal commas": (tsv([("6,5", 2, "a")]), "Write decimals with a point"),
@@ -149,7 +148,10 @@ REFUSED = {
         tsv([(row[0], 2, name) for row in AB for name in "ab"]),
         r"exactly collinear in sub-01_task-odd \(trial_type.a, trial_type.b\)",
     ),
-    "no trial_type": (tsv(AB).replace("trial_type", "stim_type"), "no column 'trial_type'"),
+    "no trial_type": (
+        tsv(AB).replace("trial_type", "stim_type"),
+        "These columns could name the condition of each event: stim_type",
+    ),
     "commas for tabs": (tsv(AB).replace("\t", ","), "separated by commas, not by tabs"),
     "a cell too many": (tsv([*AB, (170, 1, "a", "b")]), "line 26: 4 cells, but 3 columns"),
     "a tab at the end of every row": (

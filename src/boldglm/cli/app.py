@@ -40,6 +40,7 @@ from boldglm.vocabulary import (
     HRF_MODEL,
     NOISE_MODEL,
     SIGNAL_SCALING,
+    TRIAL_TYPE,
 )
 from boldglm.workflows.execution import Execution, execute
 from boldglm.workflows.failures import Failure
@@ -167,13 +168,15 @@ def _check_trials(analysis: Analysis, method: str) -> None:
     for run in analysis.runs:
         events = run.inputs.events
         assert events is not None  # a model that convolves trial types needs them
-        check_run_trials(read_events(events), run.design, trials, events.name)
+        table = read_events(events, analysis.model.plain.column)
+        check_run_trials(table, run.design, trials, events.name)
 
 
 def _model_choice(options: argparse.Namespace) -> ModelChoice:
     high_pass = HIGH_PASS if options.high_pass is None else options.high_pass
     defaults = DefaultModelOptions(
         conditions=_tuple(options.conditions),
+        trial_type_column=options.trial_type_column or TRIAL_TYPE,
         hrf_model=options.hrf_model or HRF_MODEL,
         fir_delays=_tuple(options.fir_delays),
         modulate=tuple(options.modulate or ()),
@@ -201,6 +204,7 @@ def _model_choice(options: argparse.Namespace) -> ModelChoice:
         fit_options=_fit_options(options) if file is not None else {},
         level_options=_level_options(options.smoothing),
         missing_conditions=options.missing_conditions,
+        missing_times=options.missing_times,
         timing=TimingOptions(
             options.repetition_time, options.slice_time_reference, options.slice_times
         ),

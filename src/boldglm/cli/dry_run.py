@@ -14,6 +14,7 @@ from boldglm.glm.design.confounds import describe_scans
 from boldglm.glm.design.summaries import counted
 from boldglm.io.entities import entities_stem
 from boldglm.notices import EXCLUSION, NOTE, WARNING, Notice
+from boldglm.vocabulary import TRIAL_TYPE
 
 HIGH_VIF = 5.0
 PREFIXES = {EXCLUSION: "excluded", WARNING: "warning", NOTE: "note"}
@@ -67,7 +68,10 @@ def _notice_lines(notices: Iterable[Notice], indent: str = "") -> list[str]:
 def _model_lines(analysis: Analysis) -> list[str]:
     model = analysis.model
     n_runs, n_subjects = len(analysis.runs), len(analysis.subjects)
+    plain = model.plain
+    named = {} if plain is None or plain.column == TRIAL_TYPE else {"conditions": plain.column}
     rows = {
+        **{name: f"from the column {column} of the events" for name, column in named.items()},
         "HRF": model.hrf_model,
         "high-pass": _high_pass(model),
         "noise model": model.noise_model,

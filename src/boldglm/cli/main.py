@@ -30,6 +30,7 @@ from boldglm.vocabulary import BOLD_COMMANDS, COMMANDS, HIGHER_COMMANDS
 
 MODEL_OPTIONS = (
     "conditions",
+    "trial_type_column",
     "hrf_model",
     "fir_delays",
     "orthogonalize",

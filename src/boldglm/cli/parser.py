@@ -27,6 +27,8 @@ from boldglm.vocabulary import (
     HRF_MODELS,
     MISSING_POLICIES,
     MISSING_POLICY,
+    MISSING_TIMES,
+    MISSING_TIMES_POLICY,
     MOST_PAIRED,
     NOISE_MODEL,
     NOISE_MODELS,
@@ -38,6 +40,7 @@ from boldglm.vocabulary import (
     SINGLE_TRIALS,
     SLICE_TIME_REFERENCE,
     SLICE_TIMES,
+    TRIAL_TYPE,
 )
 
 USAGE = """\
@@ -306,10 +309,35 @@ def _add_model(parser: argparse.ArgumentParser) -> None:
             MISSING_POLICY,
         ),
     )
+    _add_missing_times(group)
+
+
+def _add_missing_times(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        "--missing-times",
+        type=word_of(MISSING_TIMES),
+        choices=MISSING_TIMES,
+        default=MISSING_TIMES_POLICY,
+        metavar="POLICY",
+        help=help_text(
+            "what to do if an event has a trial type, but onset or duration is n/a:",
+            {
+                "row": "exclude the event, and name its line.",
+                "run": "exclude the run.",
+                "error": "stop before anything is fitted.",
+            },
+            MISSING_TIMES_POLICY,
+        ),
+    )
 
 
 def _add_default_model(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("default model (not with a model file)")
+    group.add_argument(
+        "--trial-type-column",
+        metavar="COLUMN",
+        help=help_text("column of the events that names conditions", default=TRIAL_TYPE),
+    )
     group.add_argument(
         "--conditions",
         nargs="+",

@@ -34,7 +34,13 @@ from boldglm.io.outputs.names import RUN_MAPS
 from boldglm.io.outputs.records import NodeResult
 from boldglm.notices import Notice, exclusion, from_pairs
 from boldglm.stats_model.specification import ContrastSpec
-from boldglm.vocabulary import HRF_MODEL, NOISE_MODEL, SIGNAL_SCALINGS, SMOOTHING_TYPES
+from boldglm.vocabulary import (
+    HRF_MODEL,
+    NOISE_MODEL,
+    SIGNAL_SCALINGS,
+    SMOOTHING_TYPES,
+    TRIAL_TYPE,
+)
 
 
 class _FitGLMInput(BaseInterfaceInputSpec):
@@ -61,6 +67,9 @@ class _FitGLMInput(BaseInterfaceInputSpec):
     maps = traits.List(traits.Enum(*RUN_MAPS), desc="maps that belong to no contrast")
     single_trials = traits.Enum(*METHODS, desc="also estimate every trial: lsa or lss")
     events_file = File(exists=True, desc="BIDS events of the run, if single_trials is set")
+    trial_type_column = traits.Str(
+        TRIAL_TYPE, usedefault=True, desc="column of the events that names conditions"
+    )
     hrf_model = traits.Str(
         HRF_MODEL, usedefault=True, desc="HRF of single_trials, of which derivatives are left out"
     )
@@ -202,7 +211,7 @@ class FitGLM(SimpleInterface):
         settings = TrialSettings(
             self.inputs.single_trials, self.inputs.hrf_model, self.inputs.noise_model
         )
-        events = read_events(Path(self.inputs.events_file))
+        events = read_events(Path(self.inputs.events_file), self.inputs.trial_type_column)
         return write_single_trials(run, events, design, settings, here)
 
 

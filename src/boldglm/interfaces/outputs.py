@@ -19,7 +19,7 @@ from nipype.interfaces.base import (
 from boldglm.analysis.first_level.contrast_maps import weights_text
 from boldglm.analysis.first_level.run_maps import CRITICAL, whiteness_summary
 from boldglm.glm import collinearity
-from boldglm.io.bids.events import PREFIX, read_events
+from boldglm.io.bids.events import read_events
 from boldglm.io.files.json_files import read_json, write_json
 from boldglm.io.images.formats import read_geometry
 from boldglm.io.images.geometry import Geometry, GridPart
@@ -43,7 +43,7 @@ from boldglm.reports.sections import (
 from boldglm.reports.storage import section_figures, section_from_dict, section_to_dict
 from boldglm.reports.trials import DrawnTrials, draw_trials, draw_whiteness
 from boldglm.reports.views import SurfaceView, View, VolumeView
-from boldglm.vocabulary import LEVELS
+from boldglm.vocabulary import LEVELS, TRIAL_TYPE
 
 
 class _PlotResultsInput(BaseInterfaceInputSpec):
@@ -55,6 +55,9 @@ class _PlotResultsInput(BaseInterfaceInputSpec):
     design_file = File(exists=True, desc="fitted design")
     before_file = File(exists=True, desc="design before orthogonalization")
     events_file = File(exists=True, desc="events of the run")
+    trial_type_column = traits.Str(
+        TRIAL_TYPE, usedefault=True, desc="column of the events that names conditions"
+    )
     n_slices = traits.Int(21, usedefault=True, desc="number of slices of each map")
     is_open = traits.Bool(False, usedefault=True, desc="whether the section starts unfolded")
 
@@ -118,11 +121,16 @@ class PlotResults(SimpleInterface):
         }
         events = []
         if self._has("events_file"):
-            table = read_events(Path(self.inputs.events_file))
+            column = self.inputs.trial_type_column
+            table = read_events(Path(self.inputs.events_file), column)
             for name in table.conditions:
                 rows = table.trial_type == name
                 events.append(
-                    (PREFIX + name, table.onset[rows].tolist(), table.duration[rows].tolist())
+                    (
+                        table.prefix + name,
+                        table.onset[rows].tolist(),
+                        table.duration[rows].tolist(),
+                    )
                 )
         before = read_design(Path(self.inputs.before_file)) if self._has("before_file") else None
         if before is not None and before == design:

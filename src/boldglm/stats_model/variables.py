@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from boldglm.glm.arrays.types import BoolArray, FloatArray
+from boldglm.vocabulary import MISSING_TIMES_POLICY
 
 MISSING_VALUES = ("", "n/a", "na", "nan", "none")
 
@@ -92,6 +93,8 @@ class Variables:
     collects_names : bool
         Whether every unknown name counts as missing in this run. This is so in a first pass over
         all runs, which collects the names of the variables of every run.
+    missing_times : {"row", "run", "error"}
+        What a convolved event without onset or duration excludes: itself, or the run.
     """
 
     by_name: Mapping[str, Variable]
@@ -100,6 +103,7 @@ class Variables:
     missing: frozenset[str] = frozenset()
     groups: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     collects_names: bool = False
+    missing_times: str = MISSING_TIMES_POLICY
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -122,8 +126,8 @@ class Variables:
             return (pattern,)
         if pattern in self.groups:
             return self.groups[pattern]
-        if not set(pattern) & set("*?"):
-            return ()
+        if pattern in self.missing or not set(pattern) & set("*?"):
+            return ()  # a name that some run has is never a pattern
         literal = pattern.replace("[", "[[]")  # names may contain brackets
         return tuple(name for name in self.by_name if fnmatchcase(name, literal))
 

@@ -10,6 +10,7 @@ from nipype.pipeline.engine import Node, Workflow
 
 from boldglm.interfaces import PlotResults, WriteDerivatives
 from boldglm.io.outputs.names import ResultPaths
+from boldglm.vocabulary import TRIAL_TYPE
 from boldglm.workflows.nodes import make_node
 
 
@@ -65,7 +66,13 @@ class NodeOutput:
         return ResultPaths.of(self.output_dir, self.node, self.entities).record()
 
 
-def init_outputs_wf(output: NodeOutput, *, events_file: Path | None = None, name: str) -> Workflow:
+def init_outputs_wf(
+    output: NodeOutput,
+    *,
+    events_file: Path | None = None,
+    trial_type_column: str = TRIAL_TYPE,
+    name: str,
+) -> Workflow:
     """Build the workflow that draws a result and writes it as derivatives.
 
     Parameters
@@ -74,6 +81,8 @@ def init_outputs_wf(output: NodeOutput, *, events_file: Path | None = None, name
         Names, facts and content of sidecars.
     events_file : Path, optional
         Events to draw with the regressors.
+    trial_type_column : str
+        Their column that names conditions.
     name : str
         Name of the workflow.
 
@@ -110,6 +119,7 @@ def init_outputs_wf(output: NodeOutput, *, events_file: Path | None = None, name
     )
     if events_file is not None:
         plot.inputs.events_file = str(events_file)
+        plot.inputs.trial_type_column = trial_type_column
     write = make_node(
         WriteDerivatives(
             output_dir=str(output.output_dir),

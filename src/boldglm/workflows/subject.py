@@ -29,6 +29,7 @@ from boldglm.io.bids.tables import read_table
 from boldglm.io.outputs.names import SERIES, ResultPaths, model_file_name
 from boldglm.io.outputs.records import is_finished
 from boldglm.notices import Notice
+from boldglm.vocabulary import TRIAL_TYPE
 from boldglm.workflows.higher_levels import (
     RecordSource,
     add_level,
@@ -221,7 +222,7 @@ def run_output(run: RunPlan, model: Model, settings: AppSettings) -> NodeOutput:
         ("HRF", model.hrf_model),
         ("Smoothing", smoothing_words(model)),
         ("BOLD", inputs.bold.name),
-        ("Events", inputs.events.name if inputs.events else "none"),
+        ("Events", _events_fact(inputs, model)),
         ("Mask", inputs.mask.name if inputs.mask else "computed from the BOLD series"),
         *_confound_facts(run),
         *(("Warning", str(warning)) for warning in warnings),
@@ -325,6 +326,14 @@ def _confound_details(run: RunPlan) -> dict:
     }
 
 
+def _events_fact(inputs: RunInputs, model: Model) -> str:
+    """Return the name of the events file, and the column of conditions if it is another."""
+    column = _trial_type_column(model)
+    if inputs.events is None:
+        return "none"
+    return inputs.events.name + ("" if column == TRIAL_TYPE else f" (column {column})")
+
+
 def _run_record(
     run: RunPlan, model: Model, output: NodeOutput, settings: AppSettings
 ) -> RecordSource:
@@ -334,7 +343,9 @@ def _run_record(
     fit_wf = _init_fit_wf(run, model, output, settings)
     inputs = run.inputs
     events = inputs.events if model.plain is not None else None  # drawn by trial_type
-    outputs_wf = init_outputs_wf(output, events_file=events, name="outputs_wf")
+    outputs_wf = init_outputs_wf(
+        output, events_file=events, trial_type_column=_trial_type_column(model), name="outputs_wf"
+    )
     workflow = Workflow(name=f"{_node_name(inputs.name)}_wf")
     fields = ("result_file", "design_file", "before_file")
     pairs = [(f"outputnode.{field}", f"inputnode.{field}") for field in fields]
@@ -367,11 +378,18 @@ def _init_fit_wf(
     inputnode.inputs.bold_file = str(inputs.bold)
     if inputs.events is not None:
         inputnode.inputs.events_file = str(inputs.events)
+    if settings.single_trials is not None:
+        workflow.get_node("fit_glm").inputs.trial_type_column = _trial_type_column(model)
     if inputs.mask is not None:
         inputnode.inputs.mask_file = str(inputs.mask)
     if inputs.meshes:
         inputnode.inputs.mesh_files = [str(path) for path in inputs.meshes]
     return workflow
+
+
+def _trial_type_column(model: Model) -> str:
+    """Return the column of the events that names conditions."""
+    return TRIAL_TYPE if model.plain is None else model.plain.column
 
 
 def _cached_fit(run: RunPlan, output: NodeOutput, settings: AppSettings) -> CachedFit | None:

@@ -24,7 +24,7 @@ from boldglm.stats_model.run_designs import RunColumns, apply_hrf, run_columns
 from boldglm.stats_model.specification import NodeSpec
 from boldglm.stats_model.transformations import apply_instructions
 from boldglm.stats_model.variables import Variables, run_variables
-from boldglm.vocabulary import MISSING_POLICY
+from boldglm.vocabulary import MISSING_POLICY, MISSING_TIMES_POLICY
 
 
 @dataclass(frozen=True)
@@ -41,6 +41,8 @@ class RunTables:
         When the volumes were acquired.
     events_name, bold_name : str
         Names of the files, for messages.
+    missing_times : {"row", "run", "error"}
+        What an event without onset or duration excludes.
     """
 
     events: Mapping[str, np.ndarray]
@@ -48,6 +50,7 @@ class RunTables:
     timing: RunTiming
     events_name: str
     bold_name: str
+    missing_times: str = MISSING_TIMES_POLICY
 
 
 @dataclass(frozen=True)
@@ -194,9 +197,10 @@ def _variables(node: NodeSpec, tables: RunTables, known: Iterable[str] = ()) -> 
                 tables.confounds, ConfoundSettings(), tables.timing.n_scans, tables.bold_name
             )
     try:
-        return run_variables(
+        variables = run_variables(
             tables.events, confounds, tables.timing.frame_times, tables.timing.end, known
         )
+        return replace(variables, missing_times=tables.missing_times)
     except ValueError as error:
         raise BadDataError(str(error)) from error
 
@@ -215,7 +219,9 @@ def _mentioned(node: NodeSpec, columns: Sequence[str]) -> list[str]:
             stack += list(value)
     if node.formula:
         texts |= set(node.formula.replace("+", " ").replace("*", " ").replace(":", " ").split())
-    return [name for name in columns if any(fnmatchcase(name, text) for text in texts)]
+    return [
+        name for name in columns if name in texts or any(fnmatchcase(name, text) for text in texts)
+    ]
 
 
 def _needs_events(node: NodeSpec, tables: RunTables) -> bool:

@@ -16,7 +16,7 @@ from boldglm.glm.first_level.single_trials import (
     least_squares_all,
     least_squares_separate,
 )
-from boldglm.io.bids.events import PREFIX, Events
+from boldglm.io.bids.events import Events
 from boldglm.io.images.bold_series import MaskedRun
 from boldglm.io.outputs.trial_tables import write_trials
 from boldglm.notices import Notice, exclusion
@@ -110,7 +110,7 @@ def trials_of_run(events: Events, design: Design, settings: TrialSettings) -> Tr
         If the HRF model is FIR, or all trials are excluded.
     """
     shape = trial_shape(settings.hrf_model)
-    known = {name.removeprefix(PREFIX) for name in design.conditions if name}
+    known = {name.removeprefix(events.prefix) for name in design.conditions if name}
     modeled = np.array([name in known for name in events.trial_type], dtype=bool)
     kernel = hrf_basis(shape).kernels[0]
     regressors = np.column_stack([

@@ -14,7 +14,6 @@ from boldglm.analysis.model.modulation import Modulator, parse_modulation, refus
 from boldglm.errors import BadDataError, UsageError
 from boldglm.glm import default_fir_delays, hrf_basis, parse_contrast, parse_orthogonalization
 from boldglm.glm.first_level.contrasts import split_named_contrast
-from boldglm.io.bids.events import PREFIX
 from boldglm.io.outputs.names import clashing_labels
 from boldglm.suggestions import did_you_mean
 from boldglm.vocabulary import (
@@ -22,10 +21,13 @@ from boldglm.vocabulary import (
     FD_THRESHOLD,
     HIGH_PASS,
     HRF_MODEL,
+    LITERAL_CONDITIONS,
     MOST_PAIRED,
     NOISE_MODEL,
     SIGNAL_SCALING,
     SMOOTHING_TYPE,
+    TRIAL_TYPE,
+    TRIAL_TYPE_COLUMN,
 )
 
 logger = logging.getLogger(__name__)
@@ -39,6 +41,8 @@ class DefaultModelOptions:
     ----------
     conditions : tuple of str, optional
         Trial types to model; by default all.
+    trial_type_column : str
+        Column of the events that names conditions.
     hrf_model : str
         One of `boldglm.glm.HRF_MODELS`.
     fir_delays : tuple of float, optional
@@ -57,6 +61,7 @@ class DefaultModelOptions:
     """
 
     conditions: tuple[str, ...] | None = None
+    trial_type_column: str = TRIAL_TYPE
     hrf_model: str = HRF_MODEL
     fir_delays: tuple[float, ...] | None = None
     modulate: tuple[str, ...] = ()
@@ -69,6 +74,11 @@ class DefaultModelOptions:
     smoothing: float | None = None
     smoothing_type: str = SMOOTHING_TYPE
 
+    @property
+    def prefix(self) -> str:
+        """What precedes a condition in the name of its variable."""
+        return f"{self.trial_type_column}."
+
 
 def default_model(
     task: str,
@@ -78,6 +88,7 @@ def default_model(
     *,
     name: str = "default",
     runs: Sequence[Collection[str]] | None = None,
+    event_columns: Sequence[str] = (),
 ) -> dict[str, Any]:
     """Build the default model of one task.
 
@@ -96,6 +107,8 @@ def default_model(
     runs : sequence of collection of str, optional
         Trial types of each selected run. By default, contrasts of conditions that no run has
         together are excluded; without `runs`, every run is taken to have all conditions.
+    event_columns : sequence of str, optional
+        Columns of the events, which modulators may name.
 
     Returns
     -------
@@ -113,12 +126,12 @@ def default_model(
     >>> [contrast["Name"] for contrast in content["Nodes"][0]["Contrasts"]]
     ['face', 'house', 'face - house', 'any condition']
     """
-    conditions = _chosen_conditions(found_conditions, options.conditions, task)
-    variables = [PREFIX + condition for condition in conditions]
+    conditions = _chosen_conditions(found_conditions, options, task)
+    variables = [options.prefix + condition for condition in conditions]
     delays = _delays(options, repetition_time)
     suffixes = hrf_basis(options.hrf_model, delays).suffixes
-    modulators = _modulators(options, conditions)
-    modulating = [PREFIX + modulator.name for modulator in modulators]
+    modulators = _modulators(options, conditions, event_columns)
+    modulating = [options.prefix + modulator.name for modulator in modulators]
     columns = [name + suffix for name in variables + modulating for suffix in suffixes]
     contrasts = _contrasts(variables, modulating, suffixes, columns, options)
     contrasts, excluded = _estimable_contrasts(contrasts, conditions, options, runs)
@@ -130,7 +143,7 @@ def default_model(
         "Transformations": {
             "Transformer": "pybids-transforms-v1",
             "Instructions": [
-                {"Name": "Factor", "Input": ["trial_type"]},
+                {"Name": "Factor", "Input": [options.trial_type_column]},
                 _convolve(variables, options.hrf_model, delays),
             ],
         },
@@ -163,6 +176,10 @@ def _software(
         "NoiseModel": options.noise_model,
         "SignalScaling": options.signal_scaling,
     }
+    if options.trial_type_column != TRIAL_TYPE:
+        content[TRIAL_TYPE_COLUMN] = options.trial_type_column
+    if any(set(name) & set("*?") for name in known):
+        content[LITERAL_CONDITIONS] = True
     if options.smoothing is not None:
         content["SmoothingFWHM"] = options.smoothing
         content["SmoothingType"] = options.smoothing_type
@@ -191,7 +208,7 @@ def _estimable_contrasts(
     for contrast in contrasts:
         # A column is named by its condition and perhaps a suffix: the longest match is right.
         needed = {
-            max((name for name in conditions if column.startswith(PREFIX + name)), key=len)
+            max((name for name in conditions if column.startswith(options.prefix + name)), key=len)
             for column in contrast["ConditionList"]
         }
         if any(needed <= set(run) for run in runs):
@@ -223,18 +240,23 @@ def _dataset() -> dict[str, Any]:
     return _higher_level_node("Dataset", ["contrast"], "glm")
 
 
-def _chosen_conditions(
-    known: Sequence[str], requested: tuple[str, ...] | None, task: str
-) -> list[str]:
+def _chosen_conditions(known: Sequence[str], options: DefaultModelOptions, task: str) -> list[str]:
+    requested, prefix = options.conditions, options.prefix
     if requested is None:
         return sorted(known)
     for condition in requested:
-        if condition.removeprefix(PREFIX) not in known:
+        if _short(condition, prefix, known) not in known:
             raise BadDataError(
-                f"--conditions {condition}: no run of task {task} has that trial_type."
+                f"--conditions {condition}: no run of task {task} has that "
+                f"{options.trial_type_column}."
                 f"{did_you_mean(condition, known)} Found: {', '.join(sorted(known))}."
             )
-    return list(dict.fromkeys(condition.removeprefix(PREFIX) for condition in requested))
+    return list(dict.fromkeys(_short(condition, prefix, known) for condition in requested))
+
+
+def _short(condition: str, prefix: str, known: Sequence[str]) -> str:
+    """Return the trial type of a condition that may be written with its prefix."""
+    return condition if condition in known else condition.removeprefix(prefix)
 
 
 def _delays(options: DefaultModelOptions, repetition_time: float) -> tuple[float, ...] | None:
@@ -262,9 +284,13 @@ def _checked_delays(delays: tuple[float, ...]) -> tuple[float, ...]:
     return tuple(sorted(delays))
 
 
-def _modulators(options: DefaultModelOptions, conditions: list[str]) -> list[Modulator]:
+def _modulators(
+    options: DefaultModelOptions, conditions: list[str], event_columns: Sequence[str]
+) -> list[Modulator]:
     modulators = [
-        modulator for text in options.modulate for modulator in parse_modulation(text, conditions)
+        modulator
+        for text in options.modulate
+        for modulator in parse_modulation(text, conditions, event_columns)
     ]
     refuse_clashes(modulators, conditions)
     return list(dict.fromkeys(modulators))
@@ -303,7 +329,7 @@ def _contrasts(
 ) -> list[dict[str, Any]]:
     if options.contrasts is not None:
         return [_requested_contrast(text, columns) for text in options.contrasts]
-    short = {name: name.removeprefix(PREFIX) for name in variables + modulating}
+    short = {name: name.removeprefix(options.prefix) for name in variables + modulating}
     main = [suffix for suffix in suffixes if suffix == ""] or list(suffixes)
     test = "t" if len(main) == 1 else "F"
     each = {name: [name + suffix for suffix in main] for name in variables + modulating}

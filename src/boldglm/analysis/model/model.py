@@ -17,11 +17,19 @@ from boldglm.analysis.model.modulation import ORDERS, Modulator
 from boldglm.errors import BadDataError, MissingInputError
 from boldglm.glm import hrf_basis
 from boldglm.glm.design.confound_names import has_cosines
-from boldglm.io.bids.events import PREFIX
 from boldglm.io.files.json_files import load_json
 from boldglm.stats_model.parsing import parse_stats_model
 from boldglm.stats_model.specification import ContrastSpec, NodeSpec, StatsModel
-from boldglm.vocabulary import DUMMY_SCANS, FD_THRESHOLD, HIGH_PASS, HRF_FAMILIES, NOISE_MODEL
+from boldglm.vocabulary import (
+    DUMMY_SCANS,
+    FD_THRESHOLD,
+    HIGH_PASS,
+    HRF_FAMILIES,
+    LITERAL_CONDITIONS,
+    NOISE_MODEL,
+    TRIAL_TYPE,
+    TRIAL_TYPE_COLUMN,
+)
 
 MODEL_VERSION = "1.0.0"
 
@@ -33,6 +41,12 @@ class PlainConditions:
     conditions: tuple[str, ...]
     hrf_model: str
     fir_delays: tuple[float, ...] | None
+    column: str = TRIAL_TYPE  # of the events, which names the conditions
+
+    @property
+    def prefix(self) -> str:
+        """What precedes a condition in the name of its variable."""
+        return f"{self.column}."
 
 
 @dataclass(frozen=True)
@@ -182,7 +196,7 @@ def parse_model(
     root = spec.root
     options = model_options(root, file_name)
     plain = _plain_conditions(root)
-    columns = () if plain is None else _confound_terms(root)
+    columns = () if plain is None else _confound_terms(root, plain.prefix)
     confounds = ConfoundSettings(columns, options.get(FD_THRESHOLD), options.get(DUMMY_SCANS, 0))
     high_pass = root.options.get("HighPassFilterCutoffHz")
     low_pass = root.options.get("LowPassFilterCutoffHz")
@@ -236,12 +250,14 @@ def _plain_conditions(root: NodeSpec) -> PlainConditions | None:
         return None
     factor, convolve = sorted(root.instructions, key=lambda step: str(step["Name"]) == "Convolve")
     inputs = convolve.get("Input")
-    if set(factor) - {"Name", "Input"} or factor.get("Input") != ["trial_type"]:
+    column = str(root.boldglm_options.get(TRIAL_TYPE_COLUMN, TRIAL_TYPE))
+    prefix = f"{column}."
+    if set(factor) - {"Name", "Input"} or factor.get("Input") != [column]:
         return None
     known = {"Name", "Input", "Model", "Derivative", "Dispersion", "FirDelays"}
     if set(convolve) - known or not isinstance(inputs, list) or not inputs:
         return None
-    if any(not str(name).startswith(PREFIX) or set(str(name)) & set("*?") for name in inputs):
+    if not all(_is_condition(str(name), prefix, root) for name in inputs):
         return None
     if convolve.get("Model", "spm") not in HRF_FAMILIES:
         return None
@@ -252,24 +268,31 @@ def _plain_conditions(root: NodeSpec) -> PlainConditions | None:
         return None  # the transformations support more, and explain what they do not support
     columns = {str(name): [str(name) + suffix for suffix in suffixes] for name in inputs}
     modulator_prefixes = tuple(
-        PREFIX + str(modulator.get("Condition")) + "_x_"
+        prefix + str(modulator.get("Condition")) + "_x_"
         for modulator in root.boldglm_options.get("Modulators", [])
     )
-    for term in [str(term) for term in root.x if str(term).startswith(PREFIX)]:
+    for term in [str(term) for term in root.x if str(term).startswith(prefix)]:
         is_column = any(term in names for names in columns.values())
         if not is_column and not term.startswith(modulator_prefixes):
             return None
     if any(not set(names) & set(map(str, root.x)) for names in columns.values()):
         return None  # X leaves out a condition that is convolved
     return PlainConditions(
-        tuple(str(name).removeprefix(PREFIX) for name in inputs),
+        tuple(str(name).removeprefix(prefix) for name in inputs),
         convolved_with(convolve),
         delays,
+        column,
     )
 
 
-def _confound_terms(root: NodeSpec) -> tuple[str, ...]:
-    return tuple(str(term) for term in root.x if term != 1 and not str(term).startswith(PREFIX))
+def _is_condition(name: str, prefix: str, root: NodeSpec) -> bool:
+    """Tell whether an input of Convolve is the name of one condition, not a pattern."""
+    is_literal = root.boldglm_options.get(LITERAL_CONDITIONS, False)
+    return name.startswith(prefix) and (is_literal or not set(name) & set("*?"))
+
+
+def _confound_terms(root: NodeSpec, prefix: str) -> tuple[str, ...]:
+    return tuple(str(term) for term in root.x if term != 1 and not str(term).startswith(prefix))
 
 
 def _modulators(

@@ -1,6 +1,6 @@
 """Options under `Software.boldglm` of a model file, which the specification does not define."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NoReturn
 
 from boldglm.errors import BadDataError
@@ -12,6 +12,7 @@ from boldglm.vocabulary import (
     ESTIMATORS,
     FD_THRESHOLD,
     HIGHER_LEVEL_KEYS,
+    LITERAL_CONDITIONS,
     NOISE_MODELS,
     RUN_KEYS,
     SIDES,
@@ -58,16 +59,17 @@ def model_options(node: NodeSpec, file_name: str) -> Mapping[str, Any]:
                 key,
                 f"The key is unknown.{did_you_mean(key, allowed)} Known: {', '.join(allowed)}.",
             )
-    choices = {
+    choices: dict[str, Sequence[Any]] = {
         "NoiseModel": NOISE_MODELS,
         "SignalScaling": SIGNAL_SCALINGS,
         "SmoothingType": SMOOTHING_TYPES,
         "Estimator": ESTIMATORS,
         "Sides": SIDES,
+        LITERAL_CONDITIONS: (True, False),
     }
     for key, known in choices.items():
         if key in options and options[key] not in known:
-            refuse(key, f"Known: {', '.join(known)}.")
+            refuse(key, f"Known: {', '.join(str(word) for word in known)}.")
     _check_numbers(options, refuse)
     if node.level != "run" and options.get("SmoothingFWHM") is not None and uses_variances(node):
         refuse("SmoothingFWHM", _NEEDS_VARIANCES.format(options["SmoothingFWHM"]))

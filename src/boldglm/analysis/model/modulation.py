@@ -62,7 +62,9 @@ class Modulator:
         return {"Condition": self.condition, "Column": self.column, "Order": self.order}
 
 
-def parse_modulation(text: str, conditions: Sequence[str]) -> tuple[Modulator, ...]:
+def parse_modulation(
+    text: str, conditions: Sequence[str], known_columns: Sequence[str] = ()
+) -> tuple[Modulator, ...]:
     """Read a rule such as ``rt @ go``, ``rt^2 + accuracy @ go`` or, for all conditions, ``rt``.
 
     Parameters
@@ -72,6 +74,8 @@ def parse_modulation(text: str, conditions: Sequence[str]) -> tuple[Modulator, .
         powers), optionally followed by ``@`` and a condition.
     conditions : sequence of str
         Conditions of the model.
+    known_columns : sequence of str, optional
+        Columns of the events, whose names may contain plus signs, ``@`` and ``^``.
 
     Returns
     -------
@@ -87,25 +91,62 @@ def parse_modulation(text: str, conditions: Sequence[str]) -> tuple[Modulator, .
     --------
     >>> [modulator.name for modulator in parse_modulation("rt^2 @ go", ["go", "stop"])]
     ['go_x_rt', 'go_x_rt_squared']
+    >>> [one.name for one in parse_modulation("a+b^2 @ go", ["go"], ["a", "b", "a+b"])]
+    ['go_x_a+b', 'go_x_a+b_squared']
     """
-    columns, _, condition = (part.strip() for part in text.partition("@"))
+    columns, condition = _split_condition(text, conditions, known_columns)
     if condition and condition not in conditions:
         raise BadDataError(
             f"--modulate '{text}': the model has no condition {condition!r}."
             f"{did_you_mean(condition, conditions)} Known: {', '.join(conditions)}."
         )
     modulators = []
-    for term in columns.split("+"):
-        match = re.fullmatch(r"([^^@+]*[^^@+\s])(?:\^([123]))?", term.strip())
-        if match is None:
+    for term in _terms(columns, known_columns):
+        column, order = _column_and_order(term, known_columns)
+        if not column:
             raise BadDataError(
-                f"--modulate '{text}': {term.strip()!r} is not the name of a column. Write "
+                f"--modulate '{text}': {term!r} is not the name of a column. Write "
                 "'column @ condition', 'column^2 @ condition' or 'column + column @ condition'."
             )
-        orders = range(1, int(match[2] or 1) + 1)
         for name in [condition] if condition else conditions:
-            modulators += [Modulator(name, match[1], order) for order in orders]
+            modulators += [Modulator(name, column, power) for power in range(1, order + 1)]
     return tuple(dict.fromkeys(modulators))
+
+
+def _split_condition(
+    text: str, conditions: Sequence[str], known_columns: Sequence[str]
+) -> tuple[str, str]:
+    """Split a rule into columns and condition, either of which may contain ``@``."""
+    parts = text.split("@")
+    splits = [("@".join(parts[:k]), "@".join(parts[k:])) for k in range(1, len(parts))]
+    pairs = [(columns.strip(), condition.strip()) for columns, condition in splits]
+    if text.strip() in known_columns or not pairs:
+        return text.strip(), ""
+    return next((pair for pair in pairs if pair[1] in conditions), pairs[0])
+
+
+def _terms(columns: str, known_columns: Sequence[str]) -> list[str]:
+    """Split columns at plus signs, except at those within the name of a column."""
+    parts, terms = columns.split("+"), []
+    while parts:
+        for end in range(len(parts), 0, -1):  # the longest name first
+            term = "+".join(parts[:end]).strip()
+            if end == 1 or _column_and_order(term, known_columns)[0] in known_columns:
+                terms.append(term)
+                del parts[:end]
+                break
+    return terms
+
+
+def _column_and_order(term: str, known_columns: Sequence[str]) -> tuple[str, int]:
+    """Return the column of a term and its highest power; no column if it is not a name."""
+    if term in known_columns:
+        return term, 1
+    match = re.fullmatch(r"(.*\S)\^([123])", term)
+    if match is not None and match[1] in known_columns:
+        return match[1], int(match[2])
+    match = re.fullmatch(r"([^^@+]*[^^@+\s])(?:\^([123]))?", term)
+    return ("", 1) if match is None else (match[1], int(match[2] or 1))
 
 
 def refuse_clashes(

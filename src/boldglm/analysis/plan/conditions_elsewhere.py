@@ -11,7 +11,7 @@ from pathlib import Path
 from boldglm.analysis.first_level.model_design import RunTables, names_in_any_run
 from boldglm.analysis.model.model import Model
 from boldglm.errors import BadDataError, MissingInputError
-from boldglm.io.bids.events import PREFIX, read_event_columns, read_events
+from boldglm.io.bids.events import read_event_columns, read_events
 from boldglm.stats_model.transformations.instructions import as_list
 
 
@@ -64,7 +64,7 @@ def names_elsewhere(
 def _names_in_model(model: Model) -> set[str]:
     """Return the names in the run node, without patterns."""
     if model.plain is not None:
-        return {PREFIX + name for name in model.plain.conditions}
+        return {model.plain.prefix + name for name in model.plain.conditions}
     node = model.run_node
     names = [str(term) for term in node.x if term != 1]
     names += node.hrf.variables if node.hrf is not None else ()
@@ -79,8 +79,10 @@ def _events_of_task(bids_dir: Path, task: str) -> Iterator[Path]:
 
 
 def _names_in_events(model: Model, path: Path, template: RunTables | None) -> frozenset[str]:
-    if template is None:
-        return frozenset(PREFIX + name for name in read_events(path).conditions)
+    if model.plain is not None:
+        events = read_events(path, model.plain.column)
+        return frozenset(events.prefix + name for name in events.conditions)
+    assert template is not None
     columns = read_event_columns(path)
     tables = RunTables(columns, template.confounds, template.timing, path.name, path.name)
     return names_in_any_run(model, [tables])

@@ -26,7 +26,7 @@ from boldglm.analysis.plan.slice_designs import with_slice_designs
 from boldglm.analysis.plan.timing import TimingOptions
 from boldglm.errors import BadDataError, NothingSelectedError
 from boldglm.io.bids.confounds_table import read_confounds
-from boldglm.io.bids.events import PREFIX, no_event_columns, read_event_columns, read_events
+from boldglm.io.bids.events import no_event_columns, read_event_columns, read_events
 from boldglm.io.bids.participants import ParticipantTables
 from boldglm.io.bids.query import RunFiles
 from boldglm.io.images.meshes import read_mesh
@@ -39,7 +39,7 @@ from boldglm.stats_model.node_plans import GEOMETRY, check_run_groups
 from boldglm.stats_model.run_contrasts import run_contrasts
 from boldglm.stats_model.specification import ContrastSpec
 from boldglm.suggestions import did_you_mean
-from boldglm.vocabulary import LEVELS, MISSING_POLICY
+from boldglm.vocabulary import LEVELS, MISSING_POLICY, MISSING_TIMES_POLICY
 
 __all__ = ["Analysis", "ModelChoice", "RunPlan", "make_plan"]
 
@@ -104,6 +104,8 @@ class ModelChoice:
         Surface meshes for all runs.
     missing_conditions : {"drop", "zero", "error"}
         What to do with a run that lacks a condition.
+    missing_times : {"row", "run", "error"}
+        What an event without onset or duration excludes.
     timing : TimingOptions
         What the user says about the times of volumes.
     """
@@ -116,6 +118,7 @@ class ModelChoice:
     level_options: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     meshes: tuple[Path, ...] = ()
     missing_conditions: str = MISSING_POLICY
+    missing_times: str = MISSING_TIMES_POLICY
     timing: TimingOptions = field(default_factory=TimingOptions)
 
 
@@ -248,7 +251,7 @@ def _known(
         known = names_in_any_run(model, tables)
     else:
         conditions = (name for run in runs if run.events for name in run.events.conditions)
-        known = frozenset(PREFIX + name for name in conditions)
+        known = frozenset(model.plain.prefix + name for name in conditions)
     elsewhere = names_elsewhere(
         model,
         known,
@@ -291,15 +294,24 @@ def _read_run(files: RunFiles, choice: ModelChoice, model: Model | None) -> RunR
     if choice.meshes:
         inputs = replace(inputs, meshes=tuple(path.resolve() for path in choice.meshes))
     table = read_confounds(*inputs.confounds) if inputs.confounds else None
+    plain = None if model is None else model.plain
     events, columns = None, {}
     if inputs.events is None:
         columns = no_event_columns()
-    elif model is None or model.plain is not None:
-        events = read_events(inputs.events)
+    elif model is None or plain is not None:
+        column = choice.options.trial_type_column if plain is None else plain.column
+        events = read_events(inputs.events, column, choice.missing_times)
     else:
         columns = read_event_columns(inputs.events)
     return RunRead(
-        inputs, header, events, columns, table, inspected.notices, inspected.slice_times
+        inputs,
+        header,
+        events,
+        columns,
+        table,
+        inspected.notices,
+        inspected.slice_times,
+        choice.missing_times,
     )
 
 
@@ -370,6 +382,7 @@ def _default_model(
         options,
         name=name,
         runs=[run.events.conditions for run in runs if run.events],
+        event_columns=[name for run in runs if run.events for name in run.events.other_columns],
     )
     return parse_model(content, f"model-{name}_smdl.json", level_options=choice.level_options)
 
@@ -411,7 +424,7 @@ def _check_contrasts(
 
 
 def _is_about(notice: Notice, columns: Sequence[str]) -> bool:
-    return any(repr(column.removeprefix(PREFIX)) in notice.text for column in columns)
+    return any(repr(column.partition(".")[2]) in notice.text for column in columns)
 
 
 def _check_grids(model: Model, runs: Sequence[RunPlan]) -> None:

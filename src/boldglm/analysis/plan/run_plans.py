@@ -31,6 +31,7 @@ from boldglm.io.outputs.records import fingerprint
 from boldglm.notices import Notice, warning
 from boldglm.stats_model.run_contrasts import reweighted_contrasts
 from boldglm.stats_model.specification import ContrastSpec
+from boldglm.vocabulary import MISSING_TIMES_POLICY
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,8 @@ class RunRead:
         What was chosen when they were read.
     slice_times : SliceTimes or None
         When slices were acquired, if each is modeled at its own time.
+    missing_times : {"row", "run", "error"}
+        What an event without onset or duration excludes.
     """
 
     inputs: RunInputs
@@ -62,6 +65,7 @@ class RunRead:
     table: ConfoundsTable | None
     notices: tuple[Notice, ...] = ()
     slice_times: SliceTimes | None = None
+    missing_times: str = MISSING_TIMES_POLICY
 
     @property
     def timing(self) -> RunTiming:
@@ -74,7 +78,7 @@ class RunRead:
         """The tables that transformations are applied to."""
         events = self.inputs.events or self.inputs.bold  # names the run in messages
         names = events.name, self.inputs.bold.name
-        return RunTables(self.columns, self.table, self.timing, *names)
+        return RunTables(self.columns, self.table, self.timing, *names, self.missing_times)
 
 
 @dataclass(frozen=True)
@@ -161,7 +165,12 @@ def design_of_run(run: RunRead, model: Model, known: Iterable[str], missing: str
                 "or choose other runs."
             )
         settings = DesignSettings(
-            plain.conditions, plain.hrf_model, plain.fir_delays, model.high_pass, model.modulators
+            plain.conditions,
+            plain.hrf_model,
+            plain.fir_delays,
+            model.high_pass,
+            model.modulators,
+            prefix=plain.prefix,
         )
         confounds = confounds_of_run(run.table, model.confounds, inputs.n_scans, inputs.bold.name)
         try:

@@ -253,7 +253,8 @@ def match_columns(patterns: Sequence[str], columns: Sequence[str]) -> tuple[str,
     Parameters
     ----------
     patterns : sequence of str
-        Names, and patterns with the shell's wildcards ``*``, ``?`` and ``[]``.
+        Names, and patterns with the shell's wildcards ``*``, ``?`` and ``[]``. What is a
+        column is a name, whatever its characters.
     columns : sequence of str
         Columns of the table.
 
@@ -280,7 +281,9 @@ def match_columns(patterns: Sequence[str], columns: Sequence[str]) -> tuple[str,
     """
     matches: list[str] = []
     for pattern in patterns:
-        if is_pattern(pattern):
+        if pattern in columns:
+            matches.append(pattern)
+        elif is_pattern(pattern):
             matches += [name for name in columns if fnmatchcase(name, pattern)]
         else:
             matches.append(_checked_column(pattern, columns, strategies=False))

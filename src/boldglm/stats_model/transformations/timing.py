@@ -11,6 +11,7 @@ from boldglm.notices import exclusion
 from boldglm.stats_model.transformations.instructions import Instruction
 from boldglm.stats_model.variables import Variable, Variables, sampled
 from boldglm.suggestions import did_you_mean
+from boldglm.vocabulary import MISSING_TIMES_POLICY
 
 MODELS = ("spm", "glover", "fir", "textbook", "doublegamma")
 NO_TIME_SERIES = (
@@ -117,14 +118,7 @@ def convolved(
     variable = instruction.numeric(variables[name])
     onset, duration, amplitude = _as_events(variable)
     used = np.isfinite(amplitude) & (amplitude != 0)
-    for attribute, column in (("onset", onset), ("duration", duration)):
-        missing_times = used & ~np.isfinite(column)
-        if missing_times.any():
-            instruction.refuse(
-                "Input",
-                f"{name!r} has {int(missing_times.sum())} events whose {attribute} is n/a",
-                f"Write their {attribute} in seconds, or remove them with Replace or Filter.",
-            )
+    used &= ~_without_times(variables, name, used, (onset, duration), instruction)
     if (duration[used] < 0).any():
         instruction.refuse(
             "Input",
@@ -151,6 +145,40 @@ def convolved(
     ]
     kept = variables if output != name else variables.without([name])
     return kept.with_variables(responses)
+
+
+def _without_times(
+    variables: Variables,
+    name: str,
+    used: np.ndarray,
+    times: tuple[np.ndarray, np.ndarray],
+    instruction: Instruction,
+) -> np.ndarray:
+    """Return which events have no onset or duration, with a notice, or refuse the run."""
+    missing = {
+        attribute: used & ~np.isfinite(column)
+        for attribute, column in zip(("onset", "duration"), times, strict=True)
+    }
+    untimed = missing["onset"] | missing["duration"]
+    if not untimed.any():
+        return untimed
+    attributes = " or ".join(key for key, rows in missing.items() if rows.any())
+    if variables.missing_times != MISSING_TIMES_POLICY:
+        instruction.refuse(
+            "Input",
+            f"{name!r} has {int(untimed.sum())} events whose {attributes} is n/a, and "
+            f"--missing-times {variables.missing_times} does not allow that",
+            "Give them in seconds, or pass --missing-times row.",
+        )
+    onsets = ", ".join(f"{onset:g} s" for onset in times[0][untimed & ~missing["onset"]][:5])
+    where = f" (onset {onsets})" if onsets else ""
+    instruction.notes.append(
+        exclusion(
+            f"{int(untimed.sum())} of {int(used.sum())} events of {name!r}, because {attributes} "
+            f"is n/a{where}"
+        )
+    )
+    return untimed
 
 
 def _as_events(variable: Variable) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
