@@ -131,3 +131,44 @@ def test_input_that_selects_no_description_says_which_there_are(tmp_path, capsys
     assert (
         "for description 'smooth', but the selected runs have preproc" in capsys.readouterr().err
     )
+
+
+def test_a_model_without_factor_gives_the_same_maps_as_one_with_it(tmp_path, capsys):
+    content = _model()
+    content["Nodes"][0] |= {
+        "Model": {
+            "Type": "glm",
+            "X": ["trial_type.a", "trial_type.b", 1],
+            "HRF": {"Variables": ["trial_type.a", "trial_type.b"], "Model": "spm"},
+        },
+        "Transformations": {
+            "Transformer": "pybids-transforms-v1",
+            "Instructions": [{"Name": "Factor", "Input": ["trial_type"]}],
+        },
+    }
+    bids, out, file = _files(tmp_path, content, n_subjects=2)
+    options = ["--noise-model", "ols"]
+    assert main([bids, out, "participant", "-m", str(file), *options]) == 0
+    capsys.readouterr()
+    del content["Nodes"][0]["Transformations"]
+    file.write_text(json.dumps(content))
+    again = tmp_path / "again"
+    assert main([bids, str(again), "participant", "-m", str(file), *options]) == 0
+    assert "no Factor makes 'trial_type.a' from 'trial_type'" in capsys.readouterr().out
+    maps = sorted(path.relative_to(out) for path in (tmp_path / "out").rglob("*_statmap.nii.gz"))
+    assert len(maps) == 10
+    for path in maps:
+        assert (again / path).read_bytes() == (tmp_path / "out" / path).read_bytes()
+
+
+def test_an_error_in_an_instruction_after_an_implied_factor_has_its_place_in_the_file(
+    tmp_path, capsys
+):
+    content = _model()
+    steps = content["Nodes"][0]["Transformations"]["Instructions"]
+    del steps[0]
+    bids, out, file = _files(tmp_path, _model(), n_subjects=2)
+    steps.append({"Name": "Scale", "Input": ["trial_type.gone"]})
+    file.write_text(json.dumps(content))
+    assert main([bids, out, "participant", "-m", str(file), "--dry-run"]) == 65
+    assert "Instructions[1].Input[0] (Scale): there is no variable" in capsys.readouterr().err

@@ -123,3 +123,52 @@ def test_an_entity_under_two_names_is_refused(content):
 def test_long_names_and_columns_of_tables_are_left_alone(content):
     content["Nodes"][1]["GroupBy"] = ["contrast", "age", "handedness"]
     assert parse_stats_model(content).notes == ()
+
+
+def _without_factor(content):
+    run = content["Nodes"][0]
+    run["Transformations"]["Instructions"] = []
+    run["Model"]["X"] = ["trial_type.a", "trial_type.b", 1]
+    return run
+
+
+def test_levels_of_trial_type_without_a_factor_are_read_as_if_it_stood_there(content):
+    _without_factor(content)
+    model = parse_stats_model(content, "m.json")
+    assert list(model.root.instructions) == [{"Name": "Factor", "Input": ["trial_type"]}]
+    (text,) = _notes(model)
+    assert text.startswith("m.json, at $.Nodes[0].Transformations: no Factor makes 'trial_type.a'")
+
+
+def test_an_implied_factor_stands_before_the_first_instruction_that_needs_it(content):
+    run = _without_factor(content)
+    run["Model"]["HRF"] = None
+    run["Transformations"]["Instructions"] = [
+        {"Name": "Replace", "Input": ["trial_type"], "Replace": {"A": "a"}},
+        {"Name": "Convolve", "Input": ["trial_type.a", "trial_type.b"], "Model": "spm"},
+    ]
+    model = parse_stats_model(content, "m.json")
+    names = [step["Name"] for step in model.root.instructions]
+    assert names == ["Replace", "Factor", "Convolve"]
+    assert "stood before Instructions[1]" in _notes(model)[0]
+
+
+def test_a_column_that_transformations_make_gets_its_factor_after_them(content):
+    run = _without_factor(content)
+    run["Model"]["X"] = ["both.a_1", "both.a_2", 1]
+    run["Model"]["HRF"]["Variables"] = ["both.a_1", "both.a_2"]
+    join = {"Name": "Concatenate", "Input": ["trial_type", "half"], "Output": "both"}
+    run["Transformations"]["Instructions"] = [join]
+    model = parse_stats_model(content, "m.json")
+    assert list(model.root.instructions) == [join, {"Name": "Factor", "Input": ["both"]}]
+
+
+def test_names_that_an_instruction_writes_imply_no_factor(content):
+    run = _without_factor(content)
+    run["Model"]["X"] = ["trial_type.fast", 1]
+    run["Model"]["HRF"] = None
+    made = {"Name": "Threshold", "Input": ["rt"], "Output": ["trial_type.fast"]}
+    run["Transformations"]["Instructions"] = [made]
+    model = parse_stats_model(content, "m.json")
+    assert list(model.root.instructions) == [made]
+    assert model.notes == ()

@@ -11,6 +11,7 @@ from typing import Any
 
 from boldglm.stats_model.entity_names import entity_name
 from boldglm.stats_model.graph_checks import check_graph
+from boldglm.stats_model.implied_factors import with_implied_factors
 from boldglm.stats_model.json_paths import JSONReader, abbreviated
 from boldglm.stats_model.specification import (
     LEVELS,
@@ -171,6 +172,13 @@ class _ModelReader(JSONReader):
         dummy_contrasts = self.dummy_contrasts(
             content.get("DummyContrasts"), f"{path}.DummyContrasts"
         )
+        instructions = self.instructions(content.get("Transformations"), path)
+        hrf = self.hrf(model.get("HRF"), f"{path}.Model.HRF", level)
+        formula = str(model["Formula"]) if model.get("Formula") else None
+        if level == "run":
+            terms = [str(term) for term in x if term != 1]
+            terms += hrf.variables if hrf is not None else ()
+            instructions = self.implied_factors(instructions, terms, path)
         return NodeSpec(
             name=self.text(content.get("Name") or level, f"{path}.Name"),
             level=level,
@@ -180,11 +188,11 @@ class _ModelReader(JSONReader):
             ),
             type=model_type,
             x=x,
-            instructions=self.instructions(content.get("Transformations"), path),
+            instructions=instructions,
             contrasts=self.contrasts(content.get("Contrasts") or [], path),
             dummy_contrasts=dummy_contrasts,
-            hrf=self.hrf(model.get("HRF"), f"{path}.Model.HRF", level),
-            formula=str(model["Formula"]) if model.get("Formula") else None,
+            hrf=hrf,
+            formula=formula,
             options=options,
             software=self.object(model.get("Software") or {}, f"{path}.Model.Software"),
             path=path,
@@ -319,6 +327,22 @@ class _ModelReader(JSONReader):
             f"{name!r} is read as {TRANSFORMER!r}, which has all of its transformations "
             f"({', '.join(dict.fromkeys(kinds)) or 'none'})",
         )
+
+    def implied_factors(
+        self, instructions: tuple[dict[str, Any], ...], terms: Sequence[str], path: str
+    ) -> tuple[dict[str, Any], ...]:
+        """Add the Factor transformations without which levels that the node names do not exist."""
+        changed, added = with_implied_factors(instructions, terms)
+        for column, (name, position) in added.items():
+            place = f"before Instructions[{position}]" if instructions else "there"
+            if instructions and position == len(instructions):
+                place = "after the other instructions"
+            self.note(
+                f"{path}.Transformations",
+                f"no Factor makes {name!r} from {column!r}, so the model is read as if "
+                f"{{'Name': 'Factor', 'Input': [{column!r}]}} stood {place}",
+            )
+        return changed
 
     def hrf(self, content: Any, path: str, level: str) -> HRFSpec | None:
         if content is None:

@@ -19,6 +19,7 @@ from boldglm.stats_model.transformations import (
 )
 from boldglm.stats_model.transformations.categories import with_comparisons
 from boldglm.stats_model.transformations.instructions import (
+    ImpliedInstruction,
     Instruction,
     as_list,
     check_instruction,
@@ -146,8 +147,10 @@ def apply_instructions(
     {'age': [-5.0, 5.0], 'sex.f': [1.0, 0.0], 'sex.m': [0.0, 1.0]}
     """
     notes: list[Notice] = []
-    for index, content in enumerate(instructions):
-        where = f"{path}[{index}]"
+    written = 0
+    for content in instructions:
+        where = path if isinstance(content, ImpliedInstruction) else f"{path}[{written}]"
+        written += not isinstance(content, ImpliedInstruction)
         variables = with_comparisons(variables, content)
         instruction = check_instruction(content, variables, where, _PARAMETERS)
         if instruction.missing_inputs and missing == "error":

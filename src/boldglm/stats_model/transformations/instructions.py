@@ -14,6 +14,10 @@ from boldglm.suggestions import did_you_mean
 SHARED_KEYS = ("Name", "Input", "Output", "OutputSuffix", "Description", "Comment")
 
 
+class ImpliedInstruction(dict[str, Any]):
+    """An instruction that a model file implies and lacks, so it has no place in the file."""
+
+
 @dataclass
 class Instruction:
     """An instruction whose inputs are resolved to variables of a run or of a group of inputs.
@@ -255,6 +259,9 @@ def unknown_variable(name: str, variables: Variables) -> tuple[str, str]:
     """Return finding and remedy for a name that no variable has."""
     finding = f"there is no variable {name!r}"
     names = list(variables.names)
+    column = next((one for one in names if name.startswith(f"{one}.")), None)
+    if column is not None and variables[column].is_text:
+        return finding, f"Apply a Factor transformation to {column!r} first, to have its levels."
     if not names:
         return finding, "The instructions before this one have removed all variables."
     listed = ", ".join(names[:30]) + (", ..." if len(names) > 30 else "")
