@@ -6,6 +6,8 @@ import pytest
 
 from boldglm.errors import BadDataError
 from boldglm.stats_model.parsing import parse_stats_model
+from boldglm.stats_model.transformations import apply_instructions
+from boldglm.stats_model.variables import input_variables
 
 MODEL = {
     "Name": "m",
@@ -172,3 +174,43 @@ def test_names_that_an_instruction_writes_imply_no_factor(content):
     model = parse_stats_model(content, "m.json")
     assert list(model.root.instructions) == [made]
     assert model.notes == ()
+
+
+def _replaced(values, replacements):
+    step = {"Name": "Replace", "Input": ["x"], "Replace": replacements}
+    changed, notes = apply_instructions(input_variables({"x": values}), [step], "$.I")
+    return changed["x"].values.tolist(), [notice.text for notice in notes]
+
+
+@pytest.mark.parametrize(
+    ("values", "replacements", "expected"),
+    [
+        (["1", "2", "1.0"], {"1": "7"}, [7.0, 2.0, 7.0]),  # a column of numbers
+        (["1", "2", "1"], {"1": "go"}, ["go", "2", "go"]),
+        (["1", "01", "1.0", "go"], {"1": "stop"}, ["stop", "01", "1.0", "go"]),  # text, as written
+        (["1", "n/a"], {"n/a": 0}, [1.0, 0.0]),
+    ],
+)
+def test_the_key_1_of_replace_is_the_number_or_the_text(values, replacements, expected):
+    assert _replaced(values, replacements)[0] == expected
+
+
+@pytest.mark.parametrize("as_list", [True, False])
+def test_replacements_may_be_pairs_of_key_and_value(as_list):
+    pair = {"key": "1", "value": "go"}
+    values, notes = _replaced(["1", "2", "1"], [pair] if as_list else pair)
+    assert values == ["go", "2", "go"]
+    assert notes == ["Replace at $.I[0]: the value '1' becomes 'go'"]
+
+
+def test_a_pair_whose_key_is_a_pattern_is_refused():
+    with pytest.raises(BadDataError, match=r"I\[0\]\.Replace.*may be a regular expression"):
+        _replaced(["RESPONSE_1", "x"], {"key": "^RESPONSE.*", "value": "RESPONSE"})
+
+
+def test_a_query_with_a_pattern_for_another_transformer_is_refused(content):
+    steps = content["Nodes"][0]["Transformations"]
+    steps["Transformer"] = "bids-matlab"
+    steps["Instructions"] += [{"Name": "Filter", "Input": "x", "Query": "trial_type==^.*LEFT$"}]
+    with pytest.raises(BadDataError, match=r"Instructions\[1\]\) may be a regular expression"):
+        parse_stats_model(content)

@@ -529,3 +529,37 @@ def test_differences_of_incoming_contrasts_within_one_group_are_refused_with_the
     node = _group([1], ("d", ["go", "stop"], [1, -1], "t"))
     with pytest.raises(BadDataError, match="write their names into X"):
         planned(model_of(SUBJECT, node), run_items())
+
+
+@pytest.mark.parametrize("names", [["oslo", "lund"], ["lund", "oslo"]])
+def test_a_level_named_without_its_column_is_found_if_one_category_of_x_has_it(names):
+    node = _group([1, "site"], ("d", names, [1, -1], "t"))
+    (plan,) = planned(model_of(SUBJECT, node), _items_of_three_sites())["group"]
+    (spec,) = plan.fits[0].contrasts
+    sign = 1.0 if names[0] == "oslo" else -1.0
+    assert spec.weights_by_column == {"site.oslo": sign}
+    assert any("'oslo' is read as the level 'site.oslo'" in str(notice) for notice in plan.notes)
+
+
+def test_the_sum_over_all_levels_is_that_of_their_means():
+    conditions = ["site.lund", "site.oslo", "site.turku"]
+    node = _group([1, "site"], ("mean", conditions, ["1/3"] * 3, "t"))
+    (plan,) = planned(model_of(SUBJECT, node), _items_of_three_sites())["group"]
+    (fit,) = plan.fits
+    (spec,) = fit.contrasts
+    weights = [spec.weights_by_column.get(name, 0.0) for name in fit.design.names]
+    estimator = np.array(weights) @ np.linalg.pinv(fit.design.matrix)
+    sites = [item.metadata["site"] for item in fit.inputs]
+    by_hand = [1 / 3 / sites.count(site) for site in sites]
+    np.testing.assert_allclose(estimator, by_hand, atol=1e-12)
+
+
+def test_a_sum_over_all_levels_beside_a_covariate_is_refused():
+    items = [
+        replace(item, metadata={**item.metadata, "age": str(20 + number)})
+        for number, item in enumerate(_items_of_three_sites())
+    ]
+    conditions = ["site.lund", "site.oslo", "site.turku"]
+    node = _group([1, "site", "age"], ("mean", conditions, ["1/3"] * 3, "t"))
+    with pytest.raises(BadDataError, match="do not add up to 0"):
+        planned(model_of(SUBJECT, node), items)

@@ -147,6 +147,8 @@ def _over_columns(
 ) -> ContrastSpec:
     """Return a contrast over columns, without the reference levels that it names."""
     columns = (*design.names, *design.dropped)
+    for bare in [name for name in spec.columns if name not in columns]:
+        spec = _with_full_name(spec, bare, node, known, notes)
     for name in [name for name in spec.columns if name not in columns]:
         own = [column for column in columns if column.startswith(f"{name}.")]
         if name in node.x and len(own) == 1:
@@ -164,6 +166,23 @@ def _over_columns(
             _refuse_column(node, spec, name, design, known)
         spec = _without_reference(spec, name, reference, node, design, notes)
     return spec
+
+
+def _with_full_name(
+    spec: ContrastSpec, name: str, node: NodeSpec, known: frozenset[str], notes: list[Notice]
+) -> ContrastSpec:
+    """Write ``<column>.<level>`` for a level that only one category in X has."""
+    full = [f"{term}.{name}" for term in map(str, node.x) if f"{term}{COMPARISON}{name}" in known]
+    if len(full) != 1 or full[0] in spec.columns:
+        return spec
+    notes.append(
+        note(
+            f"contrast {spec.name!r} of node {node.name!r}: {name!r} is read as the level "
+            f"{full[0]!r}"
+        )
+    )
+    columns = tuple(full[0] if column == name else column for column in spec.columns)
+    return replace(spec, columns=columns)
 
 
 def _reference(name: str, design: HigherLevelDesign, known: frozenset[str]) -> _Reference | None:
@@ -197,8 +216,10 @@ def _without_reference(
     """Leave a reference level out of a contrast between levels: its weight is implied."""
     levels = [k for k, column in enumerate(spec.columns) if column in (name, *reference.siblings)]
     weights = np.array(spec.weights)
-    sums = np.abs(weights[:, levels].sum(axis=1))
-    if (sums > 1e-6 * np.abs(weights).max()).any():
+    sums = weights[:, levels].sum(axis=1)
+    if (np.abs(sums) < 1e-6 * np.abs(weights).max()).all():
+        sums = np.zeros(len(sums))
+    elif not _is_sum_of_cells(weights[:, levels], spec, reference, design):
         raise BadDataError(
             f"Node {node.name!r}, at {_path(node, spec)}: the contrast {spec.name!r} gives weight "
             f"to {name!r}, the reference level of {reference.factor!r}, which has no column "
@@ -213,18 +234,33 @@ def _without_reference(
         for row in range(len(design.matrix))
     ):  # fmt: skip
         return spec  # no input has the reference level: the contrast is excluded
+    constant = [INTERCEPT] if sums.any() else []
+    rows = [[row[k] for k in kept] for row in spec.weights]
+    if constant:
+        rows = [[*row, float(total)] for row, total in zip(rows, sums, strict=True)]
     changed = replace(
         spec,
-        columns=tuple(spec.columns[k] for k in kept),
-        weights=tuple(tuple(row[k] for k in kept) for row in spec.weights),
+        columns=(*(spec.columns[k] for k in kept), *constant),
+        weights=tuple(map(tuple, rows)),
     )
+    meaning = "a sum of means of levels" if constant else "over the differences from it"
     notes.append(
         note(
             f"contrast {spec.name!r} of node {node.name!r}: {name!r} is the reference level, so "
-            f"the contrast is over the differences from it, {', '.join(changed.columns)}"
+            f"the contrast is {meaning}, {', '.join(changed.columns)}"
         )
     )
     return changed
+
+
+def _is_sum_of_cells(
+    weights: np.ndarray, spec: ContrastSpec, reference: _Reference, design: HigherLevelDesign
+) -> bool:
+    """Tell whether a contrast adds up the means of all levels, in a design of nothing else."""
+    has_only_levels = set(design.names) <= {INTERCEPT, *reference.siblings}
+    names_all = len(spec.columns) == weights.shape[1] == len(reference.siblings) + 1
+    one_sign = (weights >= 0).all() or (weights <= 0).all()
+    return has_only_levels and names_all and bool(one_sign)
 
 
 def _implied_references(

@@ -322,6 +322,14 @@ class _ModelReader(JSONReader):
                     f"Write transformations of {TRANSFORMER!r}, which is the transformer that "
                     f"boldglm applies.{did_you_mean(kind, list(TRANSFORMATIONS))}",
                 )
+            query = str(instructions[index].get("Query", ""))
+            if set(query) & set("^$*\\"):
+                self.refuse(
+                    path,
+                    f"found {name!r}, and the Query {query!r} (Instructions[{index}]) may be a "
+                    "regular expression, which boldglm does not read",
+                    "Compare with each value, and join the comparisons with or.",
+                )
         self.note(
             path,
             f"{name!r} is read as {TRANSFORMER!r}, which has all of its transformations "

@@ -4,10 +4,11 @@ Replace.
 
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
-from boldglm.notices import warning
+from boldglm.notices import note, warning
 from boldglm.stats_model.transformations.instructions import Instruction, as_number
 from boldglm.stats_model.variables import Variable, Variables, parse_column
 
@@ -163,13 +164,7 @@ def _with_attribute(variable: Variable, attribute: str, values: np.ndarray) -> V
 
 def replace_values(variables: Variables, instruction: Instruction) -> Variables:
     """Replace values, onsets or durations."""
-    replacements = instruction.value("Replace", None)
-    if isinstance(replacements, list) and all(isinstance(item, Mapping) for item in replacements):
-        replacements = {old: new for item in replacements for old, new in item.items()}
-    if not isinstance(replacements, Mapping):
-        instruction.refuse(
-            "Replace", f"found {replacements!r}", "Write an object, {old value: new value}."
-        )
+    replacements = _replacements(instruction)
     attribute = instruction.word("Attribute", "value", (*ATTRIBUTES, "all"))
     attributes = ("amplitude", *TIME_ATTRIBUTES) if attribute == "all" else (attribute,)
     results = []
@@ -179,6 +174,33 @@ def replace_values(variables: Variables, instruction: Instruction) -> Variables:
             variable = _replaced(variable, changed, replacements, instruction)
         results.append(replace(variable, name=instruction.output_of(name)))
     return variables.with_variables(results)
+
+
+def _replacements(instruction: Instruction) -> dict[str, Any]:
+    """Return old and new values; pairs written as ``{"key": old, "value": new}`` are noted."""
+    content = instruction.value("Replace", None)
+    items = content if isinstance(content, list) else [content]
+    replacements: dict[str, Any] = {}
+    for item in items:
+        if not isinstance(item, Mapping):
+            instruction.refuse(
+                "Replace", f"found {content!r}", "Write an object, {old value: new value}."
+            )
+        if set(item) != {"key", "value"}:
+            replacements |= item
+            continue
+        old = str(item["key"])
+        if set(old) & set("^$*+?\\|()[]"):
+            instruction.refuse(
+                "Replace",
+                f"the key {old!r} may be a regular expression",
+                'Write each value, as {"old value": "new value"}.',
+            )
+        replacements[old] = item["value"]
+        instruction.notes.append(
+            note(f"Replace at {instruction.path}: the value {old!r} becomes {item['value']!r}")
+        )
+    return replacements
 
 
 def _replaced(
@@ -205,12 +227,12 @@ def _replaced(
 
 
 def _replacement(value: object, replacements: Mapping) -> object:
-    """Return the new value; old values are compared as text and as numbers."""
+    """Return the new value; text is compared as it is written, and numbers as numbers."""
     is_missing = value is None or (isinstance(value, float) and np.isnan(value))
     for old, new in replacements.items():
         if is_missing:
             if str(old).strip().lower() in ("", "n/a", "nan"):
                 return new
-        elif str(old) == str(value) or as_number(old) == as_number(value) is not None:
+        elif old == value or (isinstance(value, float) and as_number(old) == value):
             return new
     return value
