@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from boldglm.notices import note, warning
+from boldglm.stats_model.transformations.categories import level_text
 from boldglm.stats_model.transformations.instructions import Instruction, as_number
 from boldglm.stats_model.variables import Variable, Variables, parse_column
 
@@ -215,7 +216,10 @@ def _replaced(
             "Write 'value'.",
         )
     values = _attribute(variable, attribute)
-    changed = parse_column([_replacement(value, replacements) for value in values])
+    replaced = [_replacement(value, replacements) for value in values]
+    changed = parse_column(replaced)
+    if changed.dtype == object:  # numbers beside text are levels: 2, not 2.0
+        changed = parse_column([level_text(value) for value in replaced])
     if is_time and changed.dtype == object:
         text = next(value for value in changed if value and as_number(value) is None)
         instruction.refuse(
