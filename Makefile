@@ -83,6 +83,7 @@ benchmarks: $(VENV)/.test-installed  ## speed and memory against nilearn and Fit
 	@$(BIN)/python benchmarks/scaling.py --cache $(BENCHMARK_CACHE)
 	@$(BIN)/python benchmarks/query.py --cache $(BENCHMARK_CACHE)
 	@$(BIN)/python benchmarks/group.py --cache $(BENCHMARK_CACHE)
+	@$(BIN)/python benchmarks/slices.py --cache $(BENCHMARK_CACHE)
 	@$(BIN)/python benchmarks/report.py
 
 image:  ## build the container image

@@ -40,6 +40,7 @@ GOALS_OF_RUNS = {"ols": 10, "auto": 8, "ols, 5 mm": 5, "auto, 5 mm": 5}
 GOALS_OF_OVERHEAD = {"ols": 1.5, "auto": 2}
 GOAL_OF_COMMAND = 15
 GOAL_OF_PERMUTATIONS = 15
+GOAL_OF_SLICES = 1.3
 VERSIONS = ("numpy", "scipy", "nilearn", "nipype", "pybids")
 AXES = {
     "n_scans": "volumes",
@@ -283,6 +284,36 @@ def group(result: Result) -> str:
     return section("Group tests", result, note, table(header, rows))
 
 
+def slices(result: Result) -> str:
+    """Return the section on slices with designs of their own."""
+    rows = [
+        [
+            f"`{row['noise']}`",
+            seconds(row["reference"]["seconds"]),
+            seconds(row["model"]["seconds"]),
+            times(row["ratio"]),
+            goal(GOAL_OF_SLICES, "at most"),
+            f"{row['reference']['peak_gb']:.2f} / {row['model']['peak_gb']:.2f}",
+        ]
+        for row in result["rows"]
+    ]
+    header = [
+        "noise model",
+        "one design",
+        "a design for each slice time",
+        "ratio",
+        "goal",
+        "peak GB",
+    ]
+    shape = " x ".join(map(str, result["rows"][0]["shape"]))
+    note = (
+        "The participant level of the command, from a raw run to maps and report, with "
+        "`--slice-times model` and without. The ratio is the time of the former divided by that "
+        "of the latter, and in parentheses its slowest round by the other's fastest."
+    )
+    return section(f"Slices at their own times: {shape}", result, note, table(header, rows))
+
+
 SECTIONS: dict[str, Callable[[Result], str]] = {
     "arrays": arrays,
     "run": run,
@@ -291,6 +322,7 @@ SECTIONS: dict[str, Callable[[Result], str]] = {
     "scaling": scaling,
     "query": query,
     "group": group,
+    "slices": slices,
 }
 
 

@@ -23,6 +23,7 @@ CALLS = {
     "scaling": ["--noise-models", "ols"],
     "query": [],
     "group": [],
+    "slices": ["--noise-models", "ols"],
 }
 
 
@@ -95,6 +96,14 @@ def test_growth_is_measured_in_every_direction(results):
 
     assert set(row["exponents"]) == {"n_scans", "n_voxels", "n_regressors", "n_contrasts"}
     assert all(np.isfinite(list(one.values())).all() for one in row["exponents"].values())
+
+
+def test_slices_with_designs_of_their_own_are_timed_against_one_design(results):
+    (row,) = result(results, "slices")["rows"]
+
+    assert row["shape"] == [16, 16, 6, 60]
+    assert row["ratio"]["median"] > 0
+    assert set(row["model"]["parts"]) == set(row["reference"]["parts"]) == {"import", "command"}
 
 
 def test_runs_are_found_planned_and_fitted(results):

@@ -52,6 +52,7 @@ from boldglm.glm.noise.clustered_gls import (
     grid_clusters,
     join_residuals,
     ols_residuals,
+    scattered_gls,
 )
 from boldglm.glm.noise.contrast_variance import ContrastVariance, whiteness_lags
 from boldglm.glm.noise.gls import GLSDesign, lag_sums, precision_times, whitened_autocorrelations
@@ -349,7 +350,7 @@ def estimate_auto_parts(
     for (bold, own), part, start, stop in zip(parts, fits, edges[:-1], edges[1:], strict=True):
         some = clusters.of(slice(start, stop))
         noise = precision_of(some.ar)
-        sigma2 = clustered_gls(bold, own, part, some.labels, noise, chunks.n_threads)
+        sigma2 = scattered_gls(bold, own, part, some.labels, noise, chunks)
         estimates.append((own, _estimates(part, sigma2, some, own)))
     return run, estimates
 

@@ -21,7 +21,7 @@ from boldglm.glm.arrays.threads import Scratch, each
 from boldglm.glm.arrays.types import BoolArray, FloatArray, IndexArray
 from boldglm.glm.design.linear_model import LinearModel
 from boldglm.glm.noise.ar_process import Precision
-from boldglm.glm.noise.blocks import Block, BoldSeries, Chunks, each_projected
+from boldglm.glm.noise.blocks import Block, BoldSeries, Chunks, each_block, each_projected
 from boldglm.glm.noise.gls import GLSDesign, lag_sums
 
 BYTES_AT_ONCE = 2**26
@@ -193,6 +193,46 @@ def clustered_gls(
     return sigma2
 
 
+def scattered_gls(
+    bold: BoldSeries,
+    model: LinearModel,
+    ols: OLSResiduals,
+    labels: NDArray,
+    noise: Precision,
+    chunks: Chunks,
+) -> FloatArray:
+    """Do what `clustered_gls` does, fast also where most clusters have one or two voxels.
+
+    Parameters
+    ----------
+    bold, model, ols, labels, noise
+        As for `clustered_gls`, whose result this is to rounding.
+    chunks : Chunks
+        Block size and number of threads.
+
+    Returns
+    -------
+    ndarray of shape (n_voxels,)
+        SSR over residual degrees of freedom; 0 at voxels without variance.
+
+    Notes
+    -----
+    U'Qy is a sum of U'N_k y with weights of the voxel's cluster, less the terms of the first and
+    last scans. All voxels of a block share the products U'N_k y.
+    """
+    clusters = _NoiseClusters.of(model, noise)
+    sigma2 = np.empty(bold.shape[1])
+
+    def solve(voxels: slice, signal: FloatArray) -> None:
+        signal -= ols.means[voxels]
+        sigma2[voxels] = clusters.solve_scattered(signal, ols, labels, voxels)
+
+    each_block(bold, chunks, solve)
+    sigma2 = np.maximum(sigma2, 0.0) / model.dof
+    sigma2[ols.without_variance] = 0.0
+    return sigma2
+
+
 @dataclass(frozen=True, eq=False)
 class _NoiseClusters:
     """Noise clusters, and the matrices that GLS with this design needs for each."""
@@ -227,6 +267,30 @@ class _NoiseClusters:
         each(_pieces(portion.labels), solve_some, n_threads)
         return squares
 
+    def solve_scattered(
+        self, signal: FloatArray, ols: OLSResiduals, labels: NDArray, voxels: slice
+    ) -> FloatArray:
+        """Replace the coordinates of a block of centered signals by those of GLS; return SSR."""
+        own, order, design = labels[voxels], self.noise.order, self.gls_design
+        noise = self.noise.of(own)
+        g = np.zeros((design.basis.shape[1], own.size))
+        for weights, shifted in zip(noise.band, design.shifted, strict=True):
+            g += weights * (shifted.T @ signal)
+        for rows, corners, ends in (
+            (design.first, noise.first, signal[:order]),
+            (design.last, noise.last, signal[::-1][:order]),
+        ):
+            g -= rows.T @ _each_times(corners, ends)
+        g -= _each_times(self.matrices[own], ols.coordinates[:, voxels])
+        delta = _each_times(self.inverses[own], g)
+        ols.coordinates[:, voxels] += delta
+        ssr = np.einsum("kv,kv->v", self.lag_weights[:, own], ols.sums[:, voxels])
+        ssr -= np.einsum("rv,rv->v", g, delta)
+        start, stop = ols.ends[:order, voxels], ols.ends[order:, voxels]
+        ssr -= np.einsum("sv,sv->v", start, _each_times(noise.first, start))
+        ssr -= np.einsum("sv,sv->v", stop, _each_times(noise.last, stop))
+        return np.asarray(ssr)
+
     def _solve_cluster(
         self, cluster: int, projected: FloatArray, portion: "_SortedVoxels", voxels: slice
     ) -> FloatArray:
@@ -241,6 +305,11 @@ class _NoiseClusters:
         ssr -= np.einsum("sv,sv->v", start, self.noise.first[cluster] @ start)
         ssr -= np.einsum("sv,sv->v", stop, self.noise.last[cluster] @ stop)
         return np.asarray(ssr)
+
+
+def _each_times(matrices: FloatArray, columns: FloatArray) -> FloatArray:
+    """Return each of n matrices times its column, (rows, n)."""
+    return np.asarray((matrices @ columns.T[:, :, np.newaxis])[:, :, 0].T)
 
 
 @dataclass(frozen=True, eq=False)
