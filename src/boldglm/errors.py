@@ -60,6 +60,12 @@ class DiskFullError(CannotWriteError):
     """Nothing more can be written: a full disk, a quota or a limit of the size of files."""
 
 
+LIMITS = {
+    errno.EMFILE: "Raise the number of files that a process may open (ulimit -n).",
+    errno.ENFILE: "Other programs hold too many files open; end some of them.",
+    errno.EAGAIN: "Raise the number of processes (ulimit -u), or use fewer (--nprocs).",
+    errno.ENOMEM: "Free memory, raise its limit (ulimit -v), or use fewer processes (--nprocs).",
+}
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 NOT_WRITABLE = (
     errno.EACCES,

@@ -1,11 +1,17 @@
 """SIGINT, SIGTERM and SIGHUP end every call at once, with one line and nothing left."""
 
+import os
 import random
+import shutil
 import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
 
 import pytest
 
-from stopped_calls import call, temporary_files, write_tiny_dataset
+from stopped_calls import OPTIONS, call, temporary_files, write_tiny_dataset
 
 CODES = {signal.SIGINT: 130, signal.SIGTERM: 143, signal.SIGHUP: 129}
 FIRST_WORDS = {
@@ -64,3 +70,60 @@ def test_a_hundred_signals_at_any_time(tiny, tmp_path, number):
     print(f"\n{shown}")  # noqa: T201 - shown by `make battery`
 
     assert max(times) < SECONDS
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_process_1_of_a_container_ends_as_well(tiny, tmp_path, number):
+    """The system spares process 1 whatever it has no handler for."""
+    namespace = ["unshare", "--fork", "--pid", "--mount-proc", "--kill-child"]
+    if (
+        not shutil.which("unshare")
+        or subprocess.run([*namespace, "true"], check=False, capture_output=True).returncode
+    ):
+        pytest.skip("namespaces cannot be created here")
+    log, out = tmp_path / "log", tmp_path / "out"
+    program = [sys.executable, "-m", "boldglm", str(tiny), str(out), "participant", *OPTIONS]
+    with log.open("wb") as file:
+        outside = subprocess.Popen(
+            [*namespace, *program, "--nprocs", "2"], stdout=file, stderr=file
+        )
+    time.sleep(1.5)
+    children = Path(f"/proc/{outside.pid}/task/{outside.pid}/children").read_text().split()
+    begun = time.monotonic()
+    os.kill(int(children[0]), number)
+
+    assert outside.wait(30) == CODES[number], log.read_text()
+    assert time.monotonic() - begun < SECONDS
+    assert FIRST_WORDS[number] in log.read_text()
+    assert not temporary_files(out)
+
+
+def test_a_second_signal_changes_nothing(tiny, tmp_path):
+    stopped = call(tiny, tmp_path / "a" / "out", "participant", "--nprocs", "2")
+    assert stopped.at(1.5)
+    for number in (signal.SIGINT, signal.SIGINT, signal.SIGTERM):
+        stopped.process.send_signal(number)
+
+    assert stopped.process.wait(5) in (130, 143)
+    assert stopped.text().count("boldglm:") == 1
+    assert not stopped.running()
+    assert not temporary_files(tmp_path / "a" / "out")
+
+
+def test_interrupts_reach_python_programs_too(tiny, tmp_path):
+    """Without the command's own processes, Ctrl-C is an exception, which nipype must not take."""
+    program = "import sys; from boldglm.cli.main import main; sys.exit(main(sys.argv[1:]))"
+    out = tmp_path / "out"
+    arguments = [str(tiny), str(out), "participant", *OPTIONS]
+    python = subprocess.Popen(
+        [sys.executable, "-c", program, *arguments], stderr=subprocess.PIPE, text=True
+    )
+    while not list(out.glob(".boldglm-work/*/boldglm_wf")):
+        assert python.poll() is None
+        time.sleep(0.01)
+    python.send_signal(signal.SIGINT)
+    _, text = python.communicate(timeout=60)
+
+    assert python.returncode == 130, text
+    assert "boldglm: interrupted" in text
+    assert not temporary_files(out)

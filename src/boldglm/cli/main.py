@@ -7,13 +7,13 @@ import argparse
 import gc
 import os
 import sys
-import tempfile
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib import resources
 from pathlib import Path
 from types import ModuleType
 
+from boldglm.cli.limits import check_memory_limit, limit_code, limit_message
 from boldglm.cli.parser import build_demo_parser, build_parser
 from boldglm.cli.streams import failed_output, open_streams
 from boldglm.cli.supervision import supervised
@@ -90,6 +90,12 @@ def main(argv: Sequence[str]) -> int:
             traceback.print_exc()
         print(f"boldglm: {error}", file=sys.stderr)
         return error.exit_code
+    except (OSError, MemoryError, ImportError, RuntimeError) as error:
+        message = limit_message(error)
+        if message is None or debug:
+            raise
+        print(f"boldglm: {message}", file=sys.stderr)
+        return limit_code(error)
     except KeyboardInterrupt:
         print(
             "boldglm: interrupted. Finished runs are kept; the same command resumes",
@@ -106,11 +112,12 @@ def _app(options: argparse.Namespace, arguments: list[str]) -> int:
             "or one of run, session, subject and dataset."
             f"{did_you_mean(level, COMMANDS)}"
         )
+    _leave_removed_folder(options)
     _check_usage(options)
-    _prepare_process(options.omp_nthreads)
-    app = _load_app()
     command = "boldglm " + " ".join(_quoted(argument) for argument in arguments)
     with WorkFolders(options) as folders:
+        _prepare_process(options.omp_nthreads, folders.home)
+        app = _load_app()
         if level in BOLD_COMMANDS:
             return int(app.run_participant(options, command, folders))
         return int(app.run_higher_levels(options, command, HIGHER_COMMANDS[level], folders))
@@ -161,27 +168,51 @@ def _check_usage(options: argparse.Namespace) -> None:
 
 
 def _demo(options: argparse.Namespace) -> int:
-    _prepare_process(1)
+    _prepare_process(1, lambda: None)
     from boldglm.demo.run import run_demo
 
     return run_demo(options.output_dir, main, nprocs=options.nprocs, data_only=options.data_only)
 
 
-def _prepare_process(n_threads: int) -> None:
+def _leave_removed_folder(options: argparse.Namespace) -> None:
+    """Go elsewhere if the current folder no longer exists; no path may be relative to it."""
+    try:
+        Path.cwd()
+        return
+    except OSError:
+        os.chdir("/")
+    for value in vars(options).values():
+        for path in value if isinstance(value, list) else [value]:
+            if isinstance(path, Path) and not path.is_absolute():
+                raise MissingInputError(
+                    f"The current folder no longer exists, so that {path} cannot be found. Change "
+                    "to another folder, or give absolute paths."
+                )
+
+
+def _prepare_process(n_threads: int, make_home: Callable[[], Path | None]) -> None:
     """Set what libraries read at import: threads, no network, writable folders.
 
     In a container the root file system may be read-only and the home folder absent.
     """
+    check_memory_limit()
     for name in ("OMP", "OPENBLAS", "MKL"):
         os.environ[f"{name}_NUM_THREADS"] = str(n_threads)
     os.environ.setdefault("NO_ET", "1")
     os.environ.setdefault("NIPYPE_NO_ET", "1")
     os.environ.setdefault("MPLBACKEND", "Agg")
     os.environ.setdefault("LOGNAME", "boldglm")  # nipype's SLURM plugin needs one
-    if not os.access(Path("~").expanduser(), os.W_OK):
-        scratch = tempfile.mkdtemp(prefix="boldglm-home-")
+    if not _has_home() and (home := make_home()) is not None:
         for name in ("MPLCONFIGDIR", "XDG_CACHE_HOME", "XDG_CONFIG_HOME", "NIPYPE_CONFIG_DIR"):
-            os.environ.setdefault(name, scratch)
+            os.environ.setdefault(name, str(home))
+
+
+def _has_home() -> bool:
+    try:
+        home = Path.home()
+    except RuntimeError:  # HOME is not set, and the system does not know the user
+        return False
+    return home.is_dir() and os.access(home, os.R_OK | os.W_OK | os.X_OK)
 
 
 def _spec_text() -> str:

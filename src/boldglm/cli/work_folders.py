@@ -1,6 +1,7 @@
 """The temporary folders of a call: opened when it first writes, removed when it ends."""
 
 import argparse
+import tempfile
 from contextlib import suppress
 from pathlib import Path
 
@@ -67,6 +68,13 @@ class WorkFolders:
         self._stage(self.work, folder)
         return folder
 
+    def home(self) -> Path | None:
+        """Return a folder for the settings of libraries, or None if there is no place for it."""
+        for place in (tempfile.gettempdir, lambda: self._output / WORK_FOLDER):
+            with suppress(OSError):
+                return self._create(Path(place()), HOME_PREFIX).path
+        return None
+
     def __enter__(self) -> "WorkFolders":
         """Return the folders, of which none is open yet."""
         return self
@@ -91,8 +99,8 @@ class WorkFolders:
                 if parent.name == WORK_FOLDER:
                     parent.rmdir()  # unless other calls or cached fits are in it
 
-    def _create(self, parent: Path) -> CallFolder:
-        folder = CallFolder(parent)
+    def _create(self, parent: Path, prefix: str = "") -> CallFolder:
+        folder = CallFolder(parent, prefix)
         self._folders.append(folder)
         if not self._keep:
             remove_when_killed(folder.path)

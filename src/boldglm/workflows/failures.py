@@ -9,14 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from boldglm import errors
-from boldglm.errors import FULL, BoldglmError, CannotWriteError, DiskFullError, writing_error
-
-LIMITS = {
-    errno.EMFILE: "Raise the number of files that a process may open (ulimit -n).",
-    errno.ENFILE: "Other programs hold too many files open; end some of them.",
-    errno.EAGAIN: "Raise the number of processes (ulimit -u), or use fewer (--nprocs).",
-    errno.ENOMEM: "Use fewer processes (--nprocs), or raise the limit of memory.",
-}
+from boldglm.errors import (
+    FULL,
+    LIMITS,
+    BoldglmError,
+    CannotWriteError,
+    DiskFullError,
+    writing_error,
+)
 
 
 @dataclass(frozen=True)
@@ -71,6 +71,10 @@ def failure(trace: str, report: Callable[[], Any], folder: Path) -> Failure:
             return Failure(str(error), error.exit_code, isinstance(error, DiskFullError))
         if number in LIMITS:
             return Failure(f"{path}: {os.strerror(number)}. {LIMITS[number]}")
+    if re.search(r"^\s*(?:\w+\.)*_?\w*MemoryError\b", trace, re.MULTILINE):
+        return Failure(f"memory ran out. {LIMITS[errno.ENOMEM]}")
+    if "can't start new thread" in trace:
+        return Failure(f"no further thread can be started. {LIMITS[errno.EAGAIN]}")
     lines = [line.strip() for line in trace.splitlines() if line.strip()]
     pattern = r"[\w.]+(Error|Exception|Warning)"
     last = next((line for line in reversed(lines) if re.match(pattern, line)), "unknown failure")

@@ -307,7 +307,7 @@ def record_files(output_dir: Path, subjects: Iterable[str] | None = None) -> lis
             for folder in ("", "ses-*/")
         ]
     found = {path for pattern in patterns for path in output_dir.glob(pattern)}
-    return sorted(path for path in found if "_stat-" not in path.name)
+    return sorted(path for path in found if "_stat-" not in path.name and not path.is_dir())
 
 
 def is_finished(path: Path, root: Path, fingerprint: str) -> bool:
