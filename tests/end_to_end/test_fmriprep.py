@@ -35,6 +35,20 @@ def described(folder, stem=STEM):
     return json.loads((folder / f"{stem}_design.json").read_text())
 
 
+def test_a_missing_confounds_table_and_mask_are_said_without_a_flag(dataset, tmp_path, capsys):
+    folder = write_fmriprep(dataset)
+    for pattern in ("*timeseries.tsv", "*_mask.nii.gz"):
+        for path in folder.rglob(pattern):
+            path.unlink()
+
+    participant(dataset, tmp_path / "out")
+
+    out = capsys.readouterr().out
+    notes = out.partition("Notes (")[2]
+    assert "no confounds table (*_desc-confounds_timeseries.tsv) was found for the" in notes
+    assert "no brain mask was found beside the preprocessed series, so it was computed" in notes
+
+
 def test_the_default_takes_motion_cosines_and_steady_state(dataset, tmp_path):
     write_fmriprep(dataset)
 

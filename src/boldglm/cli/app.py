@@ -77,7 +77,7 @@ def run_participant(options: argparse.Namespace, command: str, folders: WorkFold
         for analysis in plan:
             _check_trials(analysis, options.single_trials)
     if options.dry_run:
-        show_plan(plan, query.notices, sys.stdout)
+        show_plan(plan, (*query.notices, *tables.notices), sys.stdout)
         return 0
     preprocessed = {dataset.name: dataset.path for dataset in query.derivatives}
     folder = folders.open()
@@ -85,7 +85,8 @@ def run_participant(options: argparse.Namespace, command: str, folders: WorkFold
     for analysis in plan:
         name = model_file_name(analysis.model.name)
         write_json(options.output_dir / "models" / name, analysis.model.spec.source)
-    notices = (*query.notices, *(note for each in plan for note in each.model.spec.notes))
+    of_models = (note for each in plan for note in each.model.spec.notes)
+    notices = (*query.notices, *tables.notices, *of_models)
     for notice in notices:
         logger.info("%s", notice)
     _write_settings(options, command)

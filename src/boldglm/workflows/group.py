@@ -1,7 +1,7 @@
 """The workflow of the group level, which starts from records of the participant level."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -105,7 +105,11 @@ def plan_group(
     tables = ParticipantTables(bids_dir)
     models = [read_model(file, level_options=level_options) for file in files]
     candidates = [_plan_model(output_dir, model, tables, subjects, levels) for model in models]
-    plans = tuple(plan for plan in candidates if plan is not None)
+    plans = tuple(
+        replace(plan, notices=(*tables.notices, *plan.notices))
+        for plan in candidates
+        if plan is not None
+    )
     if not plans:
         raise MissingInputError(
             f"{output_dir} has no finished results"
@@ -140,7 +144,8 @@ def _plan_model(
     )
     if not planned:
         if notices:
-            raise BadDataError(f"{model.name}: {'. '.join(map(str, notices[:5]))}.")
+            reasons = [*tables.notices[:1], *notices[:5]]
+            raise BadDataError(f"{model.name}: {'. '.join(map(str, reasons))}.")
         return None
     _check_smoothing(planned, records)
     plan = GroupPlan(model, planned, tuple(records), notices)

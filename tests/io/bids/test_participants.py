@@ -28,12 +28,25 @@ def test_who_is_there_twice_is_refused(tmp_path):
 
 
 def test_a_participant_without_a_row_has_no_values_and_a_warning_names_those_of_the_table(
-    tmp_path, caplog
+    tmp_path,
 ):
     numbered = tables(tmp_path, "participant_id\tage\n1\t20\n2\t30\n")
 
     assert numbered.of({"sub": "01"}) == {"age": None}
     assert numbered.of({"sub": "01"}) == {"age": None}
 
-    (record,) = caplog.records
-    assert "no row for sub-01 (its participants: 1, 2)" in record.message
+    (notice,) = numbered.notices
+    assert notice.kind == "warning"
+    assert "no row for sub-01 (ids there: 1, 2), so all its columns are n/a" in notice.text
+    assert notice.text.endswith(
+        "The id 1 seems to mean the same; write sub-01 there, as its folder is called"
+    )
+
+
+def test_a_participant_who_is_missing_altogether_needs_a_row(tmp_path):
+    others = tables(tmp_path, TABLE)
+
+    assert others.of({"sub": "04"}) == {"age": None, "sex": None, "notes": None}
+
+    (notice,) = others.notices
+    assert notice.text.endswith("Add a row that begins with sub-04")

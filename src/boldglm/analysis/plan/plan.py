@@ -12,6 +12,7 @@ from boldglm.analysis.model.confound_strategies import ConfoundRequest, high_pas
 from boldglm.analysis.model.default_model import DefaultModelOptions, default_model
 from boldglm.analysis.model.model import Model, parse_model, read_model
 from boldglm.analysis.plan.conditions_elsewhere import names_elsewhere
+from boldglm.analysis.plan.input_notices import input_notices
 from boldglm.analysis.plan.levels import LevelPlan, plan_levels
 from boldglm.analysis.plan.run_checks import inspect_run
 from boldglm.analysis.plan.run_plans import (
@@ -303,7 +304,7 @@ def _read_run(files: RunFiles, choice: ModelChoice, model: Model | None) -> RunR
         events = read_events(inputs.events, column, choice.missing_times)
     else:
         columns = read_event_columns(inputs.events)
-    return RunRead(
+    run = RunRead(
         inputs,
         header,
         events,
@@ -313,6 +314,7 @@ def _read_run(files: RunFiles, choice: ModelChoice, model: Model | None) -> RunR
         inspected.slice_times,
         choice.missing_times,
     )
+    return replace(run, notices=(*run.notices, *input_notices(run)))
 
 
 def _select_input(files: Sequence[RunFiles], model: Model, file: Path) -> list[RunFiles]:

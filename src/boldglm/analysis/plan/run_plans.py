@@ -15,6 +15,7 @@ from boldglm.analysis.first_level.event_design import (
 from boldglm.analysis.first_level.model_design import RunTables, design_from_model
 from boldglm.analysis.first_level.settings import BuiltDesign, DesignSettings, SliceDesigns
 from boldglm.analysis.model.model import Model
+from boldglm.analysis.plan.event_units import coverage_warning
 from boldglm.analysis.plan.slice_times import SliceTimes
 from boldglm.analysis.plan.timing import uneven_times_warning
 from boldglm.errors import BadDataError
@@ -236,6 +237,8 @@ def plan_run(
                 f"{collinear_names(diagnostics)} are exactly collinear and share their estimate"
             )
         )
+    covering = _coverage(run_design.run, model, design, diagnostics)
+    notices += [] if covering is None else [covering]
     fit_key = _fit_key(run_design, model)
     return RunPlan(
         inputs=inputs,
@@ -253,6 +256,25 @@ def plan_run(
         contrasts=tuple(contrasts),
         fit_key=fit_key,
         fingerprint=fingerprint(fit_key, [spec.to_dict() for spec in contrasts]),
+    )
+
+
+def _coverage(
+    run: RunRead, model: Model, design: Design, diagnostics: Collinearity
+) -> Notice | None:
+    """Warn of conditions that cover the run."""
+    if run.events is None or model.plain is None:
+        return None
+    rows = zip(
+        run.events.trial_type.tolist(),
+        run.events.onset.tolist(),
+        run.events.duration.tolist(),
+        strict=True,
+    )
+    events = [row for row in rows if row[0] in model.plain.conditions]
+    names = [design.names[column] for column in design.columns("condition")]
+    return coverage_warning(
+        events, run.timing.end, {name: diagnostics.vif[name] for name in names}
     )
 
 

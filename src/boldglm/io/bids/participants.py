@@ -1,14 +1,12 @@
 """What the tables of a dataset say of participants and sessions."""
 
-import logging
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from boldglm.errors import BadDataError
 from boldglm.io.bids.tables import read_table
-
-logger = logging.getLogger(__name__)
+from boldglm.notices import Notice, warning
 
 
 class ParticipantTables:
@@ -25,7 +23,12 @@ class ParticipantTables:
         self._participants: dict[str, dict[str, Any]] | None = None
         self._sessions: dict[str, dict[str, dict[str, Any]]] = {}
         self._runs: dict[str, dict[str, dict[str, Any]]] = {}
-        self._warned: set[str] = {""}
+        self._without: dict[str, Notice] = {}
+
+    @property
+    def notices(self) -> tuple[Notice, ...]:
+        """Warnings of participants whom participants.tsv lacks, of those asked for so far."""
+        return tuple(self._without.values())
 
     def of(self, entities: Mapping[str, str], bold_name: str = "") -> dict[str, Any]:
         """Return the columns of the rows that entities point to; n/a is None.
@@ -61,18 +64,21 @@ class ParticipantTables:
         return found
 
     def _without_row(self, subject: str) -> dict[str, Any]:
-        """Return n/a in every column, with a warning that names the participants of the table."""
+        """Return n/a in every column, with a warning that names the ids of the table."""
         assert self._participants is not None
-        if subject not in self._warned:
-            self._warned.add(subject)
+        if subject and subject not in self._without:
             known = list(self._participants)
-            more = ", ..." if len(known) > 8 else ""
-            logger.warning(
-                "participants.tsv has no row for sub-%s (its participants: %s%s), so all its "
-                "columns are n/a for this participant.",
-                subject,
-                ", ".join(known[:8]),
-                more,
+            ids = ", ".join(known[:8]) + (", ..." if len(known) > 8 else "")
+            alike = [one for one in known if one.lstrip("0") == subject.lstrip("0")]
+            remedy = (
+                f"The id {alike[0]} seems to mean the same; write sub-{subject} there, as its "
+                "folder is called"
+                if alike
+                else f"Add a row that begins with sub-{subject}"
+            )
+            self._without[subject] = warning(
+                f"participants.tsv has no row for sub-{subject} (ids there: {ids}), so all its "
+                f"columns are n/a for this participant. {remedy}"
             )
         return dict.fromkeys(next(iter(self._participants.values())))
 
