@@ -4,6 +4,7 @@ import copy
 
 import pytest
 
+from boldglm.analysis.model.model import parse_model
 from boldglm.errors import BadDataError
 from boldglm.stats_model.parsing import parse_stats_model
 from boldglm.stats_model.transformations import apply_instructions
@@ -213,4 +214,26 @@ def test_a_query_with_a_pattern_for_another_transformer_is_refused(content):
     steps["Transformer"] = "bids-matlab"
     steps["Instructions"] += [{"Name": "Filter", "Input": "x", "Query": "trial_type==^.*LEFT$"}]
     with pytest.raises(BadDataError, match=r"Instructions\[1\]\) may be a regular expression"):
+        parse_stats_model(content)
+
+
+def test_the_older_test_skip_passes_on_without_a_test(content):
+    content["Nodes"][1]["DummyContrasts"]["Test"] = "skip"
+    model = parse_stats_model(content, "m.json")
+    assert model.node("group").dummy_contrasts.test == "pass"
+    assert "'skip' is read as 'pass'" in _notes(model)[0]
+
+
+def test_software_may_be_a_list_of_objects(content):
+    content["Nodes"][0]["Model"]["Software"] = [{"SPM": {}}, {"boldglm": {"NoiseModel": "ols"}}]
+    model = parse_stats_model(content)
+    assert model.root.boldglm_options == {"NoiseModel": "ols"}
+    assert "the list is read as one object" in _notes(model)[0]
+    read = parse_model(content, fit_options={"NoiseModel": "ar1", "SmoothingFWHM": 5.0})
+    assert (read.noise_model, read.smoothing) == ("ar1", 5.0)
+
+
+def test_software_that_is_listed_twice_is_refused(content):
+    content["Nodes"][0]["Model"]["Software"] = [{"SPM": {}}, {"SPM": {}}]
+    with pytest.raises(BadDataError, match=r"Software\[1\]\.SPM: the program is listed twice"):
         parse_stats_model(content)

@@ -531,6 +531,14 @@ def test_differences_of_incoming_contrasts_within_one_group_are_refused_with_the
         planned(model_of(SUBJECT, node), run_items())
 
 
+def test_a_level_may_differ_from_the_table_in_case_only():
+    node = _group([1, "site"], ("d", ["Site.Oslo", "Site.Lund"], [1, -1], "t"))
+    (plan,) = planned(model_of(SUBJECT, node), _items_of_three_sites())["group"]
+    (spec,) = plan.fits[0].contrasts
+    assert spec.weights_by_column == {"site.oslo": 1.0}
+    assert any("'Site.Oslo' is read as the level" in str(notice) for notice in plan.notes)
+
+
 @pytest.mark.parametrize("names", [["oslo", "lund"], ["lund", "oslo"]])
 def test_a_level_named_without_its_column_is_found_if_one_category_of_x_has_it(names):
     node = _group([1, "site"], ("d", names, [1, -1], "t"))

@@ -171,8 +171,14 @@ def _over_columns(
 def _with_full_name(
     spec: ContrastSpec, name: str, node: NodeSpec, known: frozenset[str], notes: list[Notice]
 ) -> ContrastSpec:
-    """Write ``<column>.<level>`` for a level that only one category in X has."""
-    full = [f"{term}.{name}" for term in map(str, node.x) if f"{term}{COMPARISON}{name}" in known]
+    """Write ``<column>.<level>`` for a level that only one category in X has, in any case."""
+    levels = [
+        (f"{factor}.{level}", level)
+        for factor, is_level, level in (text.partition(COMPARISON) for text in sorted(known))
+        if is_level and factor in node.x
+    ]
+    full = [text for text, level in levels
+            if name == level or name.casefold() == text.casefold()]  # fmt: skip
     if len(full) != 1 or full[0] in spec.columns:
         return spec
     notes.append(

@@ -194,7 +194,7 @@ class _ModelReader(JSONReader):
             hrf=hrf,
             formula=formula,
             options=options,
-            software=self.object(model.get("Software") or {}, f"{path}.Model.Software"),
+            software=self.software(model.get("Software") or {}, f"{path}.Model.Software"),
             path=path,
         )
 
@@ -336,6 +336,19 @@ class _ModelReader(JSONReader):
             f"({', '.join(dict.fromkeys(kinds)) or 'none'})",
         )
 
+    def software(self, content: Any, path: str) -> dict[str, Any]:
+        """Return the options by program, also if each stands in an object of its own."""
+        if not isinstance(content, list):
+            return self.object(content, path)
+        merged: dict[str, Any] = {}
+        for index, item in enumerate(content):
+            options = self.object(item, f"{path}[{index}]")
+            for name in set(options) & set(merged):
+                self.refuse(f"{path}[{index}].{name}", "the program is listed twice", "Join both.")
+            merged |= options
+        self.note(path, "the list is read as one object")
+        return merged
+
     def implied_factors(
         self, instructions: tuple[dict[str, Any], ...], terms: Sequence[str], path: str
     ) -> tuple[dict[str, Any], ...]:
@@ -454,6 +467,9 @@ class _ModelReader(JSONReader):
                 "as 't'; Model.Type says whether the node is a meta-analysis",
             )  # fmt: skip
             return "t"
+        if str(value).lower() == "skip":
+            self.note(f"{path}.Test", "the older spelling 'skip' is read as 'pass'")
+            return "pass"
         known = {name.lower(): name for name in TESTS}
         if str(value).lower() not in known:
             self.refuse(

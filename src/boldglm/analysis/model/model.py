@@ -343,8 +343,12 @@ def _with_options(
     changed = copy.deepcopy(content)
     for node in changed["Nodes"]:
         if node["Name"] in names:
-            software = node.setdefault("Model", {}).setdefault("Software", {})
-            software["boldglm"] = {**software.get("boldglm", {}), **options}
+            model = node.setdefault("Model", {})
+            software = model.get("Software") or {}
+            if isinstance(software, list):  # checked before: an object for each program
+                software = {name: value for item in software for name, value in item.items()}
+            own = {**software.get("boldglm", {}), **options}
+            model["Software"] = {**software, "boldglm": own}
     return changed
 
 
