@@ -73,6 +73,9 @@ RUN_KEYS = (
     *("Orthogonalize", "Modulators"),
     *(FD_THRESHOLD, DUMMY_SCANS, TRIAL_TYPE_COLUMN, LITERAL_CONDITIONS),
 )
+VARIANCE_GROUPS = "VarianceGroups"
+BLOCKS = "ExchangeabilityBlocks"
 HIGHER_LEVEL_KEYS = (
     *("Estimator", "Coverage", "SmoothingFWHM", "Permutations", "Sides", "ClusterP", "Tfce"),
+    *(VARIANCE_GROUPS, BLOCKS),
 )

@@ -270,3 +270,102 @@ def test_voxels_that_a_participant_lacks_are_tested_with_the_others(tmp_path):
     dof = group_map(out, "dof")
     assert {9, 10} <= set(dof[dof > 0].astype(int))
     assert "were fitted with the inputs that have them" in (out / "group.html").read_text()
+
+
+def compare_sexes(options):
+    def change(content):
+        node = content["Nodes"][2]
+        node["Name"] = "bySex"
+        node["Model"] |= {"X": ["sex"], "Software": {"boldglm": options}}
+        node.pop("DummyContrasts", None)
+        node["Contrasts"] = [
+            {"Name": "diff", "ConditionList": ["sex.f", "sex.m"], "Weights": [1, -1], "Test": "t"}
+        ]
+
+    return change
+
+
+@pytest.mark.parametrize("options", [{}, {"VarianceGroups": []}])
+def test_groups_are_compared_with_variances_of_their_own_unless_one_is_asked_for(fitted, options):
+    dataset, out = fitted
+    change_model(out, compare_sexes(options))
+    assert main([str(dataset), str(out), "group", "--permutations", "40"]) == 0
+    effects, mask = inputs_of(out, "bySex")
+    stem = "task-cuetarget_contrast-cueDiff"
+    is_male = np.arange(N_SUBJECTS) % 2 == 1  # written as f, m, f, ...
+    design = np.column_stack([~is_male, is_male]).astype(float)
+    groups = None if options else is_male
+    fit = fit_second_level(effects, design, variance_groups=groups)
+    tested = fit.contrast([1.0, -1.0])
+    np.testing.assert_allclose(group_map(out, "t", "bySex", stem)[mask], tested.t, rtol=2e-3)
+    permuted = permute_contrast(
+        fit, [1.0, -1.0], 40, np.random.default_rng(PERMUTATION_SEED), two_sided=True
+    )
+    p = group_map(out, "pFWE", "bySex", stem)[mask]
+    np.testing.assert_allclose(p, permuted.p_max, atol=0.03)
+    content = json.loads((out / f"node-bySex/{stem}_stat-t_statmap.json").read_text())
+    report = (out / "group.html").read_text()
+    if options:
+        assert "VarianceGroups" not in content
+        assert content["PermutationKind"] == "permutations"
+        assert "Johansen" not in report
+        return
+    np.testing.assert_allclose(group_map(out, "dof", "bySex", stem)[mask], tested.dof, rtol=1e-2)
+    assert content["VarianceGroups"] == ["sex.m" if male else "sex.f" for male in is_male]
+    assert (content["PermutationKind"], content["PermutedStatistic"]) == ("sign flips", "z")
+    assert "variances of groups (Welch): sex.f (4), sex.m (3)" in report
+    assert "as in the tests of Welch and James (Johansen, 1980)" in report
+
+
+def test_a_variance_group_that_is_too_small_is_refused_before_any_fit(fitted, capsys):
+    dataset, out = fitted
+    change_model(out, compare_sexes({"VarianceGroups": "age"}))
+    assert main([str(dataset), str(out), "group"]) == 65
+    assert "the group 'age 20.0' has 1 inputs, too few for a variance" in capsys.readouterr().err
+    change_model(out, compare_sexes({"VarianceGroups": 3}))
+    assert main([str(dataset), str(out), "group"]) == 65
+    assert "VarianceGroups: found 3. Give the name of a column" in capsys.readouterr().err
+
+
+def test_two_contrasts_of_each_participant_are_compared_as_pairs(fitted):
+    dataset, out = fitted
+
+    def both(content):
+        node = content["Nodes"][2]
+        node["Name"] = "pairs"
+        node["GroupBy"] = []
+        node["Model"] |= {"X": ["cue", "target"]}
+        del node["DummyContrasts"]
+        node["Contrasts"] = [
+            {"Name": "diff", "ConditionList": ["cue", "target"], "Weights": [1, -1], "Test": "t"}
+        ]
+        content["Edges"] = [
+            {"Source": "run", "Destination": "subject"},
+            {"Source": "subject", "Destination": "pairs",
+             "Filter": {"contrast": ["cue", "target"]}},
+        ]  # fmt: skip
+
+    change_model(out, both)
+    assert main([str(dataset), str(out), "group", "--permutations", "200"]) == 0
+    cue, mask = inputs_of(out, "pairs")
+    paths = sorted(
+        out.glob("node-subject/sub-*/func/*_contrast-target_stat-effect_statmap.nii.gz")
+    )
+    target = np.stack([nib.load(path).get_fdata()[mask] for path in paths])
+    paired = fit_second_level(cue - target, np.ones((N_SUBJECTS, 1))).contrast([1.0])
+    stem = "task-cuetarget_contrast-diff"
+    np.testing.assert_allclose(
+        group_map(out, "t", "pairs", stem)[mask], paired.t, rtol=2e-3, atol=1e-3
+    )
+    permuted = permutation_test(
+        cue - target, np.ones((N_SUBJECTS, 1)), [1.0], 200,
+        np.random.default_rng(PERMUTATION_SEED), two_sided=True,
+    )  # fmt: skip
+    p = group_map(out, "pFWE", "pairs", stem)[mask]
+    np.testing.assert_allclose(p, permuted.p_max, atol=0.02)
+    report = (out / "group.html").read_text()
+    assert "14 inputs of 7 participants: variances robust" in report
+    assert "participants were permuted as wholes" in report
+    content = json.loads((out / f"node-pairs/{stem}_stat-pFWE_statmap.json").read_text())
+    assert content["ExchangeabilityBlocks"][:3] == ["sub-01", "sub-01", "sub-02"]
+    assert content["Variance"] == "robust to dependence within blocks (CR2)"

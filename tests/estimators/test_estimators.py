@@ -7,6 +7,7 @@ import nibabel as nib
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats
 from sklearn.base import clone
 
 import boldglm
@@ -222,3 +223,32 @@ def test_the_package_offers_the_estimators_without_importing_them():
     assert "SecondLevel" in dir(boldglm)
     with pytest.raises(AttributeError, match="no attribute 'ThirdLevel'"):
         _ = boldglm.ThirdLevel
+
+
+def test_groups_and_participants_are_given_to_the_second_level():
+    rng = np.random.default_rng(3)
+    effects = [nib.Nifti1Image(rng.normal(size=(3, 3, 2)), np.eye(4)) for _ in range(9)]
+    rows = np.stack([image.get_fdata().ravel() for image in effects])
+    groups = ["a"] * 4 + ["b"] * 5
+    design = pd.DataFrame({"a": [1.0] * 4 + [0] * 5, "b": [0.0] * 4 + [1] * 5})
+
+    welch = SecondLevel().fit(effects, design, variance_groups=groups).contrast("a - b")
+
+    expected = stats.ttest_ind(rows[:4], rows[4:], equal_var=False)
+    np.testing.assert_allclose(welch.t.get_fdata().ravel(), expected.statistic, rtol=1e-4)
+    np.testing.assert_allclose(welch.images["dof"].get_fdata().ravel(), expected.df, rtol=1e-4)
+    pooled = SecondLevel().fit(effects, design).contrast("a - b")
+    assert pooled.dof == 7
+
+    people = ["1", "1", "2", "2", "3", "3", "4", "4"]
+    whole = SecondLevel().fit(effects[:8], blocks=people).contrast(permutations=100)
+    means = rows[:8].reshape(4, 2, -1).mean(axis=1)
+    np.testing.assert_allclose(
+        whole.t.get_fdata().ravel(), stats.ttest_1samp(means, 0).statistic, rtol=1e-4
+    )
+    assert whole.dof == pytest.approx(3)
+    assert whole.pFWE.get_fdata().min() >= 2 / 16 - 1e-6  # 4 participants have 16 sign flips
+    with pytest.raises(ValueError, match="there are 9 inputs but 2 blocks"):
+        SecondLevel().fit(effects, blocks=["1", "2"])
+    with pytest.raises(ValueError, match="takes inputs as independent"):
+        SecondLevel(estimator="mixed").fit(effects, variances=effects, blocks=["1"] * 9)

@@ -361,14 +361,78 @@ def test_one_participant_alone_may_lack_what_a_filter_or_x_names():
     assert plans["group"] == ()
 
 
-def test_several_inputs_of_one_participant_give_a_warning():
+def test_several_inputs_of_one_participant_are_one_block():
     (straight,) = planned(model_of(GROUP), run_items())["group"]
-    assert any("8 inputs of 4 participants as independent" in note.text for note in straight.notes)
+    assert any("8 inputs are of 4 participants" in note.text for note in straight.notes)
+    assert straight.fits[0].errors.blocks == tuple(
+        f"sub-{subject}" for subject in PEOPLE for _ in range(2)
+    )
     (by_subject,) = planned(model_of(SUBJECT, GROUP), run_items())["group"]
-    assert not any("independent" in note.text for note in by_subject.notes)
-    with_people = {**GROUP, "Model": {"Type": "glm", "X": ["subject"]}}
-    (plan,) = planned(model_of(with_people), run_items())["group"]
-    assert not any("independent" in note.text for note in plan.notes)
+    assert by_subject.fits[0].errors.blocks == ()
+    assert not by_subject.notes
+
+
+def test_weighted_inputs_of_one_participant_are_refused():
+    mixed = with_options({"Estimator": "mixed"})
+    with pytest.raises(BadDataError, match=r"8 inputs are of 4 participants.*Estimator ols"):
+        planned(model_of(mixed), run_items())
+    assert planned(model_of(SUBJECT, mixed), run_items())["group"][0].fits[0].errors.blocks == ()
+    both = {**GROUP, "GroupBy": [], "Model": {"Type": "meta", "X": ["go", "stop"]}}
+    with pytest.raises(BadDataError, match=r"'go' and 'stop' of .* share their noise"):
+        planned(model_of(SUBJECT, both), run_items())
+
+
+def test_participants_with_the_same_value_of_a_named_column_are_one_block():
+    family = with_options({"ExchangeabilityBlocks": "sex"})
+    (plan,) = planned(model_of(SUBJECT, family), run_items())["group"]
+    assert plan.fits[0].errors.blocks == ("sex f", "sex m", "sex f", "sex m")
+    unknown = with_options({"ExchangeabilityBlocks": "sexx"})
+    with pytest.raises(BadDataError, match=r"no input has 'sexx'.*sex"):
+        planned(model_of(SUBJECT, unknown), run_items())
+
+
+def with_options(options, x=(1,)):
+    return {**GROUP, "Model": {"Type": "glm", "X": list(x), "Software": {"boldglm": options}}}
+
+
+def many(sexes, sites=None):
+    """Return one input for each of many participants, with sex and site."""
+    sites = sites or ["a"] * len(sexes)
+    return [
+        NodeInput("run", f"{k}", f"sub-{k}", "go", {"sub": f"{k}"}, {"sex": sex, "site": site})
+        for k, (sex, site) in enumerate(zip(sexes, sites, strict=True))
+    ]
+
+
+@pytest.mark.parametrize("x", [(1, "sex"), ("sex",)])
+def test_groups_of_a_category_have_variances_of_their_own(x):
+    (plan,) = planned(model_of(with_options({}, x)), many("fffmmmm"))["group"]
+    names = ("sex.f", "sex.m") if x == ("sex",) else ("not sex.m", "sex.m")
+    assert plan.fits[0].errors.variance_groups == tuple(names["fm".index(s)] for s in "fffmmmm")
+    assert any(f"{names[0]} (3), sex.m (4)" in note.text for note in plan.notes)
+
+
+def test_categories_are_left_out_while_their_groups_are_too_small():
+    x = (1, "sex", "site")
+    (plan,) = planned(model_of(with_options({}, x)), many("ffffmmmm", "abbbaabb"))["group"]
+    assert set(plan.fits[0].errors.variance_groups) == {"sex.m", "not sex.m"}
+    (plan,) = planned(model_of(with_options({}, (1, "sex"))), many("ffmmmm"))["group"]
+    assert plan.fits[0].errors.variance_groups == ()
+    (plan,) = planned(model_of(with_options({})), many("fffmmmm"))["group"]
+    assert plan.fits[0].errors.variance_groups == ()
+
+
+def test_variance_groups_can_be_named_and_turned_off():
+    named = with_options({"VarianceGroups": ["sex"]})
+    (plan,) = planned(model_of(named), many("ffmmmm"))["group"]
+    assert plan.fits[0].errors.variance_groups == tuple(f"sex {sex}" for sex in "ffmmmm")
+    pooled = with_options({"VarianceGroups": []}, (1, "sex"))
+    (plan,) = planned(model_of(pooled), many("fffmmmm"))["group"]
+    assert plan.fits[0].errors.variance_groups == ()
+    with pytest.raises(BadDataError, match="the group 'sex f' has 1 inputs, too few"):
+        planned(model_of(named), many("fmmmm"))
+    with pytest.raises(BadDataError, match="no input has 'sx'"):
+        planned(model_of(with_options({"VarianceGroups": "sx"})), many("ffmmmm"))
 
 
 def _group(x, *contrasts, group_by=("contrast",), instructions=(), **more):

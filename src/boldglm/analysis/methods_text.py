@@ -1,7 +1,7 @@
 """The methods section of an analysis and its references, ready to be pasted into a paper."""
 
 import platform
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib.metadata import version
 from typing import Any
@@ -17,6 +17,7 @@ from boldglm.glm.design.confound_names import (
     NON_STEADY_STATE,
     confound_category,
 )
+from boldglm.stats_model.node_plans import NodePlan
 from boldglm.stats_model.specification import NodeSpec
 from boldglm.vocabulary import ESTIMATOR, LEVELS
 
@@ -79,6 +80,14 @@ REFERENCES = {
     "Knapp & Hartung, 2003": "Knapp G, Hartung J (2003). Improved tests for a random effects "
     "meta-regression with a single covariate. Statistics in Medicine 22:2693-2710. "
     "doi:10.1002/sim.1482",
+    "Johansen, 1980": "Johansen S (1980). The Welch-James approximation to the distribution of "
+    "the residual sum of squares in a weighted linear regression. Biometrika 67:85-92. "
+    "doi:10.1093/biomet/67.1.85",
+    "Bell & McCaffrey, 2002": "Bell RM, McCaffrey DF (2002). Bias reduction in standard errors "
+    "for linear regression with multi-stage samples. Survey Methodology 28:169-181.",
+    "Pustejovsky & Tipton, 2018": "Pustejovsky JE, Tipton E (2018). Small-sample methods for "
+    "cluster-robust variance estimation and hypothesis testing in fixed effects models. Journal "
+    "of Business and Economic Statistics 36:672-683. doi:10.1080/07350015.2016.1247004",
     "Benjamini & Hochberg, 1995": "Benjamini Y, Hochberg Y (1995). Controlling the false "
     "discovery rate: a practical and powerful approach to multiple testing. Journal of the Royal "
     "Statistical Society B 57:289-300. doi:10.1111/j.2517-6161.1995.tb02031.x",
@@ -102,7 +111,10 @@ REFERENCES = {
 
 
 def methods_paragraphs(
-    model: Model, level: str, inference: Mapping[str, Any] | None = None
+    model: Model,
+    level: str,
+    inference: Mapping[str, Any] | None = None,
+    plans: Sequence[NodePlan] = (),
 ) -> list[str]:
     """Write the methods section of an analysis.
 
@@ -114,6 +126,8 @@ def methods_paragraphs(
         Highest level to describe.
     inference : mapping, optional
         Arguments of `Inference` that override those of the model.
+    plans : sequence of NodePlan
+        Planned fits of the dataset level, for which errors were assumed.
 
     Returns
     -------
@@ -139,13 +153,18 @@ def methods_paragraphs(
     nodes = model.spec.higher_level_nodes(levels)
     return [
         " ".join(sentences),
-        *(_node_paragraph(node, model, inference or {}) for node in nodes),
+        *(_node_paragraph(node, model, inference or {}, plans) for node in nodes),
     ]
 
 
-def references(model: Model, level: str, inference: Mapping[str, Any] | None = None) -> list[str]:
+def references(
+    model: Model,
+    level: str,
+    inference: Mapping[str, Any] | None = None,
+    plans: Sequence[NodePlan] = (),
+) -> list[str]:
     """Return the references that `methods_paragraphs` cites, in the order of `REFERENCES`."""
-    text = " ".join(methods_paragraphs(model, level, inference))
+    text = " ".join(methods_paragraphs(model, level, inference, plans))
     return [reference for citation, reference in REFERENCES.items() if citation in text]
 
 
@@ -266,7 +285,27 @@ def _smoothing_sentences(model: Model) -> list[str]:
     return [f"BOLD series were smoothed within the mask with {kernel}."]
 
 
-def _node_paragraph(node: NodeSpec, model: Model, inference: Mapping[str, Any]) -> str:
+def _error_sentences(plans: Sequence[NodePlan]) -> list[str]:
+    """Describe the errors that the fits of a node assume."""
+    errors = [fit.errors for plan in plans for fit in plan.fits]
+    sentences = []
+    if any(each.variance_groups and not each.blocks for each in errors):
+        sentences.append(
+            "Each group of the design had a variance of its own, with degrees of freedom as in "
+            "the tests of Welch and James (Johansen, 1980)."
+        )
+    if any(each.blocks for each in errors):
+        sentences.append(
+            "Because inputs of one participant may depend on each other, the variances of "
+            "contrasts were cluster-robust (Bell & McCaffrey, 2002), with degrees of freedom for "
+            "small samples (Pustejovsky & Tipton, 2018), and participants were permuted as wholes."
+        )
+    return sentences
+
+
+def _node_paragraph(
+    node: NodeSpec, model: Model, inference: Mapping[str, Any], plans: Sequence[NodePlan]
+) -> str:
     """Describe the fit of a higher-level node and, at the dataset level, its inference."""
     sentence = _node_sentence(node, model)
     if node.level != "dataset":
@@ -275,6 +314,7 @@ def _node_paragraph(node: NodeSpec, model: Model, inference: Mapping[str, Any]) 
     tail = "each tail" if chosen.two_sided else "the upper tail"
     parts = [
         sentence,
+        *_error_sentences([plan for plan in plans if plan.node.name == node.name]),
         f"Tests of t contrasts were {chosen.sides}-sided. p values were adjusted for the false "
         "discovery rate (Benjamini & Hochberg, 1995), and clusters were formed of voxels with "
         f"p < {chosen.cluster_p:g} in {tail}.",

@@ -81,6 +81,8 @@ class SecondLevel(Parameters):
         variances: Sequence[Any] | None = None,
         mask: Any = None,
         labels: Sequence[str] | None = None,
+        variance_groups: Sequence[Any] | None = None,
+        blocks: Sequence[Any] | None = None,
     ) -> Self:
         """Take the inputs and the design; the maps are computed by `contrast`.
 
@@ -98,6 +100,13 @@ class SecondLevel(Parameters):
             Voxels of effect images to analyze; by default those that are not 0.
         labels : sequence of str, optional
             What messages call the inputs.
+        variance_groups : sequence, optional
+            Group of each input, if groups have variances of their own, which the command line
+            takes from the categories of the design. By default, all inputs have one variance.
+        blocks : sequence, optional
+            Participant of each input, if inputs of one participant depend on each other; for
+            ``"ols"``. Variances are then robust to it, and permutations flip or exchange whole
+            participants.
 
         Returns
         -------
@@ -107,8 +116,8 @@ class SecondLevel(Parameters):
         Raises
         ------
         ValueError
-            If the design does not have one row an input, the estimator is unknown, or it needs
-            variances that are not there.
+            If the design does not have one row an input, the estimator is unknown, it needs
+            variances that are not there, or it takes inputs of one block as independent.
         """
         inputs = list(inputs)
         if self.estimator not in ESTIMATORS:
@@ -127,9 +136,17 @@ class SecondLevel(Parameters):
                 f"estimator {self.estimator!r} weights by the variance of each input: give "
                 "variances, or choose ols."
             )
+        _check_labels({"variance_groups": variance_groups, "blocks": blocks}, len(inputs))
+        if blocks is not None and self.estimator != "ols" and len(set(blocks)) < len(inputs):
+            raise ValueError(
+                f"estimator {self.estimator!r} takes inputs as independent, but several are of "
+                "one block: choose ols, or combine the inputs of each block first."
+            )
         self.design_ = matrix
         self.names_ = _column_names(design, matrix.shape[1])
         self.n_inputs_ = len(inputs)
+        self._groups = tuple(map(str, variance_groups or ()))
+        self._blocks = tuple(map(str, blocks or ()))
         self._inputs = [_loaded(each) for each in inputs]
         self._variances = None if variances is None else [_loaded(each) for each in variances]
         self._mask = None if mask is None else _loaded(mask)
@@ -192,6 +209,8 @@ class SecondLevel(Parameters):
                     self.names_,
                     tuple(tuple(map(float, row)) for row in self.design_),
                     (spec,),
+                    self._groups,
+                    self._blocks,
                 ),
             ),
             method=self.estimator,
@@ -233,6 +252,12 @@ def _write_mask(image: Any, path: Path, folder: Path) -> Path:
 
 def _loaded(given: Any) -> Any:
     return load_in_memory(Path(given)) if isinstance(given, str | Path) else given
+
+
+def _check_labels(labels: Mapping[str, Sequence[Any] | None], n_inputs: int) -> None:
+    for name, given in labels.items():
+        if given is not None and len(given) != n_inputs:
+            raise ValueError(f"there are {n_inputs} inputs but {len(given)} {name}.")
 
 
 def _column_names(design: Any, n_columns: int) -> tuple[str, ...]:

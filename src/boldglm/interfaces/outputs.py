@@ -88,7 +88,7 @@ class PlotResults(SimpleInterface):
         facts += [
             (maps.name, _corrected_text(maps, geometry))
             for maps in result.contrasts
-            if maps.inference
+            if "qFDR" in maps.maps
         ]
         if result.whiteness:
             facts.append(("Residuals", whiteness_summary(dict(result.whiteness))))

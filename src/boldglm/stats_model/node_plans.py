@@ -6,7 +6,7 @@ expect.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from boldglm.errors import BadDataError
@@ -18,6 +18,7 @@ from boldglm.stats_model.higher_level_designs import (
     higher_level_design,
     levels_of_inputs,
 )
+from boldglm.stats_model.input_errors import InputErrors, input_errors
 from boldglm.stats_model.node_inputs import (
     NodeInput,
     grouping_names,
@@ -43,6 +44,7 @@ class FitPlan:
     inputs: tuple[NodeInput, ...]
     design: HigherLevelDesign
     contrasts: tuple[ContrastSpec, ...]
+    errors: InputErrors = field(default_factory=InputErrors)
 
 
 @dataclass(frozen=True)
@@ -264,29 +266,12 @@ def _plan_fit(
                 "'contrast' to GroupBy to keep them apart"
             )
         )
-    notes += _repeated_participants(node, inputs, design)
+    errors, error_notes = input_errors(node, inputs, design)
+    notes += error_notes
     named_after = incoming if "contrast" in node.group_by else contrasts
     estimable, contrast_notes = contrasts_of_fit(node, design, incoming, named_after, known)
     notes += contrast_notes
-    return FitPlan(tuple(inputs), design, estimable), tuple(notes)
-
-
-def _repeated_participants(
-    node: NodeSpec, inputs: Sequence[NodeInput], design: HigherLevelDesign
-) -> list[Notice]:
-    """Warn if least squares treat several inputs of one participant as independent."""
-    participants = {node_input.entities.get("sub") for node_input in inputs}
-    models_participants = any(name.startswith("subject.") for name in design.names)
-    is_repeated = len(participants) < len(inputs)
-    if node.level != "dataset" or node.type == "meta" or models_participants or not is_repeated:
-        return []
-    return [
-        warning(
-            f"node {node.name!r} treats {len(inputs)} inputs of {len(participants)} participants "
-            "as independent, which makes its tests too liberal. Combine them in a Subject node, "
-            "or put 'subject' into X"
-        )
-    ]
+    return FitPlan(tuple(inputs), design, estimable, errors), tuple(notes)
 
 
 def _excluded_inputs(node: NodeSpec, fits: Sequence[FitPlan]) -> list[Notice]:

@@ -237,8 +237,9 @@ def _add_report(
 ) -> None:
     methods, cited = [], []
     for plan in plans:
-        methods += methods_paragraphs(plan.model, "dataset", settings.inference)
-        cited += references(plan.model, "dataset", settings.inference)
+        levels = [level.plan for level in plan.levels]
+        methods += methods_paragraphs(plan.model, "dataset", settings.inference, levels)
+        cited += references(plan.model, "dataset", settings.inference, levels)
     report = make_node(
         WriteReport(
             output_dir=str(settings.output_dir),

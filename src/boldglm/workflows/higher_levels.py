@@ -1,5 +1,6 @@
 """The fits of higher levels as nipype nodes, with their inputs and outputs."""
 
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -15,6 +16,7 @@ from boldglm.analysis.plan.levels import LevelPlan
 from boldglm.interfaces import FitNode
 from boldglm.io.entities import ENTITY_ORDER
 from boldglm.io.outputs.records import fingerprint, is_finished
+from boldglm.stats_model.node_plans import NodePlan
 from boldglm.vocabulary import COVERAGE, ESTIMATOR
 from boldglm.workflows.nodes import make_node
 from boldglm.workflows.outputs import NodeOutput, init_outputs_wf
@@ -147,6 +149,7 @@ def level_output(
         ("Method", METHOD_WORDS[fits.method]),
         ("Design", ", ".join(columns)),
     ]
+    facts += [("Errors", words) for words in error_words(plan)]
     if fits.smoothing is not None:
         facts.append(("Smoothing of input effects", f"{fits.smoothing:g} mm FWHM"))
         details = {**details, "InputSmoothingFWHM": fits.smoothing}
@@ -172,6 +175,22 @@ def level_output(
         model=model.name,
         is_open=True,
     )  # fmt: skip
+
+
+def error_words(plan: NodePlan) -> list[str]:
+    """Say which inputs have variances of their own or depend on each other, if any do."""
+    words = []
+    for errors in dict.fromkeys(fit.errors for fit in plan.fits):
+        if errors.blocks:
+            words.append(
+                f"{len(errors.blocks)} inputs of {len(set(errors.blocks))} participants: "
+                "variances robust to dependence within participants (CR2)"
+            )
+        elif errors.variance_groups:
+            sizes = Counter(errors.variance_groups)
+            listed = ", ".join(f"{label} ({count})" for label, count in sizes.items())
+            words.append(f"variances of groups (Welch): {listed}")
+    return words
 
 
 def _inference_words(fits: NodeFits) -> str:

@@ -33,7 +33,12 @@ def inferred(place, where, active, folder):
     fitted = fit_second_level(effects + active[place.mask], np.ones((5, 1)), names=["mean"])
     tested = fitted.contrast([1.0], name="cue")
     return infer(
-        ContrastMaps("cue", "t", {}, 4.0, 1, {}), tested, fitted, where, Inference(), folder
+        ContrastMaps("cue", "t", {}, 4.0, 1, {}),
+        tested,
+        fitted,
+        where,
+        Inference(sides="one"),
+        folder,
     )
 
 

@@ -186,7 +186,9 @@ def infer(
             "PermutationsAreAll": test.is_exact,
             "Seed": PERMUTATION_SEED,
         }
-    return replace(maps, maps=files, table=table, inference=details), tuple(notices)
+    return replace(maps, maps=files, table=table, inference={**maps.inference, **details}), tuple(
+        notices
+    )
 
 
 class _ShownStatistic(NamedTuple):

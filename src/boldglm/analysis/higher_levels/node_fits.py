@@ -1,8 +1,9 @@
 """Higher-level fits: their inputs and designs, and the maps of their contrasts."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -11,6 +12,7 @@ from boldglm.analysis.higher_levels.group_inference import Inference, VoxelAdjac
 from boldglm.analysis.higher_levels.input_smoothing import ESTIMATED, smoothed_inputs
 from boldglm.errors import BadDataError
 from boldglm.glm import NotEstimableError, SecondLevelFit, fit_second_level
+from boldglm.glm.second_level.error_models import TooFewInputsError
 from boldglm.io.images.formats import read_geometry
 from boldglm.io.images.geometry import Geometry
 from boldglm.io.outputs.records import ContrastMaps, NodeResult
@@ -33,12 +35,22 @@ class HigherLevelFit:
         The design, with a row for each input.
     contrasts : tuple of ContrastSpec
         Contrasts over the columns.
+    variance_groups, blocks : tuple of str
+        Group and participant of each input, as for `fit_second_level`; empty if all inputs have
+        one variance, and are independent.
     """
 
     inputs: tuple[tuple[int, str], ...]
     names: tuple[str, ...]
     matrix: tuple[tuple[float, ...], ...]
     contrasts: tuple[ContrastSpec, ...]
+    variance_groups: tuple[str, ...] = ()
+    blocks: tuple[str, ...] = ()
+
+    def errors(self, rows: Sequence[int]) -> dict[str, Any]:
+        """Return the arguments of `fit_second_level` that describe the errors of some inputs."""
+        labels = {"variance_groups": self.variance_groups, "blocks": self.blocks}
+        return {name: [given[row] for row in rows] for name, given in labels.items() if given}
 
 
 @dataclass(frozen=True)
@@ -103,6 +115,8 @@ class NodeFits:
                     fit.design.names,
                     tuple(tuple(map(float, row)) for row in fit.design.matrix),
                     fit.contrasts,
+                    fit.errors.variance_groups,
+                    fit.errors.blocks,
                 )
                 for fit in plan.fits
             ),
@@ -226,7 +240,12 @@ def _fit_design(
     method = _testable_method(fit, node, matrix, names, notices)
     if method is None:
         return []
-    estimates = _estimate(inputs, matrix, fit.names, method, node.coverage, shared)
+    errors = {} if method == "fixed" else fit.errors(rows)
+    try:
+        estimates = _estimate(inputs, matrix, fit.names, method, node.coverage, shared, errors)
+    except TooFewInputsError as error:
+        notices.append(exclusion(f"contrast {names}: {error}"))
+        return []
     labels = tuple(node.labels[index] for index, _ in inputs)
     design = {name: matrix[:, column].tolist() for column, name in enumerate(fit.names)}
     contrasts = []
@@ -240,12 +259,26 @@ def _fit_design(
             write_contrast(contrast, fit.names, shared.geometry, folder, test=spec.test),
             inputs=labels,
             design=design,
+            inference=_described(errors),
         )
         if adjacency is not None and spec.test == "t":
             maps, more = infer(maps, contrast, estimates, adjacency, node.inference, folder)
             notices += more
         contrasts.append(maps)
     return contrasts
+
+
+def _described(errors: Mapping[str, Sequence[str]]) -> dict[str, Any]:
+    """Describe the errors of the inputs for sidecars."""
+    described: dict[str, Any] = {}
+    blocks, groups = errors.get("blocks", ()), errors.get("variance_groups", ())
+    if len(set(blocks)) < len(blocks):
+        described["ExchangeabilityBlocks"] = list(blocks)
+        described["Variance"] = "robust to dependence within blocks (CR2)"
+    elif len(set(groups)) > 1:
+        described["VarianceGroups"] = list(groups)
+        described["Variance"] = "of each group (Welch)"
+    return described
 
 
 def _testable_method(
@@ -280,6 +313,7 @@ def _estimate(
     method: str,
     coverage: float,
     shared: "_SharedMask",
+    errors: Mapping[str, Sequence[str]],
 ) -> SecondLevelFit:
     """Read effects (n_inputs, n_voxels) and fit a design to them.
 
@@ -294,7 +328,9 @@ def _estimate(
         if (effects == 0).any():  # rare, so that further maps are rarely read
             estimated = [maps.maps.get(ESTIMATED) or maps.maps["variance"] for _, maps in inputs]
             effects[(effects == 0) & (geometry.read_rows(estimated) == 0)] = np.nan
-        return fit_second_level(effects, matrix, names=names, method=method, coverage=coverage)
+        return fit_second_level(
+            effects, matrix, names=names, method=method, coverage=coverage, **errors
+        )
     variances = geometry.read_rows([maps.maps["variance"] for _, maps in inputs])
     return fit_second_level(
         effects,
@@ -304,6 +340,7 @@ def _estimate(
         names=names,
         method=method,
         coverage=coverage,
+        **errors,
     )
 
 

@@ -7,6 +7,7 @@ from boldglm.errors import BadDataError
 from boldglm.stats_model.specification import NodeSpec
 from boldglm.suggestions import did_you_mean
 from boldglm.vocabulary import (
+    BLOCKS,
     DUMMY_SCANS,
     ESTIMATOR,
     ESTIMATORS,
@@ -18,6 +19,7 @@ from boldglm.vocabulary import (
     SIDES,
     SIGNAL_SCALINGS,
     SMOOTHING_TYPES,
+    VARIANCE_GROUPS,
 )
 
 _NEEDS_VARIANCES = (
@@ -26,6 +28,7 @@ _NEEDS_VARIANCES = (
     "(--smoothing {0:g}:run), or the inputs of a node that uses least squares (Type glm, "
     "Estimator ols), such as the dataset node of the default model (--smoothing {0:g}:dataset)."
 )
+_OR_NONE = {VARIANCE_GROUPS: ", a list of names, or [] for one variance.", BLOCKS: "."}
 
 
 def model_options(node: NodeSpec, file_name: str) -> Mapping[str, Any]:
@@ -71,6 +74,7 @@ def model_options(node: NodeSpec, file_name: str) -> Mapping[str, Any]:
         if key in options and options[key] not in known:
             refuse(key, f"Known: {', '.join(str(word) for word in known)}.")
     _check_numbers(options, refuse)
+    _check_columns(options, refuse)
     if node.level != "run" and options.get("SmoothingFWHM") is not None and uses_variances(node):
         refuse("SmoothingFWHM", _NEEDS_VARIANCES.format(options["SmoothingFWHM"]))
     return options
@@ -100,6 +104,17 @@ def _check_numbers(options: Mapping[str, Any], refuse: Any) -> None:
         refuse("Tfce", "Give true or false.")
     if "Coverage" in options and not (_above_0(options["Coverage"]) and options["Coverage"] <= 1):
         refuse("Coverage", "Give a share of the inputs, above 0 and up to 1.")
+
+
+def _check_columns(options: Mapping[str, Any], refuse: Any) -> None:
+    """Refuse names of columns that are no names."""
+    for key in (VARIANCE_GROUPS, BLOCKS):
+        allowed = (str, list) if key == VARIANCE_GROUPS else str
+        if key in options and not isinstance(options[key], allowed):
+            refuse(key, "Give the name of a column of participants.tsv" + _OR_NONE[key])
+    names = options.get(VARIANCE_GROUPS, [])
+    if isinstance(names, list) and not all(isinstance(name, str) for name in names):
+        refuse(VARIANCE_GROUPS, f"Give names of columns{_OR_NONE[VARIANCE_GROUPS]}")
 
 
 def _above_0(value: Any) -> bool:

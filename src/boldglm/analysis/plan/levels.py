@@ -156,6 +156,7 @@ def _fit_content(fit: FitPlan, output_dir: Path) -> list:
         ],
         list(fit.design.names),
         fit.design.matrix.tolist(),
+        [fit.errors.variance_groups, fit.errors.blocks],
         [spec.to_dict() for spec in fit.contrasts],
     ]
 

@@ -16,6 +16,10 @@ from boldglm.glm.second_level.reml import reml_variance, weighted_least_squares
 DEPENDENT = 1e-9  # eigenvalue of I - H within a block that is rounding error
 
 
+class TooFewInputsError(ValueError):
+    """Groups or blocks of inputs are too few or too small for the test."""
+
+
 @dataclass(frozen=True, eq=False)
 class ErrorModel:
     """Which inputs share a variance, and which depend on each other.

@@ -19,7 +19,7 @@ from boldglm.glm.first_level.contrasts import (
     NotEstimableError,
     contrast_weights,
 )
-from boldglm.glm.second_level.error_models import ErrorModel
+from boldglm.glm.second_level.error_models import BlockVariance, ErrorModel, TooFewInputsError
 from boldglm.glm.second_level.estimates import Estimates
 from boldglm.glm.second_level.estimators import Inputs, estimate
 from boldglm.vocabulary import ESTIMATOR, ESTIMATORS
@@ -138,7 +138,8 @@ class SecondLevelFit:
         Raises
         ------
         NotEstimableError
-            If the design of all inputs does not determine the contrast.
+            If the design of all inputs does not determine the contrast, or too few blocks of
+            dependent inputs do.
         """
         label, weights = contrast_weights(contrast, self.names, name)
         rows = _independent_rows(np.atleast_2d(weights))
@@ -148,6 +149,7 @@ class SecondLevelFit:
                 f"{', '.join(self.names)} are linearly dependent over the "
                 f"{len(self.design)} inputs."
             )
+        self._check_blocks(label, rows)
         n_voxels = self.effects.shape[1]
         estimates = Estimates.zeros(len(rows), n_voxels)
         for present, voxels in self._patterns():
@@ -156,7 +158,7 @@ class SecondLevelFit:
                 continue
             if self.method != "fixed" and len(design) <= np.linalg.matrix_rank(design):
                 continue
-            if not self._has_variances(present):
+            if self.group_without_variance(present) is not None:
                 continue
             for block in _blocks(voxels, len(design)):
                 inputs = self._inputs(present, block)
@@ -179,16 +181,41 @@ class SecondLevelFit:
         title, rows = self._summary()
         return summary_html(title, [*rows, ("columns", listed(self.names))])
 
-    def _has_variances(self, present: np.ndarray) -> bool:
-        """Whether each group of the inputs has residuals of its own."""
+    def group_without_variance(self, present: np.ndarray) -> int | None:
+        """Return a group of some inputs that has no residuals of its own, or None.
+
+        Parameters
+        ----------
+        present : ndarray of int
+            Inputs.
+
+        Returns
+        -------
+        int or None
+        """
         groups = self.errors.among(present).variance_groups
         if groups is None or self.errors.blocks is not None or self.method == "fixed":
-            return True
+            return None
         design = self.design[present]
-        return all(
-            np.count_nonzero(groups == group) > np.linalg.matrix_rank(design[groups == group])
-            for group in range(int(groups.max()) + 1)
-        )
+        for group in range(int(groups.max()) + 1):
+            inside = design[groups == group]
+            if len(inside) <= np.linalg.matrix_rank(inside):
+                return group
+        return None
+
+    def _check_blocks(self, name: str, rows: FloatArray) -> None:
+        """Refuse a contrast that too few blocks determine."""
+        blocks = self.errors.blocks
+        if blocks is None:
+            return
+        left, singular, right = np.linalg.svd(self.design, full_matrices=False)
+        rank = int((singular > 1e-10 * singular[0]).sum())
+        coordinates = rows @ (right[:rank].T / singular[:rank])
+        if np.isnan(BlockVariance.of(left[:, :rank], coordinates, blocks).dof):
+            raise NotEstimableError(
+                f"contrast {name!r} cannot be tested: {int(blocks.max()) + 1} blocks of dependent "
+                "inputs, such as participants, leave no degrees of freedom for it."
+            )
 
     def _inputs(self, present: np.ndarray, voxels: np.ndarray) -> Inputs:
         """Return the inputs that are present at some voxels."""
@@ -267,8 +294,8 @@ def fit_second_level(
     Raises
     ------
     ValueError
-        If shapes do not fit, the method is unknown, variances or dofs are missing, or blocks are
-        given to a method that weights its inputs.
+        If shapes do not fit, the method is unknown, a variance group is too small, variances or
+        dofs are missing, or blocks are given to a method that weights its inputs.
 
     See Also
     --------
@@ -301,9 +328,7 @@ def fit_second_level(
         with np.errstate(invalid="ignore"):
             e = np.where(np.isfinite(v) & (v > 0), e, np.nan)
     e = np.where(np.isfinite(e), e, np.nan)
-    columns = tuple(names) if names is not None else tuple(f"x{k + 1}" for k in range(X.shape[1]))
-    if len(columns) != X.shape[1]:
-        raise ValueError(f"there are {len(columns)} names for {X.shape[1]} columns.")
+    columns = _checked_names(names, X.shape[1])
     needed = max(1, int(np.ceil(coverage * len(e) - 1e-9)))
     tested = np.isfinite(e).sum(axis=0) >= needed
     errors = ErrorModel.of(len(e), variance_groups, blocks)
@@ -312,7 +337,27 @@ def fit_second_level(
             f"method {method!r} takes inputs as independent, but several are of one block. Use "
             "'ols', or combine the inputs of each block first."
         )
-    return SecondLevelFit(columns, X, e, v, nu, method, tested, errors)
+    fit = SecondLevelFit(columns, X, e, v, nu, method, tested, errors)
+    _check_groups(fit, variance_groups)
+    return fit
+
+
+def _checked_names(names: Sequence[str] | None, n_columns: int) -> tuple[str, ...]:
+    columns = tuple(names) if names is not None else tuple(f"x{k + 1}" for k in range(n_columns))
+    if len(columns) != n_columns:
+        raise ValueError(f"there are {len(columns)} names for {n_columns} columns.")
+    return columns
+
+
+def _check_groups(fit: SecondLevelFit, labels: ArrayLike | None) -> None:
+    """Refuse a group without residual degrees of freedom."""
+    small = fit.group_without_variance(np.arange(len(fit.design)))
+    if small is not None:
+        label = np.unique(np.asarray(labels))[small]
+        raise TooFewInputsError(
+            f"the variance group {str(label)!r} leaves no degrees of freedom for a variance of "
+            "its own. Use larger groups, or one variance."
+        )
 
 
 def _checked_variances(
