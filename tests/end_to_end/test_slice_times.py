@@ -6,6 +6,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 
+from boldglm import FirstLevel
 from boldglm.cli.main import main
 from boldglm.glm import build_design, fit
 from boldglm.io.bids.events import read_events
@@ -163,6 +164,23 @@ def test_a_new_contrast_comes_from_the_cached_fit(tmp_path):
     other = tmp_path / "other"
     participant(root, other, "-w", str(out / ".boldglm-work"), "--contrast", "diff = a - b")
     np.testing.assert_array_equal(load(other, "contrast-diff_stat-t_statmap"), expected)
+
+
+@pytest.mark.parametrize("noise", NOISE)
+def test_python_gives_the_maps_of_the_command_line(tmp_path, noise):
+    root, _, _ = make_dataset(tmp_path / "bids", "j")
+    participant(root, tmp_path / "out", "--noise-model", noise)
+    stem = str(root / "sub-01" / "func" / NAME)
+    model = FirstLevel(noise_model=noise, slice_times="model")
+    images = model.fit(f"{stem}_bold.nii.gz", f"{stem}_events.tsv").contrast("a - b")
+    expected = load(tmp_path / "out", "contrast-aMinusB_stat-t_statmap")
+    np.testing.assert_array_equal(images.t.get_fdata(), expected)
+    assert any("each slice is modeled at its own time" in str(each) for each in model.notices_)
+    assert model.report(tmp_path / "report.html").is_file()
+    with pytest.raises(ValueError, match="cannot be smoothed"):
+        FirstLevel(slice_times="model", smoothing=5.0).fit(
+            f"{stem}_bold.nii.gz", f"{stem}_events.tsv"
+        )
 
 
 REFUSED = {

@@ -10,16 +10,19 @@ import numpy as np
 
 from boldglm.analysis.first_level.contrast_maps import estimate_contrasts
 from boldglm.analysis.first_level.event_design import RunTiming
+from boldglm.analysis.first_level.slices import RunFit, fit_run
 from boldglm.analysis.higher_levels.node_fits import NodeFits, fit_node
 from boldglm.analysis.model.confound_strategies import ConfoundRequest, high_pass_with_confounds
 from boldglm.analysis.model.default_model import DefaultModelOptions, default_model
 from boldglm.analysis.model.model import Model, parse_model
 from boldglm.analysis.plan.run_plans import RunDesign, RunRead, design_of_run
+from boldglm.analysis.plan.slice_designs import with_slice_designs
+from boldglm.analysis.plan.slice_times import SliceTimes, slice_times_of_run
 from boldglm.analysis.plan.timing import RunMetadata, TimingOptions, run_timing
 from boldglm.errors import BadDataError
 from boldglm.estimators.contrast_images import ContrastImages, image_ending_of
 from boldglm.estimators.parameters import NotFittedError, Parameters
-from boldglm.glm import Design, Fit, fit
+from boldglm.glm import Design
 from boldglm.glm.design.linear_model import linear_model
 from boldglm.glm.first_level.contrasts import MissingRegressorError, contrast_weights
 from boldglm.io.bids.confounds_table import ConfoundsTable, read_confounds
@@ -29,6 +32,7 @@ from boldglm.io.files.json_files import load_json
 from boldglm.io.images.bold_series import LoadSettings, MaskedRun, load_run
 from boldglm.io.images.formats import load_in_memory, read_bold_header
 from boldglm.io.images.geometry import BoldHeader, Geometry
+from boldglm.io.images.slices import SliceGroups
 from boldglm.io.outputs.design_files import write_design
 from boldglm.io.outputs.records import NodeResult
 from boldglm.notices import Notice
@@ -39,6 +43,7 @@ from boldglm.vocabulary import (
     MISSING_POLICY,
     NOISE_MODEL,
     SIGNAL_SCALING,
+    SLICE_TIMES,
     SMOOTHING_TYPE,
 )
 
@@ -50,7 +55,7 @@ class FittedRun:
     name: str
     design: Design
     before: Design  # before orthogonalization
-    fit: Fit
+    fit: RunFit
     scale: np.ndarray
     geometry: Geometry
     mean: np.ndarray
@@ -106,6 +111,9 @@ class FirstLevel(Parameters):
         Fraction of the acquisition of a volume at which it is modeled, from 0 (its beginning, as
         in nilearn by default) to 1. By default .5, the middle, as on the command line. The
         acquisition lasts as ``SliceTiming`` of the sidecar says, else one repetition time.
+    slice_times : {"reference", "model"}
+        Whether all slices of a volume are modeled at that time, or each at its own. The latter
+        needs raw volumes and ``SliceTiming`` in the sidecar beside the image.
     n_threads : int
         Blocks of voxels that are fitted at a time.
 
@@ -114,7 +122,7 @@ class FirstLevel(Parameters):
     designs_ : tuple of Design
         The design of each run, after orthogonalization.
     fits_ : tuple of Fit
-        The fit of each run, on arrays.
+        The fit of each run, on arrays; with ``slice_times="model"``, a `SliceFit`.
     masks_ : tuple of nibabel image
         The analyzed voxels of each run.
     notices_ : tuple of Notice
@@ -161,6 +169,7 @@ class FirstLevel(Parameters):
         repetition_time: float | None = None,
         start_time: float | None = None,
         slice_time_reference: float | None = None,
+        slice_times: str = SLICE_TIMES[0],
         n_threads: int = 1,
     ) -> None:
         self.conditions = conditions
@@ -179,6 +188,7 @@ class FirstLevel(Parameters):
         self.repetition_time = repetition_time
         self.start_time = start_time
         self.slice_time_reference = slice_time_reference
+        self.slice_times = slice_times
         self.n_threads = n_threads
 
     def fit(
@@ -339,7 +349,7 @@ class FirstLevel(Parameters):
         table: ConfoundsTable | None = None
         if confounds is not None:
             table = read_confounds(_as_table_file(confounds, here / "confounds.tsv"))
-        timing, notices = self._timing(bold_file, header)
+        timing, notices, slices = self._timing(bold_file, header)
         inputs = RunInputs(
             bold=bold_file,
             events=events_file,
@@ -352,10 +362,12 @@ class FirstLevel(Parameters):
             mask=None if mask is None else _as_image_file(mask, here, "mask"),
             meshes=meshes,
         )
-        return RunRead(inputs, header, read_events(events_file), {}, table, notices)
+        return RunRead(inputs, header, read_events(events_file), {}, table, notices, slices)
 
-    def _timing(self, bold_file: Path, header: BoldHeader) -> tuple[RunTiming, tuple[Notice, ...]]:
-        """Return the times of the volumes from the parameters, the sidecar and the header."""
+    def _timing(
+        self, bold_file: Path, header: BoldHeader
+    ) -> tuple[RunTiming, tuple[Notice, ...], SliceTimes | None]:
+        """Return the times of volumes and slices from parameters, sidecar and header."""
         path = bold_file.with_name(bold_file.name.split(".", 1)[0] + ".json")
         metadata = load_json(path) if path.is_file() else {}
         if self.start_time is not None:
@@ -368,7 +380,12 @@ class FirstLevel(Parameters):
                 "header. Give repetition_time in seconds."
             )
         run = RunMetadata(bold_file.name, metadata, header.n_scans, header.repetition_time)
-        return run_timing(run, TimingOptions(seconds, self.slice_time_reference))
+        options = TimingOptions(seconds, self.slice_time_reference, self.slice_times)
+        timing, notices = run_timing(run, options)
+        if not options.models_slices:
+            return timing, notices, None
+        slices = slice_times_of_run(bold_file.name, metadata, header, timing.shortest_spacing)
+        return timing, (slices.notice(timing),), slices
 
     def _model(self, reads: Sequence[RunRead]) -> Model:
         """Build the default model of these runs, as the command line does."""
@@ -405,9 +422,12 @@ class FirstLevel(Parameters):
         return parse_model(content)
 
     def _fit_run(self, read: RunRead, model: Model, folder: Path) -> FittedRun:
-        made = design_of_run(read, model, (), MISSING_POLICY)
+        def build(run: RunRead) -> RunDesign:
+            return design_of_run(run, model, (), MISSING_POLICY)
+
+        made = with_slice_designs(build(read), build)
         run = self._load(read, made, model, folder)
-        fitted = fit(run.bold, made.design, noise=model.noise_model, n_threads=self.n_threads)
+        fitted = fit_run(run, made.design, made.slices, model.noise_model, self.n_threads)
         everywhere = run.geometry.unmasked()
         return FittedRun(
             read.inputs.bold.name,
@@ -423,6 +443,7 @@ class FirstLevel(Parameters):
 
     def _load(self, read: RunRead, made: RunDesign, model: Model, folder: Path) -> MaskedRun:
         is_to_target = model.smoothing is not None and model.smoothing_type == "isoblurto"
+        slices = made.slices
         settings = LoadSettings(
             signal_scaling=model.signal_scaling,
             smoothing=model.smoothing,
@@ -432,6 +453,7 @@ class FirstLevel(Parameters):
             temporary_folder=folder,
             meshes=read.inputs.meshes,
             censored=frozenset(made.design.censored),
+            slice_groups=None if slices is None else SliceGroups(slices.axis, slices.groups),
         )
         return load_run(read.inputs.bold, read.inputs.mask, settings)
 

@@ -160,3 +160,16 @@ def test_only_uneven_times_are_warned_of(noise):
     assert uneven_times_warning(uneven, "ols") is None
     assert uneven_times_warning(RunTiming(4, 3.0, 0.0, (0.0, 3.0, 6.001, 9.0)), noise) is None
     assert uneven_times_warning(RunTiming(4, 3.0, 0.0), noise) is None
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"slice_times": "modle"}, "Did you mean 'model'"),
+        ({"slice_time_reference": 2.0}, "from 0 to 1"),
+        ({"slice_time_reference": float("nan")}, "from 0 to 1"),
+    ],
+)
+def test_options_from_python_are_checked(options, message):
+    with pytest.raises(ValueError, match=message):
+        TimingOptions(**options)

@@ -84,7 +84,12 @@ def inspect_run(files: RunFiles, timing_options: TimingOptions) -> InspectedRun:
     )
     slices = None
     if timing_options.models_slices:
-        slices = slice_times_of_run(files, header, timing.shortest_spacing)
-        onset = timing.volume_timing[0] if timing.volume_timing else 0.0
-        notices = (slices.notice(timing.start_time - onset),)
+        slices = slice_times_of_run(
+            files.bold.name,
+            files.metadata,
+            header,
+            timing.shortest_spacing,
+            is_preprocessed=bool(files.derivatives),
+        )
+        notices = (slices.notice(timing),)
     return InspectedRun(inputs, header, notices, slices)

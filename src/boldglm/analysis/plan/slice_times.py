@@ -1,10 +1,12 @@
 """When the slices of a volume were acquired, for `--slice-times model`."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
+from boldglm.analysis.first_level.event_design import RunTiming
 from boldglm.analysis.plan.volume_reference import ROUNDING, slice_times
 from boldglm.errors import BadDataError
-from boldglm.io.bids.query import RunFiles
 from boldglm.io.images.geometry import BoldHeader
 from boldglm.notices import Notice, note
 
@@ -27,8 +29,9 @@ class SliceTimes:
     axis: int
     seconds: tuple[float, ...]
 
-    def notice(self, reference: float) -> Notice:
+    def notice(self, timing: RunTiming) -> Notice:
         """Say how the slices are modeled, and at which time after the onset the design is."""
+        reference = timing.start_time - (timing.volume_timing[0] if timing.volume_timing else 0.0)
         distinct = sorted({round(value, SAME_TIME) for value in self.seconds})
         return note(
             f"each slice is modeled at its own time: {len(distinct)} designs, from "
@@ -37,26 +40,36 @@ class SliceTimes:
         )
 
 
-def slice_times_of_run(files: RunFiles, header: BoldHeader, spacing: float) -> SliceTimes:
+def slice_times_of_run(
+    name: str,
+    metadata: Mapping[str, Any],
+    header: BoldHeader,
+    spacing: float,
+    *,
+    is_preprocessed: bool = False,
+) -> SliceTimes:
     """Return when the slices of a run were acquired.
 
     Parameters
     ----------
-    files : RunFiles
-        The run.
+    name : str
+        Name of the BOLD file, for messages.
+    metadata : mapping
+        Content of the sidecars that apply.
     header : BoldHeader
-        Its header.
+        Header of the file.
     spacing : float
         Smallest time between two volumes, in seconds.
+    is_preprocessed : bool
+        Whether the run comes from derivatives.
 
     Raises
     ------
     BadDataError
         If slices have no times, were corrected or resampled, or are not as many as their times.
     """
-    name, metadata = files.bold.name, files.metadata
     remedy = "Leave out --slice-times model"
-    if files.derivatives:
+    if is_preprocessed:
         raise BadDataError(
             f"{name} was preprocessed, so its voxels are mixtures of slices and --slice-times "
             f"model cannot be applied. {remedy}, or pass -d none to fit the raw data."

@@ -17,6 +17,7 @@ from boldglm.analysis.plan.volume_reference import (
 )
 from boldglm.errors import BadDataError
 from boldglm.notices import Notice, warning
+from boldglm.suggestions import list_known
 from boldglm.vocabulary import SLICE_TIMES
 
 TIME_TOLERANCE = 1e-3  # seconds by which header and sidecar may differ
@@ -44,6 +45,16 @@ class TimingOptions:
     repetition_time: str | float | None = None
     slice_time_reference: float | None = None
     slice_times: str = SLICE_TIMES[0]
+
+    def __post_init__(self) -> None:
+        if self.slice_times not in SLICE_TIMES:
+            known = list_known(str(self.slice_times), SLICE_TIMES)
+            raise ValueError(f"slice_times is {self.slice_times!r}.{known}")
+        if self.slice_time_reference is not None and not 0 <= self.slice_time_reference <= 1:
+            raise ValueError(
+                f"slice_time_reference is {self.slice_time_reference!r}. Give a fraction of the "
+                "acquisition of a volume, from 0 to 1."
+            )
 
     @property
     def models_slices(self) -> bool:
