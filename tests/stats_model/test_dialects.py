@@ -237,3 +237,24 @@ def test_software_that_is_listed_twice_is_refused(content):
     content["Nodes"][0]["Model"]["Software"] = [{"SPM": {}}, {"SPM": {}}]
     with pytest.raises(BadDataError, match=r"Software\[1\]\.SPM: the program is listed twice"):
         parse_stats_model(content)
+
+
+def test_contrasts_of_runs_may_name_conditions_without_trial_type(content):
+    run = content["Nodes"][0]
+    run["Model"]["X"] = ["trial_type.a", "trial_type.b", 1]
+    names = {"ConditionList": ["a", "b"], "Weights": [1, -1], "Test": "t"}
+    run["Contrasts"] = [{"Name": "a - b", **names}]
+    model = parse_stats_model(content, "m.json")
+    assert model.root.contrasts[0].columns == ("trial_type.a", "trial_type.b")
+    assert (
+        "$.Nodes[0].Contrasts: 'a' in the contrast 'a - b' is read as 'trial_type.a'"
+        in (_notes(model)[0])
+    )
+
+
+def test_a_condition_of_two_columns_is_not_guessed(content):
+    run = content["Nodes"][0]
+    run["Model"]["X"] = ["trial_type.a", "half.a", 1]
+    names = {"ConditionList": ["a"], "Weights": [1], "Test": "t"}
+    run["Contrasts"] = [{"Name": "a", **names}]
+    assert parse_stats_model(content).root.contrasts[0].columns == ("a",)

@@ -635,3 +635,20 @@ def test_a_sum_over_all_levels_beside_a_covariate_is_refused():
     node = _group([1, "site", "age"], ("mean", conditions, ["1/3"] * 3, "t"))
     with pytest.raises(BadDataError, match="do not add up to 0"):
         planned(model_of(SUBJECT, node), items)
+
+
+def _items_named_in_full():
+    return [
+        replace(item, contrast=f"trial_type.{item.contrast}") for item in run_items(runs=["1"])
+    ]
+
+
+def test_dummy_contrasts_may_name_incoming_contrasts_without_their_column():
+    group = {**GROUP, "DummyContrasts": {"Test": "t", "Contrasts": ["stop"]}}
+    run = {**RUN, "Model": {"Type": "glm", "X": ["trial_type.go", "trial_type.stop", 1]}}
+    content = {"Name": "m", "BIDSModelVersion": "1.0.0", "Nodes": [run, SUBJECT, group]}
+    (plan,) = planned(parse_stats_model(content), _items_named_in_full())["group"]
+    (fit,) = plan.fits
+    assert [(spec.name, spec.columns) for spec in fit.contrasts] == [("stop", ("intercept",))]
+    assert {item.contrast for item in fit.inputs} == {"trial_type.stop"}
+    assert any("incoming contrast 'trial_type.stop'" in str(notice) for notice in plan.notes)

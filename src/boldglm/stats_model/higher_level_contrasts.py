@@ -10,7 +10,7 @@ import numpy as np
 from boldglm.errors import BadDataError
 from boldglm.notices import Notice, exclusion, note
 from boldglm.stats_model.higher_level_designs import INTERCEPT, HigherLevelDesign
-from boldglm.stats_model.node_inputs import result_name
+from boldglm.stats_model.node_inputs import named_contrast, result_name
 from boldglm.stats_model.specification import ContrastSpec, NodeSpec
 from boldglm.stats_model.transformations.categories import COMPARISON
 from boldglm.suggestions import did_you_mean
@@ -96,7 +96,8 @@ def names_incoming(node: NodeSpec, possible: Sequence[str]) -> bool:
     if node.dummy_contrasts is not None:
         listed += [(str(term),) for term in node.dummy_contrasts.contrasts or (1,)]
     names = [columns[0] for columns in listed if len(columns) == 1 and columns[0] not in node.x]
-    return bool(listed) and len(names) == len(listed) and set(names) <= set(possible)
+    found = [named_contrast(name, possible) for name in names]
+    return bool(listed) and len(names) == len(listed) and None not in found
 
 
 def _contrasts_of_node(node: NodeSpec, design: HigherLevelDesign) -> list[ContrastSpec]:
@@ -133,9 +134,9 @@ def _incoming_name(
     """Return the incoming contrast that a contrast names, if it is no column of the design."""
     name = columns[0]
     is_column = name in (*node.x, *design.names, *design.dropped)
-    if len(columns) > 1 or is_column or name not in known or INTERCEPT not in design.names:
+    if len(columns) > 1 or is_column or INTERCEPT not in design.names:
         return None
-    return name
+    return named_contrast(name, [text for text in known if COMPARISON not in text])
 
 
 def _over_columns(

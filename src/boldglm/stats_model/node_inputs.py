@@ -1,6 +1,6 @@
 """The inputs of a node: contrasts of results that the edges of the model let through."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -122,12 +122,32 @@ def _results_of(model: StatsModel, node: NodeSpec) -> frozenset[str]:
     if node.name == model.root.name:
         return frozenset(names)
     incoming = possible_contrasts(model, node)
-    passed = {name for name, columns in names.items()
-              if len(columns) == 1 and columns[0] in incoming - set(node.x)}  # fmt: skip
+    passed = {
+        name
+        for name, columns in names.items()
+        if len(columns) == 1
+        and columns[0] not in map(str, node.x)
+        and named_contrast(columns[0], incoming) is not None
+    }
     by_contrast = "contrast" in node.group_by
     groups = [[contrast] for contrast in incoming] if by_contrast else [list(incoming)]
     made = {result_name(name, group) for group in groups for name in set(names) - passed}
     return frozenset(made | passed)
+
+
+def named_contrast(name: str, incoming: Iterable[str]) -> str | None:
+    """Return the incoming contrast of that name, in full or after the name of its column.
+
+    Examples
+    --------
+    >>> named_contrast("go", ["trial_type.go", "rt"]), named_contrast("x", ["trial_type.go"])
+    ('trial_type.go', None)
+    """
+    names = list(incoming)
+    if name in names:
+        return name
+    full = [text for text in names if text.partition(".")[2] == name]
+    return full[0] if len(full) == 1 else None
 
 
 def grouping_names(inputs: Sequence[NodeInput]) -> list[str]:

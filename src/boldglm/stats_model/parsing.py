@@ -6,6 +6,7 @@ message gives the JSON path, the finding and the remedy.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
@@ -179,6 +180,9 @@ class _ModelReader(JSONReader):
             terms = [str(term) for term in x if term != 1]
             terms += hrf.variables if hrf is not None else ()
             instructions = self.implied_factors(instructions, terms, path)
+        contrasts = self.contrasts(content.get("Contrasts") or [], path)
+        if level == "run":
+            contrasts = tuple(self.full_names(spec, x, path) for spec in contrasts)
         return NodeSpec(
             name=self.text(content.get("Name") or level, f"{path}.Name"),
             level=level,
@@ -189,7 +193,7 @@ class _ModelReader(JSONReader):
             type=model_type,
             x=x,
             instructions=instructions,
-            contrasts=self.contrasts(content.get("Contrasts") or [], path),
+            contrasts=contrasts,
             dummy_contrasts=dummy_contrasts,
             hrf=hrf,
             formula=formula,
@@ -335,6 +339,25 @@ class _ModelReader(JSONReader):
             f"{name!r} is read as {TRANSFORMER!r}, which has all of its transformations "
             f"({', '.join(dict.fromkeys(kinds)) or 'none'})",
         )
+
+    def full_names(self, spec: ContrastSpec, x: Sequence[Term], path: str) -> ContrastSpec:
+        """Write ``trial_type.go`` for ``go``, if that is a term of X and ``go`` is none."""
+        columns = []
+        for name in spec.columns:
+            full = [
+                term
+                for term in x
+                if name not in x and isinstance(term, str) and term.partition(".")[2] == name
+            ]
+            if len(full) == 1 and full[0] not in spec.columns:
+                self.note(
+                    f"{path}.Contrasts",
+                    f"{name!r} in the contrast {spec.name!r} is read as {full[0]!r}",
+                )
+                columns.append(full[0])
+            else:
+                columns.append(name)
+        return replace(spec, columns=tuple(columns))
 
     def software(self, content: Any, path: str) -> dict[str, Any]:
         """Return the options by program, also if each stands in an object of its own."""
