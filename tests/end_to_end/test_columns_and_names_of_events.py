@@ -2,12 +2,15 @@
 
 import json
 import re
+import shutil
 
+import numpy as np
 import pytest
 
 from awkward_datasets import odd_dataset, trials, tsv, write_bold
 from boldglm.cli.main import main
 from boldglm.io.outputs.records import record_files
+from fake_fmriprep import write_fmriprep
 
 AB = trials(["a", "b"])
 STIMULI = tsv(AB).replace("trial_type", "stim")
@@ -209,3 +212,74 @@ def test_names_of_modulators_are_names(tmp_path, capsys, name):
     assert code == 0, said.err
     assert f"trial_type.a_x_{name}  VIF" in said.out
     assert "a_x_ab" not in said.out
+
+
+CONFOUNDS = ["a*b", "a?b", "axb", "[x]", "x", "{}", "%s", "with blank", "1st", "été", "a+b", "a|b"]
+
+
+def test_names_of_confounds_are_names_before_they_are_patterns(tmp_path, capsys):
+    folder = odd_dataset(tmp_path / "bids", tsv(AB))
+    fmriprep = write_fmriprep(folder)
+    (table,) = fmriprep.rglob("*_desc-confounds_timeseries.tsv")
+    n_rows = len(table.read_text().splitlines()) - 1
+    numbers = np.random.default_rng(3).normal(size=(n_rows, len(CONFOUNDS)))
+    rows = ["\t".join(f"{value:.6f}" for value in row) for row in numbers]
+    table.write_text("\n".join(["\t".join(CONFOUNDS), *rows]) + "\n")
+    chosen = ["a*b", "[x]", "{}", "%s", "with blank", "1st", "été", "a+b", "a|b"]
+
+    for options in (("--confounds", *chosen), ("-m", str(tmp_path / "model.json"))):
+        assert plan(folder, tmp_path / "out", *options) == 0, capsys.readouterr().err
+        assert f"confounds (9): {', '.join(chosen)}" in capsys.readouterr().out
+        assert run(folder, tmp_path / "out", *OLS, "--confounds", *chosen) == 0
+        shutil.copy(
+            tmp_path / "out" / "models" / "model-default_smdl.json", tmp_path / "model.json"
+        )
+        capsys.readouterr()
+
+
+@pytest.mark.parametrize(
+    "name", ["*", "a?", "[x]", "a/b", "{0}", "%s", "été", "1", "面孔", "a|b~c"]
+)
+def test_every_name_of_a_contrast_becomes_a_file_name(tmp_path, name, capsys):
+    folder = odd_dataset(tmp_path / "bids", tsv(AB))
+    contrasts = ("--contrast", f"{name} = a - b", "--contrast", "other = b")
+
+    assert run(folder, tmp_path / "out", *OLS, *contrasts) == 0, capsys.readouterr().err
+
+    found = result(tmp_path / "out")["Contrasts"]
+    assert [one["Name"] for one in found] == [name, "other"]
+    files = [path for one in found for path in one["Maps"].values()]
+    assert len(set(files)) == len(files)
+    assert all((tmp_path / "out" / path).is_file() for path in files)
+
+
+@pytest.mark.parametrize("value", ["22,5", "89+", "fast"])
+def test_a_modulator_with_a_value_that_is_no_number_is_refused_by_line(tmp_path, capsys, value):
+    rows = [(*row, value if k == 4 else k) for k, row in enumerate(AB)]
+    folder = odd_dataset(tmp_path / "bids", tsv(rows, ["rt"]))
+
+    assert plan(folder, tmp_path / "out", "--modulate", "rt @ a") == 65
+    error = capsys.readouterr().err
+    assert f"column 'rt' holds {value!r} at an event of 'a' (line 6)" in error
+
+
+def test_an_input_with_a_value_that_is_no_number_is_named_by_the_value(tmp_path, capsys):
+    rows = [(*row, "22,5" if k == 4 else k) for k, row in enumerate(AB)]
+    folder = odd_dataset(tmp_path / "bids", tsv(rows, ["rt"]))
+    node = {
+        "Level": "Run",
+        "Name": "run",
+        "GroupBy": ["run", "subject"],
+        "Transformations": {
+            "Transformer": "pybids-transforms-v1",
+            "Instructions": [{"Name": "Convolve", "Input": ["rt"], "Model": "spm"}],
+        },
+        "Model": {"Type": "glm", "X": ["rt", 1]},
+        "DummyContrasts": {"Test": "t"},
+    }
+    model = {"Name": "m", "BIDSModelVersion": "1.0.0", "Nodes": [node]}
+    (tmp_path / "m.json").write_text(json.dumps(model))
+
+    assert plan(folder, tmp_path / "out", "-m", str(tmp_path / "m.json")) == 65
+    error = capsys.readouterr().err
+    assert "'rt' contains text ('22,5'). Write a number (with a decimal point) or n/a" in error

@@ -5,6 +5,7 @@ Only this module catches boldglm's errors. Everything heavy is imported after pa
 
 import argparse
 import gc
+import locale
 import os
 import sys
 import traceback
@@ -196,6 +197,7 @@ def _prepare_process(n_threads: int, make_home: Callable[[], Path | None]) -> No
     In a container the root file system may be read-only and the home folder absent.
     """
     check_memory_limit()
+    _write_text_as_utf8()
     for name in ("OMP", "OPENBLAS", "MKL"):
         os.environ[f"{name}_NUM_THREADS"] = str(n_threads)
     os.environ.setdefault("NO_ET", "1")
@@ -213,6 +215,23 @@ def _has_home() -> bool:
     except RuntimeError:  # HOME is not set, and the system does not know the user
         return False
     return home.is_dir() and os.access(home, os.R_OK | os.W_OK | os.X_OK)
+
+
+def _write_text_as_utf8() -> None:
+    """Let libraries write any name to text files, whatever the locale of the terminal.
+
+    Files that nipype opens without an encoding have that of the locale, and in a locale without
+    UTF-8 it cannot write names of conditions. The terminal keeps its own encoding.
+    """
+    if locale.getpreferredencoding(do_setlocale=False).replace("-", "").lower() == "utf8":
+        return
+    os.environ["PYTHONUTF8"] = "1"  # of processes that this one starts
+    for name in ("C.UTF-8", "C.utf8", "en_US.UTF-8"):
+        try:
+            locale.setlocale(locale.LC_CTYPE, name)
+        except locale.Error:
+            continue
+        return
 
 
 def _spec_text() -> str:

@@ -83,8 +83,9 @@ def failure(trace: str, report: Callable[[], Any], folder: Path) -> Failure:
 
 
 def _written(report: Callable[[], Any]) -> Path | None:
-    """Write a crash file, if that is possible."""
+    """Write a crash file, if there is something to write and that is possible."""
     try:
-        return Path(report())
+        path = report()
     except OSError:
         return None
+    return None if path is None else Path(path)

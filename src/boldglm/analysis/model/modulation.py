@@ -9,6 +9,7 @@ import numpy as np
 
 from boldglm.errors import BadDataError
 from boldglm.io.bids.events import Events
+from boldglm.io.bids.tables import lines_in_words
 from boldglm.notices import Notice, exclusion, warning
 from boldglm.suggestions import did_you_mean
 
@@ -307,9 +308,12 @@ def _values(events: Events, modulator: Modulator, rows: np.ndarray, file_name: s
     numbers = np.array([_number(value) for value in text])
     if np.isinf(numbers).any():
         bad = text[np.isinf(numbers)][0]
+        lines = events.lines[rows][np.isinf(numbers)] if events.lines.size else []
+        where = f" ({lines_in_words(lines)})" if len(lines) else ""
         raise BadDataError(
             f"{file_name}: column {modulator.column!r} holds {bad!r} at an event of "
-            f"{modulator.condition!r}, but a modulator needs numbers, or n/a for missing values."
+            f"{modulator.condition!r}{where}, but a modulator needs numbers. Write a number with "
+            "a decimal point, or n/a for a missing value."
         )
     return numbers
 

@@ -36,6 +36,7 @@ class Events:
         default_factory=dict
     )  # text or NaN, (n_events,)
     column: str = TRIAL_TYPE  # of the file, which names the condition of each event
+    lines: np.ndarray = field(default_factory=lambda: np.zeros(0, dtype=int))  # of the file
 
     @property
     def prefix(self) -> str:
@@ -126,7 +127,8 @@ def read_events(
         for other in used.columns
         if other not in ("onset", "duration", column)
     }
-    return Events(onset, duration, names, notices, other_columns, column)
+    lines = used.index.to_numpy()
+    return Events(onset, duration, names, notices, other_columns, column, lines)
 
 
 def read_event_columns(path: Path) -> dict[str, np.ndarray]:

@@ -135,12 +135,12 @@ class Instruction:
     def numeric(self, variable: Variable) -> Variable:
         """Return the variable; refuse it if it contains text."""
         if variable.is_text:
-            example = next((value for value in variable.values if value is not None), "n/a")
-            self.refuse(
-                "Input",
-                f"{variable.name!r} contains text ({example!r})",
-                "Apply Factor to it first.",
-            )
+            present = [value for value in variable.values if value is not None]
+            text = [value for value in present if as_number(value) is None] or present or ["n/a"]
+            remedy = "Apply Factor to it first."
+            if len(text) < len(present):
+                remedy = "Write a number (with a decimal point) or n/a there, or apply Factor."
+            self.refuse("Input", f"{variable.name!r} contains text ({text[0]!r})", remedy)
         return variable
 
 
