@@ -7,10 +7,12 @@ import numpy as np
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
+from scipy.signal import lfilter
 
 from boldglm.glm import NOISE_MODELS, fit, orthogonalize
 from boldglm.glm.design.linear_model import linear_model
 from boldglm.glm.noise.ar_p import check_order
+from noise_designs import a_design
 
 # "ar3" and so on are the same code as "ar2"
 MODELS = [name for name in NOISE_MODELS if name not in {"ar3", "ar4", "ar5", "ar6"}]
@@ -228,6 +230,35 @@ def test_orthogonalizing_leaves_the_t_of_what_is_orthogonalized(noise, problem):
     np.testing.assert_allclose(
         after.fitted(every), before.fitted(every), atol=rounding(noise, 1e-6), rtol=1e-6
     )
+
+
+@EVERY
+def test_orthogonalizing_gives_a_what_b_shares_with_it_and_only_least_squares_forget_b(noise):
+    rng = np.random.default_rng(0)
+    design = a_design()
+    n_scans = len(design)
+    b = 0.7 * design[:, 0] + 0.5 * design[:, 1] + 0.3 * rng.normal(size=n_scans)
+    X = np.column_stack([design[:, 0], b, design[:, 1:]])
+    other = X.copy()
+    other[:, 1] = orthogonalize(b, against=X[:, 0], adjust=X[:, 2:])
+    gamma = (b - other[:, 1]) @ X[:, 0] / (X[:, 0] @ X[:, 0])
+    errors = lfilter([1], [1, -0.5], rng.normal(size=(n_scans, 60)), axis=0)
+    bold = 100 + errors + 0.5 * X[:, [0]] + 0.5 * X[:, [1]]
+
+    def tested(columns, which):
+        fitted = fit(bold, columns, noise=noise)
+        return fitted.contrast(np.eye(1, columns.shape[1], which)[0])
+
+    before, after = tested(X, 0), tested(other, 0)
+    expected = before.effect + gamma * tested(X, 1).effect
+    np.testing.assert_allclose(after.effect, expected, rtol=1e-9)
+    np.testing.assert_allclose(tested(other, 1).t, tested(X, 1).t, rtol=1e-6)
+    without_b = tested(np.delete(X, 1, axis=1), 0)
+    difference = np.abs(after.effect - without_b.effect) / np.sqrt(after.variance)
+    if noise == "ols":
+        assert difference.max() < 1e-10
+    else:
+        assert 1e-4 < difference.mean() < 0.1
 
 
 # --- numbers that could go wrong

@@ -185,7 +185,8 @@ def _draw_orthogonalization(
             folder / "orthogonalization.svg",
         ),
         "Orthogonalized regressors before (dashed) and after (solid). The estimate of the "
-        "regressor that they were orthogonalized against now includes the shared variance.",
+        "regressor that they were orthogonalized against now includes the shared variance. With "
+        "least squares, it is that of the model without them; with prewhitening, it is near it.",
         "Curves of the changed regressors before and after.",
     )
 

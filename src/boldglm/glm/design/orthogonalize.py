@@ -1,8 +1,11 @@
 """Orthogonalize regressors against others.
 
-Orthogonalizing B against A assigns their shared variance to A. Fitted values, residuals, and
-the estimate and t of B stay the same. The estimate of A becomes the one of a model without B
-(Frisch-Waugh-Lovell).
+Orthogonalizing B against A assigns their shared variance to A. With every noise model, fitted
+values, residuals, and the estimate and t of B stay the same, and the estimate of A becomes its
+estimate before plus γ times that of B, with γ the weight of A in the regression of B on A. With
+least squares, this is the estimate of a model without B (Frisch-Waugh-Lovell). With prewhitening
+it is not exactly: γ is of the design as it is, not as it is prewhitened, and without B the noise
+is estimated from other residuals.
 
 Notation: x column to orthogonalize, A columns to orthogonalize against, Z nuisance columns, M_Z
 the projection onto the orthogonal complement of Z.
@@ -150,8 +153,8 @@ def orthogonalize_design(design: Design, rules: Sequence[tuple[str, Sequence[str
     """Orthogonalize columns of a design against other columns.
 
     Columns that are not conditions (constant, drift, confounds) are adjusted for. If B is
-    orthogonalized against A, the estimate of A becomes exactly the one of a model without B, and
-    no other estimate changes.
+    orthogonalized against A, the estimate of A becomes the one of a model without B (exactly with
+    least squares, nearly with prewhitening), and no other estimate changes.
 
     Parameters
     ----------
