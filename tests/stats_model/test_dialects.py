@@ -258,3 +258,22 @@ def test_a_condition_of_two_columns_is_not_guessed(content):
     names = {"ConditionList": ["a"], "Weights": [1], "Test": "t"}
     run["Contrasts"] = [{"Name": "a", **names}]
     assert parse_stats_model(content).root.contrasts[0].columns == ("a",)
+
+
+def test_levels_of_a_column_that_is_convolved_imply_its_factor(content):
+    run = _without_factor(content)
+    run["Model"]["X"] = ["face.known", "face.new", 1]
+    run["Model"]["HRF"]["Variables"] = ["face.known", "face.new"]
+    model = parse_stats_model(content, "m.json")
+    assert list(model.root.instructions) == [{"Name": "Factor", "Input": ["face"]}]
+    assert "no Factor makes 'face.known' from 'face'" in _notes(model)[0]
+
+
+def test_an_implied_factor_of_a_column_that_no_table_has_changes_nothing(content):
+    run = _without_factor(content)
+    run["Model"]["X"] = ["face.known", 1]
+    run["Model"]["HRF"]["Variables"] = ["face.known"]
+    model = parse_stats_model(content)
+    table = input_variables({"face.known": [1, 2]})  # a column of the very name
+    changed, _ = apply_instructions(table, model.root.instructions, "$.I")
+    assert changed.names == ("face.known",)

@@ -652,3 +652,10 @@ def test_dummy_contrasts_may_name_incoming_contrasts_without_their_column():
     assert [(spec.name, spec.columns) for spec in fit.contrasts] == [("stop", ("intercept",))]
     assert {item.contrast for item in fit.inputs} == {"trial_type.stop"}
     assert any("incoming contrast 'trial_type.stop'" in str(notice) for notice in plan.notes)
+
+
+def test_a_column_to_group_by_may_differ_in_case_only():
+    node = _group([1], ("mean", ["1"], [1], "t"), group_by=["contrast", "Site"])
+    plans = planned(model_of(SUBJECT, node), _items_of_three_sites())["group"]
+    assert [plan.groups["site"] for plan in plans] == ["lund", "oslo", "turku"]
+    assert any("'Site' of GroupBy is read as 'site'" in str(note) for note in plans[0].notes)

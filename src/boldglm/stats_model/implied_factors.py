@@ -13,19 +13,23 @@ TRIAL_TYPE = "trial_type"
 
 
 def with_implied_factors(
-    instructions: Sequence[dict[str, Any]], terms: Iterable[str]
+    instructions: Sequence[dict[str, Any]],
+    terms: Iterable[str],
+    convolved: Iterable[str] = (),
 ) -> tuple[tuple[dict[str, Any], ...], dict[str, tuple[str, int]]]:
     """Add a Factor where a level such as ``trial_type.go`` is named and nothing makes it.
 
-    This is so for ``trial_type`` and for the outputs of transformations, which are columns that
-    every run has. A Factor is added in front of the first instruction that names a level, or
-    after all of them if only the terms of the model do.
+    This is so for ``trial_type``, for the outputs of transformations, which are columns that
+    every run has, and for columns whose levels are convolved. A Factor is added in front of the
+    first instruction that names a level, or after all of them if only the terms of the model do.
 
     Parameters
     ----------
     instructions : sequence of dict
     terms : iterable of str
-        Variables of the design: X, Formula and HRF.
+        Variables of the design: X and HRF.
+    convolved : iterable of str
+        Variables of HRF, which come from events.
 
     Returns
     -------
@@ -46,7 +50,12 @@ def with_implied_factors(
         if normalized(str(step.get("Name", ""))) in ("factor", "split")
         for name in _names(step, "Input")
     }
-    columns = [name for name in (TRIAL_TYPE, *outputs) if name not in factored]
+    of_events = [name.partition(".")[0] for name in convolved if "." in name]
+    columns = [
+        name
+        for name in dict.fromkeys((TRIAL_TYPE, *outputs, *of_events))
+        if name not in factored and not set(name) & set("*?")
+    ]
     added: dict[str, tuple[str, int]] = {}
     named = [(name, k) for k, step in enumerate(instructions) for name in _names(step, "Input")]
     for name, position in [*named, *((term, len(instructions)) for term in terms)]:

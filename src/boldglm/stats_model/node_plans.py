@@ -146,6 +146,7 @@ def plan_node(
                 "single incoming contrasts"
             )
         )
+    node = _with_known_grouping_names(node, inputs, notes)
     names = _usable_grouping_names(node, inputs)
     groups: dict[tuple, list[NodeInput]] = {}
     for node_input in inputs:
@@ -201,6 +202,21 @@ def check_run_groups(node: NodeSpec, metadata: Sequence[Mapping[str, Any]]) -> N
                 f"Node {node.name!r}, at {node.path}.GroupBy[{index}]: no run has {name!r}. "
                 f"Group a Run node by run, session and subject.{did_you_mean(name, known)}"
             )
+
+
+def _with_known_grouping_names(
+    node: NodeSpec, inputs: Sequence[NodeInput], notes: list[Notice]
+) -> NodeSpec:
+    """Return the node with a name of GroupBy that differs in case only as the inputs have it."""
+    known = grouping_names(inputs)
+    group_by = []
+    for name in node.group_by:
+        alike = [other for other in known if other.casefold() == name.casefold()]
+        if name not in known and name not in ENTITY_KEYS and len(alike) == 1:
+            notes.append(note(f"node {node.name!r}: {name!r} of GroupBy is read as {alike[0]!r}"))
+            name = alike[0]
+        group_by.append(name)
+    return replace(node, group_by=tuple(group_by))
 
 
 def _usable_grouping_names(node: NodeSpec, inputs: Sequence[NodeInput]) -> list[str]:

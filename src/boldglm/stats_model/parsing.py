@@ -178,8 +178,8 @@ class _ModelReader(JSONReader):
         formula = str(model["Formula"]) if model.get("Formula") else None
         if level == "run":
             terms = [str(term) for term in x if term != 1]
-            terms += hrf.variables if hrf is not None else ()
-            instructions = self.implied_factors(instructions, terms, path)
+            convolved = () if hrf is None else hrf.variables
+            instructions = self.implied_factors(instructions, terms, convolved, path)
         contrasts = self.contrasts(content.get("Contrasts") or [], path)
         if level == "run":
             contrasts = tuple(self.full_names(spec, x, path) for spec in contrasts)
@@ -373,10 +373,14 @@ class _ModelReader(JSONReader):
         return merged
 
     def implied_factors(
-        self, instructions: tuple[dict[str, Any], ...], terms: Sequence[str], path: str
+        self,
+        instructions: tuple[dict[str, Any], ...],
+        terms: Sequence[str],
+        convolved: Sequence[str],
+        path: str,
     ) -> tuple[dict[str, Any], ...]:
         """Add the Factor transformations without which levels that the node names do not exist."""
-        changed, added = with_implied_factors(instructions, terms)
+        changed, added = with_implied_factors(instructions, [*terms, *convolved], convolved)
         for column, (name, position) in added.items():
             place = f"before Instructions[{position}]" if instructions else "there"
             if instructions and position == len(instructions):

@@ -150,6 +150,10 @@ def apply_instructions(
     written = 0
     for content in instructions:
         where = path if isinstance(content, ImpliedInstruction) else f"{path}[{written}]"
+        if isinstance(content, ImpliedInstruction) and not set(content["Input"]) <= set(
+            variables.names
+        ):
+            continue  # the table may have a column of the very name that the model uses
         written += not isinstance(content, ImpliedInstruction)
         variables = with_comparisons(variables, content)
         instruction = check_instruction(content, variables, where, _PARAMETERS)
