@@ -53,6 +53,11 @@ def _descendants(root: int) -> list[int]:
     return found
 
 
+def largest_peak(root: int) -> int:
+    """Return the peak of the largest of a process and all that it started, in bytes."""
+    return max(map(_peak_or_zero, _descendants(root)))
+
+
 def _resident_bytes(process: int) -> int:
     try:
         pages = int(Path(f"/proc/{process}/statm").read_text().split()[1])

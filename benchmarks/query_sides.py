@@ -5,7 +5,8 @@ import sys
 import tempfile
 from pathlib import Path
 
-from measure import Sample, Stopwatch, be_a_side, peak_bytes
+from measure import Sample, Stopwatch, be_a_side
+from process_tree import largest_peak
 
 
 def ours(dataset: str, subject: str | None, database: str | None = None) -> Sample:
@@ -54,7 +55,7 @@ def dry_run(dataset: str, options: list[str]) -> Sample:
             assert process.stdout is not None
             for line in process.stdout:
                 n_runs += " volumes, one every " in line
-                peak = max(peak, peak_bytes(process.pid))
+                peak = max(peak, largest_peak(process.pid))
     if process.returncode:
         raise SystemExit(f"the dry run failed with exit code {process.returncode}")
     watch.lap("dry run")
@@ -76,7 +77,7 @@ def until_first_fit(dataset: str, options: list[str]) -> Sample:
             else:
                 raise SystemExit(f"the command ended before a fit: {said}")
             watch.lap("until the first fit")
-            peak = peak_bytes(process.pid)
+            peak = largest_peak(process.pid)
             process.kill()
     n_runs = int(line.split("/", 1)[1].split("]", 1)[0])
     return {"parts": watch.parts, "n_runs": n_runs, "peak_of_command": peak}

@@ -5,6 +5,8 @@ import os
 import signal
 import threading
 import time
+from collections.abc import Callable
+from functools import partial
 
 SECONDS_BETWEEN_LOOKS = 0.2
 _SET_PARENT_DEATH_SIGNAL, _SET_CHILD_SUBREAPER = 1, 36  # of Linux's prctl
@@ -20,10 +22,16 @@ def end_with(parent: int) -> None:
     parent : int
         Process id of the parent, as it was when this process was started.
     """
-    if not _prctl(_SET_PARENT_DEATH_SIGNAL, signal.SIGKILL):
-        threading.Thread(target=_end_after, args=(parent,), daemon=True).start()
-    if os.getppid() != parent:  # it ended while this process was being started
-        os._exit(1)
+    is_told = _prctl(_SET_PARENT_DEATH_SIGNAL, signal.SIGKILL)
+    if is_told and os.getppid() == parent:
+        return
+    # The parent ended while this process was being started, or a server of `multiprocessing`
+    # started it for the parent.
+    from multiprocessing import parent_process
+
+    starter = parent_process()
+    wait = starter.join if starter is not None else partial(_wait_for_end, parent)
+    threading.Thread(target=_end_after, args=(wait,), daemon=True).start()
 
 
 def adopt_orphans() -> None:
@@ -31,9 +39,13 @@ def adopt_orphans() -> None:
     _prctl(_SET_CHILD_SUBREAPER, 1)
 
 
-def _end_after(parent: int) -> None:
+def _wait_for_end(parent: int) -> None:
     while os.getppid() == parent:
         time.sleep(SECONDS_BETWEEN_LOOKS)
+
+
+def _end_after(wait: Callable[[], None]) -> None:
+    wait()
     os._exit(1)
 
 

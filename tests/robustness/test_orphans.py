@@ -22,7 +22,8 @@ def parent_of(process):
 def wait_for_workers(started):
     """Wait until a call has a process that watches, one that plans, and two that fit."""
     deadline = time.monotonic() + 60
-    while len(started.running()) < 4:
+    nodes = ".boldglm-work/*/boldglm_wf"  # libraries start processes too when they are imported
+    while len(started.running()) < 4 or not list(started.folder.glob(f"out/{nodes}")):
         assert time.monotonic() < deadline, started.text()
         assert started.process.poll() is None, started.text()
         time.sleep(0.01)
