@@ -141,3 +141,15 @@ def test_every_terminal_gets_help_dry_run_and_summary(tmp_path, settings):
         assert done.returncode == 0, done.stderr
         assert b"Traceback" not in done.stderr
         assert done.stdout
+
+
+@pytest.mark.parametrize("options", [("--dry-run",), ("--noise-model", "ols")])
+def test_ids_of_numbers_are_told_in_those_words(tmp_path, capsys, options):
+    folder = odd_dataset(tmp_path / "bids", tsv(AB))
+    (folder / "participants.tsv").write_text("participant_id\tage\n1\t20\n2\t22\n")
+
+    assert main([str(folder), str(tmp_path / "out"), "participant", *options]) == 0
+
+    out = capsys.readouterr().out
+    assert "participants.tsv has no row for sub-01 (ids there: 1, 2)" in out
+    assert "The id 1 seems to mean the same; write sub-01 there" in out
