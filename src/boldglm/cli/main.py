@@ -18,7 +18,7 @@ from boldglm.cli.limits import check_memory_limit, limit_code, limit_message
 from boldglm.cli.parser import build_demo_parser, build_parser
 from boldglm.cli.streams import failed_output, open_streams
 from boldglm.cli.supervision import supervised
-from boldglm.cli.work_folders import WorkFolders
+from boldglm.cli.work_folders import HOME_PREFIX, WorkFolders
 from boldglm.errors import (
     BoldglmError,
     CannotWriteError,
@@ -206,7 +206,8 @@ def _prepare_process(n_threads: int, make_home: Callable[[], Path | None]) -> No
     os.environ.setdefault("LOGNAME", "boldglm")  # nipype's SLURM plugin needs one
     if not _has_home() and (home := make_home()) is not None:
         for name in ("MPLCONFIGDIR", "XDG_CACHE_HOME", "XDG_CONFIG_HOME", "NIPYPE_CONFIG_DIR"):
-            os.environ.setdefault(name, str(home))
+            if HOME_PREFIX in os.environ.get(name, HOME_PREFIX):  # not set, or by an earlier call
+                os.environ[name] = str(home)
 
 
 def _has_home() -> bool:
