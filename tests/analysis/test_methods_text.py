@@ -30,7 +30,7 @@ def test_the_references_are_those_that_the_text_cites(noise_model, hrf_model, es
     cited = set(re.findall(CITATION, text)) | {"BIDS Stats Models"}
     assert set(references(described, "dataset")) == {REFERENCES[citation] for citation in cited}
     assert ("Glover, 1999" in cited) == (hrf_model == "glover")
-    assert ("Knapp & Hartung, 2003" in cited) == (estimator == "mixed")
+    assert ("Tipton, 2015" in cited) == (estimator == "mixed")
     assert ("Satterthwaite, 1946" in cited) == (noise_model not in ("ols", "nilearn-ar1"))
 
 

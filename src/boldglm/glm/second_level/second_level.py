@@ -80,7 +80,7 @@ class SecondLevelFit:
     def dof_differs(self) -> bool:
         """Whether degrees of freedom differ between voxels that have all inputs."""
         has_groups = self.errors.variance_groups is not None and self.errors.blocks is None
-        return self.method == "fixed" or has_groups
+        return self.method != "ols" or has_groups
 
     def at(self, voxels: np.ndarray) -> "SecondLevelFit":
         """Return the fit of some voxels.
