@@ -13,6 +13,7 @@ from boldglm.glm.arrays.types import FloatArray
 
 MAX_STEPS = 60
 CONVERGED = 1e-10  # change of τ², relative to τ² + mean v
+TRIED = (1.0, 0.4, 0.15, 0.06, 0.02)  # of the moment estimate, where the likelihood falls at 0
 BLOCK_BYTES = 2**18  # of an array of shape (n_inputs, n_voxels) that fits the processor's cache
 
 
@@ -70,13 +71,15 @@ def reml_variance(basis: FloatArray, effects: FloatArray, variances: FloatArray)
     Returns
     -------
     ndarray of shape (n_voxels,)
-        τ², 0 where the score at 0 is not positive.
+        τ², 0 where the likelihood has its maximum there.
 
     Notes
     -----
     The score is (y'P²y - tr P)/2, and its slope tr(P²)/2 - y'P³y. Newton's steps begin at the
     root for variances that are all equal to their mean, and stay within a bracket of the root. A
     step that would leave the bracket goes to its midpoint instead, so that every voxel converges.
+    Where the likelihood falls at 0, as with variances that differ much, it can still have a
+    second, higher maximum; it is searched for from values where the likelihood rises.
     """
     n_inputs, n_voxels = effects.shape
     between = np.empty(n_voxels)
@@ -88,15 +91,38 @@ def reml_variance(basis: FloatArray, effects: FloatArray, variances: FloatArray)
 
 
 def _reml(basis: FloatArray, effects: FloatArray, variances: FloatArray) -> FloatArray:
-    n_inputs, n_voxels = effects.shape
-    between, scale = np.zeros(n_voxels), variances.mean(axis=0)
+    n_voxels = effects.shape[1]
+    between = np.zeros(n_voxels)
+    residuals = effects - basis @ (basis.T @ effects)
+    mean_square = np.einsum("nv,nv->v", residuals, residuals) / (len(basis) - basis.shape[1])
+    scale = variances.mean(axis=0)
+    moments = mean_square - scale  # the estimate if all variances are equal to their mean
     score, _ = _score(basis, effects, variances, between)
-    active = np.flatnonzero(score > 0)
-    y, v, scale = effects[:, active], variances[:, active], scale[active]
-    residuals = y - basis @ (basis.T @ y)
-    mean_square = np.einsum("nv,nv->v", residuals, residuals) / (n_inputs - basis.shape[1])
-    guess = np.maximum(mean_square - scale, 0.05 * scale)
-    low, high = np.zeros(active.size), np.full(active.size, np.inf)
+    rising = np.flatnonzero(score > 0)
+    guess = np.maximum(moments, 0.05 * scale)[rising]
+    y, v = effects[:, rising], variances[:, rising]
+    between[rising] = _maximum(basis, y, v, guess, np.zeros(rising.size))
+    # the likelihood falls at 0, but may rise to a higher maximum further on
+    moments = np.maximum(moments, 0.3 * scale)
+    others = np.flatnonzero(score <= 0)
+    for share in TRIED:
+        y, v, tried = effects[:, others], variances[:, others], share * moments[others]
+        score, _ = _score(basis, y, v, tried)
+        rises = score > 0
+        y, v, tried = y[:, rises], v[:, rises], tried[rises]
+        root = _maximum(basis, y, v, 2 * tried, tried)
+        is_higher = _likelihood(basis, y, v, root) > _likelihood(basis, y, v, 0 * root)
+        between[others[rises]] = np.where(is_higher, root, 0.0)
+        others = others[~rises]
+    return between
+
+
+def _maximum(
+    basis: FloatArray, y: FloatArray, v: FloatArray, guess: FloatArray, low: FloatArray
+) -> FloatArray:
+    """Return the root of the score above `low`, where the score is positive."""
+    between, scale = guess.copy(), v.mean(axis=0)
+    active, high = np.arange(guess.size), np.full(guess.size, np.inf)
     for _ in range(MAX_STEPS):
         if not active.size:
             break
@@ -114,6 +140,19 @@ def _reml(basis: FloatArray, effects: FloatArray, variances: FloatArray) -> Floa
             active, y, v = active[moving], y[:, moving], v[:, moving]
             low, high, guess, scale = low[moving], high[moving], guess[moving], scale[moving]
     return between
+
+
+def _likelihood(
+    basis: FloatArray, y: FloatArray, v: FloatArray, between: FloatArray
+) -> FloatArray:
+    """Return twice the restricted log-likelihood of τ², without its constant; (n_voxels,)."""
+    w = 1 / (v + between)
+    if not basis.shape[1]:
+        return np.asarray((np.log(w) - w * y**2).sum(axis=0))
+    weighted = weighted_least_squares(basis, y, w)
+    products = weighted_products(basis, w).transpose(2, 0, 1)
+    fit = np.log(w).sum(axis=0) - (w * weighted.residuals**2).sum(axis=0)
+    return np.asarray(fit - np.linalg.slogdet(products)[1])
 
 
 def _score(
