@@ -214,11 +214,16 @@ def write_model(dataset, confounds, options):
 
 TABLE = [
     (no_events, [], 66, ["None of the 4", "events", "_events.tsv"]),
-    (no_trial_type, [], 65, [f"{RUN}_events.tsv", "trial_type", "stim_type", "Add"]),
-    (onset_not_available, [], 65, [f"{RUN}_events.tsv", "onset n/a", "line 4"]),
+    (no_trial_type, [], 65, [f"{RUN}_events.tsv", "trial_type", "stim_type", "add trial_type"]),
+    (
+        onset_not_available,
+        ["--missing-times", "error"],
+        65,
+        [f"{RUN}_events.tsv", "n/a as onset", "line 4"],
+    ),
     (onsets_in_milliseconds, [], 65, [f"{RUN}_events.tsv", "after the end", "milliseconds"]),
     (onsets_before_the_run, [], 65, [f"{RUN}_events.tsv", "outside of the run"]),
-    (commas_instead_of_tabs, [], 65, [f"{RUN}_events.tsv", "separated by tabs"]),
+    (commas_instead_of_tabs, [], 65, [f"{RUN}_events.tsv", "separated by commas, not by tabs"]),
     (negative_duration, [], 65, [f"{RUN}_events.tsv", "negative durations", "line 2"]),
     (three_dimensional, [], 65, [f"{RUN}_bold.nii.gz", "14 x 16 x 10", "4-D"]),
     (truncated, [], 65, [f"{RUN}_bold.nii.gz", "is truncated", "80 volumes"]),
