@@ -17,7 +17,8 @@ from boldglm.analysis.model.confound_strategies import ConfoundRequest
 from boldglm.analysis.model.default_model import DefaultModelOptions
 from boldglm.analysis.model.events_needed import events_needed
 from boldglm.analysis.model.model import Model
-from boldglm.analysis.plan.plan import Analysis, ModelChoice, make_plan
+from boldglm.analysis.plan.dataset_model import ModelChoice
+from boldglm.analysis.plan.plan import Analysis, make_plan
 from boldglm.analysis.plan.timing import TimingOptions
 from boldglm.cli.dry_run import NOTHING_FITTED, show_levels, show_plan
 from boldglm.cli.values import Smoothing
@@ -72,7 +73,8 @@ def run_participant(options: argparse.Namespace, command: str, folders: WorkFold
         events_needed(None if options.model == "default" else Path(options.model)),
     )
     tables = ParticipantTables(options.bids_dir)
-    plan = make_plan(query.runs, _model_choice(options), options.output_dir.resolve(), tables)
+    output = options.output_dir.resolve()
+    plan = make_plan(query.runs, _model_choice(options), output, tables, query.survey)
     if options.single_trials is not None:
         for analysis in plan:
             _check_trials(analysis, options.single_trials)

@@ -167,6 +167,22 @@ def names_in_any_run(model: Model, runs: Iterable[RunTables]) -> frozenset[str]:
     return frozenset(names)
 
 
+def columns_of_patterns(model: Model, tables: RunTables) -> frozenset[str]:
+    """Return the variables of a run, after transformations, that the patterns in X stand for.
+
+    Raises
+    ------
+    BadDataError
+        If an instruction cannot be applied to the run.
+    """
+    node = model.run_node
+    patterns = [str(term) for term in node.x if set(str(term)) & set("*?[")]
+    variables, _ = _transformed(_variables(node, tables), node, "drop")
+    return frozenset(
+        name for name in variables.names if any(fnmatchcase(name, pattern) for pattern in patterns)
+    )
+
+
 @contextmanager
 def _errors_name_run(tables: RunTables) -> Iterator[None]:
     """Add the run to error messages."""

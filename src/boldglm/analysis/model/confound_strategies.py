@@ -162,39 +162,45 @@ def high_pass_with_confounds(
 
 
 def _check_default(tables: Sequence[ConfoundsTable]) -> None:
-    for table in tables:
-        missing = [
-            name
-            for name in DEFAULT_CONFOUNDS
-            if not is_pattern(name) and name not in table.columns
-        ]
-        if missing:
-            raise BadDataError(
-                f"{table.name} lacks {', '.join(missing)}, which the default confounds include. "
-                f"It has: {', '.join(table.columns[:40])}. Choose columns with --confounds, or "
-                "--confounds none."
-            )
+    """Refuse the default confounds if every table lacks one of them."""
+    needed = [name for name in DEFAULT_CONFOUNDS if not is_pattern(name)]
+    table = max(tables, key=lambda table: len(set(needed) & set(table.columns)))
+    missing = [name for name in needed if name not in table.columns]
+    if missing:
+        raise BadDataError(
+            f"{table.name} lacks {', '.join(missing)}, which the default confounds include. "
+            f"It has: {', '.join(table.columns[:40])}. Choose columns with --confounds, or "
+            "--confounds none."
+        )
 
 
 def _expand_for_all(
     strategies: Sequence[str], tables: Sequence[ConfoundsTable]
 ) -> tuple[str, ...]:
-    """Return the columns of strategies, which must be the same in all runs."""
+    """Return the columns of strategies, which must be the same in all runs.
+
+    A table that lacks one of them is reported where its run is analyzed, unless all do.
+    """
     first: tuple[str, ...] = ()
+    first_name = ""
+    errors: list[str] = []
     for table in tables:
         try:
             columns = expand_strategies(
                 strategies, table.columns, table.masks, table.variance_explained
             )
         except ValueError as error:
-            raise BadDataError(f"--confounds: {table.name}: {error}") from error
-        first = first or columns
+            errors.append(f"--confounds: {table.name}: {error}")
+            continue
+        if not first:
+            first, first_name = columns, table.name
         if columns != first:
             differing = sorted(set(columns) ^ set(first))
             raise BadDataError(
                 f"--confounds {' '.join(strategies)} stands for other columns in {table.name} "
-                f"than in {tables[0].name} ({', '.join(differing[:6])}), but all runs share one "
-                "model. Give a number of components (compcor:5), name the columns, or fit the "
-                "runs one by one (--run-label)."
+                f"than in {first_name} ({', '.join(differing[:6])}), but all runs share one "
+                "model. Give a number of components (compcor:5), or name the columns."
             )
+    if len(errors) == len(tables):
+        raise BadDataError(errors[0])
     return first

@@ -5,10 +5,15 @@ not a mistake of the model. Events of other runs are read only if the model name
 the selected runs lack.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
-from boldglm.analysis.first_level.model_design import RunTables, names_in_any_run
+from boldglm.analysis.first_level.model_design import (
+    RunTables,
+    columns_of_patterns,
+    names_in_any_run,
+)
 from boldglm.analysis.model.model import Model
 from boldglm.errors import BadDataError, MissingInputError
 from boldglm.io.bids.events import read_event_columns, read_events
@@ -18,9 +23,7 @@ from boldglm.stats_model.transformations.instructions import as_list
 def names_elsewhere(
     model: Model,
     known: Iterable[str],
-    bids_dir: Path,
-    task: str,
-    selected: Sequence[Path],
+    events: Iterable[Path],
     template: RunTables | None = None,
 ) -> frozenset[str]:
     """Return names of variables in the model that only other runs of the task have.
@@ -31,12 +34,8 @@ def names_elsewhere(
         The model.
     known : iterable of str
         Names of variables that the selected runs have.
-    bids_dir : Path
-        The raw dataset.
-    task : str
-        Label of the task.
-    selected : sequence of Path
-        Events files of the selected runs.
+    events : iterable of Path
+        Events files of the other runs of the task.
     template : RunTables, optional
         Tables of a selected run, whose timing and confounds are used for the other runs too;
         needed if the model has its own transformations.
@@ -48,17 +47,63 @@ def names_elsewhere(
     """
     missing = _names_in_model(model) - set(known)
     names: set[str] = set()
-    selected_files = {path.resolve() for path in selected}
-    for path in _events_of_task(bids_dir, task) if missing else ():
+    for path in events if missing else ():
         if missing <= names:
             break
-        if path.resolve() in selected_files:
-            continue
         try:
             names |= _names_in_events(model, path, template)
         except (BadDataError, MissingInputError):
             continue  # this run is not selected, so its errors do not matter here
     return frozenset(names - set(known))
+
+
+def columns_elsewhere(
+    model: Model,
+    names: Iterable[str],
+    events: Iterable[Path],
+    template: RunTables | None,
+) -> frozenset[str]:
+    """Return columns of X that only other runs have, if dummy contrasts test each column.
+
+    Then the contrasts of a run do not depend on which runs are fitted with it.
+
+    Parameters
+    ----------
+    model : Model
+        The model.
+    names : iterable of str
+        From `names_elsewhere`.
+    events : iterable of Path
+        Events files of the other runs of the task.
+    template : RunTables or None
+        As for `names_elsewhere`.
+
+    Returns
+    -------
+    frozenset of str
+        Names of columns. Events files that cannot be read are ignored.
+    """
+    dummies = model.run_node.dummy_contrasts
+    if dummies is None or dummies.contrasts:
+        return frozenset()
+    stems = tuple(names)
+    columns = {
+        str(term)
+        for term in model.run_node.x
+        if any(str(term) == name or str(term).startswith(f"{name}_") for name in stems)
+    }
+    if template is None or not _has_patterns(model):
+        return frozenset(columns)
+    for path in events:
+        try:
+            columns |= columns_of_patterns(model, _as_run(path, template))
+        except (BadDataError, MissingInputError):
+            continue  # reported where this run is analyzed
+    return frozenset(columns)
+
+
+def _has_patterns(model: Model) -> bool:
+    return any(set(str(term)) & set("*?[") for term in model.run_node.x)
 
 
 def _names_in_model(model: Model) -> set[str]:
@@ -73,16 +118,16 @@ def _names_in_model(model: Model) -> set[str]:
     return {name for name in names if not set(name) & set("*?")}
 
 
-def _events_of_task(bids_dir: Path, task: str) -> Iterator[Path]:
-    for pattern in ("sub-*/func", "sub-*/ses-*/func"):
-        yield from sorted(bids_dir.glob(f"{pattern}/*_task-{task}_*events.tsv"))
-
-
 def _names_in_events(model: Model, path: Path, template: RunTables | None) -> frozenset[str]:
     if model.plain is not None:
         events = read_events(path, model.plain.column)
         return frozenset(events.prefix + name for name in events.conditions)
     assert template is not None
-    columns = read_event_columns(path)
-    tables = RunTables(columns, template.confounds, template.timing, path.name, path.name)
-    return names_in_any_run(model, [tables])
+    return names_in_any_run(model, [_as_run(path, template)])
+
+
+def _as_run(path: Path, template: RunTables) -> RunTables:
+    """Return the tables of a run with these events, and all else as in the template."""
+    return replace(
+        template, events=read_event_columns(path), events_name=path.name, bold_name=path.name
+    )

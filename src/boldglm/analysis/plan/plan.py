@@ -1,17 +1,15 @@
 """The plan of an analysis, made and checked before any image data are read."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 from boldglm.analysis.first_level.confounds import check_patterns
-from boldglm.analysis.first_level.model_design import names_in_any_run
-from boldglm.analysis.model.confound_strategies import ConfoundRequest, high_pass_with_confounds
-from boldglm.analysis.model.default_model import DefaultModelOptions, default_model
-from boldglm.analysis.model.model import Model, parse_model, read_model
-from boldglm.analysis.plan.conditions_elsewhere import names_elsewhere
+from boldglm.analysis.first_level.model_design import RunTables, names_in_any_run
+from boldglm.analysis.model.model import Model, read_model
+from boldglm.analysis.plan.conditions_elsewhere import columns_elsewhere, names_elsewhere
+from boldglm.analysis.plan.dataset_model import ModelChoice, parse_default_model
 from boldglm.analysis.plan.input_notices import input_notices
 from boldglm.analysis.plan.levels import LevelPlan, plan_levels
 from boldglm.analysis.plan.run_checks import inspect_run
@@ -24,12 +22,12 @@ from boldglm.analysis.plan.run_plans import (
     plan_run,
 )
 from boldglm.analysis.plan.slice_designs import with_slice_designs
-from boldglm.analysis.plan.timing import TimingOptions
 from boldglm.errors import BadDataError, NothingSelectedError
 from boldglm.io.bids.confounds_table import read_confounds
 from boldglm.io.bids.events import no_event_columns, read_event_columns, read_events
 from boldglm.io.bids.participants import ParticipantTables
 from boldglm.io.bids.query import RunFiles
+from boldglm.io.bids.survey import Survey
 from boldglm.io.images.meshes import read_mesh
 from boldglm.io.outputs.names import ResultPaths, camel_case, clashing_labels
 from boldglm.notices import Notice
@@ -40,7 +38,7 @@ from boldglm.stats_model.node_plans import GEOMETRY, check_run_groups
 from boldglm.stats_model.run_contrasts import run_contrasts
 from boldglm.stats_model.specification import ContrastSpec
 from boldglm.suggestions import did_you_mean
-from boldglm.vocabulary import LEVELS, MISSING_POLICY, MISSING_TIMES_POLICY
+from boldglm.vocabulary import LEVELS
 
 __all__ = ["Analysis", "ModelChoice", "RunPlan", "make_plan"]
 
@@ -83,48 +81,12 @@ class Analysis:
         return {subject: tuple(runs) for subject, runs in by_subject.items()}
 
 
-@dataclass(frozen=True)
-class ModelChoice:
-    """A model file, or how to build the default model.
-
-    Parameters
-    ----------
-    file : Path or None
-        The model file; None for the default model.
-    options : DefaultModelOptions
-        Options of the default model.
-    mask : Path, optional
-        Brain mask for all runs.
-    confounds : ConfoundRequest
-        Confounds of the default model.
-    fit_options : mapping
-        Keys of `Software.boldglm` that override those of the run node of a model file.
-    level_options : mapping
-        Keys of `Software.boldglm` that override those of higher-level nodes, by level.
-    meshes : tuple of Path
-        Surface meshes for all runs.
-    missing_conditions : {"drop", "zero", "error"}
-        What to do with a run that lacks a condition.
-    missing_times : {"row", "run", "error"}
-        What an event without onset or duration excludes.
-    timing : TimingOptions
-        What the user says about the times of volumes.
-    """
-
-    file: Path | None
-    options: DefaultModelOptions
-    mask: Path | None = None
-    confounds: ConfoundRequest = field(default_factory=ConfoundRequest)
-    fit_options: Mapping[str, Any] = field(default_factory=dict)
-    level_options: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    meshes: tuple[Path, ...] = ()
-    missing_conditions: str = MISSING_POLICY
-    missing_times: str = MISSING_TIMES_POLICY
-    timing: TimingOptions = field(default_factory=TimingOptions)
-
-
 def make_plan(
-    files: Sequence[RunFiles], choice: ModelChoice, output_dir: Path, tables: ParticipantTables
+    files: Sequence[RunFiles],
+    choice: ModelChoice,
+    output_dir: Path,
+    tables: ParticipantTables,
+    survey: Survey | None = None,
 ) -> tuple[Analysis, ...]:
     """Read all headers and events files, build all designs, and refuse what cannot be fitted.
 
@@ -138,6 +100,8 @@ def make_plan(
         Root of the derivative dataset.
     tables : ParticipantTables
         Metadata of participants and sessions, for higher levels.
+    survey : Survey, optional
+        The runs of all participants, which determine the default model; by default those given.
 
     Returns
     -------
@@ -157,19 +121,18 @@ def make_plan(
         runs = [_read_run(run_files, choice, model) for run_files in selected]
         _check_meshes(choice.meshes, runs)
         try:
-            return (_plan_analysis(model, runs, choice, output_dir, tables),)
+            return (_plan_analysis(model, runs, choice, output_dir, tables, survey),)
         except BadDataError as error:
             if "$." not in str(error) or choice.file.name in str(error):
                 raise
             raise BadDataError(with_context(choice.file.name, str(error))) from error
     runs = [_read_run(run_files, choice, None) for run_files in files]
     _check_meshes(choice.meshes, runs)
-    tasks = list(dict.fromkeys(run.inputs.task for run in runs))
     analyses = []
-    for task in tasks:
+    for task in dict.fromkeys(run.inputs.task for run in runs):
         of_task = [run for run in runs if run.inputs.task == task]
-        model = _default_model(task, of_task, choice, is_only_task=len(tasks) == 1)
-        analyses.append(_plan_analysis(model, of_task, choice, output_dir, tables))
+        model = parse_default_model(task, of_task, choice, survey)
+        analyses.append(_plan_analysis(model, of_task, choice, output_dir, tables, survey))
     return tuple(analyses)
 
 
@@ -194,18 +157,22 @@ def _plan_analysis(
     choice: ModelChoice,
     output_dir: Path,
     tables: ParticipantTables,
+    survey: Survey | None,
 ) -> Analysis:
     """Plan all levels of one model."""
     missing = choice.missing_conditions
     check_patterns(model.confounds.columns, [run.table for run in runs if run.table])
-    known, elsewhere = _known(model, runs, tables.bids_dir)
+    others = _other_events(runs, survey)
+    template = runs[0].tables if model.plain is None else None
+    known, elsewhere = _known(model, runs, others, template)
 
     def build(run: RunRead) -> RunDesign:
         return design_of_run(run, model, known, missing)
 
     _check_slice_smoothing(model, runs)
     designs = [with_slice_designs(build(run), build) for run in runs]
-    contrasts = _contrasts(model, designs)
+    further = columns_elsewhere(model, elsewhere, others, template)
+    contrasts = _contrasts(model, designs, further)
     planned = tuple(plan_run(design, model, contrasts, missing) for design in designs)
     _check_contrasts(contrasts, planned, elsewhere)
     _check_grids(model, planned)
@@ -244,40 +211,45 @@ def _check_slice_smoothing(model: Model, runs: Sequence[RunRead]) -> None:
 
 
 def _known(
-    model: Model, runs: Sequence[RunRead], bids_dir: Path
+    model: Model, runs: Sequence[RunRead], others: Sequence[Path], template: RunTables | None
 ) -> tuple[frozenset[str], frozenset[str]]:
     """Return the variables of all runs of the dataset, and those of runs not selected only."""
-    tables = [run.tables for run in runs] if model.plain is None else []
     if model.plain is None:
-        known = names_in_any_run(model, tables)
+        known = names_in_any_run(model, [run.tables for run in runs])
     else:
         conditions = (name for run in runs if run.events for name in run.events.conditions)
         known = frozenset(model.plain.prefix + name for name in conditions)
-    elsewhere = names_elsewhere(
-        model,
-        known,
-        bids_dir,
-        runs[0].inputs.task,
-        [run.inputs.events for run in runs if run.inputs.events],
-        tables[0] if tables else None,
-    )
+    elsewhere = names_elsewhere(model, known, others, template)
     return known | elsewhere, elsewhere
 
 
-def _contrasts(model: Model, designs: Sequence[RunDesign]) -> tuple[ContrastSpec, ...]:
-    """Return the contrasts of all runs, or refuse two that would have the same file names."""
+def _other_events(runs: Sequence[RunRead], survey: Survey | None) -> list[Path]:
+    """Return the events files of the runs of the dataset that are not planned."""
+    selected = {run.inputs.events.resolve() for run in runs if run.inputs.events}
+    surveyed = survey.of_task(runs[0].inputs.task) if survey else []
+    return [run.events for run in surveyed if run.events and run.events.resolve() not in selected]
+
+
+def _contrasts(
+    model: Model, designs: Sequence[RunDesign], elsewhere: frozenset[str]
+) -> tuple[ContrastSpec, ...]:
+    """Return the contrasts of all runs, or refuse two that would have the same file names.
+
+    They do not depend on which runs are planned: `elsewhere` are columns of other runs.
+    """
     roles = {
         name: role
         for run in designs
         for name, role in zip(run.design.names, run.design.roles, strict=True)
     }
+    roles |= dict.fromkeys(elsewhere, "condition")
     # in a model without conditions, confounds are what it asks about
     asked = "condition" if "condition" in roles.values() else "confound"
     task = {name: None for name, role in roles.items() if role == asked}
     other = {name: None for name, role in roles.items() if role != asked}
     known = [str(term) for term in model.run_node.x if term != 1]
     ordered = [name for name in known if name in task]
-    columns = list(dict.fromkeys([*ordered, *task]))
+    columns = list(dict.fromkeys([*ordered, *sorted(task)]))
     contrasts = run_contrasts(model.run_node, columns, list(other), known)
     for first, second in clashing_labels([spec.name for spec in contrasts]):
         raise BadDataError(
@@ -364,29 +336,6 @@ def _is_same_label(label: str, label_in_model: str) -> bool:
     if label.isdigit() and label_in_model.isdigit():
         return int(label) == int(label_in_model)
     return label == label_in_model
-
-
-def _default_model(
-    task: str, runs: Sequence[RunRead], choice: ModelChoice, *, is_only_task: bool
-) -> Model:
-    conditions = sorted({name for run in runs if run.events for name in run.events.conditions})
-    name = "default" if is_only_task else f"default{task[0].upper()}{task[1:]}"
-    request, options = choice.confounds, choice.options
-    confounds = request.settings([run.table for run in runs if run.table])
-    high_pass = high_pass_with_confounds(
-        confounds.columns, options.high_pass, is_requested=request.high_pass_is_requested
-    )
-    options = replace(options, confounds=confounds, high_pass=high_pass)
-    content = default_model(
-        task,
-        conditions,
-        runs[0].inputs.repetition_time,
-        options,
-        name=name,
-        runs=[run.events.conditions for run in runs if run.events],
-        event_columns=[name for run in runs if run.events for name in run.events.other_columns],
-    )
-    return parse_model(content, f"model-{name}_smdl.json", level_options=choice.level_options)
 
 
 def _check_contrasts(

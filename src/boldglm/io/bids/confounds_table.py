@@ -4,6 +4,7 @@ A table of fMRIPrep has hundreds of columns, of which a design takes a dozen. Pl
 thousands of runs at once, so that only what is used may lie in memory.
 """
 
+import gzip
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from boldglm.errors import BadDataError
+from boldglm.errors import BadDataError, MissingInputError
 from boldglm.glm.design.confound_names import modern_name
 from boldglm.io.bids.sidecars import read_object
 from boldglm.io.bids.tables import outline, read_table
@@ -106,9 +107,56 @@ def read_confounds(*paths: Path) -> ConfoundsTable:
     )
 
 
+def read_confound_names(*paths: Path) -> ConfoundsTable:
+    """Read the names of confounds from the first line of each table, without any values.
+
+    Enough to choose the confounds of a model, and fast where the tables of a whole dataset are
+    needed.
+
+    Parameters
+    ----------
+    *paths : Path
+        Tables of one run.
+
+    Returns
+    -------
+    ConfoundsTable
+        The columns of all tables, with 0 rows.
+
+    Raises
+    ------
+    MissingInputError, BadDataError
+        As for `read_confounds`.
+    """
+    tables = [_described(path, _first_line(path), 0) for path in paths]
+    return ConfoundsTable(
+        " + ".join(table.name for table in tables),
+        0,
+        {name: place for table in tables for name, place in table.places.items()},
+        {name: mask for table in tables for name, mask in table.masks.items()},
+        {name: share for table in tables for name, share in table.variance_explained.items()},
+    )
+
+
+def _first_line(path: Path) -> list[str]:
+    try:
+        opened = gzip.open if path.suffix == ".gz" else open
+        with opened(path, "rt", encoding="utf-8-sig") as file:
+            line = str(file.readline())
+    except OSError as error:
+        raise MissingInputError(f"{path} cannot be read: {error.strerror or error}.") from error
+    except UnicodeDecodeError as error:
+        raise BadDataError(f"{path.name} is no text in UTF-8: {error}.") from error
+    return [name.strip().strip('"') for name in line.rstrip("\r\n").split("\t")]
+
+
 def _read_one(path: Path) -> ConfoundsTable:
     table = outline(path)
-    names = [modern_name(name) for name in table.columns]
+    return _described(path, table.columns, len(table.rows))
+
+
+def _described(path: Path, header: Sequence[str], n_rows: int) -> ConfoundsTable:
+    names = [modern_name(name) for name in header]
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         raise BadDataError(f"{path.name} has more than one column {twice[0]!r}: rename one.")
@@ -122,7 +170,7 @@ def _read_one(path: Path) -> ConfoundsTable:
     }
     masks = {name: str(one["Mask"]) for name, one in components.items() if one.get("Mask")}
     places = {name: (path, place) for place, name in enumerate(names)}
-    return ConfoundsTable(path.name, len(table.rows), places, masks, variance_explained)
+    return ConfoundsTable(path.name, n_rows, places, masks, variance_explained)
 
 
 def _cells(path: Path, place: int) -> "pd.Series":

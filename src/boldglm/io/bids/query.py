@@ -6,7 +6,7 @@ participants, of other datatypes and of derivatives are passed over.
 
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from boldglm.io.bids.preprocessed import (
 )
 from boldglm.io.bids.selection import Selection, passes_filter, same_label
 from boldglm.io.bids.sidecars import Sidecars
+from boldglm.io.bids.survey import Survey
 from boldglm.io.entities import (
     ACQUISITION_KEYS,
     NOT_OF_AN_ACQUISITION,
@@ -58,12 +59,16 @@ class RunFiles:
 
 @dataclass(frozen=True)
 class QueryResult:
-    """The runs found, notices of those excluded, and the derivatives that they come from."""
+    """The runs found, notices of those excluded, and the derivatives that they come from.
+
+    `survey` has the runs of all participants that the same filters select.
+    """
 
     runs: tuple[RunFiles, ...]
     notices: tuple[Notice, ...]
     dataset_name: str
     derivatives: tuple[Derivative, ...] = ()
+    survey: Survey | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True)
@@ -125,7 +130,7 @@ def find_runs(
     found = _preprocessed(used, selection) if used else [_Image(path) for path in raw.bold]
     roots = [one.path for one in used] or [bids_dir]
     _check_labels(roots, selection, found)
-    chosen = [image for image in found if _is_chosen(image, selection)]
+    chosen = [image for image in found if _is_chosen(image.entities, image.path, selection)]
     if not chosen:
         raise NothingSelectedError(_nothing_left(roots[0], selection, found))
     chosen, notices = _without_partial_images(chosen, selection)
@@ -149,7 +154,8 @@ def find_runs(
             f"{runs[0].bold.name.rsplit('_bold', 1)[0]}_events.tsv (columns onset, duration, "
             "trial_type) beside the run, or one for the whole task higher up in the dataset."
         )
-    return QueryResult(tuple(with_events), tuple(notices), raw.name, used)
+    survey = Survey(bids_dir, used, lambda entities, path: _is_analyzed(entities, path, selection))
+    return QueryResult(tuple(with_events), tuple(notices), raw.name, used, survey)
 
 
 def _refuse_repeated_acquisitions(images: Sequence[_Image]) -> None:
@@ -347,15 +353,20 @@ def _check_one_echo(images: Sequence[_Image]) -> None:
     logger.info("Single echoes are fitted, as --bids-filter-file asks: echo %s", chosen)
 
 
-def _is_chosen(image: _Image, selection: Selection) -> bool:
-    entities = image.entities
+def _is_analyzed(entities: dict[str, str], path: Path, selection: Selection) -> bool:
+    """Return whether an analysis is about a series, if not of whom, of which session or run."""
+    about = replace(selection, subjects=(), sessions=(), runs=())
+    return entities.get("part", "mag") == "mag" and _is_chosen(entities, path, about)
+
+
+def _is_chosen(entities: dict[str, str], path: Path, selection: Selection) -> bool:
     asked = {"ses": selection.sessions, "task": selection.tasks, "run": selection.runs}
     for key, labels in asked.items():
         if labels and not any(same_label(entities.get(key), label) for label in labels):
             return False
     if not selection.filters:
         return True
-    long = long_entities(image.path)
+    long = long_entities(path)
     return all(passes_filter(long, key, value) for key, value in selection.filters)
 
 

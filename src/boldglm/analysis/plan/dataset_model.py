@@ -1,0 +1,136 @@
+"""The default model of a task, made from the tables of all runs of the dataset.
+
+Which participants are fitted in a call does not matter: a cluster that fits one participant a job
+uses the same model as one call for all of them.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from boldglm.analysis.model.confound_strategies import ConfoundRequest, high_pass_with_confounds
+from boldglm.analysis.model.default_model import DefaultModelOptions, default_model
+from boldglm.analysis.model.model import Model, parse_model
+from boldglm.analysis.plan.run_plans import RunRead
+from boldglm.analysis.plan.timing import TimingOptions
+from boldglm.errors import BoldglmError
+from boldglm.io.bids.confounds_table import ConfoundsTable, read_confound_names
+from boldglm.io.bids.events import Events, read_events
+from boldglm.io.bids.survey import Survey, SurveyedRun
+from boldglm.vocabulary import MISSING_POLICY, MISSING_TIMES_POLICY
+
+
+@dataclass(frozen=True)
+class ModelChoice:
+    """A model file, or how to build the default model.
+
+    Parameters
+    ----------
+    file : Path or None
+        The model file; None for the default model.
+    options : DefaultModelOptions
+        Options of the default model.
+    mask : Path, optional
+        Brain mask for all runs.
+    confounds : ConfoundRequest
+        Confounds of the default model.
+    fit_options : mapping
+        Keys of `Software.boldglm` that override those of the run node of a model file.
+    level_options : mapping
+        Keys of `Software.boldglm` that override those of higher-level nodes, by level.
+    meshes : tuple of Path
+        Surface meshes for all runs.
+    missing_conditions : {"drop", "zero", "error"}
+        What to do with a run that lacks a condition.
+    missing_times : {"row", "run", "error"}
+        What an event without onset or duration excludes.
+    timing : TimingOptions
+        What the user says about the times of volumes.
+    """
+
+    file: Path | None
+    options: DefaultModelOptions
+    mask: Path | None = None
+    confounds: ConfoundRequest = field(default_factory=ConfoundRequest)
+    fit_options: Mapping[str, Any] = field(default_factory=dict)
+    level_options: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    meshes: tuple[Path, ...] = ()
+    missing_conditions: str = MISSING_POLICY
+    missing_times: str = MISSING_TIMES_POLICY
+    timing: TimingOptions = field(default_factory=TimingOptions)
+
+
+def parse_default_model(
+    task: str, runs: Sequence[RunRead], choice: ModelChoice, survey: Survey | None
+) -> Model:
+    """Build the default model of a task and read it like a model file.
+
+    Parameters
+    ----------
+    task : str
+        Label of the task.
+    runs : sequence of RunRead
+        Runs of this call.
+    choice : ModelChoice
+        Options of the model.
+    survey : Survey or None
+        Runs of all participants; None to use `runs` only.
+
+    Returns
+    -------
+    Model
+        The model.
+
+    Raises
+    ------
+    BadDataError
+        If the options name conditions or confounds that no run has.
+    """
+    surveyed = survey.of_task(task) if survey else []
+    events = [table for run in surveyed if (table := _events(run, choice)) is not None]
+    tables = [names for run in surveyed if (names := _confound_names(run)) is not None]
+    if not surveyed:
+        events = [run.events for run in runs if run.events]
+        tables = [run.table for run in runs if run.table]
+    n_tasks = len({run.entities.get("task") for run in survey.runs if run.events}) if survey else 1
+    name = "default" if n_tasks == 1 else f"default{task[0].upper()}{task[1:]}"
+    request, options = choice.confounds, choice.options
+    confounds = request.settings(tables)
+    high_pass = high_pass_with_confounds(
+        confounds.columns, options.high_pass, is_requested=request.high_pass_is_requested
+    )
+    content = default_model(
+        task,
+        sorted({name for table in events for name in table.conditions}),
+        _repetition_time(runs, survey, task),
+        replace(options, confounds=confounds, high_pass=high_pass),
+        name=name,
+        runs=[table.conditions for table in events],
+        event_columns=[name for table in events for name in table.other_columns],
+    )
+    return parse_model(content, f"model-{name}_smdl.json", level_options=choice.level_options)
+
+
+def _events(run: SurveyedRun, choice: ModelChoice) -> Events | None:
+    """Return the events of a run; None if they cannot be read."""
+    assert run.events is not None
+    try:
+        return read_events(run.events, choice.options.trial_type_column, choice.missing_times)
+    except BoldglmError:
+        return None  # reported where this run is analyzed
+
+
+def _confound_names(run: SurveyedRun) -> ConfoundsTable | None:
+    if not run.confounds:
+        return None
+    try:
+        return read_confound_names(*run.confounds)
+    except BoldglmError:
+        return None  # reported where this run is analyzed
+
+
+def _repetition_time(runs: Sequence[RunRead], survey: Survey | None, task: str) -> float:
+    """Return the repetition time of the first run of the dataset, for the default FIR delays."""
+    seconds = survey.repetition_time(task) if survey else None
+    return seconds or runs[0].inputs.repetition_time
