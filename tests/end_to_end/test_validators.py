@@ -22,24 +22,122 @@ def demo(tmp_path_factory):
     return folder
 
 
-def errors(folder):
-    """Codes and places of the errors that the validator finds."""
+# Files in the folder of a node whose names are not in BIDS (statmap and design are proposed).
+KINDS_WITHOUT_A_NAME = (
+    "*_statmap.*",
+    "*_design.*",
+    "*_desc-correlation_matrix.tsv",
+    "*_desc-trialcorrelation_matrix.*",
+    "*_desc-clusters_table.*",
+    "*_desc-mean_boldref.*",
+    "*_desc-trials_events.*",
+)
+
+
+def issues(folder, severity="error"):
+    """Codes and places of what the validator finds."""
     done = subprocess.run(
-        [str(VALIDATOR), str(folder), "--format", "json", "--ignoreWarnings"],
+        [str(VALIDATOR), str(folder), "--format", "json"],
         check=False,
         capture_output=True,
         text=True,
     )
-    issues = json.loads(done.stdout)["issues"]["issues"]
-    return [(one["code"], one["location"]) for one in issues if one["severity"] == "error"]
+    found = json.loads(done.stdout)["issues"]["issues"]
+    return [(one["code"], one["location"]) for one in found if one["severity"] == severity]
+
+
+def errors(folder):
+    """Codes and places of the errors that the validator finds."""
+    return issues(folder)
 
 
 def test_the_demo_dataset_is_valid_bids(demo):
     assert errors(demo / "bids") == []
 
 
-def test_the_derivatives_are_valid_with_their_bidsignore(demo):
-    assert errors(demo / "derivatives" / "boldglm") == []
+@pytest.fixture(scope="module")
+def derivatives(demo, tmp_path_factory):
+    """Results with every kind of file: more maps, single trials and permutations."""
+    folder = tmp_path_factory.mktemp("every") / "out"
+    more = ["--maps", "rsquared", "whiteness", "dof", "ar", "residuals", "fitted"]
+    assert main([str(demo / "bids"), str(folder), "participant", *more,
+                 "--noise-model", "ar1", "--single-trials", "lss"]) == 0  # fmt: skip
+    assert main([str(demo / "bids"), str(folder), "group", "--permutations", "4", "--tfce"]) == 0
+    return folder
+
+
+def test_the_derivatives_are_valid_with_their_bidsignore(derivatives):
+    assert errors(derivatives) == []
+
+
+def test_bidsignore_hides_what_bids_has_no_name_for_and_nothing_else(derivatives, tmp_path):
+    patterns = [
+        line
+        for line in (derivatives / ".bidsignore").read_text().splitlines()
+        if not line.startswith("#")
+    ]
+    assert patterns == [
+        "/sub-*.html", "/group.html", "/sub-*/figures", "/group", "/models", "/node-*",
+    ]  # fmt: skip
+    folder = shutil.copytree(derivatives, tmp_path / "out")
+    for pattern in patterns:
+        matched = {path.relative_to(folder).as_posix() for path in folder.glob(pattern[1:])}
+        others = [other for other in patterns if other != pattern]
+        (folder / ".bidsignore").write_text("\n".join(others) + "\n")
+
+        found = {place.strip("/") for _, place in errors(folder)}
+
+        assert matched, pattern
+        assert matched <= found, pattern  # each pattern is needed
+        assert all(
+            place in matched or place.startswith(tuple(f"{one}/" for one in matched))
+            for place in found
+        )
+
+
+@pytest.mark.parametrize("node", ["run", "subject", "dataset"])
+def test_what_has_a_bids_name_in_the_folder_of_a_node_is_valid(derivatives, tmp_path, node):
+    folder = shutil.copytree(derivatives / f"node-{node}", tmp_path / node)
+    shutil.copy(derivatives / "dataset_description.json", folder)
+    (folder / ".bidsignore").write_text("\n".join([*KINDS_WITHOUT_A_NAME, ""]))
+
+    assert errors(folder) == []
+    (folder / ".bidsignore").unlink()
+    hidden = {place.rpartition("/")[2] for code, place in errors(folder)}
+    assert hidden
+    assert not {name for name in hidden if name.endswith(("_mask.nii.gz", "_bold.nii.gz"))}
+
+
+def sources(path):
+    return json.loads(path.read_text())["Sources"]
+
+
+def test_every_source_of_a_map_is_an_image_or_table_that_exists(derivatives, demo):
+    folders = {"": derivatives, "raw": demo / "bids"}
+    sidecars = list(derivatives.glob("node-*/**/*_stat-*_statmap.json"))
+    sidecars += derivatives.glob("node-*/**/*_desc-brain_mask.json")
+    assert len(sidecars) > 50
+    for sidecar in sidecars:
+        assert sources(sidecar), sidecar
+        for uri in sources(sidecar):
+            _, name, relative = uri.split(":", 2)
+            assert (folders[name] / relative).is_file(), uri
+            assert relative.endswith((".nii.gz", ".tsv")), uri
+
+
+def test_a_group_map_names_the_effects_that_came_in(derivatives):
+    stem = "task-cuetarget_contrast-cue_stat"
+    assert sources(derivatives / f"node-dataset/{stem}-t_statmap.json") == [
+        f"bids::node-subject/sub-{subject}/func/sub-{subject}_{stem}-effect_statmap.nii.gz"
+        for subject in ("01", "02")
+    ]
+    run = "node-run/sub-01/func/sub-01_task-cuetarget"
+    path = derivatives / f"node-subject/sub-01/func/sub-01_{stem}-z_statmap.json"
+    assert set(sources(path)) >= {
+        f"bids::{run}_run-{number}_contrast-cue_stat-{label}_statmap.nii.gz"
+        for number in (1, 2)
+        for label in ("effect", "variance")
+    }
 
 
 def test_pybids_reads_the_derivatives(demo):

@@ -128,6 +128,7 @@ def run_higher_levels(
     is_group = "dataset" in levels
     workflow = (init_group_wf if is_group else init_lower_levels_wf)(plans, settings)
     if workflow is not None:
+        prepare_output(options.output_dir, options.bids_dir, None, command)
         failures = _execute(options, workflow, folders.open(), 0)
         if failures:
             for failure in failures:

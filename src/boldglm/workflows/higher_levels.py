@@ -167,11 +167,7 @@ def level_output(
         fingerprint=f"{level.fingerprint}{digest}{stamp}",
         title=_title(level, model, len(labels)),
         facts=facts,
-        details={
-            **details,
-            "Sources": [f"bids::{Path(key).relative_to(output_dir).as_posix()}"
-                        for key in plan.input_keys],
-        },
+        details=dict(details),
         model=model.name,
         is_open=True,
     )  # fmt: skip

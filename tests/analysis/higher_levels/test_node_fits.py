@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import nibabel as nib
 import numpy as np
+import pytest
 
 from boldglm.analysis.higher_levels import node_fits as node_maps
 from boldglm.analysis.higher_levels.node_fits import NodeFits, fit_node
@@ -110,3 +111,25 @@ def test_a_coverage_of_half_of_three_inputs_means_two(tmp_path):
     maps = fitted(tmp_path, "ols", 0.5, first, second, third)
 
     np.testing.assert_array_equal(maps["t"] != 0, [False, True, True, True])
+
+
+@pytest.mark.parametrize(
+    ("method", "smoothing", "labels"),
+    [("fixed", None, ("effect", "variance")), ("ols", None, ("effect",)),
+     ("ols", 4.0, ("effect",))],
+)  # fmt: skip
+def test_the_sources_of_a_map_are_the_maps_that_came_in(tmp_path, method, smoothing, labels):
+    values = ([1, 2, 3, 4], [1, 1, 1, 1])
+    results = [result(tmp_path / str(k), *values) for k in range(3)]
+    lacking = replace(results[1], contrasts=())  # has no such contrast
+    fits = NodeFits.of_means([["c"]] * 3, list("abc"), method=method)
+    (tmp_path / "out").mkdir()
+
+    node = fit_node(
+        [results[0], lacking, results[2]], replace(fits, smoothing=smoothing), tmp_path / "out"
+    )
+
+    read = [result.contrasts[0].maps[label] for result in results[::2] for label in labels]
+    assert node.contrasts[0].sources == tuple(read)
+    assert node.sources["Mask"] == tuple(result.mask for result in results)
+    assert NodeResult.from_dict(node.to_dict()).contrasts[0].sources == tuple(read)

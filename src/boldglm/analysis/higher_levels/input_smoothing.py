@@ -46,6 +46,7 @@ def smoothed_inputs(
     ------
     list of NodeResult
         The results, of whose contrasts only smoothed effects are left, and the map `ESTIMATED`.
+        Their sources are the effects before smoothing.
 
     Raises
     ------
@@ -82,7 +83,11 @@ def _smoothed(
         has_estimate = geometry.write_map(
             folder, f"{name}_estimated", estimated.astype(float), dtype=np.uint8
         )
-        return replace(maps, maps={"effect": effect, ESTIMATED: has_estimate})
+        return replace(
+            maps,
+            maps={"effect": effect, ESTIMATED: has_estimate},
+            sources=(maps.maps["effect"],),
+        )
 
     contrasts = tuple(smoothed(number, maps) for number, maps in enumerate(result.contrasts))
     return replace(result, contrasts=contrasts)

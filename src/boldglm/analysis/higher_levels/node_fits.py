@@ -212,6 +212,7 @@ def _fit_all(results: Sequence[NodeResult], fits: NodeFits, folder: Path) -> Nod
         tuple(dict.fromkeys(notices)),
         mask_size=shared.size,
         meshes=results[0].meshes,
+        sources={"Mask": tuple(masks), "Mean": tuple(result.mean for result in results)},
     )
 
 
@@ -260,6 +261,7 @@ def _fit_design(
             inputs=labels,
             design=design,
             inference=_described(errors),
+            sources=tuple(path for _, each in inputs for path in _maps_read(each, method)),
         )
         if adjacency is not None and spec.test == "t":
             maps, more = infer(maps, contrast, estimates, adjacency, node.inference, folder)
@@ -342,6 +344,14 @@ def _estimate(
         coverage=coverage,
         **errors,
     )
+
+
+def _maps_read(maps: ContrastMaps, method: str) -> tuple[Path, ...]:
+    """Return the maps of an input that its fit used: of smoothed effects, those before."""
+    if ESTIMATED in maps.maps:
+        return maps.sources
+    labels = ("effect",) if method == "ols" else ("effect", "variance", "dof")
+    return tuple(maps.maps[label] for label in labels if label in maps.maps)
 
 
 @dataclass(frozen=True)

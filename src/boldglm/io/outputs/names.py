@@ -11,22 +11,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from boldglm._version import __version__
 from boldglm.errors import CannotWriteError
 from boldglm.io.entities import entities_stem
-from boldglm.io.files.atomic import write_bytes
-from boldglm.io.files.json_files import write_json
+from boldglm.io.outputs.dataset_description import describe_dataset, write_bidsignore
 from boldglm.io.outputs.dataset_links import link_to
 
 LONGEST_LABEL = 80  # characters; a file name has at most 255 with all its entities
-BIDS_VERSION = "1.10.0"
-CODE_URL = "https://github.com/boldglm/boldglm"
-BIDSIGNORE = (
-    "*.html\nlogs\nlogs/\nmodels\nmodels/\nnode-*\nnode-*/\nsub-*/figures\nsub-*/figures/\n"
-    "group\ngroup/\n"
-)
-
-
 RECORD = "statmap.json"  # after the entities of a result
 
 
@@ -158,12 +148,14 @@ series at the volumes that are listed as `CensoredVolumes` in its sidecar.
 
 | file | content |
 |---|---|
-| `dataset_description.json` | Description of the derivative dataset, and links to its sources |
+| `dataset_description.json` | Description of the derivative dataset, links to its sources, and \
+every command that worked on it |
+| `.bidsignore` | What BIDS has no name for, each with the reason |
 | `sub-<label>.html`, `group.html` | Reports; their figures are in `sub-<label>/figures/` and \
 `group/figures/` |
 | `<entities>_statmap.json` | Record of a finished result: its analysis, maps and inputs |
 | `models/model-<name>_smdl.json` | The model that was fitted |
-| `logs/` | Settings, crash files, and sections of finished results for the reports |
+| `logs/` | Settings, commands, crash files, and sections of finished results for the reports |
 """
 
 
@@ -398,7 +390,7 @@ def sidecar(path: Path) -> Path:
 def prepare_output(
     output_dir: Path,
     bids_dir: Path,
-    dataset_name: str,
+    dataset_name: str | None,
     command: str,
     derivatives: Mapping[str, Path] | None = None,
 ) -> None:
@@ -410,8 +402,8 @@ def prepare_output(
         Output folder.
     bids_dir : Path
         Raw dataset.
-    dataset_name : str
-        Name of the raw dataset.
+    dataset_name : str or None
+        Name of the raw dataset; None keeps the name that is written.
     command : str
         Command line.
     derivatives : mapping of str to Path, optional
@@ -424,26 +416,11 @@ def prepare_output(
     """
     sources = {"raw": bids_dir, **(derivatives or {})}
     links = {name: link_to(path, output_dir, bids_dir) for name, path in sources.items()}
-    description = {
-        "Name": f"boldglm: voxelwise GLM of {dataset_name}",
-        "BIDSVersion": BIDS_VERSION,
-        "DatasetType": "derivative",
-        "GeneratedBy": [
-            {
-                "Name": "boldglm",
-                "Version": __version__,
-                "CodeURL": CODE_URL,
-                "Description": command,
-            }
-        ],
-        "SourceDatasets": [{"URL": uri} for uri in links.values()],
-        "DatasetLinks": links,
-    }
     try:
         output_dir.mkdir(parents=True, exist_ok=True)
-        write_json(output_dir / "dataset_description.json", description)
-        write_bytes(output_dir / ".bidsignore", BIDSIGNORE.encode())
         (output_dir / "logs").mkdir(exist_ok=True)
+        describe_dataset(output_dir, dataset_name, command, links)
+        write_bidsignore(output_dir)
     except OSError as error:
         raise CannotWriteError(
             f"The output folder {output_dir} cannot be written: {error.strerror or error}. Choose "

@@ -40,6 +40,7 @@ class ContrastMaps:
     design: Mapping[str, list[float]] = field(default_factory=dict)  # of higher levels: columns
     table: Path | None = None  # cluster table
     inference: Mapping[str, Any] = field(default_factory=dict)  # thresholds and permutations
+    sources: tuple[Path, ...] = ()  # of higher levels: maps that came in; not in records
 
     @property
     def statistic(self) -> str:
@@ -60,6 +61,7 @@ class NodeResult:
     whiteness: Mapping[str, float] = field(default_factory=dict)  # from `write_run_maps`
     smoothness: Mapping[str, Any] = field(default_factory=dict)  # from `measure_smoothness`
     mask_size: Mapping[str, int] = field(default_factory=dict)  # Analyzed and Excluded voxels
+    sources: Mapping[str, tuple[Path, ...]] = field(default_factory=dict)  # of Mask and Mean
 
     def to_dict(self, root: Path | None = None) -> dict[str, Any]:
         """Return a dictionary for JSON, with paths relative to `root` if given."""
@@ -67,6 +69,10 @@ class NodeResult:
         def text(path: Path) -> str:
             return path.relative_to(root).as_posix() if root else str(path)
 
+        def texts(paths: Iterable[Path]) -> list[str]:
+            return [text(path) for path in paths]
+
+        sources = {image: texts(paths) for image, paths in self.sources.items()}
         return {
             "Mask": text(self.mask),
             "Mean": text(self.mean),
@@ -76,6 +82,7 @@ class NodeResult:
             "Whiteness": dict(self.whiteness),
             "Smoothness": dict(self.smoothness),
             "MaskSize": dict(self.mask_size),
+            **({"Sources": sources} if sources else {}),
             "Contrasts": [
                 {
                     "Name": contrast.name,
@@ -88,6 +95,7 @@ class NodeResult:
                     "DesignMatrix": dict(contrast.design),
                     "Table": None if contrast.table is None else text(contrast.table),
                     "Inference": dict(contrast.inference),
+                    **({"Sources": texts(contrast.sources)} if contrast.sources else {}),
                 }
                 for contrast in self.contrasts
             ],
@@ -111,6 +119,10 @@ class NodeResult:
             whiteness=content.get("Whiteness", {}),
             smoothness=content.get("Smoothness", {}),
             mask_size=content.get("MaskSize", {}),
+            sources={
+                image: tuple(map(located, paths))
+                for image, paths in content.get("Sources", {}).items()
+            },
             contrasts=tuple(
                 ContrastMaps(
                     contrast["Name"],
@@ -123,6 +135,7 @@ class NodeResult:
                     contrast.get("DesignMatrix", {}),
                     located(contrast["Table"]) if contrast.get("Table") else None,
                     contrast.get("Inference", {}),
+                    tuple(map(located, contrast.get("Sources", ()))),
                 )
                 for contrast in content["Contrasts"]
             ),
@@ -146,10 +159,11 @@ class NodeResult:
                 contrast,
                 maps={label: maps[contrast.name, label] for label in contrast.maps},
                 table=tables.get(contrast.name),
+                sources=(),
             )
             for contrast in self.contrasts
         )
-        return replace(self, mask=mask, mean=mean, contrasts=contrasts, maps=run_maps)
+        return replace(self, mask=mask, mean=mean, contrasts=contrasts, maps=run_maps, sources={})
 
 
 @dataclass(frozen=True)

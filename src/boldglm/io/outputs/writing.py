@@ -1,6 +1,6 @@
 """Write the files of a finished node to the derivative dataset, with BIDS names and sidecars."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,8 +13,10 @@ from boldglm.io.files.atomic import copy_file, share_file
 from boldglm.io.files.checksums import checksum
 from boldglm.io.files.json_files import read_json, write_json
 from boldglm.io.images.formats import image_ending, read_bold_header
+from boldglm.io.outputs.dataset_links import uri_of
 from boldglm.io.outputs.design_files import read_design, write_correlations, write_design
 from boldglm.io.outputs.names import (
+    IMAGES,
     RUN_MAPS,
     SERIES,
     STATISTICS,
@@ -85,10 +87,9 @@ def _write(output_dir: Path, paths: ResultPaths, files: NodeFiles, details: Node
             path.unlink(missing_ok=True)
         record.unlink(missing_ok=True)  # the node is incomplete until the new record is written
     mask = copy_file(result.mask, paths.image("desc-brain_mask", image_ending(result.mask)))
-    size = {"MaskSize": dict(result.mask_size)}
-    write_json(sidecar(mask), {"Type": "Brain", **size, **_sources(details)})
+    write_json(sidecar(mask), _image_sidecar("desc-brain_mask", "Mask", result, paths, details))
     mean = copy_file(result.mean, paths.image("desc-mean_boldref", image_ending(result.mean)))
-    write_json(sidecar(mean), {"SkullStripped": False, **_sources(details)})
+    write_json(sidecar(mean), _image_sidecar("desc-mean_boldref", "Mean", result, paths, details))
     written = [mask, sidecar(mask), mean, sidecar(mean)]
     if files.design is not None:
         written += _write_design(paths, files, details)
@@ -147,8 +148,32 @@ def _is_of(record: Path, output_dir: Path, fingerprint: str) -> bool:
         return False
 
 
-def _sources(details: NodeDetails) -> dict[str, Any]:
-    return {"Sources": list(details.common.get("Sources", []))}
+def _image_sidecar(
+    kind: str, role: str, result: NodeResult, paths: ResultPaths, details: NodeDetails
+) -> dict[str, Any]:
+    """Return the sidecar of the mask or of the mean image."""
+    own: dict[str, dict[str, Any]] = {
+        "Mask": {"Type": "Brain", "MaskSize": dict(result.mask_size)},
+        "Mean": {"SkullStripped": False},
+    }
+    return {
+        "Description": IMAGES[kind],
+        **own[role],
+        "Sources": list(details.common.get("Sources", [])),
+        **_sources(result.sources.get(role, ()), paths.output_dir),
+    }
+
+
+def _sources(files: Sequence[Path], output_dir: Path) -> dict[str, Any]:
+    """Return the maps that others were computed from as content of a sidecar, if there are any."""
+    root = output_dir.resolve()
+    uris = [
+        f"bids::{file.resolve().relative_to(root).as_posix()}"
+        if file.resolve().is_relative_to(root)
+        else uri_of(file, output_dir)
+        for file in files
+    ]
+    return {"Sources": uris} if uris else {}
 
 
 def _write_design(paths: ResultPaths, files: NodeFiles, details: NodeDetails) -> list[Path]:
@@ -200,6 +225,7 @@ def _map_sidecar(
         "Mask": f"bids::{mask.relative_to(paths.output_dir).as_posix()}",
         "SoftwareVersion": f"boldglm {__version__}",
         **details.common,
+        **_sources(contrast.sources, paths.output_dir),
     }
     if statistic.unit == "1":
         content["Units"] = "1"
@@ -246,6 +272,8 @@ def _run_map_sidecar(
     if label == "whiteness":
         content["ShareNotWhite"] = result.whiteness["NotWhite"]
         content["ShareExpected"] = result.whiteness["Expected"]
+    if label in SERIES:
+        content["SkullStripped"] = True  # zero outside the mask
     if label in SERIES and not {"RepetitionTime", "VolumeTiming"} & set(content):
         content["RepetitionTime"] = read_bold_header(result.maps[label]).repetition_time
     return content
