@@ -487,7 +487,7 @@ class FirstLevel(Parameters):
             mask = run.geometry.write_map(here, "mask", ones, dtype=np.uint8)
             mean = run.geometry.unmasked().write_map(here, "mean", run.mean)
             result = estimate_contrasts(
-                run.fit, run.scale, contrasts, mask, mean, here, run.notices
+                run.fit, run.scale, contrasts, mask, mean, here, run.notices, run.design.shared
             )
             results.append(replace(result, meshes=run.meshes))
         return results

@@ -21,6 +21,7 @@ from boldglm.analysis.first_level.settings import SliceDesigns
 from boldglm.analysis.first_level.single_trials import METHODS, TrialSettings, write_single_trials
 from boldglm.analysis.first_level.slices import fit_run, in_voxel_order
 from boldglm.glm import Design
+from boldglm.glm.design.contrast_meaning import SharedVariance
 from boldglm.glm.design.linear_model import linear_model
 from boldglm.glm.spatial.smoothness import sampled_residuals
 from boldglm.io.bids.events import read_events
@@ -229,6 +230,10 @@ class _EstimateContrastsInput(BaseInterfaceInputSpec):
     mask_file = File(exists=True, mandatory=True, desc="analyzed voxels, from FitGLM")
     mean_file = File(exists=True, mandatory=True, desc="mean image, from FitGLM")
     mesh_files = InputMultiPath(File(exists=True), desc="surface meshes to draw on")
+    design_file = File(
+        exists=True,
+        desc="design, to warn of contrasts that orthogonalization gives other meanings",
+    )
     contrasts = traits.List(
         traits.Any,
         mandatory=True,
@@ -284,6 +289,7 @@ class EstimateContrasts(SimpleInterface):
             Path(self.inputs.mean_file),
             Path(runtime.cwd),
             from_pairs(self.inputs.notices) if isdefined(self.inputs.notices) else (),
+            self._shared(),
         )
         maps = {**self._dict("run_maps"), **self._dict("trial_maps")}
         run_maps = {label: Path(path) for label, path in maps.items()}
@@ -299,6 +305,10 @@ class EstimateContrasts(SimpleInterface):
         )
         self._results = result_files(result, Path(runtime.cwd))
         return runtime
+
+    def _shared(self) -> SharedVariance:
+        path = self.inputs.design_file
+        return read_design(Path(path)).shared if isdefined(path) else ()
 
     def _dict(self, name: str) -> dict:
         value = getattr(self.inputs, name)

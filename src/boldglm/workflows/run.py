@@ -139,6 +139,7 @@ def init_run_wf(
         (inputnode, fit, [(field, field) for field in FIT_INPUTS]),
         (inputnode, estimate, [("mesh_files", "mesh_files")]),
         (design, fit, [("design_file", "design_file")]),
+        (design, estimate, [("design_file", "design_file")]),
         (fit, estimate, [(field, field) for field in FIT_OUTPUTS]),
         (fit, notices, [("notices", "in3")]),
         (notices, estimate, [("out", "notices")]),

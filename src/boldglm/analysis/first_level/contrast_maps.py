@@ -1,12 +1,15 @@
 """The maps of contrasts, written to disk."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from boldglm.analysis.first_level.slices import RunFit, contrasts_in_voxel_order
+from boldglm.analysis.model.orthogonalized_contrasts import meaning_warning
 from boldglm.glm import Contrast, MissingRegressorError, NotEstimableError
+from boldglm.glm.design.contrast_meaning import SharedVariance
 from boldglm.glm.first_level.contrasts import check_estimable, contrast_weights, format_weights
 from boldglm.io.images.formats import read_geometry
 from boldglm.io.images.geometry import Geometry
@@ -26,6 +29,7 @@ def estimate_contrasts(
     mean_file: Path,
     folder: Path,
     notices: tuple[Notice, ...] = (),
+    shared: SharedVariance = (),
 ) -> NodeResult:
     """Write the maps of every contrast that the design can estimate.
 
@@ -43,6 +47,8 @@ def estimate_contrasts(
         Folder for the maps.
     notices : tuple of Notice
         Notices of earlier steps, which the result keeps.
+    shared : SharedVariance
+        `Design.shared` of the design, from which warnings of contrasts follow.
 
     Returns
     -------
@@ -59,6 +65,7 @@ def estimate_contrasts(
     estimable: list[tuple[str, np.ndarray]] = []
     passed: set[str] = set()
     exclusions: list[Notice] = []
+    warnings: dict[str, tuple[Notice, ...]] = {}
     for contrast in contrasts:
         label = contrast if isinstance(contrast, str) else contrast.name
         try:
@@ -73,20 +80,19 @@ def estimate_contrasts(
             exclusions.append(exclusion(str(error)))
         else:
             estimable.append(weights)
+            meaning = meaning_warning(*weights, fit.names, shared)
+            warnings[weights[0]] = () if meaning is None else (meaning,)
             if isinstance(contrast, ContrastSpec) and contrast.test == "pass":
                 passed.add(contrast.name)
-    maps = [
-        write_contrast(
-            contrast,
-            fit.names,
-            geometry,
-            folder,
-            scale=scale,
-            test="pass" if contrast.name in passed else None,
-        )
-        for contrast in contrasts_in_voxel_order(fit, estimable)
-    ]
-    return NodeResult(mask_file, mean_file, tuple(maps), (*notices, *exclusions))
+    maps = []
+    for tested in contrasts_in_voxel_order(fit, estimable):
+        test = "pass" if tested.name in passed else None
+        written = write_contrast(tested, fit.names, geometry, folder, scale=scale, test=test)
+        texts = tuple(notice.text for notice in warnings[tested.name])
+        maps.append(replace(written, warnings=texts))
+    more = [notice for of_contrast in warnings.values() for notice in of_contrast]
+    all_notices = dict.fromkeys([*notices, *exclusions, *more])  # the plan may know them already
+    return NodeResult(mask_file, mean_file, tuple(maps), tuple(all_notices))
 
 
 def _weights(contrast: str | ContrastSpec, names: Sequence[str]) -> tuple[str, np.ndarray]:

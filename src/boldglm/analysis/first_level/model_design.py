@@ -20,6 +20,7 @@ from boldglm.glm.design.design_matrix import Regressors, confound_regressors, jo
 from boldglm.io.bids.confounds_table import ConfoundsTable
 from boldglm.notices import Notice, exclusion, note
 from boldglm.stats_model.json_paths import with_context
+from boldglm.stats_model.orthogonalized_columns import orthogonalized_columns
 from boldglm.stats_model.run_designs import RunColumns, apply_hrf, run_columns
 from boldglm.stats_model.specification import NodeSpec
 from boldglm.stats_model.transformations import apply_instructions
@@ -134,7 +135,8 @@ def design_from_model(
         )
     except ValueError as error:
         raise BadDataError(f"{tables.bold_name}: {error}") from error
-    return ModelDesign(design, confounds, tuple(dict.fromkeys(notices)))
+    shared = orthogonalized_columns(node.instructions, columns.names)
+    return ModelDesign(replace(design, shared=shared), confounds, tuple(dict.fromkeys(notices)))
 
 
 def names_in_any_run(model: Model, runs: Iterable[RunTables]) -> frozenset[str]:

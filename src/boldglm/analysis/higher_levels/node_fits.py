@@ -249,6 +249,8 @@ def _fit_design(
         return []
     labels = tuple(node.labels[index] for index, _ in inputs)
     design = {name: matrix[:, column].tolist() for column, name in enumerate(fit.names)}
+    below = dict.fromkeys(text for _, maps in inputs for text in maps.warnings)
+    notices += map(warning, below)
     contrasts = []
     for spec in fit.contrasts:
         try:
@@ -262,6 +264,7 @@ def _fit_design(
             design=design,
             inference=_described(errors),
             sources=tuple(path for _, each in inputs for path in _maps_read(each, method)),
+            warnings=tuple(below),
         )
         if adjacency is not None and spec.test == "t":
             maps, more = infer(maps, contrast, estimates, adjacency, node.inference, folder)

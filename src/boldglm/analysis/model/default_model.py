@@ -11,10 +11,12 @@ import numpy as np
 from boldglm.analysis.model.confound_strategies import ConfoundSettings
 from boldglm.analysis.model.model import MODEL_VERSION
 from boldglm.analysis.model.modulation import Modulator, parse_modulation, refuse_clashes
+from boldglm.analysis.model.orthogonalized_contrasts import unmixed_contrasts
 from boldglm.errors import BadDataError, UsageError
 from boldglm.glm import default_fir_delays, hrf_basis, parse_contrast, parse_orthogonalization
 from boldglm.glm.first_level.contrasts import split_named_contrast
 from boldglm.io.outputs.names import clashing_labels
+from boldglm.notices import Notice
 from boldglm.suggestions import did_you_mean
 from boldglm.vocabulary import (
     DUMMY_SCANS,
@@ -90,6 +92,35 @@ def default_model(
     runs: Sequence[Collection[str]] | None = None,
     event_columns: Sequence[str] = (),
 ) -> dict[str, Any]:
+    """Build the default model of one task; `default_model_with_notices` without its notices.
+
+    Examples
+    --------
+    >>> content = default_model("faces", ["face", "house"], 2.0, DefaultModelOptions())
+    >>> [contrast["Name"] for contrast in content["Nodes"][0]["Contrasts"]]
+    ['face', 'house', 'face - house', 'any condition']
+    """
+    return default_model_with_notices(
+        task,
+        found_conditions,
+        repetition_time,
+        options,
+        name=name,
+        runs=runs,
+        event_columns=event_columns,
+    )[0]
+
+
+def default_model_with_notices(
+    task: str,
+    found_conditions: Sequence[str],
+    repetition_time: float,
+    options: DefaultModelOptions,
+    *,
+    name: str = "default",
+    runs: Sequence[Collection[str]] | None = None,
+    event_columns: Sequence[str] = (),
+) -> tuple[dict[str, Any], tuple[Notice, ...]]:
     """Build the default model of one task.
 
     Parameters
@@ -112,8 +143,11 @@ def default_model(
 
     Returns
     -------
-    dict
+    content : dict
         Content of a BIDS Stats Model file, whose description lists excluded contrasts.
+    notices : tuple of Notice
+        Default contrasts that were excluded because they mix an orthogonalized regressor with
+        one that it was orthogonalized against.
 
     Raises
     ------
@@ -122,9 +156,12 @@ def default_model(
 
     Examples
     --------
-    >>> content = default_model("faces", ["face", "house"], 2.0, DefaultModelOptions())
+    >>> options = DefaultModelOptions(orthogonalize=("house ~ face",))
+    >>> content, notices = default_model_with_notices("faces", ["face", "house"], 2.0, options)
     >>> [contrast["Name"] for contrast in content["Nodes"][0]["Contrasts"]]
-    ['face', 'house', 'face - house', 'any condition']
+    ['face', 'house', 'any condition']
+    >>> notices[0].text.partition(",")[0]
+    "default contrast 'face - house': house was orthogonalized against face"
     """
     conditions = _chosen_conditions(found_conditions, options, task)
     variables = [options.prefix + condition for condition in conditions]
@@ -135,6 +172,11 @@ def default_model(
     columns = [name + suffix for name in variables + modulating for suffix in suffixes]
     contrasts = _contrasts(variables, modulating, suffixes, columns, options)
     contrasts, excluded = _estimable_contrasts(contrasts, conditions, options, runs)
+    software = _software(options, modulators, [*variables, *modulating, *columns])
+    notices: list[Notice] = []
+    if options.contrasts is None:
+        of = {name: [name + suffix for suffix in suffixes] for name in variables + modulating}
+        contrasts, notices = unmixed_contrasts(contrasts, of, software.get("Orthogonalize", []))
     filters = {"HighPassFilterCutoffHz": 1 / options.high_pass} if options.high_pass else {}
     run = {
         "Level": "Run",
@@ -151,21 +193,21 @@ def default_model(
             "Type": "glm",
             "X": [*columns, *options.confounds.columns, 1],
             "Options": filters,
-            "Software": {
-                "boldglm": _software(options, modulators, [*variables, *modulating, *columns])
-            },
+            "Software": {"boldglm": software},
         },
         "Contrasts": contrasts,
     }
-    return {
+    content = {
         "Name": name,
         "BIDSModelVersion": MODEL_VERSION,
         "Description": f"Default model of boldglm for task {task}: one regressor for each trial "
         "type, fixed effects over runs, one-sample t test over participants."
-        + _exclusion_text(excluded),
+        + _exclusion_text(excluded)
+        + "".join(f" Excluded {notice}." for notice in notices),
         "Input": {"task": [task]},
         "Nodes": [run, _higher_level_node("Subject", ["subject", "contrast"], "meta"), _dataset()],
     }
+    return content, tuple(notices)
 
 
 def _software(

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from boldglm.analysis.model.confound_strategies import ConfoundRequest, high_pass_with_confounds
-from boldglm.analysis.model.default_model import DefaultModelOptions, default_model
+from boldglm.analysis.model.default_model import DefaultModelOptions, default_model_with_notices
 from boldglm.analysis.model.model import Model, parse_model
 from boldglm.analysis.plan.run_plans import RunRead
 from boldglm.analysis.plan.timing import TimingOptions
@@ -100,7 +100,7 @@ def parse_default_model(
     high_pass = high_pass_with_confounds(
         confounds.columns, options.high_pass, is_requested=request.high_pass_is_requested
     )
-    content = default_model(
+    content, notices = default_model_with_notices(
         task,
         sorted({name for table in events for name in table.conditions}),
         _repetition_time(runs, survey, task),
@@ -109,7 +109,8 @@ def parse_default_model(
         runs=[table.conditions for table in events],
         event_columns=[name for table in events for name in table.other_columns],
     )
-    return parse_model(content, f"model-{name}_smdl.json", level_options=choice.level_options)
+    model = parse_model(content, f"model-{name}_smdl.json", level_options=choice.level_options)
+    return replace(model, spec=replace(model.spec, notes=(*model.spec.notes, *notices)))
 
 
 def _events(run: SurveyedRun, choice: ModelChoice) -> Events | None:

@@ -15,6 +15,7 @@ from boldglm.analysis.first_level.event_design import (
 from boldglm.analysis.first_level.model_design import RunTables, design_from_model
 from boldglm.analysis.first_level.settings import BuiltDesign, DesignSettings, SliceDesigns
 from boldglm.analysis.model.model import Model
+from boldglm.analysis.model.orthogonalized_contrasts import meaning_warning
 from boldglm.analysis.plan.event_units import coverage_warning
 from boldglm.analysis.plan.slice_times import SliceTimes
 from boldglm.analysis.plan.timing import uneven_times_warning
@@ -228,6 +229,8 @@ def plan_run(
         for spec in contrasts
         if set(spec.columns) <= set(design.names)
     ]
+    meanings = (meaning_warning(*each, design.names, design.shared) for each in weights)
+    notices += [notice for notice in meanings if notice is not None]
     diagnostics = collinearity(design, dict(weights))
     _check_freedom(inputs, design, diagnostics, model.noise_model)
     if diagnostics.rank < design.n_regressors:

@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, DTypeLike
 
 from boldglm.glm.arrays.types import FloatArray
 from boldglm.glm.design.confounds import censored_columns, censored_name
+from boldglm.glm.design.contrast_meaning import SharedVariance
 from boldglm.glm.design.convolution import checked_frame_times, convolve_events
 from boldglm.glm.design.drift import cosine_drift, fast_cosines
 from boldglm.glm.design.hrf import HRFBasis, default_fir_delays, hrf_basis
@@ -200,6 +201,9 @@ class Design:
     conditions : sequence of str, optional
         Condition that each column models, empty for columns of other roles. By default the
         names of the columns whose role is condition.
+    shared : sequence of (str, mapping of str to float), optional
+        Columns that were orthogonalized, each with the weights of the columns that explained it;
+        see `boldglm.glm.design.contrast_meaning`.
 
     Raises
     ------
@@ -224,6 +228,7 @@ class Design:
     frame_times: FloatArray
     roles: tuple[Role, ...]
     conditions: tuple[str, ...] = field(default=())
+    shared: SharedVariance = field(default=())
 
     def __post_init__(self) -> None:
         matrix = np.array(self.matrix, dtype=np.float64)
@@ -236,7 +241,8 @@ class Design:
         )
         checked = (matrix, names, frame_times, roles, conditions)
         _check_design(*checked)
-        for attribute, value in zip(self.__dataclass_fields__, checked, strict=True):
+        values = (*checked, tuple(self.shared))
+        for attribute, value in zip(self.__dataclass_fields__, values, strict=True):
             object.__setattr__(self, attribute, value)
 
     @property

@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from boldglm.glm.arrays.types import FloatArray
+from boldglm.glm.design.contrast_meaning import SharedVariance
 from boldglm.glm.design.design_matrix import Design
 from boldglm.glm.design.names import resolve_name, short_name
 
@@ -168,7 +169,9 @@ def orthogonalize_design(design: Design, rules: Sequence[tuple[str, Sequence[str
     Returns
     -------
     Design
-        Design with the same names and roles.
+        Design with the same names and roles, and with the weights of what was subtracted in
+        `Design.shared`. The module `boldglm.glm.design.contrast_meaning` tells which contrasts
+        keep their meaning.
 
     Raises
     ------
@@ -192,6 +195,7 @@ def orthogonalize_design(design: Design, rules: Sequence[tuple[str, Sequence[str
     """
     resolved = _checked_rules(design, rules)
     matrix = np.array(design.matrix)
+    shared: SharedVariance = ()
     nuisance = [k for k, role in enumerate(design.roles) if role != "condition"]
     for target, against in resolved:
         adjust = matrix[:, [k for k in nuisance if k not in (*target, *against)]]
@@ -205,8 +209,30 @@ def orthogonalize_design(design: Design, rules: Sequence[tuple[str, Sequence[str
                 f"{', '.join(design.names[k] for k in against)} explain it completely, together "
                 "with confounds, drift and constant. Remove the rule or the column."
             )
+        shared += _shared_variance(design.names, matrix, target, against, adjust)
         matrix[:, target] = after
-    return replace(design, matrix=matrix)
+    return replace(design, matrix=matrix, shared=(*design.shared, *shared))
+
+
+def _shared_variance(
+    names: Sequence[str],
+    matrix: FloatArray,
+    target: Sequence[int],
+    against: Sequence[int],
+    adjust: FloatArray,
+) -> SharedVariance:
+    """Return the weights of the columns that explain each target, without rounding errors."""
+    weights = _shared_weights(matrix[:, target], matrix[:, against], adjust)
+    lengths = np.linalg.norm(matrix, axis=0)
+    sizes = abs(weights) * np.outer(lengths[against], 1 / lengths[target])
+    weights[sizes <= NOTHING_LEFT] = 0.0
+    return tuple(
+        (
+            names[column],
+            {names[k]: float(gamma) for k, gamma in zip(against, gammas, strict=True)},
+        )
+        for column, gammas in zip(target, weights.T, strict=True)
+    )
 
 
 def _checked_rules(

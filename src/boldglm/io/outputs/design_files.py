@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -9,6 +10,8 @@ from boldglm.glm import Design
 from boldglm.io.files.atomic import write_bytes
 from boldglm.io.files.json_files import read_json, write_json
 from boldglm.io.outputs.names import sidecar
+
+SHARED = "OrthogonalizationWeights"
 
 
 def write_design(design: Design, path: Path, details: dict) -> None:
@@ -31,6 +34,7 @@ def write_design(design: Design, path: Path, details: dict) -> None:
         "Regressors": dict(zip(design.names, design.roles, strict=True)),
         "Conditions": {name: condition for name, condition in conditions if condition},
         "FrameTimes": [float(time) for time in design.frame_times],
+        **_shared_content(design),
         **details,
     }
     write_json(sidecar(path), content)
@@ -49,7 +53,23 @@ def read_design(path: Path) -> Design:
         frame_times=np.asarray(details["FrameTimes"]),
         roles=tuple(details["Regressors"][name] for name in names),
         conditions=tuple(conditions.get(name, "") for name in names) if conditions else (),
+        shared=tuple(
+            (column, {name: np.nan if gamma is None else gamma for name, gamma in each.items()})
+            for column, each in details.get(SHARED, {}).items()
+        ),
     )
+
+
+def _shared_content(design: Design) -> dict[str, Any]:
+    """Return the weights of what was subtracted from orthogonalized columns; null if unknown."""
+    if not design.shared:
+        return {}
+    return {
+        SHARED: {
+            column: {name: None if np.isnan(gamma) else gamma for name, gamma in each.items()}
+            for column, each in design.shared
+        }
+    }
 
 
 def write_correlations(correlations: np.ndarray, names: Sequence[str], path: Path) -> None:

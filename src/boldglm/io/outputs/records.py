@@ -41,6 +41,7 @@ class ContrastMaps:
     table: Path | None = None  # cluster table
     inference: Mapping[str, Any] = field(default_factory=dict)  # thresholds and permutations
     sources: tuple[Path, ...] = ()  # of higher levels: maps that came in; not in records
+    warnings: tuple[str, ...] = ()  # of this contrast, here and at the levels below
 
     @property
     def statistic(self) -> str:
@@ -96,6 +97,7 @@ class NodeResult:
                     "Table": None if contrast.table is None else text(contrast.table),
                     "Inference": dict(contrast.inference),
                     **({"Sources": texts(contrast.sources)} if contrast.sources else {}),
+                    **({"Warnings": list(contrast.warnings)} if contrast.warnings else {}),
                 }
                 for contrast in self.contrasts
             ],
@@ -136,6 +138,7 @@ class NodeResult:
                     located(contrast["Table"]) if contrast.get("Table") else None,
                     contrast.get("Inference", {}),
                     tuple(map(located, contrast.get("Sources", ()))),
+                    tuple(contrast.get("Warnings", ())),
                 )
                 for contrast in content["Contrasts"]
             ),

@@ -226,6 +226,7 @@ def _map_sidecar(
         "SoftwareVersion": f"boldglm {__version__}",
         **details.common,
         **_sources(contrast.sources, paths.output_dir),
+        **({"Warnings": list(contrast.warnings)} if contrast.warnings else {}),
     }
     if statistic.unit == "1":
         content["Units"] = "1"
