@@ -63,22 +63,22 @@ def test_maps_of_either_nifti_are_read(tmp_path, image_class, name):
 
 
 @pytest.mark.parametrize(
-    "spoil",
+    ("spoil", "finding"),
     [
-        lambda content: content[: len(content) // 2],
-        lambda _: b"",
-        lambda _: b"no gzip",
-        lambda _: gzip.compress(b"no image"),
-        lambda _: gzip.compress(bytes(1000)),
+        (lambda content: content[: len(content) // 2], "not a readable image"),
+        (lambda _: b"", "empty"),
+        (lambda _: b"no gzip", "not gzip"),
+        (lambda _: gzip.compress(b"no image"), "not a readable image"),
+        (lambda _: gzip.compress(bytes(1000)), "not a readable image"),
     ],
     ids=["cut off", "empty", "not gzip", "not an image", "zeros"],
 )
-def test_a_map_that_cannot_be_read_is_named(tmp_path, spoil):
+def test_a_map_that_cannot_be_read_is_named(tmp_path, spoil, finding):
     path = tmp_path / "map.nii.gz"
     nib.save(nib.Nifti1Image(np.random.default_rng(0).random((9, 9, 9)), np.eye(4)), path)
     path.write_bytes(spoil(path.read_bytes()))
 
-    with pytest.raises(BadDataError, match=r"map\.nii\.gz is not a readable image"):
+    with pytest.raises(BadDataError, match=rf"map\.nii\.gz is .*{finding}"):
         load_map(path)
 
 
@@ -126,11 +126,11 @@ def test_a_mask_whose_header_lies_or_that_unpacks_to_more_than_it_announces_take
 
     with pytest.raises(BadDataError, match=r"162000000 voxels, .* more than the file has"):
         load_map(lying)
-    values = np.asarray(load_map(bomb).dataobj)
+    with pytest.raises(BadDataError, match=r"664 bytes\), but at least 4,097 bytes more follow"):
+        load_map(bomb)
 
     assert tracemalloc.get_traced_memory()[1] < 2**22
     tracemalloc.stop()
-    np.testing.assert_array_equal(values, np.zeros((5, 4, 3)))
 
 
 def test_an_extension_that_unpacks_to_more_than_memory_is_passed_over(tmp_path):
@@ -182,7 +182,7 @@ def test_an_affine_that_cannot_be_inverted_is_refused(tmp_path):
     header.set_sform(np.diag([3.0, 3, 0, 1]), 1)
     nib.save(nib.Nifti1Image(np.ones((4, 4, 4, 5), np.int16), None, header), tmp_path / "bold.nii")
 
-    with pytest.raises(BadDataError, match="affine that cannot be inverted"):
+    with pytest.raises(BadDataError, match=r"its affine .*cannot be inverted"):
         read_nifti_header(tmp_path / "bold.nii")
 
 

@@ -15,8 +15,15 @@ from nibabel.cifti2 import cifti2_axes
 from nibabel.cifti2.parse_cifti2 import Cifti2Parser
 
 from boldglm.errors import BadDataError
-from boldglm.io.images.geometry import MOST_VOXELS
-from boldglm.io.images.nifti import SIZE_OF_NIFTI2_HEADER, check_start, parse_header, scaling
+from boldglm.io.images.cifti_checks import check_brain_models, check_xml
+from boldglm.io.images.nifti import (
+    SIZE_OF_NIFTI2_HEADER,
+    check_padding,
+    check_start,
+    parse_header,
+    scaling,
+    values_offset,
+)
 
 XML_CODE = 32  # of the NIfTI extension
 SCALARS_CODE, SERIES_CODE = 3006, 3002  # NIfTI intents
@@ -109,10 +116,12 @@ def open_cifti(path: Path, known: "BrainModels | None" = None) -> CiftiFile:
             header = parse_header(file.read(SIZE_OF_NIFTI2_HEADER))
             if not isinstance(header, nib.Nifti2Header):
                 raise ValueError("it is NIfTI-1, but CIFTI-2 is NIfTI-2")
-            length = min(int(header.get_data_offset()), size) - SIZE_OF_NIFTI2_HEADER
+            length = min(values_offset(header), size) - SIZE_OF_NIFTI2_HEADER
             xml = _extension(file.read(max(0, length)))
         is_known = known is not None and known.xml in xml
-        maps_axis, models = (None, known.axis) if known and is_known else _axes(xml)
+        maps_axis, models = (
+            (None, known.axis) if known and is_known else _axes(xml, _n_columns(header))
+        )
         shape = tuple(int(n) for n in header.get_data_shape())
         if len(shape) != 6 or shape[:4] != (1, 1, 1, 1) or shape[5] != len(models):
             raise ValueError(f"its shape is {shape}, but its XML has {len(models)} grayordinates")
@@ -134,6 +143,8 @@ def open_cifti(path: Path, known: "BrainModels | None" = None) -> CiftiFile:
             f"grayordinates ({needed:,} bytes), but it has {size:,} bytes. Copy or convert it "
             "again."
         )
+    described = f"its header gives {shape[4]} maps ({needed:,} bytes)"
+    check_padding(path, size - needed, described)
     return CiftiFile(path, header, maps_axis, models, shape[4], slope_and_intercept)
 
 
@@ -153,10 +164,16 @@ def _extension(content: bytes) -> bytes:
     raise ValueError("it has no CIFTI extension")
 
 
-def _axes(xml: bytes) -> tuple[Any, Any]:
+def _n_columns(header: Any) -> int:
+    shape = header.get_data_shape()
+    if len(shape) != 6 or min(shape) < 1:
+        raise ValueError(f"its shape is {tuple(map(int, shape))}, but CIFTI has six dimensions")
+    return int(shape[5])
+
+
+def _axes(xml: bytes, n_columns: int) -> tuple[Any, Any]:
     """Parse the axes of maps and of grayordinates; refuse entities and impossible sizes."""
-    if b"<!ENTITY" in xml or b"<!DOCTYPE" in xml:
-        raise ValueError("it declares XML entities, which are not allowed in CIFTI")
+    check_xml(xml, n_columns)
     parser: Any = Cifti2Parser()
     parser.parse(string=xml)
     matrix = parser.header.matrix
@@ -164,9 +181,5 @@ def _axes(xml: bytes) -> tuple[Any, Any]:
     if not isinstance(models, cifti2_axes.BrainModelAxis):
         kind = type(models).__name__.removesuffix("Axis").lower()
         raise ValueError(f"its columns are {kind}, not vertices and voxels; it may be parcellated")
-    sizes = [*models.nvertices.values()]
-    if models.volume_shape is not None:
-        sizes.append(int(np.prod(models.volume_shape, dtype=object)))
-    if sizes and not 0 < max(sizes) <= MOST_VOXELS:
-        raise ValueError(f"its XML gives a structure {max(sizes)} vertices or voxels")
+    check_brain_models(models)
     return maps_axis, models

@@ -11,7 +11,7 @@ import xml.parsers.expat
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 from xml.sax.saxutils import escape, quoteattr
 
 import numpy as np
@@ -26,10 +26,17 @@ POINTS, TRIANGLES = "NIFTI_INTENT_POINTSET", "NIFTI_INTENT_TRIANGLE"
 SERIES = "NIFTI_INTENT_TIME_SERIES"
 _ISAL_ERROR: type[Exception] = isal_zlib.error  # type: ignore[assignment]
 PIECE = 2**20  # bytes parsed at a time
+MOST_DIGITS = 18  # of numbers of things
 TYPES = {
     f"NIFTI_TYPE_{name}": np.dtype(name.lower())
     for name in ("UINT8", "INT8", "INT16", "UINT16", "INT32", "UINT32", "FLOAT32", "FLOAT64")
 }
+ENCODINGS = ("ASCII", "Base64Binary", "GZipBase64Binary")  # values in another file are not read
+BYTE_ORDERS = {"LittleEndian": "<", "BigEndian": ">"}
+INDEX_ORDERS = {"RowMajorOrder": "C", "ColumnMajorOrder": "F"}
+MOST_DIMENSIONS = 6
+# of a declared encoding that Python does not know, expat passes on a LookupError
+_UNREADABLE = (ValueError, KeyError, LookupError, OSError)
 
 
 @dataclass(frozen=True)
@@ -49,14 +56,20 @@ class GiftiArray:
     @property
     def shape(self) -> tuple[int, ...]:
         """Shape without trailing axes of length 1."""
-        dims = [int(self.attributes[f"Dim{k}"]) for k in range(int(self.attributes[_N_AXES]))]
+        n_axes = whole_number(self.attributes[_N_AXES])
+        if not 0 < n_axes <= MOST_DIMENSIONS:
+            raise ValueError(f"an array has {n_axes} dimensions")
+        dims = [whole_number(self.attributes[f"Dim{k}"]) for k in range(n_axes)]
         return (dims[0], *(n for n in dims[1:] if n != 1))
 
     @property
     def dtype(self) -> np.dtype:
         """Data type of the values, in the byte order of the file."""
-        is_big = self.attributes.get("Endian") == "BigEndian"
-        return TYPES[self.attributes["DataType"]].newbyteorder(">" if is_big else "<")
+        dtype = TYPES[self.attributes["DataType"]]
+        if self.attributes.get("Encoding") == "ASCII":
+            return dtype
+        is_little = BYTE_ORDERS[self.attributes["Endian"]] == "<"
+        return dtype.newbyteorder("<" if is_little else ">")
 
     def decode(self) -> np.ndarray:
         """Decode the values.
@@ -67,7 +80,7 @@ class GiftiArray:
             If they do not match the attributes.
         """
         expected = int(np.prod(self.shape, dtype=object)) * self.dtype.itemsize
-        encoding = self.attributes.get("Encoding", "")
+        encoding = self.attributes["Encoding"]
         if encoding == "ASCII":
             values = np.array(self.text.split(), dtype=self.dtype)
         else:
@@ -76,17 +89,44 @@ class GiftiArray:
                 length = f"{len(content)}" if len(content) < expected else "more"
                 raise ValueError(f"an array should have {expected} bytes, but has {length}")
             values = np.frombuffer(content, dtype=self.dtype)
-        column_major = self.attributes.get("ArrayIndexingOrder") == "ColumnMajorOrder"
-        return values.reshape(self.shape, order="F" if column_major else "C")
+        order: Any = INDEX_ORDERS[self.attributes["ArrayIndexingOrder"]]
+        return values.reshape(self.shape, order=order)
 
     def _bytes(self, encoding: str, expected: int) -> bytes:
-        if encoding not in ("Base64Binary", "GZipBase64Binary"):
-            raise ValueError(f"the encoding {encoding!r} is not supported")
-        content = base64.b64decode(self.text)
+        content = base64.b64decode("".join(self.text.split()), validate=True)
         if encoding == "Base64Binary":
             return content
         stream = isal_zlib.decompressobj()
-        return bytes(stream.decompress(content, expected + 1))  # one more shows that it is longer
+        unpacked = bytes(stream.decompress(content, expected + 1))  # one more shows a longer one
+        if len(unpacked) == expected and not stream.eof:
+            raise ValueError("an array is compressed without an end")
+        return unpacked
+
+    def check(self) -> None:
+        """Check the attributes that say how the data are encoded.
+
+        Raises
+        ------
+        ValueError
+            If they are unknown, or the array has an impossible size.
+        KeyError
+            If an attribute is missing.
+        """
+        n_values = int(np.prod(self.shape, dtype=object))
+        if not 0 < n_values <= MOST_VOXELS or min(self.shape) < 1:
+            raise ValueError(f"the shape in its header gives an array of {n_values} values")
+        known = {
+            "DataType": TYPES,
+            "Encoding": ENCODINGS,
+            "Endian": BYTE_ORDERS,
+            "ArrayIndexingOrder": INDEX_ORDERS,
+        }
+        for key, values in known.items():
+            if self.attributes[key] not in values:
+                raise ValueError(
+                    f"the {key} {self.attributes[key]!r} is not supported (supported: "
+                    f"{', '.join(values)})"
+                )
 
 
 _N_AXES = "Dimensionality"
@@ -100,15 +140,23 @@ class _Parsing:
     arrays: list[GiftiArray] = field(default_factory=list)  # complete and not yet yielded
     file_metadata: dict[str, str] = field(default_factory=dict)
     n_arrays: int = 0
+    has_begun: bool = False
     attributes: dict[str, str] | None = None  # of the current array
     texts: dict[str, list[str]] = field(default_factory=dict)
     element: str = ""
 
     def start(self, name: str, attributes: dict[str, str]) -> None:
+        if not self.has_begun and name != "GIFTI":
+            raise ValueError(f"its first element is {name}, not GIFTI")
         self.element = name
         if name == "GIFTI":
-            self.n_arrays = int(attributes.get("NumberOfDataArrays", 0))
+            if self.has_begun:
+                raise ValueError("it has an element GIFTI within another")
+            self.has_begun = True
+            self.n_arrays = whole_number(attributes.get("NumberOfDataArrays", "0"))
         elif name == "DataArray":
+            if self.attributes is not None:
+                raise ValueError("it has an array within another")
             self.attributes = attributes
             self.texts["Data"] = []
         elif name in ("Name", "Value"):
@@ -161,20 +209,31 @@ def stream_arrays(path: Path, *, with_data: bool = True) -> Iterator[GiftiArray]
             while piece := file.read(PIECE):
                 parser.Parse(piece, False)
                 for array in parsing.arrays:
-                    _check_array(array)
+                    array.check()
                 yield from parsing.arrays
                 parsing.arrays.clear()
         parser.Parse(b"", True)
-    except (xml.parsers.expat.ExpatError, ValueError, KeyError, OSError) as error:
+    except (xml.parsers.expat.ExpatError, *_UNREADABLE) as error:
         raise not_readable(path, error) from error
 
 
-def _check_array(array: GiftiArray) -> None:
-    n_values = int(np.prod(array.shape, dtype=object))
-    if not 0 < n_values <= MOST_VOXELS or min(array.shape) < 1:
-        raise ValueError(f"the shape in its header gives an array of {n_values} values")
-    if array.attributes["DataType"] not in TYPES:
-        raise ValueError(f"the data type {array.attributes['DataType']} is not supported")
+def whole_number(text: str) -> int:
+    """Read digits as they stand in attributes of GIFTI and CIFTI.
+
+    Raises
+    ------
+    ValueError
+        If the text is something else, or a number that no image needs.
+
+    Examples
+    --------
+    >>> whole_number(" 32492 ")
+    32492
+    """
+    digits = text.strip()
+    if not (digits.isascii() and digits.isdigit() and len(digits) <= MOST_DIGITS):
+        raise ValueError(f"{text[:40]!r} is not a whole number of at most {MOST_DIGITS} digits")
+    return int(digits)
 
 
 def not_readable(path: Path, error: Exception) -> BadDataError:
@@ -189,7 +248,7 @@ def decoded(path: Path, array: GiftiArray) -> np.ndarray:
     """Decode an array, or raise `not_readable`."""
     try:
         return array.decode()
-    except (ValueError, KeyError, binascii.Error, _ISAL_ERROR) as error:
+    except (*_UNREADABLE, OverflowError, binascii.Error, _ISAL_ERROR) as error:
         raise not_readable(path, error) from error
 
 

@@ -236,7 +236,7 @@ def read_cifti_header(path: Path) -> CiftiHeader:
         path=path,
         geometry=Grayordinates(full_mask((len(cifti.models),)), BrainModels(cifti.models)),
         n_scans=cifti.n_maps,
-        repetition_time=step if is_time and step > 0 else None,
+        repetition_time=step if is_time and step > 0 and np.isfinite(step) else None,
         dtype=cifti.dtype,
         slope=slope,
         intercept=intercept,

@@ -5,13 +5,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import nibabel as nib
 import numpy as np
 
 from boldglm.errors import BadDataError, MissingInputError
 from boldglm.io.entities import entities_of
 from boldglm.io.images.geometry import MOST_VOXELS
-from boldglm.io.images.gifti import POINTS, TRIANGLES, decoded, stream_arrays
+from boldglm.io.images.gifti import POINTS, TRIANGLES, decoded, not_readable, stream_arrays
 
 # Inflated surfaces are best for pictures, but distances on them are not those of the cortex.
 DISTORTED = ("inflated", "veryinflated", "vinflated", "sphere", "flat")
@@ -19,6 +18,7 @@ MEASURED = ("midthickness", "graymid", "white", "pial", "smoothwm")
 SHOWN = (*DISTORTED[:3], "midthickness", "graymid", "pial", "white", "smoothwm")
 STRUCTURES = {"L": "CortexLeft", "R": "CortexRight", "lh": "CortexLeft", "rh": "CortexRight"}
 _FREESURFER = re.compile(r"[lr]h\.\w+")
+FREESURFER_TRIANGLES = b"\xff\xff\xfe"  # the first bytes of such a file
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,6 +58,8 @@ def read_mesh(path: Path) -> Mesh:
     arrays: dict[str, np.ndarray] = {}
     structure = ""
     for array in stream_arrays(path):
+        if array.intent in arrays:
+            raise not_readable(path, ValueError(f"it has two arrays of {array.intent}"))
         arrays[array.intent] = decoded(path, array)
         structure = array.file_metadata.get("AnatomicalStructurePrimary", "")
     structure = structure or _structure_in_name(path)
@@ -186,15 +188,31 @@ def _structure_in_name(path: Path) -> str:
 
 
 def _read_freesurfer(path: Path) -> Mesh:
-    """Read a surface in FreeSurfer's format, whose name gives hemisphere and kind."""
+    """Read a surface in FreeSurfer's format, whose name gives hemisphere and kind.
+
+    It has three bytes, one or two lines of text, the numbers of vertices and triangles, then
+    three float32 for each vertex and three int32 for each triangle, all in big-endian order.
+    What may follow says where the volume lies.
+    """
     side, _, kind = path.name.partition(".")
-    try:
-        points, triangles = nib.freesurfer.read_geometry(path)
-    except (ValueError, IndexError, MemoryError, OSError) as error:
+    content = path.read_bytes()
+    start = content.find(b"\n", 3) + 1
+    start += content[start : start + 1] == b"\n"
+    if content[:3] != FREESURFER_TRIANGLES or start < 3 or len(content) < start + 8:
         raise BadDataError(
-            f"{path.name} is not a readable FreeSurfer surface ({error}). Copy it again."
-        ) from error
-    return _checked(path, kind, STRUCTURES[side], points, triangles)
+            f"{path.name} is not a readable FreeSurfer surface: it does not begin like a file of "
+            "triangles. Copy it again."
+        )
+    n_points, n_triangles = (int(n) for n in np.frombuffer(content, ">i4", 2, start))
+    needed = start + 8 + 12 * (n_points + n_triangles)
+    if min(n_points, n_triangles) < 1 or len(content) < needed:
+        raise BadDataError(
+            f"{path.name} is truncated: its header gives {n_points} vertices and {n_triangles} "
+            f"triangles ({needed:,} bytes), but it has {len(content):,} bytes. Copy it again."
+        )
+    points = np.frombuffer(content, ">f4", 3 * n_points, start + 8)
+    triangles = np.frombuffer(content, ">i4", 3 * n_triangles, start + 8 + 12 * n_points)
+    return _checked(path, kind, STRUCTURES[side], points.reshape(-1, 3), triangles.reshape(-1, 3))
 
 
 def _checked(
@@ -204,6 +222,8 @@ def _checked(
     problem = ""
     if not good or not np.isfinite(points).all() or not 0 < len(points) <= MOST_VOXELS:
         problem = "its points or triangles are not triples of finite numbers"
+    elif triangles.dtype.kind not in "iu":
+        problem = "its triangles are not whole numbers"
     elif not triangles.size or triangles.min() < 0 or triangles.max() >= len(points):
         problem = f"its triangles refer to vertices other than its {len(points)}"
     if problem:

@@ -5,7 +5,7 @@ import struct
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Literal, Self
 
 import nibabel as nib
 import numpy as np
@@ -34,6 +34,11 @@ MILLISECONDS, MICROSECONDS = 16, 24  # codes of units of time in xyzt_units
 LONGEST_STEP = 100  # seconds; no volume takes longer, so a larger number is in milliseconds
 SIZE_OF_HEADER, SIZE_OF_NIFTI2_HEADER = 348, 540  # the first number of a file is one of them
 NO_EXTENSION = bytes(4)  # follows a NIfTI header without extensions
+SINGLE_MAGIC = (b"n+1", b"n+2")  # header and values in one file
+CODES_OF_SPACE = range(6)  # of qform and sform
+SMALLEST_VOXEL, LARGEST_VOXEL = 1e-4, 1e4  # mm, of the grid
+FLATTEST = 1e-6  # volume of a voxel whose edges have length 1, at least
+MOST_PADDING = 4096  # bytes that may follow the values; some programs fill up a block
 _HEADER_ERRORS: tuple[type[Exception], ...] = (
     *READ_ERRORS,
     ValueError,
@@ -159,7 +164,9 @@ def read_nifti_header(path: Path) -> NiftiHeader:
     check_start(path)
     try:
         header = read_header(path)
+        offset = values_offset(header)
         slope, intercept = scaling(header)
+        check_affine(header)
         shape = tuple(int(n) for n in header.get_data_shape())
         dtype = header.get_data_dtype()
     except _HEADER_ERRORS as error:
@@ -176,14 +183,7 @@ def read_nifti_header(path: Path) -> NiftiHeader:
             f"{path.name} has shape {_by(shape)}, but a BOLD run is 4-D with more than one "
             "volume. Check whether it is a single volume that is named like a series."
         )
-    offset = int(header.get_data_offset())
     _check_length(path, offset, shape, dtype)
-    affine = header.get_best_affine()
-    if not (np.isfinite(affine).all() and abs(np.linalg.det(affine)) > 0):
-        raise BadDataError(
-            f"{path.name} has an affine that cannot be inverted, so its voxels have no position:\n"
-            f"{affine}\nCorrect its sform or qform."
-        )
     return NiftiHeader(
         path=path,
         geometry=VolumeGrid(full_mask(shape[:3]), header),
@@ -198,6 +198,8 @@ def read_nifti_header(path: Path) -> NiftiHeader:
 
 def check_start(path: Path) -> None:
     """Raise an error if a file cannot be opened, is empty, or is named .gz but is not gzip."""
+    if path.exists() and not path.is_file():  # a pipe or device might never end
+        raise BadDataError(f"{path} is not a regular file. Give an image file.")
     try:
         with path.open("rb") as file:
             start = file.read(2)
@@ -233,8 +235,10 @@ def scaling(header: Any) -> tuple[float, float]:
     Raises
     ------
     ValueError
-        If scaled values could exceed the range of float32.
+        If scaled values could exceed the range of float32, or the slope is infinite.
     """
+    if np.isinf(header["scl_slope"]):  # 0 and NaN stand for values that are not scaled
+        raise ValueError(f"its scl_slope is {float(header['scl_slope'])}")
     slope, intercept = header.get_slope_inter()
     slope = 1.0 if slope is None else float(slope)
     intercept = 0.0 if intercept is None else float(intercept)
@@ -243,12 +247,73 @@ def scaling(header: Any) -> tuple[float, float]:
     return slope, intercept
 
 
+def values_offset(header: Any) -> int:
+    """Return how many bytes come before the values.
+
+    Raises
+    ------
+    ValueError
+        If the values would overlap the header, or their place is no number of bytes.
+    """
+    offset = float(header["vox_offset"])
+    least = int(header.single_vox_offset)
+    if not (np.isfinite(offset) and offset >= least and offset == int(header["vox_offset"])):
+        raise ValueError(
+            f"its vox_offset is {offset:g}, but values begin after the {least} bytes of the header"
+        )
+    return int(header["vox_offset"])
+
+
+def check_affine(header: Any) -> None:
+    """Check that voxels have a position and a size.
+
+    Raises
+    ------
+    ValueError
+        If the affine has numbers that are not finite, cannot be inverted or has voxels of an
+        impossible size, or if the codes or the unit of the space are unknown.
+    """
+    for name in ("qform_code", "sform_code"):
+        if int(header[name]) not in CODES_OF_SPACE:
+            raise ValueError(f"its {name} is {int(header[name])}, which NIfTI does not define")
+    if int(header["xyzt_units"]) & 0x07 not in nib.nifti1.unit_codes.code:
+        raise ValueError(f"its xyzt_units is {int(header['xyzt_units'])}, an unknown unit")
+    with np.errstate(all="ignore"):
+        affine = header.get_best_affine()
+        sizes = np.linalg.norm(affine[:3, :3], axis=0)
+    good = np.isfinite(affine).all() and sizes.min() > SMALLEST_VOXEL
+    good = good and sizes.max() < LARGEST_VOXEL
+    if not good or not abs(np.linalg.det(affine[:3, :3] / sizes)) > FLATTEST:
+        rows = "; ".join(" ".join(f"{value:.6g}" for value in row) for row in affine[:3])
+        raise ValueError(
+            f"its affine [{rows}] cannot be inverted or has impossible voxel sizes, so its voxels "
+            "have no position; correct its sform or qform"
+        )
+
+
 def parse_header(start: bytes) -> Any:
-    """Parse the first bytes of a file as a header of NIfTI-1 or NIfTI-2."""
-    either_order = {int.from_bytes(start[:4], order) for order in ("little", "big")}
+    """Parse the first bytes of a file as a header of NIfTI-1 or NIfTI-2.
+
+    Raises
+    ------
+    ValueError
+        If they are none, or the header of a file without values.
+    """
+    orders: tuple[Literal["little", "big"], ...] = ("little", "big")
+    either_order = {int.from_bytes(start[:4], order) for order in orders}
     if SIZE_OF_NIFTI2_HEADER in either_order:
-        return nib.Nifti2Header(start[:SIZE_OF_NIFTI2_HEADER])
-    return nib.Nifti1Header(start[:SIZE_OF_HEADER])
+        header: Any = nib.Nifti2Header(start[:SIZE_OF_NIFTI2_HEADER])
+    elif SIZE_OF_HEADER in either_order:
+        header = nib.Nifti1Header(start[:SIZE_OF_HEADER])
+    else:
+        raise ValueError("it does not begin with the size of a NIfTI header, 348 or 540")
+    magic = bytes(header["magic"].tobytes())[:3]
+    if magic not in SINGLE_MAGIC:
+        raise ValueError(
+            f"its magic is {magic!r}, but a file with header and values has "
+            f"{SINGLE_MAGIC[0]!r} or {SINGLE_MAGIC[1]!r}"
+        )
+    return header
 
 
 def _header_repetition_time(header: Any) -> float | None:
@@ -264,8 +329,8 @@ def _check_length(path: Path, offset: int, shape: tuple[int, ...], dtype: np.dty
     """Detect a truncated file or a wrong header, if possible without decompressing the file.
 
     The last four bytes of a gzip file hold the uncompressed length modulo 2**32. If they disagree
-    with the header, the file is truncated or has several gzip members; only then is the whole
-    file decompressed.
+    with the header, the file is damaged, padded or has several gzip members; only then is the
+    whole file decompressed.
     """
     n_values = int(np.prod(shape, dtype=object))  # exact: no header can make it wrap around
     if n_values // shape[-1] > MOST_VOXELS or min(shape) < 1:
@@ -274,30 +339,47 @@ def _check_length(path: Path, offset: int, shape: tuple[int, ...], dtype: np.dty
             "Convert or copy it again."
         )
     needed = offset + n_values * dtype.itemsize
-    length = most_bytes(path)
+    length, problem = most_bytes(path), ""
     if path.suffix == ".gz" and length >= needed:
         with path.open("rb") as file:
             file.seek(-4, os.SEEK_END)
             (stated,) = struct.unpack("<I", file.read(4))
         if stated == needed % 2**32:
             return
-        length = _uncompressed_length(path, needed)
+        length, problem = _uncompressed_length(path, needed + MOST_PADDING + 1)
+    described = f"its header gives {shape[3]} volumes ({needed:,} bytes)"
     if length < needed:
         raise BadDataError(
-            f"{path.name} is truncated: its header gives {shape[3]} volumes ({needed:,} bytes), "
-            f"but only {length:,} bytes can be read. Copy or convert it again."
+            f"{path.name} is truncated: {described}, but only {length:,} bytes can be read. Copy "
+            "or convert it again."
+        )
+    if problem:
+        raise BadDataError(
+            f"{path.name} is damaged: after {length:,} bytes, {problem}. Copy or convert it again."
+        )
+    if path.suffix != ".gz" or length > needed:
+        check_padding(path, length - needed, described)
+
+
+def check_padding(path: Path, n_more: int, described: str) -> None:
+    """Refuse a file with more bytes than its header describes, whose voxels may be displaced."""
+    if n_more > MOST_PADDING:
+        raise BadDataError(
+            f"{path.name} is longer than its header says: {described}, but at least {n_more:,} "
+            "bytes more follow. The header or the file is damaged. Copy or convert it again."
         )
 
 
-def _uncompressed_length(path: Path, enough: int) -> int:
+def _uncompressed_length(path: Path, enough: int) -> tuple[int, str]:
+    """Return how many bytes can be decompressed, up to `enough`, and what is damaged."""
     length = 0
     try:
         with igzip.open(path, "rb") as stream:
             while length < enough and (block := stream.read(2**24)):
                 length += len(block)
-    except READ_ERRORS:
-        return length
-    return length
+    except READ_ERRORS as error:
+        return length, str(error)
+    return length, ""
 
 
 def _by(shape: Sequence[int]) -> str:
@@ -335,25 +417,41 @@ def load_map(path: Path) -> Any:
     BadDataError
         If it cannot be read.
     """
+    if path.exists():
+        check_start(path)
     try:
         with open_read(path) as file:
             start = file.read(SIZE_OF_NIFTI2_HEADER)
             header = parse_header(start)
-            n_values = int(np.prod(header.get_data_shape(), dtype=object))
-            needed = int(header.get_data_offset()) + n_values * header.get_data_dtype().itemsize
-            possible = 0 < n_values <= MOST_VOXELS and min(header.get_data_shape()) > 0
-            if not possible or needed > most_bytes(path):
-                raise ValueError(
-                    f"its header gives {n_values} voxels, {needed} bytes, more than the file has"
-                )
+            scaling(header)
+            check_affine(header)
+            needed = _bytes_of_map(path, header)
             content = start + file.read(max(0, needed - len(start)))
+            n_more = len(file.read(MOST_PADDING + 1))  # to the end, where its checksum is
         if len(content) < needed:
             raise EOFError(f"its header gives {needed} bytes, but it has {len(content)}")
         is_nifti2 = isinstance(header, nib.Nifti2Header)
-        return (nib.Nifti2Image if is_nifti2 else nib.Nifti1Image).from_bytes(content)
+        image = (nib.Nifti2Image if is_nifti2 else nib.Nifti1Image).from_bytes(content)
     except FileNotFoundError as error:
         raise MissingInputError(f"There is no file {path}. Check the path.") from error
     except _HEADER_ERRORS as error:
         raise BadDataError(
             f"{path.name} is not a readable image ({error}). Copy or convert it again."
         ) from error
+    check_padding(path, n_more, f"its header gives one volume ({needed:,} bytes)")
+    return image
+
+
+def _bytes_of_map(path: Path, header: Any) -> int:
+    """Return the length that a header gives, if the file can be as long."""
+    n_values = int(np.prod(header.get_data_shape(), dtype=object))
+    dtype = header.get_data_dtype()
+    if dtype.kind not in "iuf":
+        raise ValueError(f"it has values of type {dtype}, not real numbers")
+    needed = values_offset(header) + n_values * dtype.itemsize
+    possible = 0 < n_values <= MOST_VOXELS and min(header.get_data_shape()) > 0
+    if not possible or needed > most_bytes(path):
+        raise ValueError(
+            f"its header gives {n_values} voxels, {needed} bytes, more than the file has"
+        )
+    return needed

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -215,21 +216,28 @@ def read_surface_map(path: Path) -> tuple[Hemisphere, np.ndarray]:
     BadDataError
         If it cannot be read, or has several arrays.
     """
-    array = _first_array(path, with_data=True)
-    if array.n_arrays != 1 or len(array.shape) != 1:
+    check_start(path)
+    arrays = list(islice(stream_arrays(path), 2))
+    array = _first(path, arrays)
+    n_arrays = max(array.n_arrays, len(arrays))
+    if n_arrays != 1 or array.n_arrays != 1 or len(array.shape) != 1:
         raise BadDataError(
-            f"{path.name} has {array.n_arrays} arrays, the first of shape {array.shape}, but a "
-            "mask or map has one array with one value for each vertex. Give such a file."
+            f"{path.name} has {n_arrays} arrays (its NumberOfDataArrays is {array.n_arrays}), the "
+            f"first of shape {array.shape}, but a mask or map has one array with one value for "
+            "each vertex. Give such a file."
         )
     return _hemisphere(path, array), decoded(path, array).astype(np.float64)
 
 
-def _first_array(path: Path, *, with_data: bool = False) -> GiftiArray:
+def _first_array(path: Path) -> GiftiArray:
     check_start(path)
-    array = next(stream_arrays(path, with_data=with_data), None)
-    if array is None:
+    return _first(path, list(islice(stream_arrays(path, with_data=False), 1)))
+
+
+def _first(path: Path, arrays: Sequence[GiftiArray]) -> GiftiArray:
+    if not arrays:
         raise BadDataError(f"{path.name} has no array. Convert or copy it again.")
-    return array
+    return arrays[0]
 
 
 def _hemisphere(path: Path, array: GiftiArray) -> Hemisphere:

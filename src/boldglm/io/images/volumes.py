@@ -16,6 +16,7 @@ from boldglm.errors import BadDataError
 from boldglm.io.files.compression import READ_ERRORS, open_read
 
 AHEAD_BYTES = 2**24  # decompressed ahead of the reader, at least two volumes
+REST = 2**16  # bytes read after the last volume; headers that leave more are refused
 WAIT = 0.1  # seconds between checks of the thread whether its reader has stopped
 
 
@@ -87,6 +88,13 @@ def _blocks(header: VolumeLayout) -> Iterator[bytes]:
                     "header. Copy or convert it again."
                 )
             yield block
+        try:
+            file.read(REST)  # at the end of a gzip file is the checksum of all of it
+        except READ_ERRORS as error:
+            raise BadDataError(
+                f"{header.path.name} is damaged: {error} after its last volume. Copy or convert "
+                "it again."
+            ) from error
 
 
 def _ahead(header: VolumeLayout) -> Iterator[bytes]:
