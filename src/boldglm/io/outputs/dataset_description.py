@@ -138,6 +138,6 @@ def _content(path: Path) -> dict[str, Any]:
     """Return the content of a JSON file; nothing if it is missing or damaged."""
     try:
         content = load_json(path)
-    except (FileNotFoundError, ValueError):
+    except (FileNotFoundError, IsADirectoryError, ValueError):
         return {}
     return content if isinstance(content, dict) else {}
