@@ -17,9 +17,10 @@ from pathlib import Path
 from typing import Any
 
 from boldglm._version import __version__
-from boldglm.errors import BadDataError, CannotWriteError, InvalidDatasetError, MissingInputError
+from boldglm.errors import CannotWriteError, InvalidDatasetError, MissingInputError
+from boldglm.io.bids.nearest_events import EventsFile, nearest_events
 from boldglm.io.bids.sidecars import Sidecars
-from boldglm.io.entities import applies_to, entities_of, entities_stem, run_of
+from boldglm.io.entities import entities_of, run_of
 from boldglm.io.files.json_files import load_json
 
 OTHER_DATATYPES = ("anat", "dwi", "fmap", "perf", "eeg", "meg", "ieeg", "beh", "pet", "micr")
@@ -65,7 +66,7 @@ class RawDataset:
         )
         every = layout.get(suffix="bold", extension=[".nii", ".nii.gz"], return_type="filename")
         self.bold = [path for path in sorted(map(Path, every)) if _is_of(path, subjects)]
-        self._events: dict[Path, list[tuple[dict[str, str], Path]]] = {}
+        self._events: dict[Path, list[EventsFile]] = {}
         for name in layout.get(suffix="events", extension=".tsv", return_type="filename"):
             path = Path(name)
             self._events.setdefault(path.parent, []).append((entities_of(path.name), path))
@@ -85,32 +86,12 @@ class RawDataset:
     def events_of(self, wanted: Mapping[str, str]) -> Path | None:
         """Return the events of a run by the inheritance principle, or None.
 
-        Those of the nearest folder, and there those with the most entities.
-        `BIDSLayout.get_nearest` does not find files above the run's own folder, so the rule is
-        applied here.
-
         Raises
         ------
         BadDataError
             If two files apply equally.
         """
-        func = self.root / f"sub-{wanted['sub']}"
-        func /= f"ses-{wanted['ses']}/func" if "ses" in wanted else "func"
-        for folder in (func, *func.parents):
-            fitting = [
-                (len(entities), path)
-                for entities, path in self._events.get(folder, [])
-                if applies_to(entities, wanted)
-            ]
-            if fitting:
-                most = max(count for count, _ in fitting)
-                best = sorted(path for count, path in fitting if count == most)
-                if len(best) > 1:
-                    names = ", ".join(path.name for path in best)
-                    run = entities_stem(dict(wanted))
-                    raise BadDataError(f"{run} has more than one events file: {names}.")
-                return best[0]
-        return None
+        return nearest_events(wanted, self.root, lambda folder: self._events.get(folder, []))
 
 
 def long_entities(path: Path) -> dict[str, Any]:

@@ -6,15 +6,17 @@ which takes a millisecond a file: folders are listed and names are read.
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 
-from boldglm.errors import BoldglmError
+from boldglm.errors import BadDataError, BoldglmError
 from boldglm.io.bids.derivative_datasets import Derivative
+from boldglm.io.bids.nearest_events import EventsFile, nearest_events
 from boldglm.io.bids.preprocessed import find_images
 from boldglm.io.bids.sidecars import Sidecars
-from boldglm.io.entities import applies_to, entities_of, run_of
+from boldglm.io.entities import entities_of, run_of
 
 BOLD_ENDINGS = ("_bold.nii", "_bold.nii.gz")
 
@@ -52,14 +54,17 @@ class Survey:
     def runs(self) -> tuple[SurveyedRun, ...]:
         """Every run once, in the order of participants and file names."""
         found: dict[frozenset[tuple[str, str]], SurveyedRun] = {}
-        events = _EventsFiles(self.bids_dir)
+        files_in = cache(_events_files)
         listed = self._preprocessed() if self.derivatives else self._raw()
         for entities, path, confounds in listed:
             if not self.is_analyzed(entities, path):
                 continue
             run = run_of(entities)
-            if run not in found:
-                found[run] = SurveyedRun(entities, path, events.of(entities), confounds)
+            if run in found:
+                continue
+            with suppress(BadDataError):  # reported where this run is analyzed
+                events = nearest_events(entities, self.bids_dir, files_in)
+                found[run] = SurveyedRun(entities, path, events, confounds)
         return tuple(found.values())
 
     def of_task(self, task: str) -> list[SurveyedRun]:
@@ -94,34 +99,9 @@ class Survey:
                 yield image.entities, image.path, image.confounds
 
 
-class _EventsFiles:
-    """Events of runs by the inheritance principle, folders listed once."""
-
-    def __init__(self, bids_dir: Path) -> None:
-        self._root = bids_dir
-        self._folders: dict[Path, list[tuple[dict[str, str], Path]]] = {}
-
-    def of(self, run: dict[str, str]) -> Path | None:
-        """Return the events of a run: those of the nearest folder, with the most entities."""
-        func = self._root / f"sub-{run['sub']}"
-        func /= f"ses-{run['ses']}/func" if "ses" in run else "func"
-        for folder in (func, *func.parents):
-            fitting = [
-                (len(entities), path)
-                for entities, path in self._in(folder)
-                if applies_to(entities, run)
-            ]
-            if fitting:
-                return max(fitting)[1]
-            if folder == self._root:
-                break
-        return None
-
-    def _in(self, folder: Path) -> list[tuple[dict[str, str], Path]]:
-        if folder not in self._folders:
-            paths = sorted(folder.glob("*_events.tsv")) if folder.is_dir() else []
-            self._folders[folder] = [(entities_of(path.name), path) for path in paths]
-        return self._folders[folder]
+def _events_files(folder: Path) -> list[EventsFile]:
+    paths = sorted(folder.glob("*_events.tsv")) if folder.is_dir() else []
+    return [(entities_of(path.name), path) for path in paths]
 
 
 def _func_folders(bids_dir: Path) -> Iterator[Path]:
