@@ -245,7 +245,6 @@ class _WriteDerivativesInput(BaseInterfaceInputSpec):
     design_file = File(exists=True, desc="fitted design")
     fingerprint = traits.Str(mandatory=True, desc="digest of everything the result depends on")
     details = traits.Dict({}, usedefault=True, desc="content of every sidecar")
-    analysis = traits.Dict(desc="identity of the analysis, for the record")
     trial_details = traits.Dict(
         {}, usedefault=True, desc="content that sidecars of single trials have instead"
     )
@@ -281,7 +280,6 @@ class WriteDerivatives(SimpleInterface):
             dict(self.inputs.details),
             self.inputs.model,
             dict(self.inputs.trial_details),
-            dict(self.inputs.analysis),
         )
         record = write_derivatives(Path(self.inputs.output_dir), files, details)
         self._results = {"record_file": str(record)}

@@ -42,8 +42,6 @@ class NodeOutput:
         Whether the section of the report starts unfolded.
     model : str
         Name of the model.
-    analysis : dict
-        Identity of the analysis, for the record.
     """
 
     output_dir: Path
@@ -58,7 +56,6 @@ class NodeOutput:
     n_slices: int = 21
     is_open: bool = False
     model: str = ""
-    analysis: dict[str, Any] = field(default_factory=dict)
 
     @property
     def record(self) -> Path:
@@ -130,7 +127,6 @@ def init_outputs_wf(
             model=output.model,
             details=output.details,
             trial_details=output.trial_details,
-            analysis=output.analysis,
         ),
         name="write_derivatives",
     )

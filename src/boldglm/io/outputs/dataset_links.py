@@ -1,6 +1,7 @@
 """Input files named by BIDS URIs, so that records do not depend on where folders lie."""
 
 import os
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from urllib.parse import unquote, urlparse
 
@@ -10,18 +11,26 @@ DESCRIPTION = "dataset_description.json"
 LINKS = "DatasetLinks"
 
 
-def uri_of(path: Path, output_dir: Path) -> str:
-    """Return the BIDS URI of an input file, or its absolute path if no dataset holds it.
+def uris_of(paths: Sequence[Path], output_dir: Path) -> list[str]:
+    """Return the BIDS URIs of files, and the absolute paths of those that no dataset holds.
 
     Parameters
     ----------
-    path : Path
-        A file.
+    paths : sequence of Path
+        Files of the output folder or of its input datasets.
     output_dir : Path
         Derivative dataset, whose description names the input datasets.
     """
-    path = path.resolve()
-    folders = {name: folder for name, folder in _links(output_dir).items() if name}
+    output_dir = output_dir.resolve()
+    resolved = [path.resolve() for path in paths]
+    needs_links = any(not path.is_relative_to(output_dir) for path in resolved)
+    folders = _links(output_dir) if needs_links else {}
+    return [_uri(path, output_dir, folders) for path in resolved]
+
+
+def _uri(path: Path, output_dir: Path, folders: Mapping[str, Path]) -> str:
+    if path.is_relative_to(output_dir):
+        return f"bids::{path.relative_to(output_dir).as_posix()}"
     holding = [name for name, folder in folders.items() if path.is_relative_to(folder)]
     if not holding:
         return str(path)
@@ -29,12 +38,17 @@ def uri_of(path: Path, output_dir: Path) -> str:
     return f"bids:{name}:{path.relative_to(folders[name]).as_posix()}"
 
 
-def path_of(uri: str, output_dir: Path) -> Path:
-    """Return the path of a file from what `uri_of` returned, whether or not the file exists."""
+def paths_of(uris: Sequence[str], output_dir: Path) -> tuple[Path, ...]:
+    """Return the paths of what `uris_of` returned, whether or not the files exist."""
+    folders = _links(output_dir) if uris else {}
+    return tuple(_path(uri, output_dir, folders) for uri in uris)
+
+
+def _path(uri: str, output_dir: Path, folders: Mapping[str, Path]) -> Path:
     if not uri.startswith("bids:"):
         return Path(uri)
     _, name, relative = uri.split(":", 2)
-    return _links(output_dir).get(name, output_dir) / relative
+    return folders.get(name, output_dir) / relative
 
 
 def link_to(folder: Path, output_dir: Path, bids_dir: Path) -> str:

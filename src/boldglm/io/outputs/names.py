@@ -153,7 +153,7 @@ every command that worked on it |
 | `.bidsignore` | What BIDS has no name for, each with the reason |
 | `sub-<label>.html`, `group.html` | Reports; their figures are in `sub-<label>/figures/` and \
 `group/figures/` |
-| `<entities>_statmap.json` | Record of a finished result: its analysis, maps and inputs |
+| `<entities>_statmap.json` | Record of a finished result: its model, maps and inputs |
 | `models/model-<name>_smdl.json` | The model that was fitted |
 | `logs/` | Settings, commands, crash files, and sections of finished results for the reports |
 """

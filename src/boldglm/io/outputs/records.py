@@ -18,7 +18,7 @@ from boldglm.io.entities import entities_stem
 from boldglm.io.files.atomic import path_inside, sync_files
 from boldglm.io.files.checksums import is_unchanged
 from boldglm.io.files.json_files import read_json, write_json
-from boldglm.io.outputs.dataset_links import path_of, uri_of
+from boldglm.io.outputs.dataset_links import paths_of, uris_of
 from boldglm.io.outputs.names import RECORD, output_dir_of
 from boldglm.notices import Notice, by_kind, from_kinds
 
@@ -78,7 +78,7 @@ class NodeResult:
             "Mask": text(self.mask),
             "Mean": text(self.mean),
             **by_kind(self.notices),
-            "Meshes": [uri_of(path, root) if root else str(path) for path in self.meshes],
+            "Meshes": uris_of(self.meshes, root) if root else [str(path) for path in self.meshes],
             "Maps": {label: text(path) for label, path in self.maps.items()},
             "Whiteness": dict(self.whiteness),
             "Smoothness": dict(self.smoothness),
@@ -110,13 +110,12 @@ class NodeResult:
         def located(path: str) -> Path:
             return Path(path) if root is None else path_inside(root, path)
 
+        meshes = content.get("Meshes", ())
         return cls(
             mask=located(content["Mask"]),
             mean=located(content["Mean"]),
             notices=from_kinds(content),
-            meshes=tuple(
-                path_of(uri, root) if root else Path(uri) for uri in content.get("Meshes", ())
-            ),
+            meshes=paths_of(meshes, root) if root else tuple(map(Path, meshes)),
             maps={label: located(path) for label, path in content.get("Maps", {}).items()},
             whiteness=content.get("Whiteness", {}),
             smoothness=content.get("Smoothness", {}),
@@ -171,7 +170,7 @@ class NodeResult:
 
 @dataclass(frozen=True)
 class Record:
-    """A finished node: the analysis that it belongs to, fingerprint of its inputs, and result.
+    """A finished node: its model, fingerprint of its inputs, and result.
 
     Parameters
     ----------
@@ -187,9 +186,6 @@ class Record:
         Everything that was written for it, figures included, with the checksum of each file.
     model : str
         Name of the model.
-    analysis : mapping
-        From `boldglm.analysis.identity.result_identity`: what results that are combined must
-        have in common.
     """
 
     fingerprint: str
@@ -199,7 +195,6 @@ class Record:
     result: NodeResult
     files: Mapping[Path, str]
     model: str = ""
-    analysis: Mapping[str, Any] = field(default_factory=dict)
 
     def write(self, path: Path, root: Path) -> None:
         """Write the record, with paths relative to the output folder, once its files are safe."""
@@ -207,7 +202,6 @@ class Record:
         content = {
             "Fingerprint": self.fingerprint,
             "Model": self.model,
-            "Analysis": dict(self.analysis),
             "Node": self.node,
             "Level": self.level,
             "Entities": self.entities,
@@ -251,7 +245,6 @@ class Record:
                 NodeResult.from_dict(content["Result"], root),
                 _files(content, root),
                 content["Model"],
-                content["Analysis"],
             )
         except FileNotFoundError as error:
             raise MissingInputError(
@@ -375,7 +368,6 @@ def fingerprint(*parts: Any) -> str:
 
 def read_result(path: Path) -> NodeResult:
     """Read a result from `result.json` or from the record of a finished node."""
-    content = read_json(path)
-    if KEY in content:
+    if path.name.endswith(RECORD):
         return Record.read(path, output_dir_of(path)).result
-    return NodeResult.from_dict(content)
+    return NodeResult.from_dict(read_json(path))

@@ -13,7 +13,7 @@ from boldglm.io.files.atomic import copy_file, share_file
 from boldglm.io.files.checksums import checksum
 from boldglm.io.files.json_files import read_json, write_json
 from boldglm.io.images.formats import image_ending, read_bold_header
-from boldglm.io.outputs.dataset_links import uri_of
+from boldglm.io.outputs.dataset_links import uris_of
 from boldglm.io.outputs.design_files import read_design, write_correlations, write_design
 from boldglm.io.outputs.names import (
     IMAGES,
@@ -51,7 +51,6 @@ class NodeDetails:
     common: Mapping[str, Any]  # Sources, NoiseModel, HRF, SignalScaling, ...
     model: str = ""
     of_trials: Mapping[str, Any] = field(default_factory=dict)  # replaces `common` for trials
-    analysis: Mapping[str, Any] = field(default_factory=dict)  # as in `Record`
 
 
 def write_derivatives(output_dir: Path, files: NodeFiles, details: NodeDetails) -> Path:
@@ -81,8 +80,10 @@ def write_derivatives(output_dir: Path, files: NodeFiles, details: NodeDetails) 
 def _write(output_dir: Path, paths: ResultPaths, files: NodeFiles, details: NodeDetails) -> Path:
     result = files.result
     record = paths.record()
-    old_files = _files_of_record(record, output_dir)
-    if not _is_of(record, output_dir, details.fingerprint):
+    earlier = _earlier_record(record, output_dir)
+    old_files = set(earlier.files) if earlier else set()
+    # another process may be writing the same result, whose files have the same bytes
+    if earlier is None or earlier.fingerprint != details.fingerprint:
         for path in old_files:  # while the record still says which they are
             path.unlink(missing_ok=True)
         record.unlink(missing_ok=True)  # the node is incomplete until the new record is written
@@ -122,30 +123,18 @@ def _write(output_dir: Path, paths: ResultPaths, files: NodeFiles, details: Node
         result=result.moved(mask, mean, maps, tables, run_maps),
         files={path: checksum(path) for path in written + figures},
         model=details.model,
-        analysis=details.analysis,
     ).write(record, output_dir)
     for path in old_files - {*written, *figures}:
         path.unlink(missing_ok=True)  # of a contrast that is no longer in the model
     return record
 
 
-def _files_of_record(record: Path, output_dir: Path) -> set[Path]:
-    """Return the files of an earlier record, if there is one."""
+def _earlier_record(record: Path, output_dir: Path) -> Record | None:
+    """Return the record of an earlier result; None if there is none, or an incomplete one."""
     try:
-        return set(Record.read(record, output_dir).files)
+        return Record.read(record, output_dir)
     except (MissingInputError, BadDataError):
-        return set()  # no record, or an incomplete one
-
-
-def _is_of(record: Path, output_dir: Path, fingerprint: str) -> bool:
-    """Return whether a record is of the result that is being written.
-
-    Another process that writes the same result may be at work; its files have the same bytes.
-    """
-    try:
-        return Record.read(record, output_dir).fingerprint == fingerprint
-    except (MissingInputError, BadDataError):
-        return False
+        return None
 
 
 def _image_sidecar(
@@ -166,13 +155,7 @@ def _image_sidecar(
 
 def _sources(files: Sequence[Path], output_dir: Path) -> dict[str, Any]:
     """Return the maps that others were computed from as content of a sidecar, if there are any."""
-    root = output_dir.resolve()
-    uris = [
-        f"bids::{file.resolve().relative_to(root).as_posix()}"
-        if file.resolve().is_relative_to(root)
-        else uri_of(file, output_dir)
-        for file in files
-    ]
+    uris = uris_of(files, output_dir)
     return {"Sources": uris} if uris else {}
 
 
