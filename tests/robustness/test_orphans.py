@@ -16,7 +16,12 @@ def tiny(tmp_path_factory):
 
 
 def parent_of(process):
-    return int(Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[1])
+    """Return the parent of a process, or None if the process has just ended."""
+    try:
+        status = Path(f"/proc/{process}/stat").read_text()
+    except OSError:
+        return None
+    return int(status.rpartition(")")[2].split()[1])
 
 
 def wait_for_workers(started):
