@@ -8,6 +8,7 @@ import pytest
 
 from boldglm.cli.main import main
 from model_datasets import write_model_dataset
+from model_nodes import GROUP
 
 RUN = {
     "Level": "Run",
@@ -29,13 +30,6 @@ RUN = {
             "Test": "t",
         }
     ],
-}
-GROUP = {
-    "Level": "Dataset",
-    "Name": "group",
-    "GroupBy": ["contrast"],
-    "Model": {"Type": "glm", "X": [1]},
-    "DummyContrasts": {"Test": "t"},
 }
 
 

@@ -9,6 +9,7 @@ import numpy as np
 from boldglm.cli.main import main
 from boldglm.interfaces import BuildModelDesign
 from model_datasets import write_model_dataset
+from model_nodes import GROUP
 
 MOTION = {
     "Name": "motion",
@@ -32,18 +33,11 @@ def _model(x, *contrasts, instructions=(), dummy=None):
     }
     if dummy is not None:
         run["DummyContrasts"] = dummy
-    group = {
-        "Level": "Dataset",
-        "Name": "group",
-        "GroupBy": ["contrast"],
-        "Model": {"Type": "glm", "X": [1]},
-        "DummyContrasts": {"Test": "t"},
-    }
     return {
         "Name": "nuisance",
         "BIDSModelVersion": "1.0.0",
         "Input": {"task": ["x"]},
-        "Nodes": [run, group],
+        "Nodes": [run, GROUP],
     }
 
 

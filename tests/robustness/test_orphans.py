@@ -5,14 +5,7 @@ import signal
 import time
 from pathlib import Path
 
-import pytest
-
-from stopped_calls import call, contents, temporary_files, write_tiny_dataset
-
-
-@pytest.fixture(scope="module")
-def tiny(tmp_path_factory):
-    return write_tiny_dataset(tmp_path_factory.mktemp("tiny") / "bids")
+from stopped_calls import call, contents, temporary_files
 
 
 def parent_of(process):

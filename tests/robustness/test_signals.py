@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from stopped_calls import OPTIONS, call, temporary_files, write_tiny_dataset
+from stopped_calls import OPTIONS, call, temporary_files
 
 CODES = {signal.SIGINT: 130, signal.SIGTERM: 143, signal.SIGHUP: 129}
 FIRST_WORDS = {
@@ -20,11 +20,6 @@ FIRST_WORDS = {
     signal.SIGHUP: "boldglm: the terminal was closed.",
 }
 SECONDS = 2.0
-
-
-@pytest.fixture(scope="module")
-def tiny(tmp_path_factory):
-    return write_tiny_dataset(tmp_path_factory.mktemp("tiny") / "bids")
 
 
 def stop_at(dataset, out, number, delay, *options, level="participant"):

@@ -6,12 +6,7 @@ import sys
 
 import pytest
 
-from stopped_calls import OPTIONS, write_tiny_dataset
-
-
-@pytest.fixture(scope="module")
-def tiny(tmp_path_factory):
-    return write_tiny_dataset(tmp_path_factory.mktemp("tiny") / "bids")
+from stopped_calls import OPTIONS
 
 
 def shell(command, *arguments):

@@ -6,14 +6,9 @@ import sys
 
 import pytest
 
-from stopped_calls import OPTIONS, write_tiny_dataset
+from stopped_calls import OPTIONS
 
 ONE = ("participant", "--participant-label", "01", "--run-label", "1", *OPTIONS)
-
-
-@pytest.fixture(scope="module")
-def tiny(tmp_path_factory):
-    return write_tiny_dataset(tmp_path_factory.mktemp("tiny") / "bids")
 
 
 def shell(command, *arguments, **options):

@@ -9,6 +9,7 @@ from boldglm.errors import BadDataError
 from boldglm.stats_model.parsing import parse_stats_model
 from boldglm.stats_model.transformations import apply_instructions
 from boldglm.stats_model.variables import input_variables
+from model_nodes import GROUP
 
 MODEL = {
     "Name": "m",
@@ -29,13 +30,7 @@ MODEL = {
             },
             "DummyContrasts": {"Test": "t"},
         },
-        {
-            "Level": "Dataset",
-            "Name": "group",
-            "GroupBy": ["contrast"],
-            "Model": {"Type": "glm", "X": [1]},
-            "DummyContrasts": {"Test": "t"},
-        },
+        GROUP,
     ],
 }
 
