@@ -15,7 +15,7 @@ from boldglm.analysis.model.events_needed import needs_events
 from boldglm.analysis.model.model import Model
 from boldglm.errors import BadDataError
 from boldglm.glm import Confounds, Design
-from boldglm.glm.design.confound_names import match_columns
+from boldglm.glm.design.confound_names import is_pattern, match_columns
 from boldglm.glm.design.design_matrix import Regressors, confound_regressors, join_regressors
 from boldglm.io.bids.confounds_table import ConfoundsTable
 from boldglm.notices import Notice, exclusion, note
@@ -169,6 +169,11 @@ def names_in_any_run(model: Model, runs: Iterable[RunTables]) -> frozenset[str]:
     return frozenset(names)
 
 
+def patterns_of(model: Model) -> list[str]:
+    """Return the terms of X with wildcards."""
+    return [str(term) for term in model.run_node.x if is_pattern(str(term))]
+
+
 def columns_of_patterns(model: Model, tables: RunTables) -> frozenset[str]:
     """Return the variables of a run, after transformations, that the patterns in X stand for.
 
@@ -177,8 +182,7 @@ def columns_of_patterns(model: Model, tables: RunTables) -> frozenset[str]:
     BadDataError
         If an instruction cannot be applied to the run.
     """
-    node = model.run_node
-    patterns = [str(term) for term in node.x if set(str(term)) & set("*?[")]
+    node, patterns = model.run_node, patterns_of(model)
     variables, _ = _transformed(_variables(node, tables), node, "drop")
     return frozenset(
         name for name in variables.names if any(fnmatchcase(name, pattern) for pattern in patterns)

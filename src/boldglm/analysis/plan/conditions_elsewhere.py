@@ -13,6 +13,7 @@ from boldglm.analysis.first_level.model_design import (
     RunTables,
     columns_of_patterns,
     names_in_any_run,
+    patterns_of,
 )
 from boldglm.analysis.model.model import Model
 from boldglm.errors import BadDataError, MissingInputError
@@ -92,7 +93,7 @@ def columns_elsewhere(
         for term in model.run_node.x
         if any(str(term) == name or str(term).startswith(f"{name}_") for name in stems)
     }
-    if template is None or not _has_patterns(model):
+    if template is None or not patterns_of(model):
         return frozenset(columns)
     for path in events:
         try:
@@ -100,10 +101,6 @@ def columns_elsewhere(
         except (BadDataError, MissingInputError):
             continue  # reported where this run is analyzed
     return frozenset(columns)
-
-
-def _has_patterns(model: Model) -> bool:
-    return any(set(str(term)) & set("*?[") for term in model.run_node.x)
 
 
 def _names_in_model(model: Model) -> set[str]:

@@ -18,6 +18,7 @@ from boldglm.errors import BoldglmError
 from boldglm.io.bids.confounds_table import ConfoundsTable, read_confound_names
 from boldglm.io.bids.events import Events, read_events
 from boldglm.io.bids.survey import Survey, SurveyedRun
+from boldglm.io.entities import run_of
 from boldglm.vocabulary import MISSING_POLICY, MISSING_TIMES_POLICY
 
 
@@ -87,12 +88,13 @@ def parse_default_model(
     BadDataError
         If the options name conditions or confounds that no run has.
     """
+    read = {run_of(run.inputs.entities) for run in runs}
     surveyed = survey.of_task(task) if survey else []
-    events = [table for run in surveyed if (table := _events(run, choice)) is not None]
-    tables = [names for run in surveyed if (names := _confound_names(run)) is not None]
-    if not surveyed:
-        events = [run.events for run in runs if run.events]
-        tables = [run.table for run in runs if run.table]
+    others = [run for run in surveyed if run_of(run.entities) not in read]
+    events = [run.events for run in runs if run.events]
+    events += [table for run in others if (table := _events(run, choice)) is not None]
+    tables = [run.table for run in runs if run.table]
+    tables += [names for run in others if (names := _confound_names(run)) is not None]
     n_tasks = len({run.entities.get("task") for run in survey.runs if run.events}) if survey else 1
     name = "default" if n_tasks == 1 else f"default{task[0].upper()}{task[1:]}"
     request, options = choice.confounds, choice.options

@@ -318,8 +318,7 @@ class Fit:
             "noise": np.array(self.noise),
         }
         for group, part in (("model", self.model), ("estimates", self.estimates)):
-            for attribute in fields(part):  # type: ignore[arg-type]
-                arrays[f"{group}.{attribute.name}"] = np.asarray(getattr(part, attribute.name))
+            arrays |= {f"{group}.{key}": value for key, value in field_arrays(part).items()}
         return arrays
 
     @classmethod
@@ -380,6 +379,11 @@ class Fit:
     def _repr_html_(self) -> str:
         title, rows = self._summary()
         return summary_html(title, [*rows, ("regressors", listed(self.names))])
+
+
+def field_arrays(part: Any) -> dict[str, NDArray]:
+    """Return the fields of a dataclass as arrays."""
+    return {each.name: np.asarray(getattr(part, each.name)) for each in fields(part)}
 
 
 def fit(

@@ -6,7 +6,7 @@ learns from all parts.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -25,9 +25,9 @@ from boldglm.glm.first_level.contrasts import (
     evaluated_contrast,
     named_weights,
 )
-from boldglm.glm.first_level.fit import Fit
+from boldglm.glm.first_level.fit import Fit, field_arrays
 from boldglm.glm.first_level.validation import checked_bold, checked_chunks
-from boldglm.glm.noise.auto import AutoEstimates
+from boldglm.glm.noise.auto import AutoEstimates, ContrastCorrection
 from boldglm.glm.noise.blocks import BoldSeries
 from boldglm.glm.noise.contrast_variance import ContrastVariance, NoiseEstimates
 from boldglm.glm.noise.noise_models import noise_model
@@ -147,11 +147,17 @@ class SliceFit:
             If the design of some part does not determine a contrast.
         """
         weights = named_weights(contrasts, self.names)
-        by_part = [self._evaluated(number, weights) for number in range(len(self.parts))]
+        shared = self._corrections(weights)
+        by_part = [self._evaluated(number, weights, shared) for number in range(len(self.parts))]
         return (_joined(pieces) for pieces in zip(*by_part, strict=True))
 
-    def _evaluated(self, number: int, weights: Sequence[tuple[str, FloatArray]]) -> list[Contrast]:
-        """Test contrasts in one part."""
+    def _evaluated(
+        self,
+        number: int,
+        weights: Sequence[tuple[str, FloatArray]],
+        shared: Sequence[tuple[FloatArray, ContrastCorrection]],
+    ) -> list[Contrast]:
+        """Test contrasts in one part; `shared` are the results of `_corrections`."""
         part = self.parts[number]
         sets = [check_estimable(contrast, self.names, part.model) for contrast in weights]
         variances: Iterable[ContrastVariance]
@@ -159,30 +165,31 @@ class SliceFit:
             projected = [rows @ part.model.back_projection for rows in sets]
             variances = contrast_variances(projected, part.estimates)
         else:
-            # the rows that the corrections are for
-            sets = [check_estimable(contrast, self.names, self.reference) for contrast in weights]
+            sets = [rows for rows, _ in shared]
             clusters = np.unique(self.run.labels[self.edges[number] : self.edges[number + 1]])
             variances = [
                 part.estimates.corrected(  # type: ignore[attr-defined]
                     rows @ part.model.back_projection, correction.of(clusters)
                 )
-                for rows, correction in zip(sets, self._corrections(sets), strict=True)
+                for rows, correction in shared
             ]
         return [
             evaluated_contrast(contrast, rows, variance, part.model, part.estimates)
             for contrast, rows, variance in zip(weights, sets, variances, strict=True)
         ]
 
-    def _corrections(self, sets: Sequence[FloatArray]) -> list:
-        """Return the corrections of contrasts, computed once for the reference design."""
-        key = tuple(rows.tobytes() for rows in sets)
-        known = self.__dict__.setdefault("_known_corrections", {})
-        if key not in known:
-            assert self.run is not None
-            known[key] = [
-                self.run.correction(rows @ self.reference.back_projection) for rows in sets
-            ]
-        return list(known[key])
+    def _corrections(
+        self, weights: Sequence[tuple[str, FloatArray]]
+    ) -> list[tuple[FloatArray, ContrastCorrection]]:
+        """Return the rows of contrasts in the reference design with their corrections.
+
+        Empty if each part has estimates of its own.
+        """
+        if self.run is None:
+            return []
+        sets = [check_estimable(contrast, self.names, self.reference) for contrast in weights]
+        back = self.reference.back_projection
+        return [(rows, self.run.correction(rows @ back)) for rows in sets]
 
     def to_arrays(self) -> dict[str, NDArray]:
         """Return the fit as arrays, to save them with `numpy.savez`.
@@ -193,8 +200,10 @@ class SliceFit:
             Arrays from which `from_arrays` makes the same fit, without the data.
         """
         arrays: dict[str, NDArray] = {"voxels": self.voxels, "n_parts": np.array(len(self.parts))}
-        arrays |= {f"reference.{key}": value for key, value in _fields(self.reference).items()}
-        shared = {} if self.run is None else _fields(self.run)
+        arrays |= {
+            f"reference.{key}": value for key, value in field_arrays(self.reference).items()
+        }
+        shared = {} if self.run is None else field_arrays(self.run)
         arrays |= {f"run.{key}": value for key, value in shared.items()}
         held = {id(value) for value in shared.values()}
         for number, part in enumerate(self.parts):
@@ -235,10 +244,6 @@ class SliceFit:
             groups["voxels"][""],
             AutoEstimates(**run) if run else None,
         )
-
-
-def _fields(part: Any) -> dict[str, NDArray]:
-    return {each.name: np.asarray(getattr(part, each.name)) for each in fields(part)}
 
 
 def _joined(pieces: Sequence[Contrast]) -> Contrast:

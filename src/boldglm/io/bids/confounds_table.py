@@ -98,13 +98,7 @@ def read_confounds(*paths: Path) -> ConfoundsTable:
                 )
         places = {**table.places, **places}
     ordered = {name: places[name] for table in tables for name in table.places}
-    return ConfoundsTable(
-        " + ".join(table.name for table in tables),
-        first.n_rows,
-        ordered,
-        {name: mask for table in tables for name, mask in table.masks.items()},
-        {name: share for table in tables for name, share in table.variance_explained.items()},
-    )
+    return _joined(tables, ordered)
 
 
 def read_confound_names(*paths: Path) -> ConfoundsTable:
@@ -129,10 +123,18 @@ def read_confound_names(*paths: Path) -> ConfoundsTable:
         As for `read_confounds`.
     """
     tables = [_described(path, _first_line(path), 0) for path in paths]
+    places = {name: place for table in tables for name, place in table.places.items()}
+    return _joined(tables, places)
+
+
+def _joined(
+    tables: Sequence[ConfoundsTable], places: Mapping[str, tuple[Path, int]]
+) -> ConfoundsTable:
+    """Return the tables of a run as one, with these columns."""
     return ConfoundsTable(
         " + ".join(table.name for table in tables),
-        0,
-        {name: place for table in tables for name, place in table.places.items()},
+        tables[0].n_rows,
+        places,
         {name: mask for table in tables for name, mask in table.masks.items()},
         {name: share for table in tables for name, share in table.variance_explained.items()},
     )
