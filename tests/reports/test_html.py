@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from matplotlib.image import imsave
 
-from boldglm.notices import exclusion, warning
+from boldglm.notices import exclusion, note, warning
 from boldglm.reports.content import ContrastResult, Figure, Report, Section, Table
 from boldglm.reports.html import inline_picture, link_dois, render_report, write_report
 
@@ -96,6 +96,19 @@ def test_exclusions_come_before_any_result_and_name_their_section(report):
     assert box.index("Warnings") < box.index("short run")
     assert re.search(r"task-faces run-1\s*: houses: no event", box)
     assert "faces > houses" in results
+
+
+def test_a_note_of_several_runs_is_listed_once_at_the_top_with_a_link_to_each():
+    runs = tuple(
+        Section(f"run {number}", f"run-{number}", notices=(note("the mask was computed"),))
+        for number in (1, 2)
+    )
+
+    box = render_report(Report("sub-01", "m", sections=runs)).split('class="notices note"', 1)[1]
+    top = box.split("</aside>", 1)[0]
+
+    assert top.count("the mask was computed") == 1
+    assert '<a href="#s-run-1">run 1</a>; <a href="#s-run-2">run 2</a>: the mask' in top
 
 
 def test_a_complete_analysis_says_that_nothing_was_excluded():

@@ -79,11 +79,16 @@ def render_report(report: Report) -> str:
     )
 
 
-def _notices_of(report: Report, kind: str) -> list[tuple[Section | None, Notice]]:
-    """Return all notices of one kind with their section, None for the analysis as a whole."""
-    everywhere = [(None, notice) for notice in report.notices]
-    of_sections = [(part, notice) for part in report.sections for notice in part.notices]
-    return [pair for pair in (*everywhere, *of_sections) if pair[1].kind == kind]
+def _notices_of(report: Report, kind: str) -> list[tuple[list[Section], Notice]]:
+    """Return the notices of one kind, each once with its sections.
+
+    Those of the analysis as a whole have none.
+    """
+    sections: dict[Notice, list[Section]] = {notice: [] for notice in report.notices}
+    for section in report.sections:
+        for notice in dict.fromkeys(section.notices):
+            sections.setdefault(notice, []).append(section)
+    return [(of, notice) for notice, of in sections.items() if notice.kind == kind]
 
 
 def count_notices(notices: Sequence[Notice]) -> str:
