@@ -9,7 +9,6 @@ moment.
 """
 
 import os
-import shutil
 import signal
 import time
 from collections.abc import Callable, Mapping
@@ -18,6 +17,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+from boldglm.io.files.call_folders import discard_folder
 from boldglm.processes import adopt_orphans, end_with
 
 RESUME = "Finished results are kept; the same command resumes"
@@ -161,7 +161,7 @@ def _remove_announced(reader: int) -> None:
         while part := os.read(reader, 65536):
             content += part
     for name in filter(None, content.split(b"\0")):
-        shutil.rmtree(os.fsdecode(name), ignore_errors=True)
+        discard_folder(Path(os.fsdecode(name)))
 
 
 def _say(text: str) -> None:

@@ -92,3 +92,19 @@ def test_only_folders_with_the_prefix_are_looked_at(other, tmp_path):
 
     CallFolder(tmp_path, "boldglm-home-").remove()
     assert folder.is_dir()
+
+
+def test_a_removal_that_was_interrupted_is_finished_by_the_next_call(tmp_path, monkeypatch):
+    folder = CallFolder(tmp_path)
+    (folder.path / "deep" / "er").mkdir(parents=True)
+
+    def killed_in_the_middle(path, **_):
+        (path / LOCK).unlink()
+
+    with monkeypatch.context() as patch:
+        patch.setattr("boldglm.io.files.call_folders.shutil.rmtree", killed_in_the_middle)
+        folder.remove()
+    assert list(tmp_path.iterdir())
+
+    CallFolder(tmp_path).remove()
+    assert not list(tmp_path.iterdir())

@@ -20,6 +20,7 @@ from pathlib import Path
 LOCK = "call.json"
 OLD_SECONDS = 7 * 24 * 3600.0
 _NEW = ".new-"  # of folders that have no lock yet
+_OLD = ".old-"  # of folders that are being removed, and may have lost their lock
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 _ATTEMPTS = 5  # other calls may remove the parent, if it is empty, in the same moment
 
@@ -68,7 +69,7 @@ class CallFolder:
 
     def remove(self) -> None:
         """Remove the folder."""
-        shutil.rmtree(self.path, ignore_errors=True)
+        discard_folder(self.path)
         os.close(self._lock)
 
     def keep(self) -> None:
@@ -77,19 +78,34 @@ class CallFolder:
         os.close(self._lock)
 
 
+def discard_folder(folder: Path) -> None:
+    """Remove a folder of a call; if that is interrupted, the next call removes the rest.
+
+    It gets a name that says so first, since its lock may be the first file that goes.
+    """
+    old = folder.with_name(f"{_OLD}{folder.name}")
+    try:
+        folder.rename(old)
+    except OSError:  # another call is removing it, or has done so
+        return
+    shutil.rmtree(old, ignore_errors=True)
+
+
 def remove_old_call_folders(parent: Path, prefix: str = "") -> None:
     """Remove the folders of calls that have ended without doing so."""
     with os.scandir(parent) as entries:
         names = [
             entry.name
             for entry in entries
-            if entry.name.removeprefix(_NEW).startswith(prefix)
+            if entry.name.removeprefix(_NEW).removeprefix(_OLD).startswith(prefix)
             and entry.is_dir(follow_symlinks=False)
         ]
     for name in names:
         folder = parent / name
-        if _is_abandoned(folder):
+        if name.startswith(_OLD):
             shutil.rmtree(folder, ignore_errors=True)
+        elif _is_abandoned(folder):
+            discard_folder(folder)
 
 
 def _is_abandoned(folder: Path) -> bool:
