@@ -32,7 +32,10 @@ FIR_SPAN = 20.0  # seconds after an event that the default FIR bins cover
 SLICE_TIME_REFERENCE = 0.5  # fraction of the acquisition of a volume at which it is modeled
 SLICE_TIMES = ("reference", "model")  # one time for all slices, or each at its own
 REPETITION_TIMES = ("sidecar", "header")  # which one holds, or a number of seconds
-HIGH_PASS = 128.0  # seconds; cut-off period of the drift
+HIGH_PASS = 128.0  # seconds; cut-off period of the cosine drift
+DRIFTS = ("cosine", "polynomial", "none")  # polynomial:3 has a chosen order
+DRIFT = "cosine"
+SECONDS_PER_ORDER = 150.0  # each adds an order to a polynomial drift whose order is not given
 MOST_PAIRED = 5  # conditions up to which the default model compares every pair
 
 # The fit.
@@ -67,11 +70,12 @@ PERMUTATION_SEED = 20261  # fixed, so that a command always gives the same p val
 FD_THRESHOLD = "FramewiseDisplacementThreshold"
 DUMMY_SCANS = "DummyScans"
 TRIAL_TYPE_COLUMN = "TrialTypeColumn"
+DRIFT_MODEL = "Drift"  # polynomial or polynomial:ORDER
 LITERAL_CONDITIONS = "LiteralConditions"  # conditions with * or ? are names, not patterns
 RUN_KEYS = (
     *("NoiseModel", "SignalScaling", "SmoothingFWHM", "SmoothingType"),
     *("Orthogonalize", "Modulators"),
-    *(FD_THRESHOLD, DUMMY_SCANS, TRIAL_TYPE_COLUMN, LITERAL_CONDITIONS),
+    *(FD_THRESHOLD, DUMMY_SCANS, TRIAL_TYPE_COLUMN, LITERAL_CONDITIONS, DRIFT_MODEL),
 )
 VARIANCE_GROUPS = "VarianceGroups"
 BLOCKS = "ExchangeabilityBlocks"

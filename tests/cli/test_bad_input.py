@@ -205,10 +205,25 @@ def model_of_two_high_passes(dataset):
     write_model(dataset, ["cosine*"], {"HighPassFilterCutoffHz": 0.01})
 
 
-def write_model(dataset, confounds, options):
+def model_of_cosines_and_polynomials(dataset):
+    write_fmriprep(dataset)
+    write_model(dataset, ["cosine*"], {}, "polynomial:2")
+
+
+def model_of_two_drifts(dataset):
+    write_model(dataset, [], {"HighPassFilterCutoffHz": 0.01}, "polynomial:2")
+
+
+def model_of_a_cosine_drift(dataset):
+    write_model(dataset, [], {}, "cosine")
+
+
+def write_model(dataset, confounds, options, drift=None):
     choices = DefaultModelOptions(confounds=ConfoundSettings(tuple(confounds)), high_pass=None)
     content = default_model("cuetarget", ["cue", "target"], 2.0, choices)
     content["Nodes"][0]["Model"]["Options"] = options
+    if drift is not None:
+        content["Nodes"][0]["Model"]["Software"]["boldglm"]["Drift"] = drift
     Path("model_smdl.json").write_text(json.dumps(content))
 
 
@@ -250,6 +265,12 @@ TABLE = [
     (nothing, ["--orthogonalize", "cue ~ tarqet"], 65, ["--orthogonalize", "tarqet"]),
     (nothing, ["--model", "absent_smdl.json"], 66, ["absent_smdl.json"]),
     (nothing, ["--model", "x.json", "--high-pass", "60"], 2, ["--high-pass", "x.json"]),
+    (nothing, ["--model", "x.json", "--drift", "none"], 2, ["--drift", "x.json"]),
+    (nothing, ["--drift", "polynomal"], 2, ["Did you mean 'polynomial'?"]),
+    (nothing, ["--drift", "cosine:3"], 2, ["'cosine:3'", "polynomial:3"]),
+    (nothing, ["--drift", "cosine", "--high-pass", "none"], 2, ["--high-pass none"]),
+    (nothing, ["--drift", "polynomial", "--high-pass", "90"], 2, ["--high-pass 90", "one of"]),
+    (nothing, ["--drift", "polynomial:80"], 65, [RUN, "order must be", "from 0 to 79"]),
     (nothing, ["--fir-delays", "0", "2"], 2, ["--hrf-model fir"]),
     (nothing, ["--bids-filter-file", "absent.json"], 66, ["absent.json cannot be read: No such"]),
     (nothing, ["--mask", "absent.nii.gz"], 66, ["--mask absent.nii.gz: there is no such file"]),
@@ -274,6 +295,12 @@ TABLE = [
         2,
         ["--high-pass 100", "second"],
     ),
+    (
+        fmriprep,
+        ["--confounds", "motion6", "high_pass", "--drift", "polynomial"],
+        2,
+        ["--drift polynomial", "second"],
+    ),
     (fmriprep, ["--fd-threshold", "0.01"], 65, ["no degrees of freedom", "80 of 80 (100 %)"]),
     (fmriprep_without_a_table, [], 66, [RUN, "no confounds table", "trans_x"]),
     (fmriprep_without_tables, ["--confounds", "motion6"], 66, ["no run has a confounds table"]),
@@ -291,6 +318,9 @@ TABLE = [
     (model_that_wants_confounds, ["-m", "model_smdl.json"], 66, ["rot_x", RUN]),
     (model_of_an_unknown_column, ["-m", "model_smdl.json"], 65, ["Did you mean 'rot_x'?"]),
     (model_of_an_unknown_pattern, ["-m", "model_smdl.json"], 65, ["rotate_*", "rot_"]),
+    (model_of_cosines_and_polynomials, ["-m", "model_smdl.json"], 65, ["Drift", "one of the two"]),
+    (model_of_two_drifts, ["-m", "model_smdl.json"], 65, ["'polynomial:2'", "HighPass"]),
+    (model_of_a_cosine_drift, ["-m", "model_smdl.json"], 65, ["'cosine'", "HighPassFilter"]),
     (model_of_two_high_passes, ["-m", "model_smdl.json"], 65, ["HighPass", "one of the two"]),
 ]
 

@@ -176,6 +176,15 @@ def test_an_own_high_pass_takes_the_place_of_the_cosines(dataset, tmp_path):
     assert not [name for name in names if name.startswith("cosine")]
 
 
+def test_a_chosen_drift_takes_the_place_of_the_cosines(dataset, tmp_path):
+    write_fmriprep(dataset)
+
+    for drift, expected in (("polynomial:2", ["drift_1", "drift_2"]), ("none", [])):
+        func = participant(dataset, tmp_path / drift, "--drift", drift)
+        names = read_design(func / f"{STEM}_design.tsv").names
+        assert [name for name in names if name.startswith(("drift", "cosine"))] == expected
+
+
 def test_dummy_scans_are_censored_in_raw_data_too(dataset, tmp_path):
     func = participant(dataset, tmp_path / "out", "--dummy-scans", "3")
 
@@ -284,7 +293,7 @@ def test_a_dry_run_shows_confounds_and_censored_volumes(dataset, tmp_path, capsy
     said = capsys.readouterr().out
     assert "confounds (8): trans_x" in said
     assert "censored volumes: 2 of 80 (2.5 %): 0, 40" in said
-    assert "high-pass    by the cosines among the confounds" in said
+    assert "drift        by the cosines among the confounds" in said
     assert not (tmp_path / "out").exists()
 
 

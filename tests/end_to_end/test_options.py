@@ -99,6 +99,53 @@ def test_the_design_file_is_a_table_that_others_can_read(dataset, tmp_path):
     assert len(table) == 80
 
 
+def test_polynomials_take_the_place_of_cosines(dataset, tmp_path):
+    out = tmp_path / "out"
+    participant(dataset, out, "--noise-model", "ols", "--drift", "polynomial:3")
+
+    design = read_design(out / f"{RUN}_design.tsv")
+    drift = [
+        name for name, role in zip(design.names, design.roles, strict=True) if role == "drift"
+    ]
+    assert drift == ["drift_1", "drift_2", "drift_3"]
+    expected = np.polynomial.legendre.legvander(np.linspace(-1, 1, 80), 3)
+    basis = np.linalg.qr(expected)[0]
+    columns = design.matrix[:, [design.names.index(name) for name in drift]]
+    np.testing.assert_allclose(basis @ (basis.T @ columns), columns, atol=1e-6)
+    name = f"{RUN}_contrast-cue_stat-t_statmap"
+    about = json.loads((out / f"{name}.json").read_text())
+    assert (about["Drift"], about["HighPassPeriod"]) == ("polynomial:3", None)
+    assert "orthogonal polynomials up to order 3." in (out / "sub-01.html").read_text()
+    model = out / "models" / "model-default_smdl.json"
+    assert not json.loads(model.read_text())["Nodes"][0]["Model"]["Options"]
+
+    participant(dataset, tmp_path / "again", "-m", str(model))
+    participant(dataset, tmp_path / "cosine", "--noise-model", "ols")
+
+    t = load(out / f"{name}.nii.gz")
+    np.testing.assert_array_equal(load(tmp_path / "again" / f"{name}.nii.gz"), t)
+    assert np.abs(load(tmp_path / "cosine" / f"{name}.nii.gz") - t).max() > 0.1
+
+
+def test_a_changed_drift_refits_the_run(dataset, tmp_path, capsys):
+    for drift, n_columns in (("polynomial", 2), ("polynomial:1", 1), ("none", 0)):
+        participant(dataset, tmp_path / drift, "--drift", drift)
+        design = read_design(tmp_path / drift / f"{RUN}_design.tsv")
+        assert design.roles.count("drift") == n_columns
+    capsys.readouterr()
+
+    participant(dataset, tmp_path / "none", "--drift", "none")
+
+    assert "1 of 1 run were already finished" in capsys.readouterr().out
+
+
+def test_a_model_without_drift_is_warned_of(dataset, tmp_path, capsys):
+    participant(dataset, tmp_path / "out", "--drift", "none")
+
+    assert "no drift regressors, so slow drift counts as noise" in capsys.readouterr().out
+    assert "The design had no drift regressors." in (tmp_path / "out/sub-01.html").read_text()
+
+
 def test_percent_is_the_signal_divided_by_its_mean(dataset, tmp_path):
     participant(dataset, tmp_path / "percent")
     participant(dataset, tmp_path / "raw", "--signal-scaling", "none")

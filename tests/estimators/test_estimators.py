@@ -51,8 +51,12 @@ def raw(dataset: Path, run: str = RUN) -> tuple[Path, Path]:
              "--orthogonalize", "target ~ cue", "--high-pass", "100"],
         ),
         ({"signal_scaling": "none"}, ["--signal-scaling", "none"]),
+        (
+            {"noise_model": "ols", "drift": "polynomial:2"},
+            ["--noise-model", "ols", "--drift", "polynomial:2"],
+        ),
     ],
-    ids=["ols", "ar1", "auto"],
+    ids=["ols", "ar1", "auto", "polynomials"],
 )  # fmt: skip
 def test_a_run_has_the_bits_of_the_command_line(dataset, tmp_path, settings, options):
     chosen = ["--participant-label", "01", "--run-label", "1", "--contrast", "cue - target"]

@@ -17,11 +17,13 @@ from boldglm.glm.design.design_matrix import build_design
 from boldglm.glm.design.drift import cosine_drift
 from boldglm.glm.design.hrf import HRFBasis, hrf_basis
 from boldglm.glm.design.kernels import GLOVER, Box, DoubleGamma, FiniteDifference
+from boldglm.glm.first_level.fit import fit
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
+    from nilearn.glm.contrasts import compute_contrast
     from nilearn.glm.first_level import hemodynamic_models as nilearn_hrf
-    from nilearn.glm.first_level import make_first_level_design_matrix
+    from nilearn.glm.first_level import make_first_level_design_matrix, run_glm
     from nilearn.signal import create_cosine_drift
 
 NILEARN_SPM = DoubleGamma(ratio=0.167)
@@ -219,3 +221,31 @@ def test_cosine_drifts_are_nilearns(n_scans, repetition_time, start, high_pass):
     theirs = create_cosine_drift(1 / high_pass, scans)[:, :-1]
 
     np.testing.assert_allclose(cosine_drift(scans, high_pass), theirs, atol=1e-12)
+
+
+@pytest.mark.parametrize("order", [1, 2, 3, 6])
+def test_polynomial_drifts_span_what_nilearns_do(order):
+    rng = np.random.default_rng(order)
+    scans = 0.95 + 2.0 * np.arange(150)
+    events = pd.DataFrame({"onset": np.arange(5.0, 280, 14), "duration": 4.0, "trial_type": "a"})
+    theirs = make_first_level_design_matrix(
+        scans, events, hrf_model="spm", drift_model="polynomial", drift_order=order
+    ).to_numpy()
+    ours = build_design(
+        events,
+        scans,
+        hrf_model=HRFBasis(("",), (NILEARN_SPM,)),
+        drift=f"polynomial:{order}",
+        oversampling=50,
+    )
+    bold = 100 + rng.normal(size=(150, 20)) + 1e-6 * scans[:, np.newaxis] ** 3
+
+    contrast = fit(bold, ours, noise="ols").contrast("a")
+    labels, results = run_glm(bold, theirs, noise_model="ols")
+    expected = compute_contrast(labels, results, np.eye(theirs.shape[1])[0])
+
+    assert ours.matrix.shape == theirs.shape
+    basis = np.linalg.qr(theirs)[0]
+    np.testing.assert_allclose(basis @ (basis.T @ ours.matrix), ours.matrix, atol=1e-9)
+    np.testing.assert_allclose(contrast.effect, expected.effect_size(), rtol=1e-7)
+    np.testing.assert_allclose(contrast.t, expected.stat(), rtol=1e-7)

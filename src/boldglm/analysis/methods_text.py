@@ -16,6 +16,7 @@ from boldglm.glm.design.confound_names import (
     MOTION_OUTLIERS,
     NON_STEADY_STATE,
     confound_category,
+    has_cosines,
 )
 from boldglm.stats_model.node_plans import NodePlan
 from boldglm.stats_model.specification import NodeSpec
@@ -220,11 +221,18 @@ def _response(hrf_model: str) -> str:
 
 def _drift_sentences(model: Model) -> list[str]:
     sentences = []
-    if model.high_pass:
+    if model.drift.startswith("polynomial"):
+        order = "an order of 1, and 1 more for each 150 s of the run"
+        if model.drift_order is not None:
+            order = f"order {model.drift_order}"
+        sentences.append(f"Slow drift was modeled by orthogonal polynomials up to {order}.")
+    elif model.high_pass:
         sentences.append(
             "Slow drift was modeled by discrete cosine regressors with periods above "
             f"{model.high_pass:g} s."
         )
+    elif not has_cosines([str(term) for term in model.run_node.x]):
+        sentences.append("The design had no drift regressors.")
     if model.low_pass:
         sentences.append(
             "Discrete cosine regressors removed fluctuations with periods below "

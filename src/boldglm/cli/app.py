@@ -35,6 +35,7 @@ from boldglm.io.outputs.names import RUN_MAPS, model_file_name, prepare_output
 from boldglm.io.outputs.records import STAMP, Record, notes_of_records
 from boldglm.notices import EXCLUSION, HEADINGS, Notice
 from boldglm.vocabulary import (
+    DRIFT,
     DUMMY_SCANS,
     FD_THRESHOLD,
     HIGH_PASS,
@@ -177,7 +178,7 @@ def _check_trials(analysis: Analysis, method: str) -> None:
 
 
 def _model_choice(options: argparse.Namespace) -> ModelChoice:
-    high_pass = HIGH_PASS if options.high_pass is None else options.high_pass
+    drift, high_pass = _drift(options)
     defaults = DefaultModelOptions(
         conditions=_tuple(options.conditions),
         trial_type_column=options.trial_type_column or TRIAL_TYPE,
@@ -186,7 +187,8 @@ def _model_choice(options: argparse.Namespace) -> ModelChoice:
         modulate=tuple(options.modulate or ()),
         orthogonalize=tuple(options.orthogonalize or ()),
         contrasts=_tuple(options.contrast),
-        high_pass=None if high_pass == "none" else high_pass,
+        drift=drift,
+        high_pass=high_pass,
         noise_model=options.noise_model or NOISE_MODEL,
         signal_scaling=options.signal_scaling or SIGNAL_SCALING,
         **_smoothing_of_runs(options.smoothing),
@@ -197,7 +199,7 @@ def _model_choice(options: argparse.Namespace) -> ModelChoice:
         strategies=_tuple(options.confounds),
         fd_threshold=options.fd_threshold,
         dummy_scans=None if dummy_scans in (None, "auto") else dummy_scans,
-        high_pass_is_requested=options.high_pass is not None,
+        drift_is_requested=options.high_pass is not None or options.drift is not None,
     )
     return ModelChoice(
         file,
@@ -213,6 +215,14 @@ def _model_choice(options: argparse.Namespace) -> ModelChoice:
             options.repetition_time, options.slice_time_reference, options.slice_times
         ),
     )
+
+
+def _drift(options: argparse.Namespace) -> tuple[str, float | None]:
+    """Return the drift model and the period of its cosines."""
+    drift = options.drift or DRIFT
+    if drift != DRIFT or options.high_pass == "none":
+        return drift, None
+    return drift, HIGH_PASS if options.high_pass is None else options.high_pass
 
 
 def _smoothing_of_runs(smoothing: Smoothing | None) -> dict[str, Any]:

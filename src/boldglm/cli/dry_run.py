@@ -73,7 +73,7 @@ def _model_lines(analysis: Analysis) -> list[str]:
     rows = {
         **{name: f"from the column {column} of the events" for name, column in named.items()},
         "HRF": model.hrf_model,
-        "high-pass": _high_pass(model),
+        "drift": _drift(model),
         "noise model": model.noise_model,
         "effects in": _unit(model.signal_scaling),
         "smoothing": smoothing_words(model),
@@ -126,10 +126,15 @@ def _contrast_lines(run: RunPlan, width: int) -> list[str]:
     return lines
 
 
-def _high_pass(model: Model) -> str:
+def _drift(model: Model) -> str:
     if has_cosines(model.confounds.columns):
         return "by the cosines among the confounds"
-    return "none" if model.high_pass is None else f"{model.high_pass:g} s"
+    if model.drift.startswith("polynomial"):
+        order = model.drift_order
+        return (
+            f"polynomials {'by the length of the run' if order is None else f'to order {order}'}"
+        )
+    return f"cosines above {model.high_pass:g} s" if model.has_drift else "none"
 
 
 def _unit(scaling: str) -> str:

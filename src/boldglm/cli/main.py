@@ -39,6 +39,7 @@ MODEL_OPTIONS = (
     "contrast",
     "confounds",
     "high_pass",
+    "drift",
 )
 
 
@@ -152,6 +153,7 @@ def _check_usage(options: argparse.Namespace) -> None:
         )
     if options.fir_delays and options.hrf_model != "fir":
         raise UsageError("--fir-delays needs --hrf-model fir.")
+    _check_drift(options)
     if options.tfce and not options.permutations:
         raise UsageError("--tfce needs --permutations.")
     if options.cluster_p is not None and not 0 < options.cluster_p < 0.5:
@@ -165,6 +167,18 @@ def _check_usage(options: argparse.Namespace) -> None:
         raise UsageError(
             f"OUTPUT_DIR and BIDS_DIR are the same folder ({output}), and boldglm never writes to "
             f"its input. Use for example {options.bids_dir / 'derivatives' / 'boldglm'}."
+        )
+
+
+def _check_drift(options: argparse.Namespace) -> None:
+    """Refuse a drift model and a period that contradict each other."""
+    drift, period = options.drift, options.high_pass
+    if drift == "cosine" and period == "none":
+        raise UsageError("--drift cosine and --high-pass none contradict each other.")
+    if drift not in (None, "cosine") and period not in (None, "none"):
+        raise UsageError(
+            f"--high-pass {period:g} is the period of a cosine drift, but --drift {drift} has no "
+            "cosines. Leave out one of the two."
         )
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from boldglm._version import __version__
 from boldglm.cli.help_text import Parser, help_text
 from boldglm.cli.values import (
+    drift,
     dummy_scans,
     fraction,
     high_pass,
@@ -21,6 +22,7 @@ from boldglm.cli.values import (
 )
 from boldglm.vocabulary import (
     CLUSTER_P,
+    DRIFT,
     FIR_SPAN,
     HIGH_PASS,
     HRF_MODEL,
@@ -33,6 +35,7 @@ from boldglm.vocabulary import (
     NOISE_MODEL,
     NOISE_MODELS,
     RUN_MAPS,
+    SECONDS_PER_ORDER,
     SIDE,
     SIDES,
     SIGNAL_SCALING,
@@ -366,6 +369,7 @@ def _add_default_model(parser: argparse.ArgumentParser) -> None:
     )
     _add_regressors(group)
     _add_contrasts(group)
+    _add_drift(group)
     _add_confounds(group)
 
 
@@ -408,6 +412,24 @@ def _add_contrasts(group: argparse._ArgumentGroup) -> None:
         help=help_text(
             "cut-off period of the cosine drift, or none",
             default=f"{HIGH_PASS:g}; none if fMRIPrep's cosines are among the confounds",
+        ),
+    )
+
+
+def _add_drift(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        "--drift",
+        type=drift,
+        metavar="MODEL",
+        help=help_text(
+            "regressors of slow drift:",
+            {
+                "cosine": "all periods above --high-pass.",
+                "polynomial:ORDER": "orthogonal polynomials of time, up to this order. Without "
+                f"ORDER, 1 and 1 more for each {SECONDS_PER_ORDER:g} s of the run.",
+                "none": "no drift regressors: slow drift then is noise.",
+            },
+            f"{DRIFT}; fMRIPrep's cosines if they are among the confounds",
         ),
     )
 

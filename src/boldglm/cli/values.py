@@ -1,12 +1,14 @@
 """Values of options on the command line, read from their text."""
 
 import argparse
+import re
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from boldglm.suggestions import did_you_mean, list_known
 from boldglm.vocabulary import (
     CONTRAST_MAPS,
+    DRIFTS,
     LEVELS,
     REPETITION_TIMES,
     RUN_MAPS,
@@ -67,6 +69,18 @@ def high_pass(text: str) -> float | str:
     if not seconds > 0:
         raise argparse.ArgumentTypeError(f"{text!r} is neither a period in seconds nor 'none'")
     return seconds
+
+
+def drift(text: str) -> str:
+    """Read the word of a drift model, with the order of a polynomial."""
+    word, colon, order = text.partition(":")
+    if word not in DRIFTS:
+        raise argparse.ArgumentTypeError(f"there is no drift {word!r}.{list_known(word, DRIFTS)}")
+    if colon and (word != "polynomial" or not re.fullmatch("[1-9][0-9]?", order)):
+        raise argparse.ArgumentTypeError(
+            f"{text!r}: only polynomial takes an order, from 1 to 99, as in polynomial:3"
+        )
+    return text
 
 
 def repetition_time(text: str) -> float | str:

@@ -12,7 +12,7 @@ from boldglm.analysis.first_level.contrast_maps import estimate_contrasts
 from boldglm.analysis.first_level.event_design import RunTiming
 from boldglm.analysis.first_level.slices import RunFit, fit_run
 from boldglm.analysis.higher_levels.node_fits import NodeFits, fit_node
-from boldglm.analysis.model.confound_strategies import ConfoundRequest, high_pass_with_confounds
+from boldglm.analysis.model.confound_strategies import ConfoundRequest, drift_with_confounds
 from boldglm.analysis.model.default_model import DefaultModelOptions, default_model
 from boldglm.analysis.model.model import Model, parse_model
 from boldglm.analysis.plan.run_plans import RunDesign, RunRead, design_of_run
@@ -38,6 +38,7 @@ from boldglm.io.outputs.records import NodeResult
 from boldglm.notices import Notice
 from boldglm.stats_model.specification import ContrastSpec
 from boldglm.vocabulary import (
+    DRIFT,
     HIGH_PASS,
     HRF_MODEL,
     MISSING_POLICY,
@@ -79,7 +80,7 @@ class FirstLevel(Parameters):
     fir_delays : sequence of float, optional
         Start of each bin in seconds, for ``hrf_model="fir"``.
     high_pass : float or None
-        Cut-off period of the cosine drift in seconds; None for no drift.
+        Cut-off period of the cosine drift in seconds; None for no cosines.
     noise_model : str
         One of `boldglm.glm.NOISE_MODELS`.
     signal_scaling : {"percent", "none"}
@@ -114,6 +115,9 @@ class FirstLevel(Parameters):
     slice_times : {"reference", "model"}
         Whether all slices of a volume are modeled at that time, or each at its own. The latter
         needs raw volumes and ``SliceTiming`` in the sidecar beside the image.
+    drift : str
+        Model of slow drift, as for ``--drift``: ``"cosine"``, ``"polynomial:ORDER"``,
+        ``"polynomial"`` (of an order that grows with the length of the run) or ``"none"``.
     n_threads : int
         Blocks of voxels that are fitted at a time.
 
@@ -170,12 +174,14 @@ class FirstLevel(Parameters):
         start_time: float | None = None,
         slice_time_reference: float | None = None,
         slice_times: str = SLICE_TIMES[0],
+        drift: str = DRIFT,
         n_threads: int = 1,
     ) -> None:
         self.conditions = conditions
         self.hrf_model = hrf_model
         self.fir_delays = fir_delays
         self.high_pass = high_pass
+        self.drift = drift
         self.noise_model = noise_model
         self.signal_scaling = signal_scaling
         self.smoothing = smoothing
@@ -393,9 +399,15 @@ class FirstLevel(Parameters):
             strategies=None if self.confounds is None else tuple(self.confounds),
             fd_threshold=self.fd_threshold,
             dummy_scans=self.dummy_scans,
-            high_pass_is_requested=self.high_pass != HIGH_PASS,
+            drift_is_requested=self.high_pass != HIGH_PASS or self.drift != DRIFT,
         )
         confounds = request.settings([read.table for read in reads if read.table])
+        drift, high_pass = drift_with_confounds(
+            confounds.columns,
+            self.drift,
+            self.high_pass,
+            is_requested=request.drift_is_requested,
+        )
         options = DefaultModelOptions(
             conditions=None if self.conditions is None else tuple(self.conditions),
             hrf_model=self.hrf_model,
@@ -403,9 +415,8 @@ class FirstLevel(Parameters):
             modulate=tuple(self.modulate),
             orthogonalize=tuple(self.orthogonalize),
             confounds=confounds,
-            high_pass=high_pass_with_confounds(
-                confounds.columns, self.high_pass, is_requested=request.high_pass_is_requested
-            ),
+            drift=drift,
+            high_pass=high_pass,
             noise_model=self.noise_model,
             signal_scaling=self.signal_scaling,
             smoothing=self.smoothing,

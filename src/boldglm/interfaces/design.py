@@ -32,7 +32,7 @@ from boldglm.io.images.formats import read_bold_header
 from boldglm.io.outputs.design_files import read_design, write_design
 from boldglm.io.outputs.names import sidecar
 from boldglm.notices import Notice, by_kind
-from boldglm.vocabulary import HIGH_PASS, HRF_MODEL, MISSING_POLICIES, SLICE_TIME_REFERENCE
+from boldglm.vocabulary import DRIFT, HIGH_PASS, HRF_MODEL, MISSING_POLICIES, SLICE_TIME_REFERENCE
 
 
 class _RunTablesInput(BaseInterfaceInputSpec):
@@ -70,8 +70,9 @@ class _BuildDesignInput(_RunTablesInput):
         traits.Float,
         default=HIGH_PASS,
         usedefault=True,
-        desc="cut-off period of the drift in seconds, or None",
+        desc="cut-off period of the cosine drift in seconds, or None",
     )
+    drift = traits.Str(DRIFT, usedefault=True, desc="cosine, polynomial, polynomial:ORDER or none")
     confounds = traits.List(traits.Str, desc="columns of confounds_file: names and patterns")
     fd_threshold = traits.Float(desc="censor volumes with more framewise displacement, mm")
     dummy_scans = traits.Range(
@@ -138,6 +139,7 @@ class BuildDesign(SimpleInterface):
                 for rule in (inputs.modulators if isdefined(inputs.modulators) else [])
             ),
             prefix=inputs.prefix,
+            drift=inputs.drift,
         )
         events = Path(inputs.events_file)
         timing = _timing(inputs)

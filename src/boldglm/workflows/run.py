@@ -198,6 +198,7 @@ def _build_node(settings: DesignSettings | ModelFile) -> Node:
     interface = BuildDesign(
         hrf_model=settings.hrf_model,
         high_pass=settings.high_pass,
+        drift=settings.drift,
         confounds=list(settings.confounds.columns),
         dummy_scans=settings.confounds.dummy_scans,
         modulators=[modulator.to_dict() for modulator in settings.modulators],

@@ -29,7 +29,7 @@ from boldglm.io.bids.tables import read_table
 from boldglm.io.outputs.names import SERIES, ResultPaths, model_file_name
 from boldglm.io.outputs.records import is_finished
 from boldglm.notices import Notice
-from boldglm.vocabulary import TRIAL_TYPE
+from boldglm.vocabulary import DRIFT, TRIAL_TYPE
 from boldglm.workflows.higher_levels import (
     RecordSource,
     add_level,
@@ -212,7 +212,7 @@ def run_output(run: RunPlan, model: Model, settings: AppSettings) -> NodeOutput:
         Names of the outputs, the table of the report and the content of sidecars.
     """
     inputs = run.inputs
-    warnings = check_denoising(inputs.kind, run.confounds.names, model.high_pass)
+    warnings = check_denoising(inputs.kind, run.confounds.names, has_drift=model.has_drift)
     facts = [
         ("Volumes", f"{inputs.n_scans}, {inputs.spacing}"),
         ("First volume at", f"{inputs.start_time:g} s"),
@@ -469,6 +469,8 @@ def model_details(model: Model) -> dict:
         "SignalScaling": model.signal_scaling,
         "SmoothingFWHM": model.smoothing or 0.0,
     }
+    if model.drift != DRIFT:
+        details["Drift"] = model.drift
     if model.smoothing:
         details["SmoothingType"] = model.smoothing_type
     if model.spec.notes:  # how the model file was read

@@ -5,7 +5,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from boldglm.glm.design.drift import cosine_drift, polynomial_drift
+from boldglm.glm.design.drift import (
+    cosine_drift,
+    drift_columns,
+    order_for_duration,
+    polynomial_drift,
+    split_drift,
+)
 
 SCANS = np.arange(200) * 2.0
 
@@ -92,3 +98,31 @@ def test_an_order_that_cannot_be_is_refused(order):
 
 def test_a_single_scan_has_no_polynomial():
     assert polynomial_drift([3.0], 0).shape == (1, 0)
+
+
+@pytest.mark.parametrize(
+    ("n_scans", "repetition_time", "order"),
+    [(1, 2.0, 0), (2, 2.0, 1), (2, 400.0, 1), (74, 2.0, 1), (75, 2.0, 2), (375, 0.8, 3)],
+)
+def test_a_polynomial_has_one_order_more_for_each_150_seconds(n_scans, repetition_time, order):
+    scans = 7.0 + repetition_time * np.arange(n_scans)
+
+    assert order_for_duration(scans) == order
+    np.testing.assert_array_equal(
+        drift_columns(scans, "polynomial"), polynomial_drift(scans, order)
+    )
+
+
+def test_a_drift_is_the_family_that_was_chosen():
+    np.testing.assert_array_equal(drift_columns(SCANS, "cosine", 90), cosine_drift(SCANS, 90))
+    np.testing.assert_array_equal(
+        drift_columns(SCANS, "polynomial:5", 90), polynomial_drift(SCANS, 5)
+    )
+    for drift, period in (("none", 90), ("cosine", None)):
+        assert drift_columns(SCANS, drift, period).shape == (200, 0)
+
+
+@pytest.mark.parametrize("drift", ["cosines", "polynomial:", "polynomial:0", "cosine:3", ""])
+def test_a_drift_that_does_not_exist_is_refused(drift):
+    with pytest.raises(ValueError, match=f"no drift '{drift}'.*polynomial:ORDER"):
+        split_drift(drift)

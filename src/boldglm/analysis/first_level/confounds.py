@@ -111,9 +111,7 @@ def check_patterns(columns: Sequence[str], tables: Sequence[ConfoundsTable]) -> 
             )
 
 
-def check_denoising(
-    kind: str, columns: Sequence[str], high_pass: float | None
-) -> tuple[Notice, ...]:
+def check_denoising(kind: str, columns: Sequence[str], *, has_drift: bool) -> tuple[Notice, ...]:
     """Check that the confounds suit the preprocessing of the series and the drift model.
 
     Parameters
@@ -122,8 +120,8 @@ def check_denoising(
         Entity ``desc`` of the series.
     columns : sequence of str
         Names of the confounds.
-    high_pass : float or None
-        Cut-off period of the drift model in seconds.
+    has_drift : bool
+        Whether the design has drift regressors that are no confounds.
 
     Returns
     -------
@@ -142,7 +140,7 @@ def check_denoising(
             f"the confounds {', '.join(aroma[:3])} would remove them twice. Leave them out of the "
             "confounds, or fit the desc-preproc series."
         )
-    if lacks_cosines(columns) and high_pass is None:
+    if lacks_cosines(columns) and not has_drift:
         return (
             warning(
                 "the design has CompCor components but neither the cosines that they were "

@@ -92,7 +92,7 @@ def design_from_events(
     Returns
     -------
     design : Design
-        Conditions, confounds, censored volumes, cosine drift, constant.
+        Conditions, confounds, censored volumes, drift, constant.
     notices : tuple of Notice
         Exclusions and warnings.
 
@@ -133,6 +133,7 @@ def design_from_events(
         confounds=confounds.columns,
         confound_names=confounds.names,
         censored=list(confounds.censored),
+        drift=settings.drift,
     )
     return design, tuple(notices)
 

@@ -132,6 +132,7 @@ def design_from_model(
             high_pass=model.high_pass,
             low_pass=model.low_pass,
             censored=list(confounds.censored),
+            drift=model.drift,
         )
     except ValueError as error:
         raise BadDataError(f"{tables.bold_name}: {error}") from error

@@ -12,6 +12,7 @@ from boldglm.io.bids.events import PREFIX
 from boldglm.io.files.atomic import whole_file
 from boldglm.notices import Notice
 from boldglm.vocabulary import (
+    DRIFT,
     HIGH_PASS,
     HRF_MODEL,
     MISSING_POLICY,
@@ -43,6 +44,8 @@ class DesignSettings:
         Rules such as ``"houses ~ faces"``, applied in this order.
     prefix : str
         Put before each trial type to name its regressor.
+    drift : str
+        As for `boldglm.glm.build_design`.
 
     Examples
     --------
@@ -58,6 +61,7 @@ class DesignSettings:
     confounds: ConfoundSettings = field(default_factory=ConfoundSettings)
     orthogonalize: tuple[str, ...] = ()
     prefix: str = PREFIX
+    drift: str = DRIFT
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from boldglm.glm.design.confound_names import (
     is_pattern,
 )
 from boldglm.io.bids.confounds_table import ConfoundsTable
+from boldglm.vocabulary import DRIFT
 
 
 @dataclass(frozen=True)
@@ -56,14 +57,14 @@ class ConfoundRequest:
         Framewise displacement in mm above which a volume is censored.
     dummy_scans : int, optional
         Number of first volumes to censor; None for those that fMRIPrep detected.
-    high_pass_is_requested : bool
-        Whether the user gave the period of the drift model.
+    drift_is_requested : bool
+        Whether the user chose the drift model or its period.
     """
 
     strategies: tuple[str, ...] | None = None
     fd_threshold: float | None = None
     dummy_scans: int | None = None
-    high_pass_is_requested: bool = False
+    drift_is_requested: bool = False
 
     def settings(self, tables: Sequence[ConfoundsTable]) -> ConfoundSettings:
         """Return the confounds of a model, given the tables of all its runs."""
@@ -71,7 +72,7 @@ class ConfoundRequest:
             self.strategies,
             tables,
             censor_detected=self.dummy_scans is None,
-            has_drift_model=self.high_pass_is_requested,
+            has_drift_model=self.drift_is_requested,
         )
         return ConfoundSettings(columns, self.fd_threshold, self.dummy_scans or 0)
 
@@ -132,33 +133,37 @@ def choose_confounds(
     return tuple(chosen)
 
 
-def high_pass_with_confounds(
-    columns: Sequence[str], period: float | None, *, is_requested: bool
-) -> float | None:
-    """Return the cut-off period of the drift model; None if the confounds include cosines.
+def drift_with_confounds(
+    columns: Sequence[str], drift: str, period: float | None, *, is_requested: bool
+) -> tuple[str, float | None]:
+    """Return the drift model and its cut-off period; none if the confounds include cosines.
 
     Parameters
     ----------
     columns : sequence of str
         Names and patterns of confounds.
+    drift : str
+        As for `boldglm.glm.build_design`.
     period : float or None
-        Cut-off period in seconds.
+        Cut-off period of a cosine drift in seconds.
     is_requested : bool
-        Whether the user gave the period.
+        Whether the user gave one of the two.
 
     Raises
     ------
     UsageError
-        If the user gave a period although the confounds are a high-pass filter already.
+        If the user chose a drift although the confounds are a high-pass filter already.
     """
     if not has_cosines(columns):
-        return period
-    if is_requested and period is not None:
+        return drift, period
+    is_cosine = drift == DRIFT
+    if is_requested and drift != "none" and not (is_cosine and period is None):
+        option = f"--high-pass {period:g}" if is_cosine else f"--drift {drift}"
         raise UsageError(
             f"--confounds includes fMRIPrep's cosines, which are a high-pass filter, so "
-            f"--high-pass {period:g} would be a second one. Leave out one of the two."
+            f"{option} would be a second one. Leave out one of the two."
         )
-    return None
+    return DRIFT, None
 
 
 def _check_default(tables: Sequence[ConfoundsTable]) -> None:

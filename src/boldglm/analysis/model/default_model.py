@@ -19,6 +19,8 @@ from boldglm.io.outputs.names import clashing_labels
 from boldglm.notices import Notice
 from boldglm.suggestions import did_you_mean
 from boldglm.vocabulary import (
+    DRIFT,
+    DRIFT_MODEL,
     DUMMY_SCANS,
     FD_THRESHOLD,
     HIGH_PASS,
@@ -57,9 +59,11 @@ class DefaultModelOptions:
     confounds : ConfoundSettings
         Confounds, with columns from `choose_confounds`.
     high_pass : float or None
-        Cut-off period of the drift in seconds; None for no drift.
+        Cut-off period of the cosine drift in seconds; None for no cosines.
     noise_model, signal_scaling, smoothing, smoothing_type
         As for `boldglm.analysis.first_level.settings.FitSettings`.
+    drift : str
+        As for `boldglm.glm.build_design`.
     """
 
     conditions: tuple[str, ...] | None = None
@@ -75,6 +79,7 @@ class DefaultModelOptions:
     signal_scaling: str = SIGNAL_SCALING
     smoothing: float | None = None
     smoothing_type: str = SMOOTHING_TYPE
+    drift: str = DRIFT
 
     @property
     def prefix(self) -> str:
@@ -177,7 +182,8 @@ def default_model_with_notices(
     if options.contrasts is None:
         of = {name: [name + suffix for suffix in suffixes] for name in variables + modulating}
         contrasts, notices = unmixed_contrasts(contrasts, of, software.get("Orthogonalize", []))
-    filters = {"HighPassFilterCutoffHz": 1 / options.high_pass} if options.high_pass else {}
+    period = options.high_pass if options.drift == DRIFT else None
+    filters = {"HighPassFilterCutoffHz": 1 / period} if period else {}
     run = {
         "Level": "Run",
         "Name": "run",
@@ -218,6 +224,8 @@ def _software(
         "NoiseModel": options.noise_model,
         "SignalScaling": options.signal_scaling,
     }
+    if options.drift.startswith("polynomial"):
+        content[DRIFT_MODEL] = options.drift
     if options.trial_type_column != TRIAL_TYPE:
         content[TRIAL_TYPE_COLUMN] = options.trial_type_column
     if any(set(name) & set("*?") for name in known):

@@ -17,10 +17,13 @@ from boldglm.analysis.model.modulation import ORDERS, Modulator
 from boldglm.errors import BadDataError, MissingInputError
 from boldglm.glm import hrf_basis
 from boldglm.glm.design.confound_names import has_cosines
+from boldglm.glm.design.drift import split_drift
 from boldglm.io.files.json_files import load_json
 from boldglm.stats_model.parsing import parse_stats_model
 from boldglm.stats_model.specification import ContrastSpec, NodeSpec, StatsModel
 from boldglm.vocabulary import (
+    DRIFT,
+    DRIFT_MODEL,
     DUMMY_SCANS,
     FD_THRESHOLD,
     HIGH_PASS,
@@ -63,6 +66,8 @@ class Model:
         file.
     high_pass, low_pass : float or None
         Cut-off periods in seconds (the file has frequencies in Hz).
+    drift : str
+        As for `boldglm.glm.build_design`.
     confounds : ConfoundSettings
         Censored volumes and, if `plain` is given, confounds in the design.
     modulators : tuple of Modulator
@@ -84,6 +89,17 @@ class Model:
     signal_scaling: str = "percent"
     smoothing: float | None = None
     smoothing_type: str = "iso"
+    drift: str = DRIFT
+
+    @property
+    def has_drift(self) -> bool:
+        """Whether the design has drift regressors, apart from confounds."""
+        return self.drift != "none" and (self.drift != DRIFT or self.high_pass is not None)
+
+    @property
+    def drift_order(self) -> int | None:
+        """Order of a polynomial drift; None for other drifts, and if it depends on the run."""
+        return split_drift(self.drift)[1]
 
     @property
     def name(self) -> str:
@@ -200,13 +216,7 @@ def parse_model(
     confounds = ConfoundSettings(columns, options.get(FD_THRESHOLD), options.get(DUMMY_SCANS, 0))
     high_pass = root.options.get("HighPassFilterCutoffHz")
     low_pass = root.options.get("LowPassFilterCutoffHz")
-    if has_cosines([str(term) for term in root.x]) and high_pass:
-        _refuse(
-            file_name,
-            f"{root.path}.Model.Options.HighPassFilterCutoffHz",
-            "X has cosine confounds, which are a high-pass filter already",
-            "Leave out one of the two.",
-        )
+    _check_drift(root, options, file_name)
     return Model(
         spec=spec,
         plain=plain,
@@ -222,7 +232,22 @@ def parse_model(
         signal_scaling=options.get("SignalScaling", "percent"),
         smoothing=options.get("SmoothingFWHM"),
         smoothing_type=options.get("SmoothingType", "iso"),
+        drift=options.get(DRIFT_MODEL, DRIFT),
     )
+
+
+def _check_drift(root: NodeSpec, options: Mapping[str, Any], file_name: str) -> None:
+    """Refuse two models of slow drift."""
+    filters = "Model.Options.HighPassFilterCutoffHz"
+    has_filter = bool(root.options.get("HighPassFilterCutoffHz"))
+    if has_cosines([str(term) for term in root.x]) and (has_filter or DRIFT_MODEL in options):
+        place = filters if has_filter else f"Model.Software.boldglm.{DRIFT_MODEL}"
+        found = "X has cosine confounds, which are a high-pass filter already"
+        _refuse(file_name, f"{root.path}.{place}", found, "Leave out one of the two.")
+    if has_filter and DRIFT_MODEL in options:
+        place = f"{root.path}.Model.Software.boldglm.{DRIFT_MODEL}"
+        found = f"found {options[DRIFT_MODEL]!r}, but {filters} is a drift model too"
+        _refuse(file_name, place, found, "Leave out one of the two.")
 
 
 def is_convolve(instruction: Mapping[str, Any]) -> bool:

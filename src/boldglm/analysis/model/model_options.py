@@ -4,10 +4,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NoReturn
 
 from boldglm.errors import BadDataError
+from boldglm.glm.design.drift import split_drift
 from boldglm.stats_model.specification import NodeSpec
 from boldglm.suggestions import did_you_mean
 from boldglm.vocabulary import (
     BLOCKS,
+    DRIFT_MODEL,
     DUMMY_SCANS,
     ESTIMATOR,
     ESTIMATORS,
@@ -73,6 +75,7 @@ def model_options(node: NodeSpec, file_name: str) -> Mapping[str, Any]:
     for key, known in choices.items():
         if key in options and options[key] not in known:
             refuse(key, f"Known: {', '.join(str(word) for word in known)}.")
+    _check_drift(options, refuse)
     _check_numbers(options, refuse)
     _check_columns(options, refuse)
     if node.level != "run" and options.get("SmoothingFWHM") is not None and uses_variances(node):
@@ -83,6 +86,20 @@ def model_options(node: NodeSpec, file_name: str) -> Mapping[str, Any]:
 def uses_variances(node: NodeSpec) -> bool:
     """Return whether a higher-level node weights its inputs by their variances."""
     return node.type == "meta" or node.boldglm_options.get("Estimator", ESTIMATOR) != "ols"
+
+
+def _check_drift(options: Mapping[str, Any], refuse: Any) -> None:
+    """Refuse a drift that is no polynomial; the specification has a place for cosines."""
+    try:
+        is_polynomial = split_drift(str(options.get(DRIFT_MODEL, "polynomial")))[0] == "polynomial"
+    except ValueError:
+        is_polynomial = False
+    if not is_polynomial:
+        refuse(
+            DRIFT_MODEL,
+            "Write polynomial or polynomial:ORDER. A cosine drift is written as "
+            "Model.Options.HighPassFilterCutoffHz, and no drift as neither.",
+        )
 
 
 def _check_numbers(options: Mapping[str, Any], refuse: Any) -> None:

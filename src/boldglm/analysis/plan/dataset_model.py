@@ -9,17 +9,25 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from boldglm.analysis.model.confound_strategies import ConfoundRequest, high_pass_with_confounds
+from boldglm.analysis.model.confound_strategies import ConfoundRequest, drift_with_confounds
 from boldglm.analysis.model.default_model import DefaultModelOptions, default_model_with_notices
 from boldglm.analysis.model.model import Model, parse_model
 from boldglm.analysis.plan.run_plans import RunRead
 from boldglm.analysis.plan.timing import TimingOptions
 from boldglm.errors import BoldglmError
+from boldglm.glm.design.confound_names import has_cosines
 from boldglm.io.bids.confounds_table import ConfoundsTable, read_confound_names
 from boldglm.io.bids.events import Events, read_events
 from boldglm.io.bids.survey import Survey, SurveyedRun
 from boldglm.io.entities import run_of
+from boldglm.notices import warning
 from boldglm.vocabulary import MISSING_POLICY, MISSING_TIMES_POLICY
+
+NO_DRIFT = warning(
+    "the design has no drift regressors, so slow drift counts as noise. The noise model auto "
+    "allows for most of it; with ols and ar1, p values of slow designs can be far too small or "
+    "too large"
+)
 
 
 @dataclass(frozen=True)
@@ -99,19 +107,24 @@ def parse_default_model(
     name = "default" if n_tasks == 1 else f"default{task[0].upper()}{task[1:]}"
     request, options = choice.confounds, choice.options
     confounds = request.settings(tables)
-    high_pass = high_pass_with_confounds(
-        confounds.columns, options.high_pass, is_requested=request.high_pass_is_requested
+    drift, high_pass = drift_with_confounds(
+        confounds.columns,
+        options.drift,
+        options.high_pass,
+        is_requested=request.drift_is_requested,
     )
     content, notices = default_model_with_notices(
         task,
         sorted({name for table in events for name in table.conditions}),
         _repetition_time(runs, survey, task),
-        replace(options, confounds=confounds, high_pass=high_pass),
+        replace(options, confounds=confounds, drift=drift, high_pass=high_pass),
         name=name,
         runs=[table.conditions for table in events],
         event_columns=[name for table in events for name in table.other_columns],
     )
     model = parse_model(content, f"model-{name}_smdl.json", level_options=choice.level_options)
+    if not model.has_drift and not has_cosines(confounds.columns):
+        notices = (*notices, NO_DRIFT)
     return replace(model, spec=replace(model.spec, notes=(*model.spec.notes, *notices)))
 
 

@@ -173,6 +173,7 @@ def design_of_run(run: RunRead, model: Model, known: Iterable[str], missing: str
             model.high_pass,
             model.modulators,
             prefix=plain.prefix,
+            drift=model.drift,
         )
         confounds = confounds_of_run(run.table, model.confounds, inputs.n_scans, inputs.bold.name)
         try:
@@ -317,7 +318,8 @@ def _check_freedom(
             text += f"Censored volumes: {describe_scans(design.censored, inputs.n_scans)}. "
         raise BadDataError(
             f"{text}Model fewer conditions (--conditions) or confounds (--confounds), censor less "
-            "(--fd-threshold), use a longer --high-pass period, or choose other runs."
+            "(--fd-threshold), use fewer drift regressors (a longer --high-pass period), or "
+            "choose other runs."
         )
     try:
         check_noise_model(design, noise_model)

@@ -15,12 +15,12 @@ from boldglm.glm.arrays.types import FloatArray
 from boldglm.glm.design.confounds import censored_columns, censored_name
 from boldglm.glm.design.contrast_meaning import SharedVariance
 from boldglm.glm.design.convolution import checked_frame_times, convolve_events
-from boldglm.glm.design.drift import cosine_drift, fast_cosines
+from boldglm.glm.design.drift import drift_columns, fast_cosines
 from boldglm.glm.design.hrf import HRFBasis, default_fir_delays, hrf_basis
 from boldglm.glm.design.names import resolve_name
 from boldglm.glm.design.summaries import counted, interval, listed, summary_html, summary_text
 from boldglm.suggestions import list_known
-from boldglm.vocabulary import HIGH_PASS, HRF_MODEL
+from boldglm.vocabulary import DRIFT, HIGH_PASS, HRF_MODEL
 
 if TYPE_CHECKING:
     import matplotlib.axes
@@ -449,6 +449,7 @@ def build_design(
     censored: Sequence[int] = (),
     oversampling: int | None = None,
     constant: bool = True,
+    drift: str = DRIFT,
 ) -> Design:
     """Build the design of one run from its events.
 
@@ -480,6 +481,10 @@ def build_design(
         to nilearn's also need its kernel, ``HRFBasis(("",), (DoubleGamma(ratio=0.167),))``.
     constant : bool
         Whether the last column is a constant.
+    drift : str
+        ``"cosine"``, ``"polynomial:ORDER"``, ``"polynomial"`` (of an order that grows with the
+        length of the run) or ``"none"``; see
+        `boldglm.glm.design.drift.drift_columns`.
 
     Returns
     -------
@@ -517,7 +522,9 @@ def build_design(
     ]
     if confounds is not None or confound_names is not None:
         parts.append(confound_regressors(confounds, confound_names, scans.size))
-    return join_regressors(parts, scans, high_pass=high_pass, censored=censored, constant=constant)
+    return join_regressors(
+        parts, scans, high_pass=high_pass, censored=censored, constant=constant, drift=drift
+    )
 
 
 def join_regressors(
@@ -528,6 +535,7 @@ def join_regressors(
     low_pass: float | None = None,
     censored: Sequence[int] = (),
     constant: bool = True,
+    drift: str = DRIFT,
 ) -> Design:
     """Join conditions and confounds with censored scans, drift and constant.
 
@@ -535,7 +543,7 @@ def join_regressors(
     ----------
     parts : sequence of Regressors
         Columns of shape (n_scans, n_columns) each, with names and role.
-    frame_times, high_pass, censored, constant
+    frame_times, high_pass, censored, constant, drift
         As for `build_design`.
     low_pass : float, optional
         Longest period in seconds that `fast_cosines` removes.
@@ -554,9 +562,9 @@ def join_regressors(
     parts = list(parts)
     if len(censored):
         parts.append(censored_regressors(censored, scans.size))
-    if high_pass is not None:
-        drift = cosine_drift(scans, high_pass)
-        parts.append(Regressors(drift, [f"drift_{k + 1}" for k in range(drift.shape[1])], "drift"))
+    slow = drift_columns(scans, drift, high_pass)
+    if slow.shape[1]:
+        parts.append(Regressors(slow, [f"drift_{k + 1}" for k in range(slow.shape[1])], "drift"))
     if low_pass is not None:
         fast = fast_cosines(scans, low_pass)
         parts.append(Regressors(fast, [f"fast_{k + 1}" for k in range(fast.shape[1])], "drift"))

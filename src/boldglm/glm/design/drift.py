@@ -4,11 +4,14 @@ This is a high-pass filter by regression: data and the other regressors are filt
 the fit counts the degrees of freedom that the filter takes.
 """
 
+import re
+
 import numpy as np
 from numpy.typing import ArrayLike
 
 from boldglm.glm.arrays.types import FloatArray
 from boldglm.glm.design.convolution import checked_frame_times
+from boldglm.vocabulary import DRIFT, DRIFTS, HIGH_PASS, SECONDS_PER_ORDER
 
 
 def cosine_drift(frame_times: ArrayLike, high_pass: float) -> FloatArray:
@@ -165,3 +168,100 @@ def polynomial_drift(frame_times: ArrayLike, order: int) -> FloatArray:
     columns, _ = np.linalg.qr(np.polynomial.legendre.legvander(unit_times, order))
     columns *= np.where(columns[-1] < 0, -1.0, 1.0)
     return columns[:, 1:]
+
+
+def drift_columns(
+    frame_times: ArrayLike, drift: str = DRIFT, high_pass: float | None = HIGH_PASS
+) -> FloatArray:
+    """Return the drift regressors of a run.
+
+    Parameters
+    ----------
+    frame_times : array_like of shape (n_scans,)
+        Time of each scan in seconds.
+    drift : str
+        ``"cosine"``, ``"polynomial"``, ``"polynomial:ORDER"`` or ``"none"``. Without an order, a
+        polynomial has that of `order_for_duration`.
+    high_pass : float or None
+        Shortest period that cosines remove, in seconds; None for no cosines.
+
+    Returns
+    -------
+    ndarray of shape (n_scans, n_drifts)
+        Columns without the constant.
+
+    Raises
+    ------
+    ValueError
+        If `drift` is none of these, or the run is too short for the order.
+
+    See Also
+    --------
+    cosine_drift, polynomial_drift : The two families.
+
+    Examples
+    --------
+    >>> times = np.arange(0, 400, 2)
+    >>> [drift_columns(times, drift).shape[1] for drift in ("cosine", "polynomial:2", "none")]
+    [6, 2, 0]
+    """
+    scans = checked_frame_times(frame_times)
+    word, order = split_drift(drift)
+    if word == "polynomial":
+        return polynomial_drift(scans, order_for_duration(scans) if order is None else order)
+    if word == "none" or high_pass is None:
+        return np.zeros((scans.size, 0))
+    return cosine_drift(scans, high_pass)
+
+
+def split_drift(drift: str) -> tuple[str, int | None]:
+    """Return the family of a drift model, and the order of a polynomial if it has one.
+
+    Raises
+    ------
+    ValueError
+        If there is no such drift model.
+
+    Examples
+    --------
+    >>> split_drift("polynomial:3"), split_drift("cosine")
+    (('polynomial', 3), ('cosine', None))
+    """
+    if drift in DRIFTS:
+        return drift, None
+    order = re.fullmatch("polynomial:([1-9][0-9]?)", drift)
+    if order is None:
+        raise ValueError(
+            f"there is no drift {drift!r}. Known: {', '.join(DRIFTS)}, and polynomial:ORDER with "
+            "an order from 1 to 99."
+        )
+    return "polynomial", int(order[1])
+
+
+def order_for_duration(frame_times: ArrayLike) -> int:
+    """Return the order of the polynomials for a run of this length, as AFNI chooses it.
+
+    Parameters
+    ----------
+    frame_times : array_like of shape (n_scans,)
+        Time of each scan in seconds.
+
+    Returns
+    -------
+    int
+        1, and 1 more for each 150 s, but below the number of scans.
+
+    References
+    ----------
+    .. [1] AFNI's 3dDeconvolve, option ``-polort A``.
+
+    Examples
+    --------
+    >>> order_for_duration(np.arange(0, 149, 2)), order_for_duration(np.arange(0, 400, 2))
+    (2, 3)
+    """
+    scans = checked_frame_times(frame_times)
+    if scans.size == 1:
+        return 0
+    duration = (scans[-1] - scans[0]) * scans.size / (scans.size - 1)
+    return min(1 + int(duration // SECONDS_PER_ORDER), scans.size - 1)
