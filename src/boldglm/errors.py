@@ -44,6 +44,10 @@ class BadDataError(BoldglmError):
     exit_code = 65
 
 
+class StopRequestedError(BadDataError):
+    """What an option asks to stop at, such as `--missing-conditions error`."""
+
+
 class MissingInputError(BoldglmError):
     """A file that is needed is missing or cannot be read."""
 

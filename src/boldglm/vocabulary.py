@@ -50,6 +50,8 @@ MISSING_POLICY = "drop"
 TRIAL_TYPE = "trial_type"  # the column of the events that names conditions
 MISSING_TIMES = ("row", "run", "error")  # what a row without onset or duration excludes
 MISSING_TIMES_POLICY = "row"
+BAD_RUN_POLICIES = ("exclude", "stop")  # what to do with a run that cannot be analyzed
+BAD_RUN_POLICY = "exclude"
 SINGLE_TRIALS = ("lsa", "lss")
 
 # Maps: of contrasts, and of a run as a whole.

@@ -336,7 +336,8 @@ def test_bad_input_is_refused_before_fitting(
     monkeypatch.chdir(tmp_path)
     spoil(dataset)
 
-    found = main([str(dataset), str(tmp_path / "out"), "participant", *options])
+    stop = ["--on-bad-run", "stop"]
+    found = main([str(dataset), str(tmp_path / "out"), "participant", *stop, *options])
 
     message = capsys.readouterr().err
     assert found == code, message

@@ -40,7 +40,7 @@ def test_a_hostile_sidecar_of_fmriprep_is_refused_by_name(
     sidecar = next(folder.glob(f"{RUN}*_desc-preproc_bold.json"))
     sidecar.write_text(content)
 
-    code = main([str(dataset), str(tmp_path / "out"), "participant"])
+    code = main([str(dataset), str(tmp_path / "out"), "participant", "--on-bad-run", "stop"])
 
     said = capsys.readouterr().err
     assert code == 65

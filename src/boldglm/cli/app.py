@@ -27,7 +27,7 @@ from boldglm.errors import BadDataError, UsageError
 from boldglm.glm.design.summaries import counted
 from boldglm.io.bids.events import read_events
 from boldglm.io.bids.participants import ParticipantTables
-from boldglm.io.bids.query import find_runs
+from boldglm.io.bids.query import QueryResult, find_runs
 from boldglm.io.bids.selection import Selection
 from boldglm.io.files.json_files import write_json
 from boldglm.io.outputs.fit_cache import cache_size
@@ -58,29 +58,17 @@ def run_participant(options: argparse.Namespace, command: str, folders: WorkFold
     """Fit the selected runs, combine them within participants, and return the exit code."""
     _start_logging(verbose=options.verbose)
     started = time.monotonic()
-    selection = Selection.of(
-        options.participant_label,
-        options.session_label,
-        options.task,
-        options.run_label,
-        options.bids_filter_file,
-    )
-    query = find_runs(
-        options.bids_dir,
-        selection,
-        options.derivatives,
-        options.space,
-        options.bids_database_dir,
-        events_needed(None if options.model == "default" else Path(options.model)),
-    )
+    query = _find_runs(options)
     tables = ParticipantTables(options.bids_dir)
     output = options.output_dir.resolve()
     plan = make_plan(query.runs, _model_choice(options), output, tables, query.survey)
     if options.single_trials is not None:
         for analysis in plan:
             _check_trials(analysis, options.single_trials)
+    excluded = (*query.excluded, *(run for each in plan for run in each.excluded))
+    of_runs = [run.notice for run in excluded]
     if options.dry_run:
-        show_plan(plan, (*query.notices, *tables.notices), sys.stdout)
+        show_plan(plan, (*of_runs, *query.notices, *tables.notices), sys.stdout)
         return 0
     preprocessed = {dataset.name: dataset.path for dataset in query.derivatives}
     folder = folders.open()
@@ -89,7 +77,7 @@ def run_participant(options: argparse.Namespace, command: str, folders: WorkFold
         name = model_file_name(analysis.model.name)
         write_json(options.output_dir / "models" / name, analysis.model.spec.source)
     of_models = (note for each in plan for note in each.model.spec.notes)
-    notices = (*query.notices, *tables.notices, *of_models)
+    notices = (*of_runs, *query.notices, *tables.notices, *of_models)
     for notice in notices:
         logger.info("%s", notice)
     _write_settings(options, command)
@@ -104,6 +92,26 @@ def run_participant(options: argparse.Namespace, command: str, folders: WorkFold
         _print_cache(settings.cache_folder)
     _print_reports(options.output_dir, [subject for each in plan for subject in each.subjects])
     return max((failure.exit_code for failure in failures), default=0)
+
+
+def _find_runs(options: argparse.Namespace) -> QueryResult:
+    """Find the runs that the options select."""
+    selection = Selection.of(
+        options.participant_label,
+        options.session_label,
+        options.task,
+        options.run_label,
+        options.bids_filter_file,
+    )
+    return find_runs(
+        options.bids_dir,
+        selection,
+        options.derivatives,
+        options.space,
+        options.bids_database_dir,
+        events_needed(None if options.model == "default" else Path(options.model)),
+        options.on_bad_run,
+    )
 
 
 def run_higher_levels(
@@ -211,6 +219,7 @@ def _model_choice(options: argparse.Namespace) -> ModelChoice:
         level_options=_level_options(options.smoothing),
         missing_conditions=options.missing_conditions,
         missing_times=options.missing_times,
+        on_bad_run=options.on_bad_run,
         timing=TimingOptions(
             options.repetition_time, options.slice_time_reference, options.slice_times
         ),

@@ -21,6 +21,8 @@ from boldglm.cli.values import (
     word_of,
 )
 from boldglm.vocabulary import (
+    BAD_RUN_POLICIES,
+    BAD_RUN_POLICY,
     CLUSTER_P,
     DRIFT,
     FIR_SPAN,
@@ -313,6 +315,22 @@ def _add_model(parser: argparse.ArgumentParser) -> None:
         ),
     )
     _add_missing_times(group)
+    group.add_argument(
+        "--on-bad-run",
+        type=word_of(BAD_RUN_POLICIES),
+        choices=BAD_RUN_POLICIES,
+        default=BAD_RUN_POLICY,
+        metavar="POLICY",
+        help=help_text(
+            "what to do with a run that cannot be analyzed, such as a damaged or missing file, or "
+            "unusable events:",
+            {
+                "exclude": "analyze the other runs, and name it with the reason.",
+                "stop": "stop before anything is fitted.",
+            },
+            BAD_RUN_POLICY,
+        ),
+    )
 
 
 def _add_missing_times(group: argparse._ArgumentGroup) -> None:

@@ -50,7 +50,9 @@ def test_a_sidecar_that_is_no_object_is_named(dataset):
     sidecar.write_text("[2.0]")
 
     with pytest.raises(BadDataError, match=f"{sidecar.name} must hold a JSON object"):
-        find_runs(dataset, Selection())
+        find_runs(dataset, Selection(), on_bad_run="stop")
+    (excluded,) = find_runs(dataset, Selection()).excluded
+    assert excluded.name == RUN
 
 
 def test_a_broken_sidecar_of_nobody_asked_for_does_no_harm(dataset):

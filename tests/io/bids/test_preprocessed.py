@@ -124,7 +124,7 @@ def test_a_participant_without_preprocessed_series_is_left_out_or_refused_by_nam
     found = runs_of(dataset)
 
     assert {run.entities["sub"] for run in found.runs} == {"01"}
-    assert any("sub-02" in note.text for note in found.notices)
+    assert [run.entities for run in found.excluded] == [{"sub": "02"}]
     with pytest.raises(MissingInputError, match=r"sub-02.*--level minimal"):
         find_runs(dataset, Selection(subjects=("02",)))
 

@@ -7,11 +7,12 @@ import numpy as np
 
 from boldglm.analysis.first_level.settings import DesignSettings
 from boldglm.analysis.model.modulation import modulated_columns, refuse_clashes
-from boldglm.errors import BadDataError
+from boldglm.errors import BadDataError, StopRequestedError
 from boldglm.glm import Confounds, Design, build_design, orthogonalize_design
 from boldglm.glm.design.hrf import fir_widths
 from boldglm.io.bids.events import Events
 from boldglm.notices import Notice, exclusion, warning
+from boldglm.vocabulary import MISSING_POLICY
 
 
 @dataclass(frozen=True)
@@ -69,11 +70,12 @@ def design_from_events(
     settings: DesignSettings,
     file_name: str,
     confounds: Confounds | None = None,
+    missing: str = MISSING_POLICY,
 ) -> tuple[Design, tuple[Notice, ...]]:
     """Build the design of one run.
 
-    A condition without an event in the run gets no column, which is an exclusion. Events outside
-    the run are counted in a warning.
+    A condition without an event in the time of the run gets no column, which is an exclusion.
+    Other events outside the run are counted in a warning.
 
     Parameters
     ----------
@@ -88,6 +90,8 @@ def design_from_events(
         Name of the events file, for messages.
     confounds : Confounds, optional
         Confounds and censored volumes of the run.
+    missing : {"drop", "zero", "error"}
+        Whether a condition whose events all lie outside of the run is excluded or refused.
 
     Returns
     -------
@@ -99,12 +103,12 @@ def design_from_events(
     Raises
     ------
     BadDataError
-        If no condition has an event, all events of a condition lie outside the run, or a
-        modulator has the name of another column.
+        If no condition has an event in the time of the run, or a modulator has the name of another
+        column.
     """
     requested = settings.conditions if settings.conditions is not None else events.conditions
     present = tuple(name for name in requested if name in events.conditions)
-    missing = [name for name in requested if name not in present]
+    absent = [name for name in requested if name not in present]
     if not present:
         raise BadDataError(
             f"{file_name} has no event of the conditions {', '.join(requested)}; it has events of "
@@ -113,9 +117,11 @@ def design_from_events(
     confounds = confounds or Confounds(columns=np.zeros((timing.n_scans, 0)))
     notices = [*events.notices, *confounds.notes]
     notices += [
-        exclusion(f"condition {name!r}: it has no event in {file_name}") for name in missing
+        exclusion(f"condition {name!r}: it has no event in {file_name}") for name in absent
     ]
-    notices += _check_onsets(events, present, timing, settings, file_name)
+    present, outside = _within_run(events, present, timing, settings, file_name, missing)
+    notices += outside
+    events = events.without(set(events.conditions) - set(present))
     rows = events.as_columns(present, settings.prefix)
     rows["modulation"] = [1.0] * len(rows["trial_type"])
     refuse_clashes(settings.modulators, requested, () if settings.prefix else confounds.names)
@@ -138,41 +144,54 @@ def design_from_events(
     return design, tuple(notices)
 
 
-def _check_onsets(
+def _within_run(
     events: Events,
     conditions: Sequence[str],
     timing: RunTiming,
     settings: DesignSettings,
     file_name: str,
-) -> list[Notice]:
-    """Refuse conditions whose events all lie outside the run; warn of single events that do."""
+    missing: str,
+) -> tuple[tuple[str, ...], list[Notice]]:
+    """Leave out conditions whose events all lie outside the run; warn of single events that do."""
     first, last = _response_window(settings)
     late = events.onset + first >= timing.end
     early = events.onset + events.duration + last <= timing.start_time
-    for name in conditions:
-        rows = events.trial_type == name
-        if (late | early)[rows].all():
-            onsets = events.onset[rows]
-            where = "after the end" if late[rows].all() else "outside"
-            raise BadDataError(
-                f"{file_name}: all {int(rows.sum())} events of {name!r} (onsets {onsets.min():g} "
-                f"to {onsets.max():g}) lie {where} of the run, which lasts from 0 to "
-                f"{timing.end:g} s ({timing.spacing}). "
-                "Onsets must be in seconds from the first volume. Check whether they are in "
-                "milliseconds or volumes, and whether the file belongs to another run."
-            )
-    used = np.isin(events.trial_type, conditions)
-    warnings = []
+    outside_of_run = {
+        name: _outside(events, name, timing, is_late=bool(late[events.trial_type == name].all()))
+        for name in conditions
+        if (late | early)[events.trial_type == name].all()
+    }
+    if outside_of_run and (missing == "error" or len(outside_of_run) == len(conditions)):
+        error = StopRequestedError if missing == "error" else BadDataError
+        raise error(
+            f"{file_name}: {next(iter(outside_of_run.values()))}. Onsets must be in seconds from "
+            "the first volume. Check whether they are in milliseconds or volumes, and whether the "
+            "file belongs to another run."
+        )
+    present = tuple(name for name in conditions if name not in outside_of_run)
+    used = np.isin(events.trial_type, present)
+    notices = [exclusion(f"{text}, in {file_name}") for text in outside_of_run.values()]
     for outside, where in ((late, "start after the end of"), (early, "end long before")):
         count = int((outside & used).sum())
         if count:
-            warnings.append(
+            notices.append(
                 warning(
                     f"{count} of {int(used.sum())} events in {file_name} {where} the run (0 to "
                     f"{timing.end:g} s) and have no effect on the design"
                 )
             )
-    return warnings
+    return present, notices
+
+
+def _outside(events: Events, name: str, timing: RunTiming, *, is_late: bool) -> str:
+    """Say that all events of a condition lie outside the run."""
+    onsets = events.onset[events.trial_type == name]
+    return (
+        f"condition {name!r}: all {len(onsets)} events (onsets {onsets.min():g} to "
+        f"{onsets.max():g}) lie "
+        f"{'after the end' if is_late else 'outside'} of the run, which lasts from 0 to "
+        f"{timing.end:g} s ({timing.spacing})"
+    )
 
 
 def _response_window(settings: DesignSettings) -> tuple[float, float]:

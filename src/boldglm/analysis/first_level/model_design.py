@@ -13,7 +13,7 @@ from boldglm.analysis.first_level.event_design import RunTiming
 from boldglm.analysis.model.confound_strategies import ConfoundSettings
 from boldglm.analysis.model.events_needed import needs_events
 from boldglm.analysis.model.model import Model
-from boldglm.errors import BadDataError
+from boldglm.errors import BadDataError, StopRequestedError
 from boldglm.glm import Confounds, Design
 from boldglm.glm.design.confound_names import is_pattern, match_columns
 from boldglm.glm.design.design_matrix import Regressors, confound_regressors, join_regressors
@@ -98,7 +98,7 @@ def design_from_model(
         variables, notes = _transformed(_variables(node, tables, known), node, missing)
         columns = run_columns(variables, node)
     if missing == "error" and columns.missing:
-        raise BadDataError(
+        raise StopRequestedError(
             f"Run of {tables.events_name}, at {node.path}.Model.X: this run has no "
             f"{', '.join(columns.missing)}, and --missing-conditions error does not allow that. "
             "Pass --missing-conditions drop, or choose other runs."
@@ -196,7 +196,8 @@ def _errors_name_run(tables: RunTables) -> Iterator[None]:
     try:
         yield
     except BadDataError as error:
-        raise BadDataError(with_context(f"Run of {tables.events_name}", str(error))) from error
+        text = with_context(f"Run of {tables.events_name}", str(error))
+        raise type(error)(text) from error
 
 
 def _transformed(

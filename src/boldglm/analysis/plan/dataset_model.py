@@ -21,7 +21,7 @@ from boldglm.io.bids.events import Events, read_events
 from boldglm.io.bids.survey import Survey, SurveyedRun
 from boldglm.io.entities import run_of
 from boldglm.notices import warning
-from boldglm.vocabulary import MISSING_POLICY, MISSING_TIMES_POLICY
+from boldglm.vocabulary import BAD_RUN_POLICY, MISSING_POLICY, MISSING_TIMES_POLICY
 
 NO_DRIFT = warning(
     "the design has no drift regressors, so slow drift counts as noise. The noise model auto "
@@ -54,6 +54,8 @@ class ModelChoice:
         What to do with a run that lacks a condition.
     missing_times : {"row", "run", "error"}
         What an event without onset or duration excludes.
+    on_bad_run : {"exclude", "stop"}
+        What to do with a run that cannot be analyzed.
     timing : TimingOptions
         What the user says about the times of volumes.
     """
@@ -67,6 +69,7 @@ class ModelChoice:
     meshes: tuple[Path, ...] = ()
     missing_conditions: str = MISSING_POLICY
     missing_times: str = MISSING_TIMES_POLICY
+    on_bad_run: str = BAD_RUN_POLICY
     timing: TimingOptions = field(default_factory=TimingOptions)
 
 

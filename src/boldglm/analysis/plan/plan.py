@@ -1,15 +1,17 @@
 """The plan of an analysis, made and checked before any image data are read."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
 from boldglm.analysis.first_level.confounds import check_patterns
-from boldglm.analysis.first_level.model_design import RunTables, names_in_any_run
+from boldglm.analysis.first_level.model_design import names_in_any_run
 from boldglm.analysis.model.model import Model, read_model
 from boldglm.analysis.plan.conditions_elsewhere import columns_elsewhere, names_elsewhere
+from boldglm.analysis.plan.contrast_checks import check_contrasts
 from boldglm.analysis.plan.dataset_model import ModelChoice, parse_default_model
+from boldglm.analysis.plan.grids import on_one_grid
 from boldglm.analysis.plan.input_notices import input_notices
 from boldglm.analysis.plan.levels import LevelPlan, plan_levels
 from boldglm.analysis.plan.run_checks import inspect_run
@@ -17,7 +19,6 @@ from boldglm.analysis.plan.run_plans import (
     RunDesign,
     RunPlan,
     RunRead,
-    collinear_names,
     design_of_run,
     plan_run,
 )
@@ -25,16 +26,18 @@ from boldglm.analysis.plan.slice_designs import with_slice_designs
 from boldglm.errors import BadDataError, NothingSelectedError
 from boldglm.io.bids.confounds_table import read_confounds
 from boldglm.io.bids.events import no_event_columns, read_event_columns, read_events
+from boldglm.io.bids.excluded_runs import BadRuns, ExcludedRun
 from boldglm.io.bids.participants import ParticipantTables
 from boldglm.io.bids.query import RunFiles
 from boldglm.io.bids.survey import Survey
+from boldglm.io.files.contents import check_content
 from boldglm.io.images.meshes import read_mesh
 from boldglm.io.outputs.names import ResultPaths, camel_case, clashing_labels
 from boldglm.notices import Notice
 from boldglm.stats_model.entity_names import ENTITY_KEYS, SERIES_KEYS
 from boldglm.stats_model.json_paths import with_context
 from boldglm.stats_model.node_inputs import NodeInput
-from boldglm.stats_model.node_plans import GEOMETRY, check_run_groups
+from boldglm.stats_model.node_plans import check_run_groups
 from boldglm.stats_model.run_contrasts import run_contrasts
 from boldglm.stats_model.specification import ContrastSpec
 from boldglm.suggestions import did_you_mean
@@ -57,12 +60,15 @@ class Analysis:
         Planned nodes of higher levels, inputs first.
     notices : tuple of Notice
         Nodes that have nothing to estimate, and why.
+    excluded : tuple of ExcludedRun
+        Runs that cannot be analyzed, and why.
     """
 
     model: Model
     runs: tuple[RunPlan, ...]
     levels: tuple[LevelPlan, ...]
     notices: tuple[Notice, ...] = ()
+    excluded: tuple[ExcludedRun, ...] = ()
 
     @property
     def subjects(self) -> tuple[str, ...]:
@@ -88,7 +94,7 @@ def make_plan(
     tables: ParticipantTables,
     survey: Survey | None = None,
 ) -> tuple[Analysis, ...]:
-    """Read all headers and events files, build all designs, and refuse what cannot be fitted.
+    """Read all headers and events files, build all designs, and exclude what cannot be fitted.
 
     Parameters
     ----------
@@ -111,29 +117,61 @@ def make_plan(
     Raises
     ------
     BadDataError
-        If some run cannot be analyzed.
+        If no run can be analyzed, or one cannot and the choice is to stop at it.
     NothingSelectedError
         If the model file selects none of the runs.
     """
+    bad = BadRuns(choice.on_bad_run)
     if choice.file is not None:
         model = read_model(choice.file, choice.fit_options, choice.level_options)
         selected = _select_input(files, model, choice.file)
-        runs = [_read_run(run_files, choice, model) for run_files in selected]
-        _check_meshes(choice.meshes, runs)
+        runs = _read_runs(selected, choice, model, bad)
         try:
-            return (_plan_analysis(model, runs, choice, output_dir, tables, survey),)
+            analysis = _plan_analysis(model, runs, choice, output_dir, tables, survey, bad)
+            return _with_excluded([analysis], bad)
         except BadDataError as error:
             if "$." not in str(error) or choice.file.name in str(error):
                 raise
-            raise BadDataError(with_context(choice.file.name, str(error))) from error
-    runs = [_read_run(run_files, choice, None) for run_files in files]
-    _check_meshes(choice.meshes, runs)
+            raise type(error)(with_context(choice.file.name, str(error))) from error
+    runs = _read_runs(files, choice, None, bad)
     analyses = []
     for task in dict.fromkeys(run.inputs.task for run in runs):
         of_task = [run for run in runs if run.inputs.task == task]
         model = parse_default_model(task, of_task, choice, survey)
-        analyses.append(_plan_analysis(model, of_task, choice, output_dir, tables, survey))
-    return tuple(analyses)
+        analyses.append(_plan_analysis(model, of_task, choice, output_dir, tables, survey, bad))
+    return _with_excluded(analyses, bad)
+
+
+def _with_excluded(analyses: Sequence[Analysis | None], bad: BadRuns) -> tuple[Analysis, ...]:
+    """Add to each analysis the bad runs of its task, to the first one those of no other."""
+    planned = [analysis for analysis in analyses if analysis is not None]
+    if not planned:
+        raise bad.refusal()
+    tasks = [analysis.runs[0].inputs.task for analysis in planned]
+    places = [
+        tasks.index(run.entities["task"]) if run.entities["task"] in tasks else 0
+        for run in bad.excluded
+    ]
+    return tuple(
+        replace(
+            analysis,
+            excluded=tuple(
+                run for run, place in zip(bad.excluded, places, strict=True) if place == number
+            ),
+        )
+        for number, analysis in enumerate(planned)
+    )
+
+
+def _read_runs(
+    files: Sequence[RunFiles], choice: ModelChoice, model: Model | None, bad: BadRuns
+) -> list[RunRead]:
+    """Read headers and tables of all runs that can be read."""
+    runs = bad.passing(files, lambda run: run.entities, lambda run: _read_run(run, choice, model))
+    if not runs:
+        raise bad.refusal()
+    _check_meshes(choice.meshes, runs)
+    return runs
 
 
 def _check_meshes(meshes: Sequence[Path], runs: Sequence[RunRead]) -> None:
@@ -158,24 +196,15 @@ def _plan_analysis(
     output_dir: Path,
     tables: ParticipantTables,
     survey: Survey | None,
-) -> Analysis:
-    """Plan all levels of one model."""
-    missing = choice.missing_conditions
+    bad: BadRuns,
+) -> Analysis | None:
+    """Plan all levels of one model; None if none of its runs can be analyzed."""
     check_patterns(model.confounds.columns, [run.table for run in runs if run.table])
-    others = _other_events(runs, survey)
-    template = runs[0].tables if model.plain is None else None
-    known, elsewhere = _known(model, runs, others, template)
-
-    def build(run: RunRead) -> RunDesign:
-        return design_of_run(run, model, known, missing)
-
     _check_slice_smoothing(model, runs)
-    designs = [with_slice_designs(build(run), build) for run in runs]
-    further = columns_elsewhere(model, elsewhere, others, template)
-    contrasts = _contrasts(model, designs, further)
-    planned = tuple(plan_run(design, model, contrasts, missing) for design in designs)
-    _check_contrasts(contrasts, planned, elsewhere)
-    _check_grids(model, planned)
+    planned, notices = _plan_runs(model, runs, choice, survey, bad)
+    planned = on_one_grid(model, planned, bad)
+    if not planned:
+        return None
     check_run_groups(model.run_node, [tables.of(run.inputs.entities) for run in planned])
     node_inputs, fingerprints = [], {}
     for run in planned:
@@ -191,13 +220,63 @@ def _plan_analysis(
                 run.inputs.entities,
                 metadata,
             )
-            for spec in contrasts
+            for spec in run.contrasts
             if spec.test != "F" and run.collinearity.estimable.get(spec.name, False)
         ]
-    levels, notices = plan_levels(
+    levels, of_levels = plan_levels(
         model, node_inputs, fingerprints, output_dir, LEVELS[1:], tables.levels()
     )
-    return Analysis(model, planned, levels, notices)
+    return Analysis(model, tuple(planned), levels, (*notices, *of_levels))
+
+
+def _plan_runs(
+    model: Model,
+    runs: Sequence[RunRead],
+    choice: ModelChoice,
+    survey: Survey | None,
+    bad: BadRuns,
+) -> tuple[list[RunPlan], list[Notice]]:
+    """Build the designs of all runs that can be analyzed, with the contrasts of all of them."""
+    missing = choice.missing_conditions
+    with_names = bad.passing(runs, _entities_read, lambda run: (run, _names(model, run)))
+    if not with_names:
+        return [], []
+    runs = [run for run, _ in with_names]
+    others = _other_events(runs, survey)
+    template = runs[0].tables if model.plain is None else None
+    names = frozenset[str]().union(*(names for _, names in with_names))
+    known = names | names_elsewhere(model, names, others, template)
+
+    def build(run: RunRead) -> RunDesign:
+        return design_of_run(run, model, known, missing)
+
+    designs = bad.passing(runs, _entities_read, lambda run: with_slice_designs(build(run), build))
+    modeled = names - _without_a_column(model, designs)
+    elsewhere = names_elsewhere(model, modeled, others, template)
+    further = columns_elsewhere(model, elsewhere, others, template)
+    contrasts = _contrasts(model, designs, further)
+    planned = bad.passing(
+        designs,
+        lambda design: design.run.inputs.entities,
+        lambda design: plan_run(design, model, contrasts, missing),
+    )
+    is_chosen = choice.file is not None or choice.options.contrasts is not None
+    return planned, check_contrasts(contrasts, planned, elsewhere, are_chosen=is_chosen)
+
+
+def _without_a_column(model: Model, designs: Sequence[RunDesign]) -> frozenset[str]:
+    """Return the conditions of the model that no run has an event of in its time."""
+    columns = [name for run in designs for name in run.design.names]
+    terms = {str(term) for term in model.run_node.x if term != 1}
+    return frozenset(
+        term
+        for term in terms
+        if not any(column == term or column.startswith(f"{term}_") for column in columns)
+    )
+
+
+def _entities_read(run: RunRead) -> Mapping[str, str]:
+    return run.inputs.entities
 
 
 def _check_slice_smoothing(model: Model, runs: Sequence[RunRead]) -> None:
@@ -210,17 +289,12 @@ def _check_slice_smoothing(model: Model, runs: Sequence[RunRead]) -> None:
         )
 
 
-def _known(
-    model: Model, runs: Sequence[RunRead], others: Sequence[Path], template: RunTables | None
-) -> tuple[frozenset[str], frozenset[str]]:
-    """Return the variables of all runs of the dataset, and those of runs not selected only."""
+def _names(model: Model, run: RunRead) -> frozenset[str]:
+    """Return the variables of a run."""
     if model.plain is None:
-        known = names_in_any_run(model, [run.tables for run in runs])
-    else:
-        conditions = (name for run in runs if run.events for name in run.events.conditions)
-        known = frozenset(model.plain.prefix + name for name in conditions)
-    elsewhere = names_elsewhere(model, known, others, template)
-    return known | elsewhere, elsewhere
+        return names_in_any_run(model, [run.tables])
+    conditions = run.events.conditions if run.events else ()
+    return frozenset(model.plain.prefix + name for name in conditions)
 
 
 def _other_events(runs: Sequence[RunRead], survey: Survey | None) -> list[Path]:
@@ -260,6 +334,10 @@ def _contrasts(
 
 
 def _read_run(files: RunFiles, choice: ModelChoice, model: Model | None) -> RunRead:
+    parts = (files.bold, files.events, files.mask, *files.confounds, *files.meshes)
+    for path in parts:
+        if path is not None:
+            check_content(path)
     inspected = inspect_run(files, choice.timing)
     inputs, header = inspected.inputs, inspected.header
     if choice.mask is not None:
@@ -336,60 +414,3 @@ def _is_same_label(label: str, label_in_model: str) -> bool:
     if label.isdigit() and label_in_model.isdigit():
         return int(label) == int(label_in_model)
     return label == label_in_model
-
-
-def _check_contrasts(
-    contrasts: Sequence[ContrastSpec], runs: Sequence[RunPlan], elsewhere: frozenset[str]
-) -> None:
-    """Refuse a contrast that no run can estimate, unless a run that is not selected can."""
-    estimable = {
-        name
-        for run in runs
-        for name, is_estimable in run.collinearity.estimable.items()
-        if is_estimable
-    }
-    for spec in contrasts:
-        needs_other_runs = any(
-            column == name or column.startswith(f"{name}_")
-            for column in spec.columns
-            for name in elsewhere
-        )
-        if spec.name in estimable or (needs_other_runs and estimable):
-            continue
-        first = runs[0]
-        collinear = collinear_names(first.collinearity)
-        reason = (
-            f"its regressors are exactly collinear in {first.inputs.name} ({collinear})"
-            if collinear
-            else "; ".join(
-                [
-                    f"{first.inputs.name} lacks one of {', '.join(spec.columns)}",
-                    *(str(notice) for notice in first.notices if _is_about(notice, spec.columns)),
-                ]
-            )
-        )
-        raise BadDataError(
-            f"The contrast {spec.name!r} cannot be estimated in any run: {reason}. Change or "
-            "remove the contrast, or change the regressors."
-        )
-
-
-def _is_about(notice: Notice, columns: Sequence[str]) -> bool:
-    return any(repr(column.partition(".")[2]) in notice.text for column in columns)
-
-
-def _check_grids(model: Model, runs: Sequence[RunPlan]) -> None:
-    """Refuse to combine runs of one participant that lie on different grids."""
-    if len(model.spec.nodes) == 1:
-        return
-    first: dict[tuple, RunPlan] = {}
-    for run in runs:
-        key = (run.inputs.subject, *(run.inputs.entities.get(entity) for entity in GEOMETRY))
-        other = first.setdefault(key, run)
-        run.header.geometry.check_same(
-            run.inputs.bold.name,
-            other.header.geometry,
-            other.inputs.bold.name,
-            f"So the runs of sub-{run.inputs.subject} cannot be combined voxel by voxel. Resample "
-            "them to one grid, or choose with --session-label or --run-label.",
-        )

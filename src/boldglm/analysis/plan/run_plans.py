@@ -19,7 +19,7 @@ from boldglm.analysis.model.orthogonalized_contrasts import meaning_warning
 from boldglm.analysis.plan.event_units import coverage_warning
 from boldglm.analysis.plan.slice_times import SliceTimes
 from boldglm.analysis.plan.timing import uneven_times_warning
-from boldglm.errors import BadDataError
+from boldglm.errors import BadDataError, StopRequestedError
 from boldglm.glm import Collinearity, Confounds, Design, collinearity
 from boldglm.glm.design.confounds import describe_scans
 from boldglm.glm.first_level.contrasts import contrast_weights
@@ -161,7 +161,7 @@ def design_of_run(run: RunRead, model: Model, known: Iterable[str], missing: str
         plain = model.plain
         absent = [name for name in plain.conditions if name not in run.events.conditions]
         if absent and missing == "error":
-            raise BadDataError(
+            raise StopRequestedError(
                 f"{events_name} has no event of {', '.join(absent)}, and "
                 "--missing-conditions error does not allow that. Pass --missing-conditions drop, "
                 "or choose other runs."
@@ -178,7 +178,7 @@ def design_of_run(run: RunRead, model: Model, known: Iterable[str], missing: str
         confounds = confounds_of_run(run.table, model.confounds, inputs.n_scans, inputs.bold.name)
         try:
             design, notices = design_from_events(
-                run.events, run.timing, settings, events_name, confounds
+                run.events, run.timing, settings, events_name, confounds, missing
             )
         except ValueError as error:
             raise BadDataError(f"{events_name}: {error}") from error

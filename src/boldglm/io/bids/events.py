@@ -1,14 +1,14 @@
 """Events tables: read, checked row by row, ready for a design."""
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from boldglm.errors import BadDataError
+from boldglm.errors import BadDataError, StopRequestedError
 from boldglm.io.bids.tables import lines_in_words, read_table
 from boldglm.notices import Notice, exclusion, warning
 from boldglm.suggestions import did_you_mean
@@ -47,6 +47,18 @@ class Events:
     def conditions(self) -> tuple[str, ...]:
         """Trial types that occur, sorted."""
         return tuple(sorted(set(self.trial_type.tolist())))
+
+    def without(self, conditions: Collection[str]) -> "Events":
+        """Return the events of the other conditions."""
+        keep = ~np.isin(self.trial_type, list(conditions))
+        return replace(
+            self,
+            onset=self.onset[keep],
+            duration=self.duration[keep],
+            trial_type=self.trial_type[keep],
+            other_columns={name: column[keep] for name, column in self.other_columns.items()},
+            lines=self.lines[keep] if self.lines.size else self.lines,
+        )
 
     def as_columns(self, conditions: tuple[str, ...], prefix: str = PREFIX) -> dict:
         """Return the events of some conditions under their variable names.
@@ -96,8 +108,8 @@ def read_events(
             raise BadDataError(_missing_column(path, needed, table, column))
     if table.empty:
         raise BadDataError(
-            f"{path.name} has a header but no events. Add a row for each event, or remove the "
-            "file to exclude the run."
+            f"{path.name} has a header but no events. Add a row for each event, or choose other "
+            "runs."
         )
     named = table[column].notna().to_numpy()
     if not named.any():
@@ -178,10 +190,11 @@ def _with_times(
     columns = " or ".join(column for column, rows in missing.items() if rows.any())
     where = lines_in_words(table.index[untimed])
     if policy != MISSING_TIMES_POLICY:
-        raise BadDataError(
-            f"{path.name} has n/a as {columns} in {where}, and --missing-times {policy} does not "
-            "allow that. Give the value, set the trial type of these rows to n/a, or pass "
-            "--missing-times row."
+        error = StopRequestedError if policy == "error" else BadDataError
+        raise error(
+            f"{path.name} has n/a as {columns} in {where}, and --missing-times {policy} "
+            f"{'does not allow that' if policy == 'error' else 'excludes such a run'}. Give the "
+            "value, set the trial type of these rows to n/a, or pass --missing-times row."
         )
     if untimed.all():
         raise BadDataError(

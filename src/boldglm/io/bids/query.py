@@ -12,6 +12,7 @@ from typing import Any
 
 from boldglm.errors import MissingInputError, NothingSelectedError
 from boldglm.io.bids.derivative_datasets import Derivative, find_derivatives
+from boldglm.io.bids.excluded_runs import BadRuns, ExcludedRun
 from boldglm.io.bids.layout import RawDataset, long_entities
 from boldglm.io.bids.preprocessed import (
     PreprocessedImage,
@@ -33,6 +34,7 @@ from boldglm.io.entities import (
 from boldglm.io.images.meshes import find_meshes
 from boldglm.notices import Notice, exclusion
 from boldglm.suggestions import did_you_mean
+from boldglm.vocabulary import BAD_RUN_POLICY
 
 logger = logging.getLogger(__name__)
 # How often volumes were acquired, and for how long; either of the first two is in a sidecar.
@@ -59,9 +61,10 @@ class RunFiles:
 
 @dataclass(frozen=True)
 class QueryResult:
-    """The runs found, notices of those excluded, and the derivatives that they come from.
+    """The runs found, those excluded, and the derivatives that they come from.
 
-    `survey` has the runs of all participants that the same filters select.
+    `notices` tell of images that are no runs, or not of the space that was chosen. `survey` has
+    the runs of all participants that the same filters select.
     """
 
     runs: tuple[RunFiles, ...]
@@ -69,6 +72,7 @@ class QueryResult:
     dataset_name: str
     derivatives: tuple[Derivative, ...] = ()
     survey: Survey | None = field(default=None, compare=False)
+    excluded: tuple[ExcludedRun, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -91,6 +95,7 @@ def find_runs(
     space: str | None = None,
     database: Path | None = None,
     needs_events: Callable[[RunFiles], bool] = lambda _: True,
+    on_bad_run: str = BAD_RUN_POLICY,
 ) -> QueryResult:
     """Find every BOLD run that the selection asks for, with its events.
 
@@ -109,6 +114,8 @@ def find_runs(
         Folder where the index of the raw dataset is kept between calls.
     needs_events : callable
         Tells whether a run must have an events file; by default every run must.
+    on_bad_run : {"exclude", "stop"}
+        What to do with a run whose sidecars or events contradict each other.
 
     Returns
     -------
@@ -134,19 +141,27 @@ def find_runs(
     if not chosen:
         raise NothingSelectedError(_nothing_left(roots[0], selection, found))
     chosen, notices = _without_partial_images(chosen, selection)
+    excluded: list[ExcludedRun] = []
     if used:
         chosen, elsewhere = _in_one_space(chosen, space)
-        notices += [*elsewhere, *_without_series(bids_dir, used, selection, found)]
+        notices += elsewhere
+        excluded += _without_series(bids_dir, used, selection, found)
     elif space is not None:
         raise NothingSelectedError(
             f"--space {space} selects preprocessed data, but {bids_dir / 'derivatives'} has no "
             "output of fMRIPrep. Give its folder with -d."
         )
     _refuse_repeated_acquisitions(chosen)
-    runs = _run_files(chosen, raw, used)
+    bad = BadRuns(on_bad_run)
+    runs = _run_files(chosen, raw, used, bad)
+    if not runs:
+        raise bad.refusal()
     with_events = [run for run in runs if run.events is not None or not needs_events(run)]
-    notices += [
-        exclusion(f"{run.bold.name} has no events file") for run in runs if run not in with_events
+    excluded += bad.excluded
+    excluded += [
+        ExcludedRun(run.entities, f"{run.bold.name} has no events file")
+        for run in runs
+        if run not in with_events
     ]
     if not with_events:
         raise MissingInputError(
@@ -155,7 +170,7 @@ def find_runs(
             "trial_type) beside the run, or one for the whole task higher up in the dataset."
         )
     survey = Survey(bids_dir, used, lambda entities, path: _is_analyzed(entities, path, selection))
-    return QueryResult(tuple(with_events), tuple(notices), raw.name, used, survey)
+    return QueryResult(tuple(with_events), tuple(notices), raw.name, used, survey, tuple(excluded))
 
 
 def _refuse_repeated_acquisitions(images: Sequence[_Image]) -> None:
@@ -206,20 +221,20 @@ def _in_one_space(
 
 def _without_series(
     bids_dir: Path, used: Sequence[Derivative], selection: Selection, found: Sequence[_Image]
-) -> list[Notice]:
+) -> list[ExcludedRun]:
     """Say which participants of the dataset have no preprocessed series."""
     if selection.subjects:
         return []  # those asked for have one
     have = {image.entities["sub"] for image in found}
     every = {path.name[4:] for path in bids_dir.glob("sub-*") if path.is_dir()}
     return [
-        exclusion(f"sub-{label} has no preprocessed series in {used[0].path.name}")
+        ExcludedRun({"sub": label}, f"it has no preprocessed series in {used[0].path.name}")
         for label in sorted(every - have)
     ]
 
 
 def _run_files(
-    images: Sequence[_Image], raw: RawDataset, used: Sequence[Derivative]
+    images: Sequence[_Image], raw: RawDataset, used: Sequence[Derivative], bad: BadRuns
 ) -> list[RunFiles]:
     """Put together what belongs to each series; sidecars of derivatives are listed once."""
     sidecars: dict[Path, Sidecars] = {}
@@ -235,7 +250,11 @@ def _run_files(
             inherited += VOLUME_TIMING
         return {key: origin[key] for key in inherited if key in origin} | own
 
-    return [_files_of_run(image, raw, used, preprocessed_metadata) for image in images]
+    return bad.passing(
+        images,
+        lambda image: image.entities,
+        lambda image: _files_of_run(image, raw, used, preprocessed_metadata),
+    )
 
 
 def _files_of_run(

@@ -76,7 +76,9 @@ class Survey:
         roots = [derivative.path for derivative in self.derivatives] or [self.bids_dir]
         for run in self.of_task(task):
             for root in roots:
-                if run.bold.is_relative_to(root):
+                if not run.bold.is_relative_to(root):
+                    continue
+                with suppress(BadDataError):  # reported where this run is analyzed
                     seconds = Sidecars(root).of(run.bold).get("RepetitionTime")
                     if isinstance(seconds, int | float) and seconds > 0:
                         return float(seconds)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from boldglm.errors import BadDataError
+from boldglm.errors import StopRequestedError
 from boldglm.notices import Notice
 from boldglm.stats_model.transformations import (
     arithmetic,
@@ -158,7 +158,7 @@ def apply_instructions(
         variables = with_comparisons(variables, content)
         instruction = check_instruction(content, variables, where, _PARAMETERS)
         if instruction.missing_inputs and missing == "error":
-            raise BadDataError(
+            raise StopRequestedError(
                 f"At {where} ({instruction.name}): this run has no "
                 f"{', '.join(instruction.missing_inputs)}, and --missing-conditions error does "
                 "not allow that. Pass --missing-conditions drop, or choose other runs."

@@ -54,10 +54,12 @@ class Instruction:
     listed_outputs: tuple[str, ...] | None = None
     notes: list[Notice] = field(default_factory=list)
 
-    def refuse(self, key: str, finding: str, remedy: str) -> NoReturn:
-        """Raise a BadDataError that names JSON path, transformation, finding and remedy."""
+    def refuse(
+        self, key: str, finding: str, remedy: str, error: type[BadDataError] = BadDataError
+    ) -> NoReturn:
+        """Raise an error that names JSON path, transformation, finding and remedy."""
         where = f"{self.path}.{key}" if key else self.path
-        raise BadDataError(f"At {where} ({self.name}): {finding}. {remedy}")
+        raise error(f"At {where} ({self.name}): {finding}. {remedy}")
 
     def value(self, key: str, default: Any) -> Any:
         """Return a parameter; case and underscores of its name do not matter."""

@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 from scipy import ndimage
 
+from boldglm.errors import BadDataError, StopRequestedError
 from boldglm.glm import DoubleGamma, HRFBasis, convolve_events, hrf_basis
 from boldglm.notices import exclusion
 from boldglm.stats_model.transformations.instructions import Instruction
@@ -110,8 +111,8 @@ def convolved(
 ) -> Variables:
     """Replace a variable by its convolved responses, one for each kernel of the basis.
 
-    A variable without events, or whose events are all 0, gets no response: it is missing in this
-    run from then on.
+    A variable without events in the time of the run, or whose events are all 0, gets no response:
+    it is missing in this run from then on.
     """
     if variables.frame_times is None:
         instruction.refuse("", *NO_TIME_SERIES)
@@ -143,6 +144,16 @@ def convolved(
         )
         for label, kernel in zip(names, basis.kernels, strict=True)
     ]
+    if not any(response.values.any() for response in responses):
+        first, last = onset[used].min(), onset[used].max()
+        instruction.notes.append(
+            exclusion(
+                f"{name!r}: all {int(used.sum())} events (onsets {first:g} to {last:g}) lie "
+                f"outside of the run, which lasts from 0 to {variables.end:g} s"
+            )
+        )
+        missing = variables.missing | {name, *names}
+        return replace(variables.without([name]), missing=missing)
     kept = variables if output != name else variables.without([name])
     return kept.with_variables(responses)
 
@@ -164,11 +175,14 @@ def _without_times(
         return untimed
     attributes = " or ".join(key for key, rows in missing.items() if rows.any())
     if variables.missing_times != MISSING_TIMES_POLICY:
+        is_error = variables.missing_times == "error"
         instruction.refuse(
             "Input",
             f"{name!r} has {int(untimed.sum())} events whose {attributes} is n/a, and "
-            f"--missing-times {variables.missing_times} does not allow that",
+            f"--missing-times {variables.missing_times} "
+            f"{'does not allow that' if is_error else 'excludes such a run'}",
             "Give them in seconds, or pass --missing-times row.",
+            StopRequestedError if is_error else BadDataError,
         )
     onsets = ", ".join(f"{onset:g} s" for onset in times[0][untimed & ~missing["onset"]][:5])
     where = f" (onset {onsets})" if onsets else ""
