@@ -320,6 +320,7 @@ def _execute(
         work_dir=folder,
         log_dir=output / "logs",
         nprocs=options.nprocs,
+        mem_gb=options.mem_gb,
         stop_on_first_crash=options.stop_on_first_crash,
         debug=options.debug,
     )

@@ -13,6 +13,7 @@ from boldglm.cli.values import (
     drift,
     dummy_scans,
     fraction,
+    gigabytes,
     high_pass,
     map_name,
     positive,
@@ -632,6 +633,7 @@ def _add_running(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help=help_text("number of threads within a run", default=1),
     )
+    _add_memory(group)
     _add_work(group)
     group.add_argument(
         "--fresh",
@@ -669,6 +671,19 @@ def _add_nprocs(group: argparse._ActionsContainer) -> None:
         default=1,
         metavar="N",
         help=help_text("number of runs to fit in parallel", default=1),
+    )
+
+
+def _add_memory(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        "--mem-gb",
+        type=gigabytes,
+        metavar="GB",
+        help=help_text(
+            "memory that all processes together may take. Fewer runs are fitted in parallel if "
+            "necessary",
+            default="no limit",
+        ),
     )
 
 

@@ -49,6 +49,17 @@ def positive(text: str) -> int:
     return number
 
 
+def gigabytes(text: str) -> float:
+    """Read an amount of memory in GB."""
+    try:
+        number = float(text)
+    except ValueError:
+        number = 0.0
+    if not 0 < number < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of GB above 0")
+    return number
+
+
 def dummy_scans(text: str) -> int | str:
     """Read a number of volumes or the word auto."""
     if text == "auto":

@@ -26,7 +26,7 @@ from boldglm.glm.design.linear_model import linear_model
 from boldglm.glm.spatial.smoothness import sampled_residuals
 from boldglm.io.bids.events import read_events
 from boldglm.io.files.json_files import write_json
-from boldglm.io.images.bold_series import LoadSettings, MaskedRun, load_run
+from boldglm.io.images.bold_series import MEMORY_LIMIT, LoadSettings, MaskedRun, load_run
 from boldglm.io.images.noise_smoothness import measure_smoothness
 from boldglm.io.images.slices import SliceGroups
 from boldglm.io.outputs.design_files import read_design
@@ -83,6 +83,12 @@ class _FitGLMInput(BaseInterfaceInputSpec):
         usedefault=True,
         nohash=True,
         desc="blocks of voxels fitted at the same time; from 2, files are read ahead",
+    )
+    memory_limit = traits.Int(
+        MEMORY_LIMIT,
+        usedefault=True,
+        nohash=True,
+        desc="bytes; a longer series is read through a temporary file",
     )
 
 
@@ -152,6 +158,7 @@ class FitGLM(SimpleInterface):
             basis=linear_model(design.matrix).basis if is_to_target else None,
             n_threads=inputs.n_threads,
             temporary_folder=here,
+            memory_limit=inputs.memory_limit,
             meshes=_paths(self.inputs.mesh_files),
             censored=frozenset(design.censored),
             slice_groups=None if slices is None else SliceGroups(slices.axis, slices.groups),

@@ -1,7 +1,6 @@
 """Run a workflow with nipype: its settings, progress on the terminal, and error messages."""
 
 import logging
-import re
 import sys
 import time
 from copy import deepcopy
@@ -15,6 +14,8 @@ from nipype.pipeline.engine import Workflow
 
 from boldglm.workflows.execution_order import InProcessesPlugin, OneByOnePlugin
 from boldglm.workflows.failures import Failure, failure
+from boldglm.workflows.memory_limit import processes_within
+from boldglm.workflows.nodes import run_name
 
 POLL_SECONDS = 0.02  # nipype's default would add 2 s to every node
 RUN_NODE = "estimate_contrasts"  # the node with which the fit of a run ends
@@ -53,7 +54,7 @@ class Progress:
     def _print(self, run: str) -> None:
         elapsed = time.monotonic() - self.started
         remaining = elapsed / self.done * (self.n_runs - self.done)
-        name = _run_name(run)
+        name = run_name(run)
         estimate = f", about {_duration(remaining)} left" if self.done < self.n_runs else ""
         print(f"[{self.done}/{self.n_runs}] fitted {name}{estimate}", file=self.stream, flush=True)
 
@@ -70,6 +71,8 @@ class Execution:
         Folder for crash files.
     nprocs : int
         Number of processes.
+    mem_gb : float, optional
+        Memory in GB that all processes together may take; fewer of them run if necessary.
     stop_on_first_crash : bool
         Whether to stop at the first failure instead of finishing the other runs.
     debug : bool
@@ -79,6 +82,7 @@ class Execution:
     work_dir: Path
     log_dir: Path
     nprocs: int = 1
+    mem_gb: float | None = None
     stop_on_first_crash: bool = False
     debug: bool = False
 
@@ -108,8 +112,12 @@ def execute(workflow: Workflow, how: Execution, n_runs: int) -> list[Failure]:
     progress = Progress(n_runs)
     arguments: dict[str, Any] = {"status_callback": progress, "keep_files": how.debug}
     plugin: Any = OneByOnePlugin(arguments)
-    if how.nprocs > 1:
-        arguments |= {"n_procs": how.nprocs, "raise_insufficient": False}
+    nprocs = how.nprocs
+    if how.mem_gb is not None:
+        nprocs = processes_within(workflow, how.mem_gb, nprocs)
+        arguments["memory_gb"] = how.mem_gb
+    if nprocs > 1:
+        arguments |= {"n_procs": nprocs, "raise_insufficient": False}
         plugin = InProcessesPlugin(arguments)
     try:
         workflow.run(plugin=plugin)
@@ -138,17 +146,6 @@ def _configure(workflow: Workflow, how: Execution) -> None:
     level = logging.INFO if how.debug else logging.CRITICAL
     for name in ("nipype", "nipype.workflow", "nipype.interface", "nipype.utils"):
         logging.getLogger(name).setLevel(level)
-
-
-def _run_name(workflow: str) -> str:
-    """Return the name of a run from that of its workflow, which cannot have hyphens.
-
-    Examples
-    --------
-    >>> _run_name("sub_01_task_faces_run_1_wf")
-    'sub-01_task-faces_run-1'
-    """
-    return re.sub(r"([a-z]+)_([0-9A-Za-z]+)", r"\1-\2", workflow.removesuffix("_wf"))
 
 
 def _duration(seconds: float) -> str:

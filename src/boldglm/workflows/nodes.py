@@ -1,5 +1,6 @@
-"""Nodes whose folders nipype leaves as the interface wrote them."""
+"""Nodes whose folders nipype leaves as the interface wrote them, and names of workflows."""
 
+import re
 from typing import Any
 
 from nipype.pipeline.engine import Node
@@ -28,3 +29,14 @@ def make_node(interface: Any, name: str, mem_gb: float = 0.2) -> Node:
     node = Node(interface, name=name, mem_gb=mem_gb)
     node.config = {"execution": {"remove_unnecessary_outputs": "false"}}
     return node
+
+
+def run_name(workflow: str) -> str:
+    """Return the name of a run from that of its workflow, which cannot have hyphens.
+
+    Examples
+    --------
+    >>> run_name("sub_01_task_faces_run_1_wf")
+    'sub-01_task-faces_run-1'
+    """
+    return re.sub(r"([a-z]+)_([0-9A-Za-z]+)", r"\1-\2", workflow.removesuffix("_wf"))
