@@ -173,7 +173,7 @@ def test_one_run_leaves_no_variance_and_is_refused_before_the_fit(
     assert call(dataset, tmp_path / "out", "participant", *options) == 65
 
     message = capsys.readouterr().err
-    assert "Node 'subject': sub-01" in message
+    assert "node 'subject': sub-01" in message
     assert "1 inputs for a design of rank 1" in message
     assert not (tmp_path / "out/node-run").exists()
 

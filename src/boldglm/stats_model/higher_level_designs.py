@@ -1,6 +1,6 @@
 """Designs of higher levels: a row for each input; columns from tables, contrasts and entities."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -75,6 +75,8 @@ def higher_level_design(
         variables, node.instructions, f"{node.path}.Transformations.Instructions"
     )
     notes = list(instruction_notes)
+    absent = _absent_levels(variables, known - levels_of_inputs(inputs))
+    variables = variables.with_variables(Variable(name, np.zeros(len(inputs))) for name in absent)
     names, columns, dropped = _columns(node, variables, len(inputs), notes)
     matrix = np.array(columns, dtype=float).reshape(len(names), len(inputs)).T
     is_complete = np.isfinite(matrix).all(axis=1)
@@ -104,6 +106,25 @@ def levels_of_inputs(inputs: Sequence[NodeInput]) -> frozenset[str]:
         for name in variables.names
         for level in levels_of(variables[name])
     )
+
+
+def _absent_levels(variables: Variables, elsewhere: Iterable[str]) -> list[str]:
+    """Return the indicators of levels that inputs of other groups have, and none of this one.
+
+    Parameters
+    ----------
+    variables : Variables
+        Variables of this group; where they have an indicator of a factor, others are missing.
+    elsewhere : iterable of str
+        Levels as ``<column>==<level>``.
+    """
+    names = []
+    for factor, is_level, level in (text.partition(COMPARISON) for text in sorted(elsewhere)):
+        name = f"{factor}.{level}"
+        siblings = [other for other in variables.names if other.startswith(f"{factor}.")]
+        if is_level and siblings and name not in variables:
+            names.append(name)
+    return names
 
 
 def _variables(inputs: Sequence[NodeInput]) -> Variables:

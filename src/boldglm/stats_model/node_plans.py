@@ -129,7 +129,7 @@ def plan_node(
     Raises
     ------
     BadDataError
-        If GroupBy or X name what no input has.
+        If GroupBy or X name what no input has, or no group of inputs can be planned.
     """
     inputs = inputs_of_node(model, node, results)
     if not inputs:
@@ -167,10 +167,32 @@ def plan_node(
         pairs = zip(names, values, strict=True)
         group_values = tuple((name, str(value)) for name, value in pairs if name != "contrast")
         by_output.setdefault((group_values, geometry), []).append(group)
-    return tuple(
-        _plan_output(node, dict(group_values), input_groups, contrasts, known, notes)
-        for (group_values, _), input_groups in by_output.items()
-    )
+    return _plan_outputs(node, by_output, contrasts, known, notes)
+
+
+def _plan_outputs(
+    node: NodeSpec,
+    by_output: Mapping[tuple, Sequence[list[NodeInput]]],
+    contrasts: Sequence[str],
+    known: frozenset[str],
+    notes: Sequence[Notice],
+) -> tuple[NodePlan, ...]:
+    """Plan the fits of all outputs; an error of every output is one of the model."""
+    plans: list[NodePlan] = []
+    errors: list[BadDataError] = []
+    for (pairs, _), input_groups in by_output.items():
+        values = dict(pairs)
+        try:
+            plan = _plan_output(node, values, input_groups, contrasts, known, notes)
+        except BadDataError as error:
+            errors.append(error)
+            entities = _entities(node, values, [item for group in input_groups for item in group])
+            reason = exclusion(str(error).removesuffix("."))
+            plan = NodePlan(node, entities, values, (), (*notes, reason))
+        plans.append(plan)
+    if errors and len(errors) == len(plans):
+        raise errors[0]
+    return tuple(plans)
 
 
 def _separates_contrasts(node: NodeSpec, contrasts: Sequence[str]) -> bool:

@@ -109,13 +109,16 @@ def plan_levels(
             notices.append(
                 exclusion(f"node {node.name!r}: no result of {' or '.join(parents)} {reason}")
             )
+        too_small: list[NodePlan] = []
         for plan in plans:
             if not plan.fits:
                 label = entities_stem(plan.entities) or "all inputs"
                 reasons = "; ".join(map(str, plan.notes)) or "the model defines no contrast"
                 notices.append(exclusion(f"node {node.name!r} for {label}: {reasons}"))
                 continue
-            _check_smoothed(plan, model)
+            if _is_too_small_to_smooth(plan, model):
+                too_small.append(plan)
+                continue
             record = ResultPaths.of(output_dir, node.name, plan.entities).record()
             digest = fingerprint(
                 __version__,
@@ -127,24 +130,31 @@ def plan_levels(
             label = entities_stem(plan.entities) or node.name
             available += plan.results(str(record), label)
             planned.append(LevelPlan(plan, record, digest))
+        if too_small and not any(level.plan.node.name == node.name for level in planned):
+            raise BadDataError(f"{_too_small(too_small[0])}.")
+        notices += [exclusion(_too_small(plan)) for plan in too_small]
     _check_records(planned)
     return tuple(planned), tuple(notices)
 
 
-def _check_smoothed(plan: NodePlan, model: Model) -> None:
-    """Refuse smoothing where too few inputs would make the variances of inputs necessary."""
+def _is_too_small_to_smooth(plan: NodePlan, model: Model) -> bool:
+    """Tell whether smoothed inputs are so few that their variances would be necessary."""
     node = plan.node
     if model_options(node, model.name).get("SmoothingFWHM") is None or node.level == "dataset":
-        return
-    for fit in plan.fits:
-        rank = np.linalg.matrix_rank(fit.design.matrix)
-        if len(fit.inputs) <= rank:
-            raise BadDataError(
-                f"Node {node.name!r}: {entities_stem(plan.entities)} has {len(fit.inputs)} inputs "
-                f"for a design of rank {rank}, so only the variances of the inputs could be used, "
-                "which smoothed effects do not have. Smooth the runs, or the inputs of a higher "
-                "level."
-            )
+        return False
+    return any(len(fit.inputs) <= np.linalg.matrix_rank(fit.design.matrix) for fit in plan.fits)
+
+
+def _too_small(plan: NodePlan) -> str:
+    """Say why a group of smoothed inputs cannot be fitted, without a full stop."""
+    fit = min(plan.fits, key=lambda fit: len(fit.inputs))
+    return (
+        f"node {plan.node.name!r}: {entities_stem(plan.entities)} has "
+        f"{len(fit.inputs)} inputs for a design of rank "
+        f"{np.linalg.matrix_rank(fit.design.matrix)}, so only the variances of the inputs could "
+        "be used, which smoothed effects do not have. Smooth the runs, or the inputs of a higher "
+        "level"
+    )
 
 
 def _fit_content(fit: FitPlan, output_dir: Path) -> list:

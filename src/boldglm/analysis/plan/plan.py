@@ -40,6 +40,7 @@ from boldglm.stats_model.node_inputs import NodeInput
 from boldglm.stats_model.node_plans import check_run_groups
 from boldglm.stats_model.run_contrasts import run_contrasts
 from boldglm.stats_model.specification import ContrastSpec
+from boldglm.stats_model.transformations.categories import COMPARISON
 from boldglm.suggestions import did_you_mean
 from boldglm.vocabulary import LEVELS
 
@@ -224,9 +225,25 @@ def _plan_analysis(
             if spec.test != "F" and run.collinearity.estimable.get(spec.name, False)
         ]
     levels, of_levels = plan_levels(
-        model, node_inputs, fingerprints, output_dir, LEVELS[1:], tables.levels()
+        model,
+        node_inputs,
+        fingerprints,
+        output_dir,
+        LEVELS[1:],
+        tables.levels() | _entity_levels(planned, survey),
     )
     return Analysis(model, tuple(planned), levels, (*notices, *of_levels))
+
+
+def _entity_levels(runs: Sequence[RunPlan], survey: Survey | None) -> frozenset[str]:
+    """Return the sessions, runs, ... that runs of the task have in the dataset."""
+    surveyed = survey.of_task(runs[0].inputs.task) if survey else []
+    return frozenset(
+        f"{name}{COMPARISON}{run.entities[key]}"
+        for run in surveyed
+        for name, key in ENTITY_KEYS.items()
+        if key in run.entities
+    )
 
 
 def _plan_runs(
