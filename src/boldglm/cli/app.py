@@ -111,6 +111,7 @@ def _find_runs(options: argparse.Namespace) -> QueryResult:
         options.bids_database_dir,
         events_needed(None if options.model == "default" else Path(options.model)),
         options.on_bad_run,
+        validate=not options.skip_bids_validation,
     )
 
 

@@ -235,6 +235,19 @@ def _add_inputs(parser: argparse.ArgumentParser) -> None:
             default="those in the derivatives",
         ),
     )
+    _add_index(group)
+
+
+def _add_index(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        "--skip-bids-validation",
+        "--skip-bids-validator",
+        action="store_true",
+        help=help_text(
+            "accept a dataset_description.json that is missing or incomplete, and names of raw "
+            "files that BIDS does not have. No other validator runs"
+        ),
+    )
     group.add_argument(
         "--bids-database-dir",
         type=Path,

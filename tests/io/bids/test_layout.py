@@ -6,7 +6,12 @@ import os
 
 import pytest
 
-from boldglm.errors import BadDataError, CannotWriteError
+from boldglm.errors import (
+    BadDataError,
+    CannotWriteError,
+    InvalidDatasetError,
+    NothingSelectedError,
+)
 from boldglm.io.bids.layout import RawDataset
 from boldglm.io.bids.query import find_runs
 from boldglm.io.bids.selection import Selection
@@ -153,3 +158,52 @@ def test_subject_and_run_folders_that_are_links_are_read(dataset, tmp_path):
 
     assert [run.bold.parent for run in found.runs] == [dataset.resolve() / "sub-01" / "func"] * 2
     assert found.runs[0].metadata["RepetitionTime"] == 2.0
+
+
+def with_a_name_that_bids_lacks(dataset):
+    func = dataset / "sub-01" / "func"
+    for path in list(func.glob("*_run-2_*")):
+        path.rename(func / path.name.replace("_run-2", "_foo-1_run-2"))
+
+
+@pytest.mark.parametrize("with_database", [False, True])
+def test_a_name_that_bids_lacks_is_excluded_or_analyzed_if_asked(dataset, tmp_path, with_database):
+    with_a_name_that_bids_lacks(dataset)
+    index = tmp_path / "index" if with_database else None
+
+    for selection, n_excluded in ((Selection(), 1), (Selection(subjects=("02",)), 0)):
+        strict = find_runs(dataset, selection, database=index)
+        assert [run.name for run in strict.excluded] == [
+            "sub-01_task-cuetarget_run-2_foo-1"
+        ] * n_excluded
+    assert "pass --skip-bids-validation" in find_runs(dataset, Selection()).excluded[0].reason
+    assert not find_runs(dataset, Selection(runs=("1",)), database=index).excluded
+
+    lenient = find_runs(dataset, Selection(), database=index, validate=False)
+
+    assert not lenient.excluded
+    (run,) = (run for run in lenient.runs if "foo" in run.entities)
+    assert run.events is not None
+    assert "foo-1_run-2" in run.events.name
+
+
+def test_only_names_that_bids_lacks_are_no_dataset(dataset):
+    with_a_name_that_bids_lacks(dataset)
+
+    with pytest.raises(NothingSelectedError, match="BIDS has no file name such as"):
+        find_runs(dataset, Selection(subjects=("01",), runs=("2",)))
+
+
+@pytest.mark.parametrize("content", [None, {"Name": "a"}, {"BIDSVersion": "1.8.0"}])
+def test_a_description_may_be_incomplete_if_asked(dataset, content):
+    path = dataset / "dataset_description.json"
+    path.unlink()
+    if content is not None:
+        path.write_text(json.dumps(content))
+
+    with pytest.raises(InvalidDatasetError, match="pass --skip-bids-validation"):
+        find_runs(dataset, Selection())
+    found = find_runs(dataset, Selection(), validate=False)
+
+    assert found.dataset_name == (content or {}).get("Name", dataset.name)
+    assert len(found.runs) == 4

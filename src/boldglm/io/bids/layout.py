@@ -20,6 +20,7 @@ from boldglm._version import __version__
 from boldglm.errors import CannotWriteError, InvalidDatasetError, MissingInputError
 from boldglm.io.bids.nearest_events import EventsFile, nearest_events
 from boldglm.io.bids.sidecars import Sidecars
+from boldglm.io.bids.survey import BOLD_ENDINGS, func_folders
 from boldglm.io.entities import entities_of, run_of
 from boldglm.io.files.json_files import load_json
 
@@ -48,24 +49,36 @@ class RawDataset:
     database : Path, optional
         Folder where the index is kept, of all participants; made anew when a folder of the
         dataset has changed since.
+    validate : bool
+        Whether the description must be valid, and names that BIDS does not have are left out.
 
     Raises
     ------
     MissingInputError, InvalidDatasetError
-        If the folder is missing, or has no valid dataset_description.json.
+        If the folder is missing, or has no valid dataset_description.json (with `validate`).
     CannotWriteError
         If the index cannot be written to its folder.
     """
 
-    def __init__(self, bids_dir: Path, subjects: Sequence[str], database: Path | None) -> None:
-        self.name = _dataset_name(bids_dir)
+    def __init__(
+        self,
+        bids_dir: Path,
+        subjects: Sequence[str],
+        database: Path | None,
+        *,
+        validate: bool = True,
+    ) -> None:
+        self.name = _dataset_name(bids_dir, validate=validate)
         self.root = bids_dir.resolve()
         started = time.monotonic()
         layout = (
-            _layout(self.root, subjects) if database is None else _kept_layout(self.root, database)
+            _layout(self.root, subjects, validate=validate)
+            if database is None
+            else _kept_layout(self.root, database, validate=validate)
         )
         every = layout.get(suffix="bold", extension=[".nii", ".nii.gz"], return_type="filename")
         self.bold = [path for path in sorted(map(Path, every)) if _is_of(path, subjects)]
+        self._subjects = subjects
         self._events: dict[Path, list[EventsFile]] = {}
         for name in layout.get(suffix="events", extension=".tsv", return_type="filename"):
             path = Path(name)
@@ -78,6 +91,15 @@ class RawDataset:
     def metadata(self, path: Path) -> dict[str, Any]:
         """Return the metadata of a file, those of all sidecars that apply."""
         return self._sidecars.of(path)
+
+    def unknown_names(self) -> list[Path]:
+        """Return the BOLD series of the participants that BIDS has no such name for."""
+        folders = (
+            folder for folder in func_folders(self.root) if _is_of_folder(folder, self._subjects)
+        )
+        listed = (path for folder in folders for path in sorted(folder.glob("*_bold.nii*")))
+        known = set(self.bold)
+        return [path for path in listed if path.name.endswith(BOLD_ENDINGS) and path not in known]
 
     def bold_of(self, wanted: Mapping[str, str]) -> Path | None:
         """Return the raw series of a run (its first echo), or None."""
@@ -102,16 +124,18 @@ def long_entities(path: Path) -> dict[str, Any]:
     return found
 
 
-def _dataset_name(bids_dir: Path) -> str:
-    """Check the description of a dataset; return its name."""
+def _dataset_name(bids_dir: Path, *, validate: bool) -> str:
+    """Check the description of a dataset; return its name, or else that of the folder."""
     if not bids_dir.is_dir():
         raise MissingInputError(f"There is no folder {bids_dir}. Give the root of a BIDS dataset.")
     description = bids_dir / "dataset_description.json"
+    if not (validate or description.is_file()):
+        return bids_dir.resolve().name
     if not description.is_file():
         raise InvalidDatasetError(
             f"{bids_dir} is not a BIDS dataset: it has no dataset_description.json. Give the "
             'folder that holds the sub-* folders, and add the file there ({"Name": ..., '
-            '"BIDSVersion": "1.10.0"}).'
+            '"BIDSVersion": "1.10.0"}), or pass --skip-bids-validation.'
         )
     try:
         content = load_json(description)
@@ -119,28 +143,37 @@ def _dataset_name(bids_dir: Path) -> str:
         raise InvalidDatasetError(f"{description} cannot be read as JSON: {error}.") from error
     keys = ("Name", "BIDSVersion")
     missing = [key for key in keys if not isinstance(content, dict) or key not in content]
-    if missing:
-        raise InvalidDatasetError(f"{description} lacks {' and '.join(missing)}: BIDS needs both.")
-    return str(content["Name"])
+    if missing and validate:
+        raise InvalidDatasetError(
+            f"{description} lacks {' and '.join(missing)}, which BIDS requires. Add what is "
+            "missing, or pass --skip-bids-validation."
+        )
+    return bids_dir.resolve().name if "Name" in missing else str(content["Name"])
 
 
 def _is_of(path: Path, subjects: Sequence[str]) -> bool:
     return not subjects or entities_of(path.name).get("sub") in subjects
 
 
-def _layout(root: Path, subjects: Sequence[str], database: Path | None = None) -> Any:
+def _is_of_folder(func: Path, subjects: Sequence[str]) -> bool:
+    return not subjects or any(parent.name[4:] in subjects for parent in list(func.parents)[:2])
+
+
+def _layout(
+    root: Path, subjects: Sequence[str], database: Path | None = None, *, validate: bool = True
+) -> Any:
     from bids.layout import BIDSLayout, BIDSLayoutIndexer
 
     ignore = list(_IGNORED)
     if subjects:
         asked = "|".join(re.escape(label) for label in subjects)
         ignore.append(re.compile(rf"/sub-(?!({asked})(/|_|$))"))
-    indexer = BIDSLayoutIndexer(validate=True, index_metadata=False, ignore=ignore)
+    indexer = BIDSLayoutIndexer(validate=validate, index_metadata=False, ignore=ignore)
     # pybids does not read a description that begins with a byte order mark; `_dataset_name` does
     return BIDSLayout(str(root), validate=False, indexer=indexer, database_path=database)
 
 
-def _kept_layout(root: Path, database: Path) -> Any:
+def _kept_layout(root: Path, database: Path, *, validate: bool) -> Any:
     """Load the index that an earlier call left, or make and keep one of the whole dataset.
 
     It has a folder of its own below `database`, for it lacks what other programs index.
@@ -149,7 +182,7 @@ def _kept_layout(root: Path, database: Path) -> Any:
     from bids.layout import BIDSLayout
     from sqlalchemy.exc import SQLAlchemyError
 
-    made_of = f"{root} {__version__} {bids.__version__}"
+    made_of = f"{root} {__version__} {bids.__version__}" + " any name" * (not validate)
     folder = database / f"boldglm-{hashlib.sha256(made_of.encode()).hexdigest()[:12]}"
     index = folder / _INDEX
     if index.is_file() and index.stat().st_mtime_ns > max(_changes(root)):
@@ -165,7 +198,7 @@ def _kept_layout(root: Path, database: Path) -> Any:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=folder) as temporary:
-            _layout(root, (), Path(temporary))
+            _layout(root, (), Path(temporary), validate=validate)
             made = Path(temporary) / _INDEX
             os.utime(made, ns=(started, started))
             made.replace(index)  # whole or not at all, for processes that start together

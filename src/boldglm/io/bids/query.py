@@ -96,6 +96,8 @@ def find_runs(
     database: Path | None = None,
     needs_events: Callable[[RunFiles], bool] = lambda _: True,
     on_bad_run: str = BAD_RUN_POLICY,
+    *,
+    validate: bool = True,
 ) -> QueryResult:
     """Find every BOLD run that the selection asks for, with its events.
 
@@ -116,6 +118,9 @@ def find_runs(
         Tells whether a run must have an events file; by default every run must.
     on_bad_run : {"exclude", "stop"}
         What to do with a run whose sidecars or events contradict each other.
+    validate : bool
+        Whether the dataset must be described as BIDS requires, and raw series with names that
+        BIDS does not have are excluded.
 
     Returns
     -------
@@ -132,16 +137,13 @@ def find_runs(
         If the dataset has no such participant, session, task or run, several spaces fit, or an
         acquisition has several images.
     """
-    raw = RawDataset(bids_dir, selection.subjects, database)
+    raw = RawDataset(bids_dir, selection.subjects, database, validate=validate)
     used = find_derivatives(bids_dir, derivatives)
     found = _preprocessed(used, selection) if used else [_Image(path) for path in raw.bold]
     roots = [one.path for one in used] or [bids_dir]
-    _check_labels(roots, selection, found)
-    chosen = [image for image in found if _is_chosen(image.entities, image.path, selection)]
-    if not chosen:
-        raise NothingSelectedError(_nothing_left(roots[0], selection, found))
+    excluded = [] if used or not validate else _unknown_names(raw, selection)
+    chosen = _chosen(found, roots, selection, excluded)
     chosen, notices = _without_partial_images(chosen, selection)
-    excluded: list[ExcludedRun] = []
     if used:
         chosen, elsewhere = _in_one_space(chosen, space)
         notices += elsewhere
@@ -230,6 +232,39 @@ def _without_series(
     return [
         ExcludedRun({"sub": label}, f"it has no preprocessed series in {used[0].path.name}")
         for label in sorted(every - have)
+    ]
+
+
+def _chosen(
+    found: list[_Image],
+    roots: Sequence[Path],
+    selection: Selection,
+    unknown: Sequence[ExcludedRun],
+) -> list[_Image]:
+    """Return the images that the selection asks for; refuse a selection of none."""
+    try:
+        _check_labels(roots, selection, found)
+        chosen = [image for image in found if _is_chosen(image.entities, image.path, selection)]
+        if not chosen:
+            raise NothingSelectedError(_nothing_left(roots[0], selection, found))
+    except NothingSelectedError as error:
+        if not unknown:
+            raise
+        raise NothingSelectedError(f"{error} Excluded: {unknown[0].notice}.") from error
+    return chosen
+
+
+def _unknown_names(raw: RawDataset, selection: Selection) -> list[ExcludedRun]:
+    """Exclude raw series whose names BIDS does not have: pybids does not index them."""
+    found = ((entities_of(path.name), path) for path in raw.unknown_names())
+    return [
+        ExcludedRun(
+            entities,
+            f"BIDS has no file name such as {path.name}. Rename it, or pass "
+            "--skip-bids-validation",
+        )
+        for entities, path in found
+        if _is_chosen(entities, path, selection)
     ]
 
 

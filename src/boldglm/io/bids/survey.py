@@ -85,7 +85,7 @@ class Survey:
         return None
 
     def _raw(self) -> Iterator[tuple[dict[str, str], Path, tuple[Path, ...]]]:
-        for folder in _func_folders(self.bids_dir):
+        for folder in func_folders(self.bids_dir):
             for path in sorted(folder.iterdir()):
                 if path.name.endswith(BOLD_ENDINGS):
                     yield entities_of(path.name), path, ()
@@ -106,7 +106,8 @@ def _events_files(folder: Path) -> list[EventsFile]:
     return [(entities_of(path.name), path) for path in paths]
 
 
-def _func_folders(bids_dir: Path) -> Iterator[Path]:
+def func_folders(bids_dir: Path) -> Iterator[Path]:
+    """Yield the folders of functional data of all participants."""
     for subject in sorted(bids_dir.glob("sub-*")):
         for folder in (subject, *sorted(subject.glob("ses-*"))):
             if (folder / "func").is_dir():
