@@ -58,17 +58,17 @@ def test_noise_components_are_not_taken_out_of_a_series_twice():
     names = ["trans_x", "aroma_motion_02"]
 
     with pytest.raises(BadDataError, match="aroma_motion_02 would remove them twice"):
-        check_denoising("nonaggrDenoised", names, 128.0)
-    assert check_denoising("preproc", names, 128.0) == ()
-    assert check_denoising("nonaggrDenoised", ["trans_x"], None) == ()
+        check_denoising("nonaggrDenoised", names, has_drift=True)
+    assert check_denoising("preproc", names, has_drift=True) == ()
+    assert check_denoising("nonaggrDenoised", ["trans_x"], has_drift=False) == ()
 
 
 def test_components_without_any_drift_are_warned_of():
-    (note,) = check_denoising("preproc", ["a_comp_cor_00"], None)
+    (note,) = check_denoising("preproc", ["a_comp_cor_00"], has_drift=False)
 
     assert "slow drift is not removed" in note.text
-    assert check_denoising("preproc", ["a_comp_cor_00"], 128.0) == ()
-    assert check_denoising("preproc", ["a_comp_cor_00", "cosine00"], None) == ()
+    assert check_denoising("preproc", ["a_comp_cor_00"], has_drift=True) == ()
+    assert check_denoising("preproc", ["a_comp_cor_00", "cosine00"], has_drift=False) == ()
 
 
 def test_missing_noise_components_are_said_to_come_from_another_program(tmp_path):
