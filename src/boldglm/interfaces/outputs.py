@@ -18,9 +18,11 @@ from nipype.interfaces.base import (
 
 from boldglm.analysis.first_level.contrast_maps import weights_text
 from boldglm.analysis.first_level.run_maps import CRITICAL, whiteness_summary
+from boldglm.errors import BadDataError
 from boldglm.glm import collinearity
 from boldglm.io.bids.events import read_events
-from boldglm.io.files.json_files import read_json, write_json
+from boldglm.io.files.atomic import path_inside
+from boldglm.io.files.json_files import load_json, read_json, write_json
 from boldglm.io.images.formats import read_geometry
 from boldglm.io.images.geometry import Geometry, GridPart
 from boldglm.io.images.noise_smoothness import smoothness_text
@@ -287,8 +289,17 @@ class WriteDerivatives(SimpleInterface):
 
 
 def _read_section(record: Record, root: Path) -> Section:
-    paths = ResultPaths.of(root, record.node, record.entities)
-    return section_from_dict(read_json(paths.section()), root)
+    path = ResultPaths.of(root, record.node, record.entities).section()
+    try:
+        section = section_from_dict(load_json(path), root)
+        for figure in section_figures(section):
+            path_inside(root, str(figure.path.relative_to(root)))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise BadDataError(
+            f"{path}, which holds what the report says of a result, is damaged: {error}. Delete "
+            "it together with the record, and repeat the level that wrote it."
+        ) from error
+    return section
 
 
 def _split_hemisphere(record: Record) -> tuple[object, str]:

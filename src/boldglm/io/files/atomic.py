@@ -120,7 +120,7 @@ def path_inside(folder: Path, relative: str) -> Path:
     Raises
     ------
     ValueError
-        If the path is absolute or climbs out of the folder.
+        If the path is absolute, climbs out of the folder or has a NUL character.
 
     Examples
     --------
@@ -131,6 +131,8 @@ def path_inside(folder: Path, relative: str) -> Path:
         ...
     ValueError: '../victim.txt' leads out of the folder out
     """
+    if "\0" in relative:
+        raise ValueError(f"{relative!r} has a NUL character")
     parts = Path(os.path.normpath(relative)).parts
     if Path(relative).is_absolute() or os.pardir in parts[:1]:
         raise ValueError(f"{relative!r} leads out of the folder {folder}")

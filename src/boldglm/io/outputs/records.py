@@ -17,9 +17,10 @@ from boldglm.errors import BadDataError, MissingInputError
 from boldglm.io.entities import entities_stem
 from boldglm.io.files.atomic import path_inside, sync_files
 from boldglm.io.files.checksums import is_unchanged
-from boldglm.io.files.json_files import read_json, write_json
+from boldglm.io.files.json_files import load_json, read_json, write_json
 from boldglm.io.outputs.dataset_links import paths_of, uris_of
 from boldglm.io.outputs.names import RECORD, output_dir_of
+from boldglm.io.outputs.record_checks import check_record
 from boldglm.notices import Notice, by_kind, from_kinds
 
 KEY = "boldglm"  # of a record in its file, which is also a sidecar
@@ -236,7 +237,8 @@ class Record:
             If it is damaged, or names a file outside the output folder.
         """
         try:
-            content = read_json(path)[KEY]
+            content = load_json(path)[KEY]
+            check_record(content)
             return cls(
                 content["Fingerprint"],
                 content["Node"],
