@@ -21,7 +21,7 @@ from boldglm.analysis.first_level.run_maps import CRITICAL, whiteness_summary
 from boldglm.errors import BadDataError
 from boldglm.glm import collinearity
 from boldglm.io.bids.events import read_events
-from boldglm.io.files.atomic import path_inside
+from boldglm.io.files.atomic import path_inside, refuse_links_outside
 from boldglm.io.files.json_files import load_json, read_json, write_json
 from boldglm.io.images.formats import read_geometry
 from boldglm.io.images.geometry import Geometry, GridPart
@@ -289,11 +289,14 @@ class WriteDerivatives(SimpleInterface):
 
 
 def _read_section(record: Record, root: Path) -> Section:
-    path = ResultPaths.of(root, record.node, record.entities).section()
+    paths = ResultPaths.of(root, record.node, record.entities)
+    path = paths.section()
     try:
         section = section_from_dict(load_json(path), root)
-        for figure in section_figures(section):
-            path_inside(root, str(figure.path.relative_to(root)))
+        figures = [figure.path for figure in section_figures(section)]
+        for figure in figures:
+            path_inside(root, str(figure.relative_to(root)))
+        refuse_links_outside(figures, (root, paths.figure("", "").parent))
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise BadDataError(
             f"{path}, which holds what the report says of a result, is damaged: {error}. Delete "

@@ -139,6 +139,30 @@ def path_inside(folder: Path, relative: str) -> Path:
     return folder / relative
 
 
+def refuse_links_outside(paths: Iterable[Path], folders: Iterable[Path]) -> None:
+    """Refuse files that lie in folders that are links to elsewhere.
+
+    A file may be a link itself, as in git-annex: deleting or replacing it leaves its target.
+
+    Parameters
+    ----------
+    paths : iterable of Path
+        Files that a record or a cache names.
+    folders : iterable of Path
+        Where they may lie, whether or not these folders are links.
+
+    Raises
+    ------
+    ValueError
+        If a file lies in none of the folders.
+    """
+    places = [os.path.realpath(folder) for folder in folders]
+    for parent in dict.fromkeys(path.parent for path in paths):
+        real = Path(os.path.realpath(parent))
+        if not any(real.is_relative_to(place) for place in places):
+            raise ValueError(f"{parent} leads out of the folder, to {real}")
+
+
 @contextmanager
 def _in_place_of(target: Path) -> Iterator[Path]:
     """Give a name in the same folder; what is there in the end takes the place of the target."""

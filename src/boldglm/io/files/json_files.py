@@ -23,7 +23,7 @@ def load_json(path: Path) -> Any:
     ValueError
         If it is not JSON, nested deeper than `MAX_DEPTH`, or has two values for one key.
     """
-    if path.exists() and not path.is_file():
+    if path.exists() and not path.is_file() and not path.is_dir():
         raise OSError(errno.EINVAL, "it is not a regular file")
     text = path.read_text(encoding="utf-8-sig")
     try:

@@ -11,7 +11,13 @@ import numpy as np
 from boldglm.errors import BadDataError
 from boldglm.glm import Fit
 from boldglm.glm.first_level.slice_fit import SliceFit
-from boldglm.io.files.atomic import path_inside, share_file, temporary_name, whole_file
+from boldglm.io.files.atomic import (
+    path_inside,
+    refuse_links_outside,
+    share_file,
+    temporary_name,
+    whole_file,
+)
 from boldglm.io.files.checksums import checksum, is_unchanged
 from boldglm.io.files.json_files import load_json, write_json
 from boldglm.io.outputs.records import same_fingerprint
@@ -93,6 +99,7 @@ def cached_fit(folder: Path, key: str) -> dict[str, Any] | None:
         if not same_fingerprint(content["Key"], key):
             return None
         outputs: dict[str, Any] = _with_paths(content["Outputs"], folder)
+        refuse_links_outside(map(Path, _files_of(outputs)), [folder])
         checksums = content["Checksums"]
         whole = all(
             is_unchanged(Path(file), checksums[Path(file).name]) for file in _files_of(outputs)

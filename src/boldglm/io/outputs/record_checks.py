@@ -28,7 +28,6 @@ def check_record(content: Any) -> None:
     """
     for key in ("Fingerprint", "Node", "Level", "Model"):
         _text(key, content[key])
-    _names("Node", [content["Node"]])
     entities = _mapping("Entities", content["Entities"])
     _names("Entities", [*entities, *entities.values()])
     result = _mapping("Result", content["Result"])
@@ -47,6 +46,8 @@ def _check_contrast(contrast: Mapping[str, Any]) -> None:
     for key in ("Weights", "DesignMatrix"):
         for values in _mapping(key, contrast.get(key, {})).values():
             _numbers(key, _list(key, values))
+    if len({len(values) for values in contrast["Weights"].values()} - {0}) != 1:
+        raise ValueError("its Weights are not one number for each row of the contrast")
     _numbers("DegreesOfFreedom", [contrast["DegreesOfFreedom"]])
     rows = contrast["NumeratorDegreesOfFreedom"]
     if isinstance(rows, bool) or not isinstance(rows, int) or rows < 1:
