@@ -1,12 +1,16 @@
 """Help that fits a terminal, and mistakes that are explained in a line or two."""
 
+import argparse
 import subprocess
 import sys
 
 import pytest
 
 from boldglm.cli.main import main
+from boldglm.cli.option_roles import GROUP, ROLES, RUNS, check_levels, flag_of
 from boldglm.cli.parser import build_demo_parser, build_parser
+from boldglm.errors import UsageError
+from boldglm.vocabulary import BOLD_COMMANDS, COMMANDS
 
 CALL = ["ds001", "out", "participant"]
 
@@ -74,3 +78,24 @@ def test_a_missing_argument_is_named(capsys):
     assert main(["ds001", "out"]) == 2
 
     assert "required: LEVEL" in capsys.readouterr().err
+
+
+def test_every_option_is_honored_or_refused_at_every_level():
+    named = {action.dest for action in build_parser()._actions if action.option_strings}
+    assert named - set(ROLES) == {"help", "version", "bids_exec_spec"}, (
+        "say in boldglm.cli.option_roles what the option is about"
+    )
+    assert set(ROLES) <= named
+
+
+@pytest.mark.parametrize("name", [name for name, role in ROLES.items() if role in (RUNS, GROUP)])
+@pytest.mark.parametrize("level", COMMANDS)
+def test_options_of_other_levels_are_refused(name, level):
+    options = argparse.Namespace(**dict.fromkeys(ROLES), analysis_level=level)
+    setattr(options, name, "given")
+    its_levels = BOLD_COMMANDS if ROLES[name] == RUNS else ("group", "dataset")
+    if level in its_levels:
+        check_levels(options)
+    else:
+        with pytest.raises(UsageError, match=flag_of(name)):
+            check_levels(options)

@@ -40,4 +40,5 @@ def test_what_was_fitted_afresh_is_finished_afterwards(
         raise AssertionError("a series was read")
 
     monkeypatch.setattr(interface, "load_run", refuse)
-    assert main([*whole, "--contrast", "cue + target"]) == 0  # the fits that were kept are taken
+    other = ("--contrast", "cue + target", "--model-name", "sum")
+    assert main([*whole, *other]) == 0  # the fits that were kept are taken

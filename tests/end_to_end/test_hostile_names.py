@@ -66,7 +66,7 @@ def test_names_of_models_and_nodes_stay_inside_the_output(name, dataset, model, 
     assert {path for path in new if place not in (path, *path.parents)} == set()
     assert not Path("/tmp/escaped").exists()
     assert len(list(place.glob("node-*"))) == 3
-    assert len(list((place / "models").iterdir())) == 1
+    assert len(list((place / "models").iterdir())) == 2  # the model, and its options
 
 
 def test_names_of_trial_types_stay_inside_the_output(dataset, place, tmp_path):

@@ -10,6 +10,7 @@ import pytest
 from boldglm.cli.main import main
 from boldglm.interfaces import fit as interface
 
+RENAMED = ("--model-name", "other")  # analyses of one folder share fits, not results
 FUNC = "node-run/sub-01/func/sub-01_task-cuetarget_run-1_contrast-{}_stat-{}_statmap.nii.gz"
 
 
@@ -19,7 +20,9 @@ def call(dataset, out, *options):
 
 
 def values(out, contrast, statistic):
-    return nib.load(out / FUNC.format(contrast, statistic)).get_fdata()
+    last = "node-otherRun" if (out / "node-otherRun").is_dir() else "node-run"
+    path = FUNC.format(contrast, statistic).replace("node-run", last)
+    return nib.load(out / path).get_fdata()
 
 
 @pytest.fixture
@@ -43,14 +46,17 @@ def test_changed_contrasts_need_no_series_and_no_fit(dataset, tmp_path, no_fit, 
     assert re.search(r"Fits are cached \((?!0\.0 )\d+\.\d MB", capsys.readouterr().out)
     no_fit()
 
-    assert call(dataset, out, *asked) == 0
+    assert call(dataset, out, *asked, *RENAMED) == 0
 
     for statistic in ("effect", "t", "p"):
         np.testing.assert_array_equal(
             values(out, "sum", statistic), values(fresh, "sum", statistic)
         )
     assert (
-        out / FUNC.format("sum", "t").replace("contrast-sum_stat-t", "stat-rsquared")
+        out
+        / FUNC.format("sum", "t")
+        .replace("contrast-sum_stat-t", "stat-rsquared")
+        .replace("node-run", "node-otherRun")
     ).is_file()
 
 
@@ -62,7 +68,7 @@ def test_a_fit_is_kept_where_files_cannot_have_two_names(dataset, tmp_path, no_f
     out = tmp_path / "out"
     assert call(dataset, out) == 0
     no_fit()
-    assert call(dataset, out, "--contrast", "cue - target") == 0
+    assert call(dataset, out, "--contrast", "cue - target", *RENAMED) == 0
     assert values(out, "cueMinusTarget", "t").any()
 
 
@@ -70,7 +76,7 @@ def test_another_noise_model_needs_a_new_fit(dataset, tmp_path, no_fit):
     out = tmp_path / "out"
     assert call(dataset, out, "--noise-model", "ols") == 0
     no_fit()
-    assert call(dataset, out, "--noise-model", "ar1") == 1
+    assert call(dataset, out, "--noise-model", "ar1", *RENAMED) == 1
 
 
 def test_no_fit_is_kept_where_none_is_wanted(dataset, tmp_path, no_fit):
@@ -78,7 +84,7 @@ def test_no_fit_is_kept_where_none_is_wanted(dataset, tmp_path, no_fit):
     assert call(dataset, out, "--no-keep-fits") == 0
     assert not (out / ".boldglm-work").exists()
     no_fit()
-    assert call(dataset, out, "--contrast", "cue - target") == 1
+    assert call(dataset, out, "--contrast", "cue - target", *RENAMED) == 1
 
 
 def test_a_damaged_fit_is_made_again(dataset, tmp_path):
@@ -86,7 +92,7 @@ def test_a_damaged_fit_is_made_again(dataset, tmp_path):
     assert call(dataset, out) == 0
     for path in (out / ".boldglm-work/fits").rglob("outputs.json"):
         path.write_text("{")
-    assert call(dataset, out, "--contrast", "cue - target") == 0
+    assert call(dataset, out, "--contrast", "cue - target", *RENAMED) == 0
     assert values(out, "cueMinusTarget", "t").any()
 
 
@@ -96,7 +102,7 @@ def test_maps_of_a_contrast_that_left_the_model_are_removed(dataset, tmp_path):
     assert (out / FUNC.format("target", "t")).is_file()
     assert list((out / "sub-01/figures").glob("*ontrastTarget*"))
 
-    assert call(dataset, out, "--contrast", "cue") == 0
+    assert call(dataset, out, "--contrast", "cue", "--fresh") == 0
 
     left = [path.name for path in out.rglob("*arget_*") if "contrast-target" in path.name]
     assert left == []
@@ -113,7 +119,7 @@ def test_series_are_not_kept_twice(dataset, tmp_path):
 def test_no_result_is_the_same_file_as_what_is_kept(dataset, tmp_path):
     out = tmp_path / "out"
     assert call(dataset, out, "--maps", "rsquared") == 0
-    assert call(dataset, out, "--contrast", "cue - target", "--maps", "rsquared") == 0
+    assert call(dataset, out, "--contrast", "cue - target", "--maps", "rsquared", *RENAMED) == 0
 
     work = out / ".boldglm-work"
     kept = {path.stat().st_ino for path in work.rglob("*") if path.is_file()}

@@ -122,7 +122,7 @@ def test_what_was_done_is_said_everywhere(tmp_path, capsys):
     assert sidecar["StartTime"] == pytest.approx(middle)
     assert any(text in note for note in json.loads(
         (out / FUNC / f"{NAME}_design.json").read_text())["Notes"])  # fmt: skip
-    participant(root, out, "--dry-run")
+    participant(root, out, "--noise-model", "ols", "--dry-run")
     assert text in capsys.readouterr().out
 
 

@@ -65,9 +65,10 @@ def test_a_fit_that_was_kept_keeps_its_smoothness(dataset, tmp_path):
     participant(dataset, out)
     first = said(out / f"{RUN}_design.json")["ResidualSmoothness"]
 
-    participant(dataset, out, "--contrast", "cue")
+    participant(dataset, out, "--contrast", "cue", "--model-name", "cue")
 
-    assert said(out / f"{RUN}_design.json")["ResidualSmoothness"] == first
+    found = said(out / f"{RUN.replace('node-run', 'node-cueRun')}_design.json")
+    assert found["ResidualSmoothness"] == first
 
 
 def test_each_hemisphere_and_structure_is_measured_by_itself(dataset, tmp_path):
@@ -98,7 +99,7 @@ def test_without_a_mesh_it_is_said_that_there_is_no_smoothness(dataset, tmp_path
 
 def test_runs_are_smoothed_to_a_target(dataset, tmp_path, capsys):
     out = tmp_path / "out"
-    participant(dataset, out, "--smoothing", "7")  # whose kept fit is another
+    participant(dataset, out, "--smoothing", "7", "--model-name", "iso")  # whose kept fit differs
 
     participant(dataset, out, "--smoothing", "7:run:isoblurto")
 

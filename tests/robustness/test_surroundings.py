@@ -74,7 +74,7 @@ def test_a_limit_of_memory_that_is_too_low_is_told(tiny, tmp_path, kilobytes):
         ("dataset_description.json", 73),
         (".bidsignore", 73),
         (".boldglm-work", 0),
-        ("logs/settings.json", 73),
+        ("models/model-default_smdl.json", 0),
         ("node-run/sub-01/func/sub-01_task-cuetarget_run-1_design.tsv", 73),
         ("node-run/sub-01/func/sub-01_task-cuetarget_run-1_statmap.json", 73),
     ],

@@ -12,42 +12,36 @@ from typing import Any
 from nipype.pipeline.engine import Workflow
 
 from boldglm.analysis.first_level.single_trials import TrialSettings, check_run_trials, trial_shape
-from boldglm.analysis.methods_text import smoothing_words
-from boldglm.analysis.model.confound_strategies import ConfoundRequest
-from boldglm.analysis.model.default_model import DefaultModelOptions
 from boldglm.analysis.model.events_needed import events_needed
-from boldglm.analysis.model.model import Model
-from boldglm.analysis.plan.dataset_model import ModelChoice
+from boldglm.analysis.plan.models_of_results import models_of_results, save_new_model
 from boldglm.analysis.plan.plan import Analysis, make_plan
-from boldglm.analysis.plan.timing import TimingOptions
+from boldglm.analysis.plan.result_filter import ResultFilter
+from boldglm.analysis.plan.saved_model import save_model
+from boldglm.cli.choices import (
+    check_options_of_results,
+    higher_model_choice,
+    model_choice,
+    selection_of,
+)
 from boldglm.cli.dry_run import NOTHING_FITTED, show_levels, show_plan
-from boldglm.cli.values import Smoothing
 from boldglm.cli.work_folders import WorkFolders
-from boldglm.errors import BadDataError, UsageError
+from boldglm.errors import BadDataError
 from boldglm.glm.design.summaries import counted
 from boldglm.io.bids.events import read_events
 from boldglm.io.bids.participants import ParticipantTables
 from boldglm.io.bids.query import QueryResult, find_runs
-from boldglm.io.bids.selection import Selection
 from boldglm.io.files.json_files import write_json
+from boldglm.io.outputs.dataset_description import command_digest
 from boldglm.io.outputs.fit_cache import cache_size
-from boldglm.io.outputs.names import RUN_MAPS, model_file_name, prepare_output
+from boldglm.io.outputs.names import RUN_MAPS, prepare_output
 from boldglm.io.outputs.records import STAMP, Record, notes_of_records
 from boldglm.notices import EXCLUSION, HEADINGS, Notice
-from boldglm.vocabulary import (
-    DRIFT,
-    DUMMY_SCANS,
-    FD_THRESHOLD,
-    HIGH_PASS,
-    HRF_MODEL,
-    NOISE_MODEL,
-    SIGNAL_SCALING,
-    TRIAL_TYPE,
-)
+from boldglm.vocabulary import BAD_RUN_POLICY
 from boldglm.workflows.execution import Execution, execute
 from boldglm.workflows.failures import Failure
 from boldglm.workflows.group import init_group_wf, plan_group
 from boldglm.workflows.lower_levels import init_lower_levels_wf
+from boldglm.workflows.other_results import stale_results
 from boldglm.workflows.subject import AppSettings, init_boldglm_wf
 
 FIT_FOLDER = "fits"  # in the work folder
@@ -61,7 +55,8 @@ def run_participant(options: argparse.Namespace, command: str, folders: WorkFold
     query = _find_runs(options)
     tables = ParticipantTables(options.bids_dir)
     output = options.output_dir.resolve()
-    plan = make_plan(query.runs, _model_choice(options), output, tables, query.survey)
+    choice = model_choice(options, query.derivatives)
+    plan = make_plan(query.runs, choice, output, tables, query.survey)
     if options.single_trials is not None:
         for analysis in plan:
             _check_trials(analysis, options.single_trials)
@@ -73,11 +68,14 @@ def run_participant(options: argparse.Namespace, command: str, folders: WorkFold
     preprocessed = {dataset.name: dataset.path for dataset in query.derivatives}
     folder = folders.open()
     prepare_output(options.output_dir, options.bids_dir, query.dataset_name, command, preprocessed)
-    for analysis in plan:
-        name = model_file_name(analysis.model.name)
-        write_json(options.output_dir / "models" / name, analysis.model.spec.source)
+    changes = [
+        notice
+        for analysis in plan
+        for notice in save_model(output, analysis.model, replaces=options.fresh)
+    ]
     of_models = (note for each in plan for note in each.model.spec.notes)
-    notices = (*of_runs, *query.notices, *tables.notices, *of_models)
+    stale = stale_results(output, {subject for each in plan for subject in each.subjects})
+    notices = (*of_runs, *query.notices, *tables.notices, *of_models, *changes, *stale)
     for notice in notices:
         logger.info("%s", notice)
     _write_settings(options, command)
@@ -96,21 +94,14 @@ def run_participant(options: argparse.Namespace, command: str, folders: WorkFold
 
 def _find_runs(options: argparse.Namespace) -> QueryResult:
     """Find the runs that the options select."""
-    selection = Selection.of(
-        options.participant_label,
-        options.session_label,
-        options.task,
-        options.run_label,
-        options.bids_filter_file,
-    )
     return find_runs(
         options.bids_dir,
-        selection,
+        selection_of(options),
         options.derivatives,
         options.space,
         options.bids_database_dir,
         events_needed(None if options.model == "default" else Path(options.model)),
-        options.on_bad_run,
+        options.on_bad_run or BAD_RUN_POLICY,
         validate=not options.skip_bids_validation,
     )
 
@@ -120,13 +111,11 @@ def run_higher_levels(
 ) -> int:
     """Fit higher levels from the results in the output folder, and return the exit code."""
     _start_logging(verbose=options.verbose)
-    subjects = Selection.of(options.participant_label).subjects
     output = options.output_dir.resolve()
-    smoothing = options.smoothing
-    level_options = _level_options(smoothing) if smoothing and smoothing.level in levels else {}
-    plans = plan_group(output, options.bids_dir, subjects, levels, level_options)
-    if smoothing is not None:
-        _check_smoothing_of_results(smoothing, levels, [plan.model for plan in plans])
+    found = models_of_results(output, higher_model_choice(options, levels), levels)
+    check_options_of_results(options, found.models, levels)
+    chosen = ResultFilter(selection_of(options), options.space)
+    plans = plan_group(output, options.bids_dir, found.models, levels, chosen)
     notices = [notice for plan in plans for notice in (*plan.notices, *plan.model.spec.notes)]
     if options.dry_run:
         for plan in plans:
@@ -134,6 +123,9 @@ def run_higher_levels(
         _print_notices(notices)
         print(NOTHING_FITTED)
         return 0
+    _write_settings(options, command)
+    notices += [notice for model in found.new for notice in save_new_model(output, model)]
+    notices += stale_results(output)
     settings = _app_settings(options, command, tuple(notices), folders.work)
     is_group = "dataset" in levels
     workflow = (init_group_wf if is_group else init_lower_levels_wf)(plans, settings)
@@ -186,106 +178,6 @@ def _check_trials(analysis: Analysis, method: str) -> None:
         check_run_trials(table, run.design, trials, events.name)
 
 
-def _model_choice(options: argparse.Namespace) -> ModelChoice:
-    drift, high_pass = _drift(options)
-    defaults = DefaultModelOptions(
-        conditions=_tuple(options.conditions),
-        trial_type_column=options.trial_type_column or TRIAL_TYPE,
-        hrf_model=options.hrf_model or HRF_MODEL,
-        fir_delays=_tuple(options.fir_delays),
-        modulate=tuple(options.modulate or ()),
-        orthogonalize=tuple(options.orthogonalize or ()),
-        contrasts=_tuple(options.contrast),
-        drift=drift,
-        high_pass=high_pass,
-        noise_model=options.noise_model or NOISE_MODEL,
-        signal_scaling=options.signal_scaling or SIGNAL_SCALING,
-        **_smoothing_of_runs(options.smoothing),
-    )
-    file = None if options.model == "default" else Path(options.model)
-    dummy_scans = options.dummy_scans
-    confounds = ConfoundRequest(
-        strategies=_tuple(options.confounds),
-        fd_threshold=options.fd_threshold,
-        dummy_scans=None if dummy_scans in (None, "auto") else dummy_scans,
-        drift_is_requested=options.high_pass is not None or options.drift is not None,
-    )
-    return ModelChoice(
-        file,
-        defaults,
-        options.mask,
-        confounds,
-        meshes=tuple(options.mesh or ()),
-        fit_options=_fit_options(options) if file is not None else {},
-        level_options=_level_options(options.smoothing),
-        missing_conditions=options.missing_conditions,
-        missing_times=options.missing_times,
-        on_bad_run=options.on_bad_run,
-        timing=TimingOptions(
-            options.repetition_time, options.slice_time_reference, options.slice_times
-        ),
-    )
-
-
-def _drift(options: argparse.Namespace) -> tuple[str, float | None]:
-    """Return the drift model and the period of its cosines."""
-    drift = options.drift or DRIFT
-    if drift != DRIFT or options.high_pass == "none":
-        return drift, None
-    return drift, HIGH_PASS if options.high_pass is None else options.high_pass
-
-
-def _smoothing_of_runs(smoothing: Smoothing | None) -> dict[str, Any]:
-    if smoothing is None or smoothing.level != "run":
-        return {}
-    return {"smoothing": smoothing.fwhm, "smoothing_type": smoothing.kind}
-
-
-def _level_options(smoothing: Smoothing | None) -> dict[str, dict[str, Any]]:
-    """Return the options of higher levels, with the keys of a model file."""
-    if smoothing is None or smoothing.level == "run":
-        return {}
-    return {smoothing.level: {"SmoothingFWHM": smoothing.fwhm}}
-
-
-def _check_smoothing_of_results(
-    smoothing: Smoothing, levels: Sequence[str], models: Sequence[Model]
-) -> None:
-    """Refuse a smoothing of lower levels that their finished results do not have."""
-    if smoothing.level in levels:
-        return
-    for model in models:
-        of_runs = (model.smoothing, model.smoothing_type)
-        if smoothing.level != "run" or of_runs != (smoothing.fwhm, smoothing.kind):
-            width = f"{smoothing.fwhm:g}"
-            raise UsageError(
-                f"--smoothing {width}:{smoothing.level} does not match the finished results, "
-                f"which this level starts from (smoothing of the runs: {smoothing_words(model)}). "
-                f"Run the participant level with --smoothing {width}:{smoothing.level}, or write "
-                f"{' or '.join(f'{width}:{level}' for level in levels)} to smooth the effects "
-                "that enter this level."
-            )
-
-
-def _fit_options(options: argparse.Namespace) -> dict[str, Any]:
-    """Return the options of the fit, with the keys of a model file."""
-    dummy_scans = options.dummy_scans if isinstance(options.dummy_scans, int) else None
-    smoothing = _smoothing_of_runs(options.smoothing)
-    values = {
-        "NoiseModel": options.noise_model,
-        "SignalScaling": options.signal_scaling,
-        "SmoothingFWHM": smoothing.get("smoothing"),
-        "SmoothingType": smoothing.get("smoothing_type"),
-        FD_THRESHOLD: options.fd_threshold,
-        DUMMY_SCANS: dummy_scans,
-    }
-    return {key: value for key, value in values.items() if value is not None}
-
-
-def _tuple(values: Sequence | None) -> tuple | None:
-    return None if values is None else tuple(values)
-
-
 def _app_settings(
     options: argparse.Namespace, command: str, notices: tuple[Notice, ...], work: Path
 ) -> AppSettings:
@@ -330,7 +222,8 @@ def _execute(
 
 def _write_settings(options: argparse.Namespace, command: str) -> None:
     values = {key: value for key, value in vars(options).items() if value is not None}
-    write_json(options.output_dir / "logs" / "settings.json", {"Command": command, **values})
+    path = options.output_dir / "logs" / "settings" / f"{command_digest(command)}.json"
+    write_json(path, {"Command": command, **values})
 
 
 def _summarize(
@@ -371,7 +264,10 @@ def _print_cache(folder: Path) -> None:
     size = cache_size(folder)
     if size:
         shown = f"{size / 1e9:.2f} GB" if size > 1e8 else f"{size / 1e6:.1f} MB"
-        print(f"Fits are cached ({shown} in {folder}): changed contrasts need no refit.")
+        print(
+            f"Fits are cached ({shown} in {folder}): other contrasts need no refit (give the "
+            "analysis another --model-name)."
+        )
 
 
 def _print_reports(output_dir: Path, subjects: Sequence[str]) -> None:

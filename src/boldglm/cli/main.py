@@ -15,6 +15,7 @@ from pathlib import Path
 from types import ModuleType
 
 from boldglm.cli.limits import check_memory_limit, limit_code, limit_message
+from boldglm.cli.option_roles import check_levels
 from boldglm.cli.parser import build_demo_parser, build_parser
 from boldglm.cli.streams import failed_output, open_streams
 from boldglm.cli.supervision import supervised
@@ -115,6 +116,7 @@ def _app(options: argparse.Namespace, arguments: list[str]) -> int:
             f"{did_you_mean(level, COMMANDS)}"
         )
     _leave_removed_folder(options)
+    check_levels(options)
     _check_usage(options)
     command = "boldglm " + " ".join(_quoted(argument) for argument in arguments)
     with WorkFolders(options) as folders:

@@ -16,6 +16,7 @@ from boldglm.cli.values import (
     gigabytes,
     high_pass,
     map_name,
+    model_name,
     positive,
     repetition_time,
     smoothing,
@@ -289,7 +290,6 @@ def _add_timing(parser: argparse.ArgumentParser) -> None:
         "--slice-times",
         type=word_of(SLICE_TIMES),
         choices=SLICE_TIMES,
-        default=SLICE_TIMES[0],
         metavar="HOW",
         help=help_text(
             "when the slices of raw volumes are modeled:",
@@ -309,13 +309,17 @@ def _add_model(parser: argparse.ArgumentParser) -> None:
         "--model",
         default="default",
         metavar="FILE",
-        help=help_text("BIDS Stats Model file (*_smdl.json)", default="the default model"),
+        help=help_text(
+            "BIDS Stats Model file (*_smdl.json). With the level group: a file whose levels above "
+            "the run are to be fitted, on runs that were fitted alike",
+            default="the default model; for group, the models of the results",
+        ),
     )
+    _add_model_name(group)
     group.add_argument(
         "--missing-conditions",
         type=word_of(MISSING_POLICIES),
         choices=MISSING_POLICIES,
-        default=MISSING_POLICY,
         metavar="POLICY",
         help=help_text(
             "what to do if a run has no events of a condition:",
@@ -333,7 +337,6 @@ def _add_model(parser: argparse.ArgumentParser) -> None:
         "--on-bad-run",
         type=word_of(BAD_RUN_POLICIES),
         choices=BAD_RUN_POLICIES,
-        default=BAD_RUN_POLICY,
         metavar="POLICY",
         help=help_text(
             "what to do with a run that cannot be analyzed, such as a damaged or missing file, or "
@@ -347,12 +350,25 @@ def _add_model(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _add_model_name(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        "--model-name",
+        type=model_name,
+        metavar="NAME",
+        help=help_text(
+            "name of the model, to keep several analyses in one OUTPUT_DIR: it precedes the names "
+            "of the nodes, which results are filed under. With the level group and no file: fit "
+            "only the analysis of this name",
+            default="default, or the Name in the file",
+        ),
+    )
+
+
 def _add_missing_times(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--missing-times",
         type=word_of(MISSING_TIMES),
         choices=MISSING_TIMES,
-        default=MISSING_TIMES_POLICY,
         metavar="POLICY",
         help=help_text(
             "what to do if an event has a trial type, but onset or duration is n/a:",
@@ -651,7 +667,10 @@ def _add_running(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--fresh",
         action="store_true",
-        help=help_text("fit everything again instead of resuming"),
+        help=help_text(
+            "fit everything again instead of resuming, and replace an analysis of the same name "
+            "that had other options"
+        ),
     )
     group.add_argument(
         "--stop-on-first-crash",

@@ -38,6 +38,15 @@ def map_name(text: str) -> str:
     )
 
 
+def model_name(text: str) -> str:
+    """Check a name of a model: files are named after it."""
+    if not text.isascii() or not text.isalnum():
+        raise argparse.ArgumentTypeError(
+            f"{text!r} may only have letters and digits, as BIDS labels do"
+        )
+    return text
+
+
 def positive(text: str) -> int:
     """Read a number of 1 or more."""
     try:

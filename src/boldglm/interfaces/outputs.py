@@ -18,11 +18,9 @@ from nipype.interfaces.base import (
 
 from boldglm.analysis.first_level.contrast_maps import weights_text
 from boldglm.analysis.first_level.run_maps import CRITICAL, whiteness_summary
-from boldglm.errors import BadDataError
 from boldglm.glm import collinearity
 from boldglm.io.bids.events import read_events
-from boldglm.io.files.atomic import path_inside, refuse_links_outside
-from boldglm.io.files.json_files import load_json, read_json, write_json
+from boldglm.io.files.json_files import read_json, write_json
 from boldglm.io.images.formats import read_geometry
 from boldglm.io.images.geometry import Geometry, GridPart
 from boldglm.io.images.noise_smoothness import smoothness_text
@@ -32,7 +30,7 @@ from boldglm.io.outputs.records import ContrastMaps, NodeResult, Record, read_re
 from boldglm.io.outputs.trial_tables import read_trials
 from boldglm.io.outputs.writing import NodeDetails, NodeFiles, write_derivatives
 from boldglm.notices import from_pairs
-from boldglm.reports.content import Figure, Report, Section, Table
+from boldglm.reports.content import Figure, Report, Section, Table, make_anchor
 from boldglm.reports.hemispheres import join_hemispheres
 from boldglm.reports.html import write_report
 from boldglm.reports.sections import (
@@ -251,6 +249,7 @@ class _WriteDerivativesInput(BaseInterfaceInputSpec):
         {}, usedefault=True, desc="content that sidecars of single trials have instead"
     )
     model = traits.Str("", usedefault=True, desc="name of the model, for the record")
+    analysis = traits.Dict({}, usedefault=True, desc="identity of the analysis, for the record")
 
 
 class _WriteDerivativesOutput(TraitedSpec):
@@ -282,27 +281,21 @@ class WriteDerivatives(SimpleInterface):
             dict(self.inputs.details),
             self.inputs.model,
             dict(self.inputs.trial_details),
+            dict(self.inputs.analysis),
         )
         record = write_derivatives(Path(self.inputs.output_dir), files, details)
         self._results = {"record_file": str(record)}
         return runtime
 
 
-def _read_section(record: Record, root: Path) -> Section:
+def _read_section(record: Record, root: Path, *, with_model: bool) -> Section:
+    """Read the section of a result; where a report has several models, its title names one."""
     paths = ResultPaths.of(root, record.node, record.entities)
-    path = paths.section()
-    try:
-        section = section_from_dict(load_json(path), root)
-        figures = [figure.path for figure in section_figures(section)]
-        for figure in figures:
-            path_inside(root, str(figure.relative_to(root)))
-        refuse_links_outside(figures, (root, paths.figure("", "").parent))
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise BadDataError(
-            f"{path}, which holds what the report says of a result, is damaged: {error}. Delete "
-            "it together with the record, and repeat the level that wrote it."
-        ) from error
-    return section
+    section = section_from_dict(read_json(paths.section()), root)
+    if not with_model:
+        return section
+    title = f"{section.title} (model {record.model})"
+    return replace(section, title=title, anchor=make_anchor(title))
 
 
 def _split_hemisphere(record: Record) -> tuple[object, str]:
@@ -344,8 +337,12 @@ class WriteReport(SimpleInterface):
         inputs = self.inputs
         root = Path(inputs.output_dir)
         records = [Record.read(Path(path), root) for path in inputs.record_files]
+        with_model = len({record.model for record in records}) > 1
         sections = join_hemispheres(
-            [(_split_hemisphere(record), _read_section(record, root)) for record in records]
+            [
+                (_split_hemisphere(record), _read_section(record, root, with_model=with_model))
+                for record in records
+            ]
         )
         if len(sections) > 1:
             sections = [replace(sections[0], is_open=True), *sections[1:]]

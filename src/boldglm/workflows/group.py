@@ -3,17 +3,19 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from nipype.interfaces.utility import Merge
 from nipype.pipeline.engine import Node, Workflow
 
 from boldglm.analysis.methods_text import methods_paragraphs, references, versions
-from boldglm.analysis.model.model import Model, read_model
-from boldglm.analysis.plan.levels import LevelPlan, finished_records, plan_levels, record_inputs
+from boldglm.analysis.model.model import Model
+from boldglm.analysis.plan.finished import finished_records
+from boldglm.analysis.plan.levels import LevelPlan, plan_levels, record_inputs
+from boldglm.analysis.plan.result_filter import ResultFilter
 from boldglm.errors import BadDataError, MissingInputError
 from boldglm.interfaces import WriteReport
 from boldglm.io.bids.participants import ParticipantTables
+from boldglm.io.bids.selection import Selection
 from boldglm.io.images.formats import read_geometry
 from boldglm.io.outputs.records import Record
 from boldglm.notices import Notice
@@ -25,6 +27,7 @@ from boldglm.workflows.higher_levels import (
     node_fits,
 )
 from boldglm.workflows.nodes import make_node
+from boldglm.workflows.other_results import other_results
 from boldglm.workflows.subject import AppSettings, model_details
 
 
@@ -65,9 +68,9 @@ class GroupPlan:
 def plan_group(
     output_dir: Path,
     bids_dir: Path,
-    subjects: Sequence[str] = (),
+    models: Sequence[Model],
     levels: Sequence[str] = ("dataset",),
-    level_options: Mapping[str, Mapping[str, Any]] | None = None,
+    chosen: ResultFilter | None = None,
 ) -> tuple[GroupPlan, ...]:
     """Plan higher levels from the finished results in the output folder.
 
@@ -77,62 +80,75 @@ def plan_group(
         Output folder of the participant level.
     bids_dir : Path
         The dataset, for its tables of participants and sessions.
-    subjects : sequence of str
-        Labels to include; empty means all.
+    models : sequence of Model
+        From `boldglm.analysis.plan.models_of_results.models_of_results`.
     levels : sequence of str
         Levels to plan, of session, subject and dataset.
-    level_options : mapping, optional
-        Keys of `Software.boldglm` that override those of the models, by level.
+    chosen : ResultFilter, optional
+        Results to start from; by default all.
 
     Returns
     -------
     tuple of GroupPlan
-        One for each model.
+        One for each model that has results.
 
     Raises
     ------
     MissingInputError
-        If there are no models or no finished results.
+        If there are no finished results.
+    NothingSelectedError
+        If none of them is selected.
     BadDataError
-        If a node cannot be planned, or a dataset node has fewer than two participants.
+        If a node cannot be planned, a dataset node has fewer than two participants, or
+        participants were not fitted alike.
     """
-    files = sorted((output_dir / "models").glob("model-*_smdl.json"))
-    if not files:
-        raise MissingInputError(
-            f"{output_dir} has no models/model-*_smdl.json. Run the participant level with this "
-            "output folder first."
-        )
+    chosen = chosen or ResultFilter()
+    subjects = chosen.selection.subjects
     tables = ParticipantTables(bids_dir)
-    models = [read_model(file, level_options=level_options) for file in files]
-    candidates = [_plan_model(output_dir, model, tables, subjects, levels) for model in models]
+    candidates = [_plan_model(output_dir, model, tables, levels, chosen) for model in models]
     plans = tuple(
         replace(plan, notices=(*tables.notices, *plan.notices))
         for plan in candidates
         if plan is not None
     )
-    if not plans:
-        raise MissingInputError(
-            f"{output_dir} has no finished results"
-            + (f" of {', '.join(f'sub-{subject}' for subject in subjects)}" if subjects else "")
-            + f" for the {' and '.join(levels)} level to start from. Run the participant level "
-            "first."
-        )
-    return plans
+    if plans:
+        return plans
+    found = [
+        record.entities
+        for model in models
+        for record in finished_records(
+            output_dir, model, _below(model, levels), ResultFilter(Selection(subjects))
+        ).values()
+    ]
+    if found:
+        chosen.refuse(found)
+    raise MissingInputError(
+        f"{output_dir} has no finished results"
+        + (f" of {', '.join(f'sub-{subject}' for subject in subjects)}" if subjects else "")
+        + f" for the {' and '.join(levels)} level to start from. Run the participant level "
+        "first."
+    )
+
+
+def _below(model: Model, levels: Sequence[str]) -> list[str]:
+    """Return the nodes of lower levels whose results enter these levels."""
+    sources = [
+        edge.source
+        for node in model.spec.nodes
+        if node.level in levels
+        for edge in model.spec.edges_into(node)
+    ]
+    return [name for name in dict.fromkeys(sources) if model.spec.node(name).level not in levels]
 
 
 def _plan_model(
     output_dir: Path,
     model: Model,
     tables: ParticipantTables,
-    subjects: Sequence[str],
     levels: Sequence[str],
+    chosen: ResultFilter,
 ) -> GroupPlan | None:
-    below = [node.name for node in model.spec.nodes if node.level not in levels]
-    records = {
-        path: record
-        for path, record in finished_records(output_dir, model, subjects).items()
-        if record.node in below
-    }
+    records = finished_records(output_dir, model, _below(model, levels), chosen)
     inputs = [
         item for path, record in records.items() for item in record_inputs(record, path, tables)
     ]
@@ -214,6 +230,8 @@ def init_group_wf(
             sources[str(output.record)] = source
             if level.plan.node.level == "dataset":
                 sections.append(source)
+    planned = [level.record for plan in plans for level in plan.levels]
+    sections += other_results(settings.output_dir, None, planned)[0]
     report = settings.output_dir / "group.html"
     if not workflow.list_node_names() and (report.is_file() or not sections):
         return None

@@ -169,6 +169,7 @@ def level_output(
         facts=facts,
         details=dict(details),
         model=model.name,
+        analysis=model.of_result(node.name, node.level),
         is_open=True,
     )  # fmt: skip
 

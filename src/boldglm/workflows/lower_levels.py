@@ -1,6 +1,7 @@
 """Session and subject nodes without the run level, from the records in the output folder."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from nipype.pipeline.engine import Workflow
 
@@ -49,6 +50,7 @@ def _init_subject_wf(subject: str, plans: Sequence[GroupPlan], settings: AppSett
     workflow = Workflow(name=subject_wf_name(subject))
     sections: dict[str, list[RecordSource]] = {level: [] for level in SECTION_ORDER}
     tasks: dict[str, None] = {}
+    planned: list[Path] = []
     for number, plan in enumerate(plans):
         sources: dict[str, RecordSource] = {}
         for path in plan.records:
@@ -57,6 +59,7 @@ def _init_subject_wf(subject: str, plans: Sequence[GroupPlan], settings: AppSett
                 sources[str(path)] = path
                 sections[record.level].append(path)
                 tasks[record.entities.get("task", "")] = None
+                planned.append(path)
         for index, level in enumerate(plan.levels):
             if level.subject != subject:
                 continue
@@ -73,8 +76,9 @@ def _init_subject_wf(subject: str, plans: Sequence[GroupPlan], settings: AppSett
             source = add_level(workflow, level, sources, output, fits, label)
             sources[str(output.record)] = source
             sections[level.plan.node.level].append(source)
+            planned.append(output.record)
     if workflow.list_node_names():
         models = [plan.model for plan in plans]
         ordered = [source for level in SECTION_ORDER for source in sections[level]]
-        add_subject_report(workflow, subject, models, list(tasks), settings, ordered)
+        add_subject_report(workflow, subject, models, list(tasks), settings, ordered, planned)
     return workflow

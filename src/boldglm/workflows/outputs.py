@@ -42,6 +42,8 @@ class NodeOutput:
         Whether the section of the report starts unfolded.
     model : str
         Name of the model.
+    analysis : dict
+        What the record keeps of the analysis, from `boldglm.analysis.model.model.Model.of_result`.
     """
 
     output_dir: Path
@@ -56,6 +58,7 @@ class NodeOutput:
     n_slices: int = 21
     is_open: bool = False
     model: str = ""
+    analysis: dict[str, Any] = field(default_factory=dict)
 
     @property
     def record(self) -> Path:
@@ -125,6 +128,7 @@ def init_outputs_wf(
             entities=output.entities,
             fingerprint=output.fingerprint,
             model=output.model,
+            analysis=output.analysis,
             details=output.details,
             trial_details=output.trial_details,
         ),

@@ -38,6 +38,7 @@ from boldglm.workflows.higher_levels import (
     node_fits,
 )
 from boldglm.workflows.nodes import make_node
+from boldglm.workflows.other_results import other_results
 from boldglm.workflows.outputs import NodeOutput, init_outputs_wf
 from boldglm.workflows.run import init_run_wf
 
@@ -142,6 +143,7 @@ def init_subject_wf(
     workflow = Workflow(name=subject_wf_name(subject))
     analyses = [analysis for analysis in analyses if analysis.of_subject(subject)]
     sections: list[RecordSource] = []
+    planned: list[Path] = []
     n_runs = 0
     for number, analysis in enumerate(analyses):
         sources: dict[str, RecordSource] = {}
@@ -155,12 +157,13 @@ def init_subject_wf(
         runs = list(sources.values())
         higher_levels = _add_levels(workflow, subject, analysis, sources, settings, number)
         sections += [*higher_levels, *runs]
+        planned += map(Path, sources)
     report = settings.output_dir / f"sub-{subject}.html"
     if not workflow.list_node_names() and report.is_file():
         return None, 0
     models = [analysis.model for analysis in analyses]
     tasks = [analysis.runs[0].inputs.task for analysis in analyses]
-    add_subject_report(workflow, subject, models, tasks, settings, sections)
+    add_subject_report(workflow, subject, models, tasks, settings, sections, planned)
     return workflow, n_runs
 
 
@@ -246,6 +249,7 @@ def run_output(run: RunPlan, model: Model, settings: AppSettings) -> NodeOutput:
         trial_details=_single_trial_details(model, settings),
         n_slices=12,
         model=model.name,
+        analysis=model.of_result(model.run_node.name, "run"),
     )
 
 
@@ -416,8 +420,9 @@ def add_subject_report(
     tasks: Sequence[str],
     settings: AppSettings,
     sources: Sequence[RecordSource],
+    planned: Sequence[Path],
 ) -> None:
-    """Add the report of a subject to a workflow.
+    """Add the report of a subject to a workflow, with all finished results of the subject.
 
     Parameters
     ----------
@@ -433,7 +438,14 @@ def add_subject_report(
         Settings that all workflows share.
     sources : sequence of Path or Workflow
         A record for each section of the report, in order.
+    planned : sequence of Path
+        The records of `sources`.
     """
+    others, other_models = other_results(settings.output_dir, subject, planned)
+    sources = [*sources, *others]
+    names = {model.name for model in models}
+    models = [*models, *(model for model in other_models if model.name not in names)]
+    tasks = list(dict.fromkeys([*tasks, *(task for model in models for task in model.tasks)]))
     records = Node(Merge(len(sources)), name="records")
     workflow.add_nodes([records])
     for slot, source in enumerate(sources, start=1):

@@ -12,8 +12,10 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from boldglm.analysis.model.confound_strategies import ConfoundSettings
+from boldglm.analysis.model.identity import Identity
 from boldglm.analysis.model.model_options import model_options
 from boldglm.analysis.model.modulation import ORDERS, Modulator
+from boldglm.analysis.model.renamed import renamed_model
 from boldglm.errors import BadDataError, MissingInputError
 from boldglm.glm import hrf_basis
 from boldglm.glm.design.confound_names import has_cosines
@@ -76,6 +78,8 @@ class Model:
         Orthogonalized regressor, and the regressors that it is orthogonalized against.
     noise_model, signal_scaling, smoothing, smoothing_type
         As for `boldglm.analysis.first_level.settings.FitSettings`.
+    identity : Identity, optional
+        What the results of the model have to share to be combined; None outside an analysis.
     """
 
     spec: StatsModel
@@ -90,6 +94,7 @@ class Model:
     smoothing: float | None = None
     smoothing_type: str = "iso"
     drift: str = DRIFT
+    identity: Identity | None = None
 
     @property
     def has_drift(self) -> bool:
@@ -105,6 +110,14 @@ class Model:
     def name(self) -> str:
         """Name of the model, and of its file."""
         return self.spec.name
+
+    def digest_of(self, node: str) -> str:
+        """Return the digest of a node in the identity of the analysis; empty without one."""
+        return "" if self.identity is None else self.identity.nodes[node]
+
+    def of_result(self, node: str, level: str) -> dict[str, Any]:
+        """Return what the record of a result keeps of the analysis."""
+        return {} if self.identity is None else self.identity.of_result(node, level)
 
     @property
     def smoothing_widths(self) -> tuple[float, ...]:
@@ -138,6 +151,7 @@ def read_model(
     path: Path,
     fit_options: Mapping[str, Any] | None = None,
     level_options: Mapping[str, Mapping[str, Any]] | None = None,
+    name: str | None = None,
 ) -> Model:
     """Read a BIDS Stats Model file.
 
@@ -150,6 +164,8 @@ def read_model(
     level_options : mapping, optional
         By level, keys of `Software.boldglm` that override those of the nodes that results of lower
         levels enter.
+    name : str, optional
+        Another name for the model, which also precedes the names of its nodes.
 
     Returns
     -------
@@ -169,6 +185,7 @@ def read_model(
         raise MissingInputError(f"The model {path} cannot be read: {error.strerror}.") from error
     except ValueError as error:
         raise BadDataError(f"The model {path} is not valid JSON: {error}.") from error
+    content = content if name is None else renamed_model(content, name)
     return parse_model(content, path.name, fit_options, level_options)
 
 

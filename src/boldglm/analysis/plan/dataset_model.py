@@ -12,6 +12,7 @@ from typing import Any
 from boldglm.analysis.model.confound_strategies import ConfoundRequest, drift_with_confounds
 from boldglm.analysis.model.default_model import DefaultModelOptions, default_model_with_notices
 from boldglm.analysis.model.model import Model, parse_model
+from boldglm.analysis.model.renamed import renamed_model
 from boldglm.analysis.plan.run_plans import RunRead
 from boldglm.analysis.plan.timing import TimingOptions
 from boldglm.errors import BoldglmError
@@ -20,6 +21,7 @@ from boldglm.io.bids.confounds_table import ConfoundsTable, read_confound_names
 from boldglm.io.bids.events import Events, read_events
 from boldglm.io.bids.survey import Survey, SurveyedRun
 from boldglm.io.entities import run_of
+from boldglm.io.outputs.names import model_file_name
 from boldglm.notices import warning
 from boldglm.vocabulary import BAD_RUN_POLICY, MISSING_POLICY, MISSING_TIMES_POLICY
 
@@ -58,6 +60,14 @@ class ModelChoice:
         What to do with a run that cannot be analyzed.
     timing : TimingOptions
         What the user says about the times of volumes.
+    name : str, optional
+        Another name for the model, which also precedes the names of its nodes.
+    derivatives : tuple of str
+        Name and version of the pipelines that preprocessed the runs.
+    selection : mapping of str to list of str
+        Options that chose sessions and runs.
+    replaces : bool
+        Whether to replace an earlier analysis of the same name in the output folder.
     """
 
     file: Path | None
@@ -71,6 +81,10 @@ class ModelChoice:
     missing_times: str = MISSING_TIMES_POLICY
     on_bad_run: str = BAD_RUN_POLICY
     timing: TimingOptions = field(default_factory=TimingOptions)
+    name: str | None = None
+    derivatives: tuple[str, ...] = ()
+    selection: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    replaces: bool = False
 
 
 def parse_default_model(
@@ -107,7 +121,7 @@ def parse_default_model(
     tables = [run.table for run in runs if run.table]
     tables += [names for run in others if (names := _confound_names(run)) is not None]
     n_tasks = len({run.entities.get("task") for run in survey.runs if run.events}) if survey else 1
-    name = "default" if n_tasks == 1 else f"default{task[0].upper()}{task[1:]}"
+    suffix = "" if n_tasks == 1 else task[0].upper() + task[1:]
     request, options = choice.confounds, choice.options
     confounds = request.settings(tables)
     drift, high_pass = drift_with_confounds(
@@ -121,11 +135,14 @@ def parse_default_model(
         sorted({name for table in events for name in table.conditions}),
         _repetition_time(runs, survey, task),
         replace(options, confounds=confounds, drift=drift, high_pass=high_pass),
-        name=name,
+        name=f"default{suffix}",
         runs=[table.conditions for table in events],
         event_columns=[name for table in events for name in table.other_columns],
     )
-    model = parse_model(content, f"model-{name}_smdl.json", level_options=choice.level_options)
+    if choice.name is not None:
+        content = renamed_model(content, choice.name + suffix)
+    file_name = model_file_name(content["Name"])
+    model = parse_model(content, file_name, level_options=choice.level_options)
     if not model.has_drift and not has_cosines(confounds.columns):
         notices = (*notices, NO_DRIFT)
     return replace(model, spec=replace(model.spec, notes=(*model.spec.notes, *notices)))

@@ -10,15 +10,15 @@ import numpy as np
 from boldglm._version import __version__
 from boldglm.analysis.model.model import Model
 from boldglm.analysis.model.model_options import model_options
-from boldglm.errors import BadDataError, MissingInputError
+from boldglm.errors import BadDataError
 from boldglm.io.bids.participants import ParticipantTables
 from boldglm.io.entities import entities_stem
-from boldglm.io.files.checksums import is_unchanged
 from boldglm.io.outputs.names import ResultPaths
-from boldglm.io.outputs.records import Record, fingerprint, record_files
+from boldglm.io.outputs.records import Record, fingerprint
 from boldglm.notices import Notice, exclusion
 from boldglm.stats_model.node_inputs import NodeInput
 from boldglm.stats_model.node_plans import FitPlan, NodePlan, plan_node
+from boldglm.stats_model.specification import NodeSpec
 
 logger = logging.getLogger(__name__)
 BELOW_DATASET = ("session", "subject")
@@ -125,6 +125,7 @@ def plan_levels(
                 [digests[key] for key in plan.input_keys],
                 [_fit_content(fit, output_dir) for fit in plan.fits],
                 [node.type, dict(model_options(node, model.name))],
+                [model.digest_of(node.name), _selection(model, node)],
             )
             digests[str(record)] = digest
             label = entities_stem(plan.entities) or node.name
@@ -135,6 +136,12 @@ def plan_levels(
         notices += [exclusion(_too_small(plan)) for plan in too_small]
     _check_records(planned)
     return tuple(planned), tuple(notices)
+
+
+def _selection(model: Model, node: NodeSpec) -> dict[str, list[str]]:
+    """Return the options that chose sessions and runs, as the record of a node keeps them."""
+    selection: dict[str, list[str]] = model.of_result(node.name, node.level).get("Selection", {})
+    return selection
 
 
 def _is_too_small_to_smooth(plan: NodePlan, model: Model) -> bool:
@@ -203,55 +210,3 @@ def record_inputs(record: Record, path: Path, tables: ParticipantTables) -> tupl
         for contrast in record.result.contrasts
         if contrast.test != "F"
     )
-
-
-def finished_records(
-    output_dir: Path, model: Model, subjects: Sequence[str] = ()
-) -> dict[Path, Record]:
-    """Return the records of a model in the output folder, below the dataset level.
-
-    Parameters
-    ----------
-    output_dir : Path
-        Root of the derivative dataset.
-    model : Model
-        The model.
-    subjects : sequence of str
-        Labels to include; empty means all.
-
-    Returns
-    -------
-    dict of Path to Record
-        Records by path.
-
-    Raises
-    ------
-    MissingInputError
-        If a record cannot be read, or lists a file that no longer exists.
-    BadDataError
-        If a file is not as it was written.
-    """
-    nodes = [node.name for node in model.spec.nodes if node.level != "dataset"]
-    records = {}
-    for path in record_files(output_dir, subjects or None):
-        record = Record.read(path, output_dir)
-        if record.model != model.name or record.node not in nodes:
-            continue
-        _check_files(record, path)
-        records[path] = record
-    return records
-
-
-def _check_files(record: Record, path: Path) -> None:
-    """Refuse a record whose maps are missing or are not as they were written."""
-    for file in record.needed_files:
-        if not file.is_file():
-            raise MissingInputError(
-                f"{file} does not exist, although {path.name} lists it. Run the level that "
-                "writes it again."
-            )
-        if not is_unchanged(file, record.files.get(file, "")):
-            raise BadDataError(
-                f"{file} is damaged: it has another size or checksum than {path.name} says. Run "
-                "the level that writes it again."
-            )

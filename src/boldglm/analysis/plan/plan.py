@@ -7,7 +7,9 @@ from pathlib import Path
 
 from boldglm.analysis.first_level.confounds import check_patterns
 from boldglm.analysis.first_level.model_design import names_in_any_run
+from boldglm.analysis.model.identity import identity_of
 from boldglm.analysis.model.model import Model, read_model
+from boldglm.analysis.plan.analysis_options import analysis_options
 from boldglm.analysis.plan.conditions_elsewhere import columns_elsewhere, names_elsewhere
 from boldglm.analysis.plan.contrast_checks import check_contrasts
 from boldglm.analysis.plan.dataset_model import ModelChoice, parse_default_model
@@ -22,6 +24,7 @@ from boldglm.analysis.plan.run_plans import (
     design_of_run,
     plan_run,
 )
+from boldglm.analysis.plan.saved_model import settled_model
 from boldglm.analysis.plan.slice_designs import with_slice_designs
 from boldglm.errors import BadDataError, NothingSelectedError
 from boldglm.io.bids.confounds_table import read_confounds
@@ -124,7 +127,7 @@ def make_plan(
     """
     bad = BadRuns(choice.on_bad_run)
     if choice.file is not None:
-        model = read_model(choice.file, choice.fit_options, choice.level_options)
+        model = read_model(choice.file, choice.fit_options, choice.level_options, choice.name)
         selected = _select_input(files, model, choice.file)
         runs = _read_runs(selected, choice, model, bad)
         try:
@@ -200,6 +203,8 @@ def _plan_analysis(
     bad: BadRuns,
 ) -> Analysis | None:
     """Plan all levels of one model; None if none of its runs can be analyzed."""
+    identity = identity_of(model.spec, analysis_options(choice), choice.selection)
+    model, changes = settled_model(model, identity, output_dir, replaces=choice.replaces)
     check_patterns(model.confounds.columns, [run.table for run in runs if run.table])
     _check_slice_smoothing(model, runs)
     planned, notices = _plan_runs(model, runs, choice, survey, bad)
@@ -232,7 +237,7 @@ def _plan_analysis(
         LEVELS[1:],
         tables.levels() | _entity_levels(planned, survey),
     )
-    return Analysis(model, tuple(planned), levels, (*notices, *of_levels))
+    return Analysis(model, tuple(planned), levels, (*changes, *notices, *of_levels))
 
 
 def _entity_levels(runs: Sequence[RunPlan], survey: Survey | None) -> frozenset[str]:

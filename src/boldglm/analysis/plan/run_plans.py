@@ -259,7 +259,9 @@ def plan_run(
         collinearity=diagnostics,
         contrasts=tuple(contrasts),
         fit_key=fit_key,
-        fingerprint=fingerprint(fit_key, [spec.to_dict() for spec in contrasts]),
+        fingerprint=fingerprint(
+            fit_key, [spec.to_dict() for spec in contrasts], model.digest_of(model.run_node.name)
+        ),
     )
 
 

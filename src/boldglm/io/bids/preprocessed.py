@@ -117,7 +117,7 @@ def choose_series(
         If no space or several fit, or if there are several kinds (``desc``) of series but none
         called ``preproc``; they are listed.
     """
-    fitting = [image for image in images if asked is None or _fits(image.space, asked)]
+    fitting = [image for image in images if asked is None or fits_space(image.space, asked)]
     if not fitting:
         spaces = sorted({image.space for image in images})
         raise NothingSelectedError(
@@ -284,7 +284,7 @@ def _no_series(derivatives: Sequence[Derivative], subject: str) -> str:
     return text + ". To fit the raw series, give -d none."
 
 
-def _fits(space: str, asked: str) -> bool:
+def fits_space(space: str, asked: str) -> bool:
     name, *rest = space.split(":")
     wanted, *details = asked.split(":")
     return name == wanted and set(details) <= set(rest)

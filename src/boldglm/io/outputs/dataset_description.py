@@ -62,8 +62,7 @@ def describe_dataset(
         If the folder cannot be written.
     """
     entry = {"Version": __version__, "Command": command, LINKS: dict(links)}
-    digest = hashlib.sha256(f"{__version__} {command}".encode()).hexdigest()[:16]
-    write_json(output_dir / COMMANDS / f"{digest}.json", entry)
+    write_json(output_dir / COMMANDS / f"{command_digest(command)}.json", entry)
     path = output_dir / DESCRIPTION
     while True:
         earlier, stored = _content(path), _stored(output_dir)
@@ -80,6 +79,11 @@ def describe_dataset(
         write_json(path, described)
         if _commands(_stored(output_dir)) == _commands(stored):
             return
+
+
+def command_digest(command: str) -> str:
+    """Return a name for the files that are kept of a command."""
+    return hashlib.sha256(f"{__version__} {command}".encode()).hexdigest()[:16]
 
 
 def write_bidsignore(output_dir: Path) -> None:

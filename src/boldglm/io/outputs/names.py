@@ -155,6 +155,8 @@ every command that worked on it |
 `group/figures/` |
 | `<entities>_statmap.json` | Record of a finished result: its model, maps and inputs |
 | `models/model-<name>_smdl.json` | The model that was fitted |
+| `models/model-<name>_analysis.json` | The analysis: its options, version and model, and a \
+digest of each node, which all results of it share |
 | `logs/` | Settings, commands, crash files, and sections of finished results for the reports |
 """
 
@@ -238,6 +240,17 @@ def model_file_name(name: str) -> str:
     ('model-default_smdl.json', 'model-myModel_smdl.json')
     """
     return f"model-{node_label(name)}_smdl.json"
+
+
+def analysis_file_name(name: str) -> str:
+    """Return the name of the file that keeps an analysis; ``*`` gives a pattern.
+
+    Examples
+    --------
+    >>> analysis_file_name("default"), analysis_file_name("*")
+    ('model-default_analysis.json', 'model-*_analysis.json')
+    """
+    return f"model-{name if name == '*' else node_label(name)}_analysis.json"
 
 
 def _plain_letter(letter: str) -> str:

@@ -15,12 +15,11 @@ import numpy as np
 
 from boldglm.errors import BadDataError, MissingInputError
 from boldglm.io.entities import entities_stem
-from boldglm.io.files.atomic import path_inside, refuse_links_outside, sync_files
+from boldglm.io.files.atomic import path_inside, sync_files
 from boldglm.io.files.checksums import is_unchanged
-from boldglm.io.files.json_files import load_json, read_json, write_json
+from boldglm.io.files.json_files import read_json, write_json
 from boldglm.io.outputs.dataset_links import paths_of, uris_of
-from boldglm.io.outputs.names import RECORD, ResultPaths, output_dir_of
-from boldglm.io.outputs.record_checks import check_record
+from boldglm.io.outputs.names import RECORD, output_dir_of
 from boldglm.notices import Notice, by_kind, from_kinds
 
 KEY = "boldglm"  # of a record in its file, which is also a sidecar
@@ -187,6 +186,9 @@ class Record:
         Everything that was written for it, figures included, with the checksum of each file.
     model : str
         Name of the model.
+    analysis : mapping
+        Identity of the analysis: Digest of the node, Version, Options that change numbers, and
+        Selection of sessions and runs.
     """
 
     fingerprint: str
@@ -196,6 +198,12 @@ class Record:
     result: NodeResult
     files: Mapping[Path, str]
     model: str = ""
+    analysis: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def digest(self) -> str:
+        """Digest of the node in the identity of its analysis; empty if it has none."""
+        return str(self.analysis.get("Digest", ""))
 
     def write(self, path: Path, root: Path) -> None:
         """Write the record, with paths relative to the output folder, once its files are safe."""
@@ -203,6 +211,7 @@ class Record:
         content = {
             "Fingerprint": self.fingerprint,
             "Model": self.model,
+            "Analysis": dict(self.analysis),
             "Node": self.node,
             "Level": self.level,
             "Entities": self.entities,
@@ -212,24 +221,6 @@ class Record:
         }
         write_json(path, {KEY: content})
         sync_files([path])
-
-    def refuse_links_outside(self, folder: Path, root: Path) -> None:
-        """Refuse files in linked folders, except the folder of the record and of its figures.
-
-        Raises
-        ------
-        ValueError
-            If a file lies outside of them and of the output folder `root`.
-        """
-        result = self.result
-        paths = [result.mask, result.mean, *result.maps.values(), *self.files]
-        for sources in result.sources.values():
-            paths += sources
-        for contrast in result.contrasts:
-            paths += [*contrast.maps.values(), *contrast.sources]
-            paths += [contrast.table] if contrast.table else []
-        figures = ResultPaths.of(root, self.node, self.entities).figure("", "").parent
-        refuse_links_outside(paths, (root, folder, figures))
 
     @property
     def needed_files(self) -> tuple[Path, ...]:
@@ -255,9 +246,8 @@ class Record:
             If it is damaged, or names a file outside the output folder.
         """
         try:
-            content = load_json(path)[KEY]
-            check_record(content)
-            record = cls(
+            content = read_json(path)[KEY]
+            return cls(
                 content["Fingerprint"],
                 content["Node"],
                 content["Level"],
@@ -265,9 +255,8 @@ class Record:
                 NodeResult.from_dict(content["Result"], root),
                 _files(content, root),
                 content["Model"],
+                _analysis(content),
             )
-            record.refuse_links_outside(path.parent, root)
-            return record
         except FileNotFoundError as error:
             raise MissingInputError(
                 f"There is no record {path}. Run the level that should have written it."
@@ -278,6 +267,16 @@ class Record:
                 f"The record {path} is damaged: {reason}. Delete it and repeat the level that "
                 "wrote it."
             ) from error
+
+
+def _analysis(content: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the identity of the analysis of a record; nothing if an old version wrote it."""
+    analysis = content.get("Analysis", {})
+    options = analysis.get("Options", {})
+    selection = analysis.get("Selection", {})
+    if not isinstance(options, dict) or not isinstance(selection, dict):
+        raise TypeError("Options and Selection must be objects")
+    return analysis  # type: ignore[no-any-return]
 
 
 def _files(content: Mapping[str, Any], root: Path) -> dict[Path, str]:

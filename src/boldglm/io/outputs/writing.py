@@ -51,6 +51,7 @@ class NodeDetails:
     common: Mapping[str, Any]  # Sources, NoiseModel, HRF, SignalScaling, ...
     model: str = ""
     of_trials: Mapping[str, Any] = field(default_factory=dict)  # replaces `common` for trials
+    analysis: Mapping[str, Any] = field(default_factory=dict)  # identity, for the record
 
 
 def write_derivatives(output_dir: Path, files: NodeFiles, details: NodeDetails) -> Path:
@@ -85,7 +86,7 @@ def _write(output_dir: Path, paths: ResultPaths, files: NodeFiles, details: Node
     # another process may be writing the same result, whose files have the same bytes
     if earlier is None or earlier.fingerprint != details.fingerprint:
         for path in old_files:  # while the record still says which they are
-            _remove_file(path)
+            path.unlink(missing_ok=True)
         record.unlink(missing_ok=True)  # the node is incomplete until the new record is written
     mask = copy_file(result.mask, paths.image("desc-brain_mask", image_ending(result.mask)))
     write_json(sidecar(mask), _image_sidecar("desc-brain_mask", "Mask", result, paths, details))
@@ -123,16 +124,11 @@ def _write(output_dir: Path, paths: ResultPaths, files: NodeFiles, details: Node
         result=result.moved(mask, mean, maps, tables, run_maps),
         files={path: checksum(path) for path in written + figures},
         model=details.model,
+        analysis=details.analysis,
     ).write(record, output_dir)
     for path in old_files - {*written, *figures}:
-        _remove_file(path)  # of a contrast that is no longer in the model
+        path.unlink(missing_ok=True)  # of a contrast that is no longer in the model
     return record
-
-
-def _remove_file(path: Path) -> None:
-    """Remove what an earlier record names; it may have been damaged to name a folder."""
-    if path.is_symlink() or not path.is_dir():
-        path.unlink(missing_ok=True)
 
 
 def _earlier_record(record: Path, output_dir: Path) -> Record | None:

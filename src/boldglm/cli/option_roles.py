@@ -1,0 +1,91 @@
+"""What each option is about, and at which levels it is taken: honored or refused, never ignored.
+
+Options are named as argparse stores them.
+"""
+
+import argparse
+from collections.abc import Mapping
+
+from boldglm.errors import UsageError
+from boldglm.vocabulary import BOLD_COMMANDS, HIGHER_COMMANDS
+
+RUNS = "runs"
+ANALYSIS = "analysis"
+GROUP = "group"
+SELECTION = "selection"
+EXECUTION = "execution"
+
+ROLES: Mapping[str, str] = {
+    # which results: participants and their runs, or the results that a level starts from
+    **dict.fromkeys(
+        ("participant_label", "session_label", "task", "run_label", "bids_filter_file", "space"),
+        SELECTION,
+    ),
+    # what runs are fitted with; levels above them take only what their results were fitted with
+    **dict.fromkeys(
+        (
+            *("derivatives", "mask", "mesh"),
+            *("repetition_time", "slice_time_reference", "slice_times"),
+            *("model", "model_name", "missing_conditions", "missing_times"),
+            *("conditions", "trial_type_column", "hrf_model", "fir_delays", "modulate"),
+            *("orthogonalize", "contrast", "confounds", "high_pass", "drift"),
+            *("fd_threshold", "dummy_scans", "noise_model", "smoothing", "signal_scaling"),
+        ),
+        ANALYSIS,
+    ),
+    # what only runs have
+    **dict.fromkeys(("maps", "single_trials", "on_bad_run"), RUNS),
+    # what only the dataset level has
+    **dict.fromkeys(("permutations", "sides", "cluster_p", "tfce"), GROUP),
+    # how a call works; no result depends on it
+    **dict.fromkeys(
+        (
+            *("dry_run", "nprocs", "omp_nthreads", "mem_gb", "work_dir", "no_keep_fits", "fresh"),
+            *(
+                "stop_on_first_crash",
+                "verbose",
+                "debug",
+                "bids_database_dir",
+                "skip_bids_validation",
+            ),
+        ),
+        EXECUTION,
+    ),
+}
+
+
+def flag_of(name: str) -> str:
+    """Return the option as it is written on the command line."""
+    return "--" + name.replace("_", "-")
+
+
+def given_options(options: argparse.Namespace, role: str) -> list[str]:
+    """Return the names of the options of a role that were given."""
+    return [
+        name
+        for name, its_role in ROLES.items()
+        if its_role == role and getattr(options, name, None) not in (None, False, "default")
+    ]
+
+
+def check_levels(options: argparse.Namespace) -> None:
+    """Refuse options that the analysis level has no use for.
+
+    Raises
+    ------
+    UsageError
+        If one was given.
+    """
+    level = options.analysis_level
+    group = given_options(options, GROUP)
+    if group and "dataset" not in HIGHER_COMMANDS.get(level, ()):
+        raise UsageError(
+            f"{flag_of(group[0])} is about the test over participants, and {level} makes none. "
+            "Give it with the level group."
+        )
+    runs = given_options(options, RUNS)
+    if runs and level not in BOLD_COMMANDS:
+        raise UsageError(
+            f"{flag_of(runs[0])} is about single runs, which the level {level} does not fit. Give "
+            "it with the level participant or run."
+        )
