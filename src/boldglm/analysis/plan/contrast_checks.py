@@ -12,8 +12,7 @@ def check_contrasts(
     contrasts: Sequence[ContrastSpec],
     runs: Sequence[RunPlan],
     elsewhere: frozenset[str],
-    *,
-    are_chosen: bool,
+    chosen: frozenset[str],
 ) -> list[Notice]:
     """Refuse a contrast that no run can estimate, unless a run that is not selected can.
 
@@ -25,9 +24,9 @@ def check_contrasts(
         The planned runs.
     elsewhere : frozenset of str
         Conditions that only runs outside the selection have.
-    are_chosen : bool
-        Whether the user chose the contrasts. Default contrasts of conditions without an event in
-        the time of any run are excluded.
+    chosen : frozenset of str
+        Names of contrasts that the user asked for, by themselves or with a modulator. Others, of
+        conditions without an event in the time of any run, are excluded.
 
     Returns
     -------
@@ -59,7 +58,7 @@ def check_contrasts(
             f"contrast {spec.name!r} cannot be estimated in any run: "
             f"{_reason(spec, runs[0], collinear)}"
         )
-        if collinear or are_chosen or not estimable:
+        if collinear or spec.name in chosen or not estimable:
             raise BadDataError(
                 f"The {text}. Change or remove the contrast, or change the regressors."
             )

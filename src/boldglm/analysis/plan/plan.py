@@ -273,6 +273,8 @@ def _plan_runs(
         return design_of_run(run, model, known, missing)
 
     designs = bad.passing(runs, _entities_read, lambda run: with_slice_designs(build(run), build))
+    if not designs:
+        return [], []
     modeled = names - _without_a_column(model, designs)
     elsewhere = names_elsewhere(model, modeled, others, template)
     further = columns_elsewhere(model, elsewhere, others, template)
@@ -282,8 +284,11 @@ def _plan_runs(
         lambda design: design.run.inputs.entities,
         lambda design: plan_run(design, model, contrasts, missing),
     )
-    is_chosen = choice.file is not None or choice.options.contrasts is not None
-    return planned, check_contrasts(contrasts, planned, elsewhere, are_chosen=is_chosen)
+    chosen = frozenset(spec.name for spec in contrasts)
+    if choice.file is None and choice.options.contrasts is None:
+        modulators = {modulator.name for modulator in model.modulators}
+        chosen = frozenset(name for name in chosen if modulators & set(name.split(" - ")))
+    return planned, check_contrasts(contrasts, planned, elsewhere, chosen)
 
 
 def _without_a_column(model: Model, designs: Sequence[RunDesign]) -> frozenset[str]:
