@@ -28,13 +28,13 @@ def call(bids, out, level, *options):
 
 
 def contents(out):
-    """Return the bytes of every map, table, sidecar and model.
+    """Return the bytes of every map, table, sidecar, model and report.
 
-    Reports and dataset_description.json name the commands that were given.
+    dataset_description.json names the commands that were given, and reports the folder.
     """
     return {
-        path.relative_to(out).as_posix(): path.read_bytes()
-        for pattern in ("node-*/**/*", "models/*")
+        path.relative_to(out).as_posix(): path.read_bytes().replace(str(out).encode(), b"OUT")
+        for pattern in ("node-*/**/*", "models/*", "*.html")
         for path in out.glob(pattern)
         if path.is_file()
     }
@@ -50,8 +50,9 @@ def one_call(bids, out, *options):
 def test_jobs_of_one_participant_give_the_bytes_of_one_call(uneven, tmp_path, order):
     expected = one_call(uneven, tmp_path / "one")
     out = tmp_path / "jobs"
-    for subject in order:
-        assert call(uneven, out, "participant", "--participant-label", subject, *OPTIONS) == 0
+    for subject, nprocs in zip(order, "121", strict=True):
+        one = ("--participant-label", subject, "--nprocs", nprocs)
+        assert call(uneven, out, "participant", *one, *OPTIONS) == 0
     assert call(uneven, out, "group") == 0
 
     found = contents(out)

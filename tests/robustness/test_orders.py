@@ -33,10 +33,10 @@ def end(process):
 
 
 def contents(out):
-    """Return the bytes of every map, table, sidecar, record and model."""
+    """Return the bytes of every map, table, sidecar, record, model and report."""
     return {
-        path.relative_to(out).as_posix(): path.read_bytes()
-        for pattern in ("node-*/**/*", "models/*")
+        path.relative_to(out).as_posix(): path.read_bytes().replace(str(out).encode(), b"OUT")
+        for pattern in ("node-*/**/*", "models/*", "*.html")
         for path in out.glob(pattern)
         if path.is_file()
     }

@@ -24,6 +24,7 @@ from boldglm.cli.choices import (
     selection_of,
 )
 from boldglm.cli.dry_run import NOTHING_FITTED, show_levels, show_plan
+from boldglm.cli.report_command import report_command
 from boldglm.cli.work_folders import WorkFolders
 from boldglm.errors import BadDataError
 from boldglm.glm.design.summaries import counted
@@ -36,7 +37,7 @@ from boldglm.io.outputs.fit_cache import cache_size
 from boldglm.io.outputs.names import RUN_MAPS, prepare_output
 from boldglm.io.outputs.records import STAMP, Record, notes_of_records
 from boldglm.notices import EXCLUSION, HEADINGS, Notice
-from boldglm.vocabulary import BAD_RUN_POLICY
+from boldglm.vocabulary import BAD_RUN_POLICY, HIGHER_COMMANDS
 from boldglm.workflows.execution import Execution, execute
 from boldglm.workflows.failures import Failure
 from boldglm.workflows.group import init_group_wf, plan_group
@@ -181,9 +182,10 @@ def _check_trials(analysis: Analysis, method: str) -> None:
 def _app_settings(
     options: argparse.Namespace, command: str, notices: tuple[Notice, ...], work: Path
 ) -> AppSettings:
+    of_participants = "dataset" not in HIGHER_COMMANDS.get(options.analysis_level, ())
     return AppSettings(
         output_dir=options.output_dir.resolve(),
-        command=command,
+        command=report_command(command, for_each_participant=of_participants),
         notices=notices,
         n_threads=options.omp_nthreads,
         maps=tuple(dict.fromkeys(name for name in options.maps or () if name in RUN_MAPS)),

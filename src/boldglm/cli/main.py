@@ -17,6 +17,7 @@ from types import ModuleType
 from boldglm.cli.limits import check_memory_limit, limit_code, limit_message
 from boldglm.cli.option_roles import check_levels
 from boldglm.cli.parser import build_demo_parser, build_parser
+from boldglm.cli.report_command import command_text
 from boldglm.cli.streams import failed_output, open_streams
 from boldglm.cli.supervision import supervised
 from boldglm.cli.work_folders import HOME_PREFIX, WorkFolders
@@ -118,7 +119,7 @@ def _app(options: argparse.Namespace, arguments: list[str]) -> int:
     _leave_removed_folder(options)
     check_levels(options)
     _check_usage(options)
-    command = "boldglm " + " ".join(_quoted(argument) for argument in arguments)
+    command = command_text(arguments)
     with WorkFolders(options) as folders:
         _prepare_process(options.omp_nthreads, folders.home)
         app = _load_app()
@@ -257,8 +258,3 @@ def _spec_text() -> str:
         return packaged.read_text(encoding="utf-8")
     checkout = Path(__file__).parents[3] / "bids_app_spec.json"  # an editable installation
     return checkout.read_text(encoding="utf-8")
-
-
-def _quoted(argument: str) -> str:
-    plain = argument and all(char.isalnum() or char in "-_./=:@," for char in argument)
-    return argument if plain else "'" + argument.replace("'", "'\\''") + "'"

@@ -57,7 +57,7 @@ class AppSettings:
     output_dir : Path
         Root of the derivative dataset.
     command : str
-        The command line, for reports.
+        The command line, for reports. Those of participants add the label of theirs.
     notices : tuple of Notice
         Notices of the analysis as a whole, for reports.
     n_threads : int
@@ -460,15 +460,25 @@ def add_subject_report(
             report_name=f"sub-{subject}.html",
             title=f"sub-{subject}",
             subtitle=f"Voxelwise general linear model, task {', '.join(tasks)}",
-            notices=list(settings.notices),
+            notices=_of_subject(settings.notices, subject),
             methods=list(dict.fromkeys(methods)),
             references=list(dict.fromkeys(cited)),
-            command=settings.command,
+            command=settings.command and f"{settings.command} --participant-label {subject}",
             versions=list(versions()),
         ),
         name="write_report",
     )
     workflow.connect(records, "out", report, "record_files")
+
+
+def _of_subject(notices: Sequence[Notice], subject: str) -> list[Notice]:
+    """Leave out notices about other participants, who have reports of their own."""
+    about = [re.match(r"sub-([0-9A-Za-z]+)", notice.text) for notice in notices]
+    return [
+        notice
+        for notice, named in zip(notices, about, strict=True)
+        if named is None or named[1] == subject
+    ]
 
 
 def model_details(model: Model) -> dict:
