@@ -1,5 +1,6 @@
 """The group level from the command line: designs, corrected p values, clusters, restarts."""
 
+import itertools
 import json
 import shutil
 from dataclasses import replace
@@ -8,6 +9,7 @@ import nibabel as nib
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats
 
 from boldglm.cli.main import main
 from boldglm.demo.dataset import DatasetPlan, write_dataset
@@ -369,3 +371,60 @@ def test_two_contrasts_of_each_participant_are_compared_as_pairs(fitted):
     content = json.loads((out / f"node-pairs/{stem}_stat-pFWE_statmap.json").read_text())
     assert content["ExchangeabilityBlocks"][:3] == ["sub-01", "sub-01", "sub-02"]
     assert content["Variance"] == "robust to dependence within blocks (CR2)"
+
+
+def any_of_two_columns(content):
+    """Test the mean and the slope over age together, at the node of the dataset."""
+    node = content["Nodes"][2]
+    node["Name"] = "byAge"
+    node["Model"] |= {"X": [1, "age"], "Software": {"boldglm": {"VarianceGroups": []}}}
+    demean = {"Name": "Demean", "Input": ["age"]}
+    node["Transformations"] = {"Transformer": "pybids-transforms-v1", "Instructions": [demean]}
+    node.pop("DummyContrasts", None)
+    node["Contrasts"] = [
+        {"Name": "any", "ConditionList": ["intercept", "age"], "Weights": [[1, 0], [0, 1]],
+         "Test": "F"}
+    ]  # fmt: skip
+
+
+def test_f_over_participants_has_q_values_and_permutations_of_f_by_brute_force(fitted):
+    dataset, out = fitted
+    change_model(out, any_of_two_columns)
+    call = [str(dataset), str(out), "group", "--permutations", "500", "--cluster-p", "0.05"]
+
+    assert main(call) == 0
+
+    effects, mask = inputs_of(out, "byAge")
+    ages = np.linspace(20, 50, N_SUBJECTS).round(1)
+    design = np.column_stack([np.ones(N_SUBJECTS), ages - ages.mean()])
+    hat = design @ np.linalg.pinv(design)
+
+    def f_of(y):
+        explained, rest = hat @ y, y - hat @ y
+        return (explained**2).sum(axis=0) / 2 / ((rest**2).sum(axis=0) / (N_SUBJECTS - 2))
+
+    flips = [np.array(signs)[:, None] for signs in itertools.product([1, -1], repeat=N_SUBJECTS)]
+    observed, permuted = f_of(effects), [f_of(flip * effects) for flip in flips]
+    largest = np.array([values.max() for values in permuted])
+    stem = "task-cuetarget_contrast-cueAny"
+    np.testing.assert_allclose(group_map(out, "F", "byAge", stem)[mask], observed, rtol=1e-3)
+    expected = (largest[:, None] >= observed * (1 - 1e-9)).mean(axis=0)
+    np.testing.assert_allclose(group_map(out, "pFWE", "byAge", stem)[mask], expected, atol=1e-6)
+    q = benjamini_hochberg(stats.f.sf(observed, 2, N_SUBJECTS - 2))
+    np.testing.assert_allclose(group_map(out, "qFDR", "byAge", stem)[mask], q, rtol=1e-2)
+    threshold = stats.f.isf(0.05, 2, N_SUBJECTS - 2)
+    neighbors = grid_neighbors(mask)
+    extents = [
+        find_clusters(values, threshold, neighbors)[1].max(initial=0) for values in permuted
+    ]
+    table = clusters_of(out, "byAge", stem)
+    top = table.dropna(subset=["size"]).iloc[0]
+    assert top.p_fwe_extent == pytest.approx(np.mean(np.array(extents) >= top["size"]))
+    assert "peak_F" in table
+    assert not {"peak_t", "sign"} & set(table)
+    sidecar = json.loads((out / f"node-byAge/{stem}_stat-pFWE_statmap.json").read_text())
+    assert sidecar["PermutedStatistic"] == "F"
+    assert sidecar["PermutationsAreAll"]
+    assert sidecar["VoxelsNotPermuted"] == 0
+    assert "Sides" not in sidecar
+    assert "smallest q" in (out / "group.html").read_text()

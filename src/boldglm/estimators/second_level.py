@@ -183,7 +183,7 @@ class SecondLevel(Parameters):
         Returns
         -------
         ContrastImages
-            Effect, variance, t or F, z, p, and for t contrasts qFDR and permutation p values.
+            Effect and variance (of t), t or F, z, p, qFDR and permutation p values.
 
         Raises
         ------

@@ -55,6 +55,16 @@ class Inference:
     tfce: bool = False
     sides: str = SIDE
 
+    def of_test(self, test: str) -> "Inference":
+        """Return the settings for a t contrast, or for an F contrast, which has one side.
+
+        Parameters
+        ----------
+        test : {"t", "F"}
+            The test.
+        """
+        return self if test == "t" else replace(self, sides="one")
+
     @property
     def two_sided(self) -> bool:
         """Whether both tails of t are tested."""
@@ -130,7 +140,7 @@ def infer(
     inference: Inference,
     folder: Path,
 ) -> tuple[ContrastMaps, tuple[Notice, ...]]:
-    """Write corrected p values and the table of clusters of a t contrast.
+    """Write corrected p values and the table of clusters of a contrast.
 
     Parameters
     ----------
@@ -155,6 +165,7 @@ def infer(
         Exclusions and notes.
     """
     notices: list[Notice] = []
+    inference = inference.of_test(contrast.test)
     rows: dict[str, np.ndarray] = {"qFDR": _q_values(contrast, inference.two_sided)}
     test: PermutationTest | None = None
     shown = _shown_statistic(contrast, fit, inference)
@@ -173,8 +184,8 @@ def infer(
         notices.append(
             exclusion(f"table of clusters of {contrast.name!r}: the surface has no mesh")
         )
-    details: dict[str, Any] = {
-        "Sides": inference.sides,
+    details: dict[str, Any] = {"Sides": inference.sides} if contrast.test == "t" else {}
+    details |= {
         "ClusterFormingP": inference.cluster_p,
         f"ClusterForming{shown.name.upper()}": shown.threshold,
     }
@@ -185,6 +196,7 @@ def infer(
             "PermutedStatistic": test.statistic_name,
             "PermutationsAreAll": test.is_exact,
             "Seed": PERMUTATION_SEED,
+            "VoxelsNotPermuted": contrast.statistic.size - test.statistic.size,
         }
     return replace(maps, maps=files, table=table, inference={**maps.inference, **details}), tuple(
         notices
@@ -192,7 +204,7 @@ def infer(
 
 
 class _ShownStatistic(NamedTuple):
-    """The map of which clusters are formed: t, or z if degrees of freedom differ."""
+    """The map of which clusters are formed: t or F, or z if degrees of freedom differ."""
 
     name: str
     values: np.ndarray  # (n_voxels,)
@@ -204,8 +216,12 @@ def _shown_statistic(
 ) -> _ShownStatistic:
     if fit.dof_differs:
         return _ShownStatistic("z", contrast.z, -float(special.ndtri(inference.cluster_p)))
-    threshold = -float(special.stdtrit(np.median(contrast.dof), inference.cluster_p))
-    return _ShownStatistic("t", contrast.statistic, threshold)
+    dof = np.median(contrast.dof)
+    if contrast.test == "t":
+        threshold = -float(special.stdtrit(dof, inference.cluster_p))
+    else:
+        threshold = float(special.fdtri(contrast.dof_numerator, dof, 1 - inference.cluster_p))
+    return _ShownStatistic(contrast.test, contrast.statistic, threshold)
 
 
 def _q_values(contrast: Contrast, two_sided: bool) -> np.ndarray:
@@ -257,8 +273,9 @@ def _permutation_p_values(
             rows[label] = np.ones(inside.size)
             rows[label][inside] = p
     if test.is_exact and len(test.maxima) < inference.permutations:
-        # reversing all signs leaves |t| unchanged
-        n_equal = 2 if inference.two_sided and test.scheme == "sign flips" else 1
+        # reversing all signs leaves |t| and F unchanged
+        is_mirrored = inference.two_sided or test.test == "F"
+        n_equal = 2 if is_mirrored and test.scheme == "sign flips" else 1
         notices.append(
             note(
                 f"permutations of {contrast.name!r}: there are only {len(test.maxima)} "
@@ -291,15 +308,17 @@ def _write_table(
         volumes=above.volumes,
         two_sided=two_sided,
     )
-    t = contrast.statistic[chosen]
+    statistic = contrast.statistic[chosen]
     tails = "at least {0:.4g}, or at most -{0:.4g}" if two_sided else "at least {0:.4g}"
     level = f"p < {inference.cluster_p:g} in {'each' if two_sided else 'the upper'} tail"
     return write_cluster_table(
         folder / f"contrast-{camel_case(contrast.name)}_desc-clusters_table.tsv",
-        [replace(peak, statistic=float(t[peak.voxel])) for peak in peaks],
+        [replace(peak, statistic=float(statistic[peak.voxel])) for peak in peaks],
         {label: row[chosen] for label, row in rows.items()},
         f"Clusters of voxels with {shown.name} of {tails.format(shown.threshold)} ({level}): "
-        f"{contrast.name}. q and p values are {inference.sides}-sided.",
+        f"{contrast.name}."
+        + (f" q and p values are {inference.sides}-sided." if contrast.test == "t" else ""),
+        contrast.test,
     )
 
 

@@ -266,7 +266,7 @@ def _fit_design(
             sources=tuple(path for _, each in inputs for path in _maps_read(each, method)),
             warnings=tuple(below),
         )
-        if adjacency is not None and spec.test == "t":
+        if adjacency is not None and spec.test != "pass":
             maps, more = infer(maps, contrast, estimates, adjacency, node.inference, folder)
             notices += more
         contrasts.append(maps)

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -30,6 +30,8 @@ COLUMNS = {
     "p_fwe_extent": ("FWE-corrected p value of the extent of the cluster", "", True),
     "p_fwe_mass": ("FWE-corrected p value of the mass of the cluster", "", True),
 }  # fmt: skip
+OF_F = {"peak_t": ("peak_F", ("F statistic at the peak", "", False))}  # in place of columns of t
+ONLY_OF_T = ("sign",)
 # columns with the value of a map at the peak: label of the map
 MAPS = {
     "q_fdr": "qFDR",
@@ -38,7 +40,16 @@ MAPS = {
     "p_fwe_extent": "pFWEextent",
     "p_fwe_mass": "pFWEmass",
 }
+Column: TypeAlias = tuple[str, str, bool]
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
+
+
+def columns_of(test: str) -> dict[str, Column]:
+    """Return the columns of a table of t or of F, as in `COLUMNS`."""
+    if test == "t":
+        return COLUMNS
+    columns = {name: column for name, column in COLUMNS.items() if name not in ONLY_OF_T}
+    return dict(OF_F.get(name, (name, column)) for name, column in columns.items())
 
 
 def write_cluster_table(
@@ -46,6 +57,7 @@ def write_cluster_table(
     peaks: Sequence[ClusterPeak],
     maps: Mapping[str, np.ndarray],
     description: str,
+    test: str = "t",
 ) -> Path:
     """Write a cluster table and its sidecar.
 
@@ -59,13 +71,16 @@ def write_cluster_table(
         Maps of corrected p values by label, such as ``pFWE``. Columns without a map are n/a.
     description : str
         Description of the clusters for the sidecar.
+    test : {"t", "F"}
+        Statistic of the peaks.
 
     Returns
     -------
     Path
         The ``.tsv`` file.
     """
-    lines = ["\t".join(COLUMNS)]
+    columns = columns_of(test)
+    lines = ["\t".join(columns)]
     for peak in peaks:
         letter = "" if peak.peak == 1 else LETTERS[(peak.peak - 2) % len(LETTERS)]
         cells: dict[str, Any] = {
@@ -74,21 +89,23 @@ def write_cluster_table(
             "x": peak.x,
             "y": peak.y,
             "z": peak.z,
-            "peak_t": peak.statistic,
+            f"peak_{test}": peak.statistic,
             "size": peak.n_voxels,
             "volume": peak.volume,
             "mass": peak.mass,
         }
         cells |= {name: maps[key][peak.voxel] for name, key in MAPS.items() if key in maps}
         if peak.peak > 1:
-            cells = {name: cell for name, cell in cells.items() if not COLUMNS[name][2]}
-        lines.append("\t".join(_cell(cells.get(name, np.nan)) for name in COLUMNS))
+            cells = {
+                name: cells[name] for name in columns if name in cells and not columns[name][2]
+            }
+        lines.append("\t".join(_cell(cells.get(name, np.nan)) for name in columns))
     write_bytes(path, ("\n".join(lines) + "\n").encode())
-    columns: dict[str, Any] = {
+    described: dict[str, Any] = {
         name: {"Description": text, **({"Units": unit} if unit else {})}
-        for name, (text, unit, _) in COLUMNS.items()
+        for name, (text, unit, _) in columns.items()
     }
-    write_json(sidecar(path), {"Description": description, **columns})
+    write_json(sidecar(path), {"Description": description, **described})
     return path
 
 

@@ -119,12 +119,15 @@ change, or arbitrary with `--signal-scaling none`.
 
 - Every contrast has maps of the effect, its variance, t or F, z and p, and of the degrees of
   freedom if they differ between voxels.
-- Each t contrast of a dataset node also has a map of q values and a table of clusters,
+- Each contrast of a dataset node also has a map of q values and a table of clusters,
   `..._contrast-<contrast>_desc-clusters_table.tsv`, with one row per peak. Its JSON sidecar
-  describes the columns, and its column `sign` says which sign t has in a cluster.
+  describes the columns, and its column `sign` says which sign t has in a cluster. Tables of F have
+  `peak_F` in place of `peak_t` and `sign`.
 - q values, tables and permutations test both tails of t unless `--sides one` is given; the
   sidecars say so in `Sides`. Maps of p are of the upper tail in either case.
-- `--permutations` adds maps of pFWE, pFWEextent and pFWEmass; `--tfce` adds pFWEtfce.
+- `--permutations` adds maps of pFWE, pFWEextent and pFWEmass; `--tfce` adds pFWEtfce. Voxels that
+  some inputs lack are not permuted: their p is 1, and `VoxelsNotPermuted` of the sidecars counts
+  them.
 
 ## Maps of runs
 
