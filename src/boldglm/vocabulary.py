@@ -85,3 +85,6 @@ HIGHER_LEVEL_KEYS = (
     *("Estimator", "Coverage", "SmoothingFWHM", "Permutations", "Sides", "ClusterP", "Tfce"),
     *(VARIANCE_GROUPS, BLOCKS),
 )
+
+# nipype's plugins that run workflows.
+NIPYPE_PLUGINS = ("Linear", "MultiProc", "SLURM", "SLURMGraph", "SGE", "PBS")

@@ -21,6 +21,7 @@ from boldglm.interfaces import FitGLM
 from boldglm.io.outputs.records import record_files
 from boldglm.workflows import execution
 from boldglm.workflows.execution_order import (
+    RUN_NODE,
     InProcessesPlugin,
     depth_first,
     last_runs_first,
@@ -125,7 +126,7 @@ def test_a_run_is_written_before_the_next_one_is_fitted(dataset, tmp_path, watch
 def test_the_time_left_does_not_count_what_came_before_the_first_step():
     said = io.StringIO()
     progress = execution.Progress(n_runs=1001, stream=said, started=-1e7)
-    name = execution.RUN_NODE
+    name = RUN_NODE
     node = SimpleNamespace(name=name, fullname=f"boldglm_wf.run_1_wf.fit_wf.{name}")
 
     progress(node, "start")

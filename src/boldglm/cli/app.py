@@ -24,7 +24,9 @@ from boldglm.cli.choices import (
     selection_of,
 )
 from boldglm.cli.dry_run import NOTHING_FITTED, show_levels, show_plan
+from boldglm.cli.plugin_options import plugin_choice
 from boldglm.cli.report_command import report_command
+from boldglm.cli.supervision import cancel_when_killed
 from boldglm.cli.work_folders import WorkFolders
 from boldglm.errors import BadDataError
 from boldglm.glm.design.summaries import counted
@@ -46,6 +48,7 @@ from boldglm.workflows.other_results import stale_results
 from boldglm.workflows.subject import AppSettings, init_boldglm_wf
 
 FIT_FOLDER = "fits"  # in the work folder
+JOBS = "jobs.txt"  # in the folder of a call: how to cancel its jobs
 logger = logging.getLogger(__name__)
 
 
@@ -211,6 +214,10 @@ def _execute(
     options: argparse.Namespace, workflow: Workflow, folder: Path, n_runs: int
 ) -> list[Failure]:
     output = options.output_dir.resolve()
+    plugin = plugin_choice(options, folder)
+    jobs_file = folder / JOBS if plugin is not None and plugin.is_scheduler else None
+    if jobs_file is not None:
+        cancel_when_killed(jobs_file)
     execution = Execution(
         work_dir=folder,
         log_dir=output / "logs",
@@ -218,6 +225,8 @@ def _execute(
         mem_gb=options.mem_gb,
         stop_on_first_crash=options.stop_on_first_crash,
         debug=options.debug,
+        plugin=plugin,
+        jobs_file=jobs_file,
     )
     return execute(workflow, execution, n_runs)
 

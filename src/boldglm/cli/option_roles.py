@@ -48,6 +48,7 @@ ROLES: Mapping[str, str] = {
                 "bids_database_dir",
                 "skip_bids_validation",
             ),
+            *("nipype_plugin", "nipype_plugin_args"),
         ),
         EXECUTION,
     ),

@@ -36,6 +36,7 @@ from boldglm.vocabulary import (
     MISSING_TIMES,
     MISSING_TIMES_POLICY,
     MOST_PAIRED,
+    NIPYPE_PLUGINS,
     NOISE_MODEL,
     NOISE_MODELS,
     RUN_MAPS,
@@ -663,6 +664,7 @@ def _add_running(parser: argparse.ArgumentParser) -> None:
         help=help_text("number of threads within a run", default=1),
     )
     _add_memory(group)
+    _add_plugin(group)
     _add_work(group)
     group.add_argument(
         "--fresh",
@@ -715,6 +717,35 @@ def _add_memory(group: argparse._ArgumentGroup) -> None:
             "memory that all processes together may take. Fewer runs are fitted in parallel if "
             "necessary",
             default="no limit",
+        ),
+    )
+
+
+def _add_plugin(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        "--nipype-plugin",
+        type=word_of(NIPYPE_PLUGINS),
+        choices=NIPYPE_PLUGINS,
+        metavar="PLUGIN",
+        help=help_text(
+            "how nipype runs the workflow:",
+            {
+                "Linear": "run after run.",
+                "MultiProc": "runs in parallel on this machine (--nprocs).",
+                "SLURM, SGE, PBS": "each run, and each result above it, as a job of this "
+                "scheduler.",
+                "SLURMGraph": "the same, with all jobs submitted at once.",
+            },
+            "Linear, or MultiProc with --nprocs",
+        ),
+    )
+    group.add_argument(
+        "--nipype-plugin-args",
+        type=Path,
+        metavar="FILE",
+        help=help_text(
+            "JSON or YAML file with arguments of the plugin. Example: "
+            '{"sbatch_args": "--partition=short --time=60"}'
         ),
     )
 

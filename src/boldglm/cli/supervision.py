@@ -30,6 +30,7 @@ KILLED = (
     "the operating system killed the process, most likely because memory ran out. "
     f"{RESUME}; give it fewer processes (--nprocs)"
 )
+COMMANDS = b"commands:"  # before the name of a file with commands; folders begin with a slash
 SECONDS_TO_END = 1.0  # for killed processes; only one that waits for a disk can take longer
 _announcements: int | None = None  # where the second process names its temporary folders
 
@@ -90,6 +91,12 @@ def remove_when_killed(folder: Path) -> None:
     """Name a temporary folder that is removed if the work is ended by a signal."""
     if _announcements is not None:
         os.write(_announcements, os.fsencode(folder.absolute()) + b"\0")
+
+
+def cancel_when_killed(file: Path) -> None:
+    """Name a file with commands that are run if the work is ended by a signal, one in a line."""
+    if _announcements is not None:
+        os.write(_announcements, COMMANDS + os.fsencode(file.absolute()) + b"\0")
 
 
 def _handle(_number: int, _frame: object) -> None:
@@ -160,8 +167,40 @@ def _remove_announced(reader: int) -> None:
     with suppress(BlockingIOError):  # a process that waits for a disk still holds the other end
         while part := os.read(reader, 65536):
             content += part
-    for name in filter(None, content.split(b"\0")):
-        discard_folder(Path(os.fsdecode(name)))
+    names = [name for name in content.split(b"\0") if name]
+    _run_commands([Path(os.fsdecode(name.removeprefix(COMMANDS))) for name in names
+                   if name.startswith(COMMANDS)])  # fmt: skip
+    for name in names:
+        if not name.startswith(COMMANDS):
+            discard_folder(Path(os.fsdecode(name)))
+
+
+def _run_commands(files: list[Path]) -> None:
+    """Run the commands that cancel jobs, those of one program together."""
+    if not files:
+        return
+    import subprocess  # only here: this process is to stay small
+
+    arguments: dict[str, list[str]] = {}
+    for file in files:
+        with suppress(OSError):  # no job was submitted
+            for line in file.read_text(encoding="ascii").splitlines():
+                program, _, argument = line.partition(" ")
+                arguments.setdefault(program, []).append(argument)
+    started = []
+    for program, values in arguments.items():
+        with suppress(OSError):
+            started.append(
+                subprocess.Popen(
+                    [program, *values],
+                    stdout=subprocess.DEVNULL,
+                    stderr=subprocess.DEVNULL,
+                    start_new_session=True,
+                )
+            )
+    for process in started:  # that do not end with this process
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(SECONDS_TO_END)
 
 
 def _say(text: str) -> None:

@@ -12,13 +12,15 @@ from typing import Any, TextIO
 from nipype import config
 from nipype.pipeline.engine import Workflow
 
-from boldglm.workflows.execution_order import InProcessesPlugin, OneByOnePlugin
 from boldglm.workflows.failures import Failure, failure
+from boldglm.workflows.jobs import fitted_run
 from boldglm.workflows.memory_limit import processes_within
 from boldglm.workflows.nodes import run_name
+from boldglm.workflows.plugins import PluginChoice, make_plugin
 
 POLL_SECONDS = 0.02  # nipype's default would add 2 s to every node
-RUN_NODE = "estimate_contrasts"  # the node with which the fit of a run ends
+JOB_POLL_SECONDS = 0.2  # between two looks at jobs, of which few ask the scheduler
+JOB_FINISHED_SECONDS = 20  # until the files of a job that has ended appear on a shared disk
 
 
 @dataclass
@@ -46,10 +48,10 @@ class Progress:
             if not self.running:  # the time that nipype took to build its graph does not count
                 self.started = time.monotonic()
             self.running.add(name)
-        elif status == "end" and node.name == RUN_NODE and name in self.running:
+        elif status == "end" and name in self.running and (run := fitted_run(node)) is not None:
             # nipype also reports the end of nodes that it skips after a failure
             self.done += 1
-            self._print(node.fullname.split(".")[-3])
+            self._print(run)
 
     def _print(self, run: str) -> None:
         elapsed = time.monotonic() - self.started
@@ -72,11 +74,16 @@ class Execution:
     nprocs : int
         Number of processes.
     mem_gb : float, optional
-        Memory in GB that all processes together may take; fewer of them run if necessary.
+        Memory in GB that all processes together may take; fewer of them run if necessary. With a
+        scheduler, memory of each job.
     stop_on_first_crash : bool
         Whether to stop at the first failure instead of finishing the other runs.
     debug : bool
         Whether to leave the files of all nodes in place and show nipype's log.
+    plugin : PluginChoice, optional
+        The nipype plugin to use; by default one that fits `nprocs`.
+    jobs_file : Path, optional
+        File to list the commands in that cancel the jobs of a scheduler.
     """
 
     work_dir: Path
@@ -85,6 +92,13 @@ class Execution:
     mem_gb: float | None = None
     stop_on_first_crash: bool = False
     debug: bool = False
+    plugin: PluginChoice | None = None
+    jobs_file: Path | None = None
+
+    @property
+    def has_scheduler(self) -> bool:
+        """Whether jobs are submitted to a scheduler."""
+        return self.plugin is not None and self.plugin.is_scheduler
 
 
 def execute(workflow: Workflow, how: Execution, n_runs: int) -> list[Failure]:
@@ -109,16 +123,17 @@ def execute(workflow: Workflow, how: Execution, n_runs: int) -> list[Failure]:
     """
     _configure(workflow, how)
     workflow.base_dir = str(how.work_dir)
-    progress = Progress(n_runs)
-    arguments: dict[str, Any] = {"status_callback": progress, "keep_files": how.debug}
-    plugin: Any = OneByOnePlugin(arguments)
+    settings: dict[str, Any] = {
+        "status_callback": Progress(n_runs),
+        "keep_files": how.debug,
+        "log_dir": how.log_dir,
+        "jobs_file": how.jobs_file,
+    }
     nprocs = how.nprocs
     if how.mem_gb is not None:
-        nprocs = processes_within(workflow, how.mem_gb, nprocs)
-        arguments["memory_gb"] = how.mem_gb
-    if nprocs > 1:
-        arguments |= {"n_procs": nprocs, "raise_insufficient": False}
-        plugin = InProcessesPlugin(arguments)
+        nprocs = processes_within(workflow, how.mem_gb, 1 if how.has_scheduler else nprocs)
+        settings["memory_gb"] = how.mem_gb
+    plugin = make_plugin(how.plugin, nprocs, settings)
     try:
         workflow.run(plugin=plugin)
     except Exception as error:  # nipype raises its own types instead of those of the nodes
@@ -131,7 +146,8 @@ def execute(workflow: Workflow, how: Execution, n_runs: int) -> list[Failure]:
 def _configure(workflow: Workflow, how: Execution) -> None:
     settings = {
         "execution": {
-            "poll_sleep_duration": POLL_SECONDS,
+            "poll_sleep_duration": JOB_POLL_SECONDS if how.has_scheduler else POLL_SECONDS,
+            "job_finished_timeout": JOB_FINISHED_SECONDS,
             "crashfile_format": "txt",
             "create_report": "false",  # the folders of nodes are removed anyway
             "crashdump_dir": str(how.log_dir),

@@ -29,6 +29,7 @@ from boldglm.io.files.atomic import restage, stages
 from boldglm.processes import end_with
 from boldglm.workflows.failures import Failure, failure
 
+RUN_NODE = "estimate_contrasts"  # the node with which the fit of a run ends
 LAST_STEP = "write_derivatives"  # after it, the files of earlier steps are not needed
 
 
