@@ -7,7 +7,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from boldglm.analysis.higher_levels import node_fits as node_maps
+from boldglm.analysis.higher_levels import input_maps, shared_mask
 from boldglm.analysis.higher_levels.node_fits import NodeFits, fit_node
 from boldglm.io.outputs.records import ContrastMaps, NodeResult
 
@@ -81,7 +81,7 @@ def test_what_is_not_known_is_neither_smoothed_nor_smeared_over_its_neighbors(tm
 
 
 def test_the_masks_of_inputs_are_gone_while_their_effects_are_fitted(tmp_path, monkeypatch):
-    read, estimate, left = node_maps.read_geometry, node_maps.fit_second_level, []
+    read, estimate, left = shared_mask.read_geometry, input_maps.fit_second_level, []
     masks = []
 
     def noted(path):
@@ -93,8 +93,8 @@ def test_the_masks_of_inputs_are_gone_while_their_effects_are_fitted(tmp_path, m
         left.append(sum(mask() is not None for mask in masks))
         return estimate(*given, **options)
 
-    monkeypatch.setattr(node_maps, "read_geometry", noted)
-    monkeypatch.setattr(node_maps, "fit_second_level", counted)
+    monkeypatch.setattr(shared_mask, "read_geometry", noted)
+    monkeypatch.setattr(input_maps, "fit_second_level", counted)
 
     fitted(tmp_path, "ols", 1.0, *[([1, 2, 3, k], [1, 1, 1, 1]) for k in range(5)])
 

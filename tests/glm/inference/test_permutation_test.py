@@ -51,9 +51,9 @@ def maxima(y, design, weights, drawn, **options):
     """Return what the engine finds for given rearrangements."""
     space = partition_design(design, weights)
     moved = space.nuisance
-    residuals = engine.nuisance_residuals(y, space)
+    residuals = engine.ResidualBlocks(lambda: (y,), space)
     two_sided = options.get("two_sided", False)
-    return engine.PermutedStatistics(space, drawn, moved, residuals, two_sided).maxima(y)
+    return engine.PermutedStatistics(space, drawn, moved, residuals, two_sided).maxima()
 
 
 def test_signs_of_three_inputs_by_hand():
@@ -132,10 +132,10 @@ def test_what_is_constant_within_blocks_need_not_be_moved(rng):
     y = rng.normal(size=(12, 10))
     space = partition_design(design, weights)
     drawn = exchanges(space.tested, blocks, 40, rng)
-    residuals = engine.nuisance_residuals(y, space)
+    residuals = engine.ResidualBlocks(lambda: (y,), space)
 
     moved = space.moving(blocks)
-    less = engine.PermutedStatistics(space, drawn, moved, residuals, two_sided=False).maxima(y)
+    less = engine.PermutedStatistics(space, drawn, moved, residuals, two_sided=False).maxima()
 
     assert moved.shape == (12, 1)
     assert (blocks[drawn.patterns] == blocks).all()

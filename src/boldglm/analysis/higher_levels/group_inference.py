@@ -9,9 +9,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy import special
 
-from boldglm.glm import Contrast, SecondLevelFit
+from boldglm.glm import Contrast
 from boldglm.glm.inference.cluster_table import tabulate_clusters
-from boldglm.glm.inference.contrast_permutations import permute_contrast
+from boldglm.glm.inference.contrast_permutations import AnyFit, permute_contrast
 from boldglm.glm.inference.multiple_comparisons import benjamini_hochberg
 from boldglm.glm.inference.neighbors import (
     Neighbors,
@@ -135,7 +135,7 @@ class VoxelAdjacency:
 def infer(
     maps: ContrastMaps,
     contrast: Contrast,
-    fit: SecondLevelFit,
+    fit: AnyFit,
     adjacency: VoxelAdjacency,
     inference: Inference,
     folder: Path,
@@ -148,7 +148,7 @@ def infer(
         The maps written so far.
     contrast : Contrast
         The contrast.
-    fit : SecondLevelFit
+    fit : SecondLevelFit or BlockwiseFit
         The fit that it is a contrast of.
     adjacency : VoxelAdjacency
         Neighbors and positions of the voxels.
@@ -211,9 +211,7 @@ class _ShownStatistic(NamedTuple):
     threshold: float
 
 
-def _shown_statistic(
-    contrast: Contrast, fit: SecondLevelFit, inference: Inference
-) -> _ShownStatistic:
+def _shown_statistic(contrast: Contrast, fit: AnyFit, inference: Inference) -> _ShownStatistic:
     if fit.dof_differs:
         return _ShownStatistic("z", contrast.z, -float(special.ndtri(inference.cluster_p)))
     dof = np.median(contrast.dof)
@@ -236,13 +234,13 @@ def _q_values(contrast: Contrast, two_sided: bool) -> np.ndarray:
 
 def _permutation_p_values(
     contrast: Contrast,
-    fit: SecondLevelFit,
+    fit: AnyFit,
     neighbors: Neighbors | None,
     inference: Inference,
 ) -> tuple[PermutationTest, dict[str, np.ndarray], list[Notice]]:
     """Return the permutation test, its p values by label of the map, and notices."""
     notices: list[Notice] = []
-    inside = np.asarray(np.isfinite(fit.effects).all(axis=0))
+    inside = fit.is_complete
     if not inside.all():
         notices.append(
             exclusion(

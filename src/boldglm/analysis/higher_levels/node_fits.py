@@ -7,14 +7,14 @@ from typing import Any
 
 import numpy as np
 
-from boldglm.analysis.first_level.contrast_maps import read_dofs, write_contrast
+from boldglm.analysis.first_level.contrast_maps import write_contrast
 from boldglm.analysis.higher_levels.group_inference import Inference, VoxelAdjacency, infer
+from boldglm.analysis.higher_levels.input_maps import MAPS_READ, fit_inputs
 from boldglm.analysis.higher_levels.input_smoothing import ESTIMATED, smoothed_inputs
+from boldglm.analysis.higher_levels.shared_mask import SharedMask, share_mask, write_mean
 from boldglm.errors import BadDataError
-from boldglm.glm import NotEstimableError, SecondLevelFit, fit_second_level
+from boldglm.glm import NotEstimableError
 from boldglm.glm.second_level.error_models import TooFewInputsError
-from boldglm.io.images.formats import read_geometry
-from boldglm.io.images.geometry import Geometry
 from boldglm.io.outputs.records import ContrastMaps, NodeResult
 from boldglm.notices import Notice, exclusion, note, warning
 from boldglm.stats_model.node_plans import NodePlan
@@ -186,7 +186,7 @@ def fit_node(results: Sequence[NodeResult], fits: NodeFits, folder: Path) -> Nod
 def _fit_all(results: Sequence[NodeResult], fits: NodeFits, folder: Path) -> NodeResult:
     """Fit all designs of a node in the voxels that its inputs share."""
     masks = [result.mask for result in results]
-    shared = _shared_mask(masks, fits.labels, fits.coverage, folder)
+    shared = share_mask(masks, fits.labels, fits.coverage, folder)
     notices = [*fits.notes, *shared.notices]
     contrasts: list[ContrastMaps] = []
     meshes = [path for path in results[0].meshes if path.is_file()]
@@ -204,7 +204,7 @@ def _fit_all(results: Sequence[NodeResult], fits: NodeFits, folder: Path) -> Nod
             "No contrast could be tested: "
             f"{'; '.join(map(str, notices[:4])) or 'the model defines none'}."
         )
-    mean = _mean_image([result.mean for result in results], shared.geometry, folder)
+    mean = write_mean([result.mean for result in results], shared.geometry, folder)
     return NodeResult(
         shared.mask_file,
         mean,
@@ -220,7 +220,7 @@ def _fit_design(
     results: Sequence[NodeResult],
     fit: HigherLevelFit,
     node: NodeFits,
-    shared: "_SharedMask",
+    shared: SharedMask,
     adjacency: VoxelAdjacency | None,
     notices: list[Notice],
     folder: Path,
@@ -242,8 +242,9 @@ def _fit_design(
     if method is None:
         return []
     errors = {} if method == "fixed" else fit.errors(rows)
+    options = {"names": fit.names, "coverage": node.coverage, **errors}
     try:
-        estimates = _estimate(inputs, matrix, fit.names, method, node.coverage, shared, errors)
+        estimates = fit_inputs(inputs, shared, folder, matrix, method=method, **options)
     except TooFewInputsError as error:
         notices.append(exclusion(f"contrast {names}: {error}"))
         return []
@@ -311,101 +312,9 @@ def _testable_method(
     return "fixed"
 
 
-def _estimate(
-    inputs: Sequence[tuple[int, ContrastMaps]],
-    matrix: np.ndarray,
-    names: Sequence[str],
-    method: str,
-    coverage: float,
-    shared: "_SharedMask",
-    errors: Mapping[str, Sequence[str]],
-) -> SecondLevelFit:
-    """Read effects (n_inputs, n_voxels) and fit a design to them.
-
-    An effect is missing (NaN) outside the mask of its result, and where both effect and variance
-    are 0: there, the result had too few inputs itself.
-    """
-    geometry = shared.geometry
-    effects = geometry.read_rows([maps.maps["effect"] for _, maps in inputs])
-    for row, (index, _) in zip(effects, inputs, strict=True):
-        row[shared.missing[index]] = np.nan
-    if method == "ols":
-        if (effects == 0).any():  # rare, so that further maps are rarely read
-            estimated = [maps.maps.get(ESTIMATED) or maps.maps["variance"] for _, maps in inputs]
-            effects[(effects == 0) & (geometry.read_rows(estimated) == 0)] = np.nan
-        return fit_second_level(
-            effects, matrix, names=names, method=method, coverage=coverage, **errors
-        )
-    variances = geometry.read_rows([maps.maps["variance"] for _, maps in inputs])
-    return fit_second_level(
-        effects,
-        matrix,
-        variances=variances,
-        dofs=read_dofs([maps for _, maps in inputs], geometry),
-        names=names,
-        method=method,
-        coverage=coverage,
-        **errors,
-    )
-
-
 def _maps_read(maps: ContrastMaps, method: str) -> tuple[Path, ...]:
     """Return the maps of an input that its fit used: of smoothed effects, those before."""
     if ESTIMATED in maps.maps:
         return maps.sources
-    labels = ("effect",) if method == "ols" else ("effect", "variance", "dof")
+    labels = MAPS_READ[method]
     return tuple(maps.maps[label] for label in labels if label in maps.maps)
-
-
-@dataclass(frozen=True)
-class _SharedMask:
-    """The voxels that enough inputs have."""
-
-    geometry: Geometry
-    missing: list[np.ndarray]  # of each input: indices of the voxels that it does not have
-    mask_file: Path
-    notices: tuple[Notice, ...]
-    size: dict[str, int]
-
-
-def _shared_mask(
-    masks: Sequence[Path], labels: Sequence[str], coverage: float, folder: Path
-) -> _SharedMask:
-    """Write the mask of voxels that a share of the inputs has, and count the others."""
-    geometries = [read_geometry(path) for path in masks]
-    n_inputs, first = len(geometries), geometries[0]
-    for path, geometry in zip(masks[1:], geometries[1:], strict=True):
-        geometry.check_same(path.name, first, masks[0].name)
-    counts = np.stack([geometry.mask for geometry in geometries]).sum(axis=0)
-    needed = max(1, int(np.ceil(coverage * n_inputs - 1e-9)))
-    shared = first.with_mask(np.asarray(counts >= needed))
-    noun = shared.element_name
-    if not shared.n_voxels:
-        raise BadDataError(
-            f"The masks of the {n_inputs} inputs ({labels[0]}, ...) have no {noun} in common. "
-            "Check that all inputs are in the same space."
-        )
-    mask_file = shared.write_map(folder, "mask", np.ones(shared.n_voxels), dtype=np.uint8)
-    notices: list[Notice] = []
-    excluded = int((counts > 0).sum()) - shared.n_voxels
-    if excluded:
-        reason = "they are not in the masks of all inputs"
-        if needed < n_inputs:
-            reason = f"they are in the masks of fewer than {needed} of {n_inputs} inputs"
-        notices.append(exclusion(f"{excluded} {noun}: {reason}"))
-    partial = int((counts[shared.mask] < n_inputs).sum())
-    if partial:
-        notices.append(
-            note(
-                f"{partial} of {shared.n_voxels} {noun} lie outside the mask of some input and "
-                f"were fitted with the inputs that have them, {needed} or more"
-            )
-        )
-    size = {"Analyzed": shared.n_voxels, "Excluded": excluded}
-    missing = [np.flatnonzero(~geometry.mask[shared.mask]) for geometry in geometries]
-    return _SharedMask(shared, missing, mask_file, tuple(notices), size)
-
-
-def _mean_image(means: Sequence[Path], geometry: Geometry, folder: Path) -> Path:
-    everywhere = geometry.unmasked()
-    return everywhere.write_map(folder, "mean", everywhere.read_rows(means).mean(axis=0))

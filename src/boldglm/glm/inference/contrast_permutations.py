@@ -1,7 +1,7 @@
 """Permutation of a contrast of a second-level fit, with the statistic that its map shows."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 from scipy import special
@@ -13,11 +13,13 @@ from boldglm.glm.inference.partition import Partition, partition_design
 from boldglm.glm.inference.permutation_test import (
     MapMaxima,
     PermutationTest,
-    permutation_test,
+    blockwise_permutation_test,
     with_maxima,
 )
 from boldglm.glm.inference.permutations import Permutations, exchanges, sign_flips
+from boldglm.glm.inference.permuted_statistics import STREAM_BYTES, slices
 from boldglm.glm.inference.tfce import Enhancement
+from boldglm.glm.second_level.blockwise import BlockwiseFit
 from boldglm.glm.second_level.estimates import Estimates
 from boldglm.glm.second_level.estimators import Inputs, estimate
 from boldglm.glm.second_level.reml import reml_variance, weighted_least_squares
@@ -26,10 +28,11 @@ from boldglm.glm.stats.distributions import f_to_z, t_to_z
 
 BLOCK_BYTES = 2**19  # of an array of shape (n_inputs, n_voxels) that is permuted together
 SAME = 1e-9
+AnyFit: TypeAlias = SecondLevelFit | BlockwiseFit
 
 
 def permute_contrast(
-    fit: SecondLevelFit,
+    fit: AnyFit,
     contrast: ContrastForm,
     n_permutations: int,
     rng: np.random.Generator,
@@ -43,7 +46,7 @@ def permute_contrast(
 
     Parameters
     ----------
-    fit : SecondLevelFit
+    fit : SecondLevelFit or BlockwiseFit
         Fit without missing inputs.
     contrast : str, mapping of str to array_like, or array_like
         As in `SecondLevelFit.contrast`.
@@ -113,14 +116,11 @@ def permute_contrast(
     [0.125]
     """
     _, weights = contrast_weights(contrast, fit.names, None)
-    if not np.isfinite(fit.effects).all():
-        raise ValueError("inputs are missing at some voxels. Exclude these voxels.")
     if fit.method == "ols" and fit.errors.is_plain:
         space = partition_design(fit.design, weights)
-        return permutation_test(
-            fit.effects,
-            fit.design,
-            weights,
+        return blockwise_permutation_test(
+            lambda: (block.effects for block in _complete(fit)),
+            space,
             n_permutations,
             rng,
             two_sided=two_sided,
@@ -128,11 +128,11 @@ def permute_contrast(
             cluster_threshold=None if cluster_p is None else _critical(space, cluster_p),
             tfce=tfce,
         )
-    refits = _Refits.of(fit, weights)
+    refits = _Refits(fit, weights)
     is_mirrored = two_sided or refits.space.test == "F"
     drawn = _draw(fit, refits.space, n_permutations - 1, rng, is_mirrored)
-    observed = refits.statistic(fit.effects, fit.variances, fit.dofs)
-    dof = float(np.median(refits.estimates(fit.effects, fit.variances, fit.dofs).dof))
+    observed, dofs = refits.observed()
+    dof = float(np.median(dofs))
     threshold = None
     if cluster_p is not None:
         name = refits.statistic_name
@@ -141,7 +141,9 @@ def permute_contrast(
             else _critical(refits.space, cluster_p, dof)
         )  # fmt: skip
     maps = MapMaxima(neighbors, threshold, tfce, two_sided and refits.space.test == "t")
-    maxima = refits.maxima(drawn, maps.two_sided, maps.add if maps.are_needed else None)
+    maxima = refits.maxima(
+        drawn, observed.size, maps.two_sided, maps.add if maps.are_needed else None
+    )
     result = PermutationTest(
         refits.space.test,
         observed,
@@ -164,7 +166,7 @@ def _critical(space: Partition, p: float, dof: float | None = None) -> float:
 
 
 def _draw(
-    fit: SecondLevelFit,
+    fit: AnyFit,
     space: Partition,
     n_patterns: int,
     rng: np.random.Generator,
@@ -208,40 +210,43 @@ def _order_in_blocks(space: Partition, blocks: IndexArray) -> IndexArray | None:
     return np.stack([inputs[order] for inputs, order in zip(members, orders, strict=True)])
 
 
-@dataclass(frozen=True, eq=False)
+def _complete(fit: AnyFit) -> Iterator[SecondLevelFit]:
+    """Yield the blocks of a fit, and refuse missing inputs."""
+    for block in fit.blocks():
+        if not block.is_complete.all():
+            raise ValueError("inputs are missing at some voxels. Exclude these voxels.")
+        yield block
+
+
 class _Refits:
     """The statistic of permuted data, by fitting all of it again."""
 
-    fit: SecondLevelFit
-    rows: FloatArray
-    space: Partition
-    residuals: FloatArray  # of the model without the tested effect, (n_inputs, n_voxels)
-
-    @classmethod
-    def of(cls, fit: SecondLevelFit, weights: FloatArray) -> "_Refits":
-        space = partition_design(fit.design, weights)
-        residuals = fit.effects
-        if space.nuisance.shape[1]:
-            residuals = np.empty_like(fit.effects)
-            for block in _blocks(*fit.effects.shape):
-                residuals[:, block] = _without_nuisance(fit, space, block)
-        return cls(fit, fit.independent_rows(weights), space, residuals)
+    def __init__(self, fit: AnyFit, weights: FloatArray) -> None:
+        self.fit, self.rows = fit, fit.independent_rows(weights)
+        self.space = partition_design(fit.design, weights)
+        self._single: _Block | None = None
 
     @property
     def statistic_name(self) -> str:
         """Which statistic is permuted: t, F, or z if degrees of freedom differ."""
         return "z" if self.fit.dof_differs else self.space.test
 
-    def estimates(self, y: FloatArray, v: FloatArray | None, dofs: FloatArray | None) -> Estimates:
-        """Fit the whole model to some voxels."""
+    def observed(self) -> tuple[FloatArray, FloatArray]:
+        """Return the observed statistic and its degrees of freedom, (n_voxels,)."""
+        statistics, dofs = [], []
+        for block in _complete(self.fit):
+            estimates = self._estimates(block.effects, block.variances, block.dofs)
+            statistics.append(self._statistic(estimates))
+            dofs.append(estimates.dof)
+        return np.concatenate(statistics), np.concatenate(dofs)
+
+    def _estimates(
+        self, y: FloatArray, v: FloatArray | None, dofs: FloatArray | None
+    ) -> Estimates:
         fit = self.fit
         return estimate(fit.design, self.rows, Inputs(y, v, dofs), fit.method, fit.errors)
 
-    def statistic(
-        self, y: FloatArray, v: FloatArray | None, dofs: FloatArray | None
-    ) -> FloatArray:
-        """Return the statistic at some voxels."""
-        estimates = self.estimates(y, v, dofs)
+    def _statistic(self, estimates: Estimates) -> FloatArray:
         is_t = self.space.test == "t"
         values = estimates.t_values() if is_t else estimates.f_values()
         if self.statistic_name != "z":
@@ -253,30 +258,71 @@ class _Refits:
     def maxima(
         self,
         drawn: Permutations,
+        n_voxels: int,
         two_sided: bool,
         on_maps: Callable[[RealArray], None] | None,
     ) -> FloatArray:
         """Return the largest statistic of each permutation, and pass on whole maps."""
-        n_inputs, n_voxels = self.residuals.shape
-        is_flip = drawn.scheme == "sign flips"
-        variances, dofs = self.fit.variances, self.fit.dofs
         largest = np.full(len(drawn), -np.inf)
-        values = np.empty(n_voxels)
-        for number, pattern in enumerate(drawn.patterns):
-            # an exchange gives input i the row pattern[i] of the design
-            moved = slice(None) if is_flip else np.argsort(pattern)
-            for block in _blocks(n_inputs, n_voxels):
-                e = self.residuals[:, block]
-                e = e * pattern[:, np.newaxis] if is_flip else e[moved]
-                v = None if variances is None else variances[:, block][moved]
-                nu = dofs
-                if dofs is not None:
-                    nu = (dofs if dofs.shape[1] == 1 else dofs[:, block])[moved]
-                values[block] = self.statistic(e, v, nu)
-            largest[number] = (np.abs(values) if two_sided else values).max()
-            if on_maps is not None:
-                on_maps(values[np.newaxis])
+        together = len(drawn) if on_maps is None else max(1, STREAM_BYTES // (8 * n_voxels))
+        for group in slices(0, len(drawn), together):
+            patterns = drawn.patterns[group]
+            maps = None if on_maps is None else np.empty((len(patterns), n_voxels))
+            first = 0
+            for block in self._blocks():
+                last = first + block.residuals.shape[1]
+                for number, pattern in enumerate(patterns):
+                    values = self._permuted(block, pattern, drawn.scheme == "sign flips")
+                    value = (np.abs(values) if two_sided else values).max()
+                    largest[group][number] = np.maximum(largest[group][number], value)
+                    if maps is not None:
+                        maps[number, first:last] = values
+                first = last
+            if on_maps is not None and maps is not None:
+                on_maps(maps)
         return largest
+
+    def _blocks(self) -> Iterator["_Block"]:
+        """Yield the blocks of voxels without the nuisance; a single block is kept."""
+        if self._single is not None:
+            yield self._single
+            return
+        for fit in _complete(self.fit):
+            block = _Block(fit, self._without_nuisance(fit))
+            if fit is self.fit:
+                self._single = block
+            yield block
+
+    def _without_nuisance(self, fit: SecondLevelFit) -> FloatArray:
+        if not self.space.nuisance.shape[1]:
+            return fit.effects
+        residuals = np.empty_like(fit.effects)
+        for voxels in _blocks(*fit.effects.shape):
+            residuals[:, voxels] = _without_nuisance(fit, self.space, voxels)
+        return residuals
+
+    def _permuted(self, block: "_Block", pattern: IndexArray, is_flip: bool) -> FloatArray:
+        """Return the statistic of a permutation at the voxels of a block."""
+        variances, dofs = block.fit.variances, block.fit.dofs
+        values = np.empty(block.residuals.shape[1])
+        # an exchange gives input i the row pattern[i] of the design
+        moved = slice(None) if is_flip else np.argsort(pattern)
+        for voxels in _blocks(*block.residuals.shape):
+            e = block.residuals[:, voxels]
+            e = e * pattern[:, np.newaxis] if is_flip else e[moved]
+            v = None if variances is None else variances[:, voxels][moved]
+            nu = dofs
+            if dofs is not None:
+                nu = (dofs if dofs.shape[1] == 1 else dofs[:, voxels])[moved]
+            values[voxels] = self._statistic(self._estimates(e, v, nu))
+        return values
+
+
+class _Block(NamedTuple):
+    """Some voxels of a fit."""
+
+    fit: SecondLevelFit
+    residuals: FloatArray  # of the model without the tested effect, (n_inputs, n_voxels)
 
 
 def _without_nuisance(fit: SecondLevelFit, space: Partition, block: slice) -> FloatArray:

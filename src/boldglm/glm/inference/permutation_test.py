@@ -1,5 +1,6 @@
 """Family-wise error by permutation: the distribution of the largest value in permuted data."""
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -10,7 +11,7 @@ from boldglm.glm.inference.clusters import find_clusters
 from boldglm.glm.inference.neighbors import Neighbors
 from boldglm.glm.inference.partition import Partition, partition_design
 from boldglm.glm.inference.permutations import Permutations, exchanges, sign_flips
-from boldglm.glm.inference.permuted_statistics import PermutedStatistics, nuisance_residuals
+from boldglm.glm.inference.permuted_statistics import PermutedStatistics, ResidualBlocks
 from boldglm.glm.inference.tfce import Enhancement, enhance
 
 SCHEMES = ("auto", "sign flips", "permutations")
@@ -179,21 +180,61 @@ def permutation_test(
     """
     space = partition_design(design, weights)
     y = _checked_effects(effects, len(space.tested))
+    return blockwise_permutation_test(
+        lambda: (y,),
+        space,
+        n_permutations,
+        rng,
+        two_sided=two_sided,
+        scheme=scheme,
+        blocks=blocks,
+        neighbors=neighbors,
+        cluster_threshold=cluster_threshold,
+        tfce=tfce,
+    )
+
+
+def blockwise_permutation_test(
+    effects: Callable[[], Iterable[RealArray]],
+    space: Partition,
+    n_permutations: int,
+    rng: np.random.Generator,
+    *,
+    two_sided: bool = False,
+    scheme: str = "auto",
+    blocks: ArrayLike | None = None,
+    neighbors: Neighbors | None = None,
+    cluster_threshold: float | None = None,
+    tfce: Enhancement | bool = False,
+) -> PermutationTest:
+    """Test a contrast as `permutation_test`, with effects that memory need not hold.
+
+    Parameters
+    ----------
+    effects : callable
+        Returns the effects of successive blocks of voxels, (n_inputs, n_voxels) each; it is
+        called as often as all voxels are needed again.
+    space : Partition
+        Tested and nuisance directions of the design.
+    n_permutations, rng, two_sided, scheme, blocks, neighbors, cluster_threshold, tfce
+        As for `permutation_test`.
+    """
     if n_permutations < 2:
         raise ValueError(
             f"the number of permutations is {n_permutations}; it includes the observed data and "
             "must be at least 2."
         )
     maps = MapMaxima(neighbors, cluster_threshold, tfce, two_sided and space.test == "t")
-    units = _numbered(blocks, len(y))
+    n_inputs = len(space.tested)
+    units = _numbered(blocks, n_inputs)
     drawn = _draw_permutations(space, scheme, units, n_permutations - 1, rng, maps.two_sided)
     if drawn.scheme == "permutations":
-        moved = space.moving(units if units is not None else np.zeros(len(y), dtype=int))
+        moved = space.moving(units if units is not None else np.zeros(n_inputs, dtype=int))
     else:
         moved = space.nuisance
-    residuals = nuisance_residuals(y, space)
+    residuals = ResidualBlocks(effects, space)
     statistics = PermutedStatistics(space, drawn, moved, residuals, maps.two_sided)
-    maxima = statistics.maxima(y, maps.add if maps.are_needed else None)
+    maxima = statistics.maxima(maps.add if maps.are_needed else None)
     result = PermutationTest(
         space.test,
         residuals.statistic,

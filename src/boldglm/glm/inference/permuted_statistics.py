@@ -10,7 +10,7 @@ Z that is constant within blocks of exchanged inputs has no effect. Hence only t
 times e need to be computed, and t is largest where r is largest.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -25,7 +25,8 @@ LEAST_DOF_OF_FLOAT32 = 10  # with fewer, statistics get too large for single pre
 SMALLEST = {np.dtype(np.float32): 1e-6, np.dtype(np.float64): 1e-14}
 AT_A_TIME, SCRATCH = 32, 2**15  # permutations, and results, of one matrix product
 VOXELS = 2**12  # in a block whose residuals are computed
-MAP_BYTES = 2**25  # of whole maps that are in memory together
+MAP_BYTES = 2**25  # of whole maps that are in memory together, if all voxels are
+STREAM_BYTES = 2**27  # of what is in memory of permutations whose voxels are read in blocks
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,8 +71,7 @@ def nuisance_residuals(effects: RealArray, space: Partition) -> Residuals:
     ([3.4641, 0.0], [False, True])
     """
     n_inputs, n_voxels = effects.shape
-    dtype = np.float32 if space.dof >= LEAST_DOF_OF_FLOAT32 else np.float64
-    scaled = np.empty((n_inputs, n_voxels), dtype=dtype)
+    scaled = np.empty((n_inputs, n_voxels), dtype=_dtype_of(space))
     statistic, without_variance = np.zeros(n_voxels), np.zeros(n_voxels, dtype=bool)
     for start in range(0, n_voxels, VOXELS):
         voxels = slice(start, start + VOXELS)
@@ -93,6 +93,84 @@ def nuisance_residuals(effects: RealArray, space: Partition) -> Residuals:
     return Residuals(scaled, statistic, without_variance)
 
 
+def _dtype_of(space: Partition) -> np.dtype:
+    """Return the precision of the matrix products."""
+    return np.dtype(np.float32 if space.dof >= LEAST_DOF_OF_FLOAT32 else np.float64)
+
+
+def slices(start: int, stop: int, size: int) -> Iterator[slice]:
+    """Yield successive slices of a size."""
+    for first in range(start, stop, size):
+        yield slice(first, min(first + size, stop))
+
+
+class ResidualBlocks:
+    """Residuals of successive blocks of voxels; those of a single block stay in memory.
+
+    Parameters
+    ----------
+    effects : callable
+        Returns the effects of successive blocks of voxels, (n_inputs, n_voxels) each.
+    space : Partition
+        Tested and nuisance directions.
+
+    Attributes
+    ----------
+    statistic, without_variance : ndarray of shape (n_voxels,)
+        As in `Residuals`, of all voxels.
+    """
+
+    def __init__(self, effects: Callable[[], Iterable[RealArray]], space: Partition) -> None:
+        self._effects, self._space = effects, space
+        self._single: tuple[RealArray, Residuals] | None = None
+        statistics, without_variance = [], []
+        for number, y in enumerate(effects()):
+            residuals = nuisance_residuals(y, space)
+            statistics.append(residuals.statistic)
+            without_variance.append(residuals.without_variance)
+            self._single = (y, residuals) if number == 0 else None
+        self.statistic = np.concatenate(statistics)
+        self.without_variance = np.concatenate(without_variance)
+
+    @property
+    def is_single(self) -> bool:
+        """Whether there is a single block, which is in memory."""
+        return self._single is not None
+
+    def __iter__(self) -> Iterator[tuple[RealArray, Residuals]]:
+        """Yield effects and residuals of each block."""
+        if self._single is not None:
+            yield self._single
+            return
+        for y in self._effects():
+            yield y, nuisance_residuals(y, self._space)
+
+
+@dataclass(frozen=True, eq=False)
+class _Winners:
+    """The voxel with the largest statistic of each permutation so far."""
+
+    best: RealArray  # (n_patterns,), partial correlations
+    effects: RealArray  # (n_patterns, n_inputs)
+    without_variance: BoolArray  # (n_patterns,)
+
+    @classmethod
+    def none(cls, n_patterns: int, n_inputs: int) -> "_Winners":
+        return cls(
+            np.full(n_patterns, -np.inf),
+            np.zeros((n_patterns, n_inputs)),
+            np.ones(n_patterns, dtype=bool),
+        )
+
+    def update(self, which: slice, values: RealArray, y: RealArray, columns: IndexArray) -> None:
+        """Replace the voxels of some permutations by better ones, columns of the effects."""
+        better = np.flatnonzero(values > self.best[which])
+        patterns = better + which.start
+        self.best[patterns] = values[better]
+        self.effects[patterns] = y[:, columns[better]].T
+        self.without_variance[patterns] = False
+
+
 @dataclass(frozen=True, eq=False)
 class PermutedStatistics:
     """Statistics of all permutations of a test.
@@ -105,7 +183,7 @@ class PermutedStatistics:
         Sign flips or exchanges.
     moved : ndarray of shape (n_inputs, n_moved)
         The part of Z that permutations change.
-    residuals : Residuals
+    residuals : ResidualBlocks
         Inputs without the nuisance.
     two_sided : bool
         Whether the maximum is that of \\|t\\|.
@@ -114,18 +192,14 @@ class PermutedStatistics:
     space: Partition
     permutations: Permutations
     moved: FloatArray
-    residuals: Residuals
+    residuals: ResidualBlocks
     two_sided: bool
 
-    def maxima(
-        self, effects: RealArray, on_maps: Callable[[RealArray], None] | None = None
-    ) -> FloatArray:
+    def maxima(self, on_maps: Callable[[RealArray], None] | None = None) -> FloatArray:
         """Return the largest statistic of each permutation.
 
         Parameters
         ----------
-        effects : ndarray of shape (n_inputs, n_voxels)
-            The effects whose residuals were computed.
         on_maps : callable, optional
             Called with the whole maps of successive batches of permutations, (n_batch,
             n_voxels), which later batches overwrite.
@@ -134,26 +208,60 @@ class PermutedStatistics:
         -------
         ndarray of shape (n_patterns,)
             In float64, also if the matrix products are in float32.
+
+        Notes
+        -----
+        The blocks of voxels are read once for as many permutations as fit into memory: without
+        maps thousands, with maps as many as `STREAM_BYTES` of them.
         """
-        e = self.residuals.scaled
-        n_voxels = e.shape[1]
-        at_a_time = AT_A_TIME
-        if on_maps is not None:
-            at_a_time = max(1, min(AT_A_TIME, MAP_BYTES // (e.itemsize * n_voxels)))
+        n_voxels = self.residuals.statistic.size
+        together, at_a_time = self._sizes(on_maps is not None)
         largest = np.zeros(len(self.permutations))
-        for start in range(0, len(self.permutations), at_a_time):
-            which = slice(start, min(start + at_a_time, len(self.permutations)))
-            n_patterns = which.stop - start
-            maps = None if on_maps is None else np.empty((n_patterns, n_voxels), dtype=e.dtype)
-            winners = self._winners(which, maps)
-            largest[which] = self._at_voxels(effects, which, winners)
-            if on_maps is not None and maps is not None:
-                on_maps(self._statistic(maps))
+        for group in slices(0, len(self.permutations), together):
+            size = group.stop - group.start
+            maps = None if on_maps is None else np.empty((size, n_voxels), dtype=self._dtype)
+            winners = self._winners(group, at_a_time, maps)
+            for which in slices(0, size, at_a_time):
+                patterns = slice(group.start + which.start, group.start + which.stop)
+                largest[patterns] = self._exact(patterns, winners, which)
+                if on_maps is not None and maps is not None:
+                    on_maps(self._statistic(maps[which]))
         return largest
 
-    def _winners(self, which: slice, maps: RealArray | None) -> IndexArray:
+    def _sizes(self, has_maps: bool) -> tuple[int, int]:
+        """Return how many permutations are done in one pass, and how many in one product."""
+        n_inputs, n_voxels = len(self.space.tested), self.residuals.statistic.size
+        if not has_maps:
+            return max(AT_A_TIME, STREAM_BYTES // (8 * n_inputs)), AT_A_TIME
+        map_bytes = self._dtype.itemsize * n_voxels
+        at_a_time = max(1, min(AT_A_TIME, MAP_BYTES // map_bytes))
+        if self.residuals.is_single:
+            return at_a_time, at_a_time
+        return max(1, STREAM_BYTES // (map_bytes * at_a_time)) * at_a_time, at_a_time
+
+    @property
+    def _dtype(self) -> np.dtype:
+        return _dtype_of(self.space)
+
+    def _winners(self, group: slice, at_a_time: int, maps: RealArray | None) -> _Winners:
         """Return the voxel with the largest statistic of each permutation; fill the maps of r."""
-        e = self.residuals.scaled
+        size = group.stop - group.start
+        winners = _Winners.none(size, len(self.space.tested))
+        first = 0
+        for y, residuals in self.residuals:
+            last = first + y.shape[1]
+            for which in slices(0, size, at_a_time):
+                patterns = slice(group.start + which.start, group.start + which.stop)
+                part = None if maps is None else maps[which, first:last]
+                winners.update(which, *self._largest_of_block(residuals, patterns, part, y))
+            first = last
+        return winners
+
+    def _largest_of_block(
+        self, residuals: Residuals, which: slice, maps: RealArray | None, y: RealArray
+    ) -> tuple[RealArray, RealArray, IndexArray]:
+        """Return r of each permutation at its largest voxel, the effects, and the voxels."""
+        e = residuals.scaled
         rows = self.permutations.apply(self._basis, which)
         n_columns, n_patterns, n_inputs = rows.shape
         rows = np.ascontiguousarray(rows.reshape(-1, n_inputs), dtype=e.dtype)
@@ -170,22 +278,22 @@ class PermutedStatistics:
                 maps[:, start : start + width] = r
             if self.two_sided:
                 np.abs(r, out=r)
-            excluded = self.residuals.without_variance[start : start + width]
+            excluded = residuals.without_variance[start : start + width]
             if excluded.any():
                 r[:, excluded] = -np.inf
             columns = r.argmax(axis=1)
             values = r[each, columns]
             better = values > best
             best[better], winners[better] = values[better], start + columns[better]
-        return winners
+        return best, y, winners
 
-    def _at_voxels(self, effects: RealArray, which: slice, voxels: IndexArray) -> FloatArray:
+    def _exact(self, patterns: slice, winners: _Winners, which: slice) -> FloatArray:
         """Return the statistic of each permutation at one voxel, in float64."""
-        y = np.asarray(effects[:, voxels], dtype=np.float64)
+        y = winners.effects[which].T
         e = y - self.space.nuisance @ (self.space.nuisance.T @ y)
         e /= np.maximum(np.linalg.norm(e, axis=0), np.finfo(np.float64).tiny)
-        e[:, self.residuals.without_variance[voxels]] = 0.0
-        products = np.einsum("cpn,np->cp", self.permutations.apply(self._basis, which), e)
+        e[:, winners.without_variance[which]] = 0.0
+        products = np.einsum("cpn,np->cp", self.permutations.apply(self._basis, patterns), e)
         statistic = self._statistic(self._explained(products[:, np.newaxis])[0])
         return np.asarray(np.abs(statistic) if self.two_sided else statistic, np.float64)
 

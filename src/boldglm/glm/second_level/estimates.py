@@ -1,5 +1,6 @@
 """Estimates of a contrast at every voxel, and their t or F statistic."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,6 +25,23 @@ class Estimates:
             np.zeros((n_voxels, n_rows, n_rows)),
             np.ones(n_voxels),
             np.zeros(n_voxels, dtype=bool),
+        )
+
+    @classmethod
+    def joined(cls, blocks: Iterable["Estimates"]) -> "Estimates":
+        """Return the estimates of successive blocks of voxels together."""
+        effects, covariances, dofs, flags = zip(
+            *(
+                (block.effects, block.covariance, block.dof, block.is_estimated)
+                for block in blocks
+            ),
+            strict=True,
+        )
+        return cls(
+            np.concatenate(effects, axis=1),
+            np.concatenate(covariances),
+            np.concatenate(dofs),
+            np.concatenate(flags),
         )
 
     def put(self, voxels: np.ndarray, block: "Estimates") -> None:

@@ -77,6 +77,20 @@ class SecondLevelFit:
         return np.asarray(np.isfinite(self.effects).sum(axis=0))
 
     @property
+    def is_complete(self) -> np.ndarray:
+        """Whether all inputs have a value at each voxel, shape (n_voxels,)."""
+        return np.asarray(np.isfinite(self.effects).all(axis=0))
+
+    def blocks(self) -> Iterator["SecondLevelFit"]:
+        """Yield the fits of successive blocks of voxels, which here is one of all.
+
+        Yields
+        ------
+        SecondLevelFit
+        """
+        yield self
+
+    @property
     def dof_differs(self) -> bool:
         """Whether degrees of freedom differ between voxels that have all inputs."""
         has_groups = self.errors.variance_groups is not None and self.errors.blocks is None
@@ -142,6 +156,28 @@ class SecondLevelFit:
             dependent inputs do.
         """
         label, weights = contrast_weights(contrast, self.names, name)
+        rows = self.testable_rows(label, weights)
+        return as_contrast(label, weights, self.estimates(rows), len(rows))
+
+    def testable_rows(self, label: str, weights: FloatArray) -> FloatArray:
+        """Return linearly independent rows of a contrast that the design determines.
+
+        Parameters
+        ----------
+        label : str
+            Name of the contrast, for messages.
+        weights : ndarray of shape (n_columns,) or (q, n_columns)
+            Contrast weights.
+
+        Returns
+        -------
+        ndarray of shape (n_independent, n_columns)
+
+        Raises
+        ------
+        NotEstimableError
+            As `contrast`.
+        """
         rows = _independent_rows(np.atleast_2d(weights))
         if _outside_row_space(rows, self.design) > OUTSIDE:
             raise NotEstimableError(
@@ -150,6 +186,20 @@ class SecondLevelFit:
                 f"{len(self.design)} inputs."
             )
         self._check_blocks(label, rows)
+        return rows
+
+    def estimates(self, rows: FloatArray) -> Estimates:
+        """Estimate rows of a contrast at every voxel.
+
+        Parameters
+        ----------
+        rows : ndarray of shape (q, n_columns)
+            From `testable_rows`.
+
+        Returns
+        -------
+        Estimates
+        """
         n_voxels = self.effects.shape[1]
         estimates = Estimates.zeros(len(rows), n_voxels)
         for present, voxels in self._patterns():
@@ -165,7 +215,7 @@ class SecondLevelFit:
                 estimates.put(
                     block, estimate(design, rows, inputs, self.method, self.errors.among(present))
                 )
-        return _as_contrast(label, weights, estimates, len(rows))
+        return estimates
 
     def _summary(self) -> tuple[str, list[tuple[str, str]]]:
         n_inputs, n_voxels = self.effects.shape
@@ -406,7 +456,8 @@ def _blocks(voxels: np.ndarray, n_inputs: int) -> Iterator[np.ndarray]:
         yield voxels[start : start + size]
 
 
-def _as_contrast(name: str, weights: FloatArray, estimates: Estimates, n_rows: int) -> Contrast:
+def as_contrast(name: str, weights: FloatArray, estimates: Estimates, n_rows: int) -> Contrast:
+    """Return the contrast of estimates at every voxel."""
     dof: float | FloatArray = estimates.dof
     is_estimated = estimates.is_estimated
     if (

@@ -44,8 +44,8 @@ class _UnnamedFile:
     def _failed(self, error: OSError) -> CannotWriteError:
         kind = DiskFullError if error.errno in FULL else CannotWriteError
         return kind(
-            f"{self._folder} cannot be written: {error.strerror}. A run that is too long for "
-            "memory needs a temporary file there. Free space, or choose another work folder with "
+            f"{self._folder} cannot be written: {error.strerror}. Data that are too large for "
+            "memory need a temporary file there. Free space, or choose another work folder with "
             "-w."
         )
 
