@@ -369,3 +369,37 @@ def test_a_damaged_analysis_file_is_refused_by_name(bids, tmp_path, capsys):
             assert "model-default_analysis.json is damaged" in capsys.readouterr().err
     path.unlink()
     assert fit(bids, tmp_path, "01") == 0
+
+
+@pytest.fixture(scope="module")
+def two_tasks(tmp_path_factory):
+    """Return two participants who did two tasks with conditions of their own."""
+    plan = DatasetPlan(n_subjects=2, n_scans=60, shape=(6, 6, 5))
+    bids = write_dataset(tmp_path_factory.mktemp("tasks") / "bids", plan)
+    for path in list(bids.rglob("*task-cuetarget*")):
+        content = path.read_bytes()
+        if path.suffix in (".tsv", ".json"):
+            content = content.replace(b"cue", b"face").replace(b"target", b"house")
+        path.with_name(path.name.replace("cuetarget", "other")).write_bytes(content)
+    return bids
+
+
+@pytest.mark.parametrize("how", ["option", "filter"])
+def test_each_task_has_its_own_default_model_whichever_tasks_a_job_fits(two_tasks, tmp_path, how):
+    out = tmp_path / "out"
+    for subject, task in (("01", "cuetarget"), ("01", "other"), ("02", "other")):
+        chosen = ("--task", task)
+        if how == "filter":
+            file = tmp_path / f"{task}.json"
+            file.write_text(json.dumps({"bold": {"task": task}}))
+            chosen = ("--bids-filter-file", file)
+        assert fit(two_tasks, out, subject, *chosen) == 0
+    models = sorted(path.name for path in (out / "models").glob("*_smdl.json"))
+    assert models == ["model-defaultCuetarget_smdl.json", "model-defaultOther_smdl.json"]
+    if how == "option":
+        assert fit(two_tasks, out, "02") == 0
+        assert call(two_tasks, out, "group") == 0
+        assert call(two_tasks, out, "group", "--task", "other", "--dry-run") == 0
+        report = (out / "sub-01.html").read_text()
+        assert "run 1 (model defaultCuetarget)" in report
+        assert "run 1 (model defaultOther)" in report

@@ -98,7 +98,9 @@ def models_of_results(
     if choice.file is not None:
         model = _model_of_file(choice.file, choice, saved, levels)
         return ResultModels((model,), (model,))
-    named = [one for one in saved if choice.name is None or _is_named(one, choice.name)]
+    named = [
+        one for one in _different(saved) if choice.name is None or _is_named(one, choice.name)
+    ]
     if not named:
         names = [one.name for one in saved]
         raise NothingSelectedError(
@@ -106,7 +108,7 @@ def models_of_results(
             f"{list_known(str(choice.name), names)}"
         )
     models, edited = [], []
-    for one in named:
+    for one in _different(named):
         path = output_dir / MODELS / model_file_name(one.name)
         if not is_edited(path, one):
             models.append(_saved_model(one, choice.level_options))
@@ -115,6 +117,12 @@ def models_of_results(
         models.append(model)
         edited.append(model)
     return ResultModels(tuple(models), tuple(edited))
+
+
+def _different(saved: Sequence[SavedAnalysis]) -> list[SavedAnalysis]:
+    """Leave out analyses that are another one under a second name, with the same results."""
+    first = {tuple(sorted(one.nodes.items())): one for one in reversed(saved)}
+    return [one for one in saved if first[tuple(sorted(one.nodes.items()))] is one]
 
 
 def _is_named(saved: SavedAnalysis, name: str) -> bool:

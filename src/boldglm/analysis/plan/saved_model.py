@@ -138,10 +138,15 @@ def check_nodes(model: Model, saved: Sequence[SavedAnalysis]) -> None:
                 )
 
 
-def _share_a_task(model: Model, other: SavedAnalysis) -> bool:
-    entities = other.model.get("Input")
+def _tasks(saved: SavedAnalysis) -> set[str]:
+    """Return the tasks that a saved model is for; empty means any."""
+    entities = saved.model.get("Input")
     tasks = entities.get("task") if isinstance(entities, dict) else None
-    named = {tasks} if isinstance(tasks, str) else set(map(str, tasks or ()))
+    return {tasks} if isinstance(tasks, str) else set(map(str, tasks or ()))
+
+
+def _share_a_task(model: Model, other: SavedAnalysis) -> bool:
+    named = _tasks(other)
     return not named or not model.tasks or bool(named & set(model.tasks))
 
 
@@ -153,6 +158,9 @@ def _differences(saved: SavedAnalysis, model: Model, identity: Identity) -> list
     """Return in words what differs from a saved analysis of the same name."""
     if saved.name != identity.name:
         return [f"its model is {saved.name!r}, this one {identity.name!r}"]
+    if _tasks(saved) != set(model.tasks) and _are_default(saved, identity):
+        return [f"it is of the task {', '.join(sorted(_tasks(saved)))}, not of "
+                f"{', '.join(sorted(model.tasks))}"]  # fmt: skip
     changed = _changed_nodes(saved, model)
     pairs = comparable_differences(saved.options, identity.options)
     if not _are_default(saved, identity) and not changed:

@@ -6,7 +6,7 @@ participants, of other datatypes and of derivatives are passed over.
 
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +40,7 @@ logger = logging.getLogger(__name__)
 # How often volumes were acquired, and for how long; either of the first two is in a sidecar.
 VOLUME_TIMING = ("RepetitionTime", "VolumeTiming")
 DURATIONS = ("FrameAcquisitionDuration", "AcquisitionDuration", "DelayTime")
+SELECTED_BY_OPTIONS = ("subject", "session", "task", "run")  # also in a filter file
 REFERENCE = ("StartTime", "SliceTimingCorrected")
 
 
@@ -408,8 +409,9 @@ def _check_one_echo(images: Sequence[_Image]) -> None:
 
 
 def _is_analyzed(entities: dict[str, str], path: Path, selection: Selection) -> bool:
-    """Return whether an analysis is about a series, if not of whom, of which session or run."""
-    about = replace(selection, subjects=(), sessions=(), runs=())
+    """Return whether an analysis is about a series, whoever it is of, in any task and session."""
+    filters = tuple(pair for pair in selection.filters if pair[0] not in SELECTED_BY_OPTIONS)
+    about = Selection(filters=filters)
     return entities.get("part", "mag") == "mag" and _is_chosen(entities, path, about)
 
 
