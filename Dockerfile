@@ -14,6 +14,9 @@ RUN python -c "import tomllib; print('\n'.join(tomllib.load(open('pyproject.toml
     && /opt/venv/bin/python -m pip install --no-cache-dir --no-compile --disable-pip-version-check \
         --only-binary :all: --no-binary docopt -r requirements.txt
 COPY . ./
+# The build context has no git: the version is an argument, or that of the sources (the next release).
+ARG VERSION=0.2.0.dev0
+ENV SETUPTOOLS_SCM_PRETEND_VERSION=${VERSION}
 # The bytecode is made here because the root file system may be read-only later. It is not checked
 # against the time stamps of the sources, which not every image format keeps.
 RUN /opt/venv/bin/python -m pip install --no-cache-dir --no-compile --disable-pip-version-check \
@@ -42,7 +45,7 @@ ENV PATH=/opt/venv/bin:$PATH \
 WORKDIR /tmp
 ENTRYPOINT ["/opt/venv/bin/boldglm"]
 # Last, because they change with every build.
-ARG VERSION=unknown
+ARG VERSION=0.2.0.dev0
 ARG VCS_REF=unknown
 ARG BUILD_DATE=unknown
 LABEL org.opencontainers.image.title="boldglm" \

@@ -16,7 +16,7 @@ BENCHMARK_CACHE ?= .benchmark-cache
 CTR_TOOLS ?= $(wildcard ../shared/tools/ctr)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo lint test test-fast test-all battery calibration benchmarks image image-test clean
+.PHONY: help demo lint test test-fast test-all battery calibration benchmarks image image-test test-versions packages lock clean
 
 help:  ## show this list
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## /  make \1	/' | expand -t 20
@@ -86,6 +86,16 @@ benchmarks: $(VENV)/.test-installed  ## speed and memory against nilearn and Fit
 	@$(BIN)/python benchmarks/slices.py --cache $(BENCHMARK_CACHE)
 	@$(BIN)/python benchmarks/report.py
 
+$(VENV)/.release-installed: pyproject.toml $(VENV)/.installed
+	@$(PIP) install --group release
+	@touch $@
+
+test-versions: $(VENV)/.release-installed  ## a quick part of the tests with lowest, newest and pre-releases of dependencies
+	@$(BIN)/python tests/packages/versions.py
+
+packages: $(VENV)/.release-installed  ## build wheel and sdist, and test both in clean environments
+	@$(BIN)/python tests/packages/packages.py
+
 image:  ## build the container image
 	@CTR_TOOLS="$(CTR_TOOLS)" bash tests/container/image.sh build $(IMAGE)
 
@@ -93,4 +103,4 @@ image-test: $(VENV)/.installed  ## run the image read-only, as another user, in 
 	@CTR_TOOLS="$(CTR_TOOLS)" bash tests/container/image.sh test $(IMAGE)
 
 clean:  ## remove what make created
-	rm -rf $(VENV) $(BENCHMARK_CACHE) demo .pytest_cache .ruff_cache .mypy_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) $(BENCHMARK_CACHE) demo .pytest_cache .ruff_cache .mypy_cache .hypothesis .import_linter_cache .versions .packages

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from boldglm._version import __version__
+from boldglm._version import RELEASE
 from boldglm.cli.parser import build_demo_parser, build_parser
 
 ROOT = Path(__file__).parents[1]
@@ -161,9 +161,38 @@ def test_the_picture_of_the_layers_is_the_rule_that_is_enforced():
 def test_the_version_is_the_same_everywhere():
     citation = (ROOT / "CITATION.cff").read_text(encoding="utf-8")
     changes = (ROOT / "CHANGES.md").read_text(encoding="utf-8")
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    dockerfile = (ROOT / "Dockerfile").read_text(encoding="utf-8")
 
-    assert re.findall(r"^version: (\S+)$", citation, re.MULTILINE) == [__version__]
-    assert re.findall(r"^## (\S+)", changes, re.MULTILINE)[0] == __version__
+    assert re.findall(r"^version: (\S+)$", citation, re.MULTILINE) == [RELEASE]
+    assert re.findall(r"^## (\S+)", changes, re.MULTILINE)[0] == RELEASE
+    fallback = project["tool"]["hatch"]["version"]["raw-options"]["fallback_version"]
+    assert fallback == f"{RELEASE}.dev0"
+    assert re.findall(r"^ARG VERSION=(\S+)$", dockerfile, re.MULTILINE) == [fallback] * 2
+
+
+def test_the_address_of_the_project_is_that_of_its_metadata():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    home = project["project"]["urls"]["Homepage"]
+    hooks = project["tool"]["hatch"]["metadata"]["hooks"]
+    (links,) = hooks["fancy-pypi-readme"]["substitutions"]
+
+    assert all(url.startswith(home) for url in project["project"]["urls"].values())
+    assert home in links["replacement"]
+    for name in ("Dockerfile", "CITATION.cff", "src/boldglm/io/outputs/dataset_description.py"):
+        assert home in (ROOT / name).read_text(encoding="utf-8"), name
+
+
+def test_links_of_the_readme_lead_somewhere_from_a_package_index():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    (rule,) = project["tool"]["hatch"]["metadata"]["hooks"]["fancy-pypi-readme"]["substitutions"]
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+
+    shown = re.sub(rule["pattern"], rule["replacement"], readme)
+
+    links = re.findall(r"\]\(([^)]*)\)", shown)
+    assert len(links) > 5
+    assert all(link.startswith(("https://", "#")) for link in links)
 
 
 def test_the_license_is_the_same_everywhere():
@@ -267,8 +296,10 @@ def test_what_the_wheel_is_made_of_reaches_the_image_and_nothing_else():
     text = (ROOT / ".dockerignore").read_text(encoding="utf-8")
     rules = [line for line in text.splitlines() if line and not line.startswith("#")]
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
-    included = project["tool"]["hatch"]["build"]["targets"]["wheel"]["force-include"]
-    needed = {"pyproject.toml", "src", project["project"]["readme"], *included}
+    hatch = project["tool"]["hatch"]
+    included = hatch["build"]["targets"]["wheel"]["force-include"]
+    (readme,) = hatch["metadata"]["hooks"]["fancy-pypi-readme"]["fragments"]
+    needed = {"pyproject.toml", "src", readme["path"], *included}
     needed |= set(project["project"]["license-files"])
 
     assert rules[0] == "*"

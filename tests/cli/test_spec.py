@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from boldglm import errors
-from boldglm._version import __version__
+from boldglm._version import RELEASE
 from boldglm.cli.main import main
 from boldglm.cli.parser import DESCRIPTION, EPILOG, build_parser
 from boldglm.demo.dataset import TASK, write_dataset
@@ -163,8 +163,8 @@ def test_exit_codes_are_those_of_the_errors_and_of_the_help():
 
 
 def test_version_and_description_are_those_of_the_program():
-    assert SPEC["tool-version"] == __version__
-    assert SPEC["container-image"]["image"] == f"boldglm:{__version__}"
+    assert SPEC["tool-version"] == RELEASE
+    assert SPEC["container-image"]["image"] == f"boldglm:{RELEASE}"
     assert SPEC["description"] == DESCRIPTION.splitlines()[0]
 
 

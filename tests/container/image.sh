@@ -13,7 +13,7 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 python=$PWD/.venv/bin/python
-version=$(sed -nE 's/^__version__ = "(.*)"$/\1/p' src/boldglm/_version.py)
+version=$(PYTHONPATH=src "$python" -c 'from boldglm._version import __version__; print(__version__)')
 base=${PYTHON_IMAGE:-$(sed -nE 's/^ARG PYTHON_IMAGE=//p' Dockerfile)}
 tools=${CTR_TOOLS:-}
 
