@@ -88,3 +88,6 @@ HIGHER_LEVEL_KEYS = (
 
 # nipype's plugins that run workflows.
 NIPYPE_PLUGINS = ("Linear", "MultiProc", "SLURM", "SLURMGraph", "SGE", "PBS")
+
+# Participants of the dataset without results, when a group is tested.
+MISSING_PARTICIPANTS = ("exclude", "error")

@@ -24,6 +24,7 @@ from boldglm.cli.choices import (
     selection_of,
 )
 from boldglm.cli.dry_run import NOTHING_FITTED, show_levels, show_plan
+from boldglm.cli.participants import absent_from_group, list_participants
 from boldglm.cli.plugin_options import plugin_choice
 from boldglm.cli.report_command import report_command
 from boldglm.cli.supervision import cancel_when_killed
@@ -57,6 +58,8 @@ def run_participant(options: argparse.Namespace, command: str, folders: WorkFold
     _start_logging(verbose=options.verbose)
     started = time.monotonic()
     query = _find_runs(options)
+    if options.list_participants:
+        return list_participants(query.runs, options)
     tables = ParticipantTables(options.bids_dir)
     output = options.output_dir.resolve()
     choice = model_choice(options, query.derivatives)
@@ -121,6 +124,8 @@ def run_higher_levels(
     chosen = ResultFilter(selection_of(options), options.space)
     plans = plan_group(output, options.bids_dir, found.models, levels, chosen)
     notices = [notice for plan in plans for notice in (*plan.notices, *plan.model.spec.notes)]
+    if "dataset" in levels:
+        notices += absent_from_group(plans, options)
     if options.dry_run:
         for plan in plans:
             show_levels(plan.levels, sys.stdout)

@@ -60,7 +60,7 @@ class Parser(argparse.ArgumentParser):
         self, args: Sequence[str] | None = None, namespace: Any = None
     ) -> tuple[Any, list[str]]:
         """Parse with hyphens in place of the underscores of option names."""
-        hyphenated = None if args is None else [_with_hyphens(argument) for argument in args]
+        hyphenated = None if args is None else [with_hyphens(argument) for argument in args]
         return super().parse_known_args(hyphenated, namespace)
 
     def parse_args(  # type: ignore[override]
@@ -84,6 +84,13 @@ class Parser(argparse.ArgumentParser):
         self.exit(2, f"{self.prog}: {text}{end} '{self.prog} --help' lists the options.\n")
 
 
-def _with_hyphens(argument: str) -> str:
+def with_hyphens(argument: str) -> str:
+    """Return an argument with hyphens for underscores in the name of an option.
+
+    Examples
+    --------
+    >>> with_hyphens("--run_label=my_run")
+    '--run-label=my_run'
+    """
     name, equals, value = argument.partition("=")
     return (name.replace("_", "-") if name.startswith("--") else name) + equals + value

@@ -14,6 +14,7 @@ from importlib import resources
 from pathlib import Path
 from types import ModuleType
 
+from boldglm.cli.help_text import with_hyphens
 from boldglm.cli.limits import check_memory_limit, limit_code, limit_message
 from boldglm.cli.option_roles import check_levels
 from boldglm.cli.parser import build_demo_parser, build_parser
@@ -46,7 +47,9 @@ MODEL_OPTIONS = (
 
 
 # with these, what is printed is the result
-PRINTED = frozenset(("--bids-exec-spec", "--dry-run", "--dry_run", "--help", "-h", "--version"))
+PRINTED = frozenset(
+    ("--bids-exec-spec", "--dry-run", "--list-participants", "--help", "-h", "--version")
+)
 
 
 def run() -> None:
@@ -62,7 +65,7 @@ def _main_with_output(arguments: list[str]) -> int:
     if reason is None or code:
         return code
     print(f"boldglm: standard output cannot be written: {reason}.", file=sys.stderr)
-    return CannotWriteError.exit_code if PRINTED & set(arguments) else 0
+    return CannotWriteError.exit_code if PRINTED & set(map(with_hyphens, arguments)) else 0
 
 
 def main(argv: Sequence[str]) -> int:
@@ -79,7 +82,7 @@ def main(argv: Sequence[str]) -> int:
         0, or the code of what went wrong; messages go to standard error.
     """
     arguments = list(argv)
-    if "--bids-exec-spec" in arguments:
+    if "--bids-exec-spec" in map(with_hyphens, arguments):
         print(_spec_text(), end="")
         return 0
     debug = "--debug" in arguments
@@ -157,6 +160,7 @@ def _check_usage(options: argparse.Namespace) -> None:
     if options.fir_delays and options.hrf_model != "fir":
         raise UsageError("--fir-delays needs --hrf-model fir.")
     _check_drift(options)
+    _settle_memory(options)
     if options.tfce and not options.permutations:
         raise UsageError("--tfce needs --permutations.")
     if options.cluster_p is not None and not 0 < options.cluster_p < 0.5:
@@ -183,6 +187,15 @@ def _check_drift(options: argparse.Namespace) -> None:
             f"--high-pass {period:g} is the period of a cosine drift, but --drift {drift} has no "
             "cosines. Leave out one of the two."
         )
+
+
+def _settle_memory(options: argparse.Namespace) -> None:
+    """Take the limit of memory from `--mem-mb`, if it is given there."""
+    if options.mem_mb is None:
+        return
+    if options.mem_gb is not None:
+        raise UsageError("--mem-gb and --mem-mb say the same. Leave out one of them.")
+    options.mem_gb = options.mem_mb / 1000
 
 
 def _demo(options: argparse.Namespace) -> int:

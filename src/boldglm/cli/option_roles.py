@@ -34,9 +34,9 @@ ROLES: Mapping[str, str] = {
         ANALYSIS,
     ),
     # what only runs have
-    **dict.fromkeys(("maps", "single_trials", "on_bad_run"), RUNS),
+    **dict.fromkeys(("maps", "single_trials", "on_bad_run", "list_participants"), RUNS),
     # what only the dataset level has
-    **dict.fromkeys(("permutations", "sides", "cluster_p", "tfce"), GROUP),
+    **dict.fromkeys(("permutations", "sides", "cluster_p", "tfce", "missing_participants"), GROUP),
     # how a call works; no result depends on it
     **dict.fromkeys(
         (
@@ -48,7 +48,7 @@ ROLES: Mapping[str, str] = {
                 "bids_database_dir",
                 "skip_bids_validation",
             ),
-            *("nipype_plugin", "nipype_plugin_args"),
+            *("nipype_plugin", "nipype_plugin_args", "mem_mb", "notrack"),
         ),
         EXECUTION,
     ),

@@ -31,6 +31,7 @@ from boldglm.vocabulary import (
     HIGH_PASS,
     HRF_MODEL,
     HRF_MODELS,
+    MISSING_PARTICIPANTS,
     MISSING_POLICIES,
     MISSING_POLICY,
     MISSING_TIMES,
@@ -586,6 +587,17 @@ def _add_fit(parser: argparse.ArgumentParser) -> None:
 def _add_inference(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("group inference")
     group.add_argument(
+        "--missing-participants",
+        type=word_of(MISSING_PARTICIPANTS),
+        choices=MISSING_PARTICIPANTS,
+        metavar="POLICY",
+        help=help_text(
+            "what to do if participants of the dataset have no finished results:",
+            {"exclude": "test the others, and name them.", "error": "test nothing."},
+            MISSING_PARTICIPANTS[0],
+        ),
+    )
+    group.add_argument(
         "--permutations",
         type=positive,
         metavar="N",
@@ -650,11 +662,7 @@ def _add_outputs(parser: argparse.ArgumentParser) -> None:
 
 def _add_running(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("execution")
-    group.add_argument(
-        "--dry-run",
-        action="store_true",
-        help=help_text("check the data and print designs, collinearity and contrasts; do not fit"),
-    )
+    _add_looking(group)
     _add_nprocs(group)
     group.add_argument(
         "--omp-nthreads",
@@ -690,6 +698,11 @@ def _add_running(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help=help_text("print tracebacks and nipype's messages, and keep intermediate files"),
     )
+    group.add_argument(
+        "--notrack",
+        action="store_true",
+        help=help_text("accepted from scripts for other BIDS Apps. boldglm never sends anything"),
+    )
     group.add_argument("--version", action="version", version=f"boldglm {__version__}")
     group.add_argument(
         "--bids-exec-spec",
@@ -698,9 +711,27 @@ def _add_running(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _add_looking(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        "--dry-run",
+        action="store_true",
+        help=help_text("check the data and print designs, collinearity and contrasts; do not fit"),
+    )
+    group.add_argument(
+        "--list-participants",
+        action="store_true",
+        help=help_text(
+            "print the labels of participants with runs to fit, one in a line, for the jobs of a "
+            "cluster; write nothing"
+        ),
+    )
+
+
 def _add_nprocs(group: argparse._ActionsContainer) -> None:
     group.add_argument(
         "--nprocs",
+        "--n-cpus",
+        "--nthreads",
         type=positive,
         default=1,
         metavar="N",
@@ -718,6 +749,12 @@ def _add_memory(group: argparse._ArgumentGroup) -> None:
             "necessary",
             default="no limit",
         ),
+    )
+    group.add_argument(
+        "--mem-mb",
+        type=positive,
+        metavar="MB",
+        help=help_text("the same in MB, as other BIDS Apps call it", default="no limit"),
     )
 
 

@@ -47,7 +47,7 @@ from boldglm.stats_model.transformations.categories import COMPARISON
 from boldglm.suggestions import did_you_mean
 from boldglm.vocabulary import LEVELS
 
-__all__ = ["Analysis", "ModelChoice", "RunPlan", "make_plan"]
+__all__ = ["Analysis", "ModelChoice", "RunPlan", "make_plan", "select_input"]
 
 
 @dataclass(frozen=True)
@@ -128,7 +128,7 @@ def make_plan(
     bad = BadRuns(choice.on_bad_run)
     if choice.file is not None:
         model = read_model(choice.file, choice.fit_options, choice.level_options, choice.name)
-        selected = _select_input(files, model, choice.file)
+        selected = select_input(files, model, choice.file)
         runs = _read_runs(selected, choice, model, bad)
         try:
             analysis = _plan_analysis(model, runs, choice, output_dir, tables, survey, bad)
@@ -394,8 +394,30 @@ def _read_run(files: RunFiles, choice: ModelChoice, model: Model | None) -> RunR
     return replace(run, notices=(*run.notices, *input_notices(run)))
 
 
-def _select_input(files: Sequence[RunFiles], model: Model, file: Path) -> list[RunFiles]:
-    """Return the runs that the Input of the model selects."""
+def select_input(files: Sequence[RunFiles], model: Model, file: Path) -> list[RunFiles]:
+    """Return the runs that the Input of the model selects.
+
+    Parameters
+    ----------
+    files : sequence of RunFiles
+        Runs to select from.
+    model : Model
+        The model.
+    file : Path
+        The file of the model, for messages.
+
+    Returns
+    -------
+    list of RunFiles
+        The runs, in the same order.
+
+    Raises
+    ------
+    BadDataError
+        If the model is for another task, for several, or for an entity that no run has.
+    NothingSelectedError
+        If it selects none of the runs.
+    """
     selected = list(files)
     for key, labels in model.spec.input.items():
         known = list(dict.fromkeys(str(_label_of(run, key)) for run in selected))

@@ -1,0 +1,50 @@
+"""Participants of a call: a list for the jobs of a cluster, and those whom a group lacks."""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from boldglm.analysis.model.model import read_model
+from boldglm.analysis.plan.missing_participants import check_missing, missing_participants
+from boldglm.analysis.plan.plan import select_input
+from boldglm.cli.choices import selection_of
+from boldglm.io.bids.query import RunFiles
+from boldglm.notices import Notice
+from boldglm.workflows.group import GroupPlan
+
+
+def list_participants(runs: Sequence[RunFiles], options: argparse.Namespace) -> int:
+    """Print the labels of participants with runs to fit, one in a line, and return 0."""
+    selected = list(runs)
+    if options.model != "default":
+        file = Path(options.model)
+        selected = select_input(selected, read_model(file), file)
+    for label in sorted({run.entities["sub"] for run in selected}):
+        print(label)
+    return 0
+
+
+def absent_from_group(
+    plans: Sequence[GroupPlan], options: argparse.Namespace
+) -> tuple[Notice, ...]:
+    """Return who of the dataset is not in the group, or refuse the group without them.
+
+    Raises
+    ------
+    MissingInputError
+        If somebody is missing and ``--missing-participants`` is ``error``.
+    """
+    inputs = [
+        item
+        for plan in plans
+        for level in plan.levels
+        for fit in level.plan.fits
+        for item in fit.inputs
+    ]
+    missing = missing_participants(
+        options.bids_dir,
+        {item.entities["task"] for item in inputs if "task" in item.entities},
+        {subject for plan in plans for subject in plan.subjects},
+        selection_of(options).subjects,
+    )
+    return check_missing(missing, is_error=options.missing_participants == "error")
