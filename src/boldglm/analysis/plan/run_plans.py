@@ -18,6 +18,7 @@ from boldglm.analysis.model.model import Model
 from boldglm.analysis.model.orthogonalized_contrasts import meaning_warning
 from boldglm.analysis.plan.event_units import coverage_warning
 from boldglm.analysis.plan.slice_times import SliceTimes
+from boldglm.analysis.plan.slow_contrasts import slow_contrast_warning
 from boldglm.analysis.plan.timing import uneven_times_warning
 from boldglm.errors import BadDataError, StopRequestedError
 from boldglm.glm import Collinearity, Confounds, Design, collinearity
@@ -232,6 +233,8 @@ def plan_run(
     ]
     meanings = (meaning_warning(*each, design.names, design.shared) for each in weights)
     notices += [notice for notice in meanings if notice is not None]
+    slow = slow_contrast_warning(design, weights, model)
+    notices += [] if slow is None else [slow]
     diagnostics = collinearity(design, dict(weights))
     _check_freedom(inputs, design, diagnostics, model.noise_model)
     if diagnostics.rank < design.n_regressors:
