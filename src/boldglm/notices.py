@@ -1,5 +1,6 @@
 """What a user must know about an analysis: exclusions, warnings and notes."""
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -49,6 +50,19 @@ def warning(text: str) -> Notice:
 def note(text: str) -> Notice:
     """Return a notice of a choice that was made for the user."""
     return Notice(NOTE, text)
+
+
+def about_subject(notices: Iterable[Notice], subject: str) -> list[Notice]:
+    """Return the notices that name a participant, and those that name none.
+
+    Examples
+    --------
+    >>> every = [note("sub-01_run-2: short"), note("sub-02 has no age"), note("no drift")]
+    >>> [notice.text for notice in about_subject(every, "02")]
+    ['sub-02 has no age', 'no drift']
+    """
+    named = [(notice, re.findall(r"\bsub-([a-zA-Z0-9]+)", notice.text)) for notice in notices]
+    return [notice for notice, labels in named if not labels or subject in labels]
 
 
 def by_kind(notices: Iterable[Notice]) -> dict[str, list[str]]:

@@ -13,6 +13,7 @@ from nipype.pipeline.engine import Workflow
 
 from boldglm.analysis.first_level.single_trials import TrialSettings, check_run_trials, trial_shape
 from boldglm.analysis.model.events_needed import events_needed
+from boldglm.analysis.plan.exclusions import store_all_exclusions
 from boldglm.analysis.plan.models_of_results import models_of_results, save_new_model
 from boldglm.analysis.plan.plan import Analysis, make_plan
 from boldglm.analysis.plan.result_filter import ResultFilter
@@ -32,6 +33,8 @@ from boldglm.cli.work_folders import WorkFolders
 from boldglm.errors import BadDataError
 from boldglm.glm.design.summaries import counted
 from boldglm.io.bids.events import read_events
+from boldglm.io.bids.exclude_option import read_exclude_option
+from boldglm.io.bids.excluded_runs import ExcludedRun
 from boldglm.io.bids.participants import ParticipantTables
 from boldglm.io.bids.query import QueryResult, find_runs
 from boldglm.io.files.json_files import write_json
@@ -82,11 +85,13 @@ def run_participant(options: argparse.Namespace, command: str, folders: WorkFold
     ]
     of_models = (note for each in plan for note in each.model.spec.notes)
     stale = stale_results(output, {subject for each in plan for subject in each.subjects})
-    notices = (*of_runs, *query.notices, *tables.notices, *of_models, *changes, *stale)
+    common = (*query.notices, *tables.notices, *of_models, *changes, *stale)
+    notices = (*of_runs, *common, *(notice for each in plan for notice in each.notices))
+    store_all_exclusions(output, plan, excluded, selection_of(options))
     for notice in notices:
         logger.info("%s", notice)
     _write_settings(options, command)
-    settings = _app_settings(options, command, notices, folders.work)
+    settings = _app_settings(options, command, notices, folders.work, excluded)
     workflow, n_runs = init_boldglm_wf(plan, settings)
     failures: list[Failure] = []
     if workflow is not None:
@@ -109,6 +114,7 @@ def _find_runs(options: argparse.Namespace) -> QueryResult:
         options.bids_database_dir,
         events_needed(None if options.model == "default" else Path(options.model)),
         options.on_bad_run or BAD_RUN_POLICY,
+        read_exclude_option(options.exclude or ()),
         validate=not options.skip_bids_validation,
     )
 
@@ -121,7 +127,8 @@ def run_higher_levels(
     output = options.output_dir.resolve()
     found = models_of_results(output, higher_model_choice(options, levels), levels)
     check_options_of_results(options, found.models, levels)
-    chosen = ResultFilter(selection_of(options), options.space)
+    exclude = read_exclude_option(options.exclude or ())
+    chosen = ResultFilter(selection_of(options), options.space, exclude)
     plans = plan_group(output, options.bids_dir, found.models, levels, chosen)
     notices = [notice for plan in plans for notice in (*plan.notices, *plan.model.spec.notes)]
     if "dataset" in levels:
@@ -135,7 +142,8 @@ def run_higher_levels(
     _write_settings(options, command)
     notices += [notice for model in found.new for notice in save_new_model(output, model)]
     notices += stale_results(output)
-    settings = _app_settings(options, command, tuple(notices), folders.work)
+    excluded = tuple(run for plan in plans for run in plan.excluded)
+    settings = _app_settings(options, command, tuple(notices), folders.work, excluded)
     is_group = "dataset" in levels
     workflow = (init_group_wf if is_group else init_lower_levels_wf)(plans, settings)
     if workflow is not None:
@@ -188,13 +196,18 @@ def _check_trials(analysis: Analysis, method: str) -> None:
 
 
 def _app_settings(
-    options: argparse.Namespace, command: str, notices: tuple[Notice, ...], work: Path
+    options: argparse.Namespace,
+    command: str,
+    notices: tuple[Notice, ...],
+    work: Path,
+    excluded: tuple[ExcludedRun, ...],
 ) -> AppSettings:
     of_participants = "dataset" not in HIGHER_COMMANDS.get(options.analysis_level, ())
     return AppSettings(
         output_dir=options.output_dir.resolve(),
         command=report_command(command, for_each_participant=of_participants),
         notices=notices,
+        excluded=excluded,
         n_threads=options.omp_nthreads,
         maps=tuple(dict.fromkeys(name for name in options.maps or () if name in RUN_MAPS)),
         single_trials=options.single_trials,
@@ -257,8 +270,7 @@ def _summarize(
     subjects = {subject for analysis in plan for subject in analysis.subjects}
     planned = [(f"{run.inputs.name} (run)", notice) for run in runs for notice in run.notices]
     recorded = notes_of_records(output_dir, [run.inputs.entities for run in runs])
-    higher_levels = [notice for analysis in plan for notice in analysis.notices]
-    shown = [*notices, *_together([*planned, *recorded]), *higher_levels]
+    shown = [*notices, *_together([*planned, *recorded])]
     if n_runs < len(runs):
         finished = f"{len(runs) - n_runs} of {counted(len(runs), 'run')}"
         print(f"{finished} were already finished and were not refitted.")
@@ -272,7 +284,7 @@ def _summarize(
     participants = counted(len(subjects), "participant")
     print(f"{counted(len(runs), 'run')} of {participants}, {seconds:.1f} s.")
     _print_notices(shown)
-    if not any(notice.kind == EXCLUSION for notice in shown):
+    if not failures and not any(notice.kind == EXCLUSION for notice in shown):
         print("Nothing was excluded.")
 
 

@@ -18,7 +18,15 @@ EXECUTION = "execution"
 ROLES: Mapping[str, str] = {
     # which results: participants and their runs, or the results that a level starts from
     **dict.fromkeys(
-        ("participant_label", "session_label", "task", "run_label", "bids_filter_file", "space"),
+        (
+            "participant_label",
+            "session_label",
+            "task",
+            "run_label",
+            "bids_filter_file",
+            "space",
+            "exclude",
+        ),
         SELECTION,
     ),
     # what runs are fitted with; levels above them take only what their results were fitted with

@@ -194,6 +194,21 @@ def _add_selection(parser: argparse.ArgumentParser) -> None:
             '{"bold": {"acquisition": "mb4", "echo": null}}. null means that the entity is absent'
         ),
     )
+    _add_exclude(group)
+
+
+def _add_exclude(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        "--exclude",
+        nargs="+",
+        action="extend",
+        metavar="NAME",
+        help=help_text(
+            "leave out participants or runs: names such as sub-01 or sub-01_ses-a_task-go_run-2, "
+            "or a table (TSV) with such names, or with columns participant_id, session, task and "
+            "run. Its column reason is shown in the report. Repeatable"
+        ),
+    )
 
 
 def _add_inputs(parser: argparse.ArgumentParser) -> None:

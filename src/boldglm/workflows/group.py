@@ -9,11 +9,14 @@ from nipype.pipeline.engine import Node, Workflow
 
 from boldglm.analysis.methods_text import methods_paragraphs, references, versions
 from boldglm.analysis.model.model import Model
+from boldglm.analysis.plan.excluded_results import Exclusions, without_results
 from boldglm.analysis.plan.finished import finished_records
 from boldglm.analysis.plan.levels import LevelPlan, plan_levels, record_inputs
 from boldglm.analysis.plan.result_filter import ResultFilter
 from boldglm.errors import BadDataError, MissingInputError
+from boldglm.glm.design.summaries import counted
 from boldglm.interfaces import WriteReport
+from boldglm.io.bids.excluded_runs import ExcludedRun
 from boldglm.io.bids.participants import ParticipantTables
 from boldglm.io.bids.selection import Selection
 from boldglm.io.images.formats import read_geometry
@@ -44,13 +47,16 @@ class GroupPlan:
     records : tuple of Path
         Records of the finished results that the levels start from.
     notices : tuple of Notice
-        Nodes without anything to fit, and why.
+        Nodes without anything to fit, participants that are left out, and why.
+    excluded : tuple of ExcludedRun
+        Runs and participants that are not analyzed.
     """
 
     model: Model
     levels: tuple[LevelPlan, ...]
     records: tuple[Path, ...]
     notices: tuple[Notice, ...] = ()
+    excluded: tuple[ExcludedRun, ...] = ()
 
     @property
     def subjects(self) -> tuple[str, ...]:
@@ -148,7 +154,9 @@ def _plan_model(
     levels: Sequence[str],
     chosen: ResultFilter,
 ) -> GroupPlan | None:
-    records = finished_records(output_dir, model, _below(model, levels), chosen)
+    below = _below(model, levels)
+    excluded = Exclusions.of(output_dir, tables.bids_dir, model.name, chosen)
+    records = finished_records(output_dir, model, below, chosen, excluded)
     inputs = [
         item for path, record in records.items() for item in record_inputs(record, path, tables)
     ]
@@ -164,7 +172,11 @@ def _plan_model(
             raise BadDataError(f"{model.name}: {'. '.join(map(str, reasons))}.")
         return None
     _check_smoothing(planned, records)
-    plan = GroupPlan(model, planned, tuple(records), notices)
+    have = [item.entities["sub"] for item in inputs if item.node in below]
+    subjects = chosen.selection.subjects
+    left_out = [run.notice for run in excluded.runs]
+    left_out += without_results(below, have, tables.bids_dir, excluded.runs, subjects)
+    plan = GroupPlan(model, planned, tuple(records), (*left_out, *notices), excluded.runs)
     if "dataset" in levels and len(plan.subjects) < 2 and not _is_testable(planned):
         raise BadDataError(
             f"The group level needs at least two participants, but {output_dir} has results of "
@@ -244,6 +256,19 @@ def init_group_wf(
     return workflow
 
 
+def _subtitle(plans: Sequence[GroupPlan]) -> str:
+    """Return how many participants are analyzed and how many are not."""
+    analyzed = {subject for plan in plans for subject in plan.subjects}
+    excluded = {run.entities["sub"] for plan in plans for run in plan.excluded}
+    n_runs = len({run.name for plan in plans for run in plan.excluded if run.n_runs})
+    numbers = f"{counted(len(analyzed), 'participant')} analyzed"
+    if excluded - analyzed:
+        numbers += f", {len(excluded - analyzed)} excluded"
+    if n_runs:
+        numbers += f"; {counted(n_runs, 'run')} excluded"
+    return f"Results across participants: {numbers}"
+
+
 def group_details(model: Model) -> dict:
     """Return the part of the sidecars of the group that describes the model."""
     keys = ("Model", "SignalScaling", "SmoothingFWHM", "SmoothingType")
@@ -263,7 +288,7 @@ def _add_report(
             output_dir=str(settings.output_dir),
             report_name="group.html",
             title="Group",
-            subtitle="Results across participants",
+            subtitle=_subtitle(plans),
             notices=list(settings.notices),
             methods=list(dict.fromkeys(methods)),
             references=list(dict.fromkeys(cited)),

@@ -7,6 +7,7 @@ from pathlib import Path
 from boldglm.analysis.model.model import Model
 from boldglm.analysis.plan.models_of_results import saved_models
 from boldglm.errors import BadDataError
+from boldglm.io.outputs.exclusions import stored_exclusions
 from boldglm.io.outputs.records import Record, record_files
 from boldglm.notices import Notice, warning
 from boldglm.vocabulary import LEVELS
@@ -17,7 +18,8 @@ def other_results(
 ) -> tuple[list[Path], list[Model]]:
     """Return finished results of the analyses of an output folder that a call leaves alone.
 
-    These are results of other models, and of other runs, sessions or tasks.
+    These are results of other models, and of other runs, sessions or tasks, but not of those that
+    are excluded.
 
     Parameters
     ----------
@@ -42,12 +44,20 @@ def other_results(
         if model.identity is not None
         for digest in model.identity.nodes.values()
     }
+    of_subject = [] if subject is None else [subject]
+    stored = {
+        model.name: stored_exclusions(output_dir, model.name, of_subject) if of_subject else ()
+        for model in models
+    }
     found: list[tuple[int, int, str, Path]] = []
     for path in record_files(output_dir, None if subject is None else [subject]):
         if path in planned or (subject is None and path.parent.parent != output_dir):
             continue  # only those of the dataset level lie in the folder of their node
         record = _readable(path, output_dir)
         if record is not None and record.digest in owners:
+            model = models[owners[record.digest]].name
+            if any(run.covers(record.entities, record.level) for run in stored[model]):
+                continue
             level = -LEVELS.index(record.level)
             found.append((owners[record.digest], level, path.as_posix(), path))
     found.sort()

@@ -23,12 +23,15 @@ from boldglm.analysis.model.model import Model
 from boldglm.analysis.plan.plan import Analysis, RunPlan
 from boldglm.glm.design.confound_names import confound_category
 from boldglm.glm.design.confounds import describe_scans
+from boldglm.glm.design.summaries import counted
 from boldglm.interfaces import WriteReport
+from boldglm.io.bids.excluded_runs import ExcludedRun, count_excluded
 from boldglm.io.bids.run_inputs import RunInputs
 from boldglm.io.bids.tables import read_table
+from boldglm.io.entities import entities_of, run_of
 from boldglm.io.outputs.names import SERIES, ResultPaths, model_file_name
 from boldglm.io.outputs.records import is_finished
-from boldglm.notices import Notice
+from boldglm.notices import Notice, about_subject
 from boldglm.vocabulary import DRIFT, TRIAL_TYPE
 from boldglm.workflows.higher_levels import (
     RecordSource,
@@ -60,6 +63,8 @@ class AppSettings:
         The command line, for reports. Those of participants add the label of theirs.
     notices : tuple of Notice
         Notices of the analysis as a whole, for reports.
+    excluded : tuple of ExcludedRun
+        Runs and participants that are not analyzed; `notices` has them too.
     n_threads : int
         Number of threads of each fit.
     maps : tuple of str
@@ -79,6 +84,7 @@ class AppSettings:
     output_dir: Path
     command: str
     notices: tuple[Notice, ...] = ()
+    excluded: tuple[ExcludedRun, ...] = ()
     n_threads: int = 1
     maps: tuple[str, ...] = ()
     single_trials: str | None = None
@@ -451,6 +457,12 @@ def add_subject_report(
     for slot, source in enumerate(sources, start=1):
         connect_record(workflow, source, records, f"in{slot}")
     methods, cited = [], []
+    n_excluded = count_excluded(settings.excluded, subject)
+    nodes = {model.run_node.name for model in models}
+    runs = {run_of(entities_of(path.name)) for path in (*planned, *others)
+            if _node_of(path, settings.output_dir) in nodes}  # fmt: skip
+    numbers = f"{counted(len(runs), 'run')} analyzed"
+    numbers += f", {n_excluded} excluded" if n_excluded else ""
     for model in models:
         methods += methods_paragraphs(model, "subject")
         cited += references(model, "subject")
@@ -459,8 +471,8 @@ def add_subject_report(
             output_dir=str(settings.output_dir),
             report_name=f"sub-{subject}.html",
             title=f"sub-{subject}",
-            subtitle=f"Voxelwise general linear model, task {', '.join(tasks)}",
-            notices=_of_subject(settings.notices, subject),
+            subtitle=f"Voxelwise general linear model, task {', '.join(tasks)}: {numbers}",
+            notices=about_subject(settings.notices, subject),
             methods=list(dict.fromkeys(methods)),
             references=list(dict.fromkeys(cited)),
             command=settings.command and f"{settings.command} --participant-label {subject}",
@@ -471,14 +483,9 @@ def add_subject_report(
     workflow.connect(records, "out", report, "record_files")
 
 
-def _of_subject(notices: Sequence[Notice], subject: str) -> list[Notice]:
-    """Leave out notices about other participants, who have reports of their own."""
-    about = [re.match(r"sub-([0-9A-Za-z]+)", notice.text) for notice in notices]
-    return [
-        notice
-        for notice, named in zip(notices, about, strict=True)
-        if named is None or named[1] == subject
-    ]
+def _node_of(record: Path, output_dir: Path) -> str:
+    """Return the name of the node whose result a record describes."""
+    return record.relative_to(output_dir).parts[0].removeprefix("node-")
 
 
 def model_details(model: Model) -> dict:

@@ -11,6 +11,7 @@ from boldglm.analysis.model.identity import (
     option_words,
 )
 from boldglm.analysis.model.model import Model
+from boldglm.analysis.plan.excluded_results import Exclusions
 from boldglm.analysis.plan.result_filter import ResultFilter
 from boldglm.errors import BadDataError, MissingInputError
 from boldglm.io.files.checksums import is_unchanged
@@ -25,6 +26,7 @@ def finished_records(
     model: Model,
     nodes: Collection[str],
     chosen: ResultFilter | None = None,
+    excluded: Exclusions | None = None,
 ) -> dict[Path, Record]:
     """Return the records of some nodes of an analysis.
 
@@ -38,6 +40,8 @@ def finished_records(
         Names of its nodes.
     chosen : ResultFilter, optional
         Results to include; by default all.
+    excluded : Exclusions, optional
+        Runs and participants whose results are left out; by default none.
 
     Returns
     -------
@@ -51,14 +55,16 @@ def finished_records(
     BadDataError
         If a record or file is not as it was written, or if participants were fitted with other
         options, another model or another version than the analysis has.
+    UsageError
+        If a run is to be excluded that a result combines with others.
     """
-    chosen = chosen or ResultFilter()
+    chosen, excluded = chosen or ResultFilter(), excluded or Exclusions()
     records, others = {}, []
     for path in record_files(output_dir, chosen.selection.subjects or None):
         record = Record.read(path, output_dir)
         if record.node not in nodes or record.level == "dataset":
             continue
-        if not chosen.accepts(record.entities):
+        if not chosen.accepts(record.entities) or excluded.cover(record):
             continue
         if record.digest == model.digest_of(record.node):
             records[path] = record
@@ -66,6 +72,7 @@ def finished_records(
             others.append(record)
     if others:
         raise BadDataError(_mixture(model, others))
+    excluded.refuse_parts(records.values())
     _check_selections(model, records.values())
     for path, record in records.items():
         _check_files(record, path)

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
 from boldglm.errors import NothingSelectedError
+from boldglm.io.bids.excluded_runs import ExcludedRun
 from boldglm.io.bids.preprocessed import fits_space, space_label
 from boldglm.io.bids.selection import Selection, passes_filter
 from boldglm.stats_model.entity_names import ENTITY_KEYS
@@ -20,6 +21,8 @@ class ResultFilter:
         Participants, sessions, tasks and runs.
     space : str, optional
         Space of the results, such as ``MNI152NLin2009cAsym`` or ``MNI152NLin2009cAsym:res-2``.
+    exclude : tuple of ExcludedRun
+        Participants and runs that the user excludes.
 
     Examples
     --------
@@ -30,6 +33,7 @@ class ResultFilter:
 
     selection: Selection = field(default_factory=Selection)
     space: str | None = None
+    exclude: tuple[ExcludedRun, ...] = ()
 
     def accepts(self, entities: Mapping[str, str]) -> bool:
         """Say whether a result has the entities that are asked for, whoever it is of."""

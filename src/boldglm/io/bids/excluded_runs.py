@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from boldglm.errors import BadDataError, MissingInputError, StopRequestedError
-from boldglm.io.entities import entities_stem
+from boldglm.io.entities import applies_to, entities_stem, run_of
 from boldglm.notices import Notice, exclusion
 from boldglm.vocabulary import BAD_RUN_POLICY
 
@@ -22,7 +22,7 @@ OF_A_RUN = (BadDataError, MissingInputError)
 
 @dataclass(frozen=True)
 class ExcludedRun:
-    """A run, or all runs of these entities, that is not analyzed.
+    """A run, or a participant or session, that is not analyzed.
 
     Parameters
     ----------
@@ -30,6 +30,10 @@ class ExcludedRun:
         Short BIDS keys and labels; of a participant, ``sub`` only.
     reason : str
         Why, as a sentence without a full stop.
+    n_runs : int
+        How many runs of the call these entities stand for.
+    is_group : bool
+        Whether all results of these entities are excluded, and not a run of exactly these.
 
     Examples
     --------
@@ -39,11 +43,18 @@ class ExcludedRun:
 
     entities: Mapping[str, str]
     reason: str
+    n_runs: int = 1
+    is_group: bool = False
 
     @property
     def name(self) -> str:
         """The entities as in a file name."""
         return entities_stem(dict(self.entities))
+
+    def covers(self, entities: Mapping[str, str], level: str) -> bool:
+        """Tell whether a result of some level is of what is excluded."""
+        is_run = level == "run" and run_of(self.entities) == run_of(entities)
+        return (self.is_group or is_run) and applies_to(self.entities, entities)
 
     @property
     def notice(self) -> Notice:
@@ -134,6 +145,23 @@ def _sentence(text: str) -> str:
     return text if text.endswith((".", "?", "!")) else f"{text}."
 
 
+def count_excluded(excluded: Iterable[ExcludedRun], subject: str) -> int:
+    """Return how many runs of a participant are excluded; hemispheres of one run count once.
+
+    Examples
+    --------
+    >>> left, right = ({"sub": "01", "run": "2", "hemi": side} for side in "LR")
+    >>> count_excluded([ExcludedRun(left, "bad"), ExcludedRun(right, "bad")], "01")
+    1
+    """
+    counts: dict[frozenset[tuple[str, str]], int] = {}
+    for run in excluded:
+        if run.entities["sub"] == subject:
+            key = run_of(run.entities)
+            counts[key] = max(run.n_runs, counts.get(key, 0))
+    return sum(counts.values())
+
+
 def without_empty_groups(
     excluded: Sequence[ExcludedRun], analyzed: Sequence[Mapping[str, str]]
 ) -> tuple[ExcludedRun, ...]:
@@ -159,7 +187,7 @@ def without_empty_groups(
         for keys in (("sub", "ses"), ("sub",)):
             group = {key: run.entities[key] for key in keys if key in run.entities}
             left = any(group.items() <= entities.items() for entities in analyzed)
-            whole = ExcludedRun(group, "none of its runs is analyzed")
+            whole = ExcludedRun(group, "none of its runs is analyzed", 0, is_group=True)
             if len(group) == len(keys) and not left and whole.name not in known:
                 emptied[whole.name] = whole
     return (*excluded, *emptied.values())

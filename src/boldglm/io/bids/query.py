@@ -6,12 +6,13 @@ participants, of other datatypes and of derivatives are passed over.
 
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from boldglm.errors import MissingInputError, NothingSelectedError
 from boldglm.io.bids.derivative_datasets import Derivative, find_derivatives
+from boldglm.io.bids.exclude_option import check_named, named_of
 from boldglm.io.bids.excluded_runs import BadRuns, ExcludedRun
 from boldglm.io.bids.layout import RawDataset, long_entities
 from boldglm.io.bids.preprocessed import (
@@ -97,6 +98,7 @@ def find_runs(
     database: Path | None = None,
     needs_events: Callable[[RunFiles], bool] = lambda _: True,
     on_bad_run: str = BAD_RUN_POLICY,
+    exclude: Sequence[ExcludedRun] = (),
     *,
     validate: bool = True,
 ) -> QueryResult:
@@ -119,6 +121,8 @@ def find_runs(
         Tells whether a run must have an events file; by default every run must.
     on_bad_run : {"exclude", "stop"}
         What to do with a run whose sidecars or events contradict each other.
+    exclude : sequence of ExcludedRun
+        Participants and runs that the user excludes.
     validate : bool
         Whether the dataset must be described as BIDS requires, and raw series with names that
         BIDS does not have are excluded.
@@ -144,6 +148,9 @@ def find_runs(
     roots = [one.path for one in used] or [bids_dir]
     excluded = [] if used or not validate else _unknown_names(raw, selection)
     chosen = _chosen(found, roots, selection, excluded)
+    check_named(exclude, [bids_dir, *(one.path for one in used)])
+    chosen, named = _without_named(chosen, exclude)
+    excluded += named
     chosen, notices = _without_partial_images(chosen, selection)
     if used:
         chosen, elsewhere = _in_one_space(chosen, space)
@@ -174,6 +181,29 @@ def find_runs(
         )
     survey = Survey(bids_dir, used, lambda entities, path: _is_analyzed(entities, path, selection))
     return QueryResult(tuple(with_events), tuple(notices), raw.name, used, survey, tuple(excluded))
+
+
+def _without_named(
+    images: Sequence[_Image], exclude: Sequence[ExcludedRun]
+) -> tuple[list[_Image], list[ExcludedRun]]:
+    """Leave out what the user excludes; return too what that is of these images."""
+    kept = []
+    excluded: dict[str, ExcludedRun] = {}
+    for image in images:
+        named = named_of(image.entities, exclude)
+        if named is None:
+            kept.append(image)
+            continue
+        entities = named.entities if named.is_group else image.entities
+        run = replace(named, entities=entities, n_runs=0)
+        run = excluded.get(run.name, run)
+        excluded[run.name] = replace(run, n_runs=run.n_runs + 1)
+    if not kept:
+        raise NothingSelectedError(
+            f"--exclude leaves none of the {len(images)} BOLD series that are selected. Exclude "
+            "less, or select more."
+        )
+    return kept, list(excluded.values())
 
 
 def _refuse_repeated_acquisitions(images: Sequence[_Image]) -> None:
@@ -231,7 +261,11 @@ def _without_series(
     have = {image.entities["sub"] for image in found}
     every = {path.name[4:] for path in bids_dir.glob("sub-*") if path.is_dir()}
     return [
-        ExcludedRun({"sub": label}, f"it has no preprocessed series in {used[0].path.name}")
+        ExcludedRun(
+            {"sub": label},
+            f"it has no preprocessed series in {used[0].path.name}",
+            is_group=True,
+        )
         for label in sorted(every - have)
     ]
 
@@ -257,7 +291,11 @@ def _chosen(
 
 def _unknown_names(raw: RawDataset, selection: Selection) -> list[ExcludedRun]:
     """Exclude raw series whose names BIDS does not have: pybids does not index them."""
-    found = ((entities_of(path.name), path) for path in raw.unknown_names())
+    found = (
+        ({"sub": path.relative_to(raw.root).parts[0].removeprefix("sub-")}
+         | entities_of(path.name), path)
+        for path in raw.unknown_names()
+    )  # fmt: skip
     return [
         ExcludedRun(
             entities,

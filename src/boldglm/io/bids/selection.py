@@ -1,6 +1,6 @@
 """Which participants, sessions, tasks and runs a person asked for."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -36,6 +36,16 @@ class Selection:
             _labels(tasks, "task"),
             _labels(runs, "run"),
             _read_filters(filter_file),
+        )
+
+    def is_about(self, entities: Mapping[str, str]) -> bool:
+        """Tell whether runs of these entities may be among those asked for."""
+        asked = {"ses": self.sessions, "task": self.tasks, "run": self.runs}
+        return all(
+            not labels
+            or key not in entities
+            or any(same_label(entities[key], label) for label in labels)
+            for key, labels in asked.items()
         )
 
 
