@@ -98,11 +98,11 @@ def test_a_damaged_fit_is_made_again(dataset, tmp_path):
 
 def test_maps_of_a_contrast_that_left_the_model_are_removed(dataset, tmp_path):
     out = tmp_path / "out"
-    assert call(dataset, out, "--contrast", "cue", "--contrast", "target") == 0
+    assert call(dataset, out, "--contrast", "cue", "--contrast", "target", "--figures") == 0
     assert (out / FUNC.format("target", "t")).is_file()
     assert list((out / "sub-01/figures").glob("*ontrastTarget*"))
 
-    assert call(dataset, out, "--contrast", "cue", "--fresh") == 0
+    assert call(dataset, out, "--contrast", "cue", "--fresh", "--figures") == 0
 
     left = [path.name for path in out.rglob("*arget_*") if "contrast-target" in path.name]
     assert left == []

@@ -38,11 +38,11 @@ def test_a_moved_output_folder_is_not_fitted_again(moved, capsys):
     assert before == {path: path.stat().st_mtime_ns for path in before}
 
 
-def test_the_group_needs_neither_logs_nor_figures(moved, tmp_path):
+def test_the_group_needs_neither_logs_nor_cached_fits(moved, tmp_path):
     dataset, out = moved
     whole = tmp_path / "whole"
     shutil.copytree(out, whole)
-    for folder in ("logs", "sub-01", "sub-02", ".boldglm-work"):
+    for folder in ("logs", ".boldglm-work"):
         shutil.rmtree(out / folder)
 
     assert main([str(dataset), str(out), "group"]) == 0
@@ -51,14 +51,16 @@ def test_the_group_needs_neither_logs_nor_figures(moved, tmp_path):
     assert contents(out) == contents(whole)
 
 
-def test_without_the_sections_of_its_report_a_run_counts_as_not_finished(moved, capsys):
+def test_without_its_logs_a_run_is_finished_and_its_report_the_same(moved, capsys):
     dataset, out = moved
+    before = (out / "sub-01.html").read_text()
     shutil.rmtree(out / "logs")
 
     assert main([str(dataset), str(out), "participant", *OLS]) == 0
 
-    assert "already finished" not in capsys.readouterr().out
-    assert len(list((out / "logs/report-sections").iterdir())) == 6
+    assert "4 of 4 runs were already finished" in capsys.readouterr().out
+    earlier, now = str(out.parent.parent / "out"), str(out)
+    assert (out / "sub-01.html").read_text() == before.replace(earlier, now)
 
 
 def test_no_record_names_a_folder_of_this_machine(moved):

@@ -61,8 +61,21 @@ def derivatives(demo, tmp_path_factory):
     folder = tmp_path_factory.mktemp("every") / "out"
     more = ["--maps", "rsquared", "whiteness", "dof", "ar", "residuals", "fitted"]
     assert main([str(demo / "bids"), str(folder), "participant", *more,
-                 "--noise-model", "ar1", "--single-trials", "lss"]) == 0  # fmt: skip
-    assert main([str(demo / "bids"), str(folder), "group", "--permutations", "4", "--tfce"]) == 0
+                 "--noise-model", "ar1", "--single-trials", "lss", "--figures"]) == 0  # fmt: skip
+    assert (
+        main(
+            [
+                str(demo / "bids"),
+                str(folder),
+                "group",
+                "--permutations",
+                "4",
+                "--tfce",
+                "--figures",
+            ]
+        )
+        == 0
+    )
     return folder
 
 

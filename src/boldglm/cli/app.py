@@ -28,6 +28,7 @@ from boldglm.cli.dry_run import NOTHING_FITTED, show_levels, show_plan
 from boldglm.cli.participants import absent_from_group, list_participants
 from boldglm.cli.plugin_options import plugin_choice
 from boldglm.cli.report_command import report_command
+from boldglm.cli.reports import write_reports
 from boldglm.cli.supervision import cancel_when_killed
 from boldglm.cli.work_folders import WorkFolders
 from boldglm.errors import BadDataError
@@ -49,6 +50,7 @@ from boldglm.workflows.failures import Failure
 from boldglm.workflows.group import init_group_wf, plan_group
 from boldglm.workflows.lower_levels import init_lower_levels_wf
 from boldglm.workflows.other_results import stale_results
+from boldglm.workflows.reports import ReportSettings
 from boldglm.workflows.subject import AppSettings, init_boldglm_wf
 
 FIT_FOLDER = "fits"  # in the work folder
@@ -165,12 +167,25 @@ def run_higher_levels(
     notices += [notice for path in records for notice in Record.read(path, output).result.notices]
     _print_notices(notices)
     if is_group:
-        print(f"Report: {options.output_dir / 'group.html'}")
+        _print_report(options.output_dir / "group.html")
     else:
         _print_reports(
             options.output_dir, [subject for plan in plans for subject in plan.subjects]
         )
     return 0
+
+
+def run_reports(options: argparse.Namespace, folders: WorkFolders) -> int:
+    """Write the reports of what is in the output folder, and return the exit code."""
+    _start_logging(verbose=options.verbose)
+    names, failures = write_reports(
+        options, lambda workflow: _execute(options, workflow, folders.open(), 0)
+    )
+    for failure in failures:
+        print(f"boldglm: {failure.message}", file=sys.stderr)
+    for name in names:
+        _print_report(options.output_dir / f"{name}.html")
+    return max((failure.exit_code for failure in failures), default=0)
 
 
 def _check_trials(analysis: Analysis, method: str) -> None:
@@ -215,6 +230,7 @@ def _app_settings(
         inference=_inference(options),
         levels=("run",) if options.analysis_level == "run" else ("run", "session", "subject"),
         stamp=f"{STAMP}{uuid.uuid4().hex[:8]}" if options.fresh else "",
+        reports=ReportSettings(not options.no_report, options.figures),
     )
 
 
@@ -300,9 +316,12 @@ def _print_cache(folder: Path) -> None:
 
 def _print_reports(output_dir: Path, subjects: Sequence[str]) -> None:
     for subject in dict.fromkeys(subjects):
-        report = output_dir / f"sub-{subject}.html"
-        if report.is_file():
-            print(f"Report: {report}")
+        _print_report(output_dir / f"sub-{subject}.html")
+
+
+def _print_report(report: Path) -> None:
+    if report.is_file():
+        print(f"Report: {report}")
 
 
 def _together(notices: Sequence[tuple[str, Notice]]) -> list[Notice]:

@@ -126,6 +126,8 @@ def _app(options: argparse.Namespace, arguments: list[str]) -> int:
     with WorkFolders(options) as folders:
         _prepare_process(options.omp_nthreads, folders.home)
         app = _load_app()
+        if options.reports_only:
+            return int(app.run_reports(options, folders))
         if level in BOLD_COMMANDS:
             return int(app.run_participant(options, command, folders))
         return int(app.run_higher_levels(options, command, HIGHER_COMMANDS[level], folders))
@@ -161,6 +163,7 @@ def _check_usage(options: argparse.Namespace) -> None:
         raise UsageError("--fir-delays needs --hrf-model fir.")
     _check_drift(options)
     _settle_memory(options)
+    _check_reports(options)
     if options.tfce and not options.permutations:
         raise UsageError("--tfce needs --permutations.")
     if options.cluster_p is not None and not 0 < options.cluster_p < 0.5:
@@ -174,6 +177,19 @@ def _check_usage(options: argparse.Namespace) -> None:
         raise UsageError(
             f"OUTPUT_DIR and BIDS_DIR are the same folder ({output}), and boldglm never writes to "
             f"its input. Use for example {options.bids_dir / 'derivatives' / 'boldglm'}."
+        )
+
+
+def _check_reports(options: argparse.Namespace) -> None:
+    """Refuse options of reports that contradict each other."""
+    if options.no_report and (options.reports_only or options.figures):
+        other = "--reports-only" if options.reports_only else "--figures"
+        raise UsageError(
+            f"--no-report and {other} contradict each other. Leave out one of the two."
+        )
+    if options.reports_only and options.dry_run:
+        raise UsageError(
+            "--reports-only fits nothing, so there is nothing to plan. Omit --dry-run."
         )
 
 

@@ -55,6 +55,7 @@ ROLES: Mapping[str, str] = {
                 "debug",
                 "bids_database_dir",
                 "skip_bids_validation",
+                *("no_report", "reports_only", "figures"),
             ),
             *("nipype_plugin", "nipype_plugin_args", "mem_mb", "notrack"),
         ),
@@ -86,6 +87,8 @@ def check_levels(options: argparse.Namespace) -> None:
         If one was given.
     """
     level = options.analysis_level
+    if options.reports_only:
+        _check_reports_only(options)
     group = given_options(options, GROUP)
     if group and "dataset" not in HIGHER_COMMANDS.get(level, ()):
         raise UsageError(
@@ -97,4 +100,18 @@ def check_levels(options: argparse.Namespace) -> None:
         raise UsageError(
             f"{flag_of(runs[0])} is about single runs, which the level {level} does not fit. Give "
             "it with the level participant or run."
+        )
+
+
+def _check_reports_only(options: argparse.Namespace) -> None:
+    """Refuse options that cannot change a report of what is there."""
+    given = [name for role in (SELECTION, ANALYSIS, RUNS, GROUP)
+             for name in given_options(options, role)]  # fmt: skip
+    refused = [name for name in given if name != "participant_label"]
+    if options.participant_label and "dataset" in HIGHER_COMMANDS.get(options.analysis_level, ()):
+        refused.insert(0, "participant_label")
+    if refused:
+        raise UsageError(
+            f"--reports-only writes reports of what is in {options.output_dir}, and "
+            f"{flag_of(refused[0])} changes nothing about it. Omit {flag_of(refused[0])}."
         )

@@ -673,6 +673,24 @@ def _add_outputs(parser: argparse.ArgumentParser) -> None:
             },
         ),
     )
+    group.add_argument(
+        "--no-report",
+        action="store_true",
+        help=help_text("do not write reports, which --reports-only can do later"),
+    )
+    group.add_argument(
+        "--reports-only",
+        action="store_true",
+        help=help_text(
+            "fit nothing: write the reports of what is in OUTPUT_DIR, of participants or of the "
+            "group. BIDS_DIR is not read"
+        ),
+    )
+    group.add_argument(
+        "--figures",
+        action="store_true",
+        help=help_text("write the figures of reports as files as well"),
+    )
 
 
 def _add_running(parser: argparse.ArgumentParser) -> None:

@@ -12,7 +12,13 @@ from boldglm.interfaces.design import (
     WriteDesign,
 )
 from boldglm.interfaces.fit import EstimateContrasts, FitGLM
-from boldglm.interfaces.outputs import PlotResults, WriteDerivatives, WriteReport
+from boldglm.interfaces.outputs import (
+    PlotRecord,
+    PlotResults,
+    WriteDerivatives,
+    WriteReport,
+    WriteReportPage,
+)
 
 __all__ = [
     "BuildDesign",
@@ -22,9 +28,11 @@ __all__ = [
     "FitGLM",
     "FitNode",
     "OrthogonalizeDesign",
+    "PlotRecord",
     "PlotResults",
     "TestSubjects",
     "WriteDerivatives",
     "WriteDesign",
     "WriteReport",
+    "WriteReportPage",
 ]

@@ -4,6 +4,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+from boldglm.io.outputs.names import ResultPaths, camel_case
 from boldglm.notices import from_pairs
 from boldglm.reports.content import ContrastResult, Figure, Section, Table
 
@@ -47,6 +48,16 @@ def section_figures(section: Section) -> list[Figure]:
     """Return every figure of a section, maps included."""
     maps = [each for one in section.contrasts for each in one.maps]
     return [*section.figures, *maps]
+
+
+def figure_copies(section: Section, paths: ResultPaths) -> list[tuple[Path, Path]]:
+    """Return each figure of a section with its path in the folder beside the report."""
+    labels = {figure.path: figure.path.stem for figure in section.figures}
+    for contrast in section.contrasts:
+        for figure in contrast.maps:
+            part = figure.path.stem.partition("-")[2]  # of the brain, if the figure shows one
+            labels[figure.path] = f"contrast {camel_case(contrast.name)} {part}".rstrip()
+    return [(path, paths.figure(label, path.suffix)) for path, label in labels.items()]
 
 
 def with_figures(section: Section, paths: dict[Path, Path]) -> Section:

@@ -31,6 +31,7 @@ from boldglm.workflows.failures import Failure, failure
 
 RUN_NODE = "estimate_contrasts"  # the node with which the fit of a run ends
 LAST_STEP = "write_derivatives"  # after it, the files of earlier steps are not needed
+REPORT = "write_report"  # after it, those of drawings
 
 
 def depth_first(graph: Any) -> list[Any]:
@@ -111,7 +112,7 @@ class _NodeFolders:
     def node_done(self, node: Any) -> None:
         """Remove the folders that are no longer needed now that a node is done."""
         self._done.add(node)
-        if node.name != LAST_STEP:
+        if node.name not in (LAST_STEP, REPORT):
             return
         for step in nx.ancestors(self._graph, node) - self._removed:
             if step.name != LAST_STEP and all(end in self._done for end in self._ends(step)):

@@ -4,8 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from nipype.interfaces.utility import Merge
-from nipype.pipeline.engine import Node, Workflow
+from nipype.pipeline.engine import Workflow
 
 from boldglm.analysis.methods_text import methods_paragraphs, references, versions
 from boldglm.analysis.model.model import Model
@@ -15,22 +14,21 @@ from boldglm.analysis.plan.levels import LevelPlan, plan_levels, record_inputs
 from boldglm.analysis.plan.result_filter import ResultFilter
 from boldglm.errors import BadDataError, MissingInputError
 from boldglm.glm.design.summaries import counted
-from boldglm.interfaces import WriteReport
 from boldglm.io.bids.excluded_runs import ExcludedRun
 from boldglm.io.bids.participants import ParticipantTables
 from boldglm.io.bids.selection import Selection
 from boldglm.io.images.formats import read_geometry
 from boldglm.io.outputs.records import Record
+from boldglm.io.outputs.report_pages import GROUP, ReportPage
 from boldglm.notices import Notice
 from boldglm.workflows.higher_levels import (
     RecordSource,
     add_level,
-    connect_record,
     level_output,
     node_fits,
 )
-from boldglm.workflows.nodes import make_node
 from boldglm.workflows.other_results import other_results
+from boldglm.workflows.reports import add_report
 from boldglm.workflows.subject import AppSettings, model_details
 
 
@@ -244,15 +242,11 @@ def init_group_wf(
                 sections.append(source)
     planned = [level.record for plan in plans for level in plan.levels]
     sections += other_results(settings.output_dir, None, planned)[0]
-    report = settings.output_dir / "group.html"
-    if not workflow.list_node_names() and (report.is_file() or not sections):
+    has_report = not sections or settings.reports.is_there(settings.output_dir, GROUP)
+    if not workflow.list_node_names() and has_report:
         return None
     if sections:
-        records = Node(Merge(len(sections)), name="records")
-        workflow.add_nodes([records])
-        for slot, source in enumerate(sections, start=1):
-            connect_record(workflow, source, records, f"in{slot}")
-        _add_report(workflow, plans, settings, records)
+        _add_report(workflow, plans, settings, sections)
     return workflow
 
 
@@ -276,25 +270,24 @@ def group_details(model: Model) -> dict:
 
 
 def _add_report(
-    workflow: Workflow, plans: Sequence[GroupPlan], settings: AppSettings, records: Node
+    workflow: Workflow,
+    plans: Sequence[GroupPlan],
+    settings: AppSettings,
+    sources: Sequence[RecordSource],
 ) -> None:
     methods, cited = [], []
     for plan in plans:
         levels = [level.plan for level in plan.levels]
         methods += methods_paragraphs(plan.model, "dataset", settings.inference, levels)
         cited += references(plan.model, "dataset", settings.inference, levels)
-    report = make_node(
-        WriteReport(
-            output_dir=str(settings.output_dir),
-            report_name="group.html",
-            title="Group",
-            subtitle=_subtitle(plans),
-            notices=list(settings.notices),
-            methods=list(dict.fromkeys(methods)),
-            references=list(dict.fromkeys(cited)),
-            command=settings.command,
-            versions=list(versions()),
-        ),
-        name="write_report",
+    page = ReportPage(
+        name=GROUP,
+        title="Group",
+        subtitle=_subtitle(plans),
+        notices=tuple(settings.notices),
+        methods=tuple(dict.fromkeys(methods)),
+        references=tuple(dict.fromkeys(cited)),
+        command=settings.command,
+        versions=tuple(versions()),
     )
-    workflow.connect(records, "out", report, "record_files")
+    add_report(workflow, page, sources, settings.output_dir, settings.reports)

@@ -15,12 +15,12 @@ import networkx as nx
 from nipype.interfaces.base import BaseInterfaceInputSpec, SimpleInterface, TraitedSpec
 from nipype.pipeline.engine import Node
 
-from boldglm.interfaces import WriteReport
+from boldglm.interfaces import PlotRecord, WriteReport
 from boldglm.io.files.atomic import restage, stages
 from boldglm.workflows.execution_order import LAST_STEP, RUN_NODE, depth_first
 
 REPORT = "write_report"
-REPORT_STEPS = ("records", REPORT)
+REPORT_STEPS = ("sections", REPORT)
 JOB_SUFFIX = "_job"
 TRACEBACK = "traceback.txt"  # in the folder of a job whose nodes failed
 LIBRARIES_GB = 0.4  # what a job needs whatever its nodes do
@@ -62,7 +62,7 @@ class RunNodes(SimpleInterface):
             raise
         if not self.keep_files:
             for node in self.nodes:
-                if node.name != LAST_STEP:
+                if node.name != LAST_STEP and not _is_drawing(node):
                     shutil.rmtree(node.output_dir(), ignore_errors=True)
         return runtime
 
@@ -89,7 +89,8 @@ def as_jobs(graph: Any, *, keep_files: bool, reports_here: bool) -> nx.DiGraph:
     reports = {node._hierarchy for node in ordered if isinstance(node.interface, WriteReport)}
     members: dict[str, list[Any]] = {}
     for node in ordered:
-        members.setdefault(_job_of(node, places, reports), []).append(node)
+        owner = next(graph.predecessors(node), node) if _is_drawing(node) else node
+        members.setdefault(_job_of(owner, places, reports), []).append(node)
     jobs = {
         key: nodes[0] if key == _alone(nodes[0]) else _job(key, nodes, keep_files)
         for key, nodes in members.items()
@@ -146,9 +147,15 @@ def _job_of(node: Any, places: set[str], reports: set[str]) -> str:
         place = ".".join(parts[:length])
         if place in places:
             return place
-    if node._hierarchy in reports and node.name in REPORT_STEPS:
+    is_of_report = node.name in REPORT_STEPS or _is_drawing(node)
+    if node._hierarchy in reports and is_of_report:
         return f"{node._hierarchy}.{REPORT}"
     return _alone(node)
+
+
+def _is_drawing(node: Any) -> bool:
+    """Whether a node draws a result: in the job that made it, for the report to put together."""
+    return isinstance(getattr(node, "interface", None), PlotRecord)
 
 
 def _alone(node: Any) -> str:

@@ -1,4 +1,4 @@
-"""The last steps of every level: figures, then derivatives and the record."""
+"""The last step of every level: derivatives and the record."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -8,7 +8,7 @@ from typing import Any
 from nipype.interfaces.utility import IdentityInterface
 from nipype.pipeline.engine import Node, Workflow
 
-from boldglm.interfaces import PlotResults, WriteDerivatives
+from boldglm.interfaces import WriteDerivatives
 from boldglm.io.outputs.names import ResultPaths
 from boldglm.vocabulary import TRIAL_TYPE
 from boldglm.workflows.nodes import make_node
@@ -73,7 +73,7 @@ def init_outputs_wf(
     trial_type_column: str = TRIAL_TYPE,
     name: str,
 ) -> Workflow:
-    """Build the workflow that draws a result and writes it as derivatives.
+    """Build the workflow that writes a result as derivatives.
 
     Parameters
     ----------
@@ -108,18 +108,6 @@ def init_outputs_wf(
         IdentityInterface(fields=["result_file", "design_file", "before_file"]), name="inputnode"
     )
     outputnode = Node(IdentityInterface(fields=["record_file"]), name="outputnode")
-    plot = make_node(
-        PlotResults(
-            title=output.title,
-            facts=list(output.facts),
-            n_slices=output.n_slices,
-            is_open=output.is_open,
-        ),
-        name="plot_results",
-    )
-    if events_file is not None:
-        plot.inputs.events_file = str(events_file)
-        plot.inputs.trial_type_column = trial_type_column
     write = make_node(
         WriteDerivatives(
             output_dir=str(output.output_dir),
@@ -131,14 +119,19 @@ def init_outputs_wf(
             analysis=output.analysis,
             details=output.details,
             trial_details=output.trial_details,
+            title=output.title,
+            facts=list(output.facts),
+            n_slices=output.n_slices,
+            is_open=output.is_open,
         ),
         name="write_derivatives",
     )
-    shared = [("result_file", "result_file"), ("design_file", "design_file")]
+    if events_file is not None:
+        write.inputs.events_file = str(events_file)
+        write.inputs.trial_type_column = trial_type_column
+    fields = ("result_file", "design_file", "before_file")
     workflow.connect([
-        (inputnode, plot, [*shared, ("before_file", "before_file")]),
-        (inputnode, write, shared),
-        (plot, write, [("section_file", "section_file")]),
+        (inputnode, write, [(field, field) for field in fields]),
         (write, outputnode, [("record_file", "record_file")]),
     ])  # fmt: skip
     return workflow

@@ -7,8 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from nipype.interfaces.utility import Merge
-from nipype.pipeline.engine import Node, Workflow
+from nipype.pipeline.engine import Workflow
 
 from boldglm.analysis.first_level.confounds import check_denoising
 from boldglm.analysis.first_level.settings import CachedFit, FitSettings, RunSettings
@@ -24,25 +23,24 @@ from boldglm.analysis.plan.plan import Analysis, RunPlan
 from boldglm.glm.design.confound_names import confound_category
 from boldglm.glm.design.confounds import describe_scans
 from boldglm.glm.design.summaries import counted
-from boldglm.interfaces import WriteReport
 from boldglm.io.bids.excluded_runs import ExcludedRun, count_excluded
 from boldglm.io.bids.run_inputs import RunInputs
 from boldglm.io.bids.tables import read_table
 from boldglm.io.entities import entities_of, run_of
 from boldglm.io.outputs.names import SERIES, ResultPaths, model_file_name
 from boldglm.io.outputs.records import is_finished
+from boldglm.io.outputs.report_pages import ReportPage
 from boldglm.notices import Notice, about_subject
 from boldglm.vocabulary import DRIFT, TRIAL_TYPE
 from boldglm.workflows.higher_levels import (
     RecordSource,
     add_level,
-    connect_record,
     level_output,
     node_fits,
 )
-from boldglm.workflows.nodes import make_node
 from boldglm.workflows.other_results import other_results
 from boldglm.workflows.outputs import NodeOutput, init_outputs_wf
+from boldglm.workflows.reports import ReportSettings, add_report
 from boldglm.workflows.run import init_run_wf
 
 # Memory of a fit, however long the run is: the libraries, at most 128 MiB of the series and a few
@@ -79,6 +77,8 @@ class AppSettings:
         Levels to fit.
     stamp : str
         Appended to fingerprints; a new one makes every result out of date.
+    reports : ReportSettings
+        Whether and how reports are written.
     """
 
     output_dir: Path
@@ -92,6 +92,7 @@ class AppSettings:
     inference: dict[str, Any] = field(default_factory=dict)
     levels: tuple[str, ...] = ("run", "session", "subject")
     stamp: str = ""
+    reports: ReportSettings = field(default_factory=ReportSettings)
 
 
 def init_boldglm_wf(
@@ -164,8 +165,8 @@ def init_subject_wf(
         higher_levels = _add_levels(workflow, subject, analysis, sources, settings, number)
         sections += [*higher_levels, *runs]
         planned += map(Path, sources)
-    report = settings.output_dir / f"sub-{subject}.html"
-    if not workflow.list_node_names() and report.is_file():
+    is_finished_too = settings.reports.is_there(settings.output_dir, f"sub-{subject}")
+    if not workflow.list_node_names() and is_finished_too:
         return None, 0
     models = [analysis.model for analysis in analyses]
     tasks = [analysis.runs[0].inputs.task for analysis in analyses]
@@ -443,7 +444,7 @@ def add_subject_report(
     settings : AppSettings
         Settings that all workflows share.
     sources : sequence of Path or Workflow
-        A record for each section of the report, in order.
+        A record for each section of the report.
     planned : sequence of Path
         The records of `sources`.
     """
@@ -452,10 +453,6 @@ def add_subject_report(
     names = {model.name for model in models}
     models = [*models, *(model for model in other_models if model.name not in names)]
     tasks = list(dict.fromkeys([*tasks, *(task for model in models for task in model.tasks)]))
-    records = Node(Merge(len(sources)), name="records")
-    workflow.add_nodes([records])
-    for slot, source in enumerate(sources, start=1):
-        connect_record(workflow, source, records, f"in{slot}")
     methods, cited = [], []
     n_excluded = count_excluded(settings.excluded, subject)
     nodes = {model.run_node.name for model in models}
@@ -466,21 +463,17 @@ def add_subject_report(
     for model in models:
         methods += methods_paragraphs(model, "subject")
         cited += references(model, "subject")
-    report = make_node(
-        WriteReport(
-            output_dir=str(settings.output_dir),
-            report_name=f"sub-{subject}.html",
-            title=f"sub-{subject}",
-            subtitle=f"Voxelwise general linear model, task {', '.join(tasks)}: {numbers}",
-            notices=about_subject(settings.notices, subject),
-            methods=list(dict.fromkeys(methods)),
-            references=list(dict.fromkeys(cited)),
-            command=settings.command and f"{settings.command} --participant-label {subject}",
-            versions=list(versions()),
-        ),
-        name="write_report",
+    page = ReportPage(
+        name=f"sub-{subject}",
+        title=f"sub-{subject}",
+        subtitle=f"Voxelwise general linear model, task {', '.join(tasks)}: {numbers}",
+        notices=tuple(about_subject(settings.notices, subject)),
+        methods=tuple(dict.fromkeys(methods)),
+        references=tuple(dict.fromkeys(cited)),
+        command=settings.command and f"{settings.command} --participant-label {subject}",
+        versions=tuple(versions()),
     )
-    workflow.connect(records, "out", report, "record_files")
+    add_report(workflow, page, sources, settings.output_dir, settings.reports)
 
 
 def _node_of(record: Path, output_dir: Path) -> str:

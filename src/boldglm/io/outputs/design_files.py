@@ -1,6 +1,7 @@
 """Designs and correlation matrices as TSV files."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from boldglm.io.files.json_files import read_json, write_json
 from boldglm.io.outputs.names import sidecar
 
 SHARED = "OrthogonalizationWeights"
+BEFORE = "BeforeOrthogonalization"
 
 
 def write_design(design: Design, path: Path, details: dict) -> None:
@@ -58,6 +60,27 @@ def read_design(path: Path) -> Design:
             for column, each in details.get(SHARED, {}).items()
         ),
     )
+
+
+def columns_before(design: Design, before: Design) -> dict[str, Any]:
+    """Return the columns that orthogonalization changed, as they were, for the sidecar."""
+    changed = {
+        name: before.matrix[:, column].tolist()
+        for column, name in enumerate(design.names)
+        if not np.array_equal(before.matrix[:, column], design.matrix[:, column])
+    }
+    return {BEFORE: changed} if changed else {}
+
+
+def read_before(path: Path, design: Design) -> Design | None:
+    """Read a design as it was before orthogonalization; None if nothing was changed."""
+    columns = read_json(sidecar(path)).get(BEFORE, {})
+    if not columns:
+        return None
+    matrix = design.matrix.copy()
+    for name, values in columns.items():
+        matrix[:, design.names.index(name)] = values
+    return replace(design, matrix=matrix)
 
 
 def _shared_content(design: Design) -> dict[str, Any]:

@@ -154,13 +154,13 @@ series at the volumes that are listed as `CensoredVolumes` in its sidecar.
 | `dataset_description.json` | Description of the derivative dataset, links to its sources, and \
 every command that worked on it |
 | `.bidsignore` | What BIDS has no name for, each with the reason |
-| `sub-<label>.html`, `group.html` | Reports; their figures are in `sub-<label>/figures/` and \
-`group/figures/` |
+| `sub-<label>.html`, `group.html` | Reports with their figures inside; not with `--no-report` |
+| `sub-<label>/figures/`, `group/figures/` | The same figures as files, with `--figures` |
 | `<entities>_statmap.json` | Record of a finished result: its model, maps and inputs |
 | `models/model-<name>_smdl.json` | The model that was fitted |
 | `models/model-<name>_analysis.json` | The analysis: its options, version and model, and a \
 digest of each node, which all results of it share |
-| `logs/` | Settings, commands, crash files, and sections of finished results for the reports |
+| `logs/` | Settings, commands, crash files, and what each report says as a whole |
 """
 
 
@@ -371,10 +371,16 @@ class ResultPaths:
         """
         return self.folder / _joined(self.stem, RECORD)
 
-    def section(self) -> Path:
-        """Return the path of the section of the report, from which reports are put together."""
-        name = _joined(f"node-{self.node}" + f"_{self.stem}" * bool(self.stem), "section.json")
-        return self.output_dir / "logs" / "report-sections" / name
+    def report(self) -> Path:
+        """Return the path of the report that shows the result."""
+        entities = dict(self.entities)
+        name = f"sub-{entities['sub']}" if "sub" in entities else "group"
+        return self.output_dir / f"{name}.html"
+
+
+def report_page_file(output_dir: Path, name: str) -> Path:
+    """Return the path of what a report says as a whole."""
+    return output_dir / "logs" / "reports" / f"{name}.json"
 
 
 def output_dir_of(record: Path) -> Path:

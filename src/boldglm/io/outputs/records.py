@@ -183,12 +183,14 @@ class Record:
     result : NodeResult
         Its maps.
     files : mapping of Path to str
-        Everything that was written for it, figures included, with the checksum of each file.
+        Everything that was written for it, with the checksum of each file.
     model : str
         Name of the model.
     analysis : mapping
         Identity of the analysis: Digest of the node, Version, Options that change numbers, and
         Selection of sessions and runs.
+    section : mapping
+        What the report says of the result beside its maps and design.
     """
 
     fingerprint: str
@@ -199,6 +201,7 @@ class Record:
     files: Mapping[Path, str]
     model: str = ""
     analysis: Mapping[str, Any] = field(default_factory=dict)
+    section: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def digest(self) -> str:
@@ -216,6 +219,7 @@ class Record:
             "Level": self.level,
             "Entities": self.entities,
             "Result": self.result.to_dict(root),
+            "Section": dict(self.section),
             "Files": [file.relative_to(root).as_posix() for file in self.files],
             "Checksums": list(self.files.values()),
         }
@@ -256,6 +260,7 @@ class Record:
                 _files(content, root),
                 content["Model"],
                 _analysis(content),
+                content["Section"],
             )
         except FileNotFoundError as error:
             raise MissingInputError(

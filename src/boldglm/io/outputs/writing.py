@@ -9,12 +9,18 @@ import numpy as np
 
 from boldglm._version import __version__
 from boldglm.errors import BadDataError, MissingInputError, writing_error
+from boldglm.glm import Design
 from boldglm.io.files.atomic import copy_file, share_file
 from boldglm.io.files.checksums import checksum
 from boldglm.io.files.json_files import read_json, write_json
 from boldglm.io.images.formats import image_ending, read_bold_header
 from boldglm.io.outputs.dataset_links import uris_of
-from boldglm.io.outputs.design_files import read_design, write_correlations, write_design
+from boldglm.io.outputs.design_files import (
+    columns_before,
+    read_design,
+    write_correlations,
+    write_design,
+)
 from boldglm.io.outputs.names import (
     IMAGES,
     RUN_MAPS,
@@ -22,7 +28,6 @@ from boldglm.io.outputs.names import (
     STATISTICS,
     TRIAL_MAPS,
     ResultPaths,
-    camel_case,
     sidecar,
 )
 from boldglm.io.outputs.records import ContrastMaps, NodeResult, Record
@@ -35,9 +40,10 @@ class NodeFiles:
     """Files that a node computed, in its working folder."""
 
     result: NodeResult
-    section: Mapping[str, Any]  # section of the report, with paths of its figures
+    section: Mapping[str, Any]  # what the report says of it, for the record
     design: Path | None
     correlations: np.ndarray | None
+    before: Design | None = None  # orthogonalization
 
 
 @dataclass(frozen=True)
@@ -57,8 +63,8 @@ class NodeDetails:
 def write_derivatives(output_dir: Path, files: NodeFiles, details: NodeDetails) -> Path:
     """Write the files of a node to the derivative dataset, and its record last.
 
-    Maps of contrasts and figures are hard links to the files in the working folder if it is on
-    the same file system. Files that may be shared with the fit cache are copied, so that editing
+    Maps of contrasts are hard links to the files in the working folder if it is on the same file
+    system. Files that may be shared with the fit cache are copied, so that editing
     a result does not change later results.
 
     Returns
@@ -87,6 +93,7 @@ def _write(output_dir: Path, paths: ResultPaths, files: NodeFiles, details: Node
     if earlier is None or earlier.fingerprint != details.fingerprint:
         for path in old_files:  # while the record still says which they are
             path.unlink(missing_ok=True)
+        paths.report().unlink(missing_ok=True)  # which shows earlier results
         record.unlink(missing_ok=True)  # the node is incomplete until the new record is written
     mask = copy_file(result.mask, paths.image("desc-brain_mask", image_ending(result.mask)))
     write_json(sidecar(mask), _image_sidecar("desc-brain_mask", "Mask", result, paths, details))
@@ -113,20 +120,18 @@ def _write(output_dir: Path, paths: ResultPaths, files: NodeFiles, details: Node
         run_maps[label] = path = copy_file(source, paths.run_map(label, image_ending(source)))
         write_json(sidecar(path), _run_map_sidecar(label, result, mask, paths, details))
         written += [path, sidecar(path)]
-    section, figures = _copy_figures(files.section, paths)
-    write_json(paths.section(), section)
-    figures.append(paths.section())
     Record(
         fingerprint=details.fingerprint,
         node=details.node,
         level=details.level,
         entities=details.entities,
         result=result.moved(mask, mean, maps, tables, run_maps),
-        files={path: checksum(path) for path in written + figures},
+        files={path: checksum(path) for path in written},
         model=details.model,
         analysis=details.analysis,
+        section=files.section,
     ).write(record, output_dir)
-    for path in old_files - {*written, *figures}:
+    for path in old_files - {*written}:
         path.unlink(missing_ok=True)  # of a contrast that is no longer in the model
     return record
 
@@ -171,6 +176,8 @@ def _write_design(paths: ResultPaths, files: NodeFiles, details: NodeDetails) ->
     extra |= by_kind(files.result.notices)
     extra["MaskSize"] = dict(files.result.mask_size)
     extra |= _smoothness(files.result)
+    if files.before is not None:
+        extra |= columns_before(design, files.before)
     write_design(design, path, {**details.common, **extra})
     written = [path, sidecar(path)]
     if files.correlations is not None:
@@ -263,35 +270,3 @@ def _run_map_sidecar(
     if label in SERIES and not {"RepetitionTime", "VolumeTiming"} & set(content):
         content["RepetitionTime"] = read_bold_header(result.maps[label]).repetition_time
     return content
-
-
-def _copy_figures(
-    section: Mapping[str, Any], paths: ResultPaths
-) -> tuple[dict[str, Any], list[Path]]:
-    """Copy the figures of a report section; return the section with their new paths."""
-    copies = []
-
-    def copied(figure: dict[str, Any], label: str) -> dict[str, Any]:
-        source = Path(figure["path"])
-        target = share_file(source, paths.figure(label, source.suffix))
-        copies.append(target)
-        return {**figure, "path": target.relative_to(paths.output_dir).as_posix()}
-
-    figures = [copied(figure, Path(figure["path"]).stem) for figure in section["figures"]]
-    contrasts = [
-        {
-            **contrast,
-            "maps": [
-                copied(figure, _figure_label(contrast["name"], figure))
-                for figure in contrast["maps"]
-            ],
-        }
-        for contrast in section["contrasts"]
-    ]
-    return {**section, "figures": figures, "contrasts": contrasts}, copies
-
-
-def _figure_label(contrast: str, figure: Mapping[str, Any]) -> str:
-    """Return the label of a figure: the contrast and, if it shows one, the part of the brain."""
-    part = Path(figure["path"]).stem.partition("-")[2]
-    return f"contrast {camel_case(contrast)} {part}".rstrip()

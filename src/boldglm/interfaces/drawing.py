@@ -1,0 +1,264 @@
+"""Draw a result as a section of the report: its design, its maps and what is said of them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from boldglm.analysis.first_level.contrast_maps import weights_text
+from boldglm.analysis.first_level.run_maps import CRITICAL, whiteness_summary
+from boldglm.glm import Design, collinearity
+from boldglm.io.bids.events import read_events
+from boldglm.io.images.formats import read_geometry
+from boldglm.io.images.geometry import Geometry, GridPart
+from boldglm.io.images.noise_smoothness import smoothness_text
+from boldglm.io.outputs.records import ContrastMaps, NodeResult
+from boldglm.io.outputs.trial_tables import read_trials
+from boldglm.reports.content import Fact, Figure, Section, Table
+from boldglm.reports.sections import (
+    DrawnContrast,
+    DrawnDesign,
+    draw_contrasts,
+    draw_design,
+    make_section,
+)
+from boldglm.reports.trials import DrawnTrials, draw_trials, draw_whiteness
+from boldglm.reports.views import SurfaceView, View, VolumeView
+
+N_SLICES = 21  # of each map
+
+EventTimes = tuple[str, list[float], list[float]]  # condition, onsets and durations in seconds
+
+
+@dataclass(frozen=True)
+class SectionText:
+    """What a section of the report says of a result that no map or design tells.
+
+    Records hold it, so that a report can be drawn from what is on disk.
+
+    Parameters
+    ----------
+    title : str
+        Heading.
+    facts : tuple of (str, str)
+        Labels and values.
+    n_slices : int
+        Number of slices of each map.
+    is_open : bool
+        Whether the section starts unfolded.
+    events : tuple of (str, list of float, list of float)
+        Condition, onsets and durations of events to draw with the regressors.
+    """
+
+    title: str
+    facts: tuple[Fact, ...] = ()
+    n_slices: int = N_SLICES
+    is_open: bool = False
+    events: tuple[EventTimes, ...] = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return a dictionary for JSON."""
+        return {
+            "Title": self.title,
+            "Facts": [list(fact) for fact in self.facts],
+            "Slices": self.n_slices,
+            "IsOpen": self.is_open,
+            "Events": [list(each) for each in self.events],
+        }
+
+    @classmethod
+    def from_dict(cls, content: Mapping[str, Any]) -> "SectionText":
+        """Create from the dictionary of `to_dict`."""
+        return cls(
+            str(content["Title"]),
+            tuple((str(label), str(value)) for label, value in content["Facts"]),
+            int(content["Slices"]),
+            bool(content["IsOpen"]),
+            tuple(
+                (str(name), list(map(float, onsets)), list(map(float, durations)))
+                for name, onsets, durations in content["Events"]
+            ),
+        )
+
+
+def event_times(events_file: Path, column: str) -> tuple[EventTimes, ...]:
+    """Return the times of the events of each condition, named as regressors are."""
+    table = read_events(events_file, column)
+    times = []
+    for name in table.conditions:
+        rows = table.trial_type == name
+        onsets, durations = table.onset[rows].tolist(), table.duration[rows].tolist()
+        times.append((table.prefix + name, onsets, durations))
+    return tuple(times)
+
+
+def draw_result(
+    result: NodeResult,
+    text: SectionText,
+    folder: Path,
+    design: Design | None = None,
+    before: Design | None = None,
+) -> Section:
+    """Draw a result.
+
+    Parameters
+    ----------
+    result : NodeResult
+        The maps.
+    text : SectionText
+        What to say of it.
+    folder : Path
+        Folder for the pictures.
+    design, before : Design, optional
+        The fitted design of a run, and the design before orthogonalization.
+
+    Returns
+    -------
+    Section
+        With the paths of its pictures.
+    """
+    geometry = read_geometry(result.mask, result.meshes)
+    views = _views(geometry, result, text.n_slices)
+    drawn: tuple[tuple[Figure, ...], tuple[Table, ...]] = ((), ())
+    if design is not None:
+        drawn = draw_design(_design(result, text, design, before), folder)
+    run_maps = _draw_run_maps(result, geometry, views, folder)
+    shown = [_shown(maps, geometry) for maps in result.contrasts if maps.test != "pass"]
+    contrasts = draw_contrasts(shown, views, folder)
+    return make_section(
+        text.title,
+        [*text.facts, *_facts(result, geometry)],
+        result.notices,
+        contrasts,
+        (drawn[0] + run_maps[0], drawn[1] + run_maps[1]),
+        is_open=text.is_open,
+    )
+
+
+def _facts(result: NodeResult, geometry: Geometry) -> list[Fact]:
+    """Return what the result tells of itself."""
+    facts: list[Fact] = []
+    if result.mask_size:
+        facts.append((geometry.element_name.capitalize(), _mask_size_text(result.mask_size)))
+    facts += [
+        (maps.name, _corrected_text(maps, geometry))
+        for maps in result.contrasts
+        if "qFDR" in maps.maps
+    ]
+    if result.whiteness:
+        facts.append(("Residuals", whiteness_summary(dict(result.whiteness))))
+    if result.smoothness:
+        facts.append(("Smoothness of residuals", smoothness_text(result.smoothness)))
+    return facts
+
+
+def _design(
+    result: NodeResult, text: SectionText, design: Design, before: Design | None
+) -> DrawnDesign:
+    contrast_rows = _contrast_rows(result, design.names)
+    weights = {
+        name: np.stack([row for contrast, row in contrast_rows if contrast == name])
+        for name, _ in contrast_rows
+    }
+    if before is not None and np.array_equal(before.matrix, design.matrix):
+        before = None
+    return DrawnDesign(
+        design, before, collinearity(design, weights), text.events, tuple(contrast_rows)
+    )
+
+
+def _mask_size_text(size: Mapping[str, int]) -> str:
+    excluded = f", {size['Excluded']:,} of the mask excluded" if size["Excluded"] else ""
+    return f"{size['Analyzed']:,} analyzed{excluded}"
+
+
+def _corrected_text(maps: ContrastMaps, geometry: Geometry) -> str:
+    """Return how many voxels of a contrast are significant after correction."""
+    corrections = {
+        "qFDR": "false discovery rate",
+        "pFWE": "family-wise error of voxels",
+        "pFWEextent": "cluster extent",
+        "pFWEmass": "cluster mass",
+        "pFWEtfce": "TFCE",
+    }
+    parts = []
+    for label, correction in corrections.items():
+        if label in maps.maps:
+            row = geometry.read_rows([maps.maps[label]])[0]
+            count = int((row < 0.05).sum())
+            symbol = "q" if label == "qFDR" else "p"
+            parts.append(
+                f"{correction}: {count} {geometry.element_name} with {symbol} < .05 (smallest "
+                f"{symbol} {row.min():.2g})"
+            )
+    sides = maps.inference.get("Sides")
+    return (f"{sides}-sided: " if sides else "") + "; ".join(parts)
+
+
+def _views(geometry: Geometry, result: NodeResult, n_slices: int) -> tuple[View, ...]:
+    """Return the views in which the report shows a map, a view for each part of the space."""
+    mean = geometry.read_rows([result.mean])[0]
+    views: list[View] = []
+    for part in geometry.parts():
+        if isinstance(part, GridPart):
+            views.append(
+                VolumeView(
+                    part.name,
+                    part.columns,
+                    part.mask,
+                    mean[part.columns],
+                    part.affine,
+                    n_slices,
+                )
+            )
+        else:
+            views.append(
+                SurfaceView(
+                    part.name,
+                    part.columns,
+                    part.mask,
+                    part.mesh_name,
+                    part.coordinates,
+                    part.triangles,
+                )
+            )
+    return tuple(views)
+
+
+def _draw_run_maps(
+    result: NodeResult, geometry: Geometry, views: tuple[View, ...], here: Path
+) -> tuple[tuple[Figure, ...], tuple[Table, ...]]:
+    """Draw the whiteness and the single trials of a run, if there are maps of them."""
+    figures: tuple[Figure, ...] = ()
+    if "whiteness" in result.maps:
+        z = geometry.read_rows([result.maps["whiteness"]])[0]
+        figures = draw_whiteness(z, CRITICAL, views, here)
+    if "trials" not in result.maps:
+        return figures, ()
+    trials = read_trials(result.maps)
+    spread = geometry.read_rows([result.maps["trialspread"]])[0]
+    shown = DrawnTrials(trials.trial_type, trials.variance_factor, trials.correlations, spread)
+    drawn, tables = draw_trials(shown, views, here)
+    return figures + drawn, tables
+
+
+def _shown(maps: ContrastMaps, geometry: Geometry) -> DrawnContrast:
+    dof = f"{maps.dof:.4g}" + (" (median over voxels)" if "dof" in maps.maps else "")
+    text = f"{maps.dof_numerator}, {dof}" if maps.test == "F" else dof
+    z = geometry.read_rows([maps.maps["z"]])[0]
+    return DrawnContrast(maps.name, maps.test, weights_text(maps), text, z)
+
+
+def _contrast_rows(result: NodeResult, names) -> list[tuple[str, np.ndarray]]:
+    """Return the name of the contrast and the weights, (n_regressors,), of every row."""
+    rows = []
+    for contrast in result.contrasts:
+        count = len(next(iter(contrast.weights.values())))
+        for number in range(count):
+            row = np.zeros(len(names))
+            for name, weights in contrast.weights.items():
+                row[list(names).index(name)] = weights[number]
+            rows.append((contrast.name, row))
+    return rows
