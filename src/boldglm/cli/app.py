@@ -26,6 +26,7 @@ from boldglm.cli.choices import (
 )
 from boldglm.cli.dry_run import NOTHING_FITTED, show_levels, show_plan
 from boldglm.cli.participants import absent_from_group, list_participants
+from boldglm.cli.places import check_places
 from boldglm.cli.plugin_options import plugin_choice
 from boldglm.cli.report_command import report_command
 from boldglm.cli.reports import write_reports
@@ -107,8 +108,8 @@ def run_participant(options: argparse.Namespace, command: str, folders: WorkFold
 
 
 def _find_runs(options: argparse.Namespace) -> QueryResult:
-    """Find the runs that the options select."""
-    return find_runs(
+    """Find the runs that the options select; refuse to write to the datasets that they are in."""
+    query = find_runs(
         options.bids_dir,
         selection_of(options),
         options.derivatives,
@@ -119,6 +120,9 @@ def _find_runs(options: argparse.Namespace) -> QueryResult:
         read_exclude_option(options.exclude or ()),
         validate=not options.skip_bids_validation,
     )
+    derivatives = [dataset.path for dataset in query.derivatives]
+    check_places(options.output_dir, options.bids_dir, derivatives)
+    return query
 
 
 def run_higher_levels(

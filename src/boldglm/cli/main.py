@@ -18,6 +18,7 @@ from boldglm.cli.help_text import with_hyphens
 from boldglm.cli.limits import check_memory_limit, limit_code, limit_message
 from boldglm.cli.option_roles import check_levels
 from boldglm.cli.parser import build_demo_parser, build_parser
+from boldglm.cli.places import check_places
 from boldglm.cli.report_command import command_text
 from boldglm.cli.streams import failed_output, open_streams
 from boldglm.cli.supervision import supervised
@@ -172,12 +173,7 @@ def _check_usage(options: argparse.Namespace) -> None:
         raise UsageError(f"--fd-threshold {options.fd_threshold:g} is not above 0 mm.")
     if options.mask is not None and not options.mask.is_file():
         raise MissingInputError(f"--mask {options.mask}: there is no such file.")
-    output, data = options.output_dir.resolve(), options.bids_dir.resolve()
-    if output == data:
-        raise UsageError(
-            f"OUTPUT_DIR and BIDS_DIR are the same folder ({output}), and boldglm never writes to "
-            f"its input. Use for example {options.bids_dir / 'derivatives' / 'boldglm'}."
-        )
+    check_places(options.output_dir, options.bids_dir)
 
 
 def _check_reports(options: argparse.Namespace) -> None:

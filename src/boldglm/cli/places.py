@@ -1,0 +1,57 @@
+"""Where an output folder may lie: apart from all inputs, or in their derivatives/."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from boldglm.errors import UsageError
+
+PARTS_FOR_INPUTS = ("sourcedata", "inputs")  # of an output dataset that holds what it was made of
+NEVER = "boldglm never writes to its input"
+
+
+def check_places(output_dir: Path, bids_dir: Path, derivatives: Iterable[Path] = ()) -> None:
+    """Refuse an output folder that is an input, lies in one, or holds one.
+
+    ``derivatives/<name>`` of a dataset may be written to. An output folder may hold its inputs in
+    ``sourcedata`` or ``inputs``.
+
+    Parameters
+    ----------
+    output_dir : Path
+        The output folder.
+    bids_dir : Path
+        The raw dataset.
+    derivatives : iterable of Path
+        Preprocessed datasets.
+
+    Raises
+    ------
+    UsageError
+    """
+    output = output_dir.resolve()
+    inputs = {"BIDS_DIR": bids_dir.resolve()}
+    inputs |= {f"the input {path}": path.resolve() for path in derivatives}
+    remedy = f"Use for example {bids_dir / 'derivatives' / 'boldglm'}."
+    for name, path in inputs.items():
+        if output == path:
+            raise UsageError(
+                f"OUTPUT_DIR and {name} are the same folder ({output}), and {NEVER}. {remedy}"
+            )
+        if output.is_relative_to(path) and not _is_place_for_derivatives(output, path):
+            raise UsageError(
+                f"OUTPUT_DIR ({output}) lies in {name}, and {NEVER}, apart from its derivatives/. "
+                f"{remedy}"
+            )
+        if path.is_relative_to(output):
+            inside = path.relative_to(output)
+            if inside.parts[0] not in PARTS_FOR_INPUTS:
+                raise UsageError(
+                    f"OUTPUT_DIR ({output}) holds {name} (in {inside}), and {NEVER}. Use a folder "
+                    f"of its own, for example {bids_dir / 'derivatives' / 'boldglm'}."
+                )
+
+
+def _is_place_for_derivatives(output: Path, dataset: Path) -> bool:
+    """Tell whether a folder is in derivatives/ of a dataset, or the dataset is derivatives/."""
+    first = output.relative_to(dataset).parts[0]
+    return first == "derivatives" or (dataset.name == "derivatives" and first[:4] != "sub-")
