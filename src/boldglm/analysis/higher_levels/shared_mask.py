@@ -125,7 +125,7 @@ def _unpacked(bits: bytes, size: int) -> np.ndarray:
 def write_mean(means: Sequence[Path], geometry: Geometry, folder: Path) -> Path:
     """Write the mean of mean images, of all voxels, reading one after the other."""
     everywhere = geometry.unmasked()
-    total = np.zeros(everywhere.n_voxels)
+    total = np.zeros(everywhere.shape, order="F")  # as files are, which is faster
     for path in means:
-        total += everywhere.read_rows([path])[0]
-    return everywhere.write_map(folder, "mean", total / len(means))
+        total += everywhere.read_map(path)
+    return everywhere.write_map(folder, "mean", (total / len(means))[everywhere.mask])

@@ -17,6 +17,7 @@ from boldglm.glm.second_level.error_models import (
     least_squares_of_groups,
     mixed_effects_of_groups,
 )
+from boldglm.glm.second_level.estimated_weights import variance_factor, weighted_dof
 from boldglm.glm.second_level.estimates import Estimates
 from boldglm.glm.second_level.reml import reml_variance, weighted_least_squares
 from boldglm.glm.second_level.robust_weighted import robust_weighted
@@ -64,10 +65,10 @@ def estimate(
     "ols": β = X⁺y, covariance s² C (X'X)⁺ C', s² the residual mean square, dof n - rank.
 
     "fixed": β of weighted least squares. Because weights are estimated, the nominal covariance
-    C A⁻¹ C' is too small; each input adds 4/ν times its share of it times (1 - ℓ): half because
-    errors of the weights increase the variance of β, half because A⁻¹ underestimates it. For a
-    mean this is Meier's correction [1]_. Degrees of freedom: (Σ h²v)² / Σ (h²v)²/ν
-    (Satterthwaite), for F the mean over orthogonal rows.
+    C A⁻¹ C' = Σ h h' v is too small; each input's part is multiplied by `variance_factor`, to
+    first order 1 + 4 (1 - ℓ)/ν: half because errors of the weights increase the variance of β,
+    half because A⁻¹ underestimates it. For a mean this is Meier's correction [1]_. Degrees of
+    freedom are those of `weighted_dof`, for F the mean over orthogonal rows.
 
     "mixed": τ² by restricted maximum likelihood, then weighted least squares, whose covariance
     comes from the residuals of the inputs (`robust_weighted`).
@@ -128,16 +129,13 @@ def _fixed(basis: FloatArray, rows: FloatArray, inputs: Inputs) -> Estimates:
     leverage = w * np.einsum("ni,inv->nv", basis, back)
     # weights of each row of the contrast on the inputs: (q, n_inputs, n_voxels)
     h = np.tensordot(rows, back, 1) * w
-    excess = (1 - leverage) / inputs.dofs * inputs.variances
     nominal = _contrast_covariance(rows, weighted.inverse)
-    covariance = (nominal + 4 * np.einsum("pnv,qnv->pqv", h * excess, h)).transpose(2, 0, 1)
+    added = h * (inputs.variances * (variance_factor(leverage, inputs.dofs) - 1))
+    covariance = (nominal + np.einsum("pnv,qnv->pqv", added, h)).transpose(2, 0, 1)
     # orthogonal rows: eigenvectors of the nominal covariance
     if len(rows) > 1:
         _, vectors = np.linalg.eigh(nominal.transpose(2, 0, 1))
         h = np.einsum("vpq,pnv->qnv", vectors, h, optimize=True)
-    shares = h**2 * inputs.variances
-    uncertainty = (shares**2 / inputs.dofs).sum(axis=1)
-    with np.errstate(divide="ignore", invalid="ignore"):  # infinite dofs give an uncertainty of 0
-        dof = (shares.sum(axis=1) ** 2 / uncertainty).mean(axis=0)
+    dof = weighted_dof(h**2 * inputs.variances, leverage, inputs.dofs)
     is_estimated = np.ones(dof.size, dtype=bool)
     return Estimates(rows @ weighted.coefficients, covariance, dof, is_estimated)

@@ -50,29 +50,34 @@ def combine_fixed_effects(
     Notes
     -----
     The effect is Σ w e / W, with a nominal variance of 1 / W. Because weights are estimated, this
-    is too small; Meier [1]_ multiplies it by 1 + 4 Σ (w/W) (1 - w/W) / ν. Degrees of freedom are
-    1 / Σ (w/W)² / ν (Satterthwaite).
+    is too small. Its parts w / W² are multiplied by
+    `boldglm.glm.second_level.estimated_weights.variance_factor`, which makes the variance
+    unbiased; to first order the result is that of Meier [1]_, 1 + 4 Σ (w/W) (1 - w/W) / ν times
+    1 / W. Degrees of freedom are those of Satterthwaite, 1 / Σ (w/W)² / ν, with a term of second
+    order (`weighted_dof` in the same module).
 
     Rates of false positives in null data at .05 and .001 (one-sided; 2 million simulated
-    voxels, 1 million for 12 inputs; inputs of equal variance; standard errors .0002 and
-    .00003):
+    tests, 1 million for 12 inputs; inputs of equal variance, and of standard deviations that
+    differ threefold; standard errors .0002 and .00003):
 
-    ======  ===  ==============  ==============
-    inputs  ν    without Meier   with Meier
-    ======  ===  ==============  ==============
-    2       20   .0585 / .00170  .0506 / .00120
-    2       50   .0532 / .00125  .0500 / .00102
-    2       200  .0507 / .00105  .0499 / .00099
-    3       20   .0622 / .00207  .0517 / .00127
-    3       50   .0548 / .00134  .0503 / .00106
-    3       200  .0510 / .00106  .0499 / .00100
-    12      20   .0687 / .00253  .0534 / .00120
-    12      50   .0565 / .00146  .0504 / .00102
-    12      200  .0514 / .00103  .0498 / .00093
-    ======  ===  ==============  ==============
-
-    If standard deviations differ threefold, the rates with Meier are within .0015 and .0002 of
-    these.
+    ======  ===  ===============  ===============  ===============
+    inputs  ν    nominal, equal   equal            threefold
+    ======  ===  ===============  ===============  ===============
+    2       5    .0801 / .00373   .0505 / .00150   .0497 / .00123
+    2       8    .0704 / .00296   .0507 / .00143   .0502 / .00112
+    2       20   .0586 / .00179   .0502 / .00116   .0500 / .00101
+    2       50   .0534 / .00123   .0500 / .00100   .0499 / .00103
+    2       200  .0509 / .00105   .0500 / .00100   .0497 / .00099
+    3       5    .0975 / .00724   .0503 / .00185   .0501 / .00161
+    3       8    .0804 / .00467   .0501 / .00148   .0503 / .00143
+    3       20   .0620 / .00204   .0501 / .00109   .0500 / .00111
+    3       50   .0547 / .00130   .0501 / .00099   .0503 / .00102
+    12      5    .1443 / .02632   .0452 / .00226   .0465 / .00218
+    12      8    .1036 / .01053   .0474 / .00140   .0484 / .00153
+    12      20   .0684 / .00278   .0499 / .00098   .0491 / .00099
+    12      50   .0570 / .00144   .0502 / .00097   .0504 / .00098
+    12      200  .0517 / .00111   .0501 / .00101   .0501 / .00100
+    ======  ===  ===============  ===============  ===============
 
     References
     ----------
