@@ -16,7 +16,7 @@ BENCHMARK_CACHE ?= .benchmark-cache
 CTR_TOOLS ?= $(wildcard ../shared/tools/ctr)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo lint test test-fast test-all battery calibration benchmarks image image-test test-versions packages lock clean
+.PHONY: help demo lint test test-fast test-all battery fuzz calibration benchmarks image image-test test-versions packages lock clean
 
 help:  ## show this list
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## /  make \1	/' | expand -t 20
@@ -68,6 +68,11 @@ test-all: lint  ## the test suite with its slow batteries
 
 battery: $(VENV)/.test-installed  ## stop hundreds of calls at any moment, and look at what they leave
 	@$(PYTEST) -s -m battery tests/robustness
+
+FUZZ_SECONDS ?= 3600
+FUZZ_SEED ?= 1
+fuzz: $(VENV)/.test-installed  ## change files of every kind and read them, for an hour (FUZZ_SECONDS, FUZZ_SEED)
+	@PYTHONPATH=tests $(BIN)/python -m fuzz.campaign --seconds $(FUZZ_SECONDS) --seed $(FUZZ_SEED)
 
 # Real runs with made-up events are part of the table where BOLDGLM_TEST_DATA, or the folder that
 # the tests look in, has them.

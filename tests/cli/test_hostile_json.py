@@ -17,6 +17,7 @@ SIDECARS = {
         f'{{"RepetitionTime": 2.0, "StartTime": 1{"0" * 400}}}',
         "StartTime inf",
     ),
+    "a StartTime in milliseconds": ('{"RepetitionTime": 2.0, "StartTime": 950}', "StartTime 950"),
     "an infinite RepetitionTime": ('{"RepetitionTime": Infinity}', "RepetitionTime inf"),
     "lists without end": ('{"a": ' + DEEP, "nested more than 100 levels"),
     "code": ('{"RepetitionTime": "__import__(\'os\').abort()"}', 'RepetitionTime "__import__'),

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,7 @@ from boldglm.reports.trials import DrawnTrials, draw_trials, draw_whiteness
 from boldglm.reports.views import SurfaceView, View, VolumeView
 
 N_SLICES = 21  # of each map
+MOST_SLICES = 999
 
 EventTimes = tuple[str, list[float], list[float]]  # condition, onsets and durations in seconds
 
@@ -70,16 +72,28 @@ class SectionText:
 
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> "SectionText":
-        """Create from the dictionary of `to_dict`."""
+        """Create from the dictionary of `to_dict`.
+
+        Raises
+        ------
+        KeyError, TypeError, ValueError
+            If something is missing, or cannot be drawn.
+        """
+        n_slices = content["Slices"]
+        if not isinstance(n_slices, int) or not 0 < n_slices <= MOST_SLICES:
+            raise ValueError(f"number of slices in {n_slices!r:.40}")
+        events = tuple(
+            (str(name), list(map(float, onsets)), list(map(float, durations)))
+            for name, onsets, durations in content["Events"]
+        )
+        if not all(isfinite(time) for _, *both in events for times in both for time in times):
+            raise ValueError("finite times in its Events")
         return cls(
             str(content["Title"]),
             tuple((str(label), str(value)) for label, value in content["Facts"]),
-            int(content["Slices"]),
+            n_slices,
             bool(content["IsOpen"]),
-            tuple(
-                (str(name), list(map(float, onsets)), list(map(float, durations)))
-                for name, onsets, durations in content["Events"]
-            ),
+            events,
         )
 
 

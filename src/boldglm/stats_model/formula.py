@@ -11,6 +11,8 @@ from itertools import combinations
 from boldglm.errors import BadDataError
 from boldglm.stats_model.specification import NodeSpec
 
+MOST_FACTORS = 8  # of a product: with n factors, a * b * ... has 2**n - 1 terms
+
 
 @dataclass(frozen=True)
 class Formula:
@@ -83,7 +85,7 @@ def parse_formula(text: str) -> Formula:
                 "'- 1' or '0'."
             )
         factors = []
-        for name in term.split("*"):
+        for name in _crossed(term, text):
             product = []
             for factor in name.split(":"):
                 match = re.fullmatch(r"\s*(?:C\(\s*([^()]+?)\s*\)|(\S.*?))\s*", factor)
@@ -99,6 +101,17 @@ def parse_formula(text: str) -> Formula:
             for crossed in combinations(factors, size):
                 terms += [tuple(variable for product in crossed for variable in product)]
     return Formula(tuple(dict.fromkeys(terms)), has_constant, tuple(dict.fromkeys(categorical)))
+
+
+def _crossed(term: str, text: str) -> list[str]:
+    """Split a term at its asterisks."""
+    names = term.split("*")
+    if len(names) > MOST_FACTORS:
+        raise ValueError(
+            f"the formula {text!r:.80} crosses {len(names)} variables in one product, more than "
+            f"{MOST_FACTORS}. Name the interactions that you need, as in 'a + b + a:b'."
+        )
+    return names
 
 
 def formula_of(node: NodeSpec) -> Formula:

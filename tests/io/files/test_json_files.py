@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 
 import pytest
 
@@ -50,3 +51,17 @@ def test_halves_of_surrogate_pairs_become_text_that_can_be_written(written):
     found = load_json(written(r'{"\udfff": ["\ud800x", "\ud83d\ude00", "\\ud800"]}'))
 
     assert found == {"\ufffd": ["\ufffdx", "😀", "\\ud800"]}
+
+
+def test_two_values_of_one_key_are_refused_and_equal_ones_are_not(written):
+    assert load_json(written('{"a": {"b": [1], "b": [1]}, "c": NaN, "c": NaN}'))["a"] == {"b": [1]}
+
+    with pytest.raises(ValueError, match=r"key 'b' twice, with different values \[1, 2\]"):
+        load_json(written('{"a": {"b": 1, "b": 2}}'))
+
+
+def test_a_pipe_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "x.json")
+
+    with pytest.raises(OSError, match="not a regular file"):
+        load_json(tmp_path / "x.json")

@@ -168,7 +168,7 @@ ENTITIES = '<!DOCTYPE GIFTI [<!ENTITY a "aaaaaaaaaa"><!ENTITY b "&a;&a;&a;&a;&a;
         (gifti(10, packed(40), end=""), "does not end with </GIFTI>"),
         (gifti(10, packed(40))[:-5], "does not end with </GIFTI>"),
         (gifti(10, "x", encoding="ExternalFileBinary"), "'ExternalFileBinary' is not supported"),
-        (gifti(10, packed(40), doctype=ENTITIES), "declares XML entities"),
+        (gifti(10, packed(40), doctype=ENTITIES), "XML entities"),
         (gifti(10, "!!!"), "not a readable GIFTI file"),
         ("no XML", "not a readable GIFTI file"),
         ("<GIFTI></GIFTI>", "has no array"),

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from boldglm.errors import BadDataError
 from boldglm.glm import NOISE_MODELS, fit
 from boldglm.io.outputs.fit_cache import read_fit, write_fit
 
@@ -40,3 +41,43 @@ def test_the_same_fit_is_written_as_the_same_bytes(tmp_path, monkeypatch):
     write_fit(tmp_path / "second.npz", *example_fit())
 
     assert (tmp_path / "first.npz").read_bytes() == (tmp_path / "second.npz").read_bytes()
+
+
+def truncated(path):
+    path.write_bytes(path.read_bytes()[:-200])
+
+
+def replaced(**changes):
+    """Return a damage that replaces or removes arrays."""
+
+    def damage(path):
+        with np.load(path) as archive:
+            arrays = dict(archive) | changes
+        np.savez(path, **{name: array for name, array in arrays.items() if array is not None})
+
+    return damage
+
+
+def compressed(path):
+    with np.load(path) as archive:
+        arrays = dict(archive)
+    np.savez_compressed(path, **arrays)
+
+
+DAMAGE = {
+    "truncated": truncated,
+    "no archive": lambda path: path.write_bytes(b"\x93NUMPY"),
+    "no scale": replaced(scale=None),
+    "code": replaced(scale=np.array([{"a": 1}], dtype=object)),
+    "compressed, perhaps without end": compressed,
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGE.values(), ids=DAMAGE)
+def test_a_damaged_fit_is_refused_by_name(damage, tmp_path):
+    path = tmp_path / "fit.npz"
+    write_fit(path, *example_fit())
+    damage(path)
+
+    with pytest.raises(BadDataError, match=rf"The fit {path} cannot be read \("):
+        read_fit(path)

@@ -8,7 +8,7 @@ from boldglm.cli.main import main
 from boldglm.errors import BadDataError
 from boldglm.io.files.atomic import path_inside
 from boldglm.io.outputs.fit_cache import OUTPUTS, cached_fit
-from boldglm.io.outputs.records import Record, record_files
+from boldglm.io.outputs.records import Record, is_finished, record_files
 
 ONE = ("--participant-label", "01", "--run-label", "1", "--noise-model", "ols")
 
@@ -35,6 +35,97 @@ def test_a_record_cannot_make_the_program_delete_a_file_outside(dataset, tmp_pat
     assert main([*call, "--contrast", "cue", "--fresh"]) == 0
     assert victim.read_text() == "keep me"
     assert "../victim.txt" not in "".join(path.read_text() for path in records)
+
+
+def test_a_linked_folder_cannot_lead_the_program_outside(dataset, tmp_path):
+    out, elsewhere = tmp_path / "out", tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    victim = elsewhere / "victim.txt"
+    victim.write_text("keep me")
+    call = [str(dataset), str(out), "participant", *ONE]
+    assert main(call) == 0
+    (out / "link").symlink_to(elsewhere, target_is_directory=True)
+    (out / "file").symlink_to(victim)
+    for record in record_files(out):
+        content = json.loads(record.read_text())
+        content["boldglm"]["Files"] += ["file", "link/victim.txt", "link/../victim.txt"]
+        content["boldglm"]["Checksums"] += ["7 0", "7 0", "7 0"]
+        record.write_text(json.dumps(content))
+        with pytest.raises(BadDataError, match=r"link leads out of the folder, to .*elsewhere"):
+            Record.read(record, out)
+
+    assert main([*call, "--contrast", "cue", "--fresh"]) == 0
+    assert victim.read_text() == "keep me"
+
+
+def test_results_may_lie_in_a_linked_folder_and_be_links_themselves(dataset, tmp_path):
+    out, elsewhere = tmp_path / "out", tmp_path / "elsewhere"
+    call = [str(dataset), str(out), "participant", *ONE]
+    assert main(call) == 0
+    (record,) = (path for path in record_files(out) if "node-run" in path.parts)
+    record.parent.rename(elsewhere)
+    record.parent.symlink_to(elsewhere, target_is_directory=True)
+    mask = next(record.parent.glob("*_desc-brain_mask.nii.gz"))
+    annexed = mask.rename(tmp_path / "annexed.nii.gz")
+    mask.symlink_to(annexed)
+
+    read = Record.read(record, out)
+    assert is_finished(record, out, read.fingerprint)
+
+
+def damaged(record, *place, value):
+    """Set what is at some place of a record."""
+    inside = record
+    for key in place[:-1]:
+        inside = inside[key]
+    inside[place[-1]] = value
+
+
+DAMAGE = {
+    "fingerprint": (("Fingerprint",), 7),
+    "node": (("Node",), ["run"]),
+    "entities": (("Entities",), "sub-01"),
+    "an entity with a slash": (("Entities", "sub"), "../01"),
+    "an entity without text": (("Entities", "sub"), None),
+    "whiteness": (("Result", "Whiteness"), {"NotWhite": "much"}),
+    "smoothness": (("Result", "Smoothness"), [1.0]),
+    "contrasts": (("Result", "Contrasts"), {"Name": "cue"}),
+    "contrast": (("Result", "Contrasts", 0), "cue"),
+    "test": (("Result", "Contrasts", 0, "Test"), "chi2"),
+    "weights": (("Result", "Contrasts", 0, "Weights"), {"cue": 1.0}),
+    "weight": (("Result", "Contrasts", 0, "Weights"), {"cue": ["1"]}),
+    "no weights": (("Result", "Contrasts", 0, "Weights"), {}),
+    "dof": (("Result", "Contrasts", 0, "DegreesOfFreedom"), "many"),
+    "dof of nan": (("Result", "Contrasts", 0, "DegreesOfFreedom"), float("nan")),
+    "rows": (("Result", "Contrasts", 0, "NumeratorDegreesOfFreedom"), 0),
+    "maps": (("Result", "Contrasts", 0, "Maps"), ["a.nii.gz"]),
+    "a map of NUL": (("Result", "Contrasts", 0, "Maps", "effect"), "a\0.nii.gz"),
+    "mask": (("Result", "Mask"), 1),
+    "mesh": (("Result", "Meshes"), ["bids::../../mesh.surf.gii"]),
+    "files": (("Files",), [1]),
+    "fewer checksums": (("Checksums",), []),
+}
+
+
+@pytest.fixture(scope="module")
+def finished(small_dataset, tmp_path_factory):
+    """Return an output folder and the record of a run, which no test may change."""
+    out = tmp_path_factory.mktemp("records") / "out"
+    assert main([str(small_dataset), str(out), "participant", *ONE]) == 0
+    return out, next(path for path in record_files(out) if "node-run" in path.parts)
+
+
+@pytest.mark.parametrize(("place", "value"), DAMAGE.values(), ids=DAMAGE)
+def test_a_value_of_another_type_in_a_record_is_damage(finished, tmp_path, place, value):
+    out, record = finished
+    content = json.loads(record.read_text())
+    damaged(content["boldglm"], *place, value=value)
+    path = tmp_path / record.name
+    path.write_text(json.dumps(content))
+
+    with pytest.raises(BadDataError, match=rf"The record {path} is damaged: "):
+        Record.read(path, out)
+    assert not is_finished(path, out, Record.read(record, out).fingerprint)
 
 
 @pytest.mark.parametrize(

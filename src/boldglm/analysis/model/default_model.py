@@ -411,8 +411,8 @@ def _with_distinct_labels(contrasts: list[dict[str, Any]]) -> list[dict[str, Any
 
 
 def _requested_contrast(text: str, columns: list[str]) -> dict[str, Any]:
-    name, expression = split_named_contrast(text)
     try:
+        name, expression = split_named_contrast(text)
         weights = np.atleast_2d(parse_contrast(expression, columns))
     except ValueError as error:
         raise BadDataError(f"--contrast '{text}': {error}") from error

@@ -88,7 +88,10 @@ def identity_of(
     Identity
         Two analyses with the same digest of a node give the same results of that node.
     """
-    content = {node["Name"]: node for node in spec.source["Nodes"]}
+    # a node of the file need not have a name
+    content = {
+        node.name: source for node, source in zip(spec.nodes, spec.source["Nodes"], strict=True)
+    }
     settings = {name: options.get(name) for name in SETTINGS}
     shared = [version, settings, spec.source.get("Input")]
     digests: dict[str, str] = {}

@@ -15,6 +15,7 @@ from boldglm.vocabulary import SLICE_TIME_REFERENCE
 
 DURATIONS = ("FrameAcquisitionDuration", "AcquisitionDuration")
 ROUNDING = 1e-3  # seconds
+LATEST = 100.0  # seconds; a later StartTime must be in milliseconds
 
 
 def reference_time(
@@ -53,7 +54,8 @@ def reference_time(
     Raises
     ------
     BadDataError
-        If StartTime is not a number, or the acquisition of a sparse run has no duration.
+        If StartTime cannot be a time within a volume, or the acquisition of a sparse run has no
+        duration.
     """
     if "StartTime" in metadata:
         return _start_time(name, metadata["StartTime"], fraction)
@@ -75,6 +77,12 @@ def _start_time(name: str, value: Any, fraction: float | None) -> tuple[float, t
     if seconds is None:
         raise BadDataError(
             f"{name} has StartTime {value!r:.40} in its sidecar; it must be a number of seconds."
+        )
+    if abs(seconds) > LATEST:
+        raise BadDataError(
+            f"{name} has StartTime {seconds:g} in its sidecar, and no volume takes so long. Write "
+            "the time to which slices were corrected in seconds after the onset of the volume "
+            f"({seconds / 1000:g} if it is in milliseconds)."
         )
     if fraction is None:
         return seconds, ()

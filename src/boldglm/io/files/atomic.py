@@ -151,7 +151,7 @@ def path_inside(folder: Path, relative: str) -> Path:
     Raises
     ------
     ValueError
-        If the path is absolute or climbs out of the folder.
+        If the path is absolute, climbs out of the folder or has a NUL character.
 
     Examples
     --------
@@ -162,10 +162,36 @@ def path_inside(folder: Path, relative: str) -> Path:
         ...
     ValueError: '../victim.txt' leads out of the folder out
     """
+    if "\0" in relative:
+        raise ValueError(f"{relative!r} has a NUL character")
     parts = Path(os.path.normpath(relative)).parts
     if Path(relative).is_absolute() or os.pardir in parts[:1]:
         raise ValueError(f"{relative!r} leads out of the folder {folder}")
     return folder / relative
+
+
+def refuse_links_outside(paths: Iterable[Path], folders: Iterable[Path]) -> None:
+    """Refuse files that lie in folders that are links to elsewhere.
+
+    A file may be a link itself, as in git-annex: deleting or replacing it leaves its target.
+
+    Parameters
+    ----------
+    paths : iterable of Path
+        Files that a record or a cache names.
+    folders : iterable of Path
+        Where they may lie, whether or not these folders are links.
+
+    Raises
+    ------
+    ValueError
+        If a file lies in none of the folders.
+    """
+    places = [os.path.realpath(folder) for folder in folders]
+    for parent in dict.fromkeys(path.parent for path in paths):
+        real = Path(os.path.realpath(parent))
+        if not any(real.is_relative_to(place) for place in places):
+            raise ValueError(f"{parent} leads out of the folder, to {real}")
 
 
 @contextmanager

@@ -125,7 +125,7 @@ def _is_abandoned(folder: Path) -> bool:
         return False  # its process is at work
     except OSError:
         return is_old  # a file system without locks
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         return False  # of another program
     finally:
         os.close(lock)

@@ -1,5 +1,6 @@
 """JSON files that others wrote: any content ends in values or in one kind of error."""
 
+import errno
 import json
 from pathlib import Path
 from typing import Any
@@ -18,13 +19,15 @@ def load_json(path: Path) -> Any:
     Raises
     ------
     OSError
-        If it cannot be read.
+        If it cannot be read, or is a pipe or device, which might never end.
     ValueError
-        If it is not JSON, or nested deeper than `MAX_DEPTH`.
+        If it is not JSON, nested deeper than `MAX_DEPTH`, or has two values for one key.
     """
+    if path.exists() and not path.is_file() and not path.is_dir():
+        raise OSError(errno.EINVAL, "it is not a regular file")
     text = path.read_text(encoding="utf-8-sig")
     try:
-        content = json.loads(text, parse_int=_integer)
+        content = json.loads(text, parse_int=_integer, object_pairs_hook=_object)
         too_deep = _is_deeper(content, MAX_DEPTH)
     except RecursionError:
         too_deep = True
@@ -38,6 +41,17 @@ def load_json(path: Path) -> Any:
 
 def _integer(digits: str) -> int | float:
     return int(digits) if len(digits) <= MAX_DIGITS else float(digits)
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Make an object of its pairs; nobody can know which of two values of a key is meant."""
+    made = dict(pairs)
+    if len(made) < len(pairs):
+        for key, value in pairs:
+            if made[key] != value and not (made[key] != made[key] and value != value):
+                shown = json.dumps([value, made[key]], default=str)[:80]
+                raise ValueError(f"it has the key {key!r} twice, with different values {shown}")
+    return made
 
 
 def _is_deeper(content: Any, levels: int) -> bool:

@@ -179,7 +179,7 @@ class _Parsing:
             self.attributes = None
 
     def refuse(self, *_: object) -> None:
-        raise ValueError("it declares XML entities, which are not allowed in GIFTI")
+        raise ValueError("it declares XML entities or refers to them, which GIFTI does not allow")
 
 
 def stream_arrays(path: Path, *, with_data: bool = True) -> Iterator[GiftiArray]:
@@ -204,6 +204,7 @@ def stream_arrays(path: Path, *, with_data: bool = True) -> Iterator[GiftiArray]
     parser.CharacterDataHandler = parsing.text
     parser.EndElementHandler = parsing.end
     parser.EntityDeclHandler = parsing.refuse
+    parser.SkippedEntityHandler = parsing.refuse
     try:
         with path.open("rb") as file:
             while piece := file.read(PIECE):

@@ -42,6 +42,7 @@ MOST_PADDING = 4096  # bytes that may follow the values; some programs fill up a
 _HEADER_ERRORS: tuple[type[Exception], ...] = (
     *READ_ERRORS,
     ValueError,
+    OverflowError,
     nib.filebasedimages.ImageFileError,
     HeaderDataError,
     WrapStructError,
@@ -271,13 +272,8 @@ def check_affine(header: Any) -> None:
     ------
     ValueError
         If the affine has numbers that are not finite, cannot be inverted or has voxels of an
-        impossible size, or if the codes or the unit of the space are unknown.
+        impossible size.
     """
-    for name in ("qform_code", "sform_code"):
-        if int(header[name]) not in CODES_OF_SPACE:
-            raise ValueError(f"its {name} is {int(header[name])}, which NIfTI does not define")
-    if int(header["xyzt_units"]) & 0x07 not in nib.nifti1.unit_codes.code:
-        raise ValueError(f"its xyzt_units is {int(header['xyzt_units'])}, an unknown unit")
     with np.errstate(all="ignore"):
         affine = header.get_best_affine()
         sizes = np.linalg.norm(affine[:3, :3], axis=0)
@@ -291,6 +287,15 @@ def check_affine(header: Any) -> None:
         )
 
 
+def _check_codes(header: Any) -> None:
+    """Check the codes of the space: with another code, voxels would lie elsewhere."""
+    for name in ("qform_code", "sform_code"):
+        if int(header[name]) not in CODES_OF_SPACE:
+            raise ValueError(f"its {name} is {int(header[name])}, which NIfTI does not define")
+    if int(header["xyzt_units"]) & 0x07 not in nib.nifti1.unit_codes.code:
+        raise ValueError(f"its xyzt_units is {int(header['xyzt_units'])}, an unknown unit")
+
+
 def parse_header(start: bytes) -> Any:
     """Parse the first bytes of a file as a header of NIfTI-1 or NIfTI-2.
 
@@ -302,11 +307,14 @@ def parse_header(start: bytes) -> Any:
     orders: tuple[Literal["little", "big"], ...] = ("little", "big")
     either_order = {int.from_bytes(start[:4], order) for order in orders}
     if SIZE_OF_NIFTI2_HEADER in either_order:
-        header: Any = nib.Nifti2Header(start[:SIZE_OF_NIFTI2_HEADER])
+        kind: Any = nib.Nifti2Header
+        size = SIZE_OF_NIFTI2_HEADER
     elif SIZE_OF_HEADER in either_order:
-        header = nib.Nifti1Header(start[:SIZE_OF_HEADER])
+        kind, size = nib.Nifti1Header, SIZE_OF_HEADER
     else:
         raise ValueError("it does not begin with the size of a NIfTI header, 348 or 540")
+    _check_codes(kind(start[:size], check=False))  # nibabel's check replaces unknown codes by 0
+    header: Any = kind(start[:size])
     magic = bytes(header["magic"].tobytes())[:3]
     if magic not in SINGLE_MAGIC:
         raise ValueError(

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from urllib.parse import unquote, urlparse
 
+from boldglm.io.files.atomic import path_inside
 from boldglm.io.files.json_files import load_json
 
 DESCRIPTION = "dataset_description.json"
@@ -39,16 +40,24 @@ def _uri(path: Path, output_dir: Path, folders: Mapping[str, Path]) -> str:
 
 
 def paths_of(uris: Sequence[str], output_dir: Path) -> tuple[Path, ...]:
-    """Return the paths of what `uris_of` returned, whether or not the files exist."""
+    """Return the paths of what `uris_of` returned, whether or not the files exist.
+
+    Raises
+    ------
+    ValueError
+        If a URI leads out of its dataset, or has a NUL character.
+    """
     folders = _links(output_dir) if uris else {}
     return tuple(_path(uri, output_dir, folders) for uri in uris)
 
 
 def _path(uri: str, output_dir: Path, folders: Mapping[str, Path]) -> Path:
+    if "\0" in uri:
+        raise ValueError(f"{uri!r} has a NUL character")
     if not uri.startswith("bids:"):
         return Path(uri)
     _, name, relative = uri.split(":", 2)
-    return folders.get(name, output_dir) / relative
+    return path_inside(folders.get(name, output_dir), relative)
 
 
 def link_to(folder: Path, output_dir: Path, bids_dir: Path) -> str:

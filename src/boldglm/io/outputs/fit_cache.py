@@ -1,20 +1,38 @@
 """Fits of runs on disk, and a cache of them: with new contrasts, runs need not be fitted again."""
 
 import shutil
+import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from boldglm.errors import BadDataError
 from boldglm.glm import Fit
 from boldglm.glm.first_level.slice_fit import SliceFit
-from boldglm.io.files.atomic import path_inside, share_file, temporary_name, whole_file
+from boldglm.io.files.atomic import (
+    path_inside,
+    refuse_links_outside,
+    share_file,
+    temporary_name,
+    whole_file,
+)
 from boldglm.io.files.checksums import checksum, is_unchanged
 from boldglm.io.files.json_files import load_json, write_json
 from boldglm.io.outputs.records import same_fingerprint
 
 OUTPUTS = "outputs.json"
+_DAMAGED = (
+    ValueError,
+    KeyError,
+    TypeError,
+    AttributeError,
+    EOFError,
+    RuntimeError,  # of zip files with features that no version of Python reads
+    zipfile.BadZipFile,
+)
+_TEXTS = ("names", "noise")  # arrays of text in a file of a fit
 MAP_OUTPUTS = ("run_maps", "trial_maps")  # outputs with a dictionary of files
 
 
@@ -36,11 +54,43 @@ def write_fit(path: Path, fit: Fit | SliceFit, scale: np.ndarray) -> None:
 
 
 def read_fit(path: Path) -> tuple[Fit | SliceFit, np.ndarray]:
-    """Read the fit, and the scale of its voxels, from a file of `write_fit`."""
-    with np.load(path) as archive:
-        arrays = dict(archive)
-    kind = SliceFit if "n_parts" in arrays else Fit
-    return kind.from_arrays(arrays), arrays["scale"]
+    """Read the fit, and the scale of its voxels, from a file of `write_fit`.
+
+    Raises
+    ------
+    BadDataError
+        If it is damaged.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            _check_members(archive)
+        with np.load(path, allow_pickle=False) as loaded:
+            arrays = dict(loaded)
+        _check_types(arrays)
+        kind = SliceFit if "n_parts" in arrays else Fit
+        return kind.from_arrays(arrays), arrays["scale"]
+    except (*_DAMAGED, OSError) as error:
+        raise BadDataError(
+            f"The fit {path} cannot be read ({error}). Delete it, and repeat the call."
+        ) from error
+
+
+def _check_members(archive: zipfile.ZipFile) -> None:
+    """Refuse what `write_fit` never writes: compressed arrays, and two of one name."""
+    names = archive.namelist()
+    if len(set(names)) < len(names):
+        raise ValueError("it has two arrays of one name")
+    for member in archive.infolist():
+        if member.compress_type != zipfile.ZIP_STORED or member.flag_bits & 1:
+            raise ValueError(f"{member.filename!r} is compressed or encrypted")
+
+
+def _check_types(arrays: Mapping[str, np.ndarray]) -> None:
+    """Refuse an array of text in place of numbers, and the reverse."""
+    for name, array in arrays.items():
+        is_text = name.rpartition(".")[2] in _TEXTS
+        if (array.dtype.kind == "U") != is_text or array.dtype.kind not in "Ubiuf":
+            raise ValueError(f"{name!r} has values of type {array.dtype}")
 
 
 def cached_fit(folder: Path, key: str) -> dict[str, Any] | None:
@@ -67,6 +117,7 @@ def cached_fit(folder: Path, key: str) -> dict[str, Any] | None:
         if not same_fingerprint(content["Key"], key):
             return None
         outputs: dict[str, Any] = _with_paths(content["Outputs"], folder)
+        refuse_links_outside(map(Path, _files_of(outputs)), [folder])
         checksums = content["Checksums"]
         whole = all(
             is_unchanged(Path(file), checksums[Path(file).name]) for file in _files_of(outputs)

@@ -15,11 +15,12 @@ import numpy as np
 
 from boldglm.errors import BadDataError, MissingInputError
 from boldglm.io.entities import entities_stem
-from boldglm.io.files.atomic import path_inside, sync_files
+from boldglm.io.files.atomic import path_inside, refuse_links_outside, sync_files
 from boldglm.io.files.checksums import is_unchanged
-from boldglm.io.files.json_files import read_json, write_json
+from boldglm.io.files.json_files import load_json, read_json, write_json
 from boldglm.io.outputs.dataset_links import paths_of, uris_of
-from boldglm.io.outputs.names import RECORD, output_dir_of
+from boldglm.io.outputs.names import RECORD, ResultPaths, output_dir_of
+from boldglm.io.outputs.record_checks import check_record
 from boldglm.notices import Notice, by_kind, from_kinds
 
 KEY = "boldglm"  # of a record in its file, which is also a sidecar
@@ -226,6 +227,36 @@ class Record:
         write_json(path, {KEY: content})
         sync_files([path])
 
+    def check_place(self, path: Path, root: Path) -> None:
+        """Check that the record lies where its node and its entities say.
+
+        Raises
+        ------
+        ValueError
+            If it is that of another result.
+        """
+        expected = ResultPaths.of(root, self.node, self.entities).record().relative_to(root)
+        if path.parts[-len(expected.parts) :] != expected.parts:
+            raise ValueError(f"its Node and Entities are those of {expected.as_posix()}")
+
+    def refuse_links_outside(self, folder: Path, root: Path) -> None:
+        """Refuse files in linked folders, except the folder of the record and of its figures.
+
+        Raises
+        ------
+        ValueError
+            If a file lies outside of them and of the output folder `root`.
+        """
+        result = self.result
+        paths = [result.mask, result.mean, *result.maps.values(), *self.files]
+        for sources in result.sources.values():
+            paths += sources
+        for contrast in result.contrasts:
+            paths += [*contrast.maps.values(), *contrast.sources]
+            paths += [contrast.table] if contrast.table else []
+        figures = ResultPaths.of(root, self.node, self.entities).figure("", "").parent
+        refuse_links_outside(paths, (root, folder, figures))
+
     @property
     def needed_files(self) -> tuple[Path, ...]:
         """Files that levels above read: the mask, the mean image and maps of t contrasts."""
@@ -250,8 +281,9 @@ class Record:
             If it is damaged, or names a file outside the output folder.
         """
         try:
-            content = read_json(path)[KEY]
-            return cls(
+            content = load_json(path)[KEY]
+            check_record(content)
+            record = cls(
                 content["Fingerprint"],
                 content["Node"],
                 content["Level"],
@@ -262,6 +294,9 @@ class Record:
                 _analysis(content),
                 content["Section"],
             )
+            record.check_place(path, root)
+            record.refuse_links_outside(path.parent, root)
+            return record
         except FileNotFoundError as error:
             raise MissingInputError(
                 f"There is no record {path}. Run the level that should have written it."

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from boldglm.errors import BadDataError, MissingInputError
-from boldglm.io.files.atomic import path_inside
+from boldglm.io.files.atomic import path_inside, refuse_links_outside
 from boldglm.io.files.json_files import load_json, write_json
 from boldglm.io.outputs.names import report_page_file
 from boldglm.io.outputs.records import Record
@@ -15,6 +15,7 @@ from boldglm.notices import Notice, from_pairs
 from boldglm.vocabulary import LEVELS
 
 GROUP = "group"
+FIGURES = "figures"  # folder of a report, which may be a link
 
 
 @dataclass(frozen=True)
@@ -111,9 +112,11 @@ def figures_of_page(root: Path, name: str) -> list[Path]:
     """Return the figures beside a report by what its page says; none if there is no page."""
     try:
         content = load_json(report_page_file(root, name))
-        return [path_inside(root, figure) for figure in content["Figures"]]
-    except (OSError, ValueError, KeyError, TypeError):
+        figures = [path_inside(root, figure) for figure in content["Figures"]]
+        refuse_links_outside(figures, (root, root / name / FIGURES))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return []
+    return [figure for figure in figures if figure.is_symlink() or not figure.is_dir()]
 
 
 def reported_names(root: Path) -> list[str]:

@@ -92,7 +92,7 @@ def _write(output_dir: Path, paths: ResultPaths, files: NodeFiles, details: Node
     # another process may be writing the same result, whose files have the same bytes
     if earlier is None or earlier.fingerprint != details.fingerprint:
         for path in old_files:  # while the record still says which they are
-            path.unlink(missing_ok=True)
+            _remove_file(path)
         paths.report().unlink(missing_ok=True)  # which shows earlier results
         record.unlink(missing_ok=True)  # the node is incomplete until the new record is written
     mask = copy_file(result.mask, paths.image("desc-brain_mask", image_ending(result.mask)))
@@ -132,8 +132,14 @@ def _write(output_dir: Path, paths: ResultPaths, files: NodeFiles, details: Node
         section=files.section,
     ).write(record, output_dir)
     for path in old_files - {*written}:
-        path.unlink(missing_ok=True)  # of a contrast that is no longer in the model
+        _remove_file(path)  # of a contrast that is no longer in the model
     return record
+
+
+def _remove_file(path: Path) -> None:
+    """Remove what an earlier record names; it may have been damaged to name a folder."""
+    if path.is_symlink() or not path.is_dir():
+        path.unlink(missing_ok=True)
 
 
 def _earlier_record(record: Path, output_dir: Path) -> Record | None:

@@ -122,6 +122,12 @@ class Instruction:
         suffix = str(self.value("OutputSuffix", ""))
         if self.outputs is None:
             return name + suffix
+        if len(self.outputs) != len(self.inputs):
+            self.refuse(
+                "Output",
+                f"found {len(self.outputs)} names for {len(self.inputs)} inputs",
+                "Write one name for each input.",
+            )
         return self.outputs[self.inputs.index(name)] + suffix
 
     def single_output(self) -> str:
