@@ -25,7 +25,7 @@ from boldglm.cli.choices import (
     selection_of,
 )
 from boldglm.cli.dry_run import NOTHING_FITTED, show_levels, show_plan
-from boldglm.cli.participants import absent_from_group, list_participants
+from boldglm.cli.participants import check_completeness, list_participants
 from boldglm.cli.places import check_places
 from boldglm.cli.plugin_options import plugin_choice
 from boldglm.cli.report_command import report_command
@@ -48,11 +48,11 @@ from boldglm.notices import EXCLUSION, HEADINGS, Notice
 from boldglm.vocabulary import BAD_RUN_POLICY, HIGHER_COMMANDS
 from boldglm.workflows.execution import Execution, execute
 from boldglm.workflows.failures import Failure
-from boldglm.workflows.group import init_group_wf, plan_group
+from boldglm.workflows.group import init_planned_group_wf, plan_group
 from boldglm.workflows.lower_levels import init_lower_levels_wf
 from boldglm.workflows.other_results import stale_results
 from boldglm.workflows.reports import ReportSettings
-from boldglm.workflows.subject import AppSettings, init_boldglm_wf
+from boldglm.workflows.subject import AppSettings, init_participants_wf
 
 FIT_FOLDER = "fits"  # in the work folder
 JOBS = "jobs.txt"  # in the folder of a call: how to cancel its jobs
@@ -95,7 +95,7 @@ def run_participant(options: argparse.Namespace, command: str, folders: WorkFold
         logger.info("%s", notice)
     _write_settings(options, command)
     settings = _app_settings(options, command, notices, folders.work, excluded)
-    workflow, n_runs = init_boldglm_wf(plan, settings)
+    workflow, n_runs = init_participants_wf(plan, settings)
     failures: list[Failure] = []
     if workflow is not None:
         failures = _execute(options, workflow, folder, n_runs)
@@ -137,8 +137,8 @@ def run_higher_levels(
     chosen = ResultFilter(selection_of(options), options.space, exclude)
     plans = plan_group(output, options.bids_dir, found.models, levels, chosen)
     notices = [notice for plan in plans for notice in (*plan.notices, *plan.model.spec.notes)]
-    if "dataset" in levels:
-        notices += absent_from_group(plans, options)
+    if options.missing_participants == "error":
+        check_completeness(plans, options)
     if options.dry_run:
         for plan in plans:
             show_levels(plan.levels, sys.stdout)
@@ -151,7 +151,7 @@ def run_higher_levels(
     excluded = tuple(run for plan in plans for run in plan.excluded)
     settings = _app_settings(options, command, tuple(notices), folders.work, excluded)
     is_group = "dataset" in levels
-    workflow = (init_group_wf if is_group else init_lower_levels_wf)(plans, settings)
+    workflow = (init_planned_group_wf if is_group else init_lower_levels_wf)(plans, settings)
     if workflow is not None:
         prepare_output(options.output_dir, options.bids_dir, None, command)
         failures = _execute(options, workflow, folders.open(), 0)

@@ -99,20 +99,9 @@ def model_choice(options: argparse.Namespace, derivatives: Sequence[Derivative])
         ),
         name=options.model_name,
         derivatives=tuple(sorted(derivative.pipeline for derivative in derivatives)),
-        selection=_chosen(selection_of(options)),
+        selection=selection_of(options).of_runs(),
         replaces=options.fresh,
     )
-
-
-def _chosen(selection: Selection) -> dict[str, list[str]]:
-    """Return the options that choose sessions and runs, without those that were not given."""
-    filters = [f"{key}={value}" for key, value in sorted(selection.filters)]
-    given = {
-        "--session-label": sorted(selection.sessions),
-        "--run-label": sorted(selection.runs),
-        "--bids-filter-file": filters,
-    }
-    return {name: labels for name, labels in given.items() if labels}
 
 
 def higher_model_choice(options: argparse.Namespace, levels: Sequence[str]) -> HigherModelChoice:

@@ -5,11 +5,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from boldglm.analysis.model.model import read_model
-from boldglm.analysis.plan.missing_participants import check_missing, missing_participants
+from boldglm.analysis.plan.missing_participants import missing_participants, refuse_missing
 from boldglm.analysis.plan.plan import select_input
 from boldglm.cli.choices import selection_of
 from boldglm.io.bids.query import RunFiles
-from boldglm.notices import Notice
 from boldglm.workflows.group import GroupPlan
 
 
@@ -24,15 +23,15 @@ def list_participants(runs: Sequence[RunFiles], options: argparse.Namespace) -> 
     return 0
 
 
-def absent_from_group(
-    plans: Sequence[GroupPlan], options: argparse.Namespace
-) -> tuple[Notice, ...]:
-    """Return who of the dataset is not in the group, or refuse the group without them.
+def check_completeness(plans: Sequence[GroupPlan], options: argparse.Namespace) -> None:
+    """Refuse a group without participants of the dataset who have its task.
+
+    Whoever was excluded on purpose is not missing.
 
     Raises
     ------
     MissingInputError
-        If somebody is missing and ``--missing-participants`` is ``error``.
+        If somebody is missing.
     """
     inputs = [
         item
@@ -41,10 +40,14 @@ def absent_from_group(
         for fit in level.plan.fits
         for item in fit.inputs
     ]
-    missing = missing_participants(
-        options.bids_dir,
-        {item.entities["task"] for item in inputs if "task" in item.entities},
-        {subject for plan in plans for subject in plan.subjects},
-        selection_of(options).subjects,
+    known = {subject for plan in plans for subject in plan.subjects}
+    known |= {
+        run.entities["sub"]
+        for plan in plans
+        for run in plan.excluded
+        if run.entities.keys() == {"sub"}
+    }
+    tasks = {item.entities["task"] for item in inputs if "task" in item.entities}
+    refuse_missing(
+        missing_participants(options.bids_dir, tasks, known, selection_of(options).subjects)
     )
-    return check_missing(missing, is_error=options.missing_participants == "error")

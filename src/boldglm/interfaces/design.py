@@ -35,7 +35,13 @@ from boldglm.notices import Notice, by_kind
 from boldglm.vocabulary import DRIFT, HIGH_PASS, HRF_MODEL, MISSING_POLICIES, SLICE_TIME_REFERENCE
 
 
-class _RunTablesInput(BaseInterfaceInputSpec):
+class _DesignInput(BaseInterfaceInputSpec):
+    wait_for = traits.Any(
+        nohash=True, desc="any output of an earlier node, to start after it; not used"
+    )
+
+
+class _RunTablesInput(_DesignInput):
     events_file = File(exists=True, mandatory=True, desc="BIDS events of the run")
     bold_file = File(exists=True, desc="BOLD series, whose header has what follows")
     n_scans = traits.Range(low=2, desc="number of volumes, instead of that of bold_file")
@@ -251,7 +257,7 @@ class OrthogonalizeDesign(SimpleInterface):
         return runtime
 
 
-class _WriteDesignInput(BaseInterfaceInputSpec):
+class _WriteDesignInput(_DesignInput):
     built = traits.Instance(BuiltDesign, mandatory=True, desc="the design that the plan has built")
 
 

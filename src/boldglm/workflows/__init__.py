@@ -1,7 +1,8 @@
-"""nipype workflows of a run, a subject, the group and the whole app.
+"""nipype workflows of a run, a subject, the group and a whole dataset.
 
-`init_run_wf` takes plain files and fits into any nipype workflow. The others build on the plan
-that `boldglm.analysis.plan` makes of a BIDS dataset.
+`init_run_wf`, `init_subject_wf` and `init_group_wf` take plain files. `init_boldglm_wf` fits all
+levels of a BIDS dataset. All have an ``inputnode`` and an ``outputnode``, and fit into any nipype
+workflow.
 """
 
 from boldglm.analysis.first_level.settings import (
@@ -12,23 +13,33 @@ from boldglm.analysis.first_level.settings import (
     ModelFile,
     RunSettings,
 )
-from boldglm.analysis.model.confound_strategies import ConfoundSettings
+from boldglm.analysis.model.confound_strategies import ConfoundRequest, ConfoundSettings
+from boldglm.analysis.model.default_model import DefaultModelOptions
 from boldglm.analysis.model.modulation import Modulator
-from boldglm.workflows.group import init_group_wf
+from boldglm.analysis.plan.dataset_model import ModelChoice
+from boldglm.io.bids.selection import Selection
+from boldglm.workflows.combined import init_group_wf, init_subject_wf
+from boldglm.workflows.dataset import DatasetOptions, init_boldglm_wf
+from boldglm.workflows.plugins import job_plugin
 from boldglm.workflows.run import init_run_wf
-from boldglm.workflows.subject import init_boldglm_wf, init_subject_wf
 
 __all__ = [
     "BuiltDesign",
     "CachedFit",
+    "ConfoundRequest",
     "ConfoundSettings",
+    "DatasetOptions",
+    "DefaultModelOptions",
     "DesignSettings",
     "FitSettings",
+    "ModelChoice",
     "ModelFile",
     "Modulator",
     "RunSettings",
+    "Selection",
     "init_boldglm_wf",
     "init_group_wf",
     "init_run_wf",
     "init_subject_wf",
+    "job_plugin",
 ]

@@ -175,13 +175,24 @@ def _plan_model(
     left_out = [run.notice for run in excluded.runs]
     left_out += without_results(below, have, tables.bids_dir, excluded.runs, subjects)
     plan = GroupPlan(model, planned, tuple(records), (*left_out, *notices), excluded.runs)
-    if "dataset" in levels and len(plan.subjects) < 2 and not _is_testable(planned):
-        raise BadDataError(
-            f"The group level needs at least two participants, but {output_dir} has results of "
-            f"sub-{', '.join(plan.subjects)} only (model {model.name}). Run the participant level "
-            "for more participants."
-        )
+    if "dataset" in levels:
+        check_size(plan, f"{output_dir} has results of", "Run the participant level for more.")
     return plan
+
+
+def check_size(plan: GroupPlan, there_are: str, remedy: str) -> None:
+    """Refuse a group of one participant.
+
+    Raises
+    ------
+    BadDataError
+        If there are fewer than two participants, and no node can be fitted with one.
+    """
+    if len(plan.subjects) < 2 and not _is_testable(plan.levels):
+        raise BadDataError(
+            f"The group level needs at least two participants, but {there_are} "
+            f"sub-{', '.join(plan.subjects)} only (model {plan.model.name}). {remedy}"
+        )
 
 
 def _check_smoothing(planned: Sequence[LevelPlan], records: Mapping[Path, Record]) -> None:
@@ -206,7 +217,7 @@ def _is_testable(levels: Sequence[LevelPlan]) -> bool:
     )
 
 
-def init_group_wf(
+def init_planned_group_wf(
     plans: Sequence[GroupPlan], settings: AppSettings, *, name: str = "group_wf"
 ) -> Workflow | None:
     """Build the workflow of the higher levels and of the group report, from finished records.
@@ -226,9 +237,40 @@ def init_group_wf(
         None if everything is finished already.
     """
     workflow = Workflow(name=name)
+    has_work = add_group(workflow, plans, settings, {})
+    return workflow if has_work else None
+
+
+def add_group(
+    workflow: Workflow,
+    plans: Sequence[GroupPlan],
+    settings: AppSettings,
+    written: dict[str, RecordSource],
+) -> bool:
+    """Add higher levels and the group report to a workflow, unless they are finished.
+
+    Parameters
+    ----------
+    workflow : Workflow
+        The workflow to extend.
+    plans : sequence of GroupPlan
+        From `plan_group`, or levels of a plan whose runs are not fitted yet.
+    settings : AppSettings
+        Settings that all workflows share.
+    written : dict of str to RecordSource
+        What writes records that do not exist yet, by their paths; the records of these levels
+        are added.
+
+    Returns
+    -------
+    bool
+        Whether anything was added.
+    """
     sections: list[RecordSource] = []
+    n_before = len(workflow.list_node_names())
     for number, plan in enumerate(plans, start=1):
         sources: dict[str, RecordSource] = {str(path): path for path in plan.records}
+        sources |= written
         for index, level in enumerate(plan.levels):
             fits = node_fits(level, plan.model, settings.inference)
             details = group_details(plan.model)
@@ -237,17 +279,18 @@ def init_group_wf(
             )
             label = f"{level.plan.node.level}_{number}_{index}_wf"
             source = add_level(workflow, level, sources, output, fits, label)
-            sources[str(output.record)] = source
+            sources[str(output.record)] = written[str(output.record)] = source
             if level.plan.node.level == "dataset":
                 sections.append(source)
     planned = [level.record for plan in plans for level in plan.levels]
     sections += other_results(settings.output_dir, None, planned)[0]
     has_report = not sections or settings.reports.is_there(settings.output_dir, GROUP)
-    if not workflow.list_node_names() and has_report:
-        return None
+    has_results = len(workflow.list_node_names()) > n_before
+    if not has_results and has_report:
+        return False
     if sections:
         _add_report(workflow, plans, settings, sections)
-    return workflow
+    return True
 
 
 def _subtitle(plans: Sequence[GroupPlan]) -> str:

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -26,7 +27,27 @@ METHOD_WORDS = {
     "ols": "ordinary least squares over inputs",
     "mixed": "mixed effects, variance between inputs by REML",
 }
-RecordSource: TypeAlias = Path | Workflow  # an existing record, or the workflow that writes it
+
+
+@dataclass(frozen=True)
+class NestedRecord:
+    """The record that a workflow inside another one writes.
+
+    Parameters
+    ----------
+    workflow : Workflow
+        The outer workflow.
+    place : str
+        Name of the inner workflow in it.
+    """
+
+    workflow: Workflow
+    place: str
+
+
+# an existing record, or the workflow that writes it
+RecordSource: TypeAlias = Path | Workflow | NestedRecord
+RECORD_OUTPUT = "outputs_wf.outputnode.record_file"
 
 
 def add_level(
@@ -61,7 +82,7 @@ def add_level(
         ``outputs_wf.outputnode.record_file``.
     """
     inputs = [sources[key] for key in level.plan.input_keys]
-    has_new_input = any(isinstance(source, Workflow) for source in inputs)
+    has_new_input = not all(isinstance(source, Path) for source in inputs)
     if not has_new_input and is_finished(output.record, output.output_dir, output.fingerprint):
         return output.record
     inner = Workflow(name=name)
@@ -83,7 +104,9 @@ def connect_record(
 ) -> None:
     """Connect a record to an input field: an existing one now, or the output of its workflow."""
     if isinstance(source, Workflow):
-        workflow.connect(source, "outputs_wf.outputnode.record_file", target, field)
+        workflow.connect(source, RECORD_OUTPUT, target, field)
+    elif isinstance(source, NestedRecord):
+        workflow.connect(source.workflow, f"{source.place}.{RECORD_OUTPUT}", target, field)
     elif isinstance(target, Workflow):
         node, _, name = field.rpartition(".")
         setattr(target.get_node(node).inputs, name, str(source))

@@ -92,7 +92,9 @@ def as_jobs(graph: Any, *, keep_files: bool, reports_here: bool) -> nx.DiGraph:
         owner = next(graph.predecessors(node), node) if _is_drawing(node) else node
         members.setdefault(_job_of(owner, places, reports), []).append(node)
     jobs = {
-        key: nodes[0] if key == _alone(nodes[0]) else _job(key, nodes, keep_files)
+        key: nodes[0]
+        if key == _alone(nodes[0])
+        else _job(key, nodes, keep_files or _is_read_from_outside(nodes, graph))
         for key, nodes in members.items()
     }
     job_of = {node: jobs[key] for key, nodes in members.items() for node in nodes}
@@ -156,6 +158,14 @@ def _job_of(node: Any, places: set[str], reports: set[str]) -> str:
 def _is_drawing(node: Any) -> bool:
     """Whether a node draws a result: in the job that made it, for the report to put together."""
     return isinstance(getattr(node, "interface", None), PlotRecord)
+
+
+def _is_read_from_outside(nodes: list[Any], graph: Any) -> bool:
+    """Say whether somebody's node needs more of a job than the record of its result."""
+    inside = set(nodes)
+    return any(
+        node.name != LAST_STEP and not inside.issuperset(graph.successors(node)) for node in nodes
+    )
 
 
 def _alone(node: Any) -> str:

@@ -202,3 +202,39 @@ def make_plugin(choice: PluginChoice | None, nprocs: int, settings: Mapping[str,
         "PBS": schedulers.Pbs,
     }
     return plugins[choice.name](plugin_args=arguments)
+
+
+def job_plugin(name: str, **arguments: Any) -> Any:
+    """Return a plugin of a scheduler that makes one job of each run and each result above it.
+
+    nipype's plugin of that name would make about ten jobs of each run. Nodes of other workflows
+    are jobs of their own.
+
+    Parameters
+    ----------
+    name : {"SLURM", "SLURMGraph", "SGE", "PBS"}
+        Name of nipype's plugin.
+    **arguments : dict
+        Arguments of nipype's plugin, such as ``sbatch_args`` or ``max_jobs``. ``{mem_mb}`` and
+        ``{cpus}`` in options of the scheduler are replaced by what each job needs.
+
+    Returns
+    -------
+    PluginBase
+        The plugin, for ``workflow.run(plugin=...)``.
+
+    Raises
+    ------
+    UsageError
+        If there is no such plugin or argument, or this machine cannot submit jobs.
+
+    Examples
+    --------
+    >>> plugin = job_plugin("SLURM", sbatch_args="--partition=short")  # doctest: +SKIP
+    >>> workflow.run(plugin=plugin)  # doctest: +SKIP
+    """
+    if name not in COMMANDS:
+        raise UsageError(f"There is no scheduler {name!r}.{list_known(name, COMMANDS)}")
+    choice = PluginChoice(name, arguments)
+    choice.check(Path("work"))
+    return make_plugin(choice, 1, {})

@@ -31,6 +31,7 @@ DESIGN_INPUTS = (
     "start_time",
     "slice_time_reference",
     "volume_timing",
+    "wait_for",
 )
 FIT_INPUTS = ("bold_file", "mask_file", "mesh_files")
 FIT_OUTPUTS = (
@@ -96,6 +97,8 @@ def init_run_wf(
         Fraction of the repetition time; by default .5, the middle of a volume.
     volume_timing
         Onset of each volume in seconds, for sparse acquisition; needs `start_time`.
+    wait_for
+        Any output of an earlier node, to start after it; optional.
 
     Outputs
     -------
@@ -164,6 +167,7 @@ def _connect_design(
         workflow.connect([
             (write, notices, [("notices", "in1")]),
             (write, outputnode, [("before_file", "before_file")]),
+            (inputnode, write, [("wait_for", "wait_for")]),
         ])  # fmt: skip
         if settings.slices is not None:
             workflow.connect(write, "slice_designs_file", fit, "slice_designs_file")

@@ -95,7 +95,7 @@ class AppSettings:
     reports: ReportSettings = field(default_factory=ReportSettings)
 
 
-def init_boldglm_wf(
+def init_participants_wf(
     analyses: Sequence[Analysis], settings: AppSettings, *, name: str = "boldglm_wf"
 ) -> tuple[Workflow | None, int]:
     """Build the workflow of the participant level.
@@ -118,13 +118,13 @@ def init_boldglm_wf(
     """
     workflow = Workflow(name=name)
     subjects = dict.fromkeys(subject for analysis in analyses for subject in analysis.subjects)
-    built = [init_subject_wf(subject, analyses, settings) for subject in subjects]
+    built = [init_planned_subject_wf(subject, analyses, settings) for subject in subjects]
     unfinished = [subject_wf for subject_wf, _ in built if subject_wf is not None]
     workflow.add_nodes(unfinished)  # in one call, because each call checks all nodes
     return (workflow if unfinished else None), sum(n_runs for _, n_runs in built)
 
 
-def init_subject_wf(
+def init_planned_subject_wf(
     subject: str, analyses: Sequence[Analysis], settings: AppSettings
 ) -> tuple[Workflow | None, int]:
     """Build the workflow of one subject, without the results that are finished.
@@ -172,6 +172,17 @@ def init_subject_wf(
     tasks = [analysis.runs[0].inputs.task for analysis in analyses]
     add_subject_report(workflow, subject, models, tasks, settings, sections, planned)
     return workflow, n_runs
+
+
+def written_records(subject_wf: Workflow) -> dict[str, str]:
+    """Return which workflow in that of a subject writes each record, by the path of the record."""
+    places: dict[str, str] = {}
+    for inner in subject_wf._graph.nodes:
+        if isinstance(inner, Workflow):
+            written = inner.get_node("outputs_wf.write_derivatives").inputs
+            paths = ResultPaths.of(Path(written.output_dir), written.node, written.entities)
+            places[str(paths.record())] = inner.name
+    return places
 
 
 def subject_wf_name(subject: str) -> str:

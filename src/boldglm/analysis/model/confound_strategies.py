@@ -67,7 +67,18 @@ class ConfoundRequest:
     drift_is_requested: bool = False
 
     def settings(self, tables: Sequence[ConfoundsTable]) -> ConfoundSettings:
-        """Return the confounds of a model, given the tables of all its runs."""
+        """Return the confounds of a model.
+
+        Parameters
+        ----------
+        tables : sequence of ConfoundsTable
+            The tables of all runs of the model.
+
+        Returns
+        -------
+        ConfoundSettings
+            Columns, and which volumes are censored.
+        """
         columns = choose_confounds(
             self.strategies,
             tables,

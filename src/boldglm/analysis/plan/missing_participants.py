@@ -5,10 +5,8 @@ from pathlib import Path
 
 from boldglm.errors import MissingInputError
 from boldglm.io.entities import entities_of
-from boldglm.notices import Notice, exclusion
 
 _BOLD = ("func/*_bold.nii*", "ses-*/func/*_bold.nii*")
-_MOST_LISTED = 10
 
 
 def missing_participants(
@@ -42,27 +40,21 @@ def missing_participants(
     )
 
 
-def check_missing(missing: Sequence[str], *, is_error: bool) -> tuple[Notice, ...]:
-    """Return the exclusion of participants without results, or refuse the group without them.
+def refuse_missing(missing: Sequence[str]) -> None:
+    """Refuse a group if participants are missing.
 
     Raises
     ------
     MissingInputError
-        If `is_error` and somebody is missing.
+        Names all of them.
     """
-    if not missing:
-        return ()
-    if is_error:
+    if missing:
+        verb = "has" if len(missing) == 1 else "have"
         raise MissingInputError(
-            f"The group is incomplete: {_listed(missing, len(missing))} "
-            f"{'has' if len(missing) == 1 else 'have'} no finished results. Run the participant "
-            "level for them, or use --missing-participants exclude."
+            f"The group is incomplete: {_listed(missing)} {verb} no finished results. Run the "
+            "participant level for them, exclude them (--exclude), or use --missing-participants "
+            "exclude."
         )
-    text = (
-        f"{_listed(missing)}: not in the group, because there are no finished results. Run the "
-        "participant level for them, and the group again"
-    )
-    return (exclusion(text),)
 
 
 def _tasks_of(folder: Path) -> Iterator[str]:
@@ -72,8 +64,6 @@ def _tasks_of(folder: Path) -> Iterator[str]:
             yield entities_of(path.name).get("task", "")
 
 
-def _listed(labels: Sequence[str], most: int = _MOST_LISTED) -> str:
+def _listed(labels: Sequence[str]) -> str:
     names = [f"sub-{label}" for label in labels]
-    if len(names) > most:
-        return f"{', '.join(names[:most])} and {len(names) - most} more"
     return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))

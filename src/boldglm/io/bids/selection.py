@@ -12,7 +12,20 @@ from boldglm.suggestions import did_you_mean
 
 @dataclass(frozen=True)
 class Selection:
-    """Labels to analyze, with or without their prefixes; empty means all."""
+    """Labels of what to analyze; empty means all.
+
+    Parameters
+    ----------
+    subjects, sessions, tasks, runs : tuple of str
+        Labels without their prefixes. ``1`` and ``01`` are the same run.
+    filters : tuple of (str, object)
+        Further BIDS entities and their label, or a list of labels, or None if they are absent.
+
+    Examples
+    --------
+    >>> Selection(tasks=("faces",), filters=(("acq", "mb4"),)).of_runs()
+    {'--bids-filter-file': ['acq=mb4']}
+    """
 
     subjects: tuple[str, ...] = ()
     sessions: tuple[str, ...] = ()
@@ -29,7 +42,20 @@ class Selection:
         runs: Sequence[str] | None = None,
         filter_file: Path | None = None,
     ) -> "Selection":
-        """Take what the command line gave: prefixes stripped, the filter file read."""
+        """Take what the command line gave: prefixes stripped, the filter file read.
+
+        Parameters
+        ----------
+        subjects, sessions, tasks, runs : sequence of str, optional
+            Labels with or without their prefixes.
+        filter_file : Path, optional
+            JSON file that selects by any entity.
+
+        Returns
+        -------
+        Selection
+            The selection.
+        """
         return cls(
             _labels(subjects, "sub"),
             _labels(sessions, "ses"),
@@ -39,7 +65,18 @@ class Selection:
         )
 
     def is_about(self, entities: Mapping[str, str]) -> bool:
-        """Tell whether runs of these entities may be among those asked for."""
+        """Tell whether runs of these entities may be among those asked for.
+
+        Parameters
+        ----------
+        entities : mapping of str to str
+            BIDS entities of a run, or some of them.
+
+        Returns
+        -------
+        bool
+            False if a session, task or run is another than those asked for.
+        """
         asked = {"ses": self.sessions, "task": self.tasks, "run": self.runs}
         return all(
             not labels
@@ -47,6 +84,21 @@ class Selection:
             or any(same_label(entities[key], label) for label in labels)
             for key, labels in asked.items()
         )
+
+    def of_runs(self) -> dict[str, list[str]]:
+        """Return the options that choose sessions and runs, without those that were not given.
+
+        Returns
+        -------
+        dict of str to list of str
+            Labels in alphabetical order by the option of the command line.
+        """
+        given = {
+            "--session-label": sorted(self.sessions),
+            "--run-label": sorted(self.runs),
+            "--bids-filter-file": [f"{key}={value}" for key, value in sorted(self.filters)],
+        }
+        return {name: labels for name, labels in given.items() if labels}
 
 
 def same_label(found: str | None, asked: str) -> bool:
