@@ -270,3 +270,29 @@ def test_a_bad_confounds_table_excludes_its_run(dataset, tmp_path, capsys):
     shown = capsys.readouterr().out
     assert "3 runs of 2 participants" in shown
     assert "75 rows" in shown
+
+
+def test_many_events_after_the_end_of_a_run_are_warned_of(dataset, tmp_path, capsys):
+    image = nib.load(file_of(dataset, "bold.nii.gz"))
+    nib.save(image.slicer[..., :50], file_of(dataset, "bold.nii.gz"))
+
+    assert main([str(dataset), str(tmp_path / "out"), "participant", "--dry-run"]) == 0
+
+    (line,) = [line for line in capsys.readouterr().out.splitlines() if "start after" in line]
+    assert "The scan may have been stopped early" in line
+
+
+def test_a_run_that_fails_in_the_fit_is_a_failure_in_the_summary(dataset, tmp_path, capsys):
+    path = file_of(dataset, "bold.nii.gz")
+    image = nib.load(path)
+    data = np.asarray(image.dataobj, dtype=np.float32)
+    data -= data.mean(axis=3, keepdims=True)
+    nib.save(nib.Nifti1Image(data, image.affine, image.header), path)
+
+    code = main([str(dataset), str(tmp_path / "out"), "participant", "--participant-label", "01"])
+
+    said = capsys.readouterr()
+    assert code == 1
+    assert f"{RUN}_bold.nii.gz" in said.err
+    assert "2 runs of 1 participant, 1 failure," in said.out
+    assert "Nothing was excluded" not in said.out

@@ -302,7 +302,8 @@ def _summarize(
             "Fix the cause and repeat the command: it fits only what is missing."
         )
     participants = counted(len(subjects), "participant")
-    print(f"{counted(len(runs), 'run')} of {participants}, {seconds:.1f} s.")
+    failed = f", {counted(len(failures), 'failure')}" if failures else ""
+    print(f"{counted(len(runs), 'run')} of {participants}{failed}, {seconds:.1f} s.")
     _print_notices(shown)
     if not failures and not any(notice.kind == EXCLUSION for notice in shown):
         print("Nothing was excluded.")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from boldglm.analysis.model.model import read_model
 from boldglm.analysis.plan.missing_participants import missing_participants, refuse_missing
-from boldglm.analysis.plan.plan import select_input
+from boldglm.analysis.plan.model_input import select_input
 from boldglm.cli.choices import selection_of
 from boldglm.io.bids.query import RunFiles
 from boldglm.workflows.group import GroupPlan

@@ -170,10 +170,12 @@ def _plan_model(
             raise BadDataError(f"{model.name}: {'. '.join(map(str, reasons))}.")
         return None
     _check_smoothing(planned, records)
-    have = [item.entities["sub"] for item in inputs if item.node in below]
+    have = [record.entities["sub"] for record in records.values()]
     subjects = chosen.selection.subjects
     left_out = [run.notice for run in excluded.runs]
-    left_out += without_results(below, have, tables.bids_dir, excluded.runs, subjects)
+    left_out += without_results(
+        below, have, tables.bids_dir, excluded.runs, subjects, model.spec.input
+    )
     plan = GroupPlan(model, planned, tuple(records), (*left_out, *notices), excluded.runs)
     if "dataset" in levels:
         check_size(plan, f"{output_dir} has results of", "Run the participant level for more.")

@@ -14,6 +14,8 @@ from boldglm.io.bids.events import Events
 from boldglm.notices import Notice, exclusion, warning
 from boldglm.vocabulary import MISSING_POLICY
 
+SUSPICIOUS_SHARE = 0.1  # of events after the end of a run
+
 
 @dataclass(frozen=True)
 class RunTiming:
@@ -171,16 +173,40 @@ def _within_run(
     present = tuple(name for name in conditions if name not in outside_of_run)
     used = np.isin(events.trial_type, present)
     notices = [exclusion(f"{text}, in {file_name}") for text in outside_of_run.values()]
-    for outside, where in ((late, "start after the end of"), (early, "end long before")):
-        count = int((outside & used).sum())
-        if count:
-            notices.append(
-                warning(
-                    f"{count} of {int(used.sum())} events in {file_name} {where} the run (0 to "
-                    f"{timing.end:g} s) and have no effect on the design"
-                )
+    n_used = int(used.sum())
+    notices += late_warnings(int((late & used).sum()), n_used, timing, file_name)
+    n_early = int((early & used).sum())
+    if n_early:
+        notices.append(
+            warning(
+                f"{n_early} of {n_used} events in {file_name} end long before the run (0 to "
+                f"{timing.end:g} s) and have no effect on the design"
             )
+        )
     return present, notices
+
+
+def late_warnings(n_late: int, n_events: int, timing: RunTiming, file_name: str) -> list[Notice]:
+    """Warn of events after the end of a run; of many, that the run or table may be wrong.
+
+    Examples
+    --------
+    >>> (late,) = late_warnings(5, 20, RunTiming(40, 2.0, 0.0), "a_events.tsv")
+    >>> "scan may have been stopped early" in late.text
+    True
+    """
+    if not n_late:
+        return []
+    text = (
+        f"{n_late} of {n_events} events in {file_name} start after the end of the run (0 to "
+        f"{timing.end:g} s) and have no effect on the design"
+    )
+    if n_late >= SUSPICIOUS_SHARE * n_events:
+        text += (
+            ". The scan may have been stopped early, the series may be truncated, or the events "
+            "may belong to another run"
+        )
+    return [warning(text)]
 
 
 def _outside(events: Events, name: str, timing: RunTiming, *, is_late: bool) -> str:

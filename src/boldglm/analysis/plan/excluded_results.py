@@ -90,6 +90,7 @@ def without_results(
     bids_dir: Path,
     excluded: Sequence[ExcludedRun],
     subjects: Sequence[str] = (),
+    model_input: Mapping[str, Sequence[str]] | None = None,
 ) -> list[Notice]:
     """Say which participants of the dataset have no result that could enter a level.
 
@@ -105,6 +106,8 @@ def without_results(
         Those whose exclusion is reported with its reason.
     subjects : sequence of str
         Labels of the participants that are selected; empty means all.
+    model_input : mapping, optional
+        What `Input` of the model selects.
     """
     known = {*subjects_of_inputs}
     known |= {run.entities["sub"] for run in excluded if run.entities.keys() == {"sub"}}
@@ -114,4 +117,6 @@ def without_results(
         return []
     nodes = " or ".join(repr(name) for name in parents)
     verb = "has" if len(absent) == 1 else "have"
-    return [exclusion(f"{', '.join(absent)} {verb} no finished result of node {nodes}")]
+    chosen = "; ".join(f"{key} {', '.join(labels)}" for key, labels in (model_input or {}).items())
+    remark = f" (Input of the model selects {chosen})" if chosen else ""
+    return [exclusion(f"{', '.join(absent)} {verb} no finished result of node {nodes}{remark}")]

@@ -1,5 +1,6 @@
 """What the inputs of a run lack, and what seems wrong with them, for the log and the report."""
 
+from boldglm.analysis.first_level.event_design import late_warnings
 from boldglm.analysis.plan.event_units import unit_warnings
 from boldglm.analysis.plan.run_plans import RunRead
 from boldglm.notices import Notice, note
@@ -41,4 +42,6 @@ def input_notices(run: RunRead) -> tuple[Notice, ...]:
         onset, duration = run.events.onset, run.events.duration
     else:
         onset, duration = run.columns["onset"], run.columns["duration"]
+        n_late = int((onset >= run.timing.end).sum())
+        notices += late_warnings(n_late, onset.size, run.timing, inputs.events.name)
     return (*notices, *unit_warnings(onset, duration, run.timing, inputs.events.name))

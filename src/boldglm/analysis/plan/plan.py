@@ -16,6 +16,7 @@ from boldglm.analysis.plan.dataset_model import ModelChoice, parse_default_model
 from boldglm.analysis.plan.grids import on_one_grid
 from boldglm.analysis.plan.input_notices import input_notices
 from boldglm.analysis.plan.levels import LevelPlan, plan_levels
+from boldglm.analysis.plan.model_input import left_out_by_input, select_input
 from boldglm.analysis.plan.run_checks import inspect_run
 from boldglm.analysis.plan.run_plans import (
     RunDesign,
@@ -26,7 +27,7 @@ from boldglm.analysis.plan.run_plans import (
 )
 from boldglm.analysis.plan.saved_model import settled_model
 from boldglm.analysis.plan.slice_designs import with_slice_designs
-from boldglm.errors import BadDataError, NothingSelectedError
+from boldglm.errors import BadDataError
 from boldglm.io.bids.confounds_table import read_confounds
 from boldglm.io.bids.events import no_event_columns, read_event_columns, read_events
 from boldglm.io.bids.excluded_runs import BadRuns, ExcludedRun
@@ -37,17 +38,16 @@ from boldglm.io.files.contents import check_content
 from boldglm.io.images.meshes import read_mesh
 from boldglm.io.outputs.names import ResultPaths, camel_case, clashing_labels
 from boldglm.notices import Notice
-from boldglm.stats_model.entity_names import ENTITY_KEYS, SERIES_KEYS
+from boldglm.stats_model.entity_names import ENTITY_KEYS
 from boldglm.stats_model.json_paths import with_context
 from boldglm.stats_model.node_inputs import NodeInput
 from boldglm.stats_model.node_plans import check_run_groups
 from boldglm.stats_model.run_contrasts import run_contrasts
 from boldglm.stats_model.specification import ContrastSpec
 from boldglm.stats_model.transformations.categories import COMPARISON
-from boldglm.suggestions import did_you_mean
 from boldglm.vocabulary import LEVELS
 
-__all__ = ["Analysis", "ModelChoice", "RunPlan", "make_plan", "select_input"]
+__all__ = ["Analysis", "ModelChoice", "RunPlan", "make_plan"]
 
 
 @dataclass(frozen=True)
@@ -132,7 +132,11 @@ def make_plan(
         runs = _read_runs(selected, choice, model, bad)
         try:
             analysis = _plan_analysis(model, runs, choice, output_dir, tables, survey, bad)
-            return _with_excluded([analysis], bad)
+            left_out = left_out_by_input(files, selected, model)
+            return tuple(
+                replace(each, notices=(*left_out, *each.notices))
+                for each in _with_excluded([analysis], bad)
+            )
         except BadDataError as error:
             if "$." not in str(error) or choice.file.name in str(error):
                 raise
@@ -392,74 +396,3 @@ def _read_run(files: RunFiles, choice: ModelChoice, model: Model | None) -> RunR
         choice.missing_times,
     )
     return replace(run, notices=(*run.notices, *input_notices(run)))
-
-
-def select_input(files: Sequence[RunFiles], model: Model, file: Path) -> list[RunFiles]:
-    """Return the runs that the Input of the model selects.
-
-    Parameters
-    ----------
-    files : sequence of RunFiles
-        Runs to select from.
-    model : Model
-        The model.
-    file : Path
-        The file of the model, for messages.
-
-    Returns
-    -------
-    list of RunFiles
-        The runs, in the same order.
-
-    Raises
-    ------
-    BadDataError
-        If the model is for another task, for several, or for an entity that no run has.
-    NothingSelectedError
-        If it selects none of the runs.
-    """
-    selected = list(files)
-    for key, labels in model.spec.input.items():
-        known = list(dict.fromkeys(str(_label_of(run, key)) for run in selected))
-        selected = [
-            run
-            for run in selected
-            if any(_is_same_label(str(_label_of(run, key)), label) for label in labels)
-        ]
-        if known == ["None"] and key not in (*ENTITY_KEYS, *SERIES_KEYS):
-            raise BadDataError(
-                f"{file.name}, at $.Input.{key}: no run has this entity."
-                f"{did_you_mean(key, list(ENTITY_KEYS))} "
-                f"The runs have {', '.join(files[0].entities)}."
-            )
-        if not selected:
-            error = BadDataError if key == "task" else NothingSelectedError
-            raise error(
-                f"{file.name}, at $.Input.{key}: the model is for {key} "
-                f"{', '.join(map(repr, labels))}, but the selected runs have {', '.join(known)}. "
-                "Change Input, or choose other runs."
-            )
-    tasks = list(dict.fromkeys(run.entities["task"] for run in selected))
-    if "task" not in model.spec.input and len(tasks) > 1:
-        raise BadDataError(
-            f"{file.name} names no task (Input.task), and the runs have several: "
-            f"{', '.join(tasks)}. Choose one with --task."
-        )
-    return selected
-
-
-def _label_of(run: RunFiles, name: str) -> str | None:
-    """Return what `Input` of a model selects by: an entity, or a part of the file name."""
-    if name == "description":
-        return run.kind or None
-    stem, _, extension = run.bold.name.partition(".")
-    parts = {"suffix": stem.rpartition("_")[2], "datatype": "func", "extension": f".{extension}"}
-    return parts.get(name, run.entities.get(ENTITY_KEYS.get(name, name)))
-
-
-def _is_same_label(label: str, label_in_model: str) -> bool:
-    """Compare labels, ignoring leading zeros of numbers and a prefix such as ``sub-``."""
-    label_in_model = label_in_model.rpartition("-")[2]
-    if label.isdigit() and label_in_model.isdigit():
-        return int(label) == int(label_in_model)
-    return label == label_in_model
