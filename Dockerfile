@@ -4,24 +4,28 @@ ARG PYTHON_IMAGE=python:3.11-slim-bookworm
 
 FROM ${PYTHON_IMAGE} AS builder
 WORKDIR /build
-RUN python -m venv /opt/venv
-# Dependencies first: they are installed again only when pyproject.toml changes, not with the code.
-# Wheels only, so no compiler is needed; docopt (through pybids) is one pure-Python file that is
-# published as source alone.
-COPY pyproject.toml ./
-RUN python -c "import tomllib; print('\n'.join(tomllib.load(open('pyproject.toml', 'rb'))['project']['dependencies']))" \
-        > requirements.txt \
-    && /opt/venv/bin/python -m pip install --no-cache-dir --no-compile --disable-pip-version-check \
-        --only-binary :all: --no-binary docopt -r requirements.txt
+ENV PIP_NO_CACHE_DIR=1 PIP_NO_COMPILE=1 PIP_DISABLE_PIP_VERSION_CHECK=1
+# Dependencies first: they are installed again only when the locks change, not with the code. `make
+# lock` renews the locks. Wheels only, so no compiler is needed; docopt (through pybids) is one
+# pure-Python file that is published as source alone.
+COPY container/*.lock ./container/
+RUN python -m venv /opt/venv && python -m venv tools \
+    && tools/bin/python -m pip install --require-hashes --only-binary :all: -r container/build.lock \
+    && tools/bin/python -m pip --python /opt/venv/bin/python install --require-hashes \
+        --only-binary :all: --no-binary docopt --no-deps -r container/requirements.lock
 COPY . ./
 # The build context has no git: the version is an argument, or that of the sources (the next release).
 ARG VERSION=0.2.0.dev0
-ENV SETUPTOOLS_SCM_PRETEND_VERSION=${VERSION}
 # The bytecode is made here because the root file system may be read-only later. It is not checked
 # against the time stamps of the sources, which not every image format keeps.
-RUN /opt/venv/bin/python -m pip install --no-cache-dir --no-compile --disable-pip-version-check \
-        --no-deps . \
+RUN SETUPTOOLS_SCM_PRETEND_VERSION=${VERSION} tools/bin/python -m pip wheel --quiet --no-deps \
+        --no-build-isolation --wheel-dir dist . \
+    && /opt/venv/bin/python -m pip install --no-deps --no-index dist/*.whl \
+    && /opt/venv/bin/python container/sbom.py \
+        "$(/opt/venv/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')" \
+        /opt/venv/share/boldglm/sbom.cdx.json \
     && /opt/venv/bin/python -m pip uninstall --yes --quiet setuptools pip \
+    && sh container/trim.sh /opt/venv/lib \
     && python -m compileall -q -j 0 --invalidation-mode unchecked-hash /opt/venv/lib
 
 FROM ${PYTHON_IMAGE}
@@ -44,9 +48,10 @@ ENV PATH=/opt/venv/bin:$PATH \
     MKL_NUM_THREADS=1
 WORKDIR /tmp
 ENTRYPOINT ["/opt/venv/bin/boldglm"]
-# Last, because they change with every build.
+# Last, because they change with every build. Without arguments, as by `docker build .`, these are the
+# version and the tag that the sources lead to; a release has its own (docs/releasing.md).
 ARG VERSION=0.2.0.dev0
-ARG VCS_REF=unknown
+ARG VCS_REF=before-v0.2.0
 ARG BUILD_DATE=unknown
 LABEL org.opencontainers.image.title="boldglm" \
       org.opencontainers.image.description="A BIDS App for voxelwise task-fMRI general linear models" \

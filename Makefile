@@ -101,6 +101,14 @@ test-versions: $(VENV)/.release-installed  ## a quick part of the tests with low
 packages: $(VENV)/.release-installed  ## build wheel and sdist, and test both in clean environments
 	@$(BIN)/python tests/packages/packages.py
 
+# The Python of the image; Linux on Intel and Arm have the same versions.
+LOCK := $(BIN)/uv --quiet pip compile --upgrade --python-version 3.11 --python-platform linux \
+	--generate-hashes --no-emit-index-url --no-header --no-annotate
+lock: $(VENV)/.release-installed  ## renew the locked dependencies of the image (container/*.lock)
+	@$(LOCK) pyproject.toml --output-file container/requirements.lock
+	@$(BIN)/python -c "import tomllib; print(*tomllib.load(open('pyproject.toml', 'rb'))['build-system']['requires'], 'pip', sep='\n')" \
+		| $(LOCK) - --output-file container/build.lock
+
 image:  ## build the container image
 	@CTR_TOOLS="$(CTR_TOOLS)" bash tests/container/image.sh build $(IMAGE)
 

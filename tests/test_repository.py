@@ -12,6 +12,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
 
 from boldglm._version import RELEASE
 from boldglm.cli.parser import build_demo_parser, build_parser
@@ -196,6 +197,19 @@ def test_links_of_the_readme_lead_somewhere_from_a_package_index():
     assert all(link.startswith(("https://", "#")) for link in links)
 
 
+def test_the_locks_hold_what_the_program_and_its_build_need():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    for name, needs in (
+        ("requirements.lock", project["project"]["dependencies"]),
+        ("build.lock", project["build-system"]["requires"]),
+    ):
+        lock = (ROOT / "container" / name).read_text(encoding="utf-8")
+        locked = dict(re.findall(r"^([a-z0-9-]+)==([^ ;]+)", lock, re.MULTILINE))
+        for requirement in map(Requirement, needs):
+            assert requirement.specifier.contains(locked[requirement.name]), (name, requirement)
+        assert lock.count("--hash=sha256:") >= len(locked)
+
+
 def test_the_license_is_the_same_everywhere():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     citation = (ROOT / "CITATION.cff").read_text(encoding="utf-8")
@@ -300,7 +314,7 @@ def test_what_the_wheel_is_made_of_reaches_the_image_and_nothing_else():
     hatch = project["tool"]["hatch"]
     included = hatch["build"]["targets"]["wheel"]["force-include"]
     (readme,) = hatch["metadata"]["hooks"]["fancy-pypi-readme"]["fragments"]
-    needed = {"pyproject.toml", "src", readme["path"], *included}
+    needed = {"pyproject.toml", "src", "container", readme["path"], *included}
     needed |= set(project["project"]["license-files"])
 
     assert rules[0] == "*"

@@ -20,9 +20,9 @@ ATOL = (
 
 
 def files_in(folder: Path) -> set[str]:
-    """Return the files below a folder, but for logs/: they tell of the call, not of the data."""
+    """Return the files below a folder, without what tells of the call: logs and work folder."""
     found = (path.relative_to(folder) for path in folder.rglob("*") if path.is_file())
-    return {path.as_posix() for path in found if path.parts[0] != "logs"}
+    return {path.as_posix() for path in found if path.parts[0] not in ("logs", ".boldglm-work")}
 
 
 def differences(reference: Path, other: Path) -> list[str]:

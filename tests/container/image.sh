@@ -3,13 +3,15 @@
 #
 #   image.sh build TAG     build it from the Dockerfile
 #   image.sh test TAG      build it, run both levels of the demo dataset in it (a) read-only, as
-#                          another user, without network, (b) in Apptainer without a home folder,
-#                          and compare every map with those of the installation in .venv
+#                          another user, without network, (b) read-only and no other option, (c) in
+#                          Apptainer without a home folder, and compare every map with those of the
+#                          installation in .venv; look at its labels, size and list of licenses, and
+#                          stop a call in it
 #
 # Uses Docker and Apptainer where there are both. Elsewhere CTR_TOOLS names a folder of scripts that
 # do the same with other programs: build-image.sh, run-image.sh, make-base-image.sh,
 # get-apptainer.sh, build-sif.sh, run-sif.sh.
-# SKIP_APPTAINER=1 leaves (b) out; KEEP=1 keeps the scratch folder; PYTHON_IMAGE chooses the base.
+# SKIP_APPTAINER=1 leaves (c) out; KEEP=1 keeps the scratch folder; PYTHON_IMAGE chooses the base.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 python=$PWD/.venv/bin/python
@@ -34,7 +36,7 @@ choose_engine() { # $1: also needs Apptainer? yes | no
 }
 
 build() {
-  local arguments=(-t "$image" -t "boldglm:$version" --build-arg "PYTHON_IMAGE=$base"
+  local arguments=(-t "$image" -t "boldglm:${version//+/-}" --build-arg "PYTHON_IMAGE=$base"
     --build-arg "VERSION=$version" --build-arg "BUILD_DATE=$(date -u +%Y-%m-%dT%H:%M:%SZ)"
     --build-arg "VCS_REF=$(git rev-parse HEAD 2>/dev/null || echo unknown)")
   local started=$SECONDS
@@ -79,6 +81,63 @@ run_strict() {
   else
     CTR_STRICT=1 CTR_UID=$user "$tools/run-image.sh" "${mounts[@]}" "$image" /data /out "$3" -w /work
   fi
+}
+
+run_readonly() { # the working folder is in the output
+  local mounts=(-v "$scratch/bids:/data:ro" -v "$1:/out")
+  if [ "$engine" = docker ]; then
+    docker run --rm --read-only "${mounts[@]}" "$image" /data /out "$3"
+  else
+    "$tools/run-image.sh" --read-only --read-only-tmpfs=false "${mounts[@]}" "$image" /data /out "$3"
+  fi
+}
+
+engine_command() { # the command line of the engine that holds the image
+  if [ "$engine" = docker ]; then
+    docker "$@"
+  else
+    # shellcheck source=/dev/null
+    (. "$tools/ctr-env.sh" && podman "${CTR_STORE[@]}" "$@")
+  fi
+}
+
+check_contents() {
+  local label value
+  for label in version revision created source licenses; do
+    value=$(engine_command inspect --format "{{index .Config.Labels \"org.opencontainers.image.$label\"}}" "$image" 2>/dev/null)
+    case $value in '' | unknown | '<no value>') fail "the label $label of the image is '$value'" ;; esac
+  done
+  local bytes; bytes=$(engine_command image inspect --format '{{.Size}}' "$image" 2>/dev/null)
+  [ "$bytes" -lt 600000000 ] || fail "the image has $bytes bytes, more than 600 MB"
+  local cat=(run --rm --network none --entrypoint cat)
+  [ "$engine" = docker ] || cat=(--runtime runc "${cat[@]}" --ulimit nofile=4096:4096 --ulimit nproc=4096:4096)
+  engine_command "${cat[@]}" "$image" /opt/venv/share/boldglm/sbom.cdx.json 2>/dev/null |
+    "$python" -c 'import json, sys
+names = {part["name"]: part.get("licenses") for part in json.load(sys.stdin)["components"]}
+assert len(names) > 30 and names["numpy"], names' || fail "the list of licenses is missing or incomplete"
+  echo "Labels, $((bytes / 1000000)) MB, and a list of licenses"
+}
+
+check_stop() { # a call ends when it is told to, as process 1
+  local name=boldglm-stop-$$ started
+  mkdir -m 777 "$scratch/stopped"
+  local arguments=(--name "$name" --read-only -v "$scratch/bids:/data:ro" -v "$scratch/stopped:/out"
+    "$image" /data /out participant)
+  if [ "$engine" = docker ]; then
+    docker run "${arguments[@]}" >"$scratch/stop.log" 2>&1 &
+  else
+    "$tools/run-image.sh" "${arguments[@]}" >"$scratch/stop.log" 2>&1 &
+  fi
+  local call=$!
+  until [ -d "$scratch/stopped/models" ] || ! kill -0 "$call" 2>/dev/null; do sleep 0.2; done
+  started=$(date +%s%N)
+  engine_command stop --time 20 "$name" >/dev/null 2>&1 || fail "the call could not be stopped"
+  local code=0; wait "$call" || code=$?
+  local milliseconds=$((($(date +%s%N) - started) / 1000000))
+  [ "$engine" = docker ] && docker rm "$name" >/dev/null
+  [ "$code" = 143 ] || { cat "$scratch/stop.log" >&2; fail "a stopped call has exit code $code, not 143"; }
+  [ "$milliseconds" -lt 10000 ] || fail "a call took $milliseconds ms to stop"
+  echo "A call that is stopped ends with 143 after $milliseconds ms"
 }
 
 run_apptainer() {
@@ -138,7 +197,9 @@ run_tests() {
   chmod -R a+rX "$scratch/bids"
   input_sums >"$scratch/sums-before"
   spec_in_image 2>/dev/null | cmp -s - bids_app_spec.json || fail "--bids-exec-spec in the image is not bids_app_spec.json"
-  modes=(strict)
+  check_contents
+  check_stop
+  modes=(strict readonly)
   if [ "${SKIP_APPTAINER:-0}" = 1 ]; then
     echo "Apptainer left out (SKIP_APPTAINER=1)"
   else

@@ -38,7 +38,7 @@ class BlockwiseFit:
     >>> effects = np.array([[1.0, 2.0, 3.0], [2.0, 4.0, 9.0]])
     >>> f = BlockwiseFit(3, 2, lambda voxels: fit_second_level(
     ...     effects[:, voxels], np.ones((2, 1)), names=["mean"]))
-    >>> f.contrast("mean").effect.tolist()
+    >>> f.contrast("mean").effect.round(9).tolist()
     [1.5, 3.0, 6.0]
     """
 
