@@ -60,6 +60,11 @@ def test_names_of_models_and_nodes_stay_inside_the_output(name, dataset, model, 
     assert (
         main([str(dataset), str(place), "participant", "-m", str(file), "--run-label", "1"]) == 0
     )
+    excluding = ["--participant-label", "02", "--exclude", "sub-02_run-2"]
+    assert main([str(dataset), str(place), "participant", "-m", str(file), *excluding]) == 0
+    assert (
+        main([str(dataset), str(place), "participant", "-m", str(file), "--run-label", "1"]) == 0
+    )
     assert main([str(dataset), str(place), "group"]) == 0
 
     new = everything(tmp_path) - before

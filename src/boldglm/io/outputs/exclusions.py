@@ -11,6 +11,7 @@ from boldglm.errors import BadDataError
 from boldglm.io.bids.excluded_runs import ExcludedRun, without_empty_groups
 from boldglm.io.bids.selection import Selection
 from boldglm.io.files.json_files import read_json, write_json
+from boldglm.io.outputs.names import node_label
 
 FOLDER = Path("logs") / "exclusions"  # a file for each participant and model
 KEY = "Exclusions"
@@ -42,7 +43,7 @@ def store_exclusions(
     for run in without_empty_groups(excluded, analyzed):
         by_subject.setdefault(run.entities["sub"], []).append(run)
     for subject, of_call in by_subject.items():
-        path = output_dir / FOLDER / f"sub-{subject}_model-{model}.json"
+        path = output_dir / FOLDER / _file_name(subject, model)
         stored = _read(path)
         kept = [run for run in stored if not selection.is_about(run.entities)]
         runs = [*kept, *of_call]
@@ -70,11 +71,15 @@ def stored_exclusions(
     """Return the stored exclusions of a model, of some participants or of all."""
     folder = output_dir / FOLDER
     paths: Iterable[Path] = (
-        [folder / f"sub-{subject}_model-{model}.json" for subject in subjects]
+        [folder / _file_name(subject, model) for subject in subjects]
         if subjects
-        else sorted(folder.glob(f"sub-*_model-{model}.json"))
+        else sorted(folder.glob(_file_name("*", model)))
     )
     return tuple(run for path in paths for run in _read(path))
+
+
+def _file_name(subject: str, model: str) -> str:
+    return f"sub-{subject}_model-{node_label(model)}.json"
 
 
 def _read(path: Path) -> list[ExcludedRun]:
