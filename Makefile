@@ -10,7 +10,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 IMAGE ?= boldglm
-# Data that the benchmarks generate, about 5 GB.
+# Data that the benchmarks generate, about 9 GB.
 BENCHMARK_CACHE ?= .benchmark-cache
 # Container tool scripts, used where no Docker engine or no Apptainer is at hand.
 CTR_TOOLS ?= $(wildcard ../shared/tools/ctr)
@@ -88,6 +88,7 @@ benchmarks: $(VENV)/.test-installed  ## speed and memory against nilearn and Fit
 	@$(BIN)/python benchmarks/scaling.py --cache $(BENCHMARK_CACHE)
 	@$(BIN)/python benchmarks/query.py --cache $(BENCHMARK_CACHE)
 	@$(BIN)/python benchmarks/group.py --cache $(BENCHMARK_CACHE)
+	@$(BIN)/python benchmarks/participants.py --cache $(BENCHMARK_CACHE)
 	@$(BIN)/python benchmarks/slices.py --cache $(BENCHMARK_CACHE)
 	@$(BIN)/python benchmarks/report.py
 

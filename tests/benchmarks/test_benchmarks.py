@@ -23,6 +23,7 @@ CALLS = {
     "scaling": ["--noise-models", "ols"],
     "query": [],
     "group": [],
+    "participants": [],
     "slices": ["--noise-models", "ols"],
 }
 
@@ -70,6 +71,16 @@ def test_permutations_of_nilearn_have_nearly_our_largest_t(results):
     assert tfce["job"].startswith("TFCE: 100 sign flips")
     assert constant["ours"]["seconds"]["median"] > 0
     assert "3 columns" in columns["job"]
+
+
+def test_the_group_level_of_nilearn_has_our_largest_t(results):
+    content = result(results, "participants")
+
+    assert [row["n_inputs"] for row in content["rows"]] == [4, 8]
+    for row in content["rows"]:
+        np.testing.assert_allclose(*row["largest"], rtol=1e-5)
+    assert len(content["largest"]) == 4
+    assert "mixed effects" in content["largest"][-1]["job"]
 
 
 def test_a_run_gives_the_t_maps_of_nilearn_and_of_the_floor(results):
