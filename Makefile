@@ -77,8 +77,10 @@ fuzz: $(VENV)/.test-installed  ## change files of every kind and read them, for 
 # Real runs with made-up events are part of the table where BOLDGLM_TEST_DATA, or the folder that
 # the tests look in, has them.
 TEST_DATA := $(or $(BOLDGLM_TEST_DATA),$(wildcard ../shared/data))
-calibration: $(VENV)/.test-installed  ## false positive rates of all noise models and nilearn's; renews docs/calibration.md
+# `make calibration FULL=1` draws 2000 null datasets for each permutation test of groups (hours).
+calibration: $(VENV)/.test-installed  ## false positive rates of noise models and group tests, and nilearn's; renews docs/*calibration.md
 	@$(BIN)/python benchmarks/calibration.py $(if $(TEST_DATA),--data $(TEST_DATA))
+	@$(BIN)/python benchmarks/group_calibration.py $(if $(FULL),--full)
 
 benchmarks: $(VENV)/.test-installed  ## speed and memory against nilearn and FitLins; renews docs/benchmarks.md
 	@$(BIN)/python benchmarks/arrays.py --cache $(BENCHMARK_CACHE)

@@ -127,6 +127,7 @@ def main(arguments: list[str]) -> None:
     parser.add_argument(
         "--most-gb", type=float, default=4.0, help="memory that nilearn may take (default: 4)"
     )
+    parser.add_argument("--remark", default="", help="sentence for the page, such as on the load")
     with settings(parser, arguments) as how:
         counts = (4, 8) if how.tiny else tuple(how.options.participants)
         shape = TINY_SHAPE if how.tiny else SHAPE
@@ -138,6 +139,7 @@ def main(arguments: list[str]) -> None:
                 folder, max(counts), n_voxels, 20 if how.tiny else PERMUTATIONS
             ),
             "most_gb": how.options.most_gb,
+            "remark": how.options.remark,
         }
         write_result(how, "participants", content)
 

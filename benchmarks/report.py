@@ -311,8 +311,9 @@ def participants(result: Result) -> str:
         "From compressed maps of the participants to compressed group maps of one contrast by "
         f"least squares, {result['rows'][0]['n_voxels']:,} voxels, one thread. nilearn "
         f"(`SecondLevelModel`) is left out where it would need more than {result['most_gb']:g} "
-        "GB. The last table has three contrasts; boldglm reads the maps of each anew."
-    )
+        "GB. The last table has three contrasts; boldglm reads the maps of each anew. "
+        + result["remark"]
+    ).rstrip()
     body = table(header, rows) + "\n" + table(["job", "seconds", "peak GB"], largest)
     return section("Group level by number of participants", result, note, body)
 

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import calibration
+import group_calibration
 from measure import overhead, ratio, spread
 from report import page
 from scaling import exponent
@@ -143,7 +144,9 @@ def test_the_page_shows_every_result(results, tmp_path):
     assert all(result(results, name)["command"] in written for name in CALLS)
     tables = re.findall(r"(?:^\|.*\n)+", written, re.MULTILINE)
     widths = [{line.count("|") for line in one.splitlines()} for one in tables]
-    assert [len(one) for one in widths] == [1] * (len(CALLS) + 1)  # of a run there are two
+    assert [len(one) for one in widths] == [1] * (
+        len(CALLS) + 2
+    )  # of a run and of participants there are two
 
 
 def test_the_committed_page_is_that_of_the_committed_results():
@@ -187,3 +190,29 @@ def test_the_package_does_not_know_the_benchmarks():
     sources = [path.read_text(encoding="utf-8") for path in (ROOT / "src").rglob("*.py")]
 
     assert not [text for text in sources if "benchmarks" in text]
+
+
+def test_the_noise_of_each_group_study_has_the_variance_that_its_errors_say():
+    rng = np.random.default_rng(1)
+    for name, study in group_calibration.STUDIES.items():
+        made = study(8)
+        y = group_calibration.noise(made, 4000, rng)
+        contrast = np.linalg.pinv(made.design)[made.contrast != 0]
+        effect = made.contrast[made.contrast != 0] @ contrast @ y
+        assert abs(effect.mean()) < 5 * effect.std() / 4000**0.5, name
+    smoothed = group_calibration.smooth(rng.standard_normal((400, 512)))
+    assert smoothed.var() == pytest.approx(1, rel=0.05)
+
+
+def test_a_cell_of_the_group_calibration_has_a_row_on_its_page():
+    found = [
+        group_calibration.voxelwise("paired", 8, "ols", 2000, [1]),
+        group_calibration.family_wise("one sample", 8, "ols", (2, 20), [1]),
+    ]
+
+    page = group_calibration.page({"seed": 1, "cells": found})
+
+    assert 0.03 < found[0]["rates"][0] < 0.07
+    rate = f"{found[0]['rates'][0]:.3f}".removeprefix("0")
+    assert f"| paired | 8 | {rate}" in page
+    assert "| one sample | 8 | `ols` | 20 |" in page
