@@ -28,7 +28,8 @@ OUTCOMES = (ACCEPTED, REFUSED, TRACEBACK, HANG, MEMORY, EXIT_CODE, GARBAGE)
 FAILURES = OUTCOMES[2:]
 EXIT_CODES = {kind.exit_code for kind in (BadDataError, InvalidDatasetError, MissingInputError,
                                           NothingSelectedError)}  # fmt: skip
-LONGEST = 5.0  # seconds of an execution
+LONGEST = 5.0  # seconds of processor time of an execution
+LONGEST_WAIT = 60.0  # seconds; other programs may be at work
 LARGEST = 2**28  # bytes by which an execution may raise the memory of the process
 
 
@@ -145,13 +146,17 @@ def _alarm() -> Iterator[None]:
     def ring(*_: object) -> None:
         raise HangError
 
-    old = signal.signal(signal.SIGALRM, ring)
-    signal.setitimer(signal.ITIMER_REAL, LONGEST)
+    clocks = ((signal.ITIMER_PROF, signal.SIGPROF, LONGEST),
+              (signal.ITIMER_REAL, signal.SIGALRM, LONGEST_WAIT))  # fmt: skip
+    old = [signal.signal(number, ring) for _, number, _ in clocks]
+    for clock, _, seconds in clocks:
+        signal.setitimer(clock, seconds)
     try:
         yield
     finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, old)
+        for (clock, number, _), handler in zip(clocks, old, strict=True):
+            signal.setitimer(clock, 0)
+            signal.signal(number, handler)
 
 
 def _most_memory() -> int:

@@ -17,6 +17,8 @@ from typing import IO
 
 from boldglm.errors import FULL, NOT_WRITABLE, writing_error
 
+LONGEST_PATH = 1000  # bytes of what a file names; systems take 4096 with the folder
+LONGEST_NAME = 255  # bytes; of most file systems
 _SYNCING_THREADS = 8  # a disk writes many files at once in the time of two
 _stages: dict[Path, Path] = {}  # folder of temporary files for what is written below a root
 
@@ -151,7 +153,7 @@ def path_inside(folder: Path, relative: str) -> Path:
     Raises
     ------
     ValueError
-        If the path is absolute, climbs out of the folder or has a NUL character.
+        If the path is absolute or too long, climbs out of the folder or has a NUL character.
 
     Examples
     --------
@@ -162,9 +164,11 @@ def path_inside(folder: Path, relative: str) -> Path:
         ...
     ValueError: '../victim.txt' leads out of the folder out
     """
-    if "\0" in relative:
-        raise ValueError(f"{relative!r} has a NUL character")
+    if "\0" in relative or len(os.fsencode(relative)) > LONGEST_PATH:
+        raise ValueError(f"{relative!r:.80} has a NUL character or is too long for a path")
     parts = Path(os.path.normpath(relative)).parts
+    if any(len(os.fsencode(part)) > LONGEST_NAME for part in parts):
+        raise ValueError(f"{relative!r:.80} has a name of more than {LONGEST_NAME} bytes")
     if Path(relative).is_absolute() or os.pardir in parts[:1]:
         raise ValueError(f"{relative!r} leads out of the folder {folder}")
     return folder / relative

@@ -272,7 +272,7 @@ def check_affine(header: Any) -> None:
     ------
     ValueError
         If the affine has numbers that are not finite, cannot be inverted or has voxels of an
-        impossible size.
+        impossible size, or if the qform has a code but is no rotation.
     """
     with np.errstate(all="ignore"):
         affine = header.get_best_affine()
@@ -285,6 +285,19 @@ def check_affine(header: Any) -> None:
             f"its affine [{rows}] cannot be inverted or has impossible voxel sizes, so its voxels "
             "have no position; correct its sform or qform"
         )
+    if int(header["qform_code"]) > 0:
+        _check_qform(header)
+
+
+def _check_qform(header: Any) -> None:
+    """Check that maps can have the qform of an image, even if its sform is used."""
+    try:
+        with np.errstate(all="ignore"):
+            nib.Nifti1Header().set_qform(header.get_qform(), strip_shears=True)
+    except (ValueError, HeaderDataError, np.linalg.LinAlgError) as error:
+        raise ValueError(
+            f"its qform is no rotation ({error}); correct it, or set its qform_code to 0"
+        ) from error
 
 
 def _check_codes(header: Any) -> None:
