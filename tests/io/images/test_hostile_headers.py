@@ -23,7 +23,15 @@ def with_offset(content, offset):
 
 @pytest.mark.parametrize("offset", [0.0, 100.0, 351.5, -1.0, 1e30, float("inf"), float("nan")])
 def test_an_offset_at_which_no_values_can_begin_is_refused(offset, tmp_path):
-    refused(tmp_path / "x_bold.nii", with_offset(seeds.niftis(".nii")[0], offset), "vox.offset|truncated")
+    content = with_offset(seeds.niftis(".nii")[0], offset)
+
+    refused(tmp_path / "x_bold.nii", content, "vox.offset|truncated")
+
+
+def test_a_header_in_two_byte_orders_is_refused(tmp_path):
+    content = seeds.niftis(".nii")[0]
+
+    refused(tmp_path / "x_bold.nii", content[3::-1] + content[4:], "another byte order")
 
 
 @pytest.mark.parametrize("dimensionality", ["0", "-1", "7", "9" * 20, "x"])
@@ -72,9 +80,9 @@ def with_a_longer_content(content):
     "damage", [truncated, with_other_length, with_a_shorter_content, with_a_longer_content]
 )
 def test_damaged_gzip_is_seen_before_the_fit_by_the_length_at_its_end(damage, tmp_path):
-    refused(
-        tmp_path / "x_bold.nii.gz", damage(seeds.niftis(".nii.gz")[0]), "truncated|damaged|longer"
-    )
+    content = damage(seeds.niftis(".nii.gz")[0])
+
+    refused(tmp_path / "x_bold.nii.gz", content, "truncated|damaged|longer|not a readable")
 
 
 def test_a_qform_that_is_no_rotation_is_refused_and_one_without_a_code_is_not_read(tmp_path):

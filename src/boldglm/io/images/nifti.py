@@ -328,6 +328,8 @@ def parse_header(start: bytes) -> Any:
         raise ValueError("it does not begin with the size of a NIfTI header, 348 or 540")
     _check_codes(kind(start[:size], check=False))  # nibabel's check replaces unknown codes by 0
     header: Any = kind(start[:size])
+    if int.from_bytes(start[:4], "little" if header.endianness == "<" else "big") != size:
+        raise ValueError("the size of its header has another byte order than its dim")
     magic = bytes(header["magic"].tobytes())[:3]
     if magic not in SINGLE_MAGIC:
         raise ValueError(
