@@ -16,7 +16,7 @@ BENCHMARK_CACHE ?= .benchmark-cache
 CTR_TOOLS ?= $(wildcard ../shared/tools/ctr)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo lint test test-fast test-all battery fuzz calibration benchmarks image image-test test-versions packages lock clean
+.PHONY: help demo lint test test-docs test-fast test-all battery fuzz calibration benchmarks image image-test test-versions packages lock clean
 
 help:  ## show this list
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## /  make \1	/' | expand -t 20
@@ -50,6 +50,9 @@ lint: $(VENV)/.test-installed  ## style, types and the direction of imports
 	@$(BIN)/python -m ruff format --check src tests benchmarks
 	@$(BIN)/python -m mypy
 	@$(BIN)/lint-imports
+
+test-docs: $(VENV)/.test-installed  ## links, options, calls and tables in the documents
+	@$(PYTEST) tests/test_repository.py tests/cli/test_spec.py tests/benchmarks README.md
 
 PYTEST := $(BIN)/python -m pytest -q
 # Each process begins with tests of neighboring files, which share fixtures; one that has finished
@@ -99,7 +102,7 @@ $(VENV)/.release-installed: pyproject.toml $(VENV)/.installed
 	@touch $@
 
 test-versions: $(VENV)/.release-installed  ## a quick part of the tests with lowest, newest and pre-releases of dependencies
-	@$(BIN)/python tests/packages/versions.py
+	@$(BIN)/python tests/packages/versions.py $(ENVIRONMENTS)
 
 packages: $(VENV)/.release-installed  ## build wheel and sdist, and test both in clean environments
 	@$(BIN)/python tests/packages/packages.py

@@ -210,6 +210,19 @@ def test_the_locks_hold_what_the_program_and_its_build_need():
         assert lock.count("--hash=sha256:") >= len(locked)
 
 
+def test_workflows_of_a_forge_call_targets_that_exist():
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    folder = ROOT / ".github" / "workflows"
+    called = {
+        target
+        for path in folder.glob("*.yml")
+        for target in re.findall(r"run: make ([a-z-]+)", path.read_text(encoding="utf-8"))
+    }
+
+    assert {"test", "test-versions", "packages", "image-test", "test-docs", "image"} <= called
+    assert called <= targets
+
+
 def test_the_license_is_the_same_everywhere():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     citation = (ROOT / "CITATION.cff").read_text(encoding="utf-8")
