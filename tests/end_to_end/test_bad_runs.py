@@ -296,3 +296,14 @@ def test_a_run_that_fails_in_the_fit_is_a_failure_in_the_summary(dataset, tmp_pa
     assert f"{RUN}_bold.nii.gz" in said.err
     assert "2 runs of 1 participant, 1 failure," in said.out
     assert "Nothing was excluded" not in said.out
+
+
+def test_a_bad_scans_table_excludes_its_participant(dataset, tmp_path, capsys):
+    table = dataset / "sub-01/sub-01_scans.tsv"
+    table.write_text("filename\tscore\nfunc/a_bold.nii.gz\n")
+
+    assert main([str(dataset), str(tmp_path / "out"), "participant", "--dry-run"]) == 0
+
+    shown = capsys.readouterr().out
+    assert "2 runs of 1 participant" in shown
+    assert shown.count("sub-01_scans.tsv") == 2

@@ -139,8 +139,9 @@ def test_only_folders_of_the_participants_asked_for_are_looked_into(dataset):
     found = find_runs(dataset, Selection(subjects=("01",)))
 
     assert {run.entities["sub"] for run in found.runs} == {"01"}
-    with pytest.raises(BoldglmError, match="two confounds tables of one run"):
-        runs_of(dataset)
+    excluded = {run.name: run.reason for run in runs_of(dataset).excluded}
+    assert {name[:6] for name in excluded} == {"sub-02"}
+    assert any("two confounds tables of one run" in reason for reason in excluded.values())
 
 
 def test_single_echoes_are_left_out(dataset):
@@ -259,7 +260,8 @@ def test_two_tables_of_one_kind_are_refused(dataset):
     table.with_name(table.name.replace("timeseries", "regressors")).write_bytes(table.read_bytes())
 
     with pytest.raises(BoldglmError, match="two confounds tables of one run"):
-        runs_of(dataset)
+        runs_of(dataset, on_bad_run="stop")
+    assert len(runs_of(dataset).excluded) == 1
 
 
 @pytest.mark.parametrize("level", ["minimal", "anatomy"])

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from boldglm.analysis.first_level.confounds import check_patterns
 from boldglm.analysis.first_level.model_design import names_in_any_run
@@ -209,17 +210,22 @@ def _plan_analysis(
     """Plan all levels of one model; None if none of its runs can be analyzed."""
     identity = identity_of(model.spec, analysis_options(choice), choice.selection)
     model, changes = settled_model(model, identity, output_dir, replaces=choice.replaces)
+
+    def tables_of(run: RunPlan) -> dict[str, Any]:
+        return tables.of(run.inputs.entities, run.inputs.bold.name)
+
     check_patterns(model.confounds.columns, [run.table for run in runs if run.table])
     _check_slice_smoothing(model, runs)
     planned, notices = _plan_runs(model, runs, choice, survey, bad)
     planned = on_one_grid(model, planned, bad)
-    if not planned:
+    with_tables = bad.passing(planned, _entities_planned, lambda run: (run, tables_of(run)))
+    if not with_tables:
         return None
+    planned = [run for run, _ in with_tables]
     check_run_groups(model.run_node, [tables.of(run.inputs.entities) for run in planned])
     node_inputs, fingerprints = [], {}
-    for run in planned:
+    for run, metadata in with_tables:
         record = ResultPaths.of(output_dir, model.run_node.name, run.inputs.entities).record()
-        metadata = tables.of(run.inputs.entities, run.inputs.bold.name)
         fingerprints[str(record)] = run.fingerprint
         node_inputs += [
             NodeInput(
@@ -304,6 +310,10 @@ def _without_a_column(model: Model, designs: Sequence[RunDesign]) -> frozenset[s
         for term in terms
         if not any(column == term or column.startswith(f"{term}_") for column in columns)
     )
+
+
+def _entities_planned(run: RunPlan) -> Mapping[str, str]:
+    return run.inputs.entities
 
 
 def _entities_read(run: RunRead) -> Mapping[str, str]:

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from boldglm.errors import BadDataError, MissingInputError, NothingSelectedError
+from boldglm.errors import MissingInputError, NothingSelectedError
 from boldglm.io.bids.derivative_datasets import Derivative
 from boldglm.io.bids.sidecars import suffix_of
 from boldglm.io.entities import RUN_KEYS, entities_of, run_of
@@ -42,6 +42,7 @@ class PreprocessedImage:
     mask: Path | None
     confounds: tuple[Path, ...]
     timed_as: "PreprocessedImage | None" = None
+    problem: str = ""  # why its files contradict each other
 
     @property
     def space(self) -> str:
@@ -56,6 +57,7 @@ class _Folder:
     series: list[Path] = field(default_factory=list)
     masks: dict[frozenset, Path] = field(default_factory=dict)
     tables: dict[frozenset, dict[str, Path]] = field(default_factory=dict)  # by run, by desc
+    problems: dict[frozenset, str] = field(default_factory=dict)  # by run
 
 
 def space_label(entities: Mapping[str, str]) -> str:
@@ -195,6 +197,7 @@ def _images(files: _Folder, derivative: Derivative) -> list[PreprocessedImage]:
                 derivative=derivative,
                 mask=files.masks.get(_grid_of(entities)),
                 confounds=tuple(files.tables.get(run_of(entities), {}).values()),
+                problem=files.problems.get(run_of(entities), ""),
             )
         )
     return images
@@ -233,7 +236,7 @@ def _is_table(suffix: str, entities: Mapping[str, str]) -> bool:
 def _add_table(files: _Folder, run: frozenset, desc: str, path: Path) -> None:
     tables = files.tables.setdefault(run, {})
     if desc in tables:
-        raise BadDataError(
+        files.problems[run] = (
             f"{path.parent} has two {desc} tables of one run: {tables[desc].name} and "
             f"{path.name}. Keep one."
         )

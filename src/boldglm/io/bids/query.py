@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from boldglm.errors import MissingInputError, NothingSelectedError
+from boldglm.errors import BadDataError, MissingInputError, NothingSelectedError
 from boldglm.io.bids.derivative_datasets import Derivative, find_derivatives
 from boldglm.io.bids.exclude_option import check_named, named_of
 from boldglm.io.bids.excluded_runs import BadRuns, ExcludedRun
@@ -339,6 +339,8 @@ def _files_of_run(
 ) -> RunFiles:
     found = raw.events_of(image.entities)
     series = image.preprocessed
+    if series is not None and series.problem:
+        raise BadDataError(series.problem)
     if series is None:
         metadata = raw.metadata(image.path)
         uris = [f"bids:raw:{image.path.relative_to(raw.root).as_posix()}"]
