@@ -210,6 +210,9 @@ BAD = [
     (one("Copy", Input=["rt"], Output=[None]), "$.I[0].Output", "as text"),
     (one("Power", Input=["rt"], Value=float("inf")), "$.I[0].Value", "number"),
     (one("ToDense", Input=["rt"], SamplingRate="fast"), "$.I[0].SamplingRate", "TR"),
+    (one("ToDense", Input=["rt"], SamplingRate=2**63 - 1), "$.I[0].SamplingRate", "to 1000"),
+    (one("ToDense", Input=["rt"], SamplingRate=1e-300), "$.I[0].SamplingRate", "to 1000"),
+    (one("Copy", Input=["rt"], Output=[]), "$.I[0].Output", "0 names for 1 inputs"),
     (one("Factor", Input=["trial_type"], Constraint="drop_one", RefLevel="x"),
      "$.I[0].RefLevel", "Levels"),
 ]  # fmt: skip

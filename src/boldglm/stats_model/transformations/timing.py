@@ -19,6 +19,7 @@ NO_TIME_SERIES = (
     "the inputs of a higher level are not time series",
     "Move the instruction to the Run node.",
 )
+FASTEST = 1000.0  # samples per second
 GAMMA_PARAMETERS = {
     "peakdelay": "peak",
     "peakdispersion": "peak_dispersion",
@@ -260,5 +261,11 @@ def _sampling_times(variables: Variables, instruction: Instruction) -> np.ndarra
     if isinstance(rate, bool) or not isinstance(rate, int | float) or not rate > 0:
         instruction.refuse(
             "SamplingRate", f"found {rate!r}", "Write a number of samples per second, or 'TR'."
+        )
+    if not 1 / variables.end <= rate <= FASTEST:
+        instruction.refuse(
+            "SamplingRate",
+            f"found {rate:g} samples per second in a run of {variables.end:g} s",
+            f"Write a number from {1 / variables.end:.3g} to {FASTEST:g}, or 'TR'.",
         )
     return np.arange(0.0, variables.end, 1.0 / float(rate))
