@@ -11,12 +11,17 @@ from boldglm._version import __version__
 
 if TYPE_CHECKING:
     from boldglm.estimators import ContrastImages, FirstLevel, SecondLevel
+    from boldglm.io.outputs.sidecars import map_metadata
 
-__all__ = ["ContrastImages", "FirstLevel", "SecondLevel", "__version__"]
+__all__ = ["ContrastImages", "FirstLevel", "SecondLevel", "__version__", "map_metadata"]
 
 
 def __getattr__(name: str) -> Any:
     """Import the estimators when they are asked for, so that `boldglm --help` answers at once."""
+    if name == "map_metadata":
+        from boldglm.io.outputs.sidecars import map_metadata
+
+        return map_metadata
     if name in __all__:
         from boldglm import estimators
 

@@ -57,6 +57,10 @@ SINGLE_TRIALS = ("lsa", "lss")
 # Maps: of contrasts, and of a run as a whole.
 CORRECTED_MAPS = ("qFDR", "pFWE", "pFWEextent", "pFWEmass", "pFWEtfce")
 CONTRAST_MAPS = ("effect", "variance", "t", "F", "z", "p", *CORRECTED_MAPS)
+# Written by default: runs have no maps of p, which have the same information as those of z.
+DEFAULT_MAPS = ("effect", "variance", "t", "F", "z", "p")
+DEFAULT_RUN_MAPS = ("effect", "variance", "t", "F", "z")
+NEEDED_ABOVE = ("effect", "variance")  # maps of t contrasts that higher levels read
 RUN_MAPS = ("rsquared", "whiteness", "dof", "ar", "residuals", "fitted")
 
 # Higher levels.

@@ -1,10 +1,9 @@
 """fMRIPrep's dtseries, from the command line to dscalar maps, levels and reports."""
 
-import json
-
 import nibabel as nib
 import numpy as np
 
+from boldglm import map_metadata
 from boldglm.cli.main import main
 from boldglm.glm import fit
 from boldglm.io.outputs.design_files import read_design
@@ -38,7 +37,7 @@ def test_every_grayordinate_is_fitted_and_every_level_keeps_the_brain_models(dat
     assert t.header.get_axis(1) == axis
     fitted = nib.load(func / f"{STEM}_desc-fitted_bold.dtseries.nii")
     assert fitted.shape == series.shape
-    said = json.loads((func / f"{STEM}_contrast-cue_stat-t_statmap.json").read_text())
+    said = map_metadata(func / f"{STEM}_contrast-cue_stat-t_statmap.json")
     assert said["Mask"].endswith(f"{STEM}_desc-brain_mask.dscalar.nii")
     group = "task-cuetarget_space-fsLR_den-91k_contrast-cue_stat-t_statmap.dscalar.nii"
     assert nib.load(out / "node-dataset" / group).header.get_axis(1) == axis

@@ -41,7 +41,7 @@ def flip_a_byte(path):
     "pattern",
     [
         "node-run/sub-02/func/*run-1*_stat-t_statmap.nii.gz",
-        "node-run/sub-02/func/*run-1*_stat-t_statmap.json",
+        "node-run/sub-02/func/*run-1*_desc-brain_mask.json",
         "node-run/sub-02/func/*run-1*_design.tsv",
         "node-subject/sub-02/func/*_stat-effect_statmap.nii.gz",
     ],

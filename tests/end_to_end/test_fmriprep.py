@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from boldglm import map_metadata
 from boldglm.cli.main import main
 from boldglm.glm import fit
 from boldglm.io.outputs.design_files import read_design
@@ -64,7 +65,7 @@ def test_the_default_takes_motion_cosines_and_steady_state(dataset, tmp_path):
     assert about["Confounds"] == [*MOTION, "cosine00", "cosine01"]
     assert about["CensoredVolumes"] == [0]
     assert about["CensoredVolumesReasons"] == {"0": ["non_steady_state_outlier00"]}
-    sidecar = json.loads((func / f"{STEM}_contrast-cue_stat-t_statmap.json").read_text())
+    sidecar = map_metadata(func / f"{STEM}_contrast-cue_stat-t_statmap.json")
     assert sidecar["CensoredVolumes"] == [0]
     assert f"bids:fmriprep:sub-01/func/{STEM}_desc-preproc_bold.nii.gz" in sidecar["Sources"]
     assert "bids:raw:sub-01/func/sub-01_task-cuetarget_run-1_events.tsv" in sidecar["Sources"]

@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
+from boldglm import map_metadata
 from boldglm.cli.main import main
 from boldglm.demo.dataset import DatasetPlan, write_dataset
 from boldglm.glm import (
@@ -80,7 +81,7 @@ def clusters_of(out, node="dataset", stem=STEM):
 
 def sides_of(out, label):
     path = out / "node-dataset" / f"{STEM}_stat-{label}_statmap.json"
-    return json.loads(path.read_text()).get("Sides")
+    return map_metadata(path).get("Sides")
 
 
 def change_model(out, change):
@@ -122,7 +123,7 @@ def test_permutations_and_clusters_are_those_of_the_numerics(fitted):
     np.testing.assert_allclose(
         image.get_fdata()[tuple(place[:3].round().astype(int))], top.peak_t, rtol=1e-4
     )
-    sidecar = json.loads((out / "node-dataset" / f"{STEM}_stat-pFWE_statmap.json").read_text())
+    sidecar = map_metadata(out / "node-dataset" / f"{STEM}_stat-pFWE_statmap.json")
     assert (sidecar["Permutations"], sidecar["PermutationKind"]) == (60, "sign flips")
     assert sidecar["Inputs"][0].startswith("sub-01")
     assert "family-wise error" in (out / "group.html").read_text()
@@ -305,7 +306,7 @@ def test_groups_are_compared_with_variances_of_their_own_unless_one_is_asked_for
     )
     p = group_map(out, "pFWE", "bySex", stem)[mask]
     np.testing.assert_allclose(p, permuted.p_max, atol=0.03)
-    content = json.loads((out / f"node-bySex/{stem}_stat-t_statmap.json").read_text())
+    content = map_metadata(out / f"node-bySex/{stem}_stat-t_statmap.json")
     report = (out / "group.html").read_text()
     if options:
         assert "VarianceGroups" not in content
@@ -368,7 +369,7 @@ def test_two_contrasts_of_each_participant_are_compared_as_pairs(fitted):
     report = (out / "group.html").read_text()
     assert "14 inputs of 7 participants: variances robust" in report
     assert "participants were permuted as wholes" in report
-    content = json.loads((out / f"node-pairs/{stem}_stat-pFWE_statmap.json").read_text())
+    content = map_metadata(out / f"node-pairs/{stem}_stat-pFWE_statmap.json")
     assert content["ExchangeabilityBlocks"][:3] == ["sub-01", "sub-01", "sub-02"]
     assert content["Variance"] == "robust to dependence within blocks (CR2)"
 
@@ -422,7 +423,7 @@ def test_f_over_participants_has_q_values_and_permutations_of_f_by_brute_force(f
     assert top.p_fwe_extent == pytest.approx(np.mean(np.array(extents) >= top["size"]))
     assert "peak_F" in table
     assert not {"peak_t", "sign"} & set(table)
-    sidecar = json.loads((out / f"node-byAge/{stem}_stat-pFWE_statmap.json").read_text())
+    sidecar = map_metadata(out / f"node-byAge/{stem}_stat-pFWE_statmap.json")
     assert sidecar["PermutedStatistic"] == "F"
     assert sidecar["PermutationsAreAll"]
     assert sidecar["VoxelsNotPermuted"] == 0

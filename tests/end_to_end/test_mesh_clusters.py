@@ -1,7 +1,5 @@
 """Clusters of group maps: vertices by the mesh of their hemisphere, voxels by their grid."""
 
-import json
-
 import nibabel as nib
 import numpy as np
 import pandas as pd
@@ -9,6 +7,7 @@ import pytest
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 
+from boldglm import map_metadata
 from boldglm.cli.main import main
 from boldglm.demo.dataset import DatasetPlan, write_dataset
 from fake_surfaces import (
@@ -72,7 +71,7 @@ def test_clusters_of_each_hemisphere_are_those_of_its_mesh(four, tmp_path):
         assert vertex >= N_MEDIAL
         extent = nib.load(group / f"{stem}_stat-pFWEextent_statmap.shape.gii").agg_data()
         assert extent[vertex] == pytest.approx(top.p_fwe_extent, rel=1e-4)
-        said = json.loads((group / f"{stem}_stat-pFWE_statmap.json").read_text())
+        said = map_metadata(group / f"{stem}_stat-pFWE_statmap.json")
         assert (said["Permutations"], said["PermutationsAreAll"]) == (16, True)
 
 

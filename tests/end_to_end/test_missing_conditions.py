@@ -6,6 +6,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 
+from boldglm import map_metadata
 from boldglm.cli.main import main
 from model_nodes import CONVOLVED_CONDITIONS, SUBJECT
 
@@ -92,7 +93,7 @@ def test_the_weight_of_a_missing_condition_is_shared_by_its_side(lacking, tmp_pa
     np.testing.assert_allclose(mean, target, rtol=1e-5, atol=1e-7)
     assert effect(out, "run", "difference", "_run-1") is None  # one side is gone
     path = out / f"node-run/sub-01/func/{STEM}_run-1_contrast-mean_stat-t_statmap.json"
-    assert json.loads(path.read_text())["Weights"] == {"trial_type.target": [1.0]}
+    assert map_metadata(path)["Weights"] == {"trial_type.target": [1.0]}
     assert "has weight 0" in (out / "sub-01.html").read_text()
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from nipype.pipeline.engine import Workflow
 
-from boldglm import FirstLevel
+from boldglm import FirstLevel, map_metadata
 from boldglm.cli.main import main
 from boldglm.io.outputs.records import read_result
 from boldglm.workflows import DesignSettings, FitSettings, RunSettings, init_run_wf
@@ -24,7 +24,7 @@ EXCLUDED = "default contrast 'cue - target': target was orthogonalized against c
 
 
 def warnings(path):
-    return json.loads(path.read_text()).get("Warnings", [])
+    return map_metadata(path).get("Warnings", [])
 
 
 def test_default_contrasts_across_an_orthogonalization_are_excluded(dataset, tmp_path, capsys):

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from boldglm import map_metadata
 from boldglm.cli.main import main
 from boldglm.glm import fit, whiteness
 from boldglm.glm.first_level.r_squared import r_squared
@@ -63,7 +64,7 @@ def test_every_map_of_a_run_has_a_sidecar_that_says_what_it_is(everything):
         assert said["NoiseModel"] == "auto"
     assert said["RepetitionTime"] == 2.0
     assert said["Units"] == "arbitrary"
-    white = json.loads((everything / f"{RUN}_stat-whiteness_statmap.json").read_text())
+    white = map_metadata(everything / f"{RUN}_stat-whiteness_statmap.json")
     assert white["ShareExpected"] == 0.01
     assert white["ShareNotWhite"] < 0.05
 

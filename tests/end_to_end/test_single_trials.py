@@ -1,6 +1,5 @@
 """Single trials from the command line to maps and their table."""
 
-import json
 import re
 
 import nibabel as nib
@@ -8,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from boldglm import map_metadata
 from boldglm.cli.main import main
 from boldglm.glm import convolve_events
 from boldglm.glm.design.kernels import SPM
@@ -57,7 +57,7 @@ def test_trial_maps_are_those_of_the_array_functions(dataset, tmp_path, method):
     np.testing.assert_allclose(effect, expected.effect, rtol=1e-4, atol=1e-4)
     np.testing.assert_allclose(t, expected.t, rtol=1e-4, atol=1e-4)
     np.testing.assert_allclose(table.variance_factor, expected.variance_factor, rtol=1e-5)
-    said = json.loads((out / f"{RUN}_desc-trials_stat-effect_statmap.json").read_text())
+    said = map_metadata(out / f"{RUN}_desc-trials_stat-effect_statmap.json")
     assert said["Units"] == "arbitrary"
 
 
@@ -217,8 +217,8 @@ def test_sidecars_of_trials_say_how_trials_were_estimated(dataset, tmp_path, met
     options = ("--noise-model", "ar1", "--hrf-model", "spm + derivative")
     assert participant(dataset, tmp_path, "--single-trials", method, *options) == 0
 
-    of_trials = json.loads((tmp_path / f"{RUN}_desc-trials_stat-t_statmap.json").read_text())
-    of_run = json.loads((tmp_path / f"{RUN}_contrast-cue_stat-t_statmap.json").read_text())
+    of_trials = map_metadata(tmp_path / f"{RUN}_desc-trials_stat-t_statmap.json")
+    of_run = map_metadata(tmp_path / f"{RUN}_contrast-cue_stat-t_statmap.json")
     assert f"({method.upper()})" in of_trials["SingleTrials"]
     assert (of_trials["NoiseModel"], of_trials["HRF"]) == (noise, "spm")
     assert (of_run["NoiseModel"], of_run["HRF"]) == ("ar1", "spm + derivative")

@@ -6,7 +6,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from boldglm import FirstLevel
+from boldglm import FirstLevel, map_metadata
 from boldglm.cli.main import main
 from boldglm.glm import build_design, fit
 from boldglm.io.bids.events import read_events
@@ -117,7 +117,7 @@ def test_what_was_done_is_said_everywhere(tmp_path, capsys):
     middle = (times.min() + times.max()) / 2
     design = read_design(out / FUNC / f"{NAME}_design.tsv")
     assert design.frame_times[0] == pytest.approx(middle)
-    sidecar = json.loads((out / FUNC / f"{NAME}_contrast-a_stat-t_statmap.json").read_text())
+    sidecar = map_metadata(out / FUNC / f"{NAME}_contrast-a_stat-t_statmap.json")
     np.testing.assert_allclose(sidecar["SliceTimesModeled"], times, atol=1e-4)
     assert sidecar["StartTime"] == pytest.approx(middle)
     assert any(text in note for note in json.loads(

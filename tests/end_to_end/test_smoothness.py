@@ -1,12 +1,11 @@
 """How smooth residuals are, from the command line to sidecars, records and reports."""
 
-import json
-
 import nibabel as nib
 import numpy as np
 import pytest
 from scipy import ndimage
 
+from boldglm import map_metadata
 from boldglm.cli.main import main
 from boldglm.glm import fit
 from boldglm.glm.spatial.smoothness import grid_fwhm, sampled_residuals
@@ -23,7 +22,7 @@ def participant(dataset, out, *options):
 
 
 def said(path):
-    return json.loads(path.read_text())
+    return map_metadata(path)
 
 
 def load(path):

@@ -7,6 +7,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 
+from boldglm import map_metadata
 from boldglm.cli.main import main
 from boldglm.glm import fit
 from boldglm.glm.spatial.surface_smoothing import MeshSmoother
@@ -57,7 +58,7 @@ def test_each_hemisphere_is_fitted_at_its_vertices(dataset, tmp_path):
         np.testing.assert_allclose(t[inside], expected.t, rtol=1e-5, atol=1e-6)
         np.testing.assert_allclose(effect[inside], percent, rtol=1e-4, atol=1e-6)
         np.testing.assert_array_equal(t[~inside], 0)
-        sidecar = json.loads((out / f"{stem}_contrast-cue_stat-t_statmap.json").read_text())
+        sidecar = map_metadata(out / f"{stem}_contrast-cue_stat-t_statmap.json")
         assert sidecar["Mask"] == f"bids::{stem}_desc-brain_mask.shape.gii"
         assert f"hemi-{side}_space-fsaverage5_bold.func.gii" in sidecar["Sources"][0]
         sidecar = json.loads((out / f"{stem}_desc-residuals_bold.json").read_text())

@@ -6,7 +6,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from boldglm import FirstLevel
+from boldglm import FirstLevel, map_metadata
 from boldglm.cli.main import main
 from boldglm.glm import build_design, fit
 from boldglm.interfaces import BuildDesign
@@ -37,7 +37,7 @@ def frame_times(out):
 
 
 def sidecar_of(out):
-    return json.loads((out / f"{RUN}_contrast-cue_stat-t_statmap.json").read_text())
+    return map_metadata(out / f"{RUN}_contrast-cue_stat-t_statmap.json")
 
 
 def test_raw_volumes_are_modeled_at_their_middle_and_this_is_said(dataset, tmp_path, capsys):

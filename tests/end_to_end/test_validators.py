@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from bids.layout import BIDSLayout
 
+from boldglm import map_metadata
 from boldglm.cli.main import main
 
 VALIDATOR = Path(sys.executable).with_name("bids-validator-deno")
@@ -122,17 +123,17 @@ def test_what_has_a_bids_name_in_the_folder_of_a_node_is_valid(derivatives, tmp_
 
 
 def sources(path):
-    return json.loads(path.read_text())["Sources"]
+    return map_metadata(path)["Sources"]
 
 
 def test_every_source_of_a_map_is_an_image_or_table_that_exists(derivatives, demo):
     folders = {"": derivatives, "raw": demo / "bids"}
-    sidecars = list(derivatives.glob("node-*/**/*_stat-*_statmap.json"))
-    sidecars += derivatives.glob("node-*/**/*_desc-brain_mask.json")
-    assert len(sidecars) > 50
-    for sidecar in sidecars:
-        assert sources(sidecar), sidecar
-        for uri in sources(sidecar):
+    maps = list(derivatives.glob("node-*/**/*_stat-*_statmap.nii.gz"))
+    maps += derivatives.glob("node-*/**/*_desc-brain_mask.nii.gz")
+    assert len(maps) > 50
+    for path in maps:
+        assert sources(path), path
+        for uri in sources(path):
             _, name, relative = uri.split(":", 2)
             assert (folders[name] / relative).is_file(), uri
             assert relative.endswith((".nii.gz", ".tsv")), uri

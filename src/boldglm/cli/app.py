@@ -32,7 +32,7 @@ from boldglm.cli.report_command import report_command
 from boldglm.cli.reports import write_reports
 from boldglm.cli.supervision import cancel_when_killed
 from boldglm.cli.work_folders import WorkFolders
-from boldglm.errors import BadDataError
+from boldglm.errors import BadDataError, UsageError
 from boldglm.glm.design.summaries import counted
 from boldglm.io.bids.events import read_events
 from boldglm.io.bids.exclude_option import read_exclude_option
@@ -45,7 +45,7 @@ from boldglm.io.outputs.fit_cache import cache_size
 from boldglm.io.outputs.names import RUN_MAPS, prepare_output
 from boldglm.io.outputs.records import STAMP, Record, notes_of_records
 from boldglm.notices import EXCLUSION, HEADINGS, Notice
-from boldglm.vocabulary import BAD_RUN_POLICY, HIGHER_COMMANDS
+from boldglm.vocabulary import BAD_RUN_POLICY, CONTRAST_MAPS, HIGHER_COMMANDS, NEEDED_ABOVE
 from boldglm.workflows.execution import Execution, execute
 from boldglm.workflows.failures import Failure
 from boldglm.workflows.group import init_planned_group_wf, plan_group
@@ -70,6 +70,7 @@ def run_participant(options: argparse.Namespace, command: str, folders: WorkFold
     output = options.output_dir.resolve()
     choice = model_choice(options, query.derivatives)
     plan = make_plan(query.runs, choice, output, tables, query.survey)
+    _check_maps_for_levels(plan, options)
     if options.single_trials is not None:
         for analysis in plan:
             _check_trials(analysis, options.single_trials)
@@ -235,7 +236,26 @@ def _app_settings(
         levels=("run",) if options.analysis_level == "run" else ("run", "session", "subject"),
         stamp=f"{STAMP}{uuid.uuid4().hex[:8]}" if options.fresh else "",
         reports=ReportSettings(not options.no_report, options.figures),
+        contrast_maps=_contrast_maps(options),
     )
+
+
+def _contrast_maps(options: argparse.Namespace) -> tuple[str, ...]:
+    """Return the maps of contrasts that --maps chooses; none if it names maps of runs only."""
+    return tuple(name for name in CONTRAST_MAPS if name in (options.maps or ()))
+
+
+def _check_maps_for_levels(plan: Sequence[Analysis], options: argparse.Namespace) -> None:
+    """Refuse to leave out maps that higher levels of the call need."""
+    chosen = _contrast_maps(options)
+    missing = [name for name in NEEDED_ABOVE if name not in chosen]
+    levels = [level.plan.node.level for analysis in plan for level in analysis.levels]
+    if chosen and missing and levels and options.analysis_level != "run":
+        raise UsageError(
+            f"--maps {' '.join(chosen)} leaves out {' and '.join(missing)}, which the {levels[0]} "
+            f"level needs. Write --maps {' '.join(dict.fromkeys([*NEEDED_ABOVE, *chosen]))}, or "
+            "use the level run."
+        )
 
 
 def _inference(options: argparse.Namespace) -> dict[str, Any]:

@@ -7,11 +7,12 @@ import argparse
 from collections.abc import Mapping
 
 from boldglm.errors import UsageError
-from boldglm.vocabulary import BOLD_COMMANDS, HIGHER_COMMANDS
+from boldglm.vocabulary import BOLD_COMMANDS, HIGHER_COMMANDS, RUN_MAPS
 
 RUNS = "runs"
 ANALYSIS = "analysis"
 GROUP = "group"
+MAPS = "maps"
 SELECTION = "selection"
 EXECUTION = "execution"
 
@@ -42,7 +43,9 @@ ROLES: Mapping[str, str] = {
         ANALYSIS,
     ),
     # what only runs have
-    **dict.fromkeys(("maps", "single_trials", "on_bad_run", "list_participants"), RUNS),
+    **dict.fromkeys(("single_trials", "on_bad_run", "list_participants"), RUNS),
+    # which maps are written; some are of runs only
+    "maps": MAPS,
     # what only the dataset level has
     **dict.fromkeys(("permutations", "sides", "cluster_p", "tfce", "missing_participants"), GROUP),
     # how a call works; no result depends on it
@@ -96,6 +99,7 @@ def check_levels(options: argparse.Namespace) -> None:
             "Give it with the level group."
         )
     runs = given_options(options, RUNS)
+    runs += ["maps"] if set(options.maps or ()) & set(RUN_MAPS) else []
     if runs and level not in BOLD_COMMANDS:
         raise UsageError(
             f"{flag_of(runs[0])} is about single runs, which the level {level} does not fit. Give "
@@ -105,7 +109,7 @@ def check_levels(options: argparse.Namespace) -> None:
 
 def _check_reports_only(options: argparse.Namespace) -> None:
     """Refuse options that cannot change a report of what is there."""
-    given = [name for role in (SELECTION, ANALYSIS, RUNS, GROUP)
+    given = [name for role in (SELECTION, ANALYSIS, RUNS, GROUP, MAPS)
              for name in given_options(options, role)]  # fmt: skip
     refused = [name for name in given if name != "participant_label"]
     if options.participant_label and "dataset" in HIGHER_COMMANDS.get(options.analysis_level, ()):

@@ -26,6 +26,7 @@ from boldglm.vocabulary import (
     BAD_RUN_POLICIES,
     BAD_RUN_POLICY,
     CLUSTER_P,
+    DEFAULT_MAPS,
     DRIFT,
     FIR_SPAN,
     HIGH_PASS,
@@ -658,7 +659,15 @@ def _add_outputs(parser: argparse.ArgumentParser) -> None:
         type=map_name,
         nargs="+",
         metavar="MAP",
-        help=help_text(f"maps of each run beside those of its contrasts: {', '.join(RUN_MAPS)}"),
+        help=help_text(
+            "maps to write:",
+            {
+                ", ".join(DEFAULT_MAPS): "of contrasts, only those that are named; levels above "
+                "need effect and variance.",
+                ", ".join(RUN_MAPS): "of each run as a whole, beside those of its contrasts.",
+            },
+            "all of contrasts, but p only above the run",
+        ),
     )
     group.add_argument(
         "--single-trials",

@@ -8,6 +8,7 @@ from typing import NamedTuple
 from boldglm.suggestions import did_you_mean, list_known
 from boldglm.vocabulary import (
     CONTRAST_MAPS,
+    DEFAULT_MAPS,
     DRIFTS,
     LEVELS,
     REPETITION_TIMES,
@@ -34,7 +35,7 @@ def map_name(text: str) -> str:
         return text
     hint = did_you_mean(text, CONTRAST_MAPS + RUN_MAPS)
     raise argparse.ArgumentTypeError(
-        f"there is no map {text!r}. Known: {', '.join(RUN_MAPS)}.{hint}"
+        f"there is no map {text!r}. Known: {', '.join(DEFAULT_MAPS + RUN_MAPS)}.{hint}"
     )
 
 

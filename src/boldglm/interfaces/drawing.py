@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from boldglm.analysis.first_level.contrast_maps import weights_text
+from boldglm.analysis.first_level.contrast_maps import read_dofs, weights_text
 from boldglm.analysis.first_level.run_maps import CRITICAL, whiteness_summary
 from boldglm.glm import Design, collinearity
+from boldglm.glm.stats.distributions import f_to_z, t_to_z
 from boldglm.io.bids.events import read_events
 from boldglm.io.images.formats import read_geometry
 from boldglm.io.images.geometry import Geometry, GridPart
@@ -261,8 +262,29 @@ def _draw_run_maps(
 def _shown(maps: ContrastMaps, geometry: Geometry) -> DrawnContrast:
     dof = f"{maps.dof:.4g}" + (" (median over voxels)" if "dof" in maps.maps else "")
     text = f"{maps.dof_numerator}, {dof}" if maps.test == "F" else dof
-    z = geometry.read_rows([maps.maps["z"]])[0]
+    z = z_values(maps, geometry)
     return DrawnContrast(maps.name, maps.test, weights_text(maps), text, z)
+
+
+def z_values(maps: ContrastMaps, geometry: Geometry) -> np.ndarray | None:
+    """Return z of a contrast, (n_voxels,), from the maps that were written; None if none tells."""
+
+    def read(label: str) -> np.ndarray:
+        row: np.ndarray = geometry.read_rows([maps.maps[label]])[0]
+        return row
+
+    if "z" in maps.maps:
+        return read("z")
+    dof = read_dofs([maps], geometry)[0]
+    if maps.test == "F":
+        return f_to_z(read("F"), maps.dof_numerator, dof) if "F" in maps.maps else None
+    if "t" in maps.maps:
+        return t_to_z(read("t"), dof)
+    if {"effect", "variance"} <= maps.maps.keys():
+        effect, variance = read("effect"), read("variance")
+        t = np.divide(effect, np.sqrt(variance), out=np.zeros_like(effect), where=variance > 0)
+        return t_to_z(t, dof)
+    return None
 
 
 def _contrast_rows(result: NodeResult, names) -> list[tuple[str, np.ndarray]]:

@@ -34,7 +34,7 @@ from boldglm.reports.storage import (
     section_from_dict,
     section_to_dict,
 )
-from boldglm.vocabulary import LEVELS, TRIAL_TYPE
+from boldglm.vocabulary import CONTRAST_MAPS, LEVELS, TRIAL_TYPE
 
 SECTION = "section.json"
 
@@ -146,6 +146,9 @@ class _WriteDerivativesInput(_SectionInput):
         {}, usedefault=True, desc="content that sidecars of single trials have instead"
     )
     model = traits.Str("", usedefault=True, desc="name of the model, for the record")
+    maps = traits.List(
+        traits.Enum(*CONTRAST_MAPS), desc="maps of contrasts to write; by default all"
+    )
     analysis = traits.Dict({}, usedefault=True, desc="identity of the analysis, for the record")
 
 
@@ -184,6 +187,7 @@ class WriteDerivatives(SimpleInterface):
             self.inputs.model,
             dict(self.inputs.trial_details),
             dict(self.inputs.analysis),
+            tuple(self.inputs.maps) if isdefined(self.inputs.maps) else (),
         )
         record = write_derivatives(Path(self.inputs.output_dir), files, details)
         self._results = {"record_file": str(record)}

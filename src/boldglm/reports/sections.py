@@ -22,13 +22,13 @@ PREFIX = "trial_type."
 
 @dataclass(frozen=True)
 class DrawnContrast:
-    """A contrast to draw; `z` has the shape (n_voxels,)."""
+    """A contrast to draw; `z` has the shape (n_voxels,), or is None if no map tells it."""
 
     name: str
     test: str
     weights_text: str
     dof_text: str
-    z: np.ndarray
+    z: np.ndarray | None
 
 
 @dataclass(frozen=True)
@@ -221,11 +221,25 @@ def draw_contrasts(
                 shown.weights_text,
                 threshold_text,
                 shown.dof_text,
-                draw_on_all(views, shown.z, shading, path, caption),
-                tuple(view.tabulate(shown.z, shading, threshold_text) for view in views),
+                *_drawn(shown.z, views, shading, path, caption, threshold_text),
             )
         )
     return tuple(results)
+
+
+def _drawn(
+    z: np.ndarray | None,
+    views: tuple[View, ...],
+    shading: Shading,
+    path: Path,
+    caption: str,
+    threshold_text: str,
+) -> tuple[tuple[Figure, ...], tuple[Table, ...], str | None]:
+    """Return the pictures and peaks of a contrast, or a note in their place."""
+    if z is None:
+        return (), (), "No map of this contrast was written that could be drawn (--maps)."
+    tables = tuple(view.tabulate(z, shading, threshold_text) for view in views)
+    return draw_on_all(views, z, shading, path, caption), tables, None
 
 
 def make_section(

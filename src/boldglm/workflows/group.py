@@ -277,7 +277,13 @@ def add_group(
             fits = node_fits(level, plan.model, settings.inference)
             details = group_details(plan.model)
             output = level_output(
-                level, plan.model, fits, settings.output_dir, details, settings.stamp
+                level,
+                plan.model,
+                fits,
+                settings.output_dir,
+                details,
+                settings.stamp,
+                settings.contrast_maps,
             )
             label = f"{level.plan.node.level}_{number}_{index}_wf"
             source = add_level(workflow, level, sources, output, fits, label)

@@ -1,7 +1,7 @@
 """The fits of higher levels as nipype nodes, with their inputs and outputs."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -18,7 +18,7 @@ from boldglm.interfaces import FitNode
 from boldglm.io.entities import ENTITY_ORDER
 from boldglm.io.outputs.records import fingerprint, is_finished
 from boldglm.stats_model.node_plans import NodePlan
-from boldglm.vocabulary import COVERAGE, ESTIMATOR
+from boldglm.vocabulary import COVERAGE, DEFAULT_MAPS, ESTIMATOR
 from boldglm.workflows.nodes import make_node
 from boldglm.workflows.outputs import NodeOutput, init_outputs_wf
 
@@ -144,6 +144,7 @@ def level_output(
     output_dir: Path,
     details: Mapping[str, Any],
     stamp: str,
+    maps: Sequence[str] = (),
 ) -> NodeOutput:
     """Name and describe the outputs of a planned node.
 
@@ -161,6 +162,8 @@ def level_output(
         Content of every sidecar.
     stamp : str
         Appended to the fingerprint.
+    maps : sequence of str
+        Maps of contrasts to write; empty for the default.
     """
     plan, node = level.plan, level.plan.node
     labels = plan.input_labels()
@@ -176,9 +179,9 @@ def level_output(
     if fits.smoothing is not None:
         facts.append(("Smoothing of input effects", f"{fits.smoothing:g} mm FWHM"))
         details = {**details, "InputSmoothingFWHM": fits.smoothing}
-    digest = ""
+    digest = "".join(f"-{label}" for label in sorted(maps))
     if node.level == "dataset":
-        digest = "-" + fingerprint(fits.inference.to_dict())[:8]
+        digest += "-" + fingerprint(fits.inference.to_dict())[:8]
         facts.append(("Corrected p values", _inference_words(fits)))
     facts += [("Group", f"{key} {value}") for key, value in plan.groups.items()
               if key not in ("subject", "session")]  # fmt: skip
@@ -194,6 +197,7 @@ def level_output(
         model=model.name,
         analysis=model.of_result(node.name, node.level),
         is_open=True,
+        maps=tuple(maps) or DEFAULT_MAPS,
     )  # fmt: skip
 
 

@@ -71,6 +71,7 @@ def _init_subject_wf(subject: str, plans: Sequence[GroupPlan], settings: AppSett
                 settings.output_dir,
                 model_details(plan.model),
                 settings.stamp,
+                settings.contrast_maps,
             )
             label = f"{level.plan.node.level}_{number}_{index}_wf"
             source = add_level(workflow, level, sources, output, fits, label)

@@ -10,7 +10,7 @@ from nipype.pipeline.engine import Node, Workflow
 
 from boldglm.interfaces import WriteDerivatives
 from boldglm.io.outputs.names import ResultPaths
-from boldglm.vocabulary import TRIAL_TYPE
+from boldglm.vocabulary import DEFAULT_MAPS, TRIAL_TYPE
 from boldglm.workflows.nodes import make_node
 
 
@@ -38,6 +38,8 @@ class NodeOutput:
         Content that replaces `details` in sidecars of single trials.
     n_slices : int
         Number of slices shown of each map.
+    maps : tuple of str
+        Maps of contrasts to write.
     is_open : bool
         Whether the section of the report starts unfolded.
     model : str
@@ -57,6 +59,7 @@ class NodeOutput:
     trial_details: dict[str, str] = field(default_factory=dict)
     n_slices: int = 21
     is_open: bool = False
+    maps: tuple[str, ...] = DEFAULT_MAPS
     model: str = ""
     analysis: dict[str, Any] = field(default_factory=dict)
 
@@ -123,6 +126,7 @@ def init_outputs_wf(
             facts=list(output.facts),
             n_slices=output.n_slices,
             is_open=output.is_open,
+            maps=list(output.maps),
         ),
         name="write_derivatives",
     )

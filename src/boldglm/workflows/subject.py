@@ -31,7 +31,7 @@ from boldglm.io.outputs.names import SERIES, ResultPaths, model_file_name
 from boldglm.io.outputs.records import is_finished
 from boldglm.io.outputs.report_pages import ReportPage
 from boldglm.notices import Notice, about_subject
-from boldglm.vocabulary import DRIFT, TRIAL_TYPE
+from boldglm.vocabulary import DEFAULT_RUN_MAPS, DRIFT, TRIAL_TYPE
 from boldglm.workflows.higher_levels import (
     RecordSource,
     add_level,
@@ -79,6 +79,8 @@ class AppSettings:
         Appended to fingerprints; a new one makes every result out of date.
     reports : ReportSettings
         Whether and how reports are written.
+    contrast_maps : tuple of str
+        Maps of contrasts to write; empty for the default of each level.
     """
 
     output_dir: Path
@@ -93,6 +95,7 @@ class AppSettings:
     levels: tuple[str, ...] = ("run", "session", "subject")
     stamp: str = ""
     reports: ReportSettings = field(default_factory=ReportSettings)
+    contrast_maps: tuple[str, ...] = ()
 
 
 def init_participants_wf(
@@ -206,7 +209,13 @@ def _add_levels(
             continue
         fits = node_fits(level, model, {})
         output = level_output(
-            level, model, fits, settings.output_dir, model_details(model), settings.stamp
+            level,
+            model,
+            fits,
+            settings.output_dir,
+            model_details(model),
+            settings.stamp,
+            settings.contrast_maps,
         )
         name = f"{_node_name(level.plan.node.name)}_{number}_{index}_wf"
         source = add_level(workflow, level, sources, output, fits, name)
@@ -250,6 +259,7 @@ def run_output(run: RunPlan, model: Model, settings: AppSettings) -> NodeOutput:
         *_single_trial_facts(inputs, model, settings),
     ]
     options = [*sorted(settings.maps), *filter(None, [settings.single_trials])]
+    options += sorted(settings.contrast_maps)
     return NodeOutput(
         output_dir=settings.output_dir,
         node=model.run_node.name,
@@ -266,6 +276,7 @@ def run_output(run: RunPlan, model: Model, settings: AppSettings) -> NodeOutput:
         },
         trial_details=_single_trial_details(model, settings),
         n_slices=12,
+        maps=settings.contrast_maps or DEFAULT_RUN_MAPS,
         model=model.name,
         analysis=model.of_result(model.run_node.name, "run"),
     )

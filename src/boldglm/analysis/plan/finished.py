@@ -17,6 +17,7 @@ from boldglm.errors import BadDataError, MissingInputError
 from boldglm.io.files.checksums import is_unchanged
 from boldglm.io.outputs.names import analysis_file_name
 from boldglm.io.outputs.records import Record, record_files
+from boldglm.vocabulary import NEEDED_ABOVE
 
 ABOVE_RUN = ("session", "subject")
 
@@ -136,6 +137,15 @@ def _listed(labels: Iterable[str], most: int = 10) -> str:
 
 def _check_files(record: Record, path: Path) -> None:
     """Refuse a record whose maps are missing or are not as they were written."""
+    for contrast in record.result.contrasts:
+        absent = [label for label in NEEDED_ABOVE if label not in contrast.maps]
+        if absent and contrast.test != "F":
+            raise MissingInputError(
+                f"{path.name}: contrast {contrast.name!r} has no map of {' and '.join(absent)}, "
+                "which levels above need and --maps left out. Repeat the level that wrote it with "
+                f"--maps {' '.join(NEEDED_ABOVE)} and what else you want; cached fits are not "
+                "repeated."
+            )
     for file in record.needed_files:
         if not file.is_file():
             raise MissingInputError(

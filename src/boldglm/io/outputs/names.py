@@ -108,17 +108,28 @@ Images have the format of the BOLD series: `.nii.gz` for volumes; `.shape.gii` f
 ## Maps of contrasts
 
 Maps are named `..._contrast-<contrast>_stat-<label>_statmap.nii.gz`. They are float32, and zero
-outside the mask. The JSON sidecar of each map gives the exact name and the weights of the
-contrast, the test, degrees of freedom, unit, model, noise model, HRF, smoothness of the residuals
-(run nodes), sources, mask, design and software version. The unit "signal" is percent signal
-change, or arbitrary with `--signal-scaling none`.
+outside the mask. The unit "signal" is percent signal change, or arbitrary with
+`--signal-scaling none`. All maps of a result inherit one JSON sidecar, `<entities>_statmap.json`:
+
+| key | what it says |
+|---|---|
+| top level | level, model, noise model, HRF, smoothness of the residuals (run nodes), \
+sources, mask, number of voxels, design, software version |
+| `Contrasts` | by the label in file names: exact name, weights, test, degrees of freedom, \
+warnings; above the run also inputs, design matrix and sources |
+| `Statistics` | by the label in file names: description and unit |
+| `boldglm` | record of the finished result, which resuming and higher levels read |
+
+`boldglm.map_metadata(path)` returns what it says of one map.
 
 | label | unit | content |
 |---|---|---|
 {statistics}
 
-- Every contrast has maps of the effect, its variance, t or F, z and p, and of the degrees of
-  freedom if they differ between voxels.
+- By default, t contrasts have maps of the effect, its variance, t and z, F contrasts of F and z;
+  both have maps of p above the run, and of the degrees of freedom if they differ between voxels.
+  `--maps effect variance` writes no others, and `--maps effect variance t z p` those of p for
+  runs too, which have the same information as z. So a run leaves at most 25 files by default.
 - Each contrast of a dataset node also has a map of q values and a table of clusters,
   `..._contrast-<contrast>_desc-clusters_table.tsv`, with one row per peak. Its JSON sidecar
   describes the columns, and its column `sign` says which sign t has in a cluster. Tables of F have
@@ -156,7 +167,7 @@ every command that worked on it |
 | `.bidsignore` | What BIDS has no name for, each with the reason |
 | `sub-<label>.html`, `group.html` | Reports with their figures inside; not with `--no-report` |
 | `sub-<label>/figures/`, `group/figures/` | The same figures as files, with `--figures` |
-| `<entities>_statmap.json` | Record of a finished result: its model, maps and inputs |
+| `<entities>_statmap.json` | Sidecar of all maps of a result, and the record that it is finished |
 | `models/model-<name>_smdl.json` | The model that was fitted |
 | `models/model-<name>_analysis.json` | The analysis: its options, version and model, and a \
 digest of each node, which all results of it share |
@@ -396,6 +407,11 @@ def output_dir_of(record: Path) -> Path:
 
 def _joined(stem: str, ending: str) -> str:
     return f"{stem}_{ending}" if stem else ending
+
+
+def image_uri(path: Path, output_dir: Path) -> str:
+    """Return the BIDS URI of a file in the output folder."""
+    return f"bids::{path.relative_to(output_dir).as_posix()}"
 
 
 def sidecar(path: Path) -> Path:

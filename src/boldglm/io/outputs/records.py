@@ -209,8 +209,18 @@ class Record:
         """Digest of the node in the identity of its analysis; empty if it has none."""
         return str(self.analysis.get("Digest", ""))
 
-    def write(self, path: Path, root: Path) -> None:
-        """Write the record, with paths relative to the output folder, once its files are safe."""
+    def write(self, path: Path, root: Path, sidecar: Mapping[str, Any] | None = None) -> None:
+        """Write the record, with paths relative to the output folder, once its files are safe.
+
+        Parameters
+        ----------
+        path : Path
+            Its file.
+        root : Path
+            Output folder.
+        sidecar : mapping, optional
+            What the file says of the maps, which inherit it.
+        """
         sync_files(self.files)
         content = {
             "Fingerprint": self.fingerprint,
@@ -224,7 +234,7 @@ class Record:
             "Files": [file.relative_to(root).as_posix() for file in self.files],
             "Checksums": list(self.files.values()),
         }
-        write_json(path, {KEY: content})
+        write_json(path, {**(sidecar or {}), KEY: content})
         sync_files([path])
 
     def check_place(self, path: Path, root: Path) -> None:

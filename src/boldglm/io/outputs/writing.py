@@ -1,7 +1,7 @@
 """Write the files of a finished node to the derivative dataset, with BIDS names and sidecars."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,12 +25,12 @@ from boldglm.io.outputs.names import (
     IMAGES,
     RUN_MAPS,
     SERIES,
-    STATISTICS,
     TRIAL_MAPS,
     ResultPaths,
     sidecar,
 )
-from boldglm.io.outputs.records import ContrastMaps, NodeResult, Record
+from boldglm.io.outputs.records import NodeResult, Record
+from boldglm.io.outputs.sidecars import result_sidecar
 from boldglm.notices import by_kind
 from boldglm.vocabulary import CORRECTED_MAPS, SIGNAL_SCALING
 
@@ -58,6 +58,7 @@ class NodeDetails:
     model: str = ""
     of_trials: Mapping[str, Any] = field(default_factory=dict)  # replaces `common` for trials
     analysis: Mapping[str, Any] = field(default_factory=dict)  # identity, for the record
+    maps: tuple[str, ...] = ()  # of contrasts, to write; empty for all
 
 
 def write_derivatives(output_dir: Path, files: NodeFiles, details: NodeDetails) -> Path:
@@ -85,7 +86,7 @@ def write_derivatives(output_dir: Path, files: NodeFiles, details: NodeDetails) 
 
 
 def _write(output_dir: Path, paths: ResultPaths, files: NodeFiles, details: NodeDetails) -> Path:
-    result = files.result
+    result = _with_written_maps(files.result, details.maps)
     record = paths.record()
     earlier = _earlier_record(record, output_dir)
     old_files = set(earlier.files) if earlier else set()
@@ -96,10 +97,9 @@ def _write(output_dir: Path, paths: ResultPaths, files: NodeFiles, details: Node
         paths.report().unlink(missing_ok=True)  # which shows earlier results
         record.unlink(missing_ok=True)  # the node is incomplete until the new record is written
     mask = copy_file(result.mask, paths.image("desc-brain_mask", image_ending(result.mask)))
-    write_json(sidecar(mask), _image_sidecar("desc-brain_mask", "Mask", result, paths, details))
     mean = copy_file(result.mean, paths.image("desc-mean_boldref", image_ending(result.mean)))
-    write_json(sidecar(mean), _image_sidecar("desc-mean_boldref", "Mean", result, paths, details))
-    written = [mask, sidecar(mask), mean, sidecar(mean)]
+    write_json(sidecar(mask), _mask_sidecar(result, paths, details))
+    written = [mask, sidecar(mask), mean]
     if files.design is not None:
         written += _write_design(paths, files, details)
     maps: dict[tuple[str, str], Path] = {}
@@ -108,10 +108,8 @@ def _write(output_dir: Path, paths: ResultPaths, files: NodeFiles, details: Node
         name, table = contrast.name, contrast.table
         for label, source in contrast.maps.items():
             path = share_file(source, paths.statmap(name, label, image_ending(source)))
-            content = _map_sidecar(contrast, label, mask, paths, details) | _smoothness(result)
-            write_json(sidecar(path), content)
             maps[name, label] = path
-            written += [path, sidecar(path)]
+            written.append(path)
         if table is not None:
             tables[name] = path = copy_file(table, paths.clusters(name))
             written += [path, copy_file(table.with_suffix(".json"), sidecar(path))]
@@ -130,7 +128,7 @@ def _write(output_dir: Path, paths: ResultPaths, files: NodeFiles, details: Node
         model=details.model,
         analysis=details.analysis,
         section=files.section,
-    ).write(record, output_dir)
+    ).write(record, output_dir, result_sidecar(result, paths, details.level, details.common, mask))
     for path in old_files - {*written}:
         _remove_file(path)  # of a contrast that is no longer in the model
     return record
@@ -150,26 +148,33 @@ def _earlier_record(record: Path, output_dir: Path) -> Record | None:
         return None
 
 
-def _image_sidecar(
-    kind: str, role: str, result: NodeResult, paths: ResultPaths, details: NodeDetails
-) -> dict[str, Any]:
-    """Return the sidecar of the mask or of the mean image."""
-    own: dict[str, dict[str, Any]] = {
-        "Mask": {"Type": "Brain", "MaskSize": dict(result.mask_size)},
-        "Mean": {"SkullStripped": False},
-    }
+def _mask_sidecar(result: NodeResult, paths: ResultPaths, details: NodeDetails) -> dict[str, Any]:
+    """Return the sidecar of the mask."""
+    sources = uris_of(result.sources.get("Mask", ()), paths.output_dir)
     return {
-        "Description": IMAGES[kind],
-        **own[role],
-        "Sources": list(details.common.get("Sources", [])),
-        **_sources(result.sources.get(role, ()), paths.output_dir),
+        "Description": IMAGES["desc-brain_mask"],
+        "Type": "Brain",
+        "MaskSize": dict(result.mask_size),
+        "Sources": sources or list(details.common.get("Sources", [])),
     }
 
 
-def _sources(files: Sequence[Path], output_dir: Path) -> dict[str, Any]:
-    """Return the maps that others were computed from as content of a sidecar, if there are any."""
-    uris = uris_of(files, output_dir)
-    return {"Sources": uris} if uris else {}
+def _with_written_maps(result: NodeResult, labels: Sequence[str]) -> NodeResult:
+    """Leave out the maps of contrasts that are not to be written.
+
+    Degrees of freedom belong to variances and test statistics, and are written with them.
+    """
+    if not labels:
+        return result
+    wanted = {*labels, *CORRECTED_MAPS}
+    if wanted & {"variance", "t", "F"}:
+        wanted.add("dof")
+    contrasts = []
+    for contrast in result.contrasts:
+        kept = wanted | {"effect", "variance"} if contrast.test == "pass" else wanted
+        maps = {label: path for label, path in contrast.maps.items() if label in kept}
+        contrasts.append(replace(contrast, maps=maps if set(maps) - {"dof"} else {}))
+    return replace(result, contrasts=tuple(contrasts))
 
 
 def _write_design(paths: ResultPaths, files: NodeFiles, details: NodeDetails) -> list[Path]:
@@ -202,51 +207,6 @@ def _write_design(paths: ResultPaths, files: NodeFiles, details: NodeDetails) ->
 def _smoothness(result: NodeResult) -> dict[str, Any]:
     """Return the smoothness of the residuals of a run as content of a sidecar."""
     return {"ResidualSmoothness": dict(result.smoothness)} if result.smoothness else {}
-
-
-def _map_sidecar(
-    contrast: ContrastMaps, label: str, mask: Path, paths: ResultPaths, details: NodeDetails
-) -> dict[str, Any]:
-    """Return the sidecar of a map of a contrast."""
-    statistic = STATISTICS[label]
-    units = {"signal": "%", "signal squared": "%^2"}
-    percent = details.common.get("SignalScaling", SIGNAL_SCALING) == "percent"
-    arbitrary = {"signal": "arbitrary", "signal squared": "arbitrary^2"}
-    content: dict[str, Any] = {
-        "Description": f"{statistic.description} (contrast {contrast.name})",
-        "Contrast": contrast.name,
-        "Level": details.level,
-        "Test": contrast.test,
-        "Weights": contrast.weights,
-        "Units": (units if percent else arbitrary).get(statistic.unit, "arbitrary"),
-        "DegreesOfFreedom": contrast.dof,
-        "Mask": f"bids::{mask.relative_to(paths.output_dir).as_posix()}",
-        "SoftwareVersion": f"boldglm {__version__}",
-        **details.common,
-        **_sources(contrast.sources, paths.output_dir),
-        **({"Warnings": list(contrast.warnings)} if contrast.warnings else {}),
-    }
-    if statistic.unit == "1":
-        content["Units"] = "1"
-    if "dof" in contrast.maps:
-        content["DegreesOfFreedomMap"] = paths.statmap(
-            contrast.name, "dof", image_ending(contrast.maps["dof"])
-        ).name
-        content["DegreesOfFreedomNote"] = "DegreesOfFreedom is the median over voxels"
-    if contrast.inputs:
-        content["Inputs"] = list(contrast.inputs)
-        content["DesignMatrix"] = dict(contrast.design)
-        content |= contrast.inference
-        content.pop("Sides", None)
-    if label == "p":
-        content["Sides"] = "one"
-    elif label in CORRECTED_MAPS and "Sides" in contrast.inference:
-        content["Sides"] = contrast.inference["Sides"]
-    if contrast.test == "F":
-        content["NumeratorDegreesOfFreedom"] = contrast.dof_numerator
-    if details.level == "run":
-        content["Design"] = f"bids::{paths.file('design.tsv').relative_to(paths.output_dir)}"
-    return content
 
 
 def _run_map_sidecar(
