@@ -16,7 +16,7 @@ BENCHMARK_CACHE ?= .benchmark-cache
 CTR_TOOLS ?= $(wildcard ../shared/tools/ctr)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo lint test test-docs test-fast test-all battery fuzz calibration benchmarks image image-test test-versions packages lock clean
+.PHONY: help demo lint test test-docs test-fast test-all battery fuzz calibration benchmarks image image-test slurm-test test-versions packages lock clean
 
 help:  ## show this list
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## /  make \1	/' | expand -t 20
@@ -120,6 +120,9 @@ image:  ## build the container image
 
 image-test: $(VENV)/.installed  ## run the image read-only, as another user, in Apptainer; compare the maps
 	@CTR_TOOLS="$(CTR_TOOLS)" bash tests/container/image.sh test $(IMAGE)
+
+slurm-test: $(VENV)/.test-installed  ## run the plugins and job scripts on a SLURM of one node
+	@CTR_TOOLS="$(abspath $(CTR_TOOLS))" $(PYTEST) -m container tests/container/test_slurm.py
 
 clean:  ## remove what make created
 	rm -rf $(VENV) $(BENCHMARK_CACHE) demo .pytest_cache .ruff_cache .mypy_cache .hypothesis .import_linter_cache .versions .packages

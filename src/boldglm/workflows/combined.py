@@ -7,10 +7,9 @@ from nipype.interfaces.utility import IdentityInterface
 from nipype.pipeline.engine import Node, Workflow
 
 from boldglm.interfaces import CombineRuns, TestSubjects
+from boldglm.workflows.jobs import LEVEL_GB
 from boldglm.workflows.nodes import make_node
 from boldglm.workflows.run import RESULT_OUTPUTS
-
-LEVEL_GB = 1.0  # levels above the run read blocks of voxels
 
 
 def init_subject_wf(

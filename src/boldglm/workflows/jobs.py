@@ -15,7 +15,7 @@ import networkx as nx
 from nipype.interfaces.base import BaseInterfaceInputSpec, SimpleInterface, TraitedSpec
 from nipype.pipeline.engine import Node
 
-from boldglm.interfaces import PlotRecord, WriteReport
+from boldglm.interfaces import FitNode, PlotRecord, WriteReport
 from boldglm.io.files.atomic import restage, stages
 from boldglm.workflows.execution_order import LAST_STEP, RUN_NODE, depth_first
 
@@ -24,6 +24,7 @@ REPORT_STEPS = ("sections", REPORT)
 JOB_SUFFIX = "_job"
 TRACEBACK = "traceback.txt"  # in the folder of a job whose nodes failed
 LIBRARIES_GB = 0.4  # what a job needs whatever its nodes do
+LEVEL_GB = 1.0  # of a level above the run, which reads its inputs in blocks, however many
 
 
 class RunNodes(SimpleInterface):
@@ -122,7 +123,8 @@ def resources(job: Any) -> tuple[int, int]:
     The nodes run one after the other, so that the largest counts.
     """
     nodes = nodes_of(job)
-    memory = max([LIBRARIES_GB, *(node.mem_gb for node in nodes)])
+    has_level = any(isinstance(node.interface, FitNode) for node in nodes)
+    memory = max([LEVEL_GB if has_level else LIBRARIES_GB, *(node.mem_gb for node in nodes)])
     threads = [getattr(node.inputs, "n_threads", 1) for node in nodes]
     return int(memory * 1024) + 1, max([1, *threads, *(node.n_procs for node in nodes)])
 
