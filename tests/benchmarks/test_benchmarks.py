@@ -161,6 +161,12 @@ def test_the_committed_rates_are_those_of_the_committed_results():
     assert written == calibration.table(calibration.stored_rates())
 
 
+def test_the_committed_rates_of_groups_are_those_of_the_committed_results():
+    stored = json.loads(group_calibration.RESULTS.read_text(encoding="utf-8"))
+
+    assert group_calibration.PAGE.read_text(encoding="utf-8") == group_calibration.page(stored)
+
+
 def test_a_tiny_measurement_cannot_replace_a_real_one():
     done = run_script("scaling", "--tiny")
 
