@@ -285,7 +285,7 @@ def page(content: dict[str, Any]) -> str:
         "# False positive rates above the run",
         "",
         "How often group tests find an effect where there is none. `make calibration` (`python "
-        "benchmarks/group_calibration.py`) renews this page; with `FULL=1` (`--full`) it draws "
+        "benchmarks/group_calibration.py`) renews this page; with `FULL=1` it draws "
         "2000 null datasets.",
         "",
         *(f"- *{name}*: {note}." for name, note in NOTES.items()),
