@@ -95,7 +95,8 @@ def test_a_standardized_run_fails_by_name_and_is_fitted_in_the_unit_of_the_file(
     data = (data - data.mean(axis=-1, keepdims=True)) / (data.std(axis=-1, keepdims=True) + 1e-6)
     image.header.set_data_dtype(np.float32)
     nib.save(nib.Nifti1Image(data.astype(np.float32), image.affine, image.header), path)
-    arguments = [str(dataset), str(tmp_path), "participant", "--participant-label", "01"]
+    out = tmp_path / "out"
+    arguments = [str(dataset), str(out), "participant", "--participant-label", "01"]
     arguments += ["--noise-model", "ols"]
     assert main(arguments) == 1
     assert f"{path.name}: " in (message := capsys.readouterr().err)

@@ -41,7 +41,7 @@ def variance_factor(leverage: FloatArray, dofs: FloatArray) -> FloatArray:
     Examples
     --------
     >>> variance_factor(np.array([[0.5]]), np.array([[8.0]])).round(3).item()
-    1.207
+    1.271
     >>> variance_factor(np.array([[1.0]]), np.array([[8.0]])).round(3).item()
     1.0
     """
