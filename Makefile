@@ -95,6 +95,7 @@ benchmarks: $(VENV)/.test-installed  ## speed and memory against nilearn and Fit
 	@$(BIN)/python benchmarks/group.py --cache $(BENCHMARK_CACHE)
 	@$(BIN)/python benchmarks/participants.py --cache $(BENCHMARK_CACHE)
 	@$(BIN)/python benchmarks/slices.py --cache $(BENCHMARK_CACHE)
+	@$(BIN)/python benchmarks/files.py --cache $(BENCHMARK_CACHE)
 	@$(BIN)/python benchmarks/report.py
 
 $(VENV)/.release-installed: pyproject.toml $(VENV)/.installed

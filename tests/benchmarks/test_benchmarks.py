@@ -26,6 +26,7 @@ CALLS = {
     "group": [],
     "participants": [],
     "slices": ["--noise-models", "ols"],
+    "files": [],
 }
 
 
@@ -222,3 +223,15 @@ def test_a_cell_of_the_group_calibration_has_a_row_on_its_page():
     rate = f"{found[0]['rates'][0]:.3f}".removeprefix("0")
     assert f"| paired | 8 | {rate}" in page
     assert "| one sample | 8 | `ols` | 20 |" in page
+
+
+def test_tiny_runs_leave_few_files_and_their_time_has_parts(results):
+    rows = {row["job"]: row for row in result(results, "files")["rows"]}
+
+    assert set(rows) == {"default", "no report", "no report, for the group"}
+    for row in rows.values():
+        assert sum(row["shares"].values()) == pytest.approx(1, abs=0.01)
+    assert rows["default"]["files_of_run"] <= 25
+    assert rows["default"]["shares"]["figures"] > 0.1
+    assert rows["no report"]["shares"]["figures"] < 0.1
+    assert rows["no report, for the group"]["files_per_run"] < rows["default"]["files_per_run"]
