@@ -99,7 +99,7 @@ def test_the_command_writes_five_maps_and_q_values_of_four_contrasts_of_the_grou
     (row,) = result(results, "command")["rows"]
 
     assert row["group_maps"] == 24
-    assert row["maps"] > 4 * row["group_maps"]
+    assert row["maps"] >= 4 * row["group_maps"]
     assert len(row["fastest_levels"]) == 2
     assert row["peak_gb"] > 0.05
 
