@@ -97,6 +97,7 @@ DAMAGE = {
     "no weights": (("Result", "Contrasts", 0, "Weights"), {}),
     "dof": (("Result", "Contrasts", 0, "DegreesOfFreedom"), "many"),
     "dof of nan": (("Result", "Contrasts", 0, "DegreesOfFreedom"), float("nan")),
+    "dof below 0": (("Result", "Contrasts", 0, "DegreesOfFreedom"), -float("inf")),
     "rows": (("Result", "Contrasts", 0, "NumeratorDegreesOfFreedom"), 0),
     "maps": (("Result", "Contrasts", 0, "Maps"), ["a.nii.gz"]),
     "a map of NUL": (("Result", "Contrasts", 0, "Maps", "effect"), "a\0.nii.gz"),

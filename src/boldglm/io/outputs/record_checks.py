@@ -50,6 +50,8 @@ def _check_contrast(contrast: Mapping[str, Any]) -> None:
     if len({len(values) for values in contrast["Weights"].values()} - {0}) != 1:
         raise ValueError("its Weights are not one number for each row of the contrast")
     _numbers("DegreesOfFreedom", [contrast["DegreesOfFreedom"]])
+    if contrast["DegreesOfFreedom"] < 0:
+        raise ValueError(f"its DegreesOfFreedom is {contrast['DegreesOfFreedom']:g}")
     rows = contrast["NumeratorDegreesOfFreedom"]
     if isinstance(rows, bool) or not isinstance(rows, int) or rows < 1:
         raise TypeError(f"its NumeratorDegreesOfFreedom is {rows!r:.40}")
