@@ -31,9 +31,15 @@ def test_an_output_in_or_around_derivatives_that_are_fitted_is_refused(
     assert "fmriprep" in said
 
 
-def test_an_output_around_the_raw_dataset_is_refused(dataset, capsys):
-    assert plan(dataset, dataset.parent) == 2
-    assert "holds BIDS_DIR (in bids)" in capsys.readouterr().err
+def test_an_output_that_is_a_dataset_around_the_raw_one_is_refused(dataset, capsys):
+    assert plan(dataset, dataset.parent) == 0
+    description = dataset.parent / "dataset_description.json"
+    for content in ('{"Name": "raw", "BIDSVersion": "1.8.0"}', "[]", "{"):
+        description.write_text(content)
+        assert plan(dataset, dataset.parent) == 2
+        assert "holds BIDS_DIR (in bids)" in capsys.readouterr().err
+    description.write_text('{"GeneratedBy": [{"Name": "boldglm"}]}')
+    assert plan(dataset, dataset.parent) == 0
 
 
 def test_a_link_to_an_input_is_that_input(dataset, tmp_path, capsys):

@@ -1,5 +1,6 @@
 """Where an output folder may lie: apart from all inputs, or in their derivatives/."""
 
+import json
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -10,10 +11,10 @@ NEVER = "boldglm never writes to its input"
 
 
 def check_places(output_dir: Path, bids_dir: Path, derivatives: Iterable[Path] = ()) -> None:
-    """Refuse an output folder that is an input, lies in one, or holds one.
+    """Refuse an output folder that is an input, lies in one, or is another dataset that holds one.
 
-    ``derivatives/<name>`` of a dataset may be written to. An output folder may hold its inputs in
-    ``sourcedata`` or ``inputs``.
+    ``derivatives/<name>`` of a dataset may be written to. An output folder may hold the raw
+    dataset, and derivatives in ``sourcedata`` or ``inputs``.
 
     Parameters
     ----------
@@ -44,11 +45,27 @@ def check_places(output_dir: Path, bids_dir: Path, derivatives: Iterable[Path] =
             )
         if path.is_relative_to(output):
             inside = path.relative_to(output)
+            is_raw = path == inputs["BIDS_DIR"]
+            if is_raw and not _is_another_dataset(output):
+                continue
             if inside.parts[0] not in PARTS_FOR_INPUTS:
                 raise UsageError(
                     f"OUTPUT_DIR ({output}) holds {name} (in {inside}), and {NEVER}. Use a folder "
                     f"of its own, for example {bids_dir / 'derivatives' / 'boldglm'}."
                 )
+
+
+def _is_another_dataset(folder: Path) -> bool:
+    """Tell whether a folder has a description that boldglm did not write."""
+    path = folder / "dataset_description.json"
+    if not path.is_file():
+        return False
+    try:
+        content = json.loads(path.read_text(encoding="utf-8-sig"))
+        made = [str(entry.get("Name")) for entry in content.get("GeneratedBy", ())]
+    except (OSError, ValueError, AttributeError, TypeError):
+        return True
+    return "boldglm" not in made
 
 
 def _is_place_for_derivatives(output: Path, dataset: Path) -> bool:
