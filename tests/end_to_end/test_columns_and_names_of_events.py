@@ -15,7 +15,7 @@ from fake_fmriprep import write_fmriprep
 AB = trials(["a", "b"])
 STIMULI = tsv(AB).replace("trial_type", "stim")
 EVENTS = "sub-01/func/sub-01_task-odd_events.tsv"
-OLS = ("--noise-model", "ols", "--maps", "effect", "t")
+OLS = ("--noise-model", "ols", "--maps", "effect", "variance", "t")
 
 
 def run(folder, out, *options, level="participant"):
@@ -48,7 +48,9 @@ def test_conditions_can_come_from_another_column(tmp_path, capsys):
     shown = capsys.readouterr().out
     assert run(folder, tmp_path / "out", *OLS, *column, *contrast, *trial_maps) == 0
     model = tmp_path / "out" / "models" / "model-default_smdl.json"
-    assert run(folder, tmp_path / "again", "--maps", "effect", "t", "-m", str(model)) == 0
+    assert (
+        run(folder, tmp_path / "again", "--maps", "effect", "variance", "t", "-m", str(model)) == 0
+    )
 
     assert "conditions   from the column stim of the events" in shown
     assert "stim.a_x_onset  VIF" in shown
@@ -173,7 +175,9 @@ def test_every_name_is_modeled_and_named_and_never_taken_for_a_pattern(tmp_path,
 
     assert run(folder, tmp_path / "out", *OLS) == 0, capsys.readouterr().err
     model = tmp_path / "out" / "models" / "model-default_smdl.json"
-    assert run(folder, tmp_path / "again", "--maps", "effect", "t", "-m", str(model)) == 0
+    assert (
+        run(folder, tmp_path / "again", "--maps", "effect", "variance", "t", "-m", str(model)) == 0
+    )
 
     contrasts = result(tmp_path / "out")["Contrasts"]
     files = [path for one in contrasts for path in one["Maps"].values()]

@@ -7,6 +7,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 
+from boldglm import map_metadata
 from boldglm.cli.main import main
 from boldglm.glm import fit_second_level
 from boldglm.glm.spatial.surface_smoothing import MeshSmoother
@@ -63,12 +64,12 @@ def test_effects_of_participants_are_smoothed_before_the_test_of_the_group(datas
     np.testing.assert_allclose(t, tested.t, rtol=1e-3, atol=1e-4)
     plain = np.mean([one[both] for one in effects], axis=0)
     assert abs(load(group)[both] - plain).max() > 0.05
-    said = json.loads(group.with_name(group.name.replace(".nii.gz", ".json")).read_text())
+    said = map_metadata(group)
     assert (said["InputSmoothingFWHM"], said["SmoothingFWHM"]) == (10.0, 0.0)
     report = (out / "group.html").read_text()
     assert "Smoothing of input effects" in report
     assert "smoothed with a Gaussian kernel of 10 mm" in report
-    below = json.loads(paths[0].with_name(paths[0].name.replace(".nii.gz", ".json")).read_text())
+    below = map_metadata(paths[0])
     assert "InputSmoothingFWHM" not in below
 
 

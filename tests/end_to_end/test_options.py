@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 from bsmschema.models import BIDSStatsModel
 
+from boldglm import map_metadata
 from boldglm.cli.main import main
 from boldglm.cli.parser import HRF_MODELS as OFFERED_HRFS
 from boldglm.cli.parser import NOISE_MODELS as OFFERED_NOISE
@@ -113,7 +114,7 @@ def test_polynomials_take_the_place_of_cosines(dataset, tmp_path):
     columns = design.matrix[:, [design.names.index(name) for name in drift]]
     np.testing.assert_allclose(basis @ (basis.T @ columns), columns, atol=1e-6)
     name = f"{RUN}_contrast-cue_stat-t_statmap"
-    about = json.loads((out / f"{name}.json").read_text())
+    about = map_metadata(out / f"{name}.json")
     assert (about["Drift"], about["HighPassPeriod"]) == ("polynomial:3", None)
     assert "orthogonal polynomials up to order 3." in (out / "sub-01.html").read_text()
     model = out / "models" / "model-default_smdl.json"
@@ -250,7 +251,7 @@ def test_smoothing_is_that_of_the_arrays_and_is_said_everywhere(dataset, tmp_pat
     effect = tmp_path / "out" / f"{RUN}_contrast-cue_stat-effect_statmap.nii.gz"
 
     np.testing.assert_allclose(load(effect)[mask], expected.effect, rtol=1e-4, atol=1e-4)
-    said = json.loads(effect.with_name(effect.name.replace(".nii.gz", ".json")).read_text())
+    said = map_metadata(effect)
     assert said["SmoothingFWHM"] == 8.0
     assert "Gaussian kernel of 8 mm full width" in (tmp_path / "out/sub-01.html").read_text()
 

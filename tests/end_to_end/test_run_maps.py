@@ -70,7 +70,7 @@ def test_every_map_of_a_run_has_a_sidecar_that_says_what_it_is(everything):
 
 
 def test_the_whiteness_map_has_a_picture_in_the_report(dataset, tmp_path):
-    participant(dataset, tmp_path / "white", "--maps", "whiteness")
+    participant(dataset, tmp_path / "white", "--maps", "whiteness", "--figures")
     participant(dataset, tmp_path / "plain")
 
     white, plain = ((tmp_path / one / "sub-01.html").read_text() for one in ("white", "plain"))

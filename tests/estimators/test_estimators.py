@@ -20,6 +20,8 @@ from fake_surfaces import write_cifti, write_surfaces
 TASK = "sub-01_task-cuetarget"
 RUN = f"{TASK}_run-1"
 
+ALL_MAPS = ("--maps", "effect", "variance", "t", "F", "z", "p")
+
 
 def values(image) -> np.ndarray:
     if isinstance(image, nib.GiftiImage):
@@ -61,7 +63,7 @@ def raw(dataset: Path, run: str = RUN) -> tuple[Path, Path]:
 def test_a_run_has_the_bits_of_the_command_line(dataset, tmp_path, settings, options):
     chosen = ["--participant-label", "01", "--run-label", "1", "--contrast", "cue - target"]
     out = tmp_path / "out"
-    assert main([str(dataset), str(out), "participant", *chosen, *options]) == 0
+    assert main([str(dataset), str(out), "participant", *chosen, *ALL_MAPS, *options]) == 0
 
     model = FirstLevel(**settings).fit(*raw(dataset))
 
@@ -76,7 +78,7 @@ def test_a_run_has_the_bits_of_the_command_line(dataset, tmp_path, settings, opt
 def test_runs_are_combined_and_participants_tested_as_the_command_line_does(dataset, tmp_path):
     out = tmp_path / "out"
     options = ["--noise-model", "ols", "--contrast", "cue"]
-    assert main([str(dataset), str(out), "participant", *options]) == 0
+    assert main([str(dataset), str(out), "participant", *ALL_MAPS, *options]) == 0
     assert main([str(dataset), str(out), "group", "--permutations", "50"]) == 0
 
     inputs = []
@@ -108,7 +110,10 @@ def test_fmripreps_confounds_and_mask_are_taken_as_by_the_command_line(dataset, 
     folder = write_fmriprep(dataset) / "sub-01/func"
     out = tmp_path / "out"
     chosen = ["--participant-label", "01", "--run-label", "1", "--fd-threshold", "0.5"]
-    assert main([str(dataset), str(out), "participant", *chosen, "--noise-model", "ols"]) == 0
+    assert (
+        main([str(dataset), str(out), "participant", *chosen, *ALL_MAPS, "--noise-model", "ols"])
+        == 0
+    )
     (design,) = (out / "node-run").rglob("*_design.tsv")
     stem = design.name.removesuffix("_design.tsv")
 
@@ -130,7 +135,7 @@ def test_grayordinates_and_surfaces_have_the_bits_of_the_command_line(dataset, t
         out = tmp_path / space
         chosen = ["--participant-label", "01", "--run-label", "1", "--space", space]
         options = [*chosen, "--noise-model", "ols"]
-        assert main([str(dataset), str(out), "participant", *options]) == 0
+        assert main([str(dataset), str(out), "participant", *ALL_MAPS, *options]) == 0
         for design in (out / "node-run").rglob("*_design.tsv"):
             stem = design.name.removesuffix("_design.tsv")
             (bold,) = dataset.rglob(f"derivatives/*/sub-01/func/{stem}_bold.{ending}")

@@ -10,7 +10,7 @@ from boldglm.glm import Enhancement, enhance, find_clusters, permutation_test
 from boldglm.glm.inference.neighbors import grid_neighbors
 from boldglm.glm.inference.partition import partition_design
 from boldglm.glm.inference.permutations import Permutations
-from boldglm.glm.inference.permuted_statistics import PermutedStatistics, nuisance_residuals
+from boldglm.glm.inference.permuted_statistics import PermutedStatistics, ResidualBlocks
 
 N_WAYS, SEED = 60, 7
 
@@ -50,8 +50,8 @@ def orders_of_nilearn(n_inputs):
 
 def maxima(y, design, weights, ways, *, two_sided):
     space = partition_design(design, weights)
-    moved, residuals = space.nuisance, nuisance_residuals(y, space)
-    return PermutedStatistics(space, ways, moved, residuals, two_sided).maxima(y)
+    residuals = ResidualBlocks(lambda: [y], space)
+    return PermutedStatistics(space, ways, space.nuisance, residuals, two_sided).maxima()
 
 
 @pytest.mark.parametrize("two_sided", [True, False])

@@ -35,6 +35,8 @@ ROUNDING = 2**-23  # maps are float32
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*Generation of a mask has been requested")
 
+ALL_MAPS = ("--maps", "effect", "variance", "t", "F", "z", "p")
+
 
 @pytest.fixture
 def prepared(dataset):
@@ -51,7 +53,7 @@ def prepared(dataset):
 
 def participant(dataset, out, *options):
     given = ("--participant-label", "01", "--hrf-model", "glover", *options)
-    assert main([str(dataset), str(out), "participant", *given]) == 0
+    assert main([str(dataset), str(out), "participant", *ALL_MAPS, *given]) == 0
     return out / FUNC
 
 

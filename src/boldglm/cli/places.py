@@ -45,8 +45,12 @@ def check_places(output_dir: Path, bids_dir: Path, derivatives: Iterable[Path] =
             )
         if path.is_relative_to(output):
             inside = path.relative_to(output)
-            is_raw = path == inputs["BIDS_DIR"]
-            if is_raw and not _is_another_dataset(output):
+            holds_raw = inputs["BIDS_DIR"].is_relative_to(output)
+            if (
+                holds_raw
+                and path.is_relative_to(inputs["BIDS_DIR"])
+                and not _is_another_dataset(output)
+            ):
                 continue
             if inside.parts[0] not in PARTS_FOR_INPUTS:
                 raise UsageError(
