@@ -50,7 +50,7 @@ from boldglm.workflows.execution import Execution, execute
 from boldglm.workflows.failures import Failure
 from boldglm.workflows.group import init_planned_group_wf, plan_group
 from boldglm.workflows.lower_levels import init_lower_levels_wf
-from boldglm.workflows.other_results import stale_results
+from boldglm.workflows.other_results import SavedResults
 from boldglm.workflows.reports import ReportSettings
 from boldglm.workflows.subject import AppSettings, init_participants_wf
 
@@ -88,7 +88,7 @@ def run_participant(options: argparse.Namespace, command: str, folders: WorkFold
         for notice in save_model(output, analysis.model, replaces=options.fresh)
     ]
     of_models = (note for each in plan for note in each.model.spec.notes)
-    stale = stale_results(output, {subject for each in plan for subject in each.subjects})
+    stale = SavedResults(output).stale({subject for each in plan for subject in each.subjects})
     common = (*query.notices, *tables.notices, *of_models, *changes, *stale)
     notices = (*of_runs, *common, *(notice for each in plan for notice in each.notices))
     store_all_exclusions(output, plan, excluded, selection_of(options))
@@ -148,7 +148,7 @@ def run_higher_levels(
         return 0
     _write_settings(options, command)
     notices += [notice for model in found.new for notice in save_new_model(output, model)]
-    notices += stale_results(output)
+    notices += SavedResults(output).stale()
     excluded = tuple(run for plan in plans for run in plan.excluded)
     settings = _app_settings(options, command, tuple(notices), folders.work, excluded)
     is_group = "dataset" in levels

@@ -10,6 +10,7 @@ from boldglm.errors import MissingInputError
 from boldglm.io.bids.selection import Selection
 from boldglm.io.outputs.report_pages import GROUP, reported_names
 from boldglm.workflows.failures import Failure
+from boldglm.workflows.other_results import SavedResults
 from boldglm.workflows.reports import init_reports_wf, records_of_report
 
 Execute = Callable[[Workflow], list[Failure]]
@@ -41,7 +42,7 @@ def write_reports(
 def _names(options: argparse.Namespace, output: Path) -> list[str]:
     """Return the names of the reports to write."""
     if options.analysis_level in ("group", "dataset"):
-        if not records_of_report(output, GROUP):
+        if not records_of_report(SavedResults(output), GROUP):
             raise MissingInputError(
                 f"{output} has no results of the group to report. Run the group level first."
             )

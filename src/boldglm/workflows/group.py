@@ -27,7 +27,6 @@ from boldglm.workflows.higher_levels import (
     level_output,
     node_fits,
 )
-from boldglm.workflows.other_results import other_results
 from boldglm.workflows.reports import add_report
 from boldglm.workflows.subject import AppSettings, model_details
 
@@ -291,7 +290,7 @@ def add_group(
             if level.plan.node.level == "dataset":
                 sections.append(source)
     planned = [level.record for plan in plans for level in plan.levels]
-    sections += other_results(settings.output_dir, None, planned)[0]
+    sections += settings.saved_results.others(None, planned)[0]
     has_report = not sections or settings.reports.is_there(settings.output_dir, GROUP)
     has_results = len(workflow.list_node_names()) > n_before
     if not has_results and has_report:

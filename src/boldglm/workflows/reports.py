@@ -12,7 +12,7 @@ from boldglm.io.outputs.names import report_page_file
 from boldglm.io.outputs.report_pages import GROUP, ReportPage, figures_of_page
 from boldglm.workflows.higher_levels import RecordSource, connect_record
 from boldglm.workflows.nodes import make_node
-from boldglm.workflows.other_results import other_results
+from boldglm.workflows.other_results import SavedResults
 
 
 @dataclass(frozen=True)
@@ -80,18 +80,18 @@ def add_report(
     workflow.connect(sections, "out", report, "section_files")
 
 
-def records_of_report(output_dir: Path, name: str) -> list[Path]:
+def records_of_report(results: SavedResults, name: str) -> list[Path]:
     """Return the records of all results that a report shows.
 
     Parameters
     ----------
-    output_dir : Path
-        Root of the derivative dataset.
+    results : SavedResults
+        Finished results in the output folder.
     name : str
         ``"group"``, or the participant with its prefix.
     """
     subject = None if name == GROUP else name.removeprefix("sub-")
-    return other_results(output_dir, subject, ())[0]
+    return results.others(subject, ())[0]
 
 
 def init_reports_wf(
@@ -122,9 +122,10 @@ def init_reports_wf(
     """
     workflow = Workflow(name=name)
     settings = ReportSettings(with_figures=with_figures)
+    results = SavedResults(output_dir)
     for number, report in enumerate(names):
         page = ReportPage.read(output_dir, report)
-        records = records_of_report(output_dir, report)
+        records = records_of_report(results, report)
         inner = Workflow(name=f"report_{number}_wf")
         add_report(inner, page, records, output_dir, settings)
         workflow.add_nodes([inner])

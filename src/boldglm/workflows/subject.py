@@ -4,6 +4,7 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +39,7 @@ from boldglm.workflows.higher_levels import (
     level_output,
     node_fits,
 )
-from boldglm.workflows.other_results import other_results
+from boldglm.workflows.other_results import SavedResults
 from boldglm.workflows.outputs import NodeOutput, init_outputs_wf
 from boldglm.workflows.reports import ReportSettings, add_report
 from boldglm.workflows.run import init_run_wf
@@ -96,6 +97,11 @@ class AppSettings:
     stamp: str = ""
     reports: ReportSettings = field(default_factory=ReportSettings)
     contrast_maps: tuple[str, ...] = ()
+
+    @cached_property
+    def saved_results(self) -> SavedResults:
+        """Finished results in the output folder, once the analyses of the call are saved there."""
+        return SavedResults(self.output_dir)
 
 
 def init_participants_wf(
@@ -470,7 +476,7 @@ def add_subject_report(
     planned : sequence of Path
         The records of `sources`.
     """
-    others, other_models = other_results(settings.output_dir, subject, planned)
+    others, other_models = settings.saved_results.others(subject, planned)
     sources = [*sources, *others]
     names = {model.name for model in models}
     models = [*models, *(model for model in other_models if model.name not in names)]

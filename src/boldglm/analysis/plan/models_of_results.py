@@ -12,7 +12,7 @@ from boldglm.analysis.model.identity import (
     option_words,
 )
 from boldglm.analysis.model.model import Model, parse_model, read_model
-from boldglm.analysis.plan.saved_model import check_nodes, replace_model
+from boldglm.analysis.plan.saved_model import as_saved, check_nodes, replace_model
 from boldglm.errors import BadDataError, MissingInputError, NothingSelectedError, UsageError
 from boldglm.io.outputs.analyses import (
     MODELS,
@@ -127,9 +127,7 @@ def _different(saved: Sequence[SavedAnalysis]) -> list[SavedAnalysis]:
 
 def _is_named(saved: SavedAnalysis, name: str) -> bool:
     """Say whether an analysis has a name, perhaps followed by its task."""
-    entities = saved.model.get("Input")
-    tasks = entities.get("task") if isinstance(entities, dict) else None
-    labels = [str(task) for task in tasks] if isinstance(tasks, list) else []
+    labels = saved.tasks
     return saved.name in (name, *(f"{name}{task[:1].upper()}{task[1:]}" for task in labels))
 
 
@@ -193,17 +191,12 @@ def save_new_model(output_dir: Path, model: Model) -> tuple[Notice, ...]:
     tuple of Notice
         Says whether it replaces another model of that name.
     """
-    identity = model.identity
-    assert identity is not None
+    analysis = as_saved(model)
     earlier = [one for one in saved_analyses(output_dir) if one.name == model.name]
-    source = dict(model.spec.source)
-    analysis = SavedAnalysis(
-        model.name, identity.version, identity.options, identity.nodes, source
-    )
     if not earlier:
         save_analysis(output_dir, analysis, replace=True)
         return ()
-    if dict(earlier[0].nodes) == dict(identity.nodes):
+    if dict(earlier[0].nodes) == dict(analysis.nodes):
         return ()
     return (replace_model(output_dir, earlier[0], analysis),)
 

@@ -95,14 +95,9 @@ def save_model(output_dir: Path, model: Model, *, replaces: bool) -> tuple[Notic
     UsageError
         If another job has saved another analysis of that name since the plan was made.
     """
-    identity = model.identity
-    assert identity is not None
-    source = dict(model.spec.source)
-    analysis = SavedAnalysis(
-        model.name, identity.version, identity.options, identity.nodes, source
-    )
+    analysis = as_saved(model)
     saved = save_analysis(output_dir, analysis, replace=replaces)
-    if dict(saved.nodes) == dict(identity.nodes):
+    if dict(saved.nodes) == dict(analysis.nodes):
         return ()
     if _changed_nodes(saved, model):
         raise UsageError(
@@ -110,6 +105,14 @@ def save_model(output_dir: Path, model: Model, *, replaces: bool) -> tuple[Notic
             "is not the one of this call. Repeat the call to see what differs."
         )
     return (replace_model(output_dir, saved, analysis),)
+
+
+def as_saved(model: Model) -> SavedAnalysis:
+    """Return the analysis of a model as an output folder keeps it."""
+    identity = model.identity
+    assert identity is not None
+    source = dict(model.spec.source)
+    return SavedAnalysis(model.name, identity.version, identity.options, identity.nodes, source)
 
 
 def replace_model(output_dir: Path, saved: SavedAnalysis, analysis: SavedAnalysis) -> Notice:
@@ -138,15 +141,8 @@ def check_nodes(model: Model, saved: Sequence[SavedAnalysis]) -> None:
                 )
 
 
-def _tasks(saved: SavedAnalysis) -> set[str]:
-    """Return the tasks that a saved model is for; empty means any."""
-    entities = saved.model.get("Input")
-    tasks = entities.get("task") if isinstance(entities, dict) else None
-    return {tasks} if isinstance(tasks, str) else set(map(str, tasks or ()))
-
-
 def _share_a_task(model: Model, other: SavedAnalysis) -> bool:
-    named = _tasks(other)
+    named = other.tasks
     return not named or not model.tasks or bool(named & set(model.tasks))
 
 
@@ -158,8 +154,8 @@ def _differences(saved: SavedAnalysis, model: Model, identity: Identity) -> list
     """Return in words what differs from a saved analysis of the same name."""
     if saved.name != identity.name:
         return [f"its model is {saved.name!r}, this one {identity.name!r}"]
-    if _tasks(saved) != set(model.tasks) and _are_default(saved, identity):
-        return [f"it is of the task {', '.join(sorted(_tasks(saved)))}, not of "
+    if saved.tasks != set(model.tasks) and _are_default(saved, identity):
+        return [f"it is of the task {', '.join(sorted(saved.tasks))}, not of "
                 f"{', '.join(sorted(model.tasks))}"]  # fmt: skip
     changed = _changed_nodes(saved, model)
     pairs = comparable_differences(saved.options, identity.options)

@@ -42,6 +42,13 @@ class SavedAnalysis:
     nodes: Mapping[str, str]
     model: Mapping[str, Any]
 
+    @property
+    def tasks(self) -> frozenset[str]:
+        """Labels of the tasks that the model is for; empty means any."""
+        entities = self.model.get("Input")
+        tasks = entities.get("task") if isinstance(entities, dict) else None
+        return frozenset({tasks} if isinstance(tasks, str) else map(str, tasks or ()))
+
     def to_dict(self) -> dict[str, Any]:
         """Return the content of the file."""
         return {

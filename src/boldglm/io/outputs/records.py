@@ -24,6 +24,8 @@ from boldglm.io.outputs.record_checks import check_record
 from boldglm.notices import Notice, by_kind, from_kinds
 
 KEY = "boldglm"  # of a record in its file, which is also a sidecar
+# where records of the dataset level lie, in the folders of their nodes
+DATASET_RECORDS = (f"node-*/{RECORD}", f"node-*/*_{RECORD}")
 STAMP = "~"  # precedes a suffix that changes the fingerprint of unchanged inputs
 
 
@@ -380,13 +382,22 @@ def record_files(output_dir: Path, subjects: Iterable[str] | None = None) -> lis
     """
     if subjects is None:
         patterns = [f"node-*/sub-*/{folder}func/*_{RECORD}" for folder in ("", "ses-*/")]
-        patterns += [f"node-*/{RECORD}", f"node-*/*_{RECORD}"]
+        patterns += DATASET_RECORDS
     else:
         patterns = [
             f"node-*/sub-{subject}/{folder}func/sub-{subject}_*{RECORD}"
             for subject in subjects
             for folder in ("", "ses-*/")
         ]
+    return _records_like(output_dir, patterns)
+
+
+def dataset_record_files(output_dir: Path) -> list[Path]:
+    """Return the records of the dataset level of an output folder, in the order of their paths."""
+    return _records_like(output_dir, DATASET_RECORDS)
+
+
+def _records_like(output_dir: Path, patterns: Iterable[str]) -> list[Path]:
     found = {path for pattern in patterns for path in output_dir.glob(pattern)}
     return sorted(path for path in found if "_stat-" not in path.name and not path.is_dir())
 
