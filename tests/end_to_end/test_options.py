@@ -13,8 +13,8 @@ from bsmschema.models import BIDSStatsModel
 
 from boldglm import map_metadata
 from boldglm.cli.main import main
-from boldglm.cli.parser import HRF_MODELS as OFFERED_HRFS
-from boldglm.cli.parser import NOISE_MODELS as OFFERED_NOISE
+from boldglm.cli.options_of_models import HRF_MODELS as OFFERED_HRFS
+from boldglm.cli.options_of_models import NOISE_MODELS as OFFERED_NOISE
 from boldglm.glm import HRF_MODELS, NOISE_MODELS, fit
 from boldglm.glm.spatial.volume_smoothing import MaskSmoother
 from boldglm.io.outputs.design_files import read_design
