@@ -49,6 +49,13 @@ def small_dataset(tmp_path_factory):
     return write_dataset(tmp_path_factory.mktemp("small") / "bids", plan)
 
 
+@pytest.fixture(scope="session")
+def tiny_dataset(tmp_path_factory):
+    """Return a BIDS dataset of 2 subjects x 2 short runs that no test may change."""
+    plan = DatasetPlan(n_scans=60, shape=(6, 6, 5))
+    return write_dataset(tmp_path_factory.mktemp("tiny") / "bids", plan)
+
+
 @pytest.fixture
 def dataset(small_dataset, tmp_path):
     """Return a copy of `small_dataset` that the test may change."""

@@ -21,3 +21,15 @@ GROUP = {
     "Model": {"Type": "glm", "X": [1]},
     "DummyContrasts": {"Test": "t"},
 }
+
+
+def run_node_of(conditions, **further):
+    """Return a run node with convolved conditions, such as ``trial_type.go``, and a constant."""
+    return {
+        "Level": "Run",
+        "Name": "run",
+        "GroupBy": ["run", "subject"],
+        "Transformations": CONVOLVED_CONDITIONS,
+        "Model": {"Type": "glm", "X": [*conditions, 1]},
+        **further,
+    }

@@ -11,7 +11,7 @@ import pytest
 
 from boldglm.cli.main import main
 from fake_fmriprep import write_fmriprep
-from model_nodes import CONVOLVED_CONDITIONS, SUBJECT
+from model_nodes import SUBJECT, run_node_of
 
 RUN = "sub-01_task-cuetarget_run-1"
 
@@ -205,14 +205,7 @@ def test_a_condition_after_the_end_of_an_aborted_run_is_missing_there(
             "Name": "two",
             "BIDSModelVersion": "1.0.0",
             "Nodes": [
-                {
-                    "Level": "Run",
-                    "Name": "run",
-                    "GroupBy": ["run", "subject"],
-                    "Transformations": CONVOLVED_CONDITIONS,
-                    "Model": {"Type": "glm", "X": [*conditions, 1]},
-                    "DummyContrasts": {"Test": "t", "Contrasts": conditions},
-                },
+                run_node_of(conditions, DummyContrasts={"Test": "t", "Contrasts": conditions}),
                 SUBJECT,
             ],
         }

@@ -8,7 +8,7 @@ import pytest
 
 from boldglm import map_metadata
 from boldglm.cli.main import main
-from model_nodes import CONVOLVED_CONDITIONS, SUBJECT
+from model_nodes import SUBJECT, run_node_of
 
 STEM = "sub-01_task-cuetarget"
 
@@ -28,13 +28,9 @@ def model_of(tmp_path, dummy=False):
         "Name": "means",
         "BIDSModelVersion": "1.0.0",
         "Nodes": [
-            {
-                "Level": "Run",
-                "Name": "run",
-                "GroupBy": ["run", "subject"],
-                "Transformations": CONVOLVED_CONDITIONS,
-                "Model": {"Type": "glm", "X": [*conditions, 1]},
-                "Contrasts": [
+            run_node_of(
+                conditions,
+                Contrasts=[
                     {"Name": "mean", "ConditionList": conditions, "Weights": ["1/2", "1/2"],
                      "Test": "t"},
                     {"Name": "difference", "ConditionList": conditions, "Weights": [1, -1],
@@ -42,7 +38,7 @@ def model_of(tmp_path, dummy=False):
                     {"Name": "target", "ConditionList": conditions[1:], "Weights": [1],
                      "Test": "pass"},
                 ],
-            },
+            ),
             SUBJECT,
             {"Level": "Dataset", "Name": "all", "GroupBy": ["contrast"],
              "Model": {"Type": "meta", "X": [1]}, "DummyContrasts": {"Test": "t"}},

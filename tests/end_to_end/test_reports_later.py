@@ -5,15 +5,13 @@ import shutil
 import pytest
 
 from boldglm.cli.main import main
-from boldglm.demo.dataset import DatasetPlan, write_dataset
 
 OLS = ("--noise-model", "ols", "--orthogonalize", "target ~ cue")
 
 
 @pytest.fixture(scope="module")
-def bids(tmp_path_factory):
-    plan = DatasetPlan(n_subjects=2, n_scans=60, shape=(6, 6, 5))
-    return write_dataset(tmp_path_factory.mktemp("data") / "bids", plan)
+def bids(tiny_dataset):
+    return tiny_dataset
 
 
 @pytest.fixture(scope="module")

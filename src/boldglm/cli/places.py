@@ -1,10 +1,10 @@
 """Where an output folder may lie: apart from all inputs, or in their derivatives/."""
 
-import json
 from collections.abc import Iterable
 from pathlib import Path
 
 from boldglm.errors import UsageError
+from boldglm.io.files.json_files import load_json
 
 PARTS_FOR_INPUTS = ("sourcedata", "inputs")  # of an output dataset that holds what it was made of
 NEVER = "boldglm never writes to its input"
@@ -65,7 +65,7 @@ def _is_another_dataset(folder: Path) -> bool:
     if not path.is_file():
         return False
     try:
-        content = json.loads(path.read_text(encoding="utf-8-sig"))
+        content = load_json(path)
         made = [str(entry.get("Name")) for entry in content.get("GeneratedBy", ())]
     except (OSError, ValueError, AttributeError, TypeError):
         return True
