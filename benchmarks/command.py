@@ -25,7 +25,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from boldglm.cli.parser import NOISE_MODELS
+from boldglm.vocabulary import NOISE_MODELS
 from data import CONTRASTS, RunPlan
 from dataset import SPACE, DatasetPlan, contrast_names, dataset_folder
 from measure import (

@@ -15,7 +15,7 @@ from boldglm.io.outputs.fit_cache import OUTPUTS, cached_fit, read_fit
 from boldglm.io.outputs.names import ResultPaths
 from boldglm.io.outputs.records import Record, is_finished, notes_of_records
 from boldglm.io.outputs.report_pages import ReportPage, figures_of_page
-from boldglm.workflows.other_results import stale_results
+from boldglm.workflows.other_results import SavedResults
 from fuzz import mutations, seeds
 from fuzz.command_readers import call_in
 from fuzz.reader import Reader
@@ -74,7 +74,7 @@ def _read_group(folder: Path) -> None:
     out = folder / "out"
     runs = [{"sub": "01", "task": "cuetarget", "run": run} for run in ("1", "2")]
     notes_of_records(out, runs)
-    stale_results(out)
+    SavedResults(out).stale()
     call_in(folder, ["bids", "out", "group", "--dry-run"])
 
 
