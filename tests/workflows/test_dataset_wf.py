@@ -1,6 +1,7 @@
 """The workflow of a whole dataset from Python gives what the command line gives."""
 
 import hashlib
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -163,6 +164,44 @@ def test_a_group_of_one_is_refused_before_anything_is_written(bids, tmp_path):
 
     with pytest.raises(BadDataError, match="the plan has sub-01 only"):
         init_boldglm_wf(bids, tmp_path / "out", one)
+
+    assert not (tmp_path / "out").exists()
+
+
+def test_maps_trials_and_reports_are_chosen_as_on_the_command_line(bids, tmp_path):
+    options = ("--conditions", "cue", "--noise-model", "ols", "--no-keep-fits", "--no-report")
+    more = ("--maps", "effect", "rsquared", "--single-trials", "lss")
+    assert main([str(bids), str(tmp_path / "command"), "run", *options, *more]) == 0
+    chosen = replace(
+        OPTIONS,
+        levels=("run",),
+        maps=("effect", "rsquared"),
+        single_trials="lss",
+        with_reports=False,
+    )
+
+    run(init_boldglm_wf(bids, tmp_path / "out", chosen), tmp_path / "work", "Linear")
+
+    by_python = contents(tmp_path / "out")
+    assert by_python == contents(tmp_path / "command")
+    assert sum("desc-trials" in name and name.endswith(".nii.gz") for name in by_python) >= 4
+    assert not any("stat-variance" in name for name in by_python)
+    assert not list((tmp_path / "out").glob("*.html"))
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"maps": ("efect",)}, "no map 'efect'.*Did you mean 'effect'"),
+        ({"maps": ("z",)}, "leaves out effect and variance"),
+        ({"single_trials": "ssl"}, "no method 'ssl'"),
+    ],
+)
+def test_choices_that_do_not_exist_are_refused_before_anything_is_written(
+    bids, tmp_path, wrong, message
+):
+    with pytest.raises(UsageError, match=message):
+        init_boldglm_wf(bids, tmp_path / "out", replace(OPTIONS, **wrong))
 
     assert not (tmp_path / "out").exists()
 

@@ -11,10 +11,14 @@ from typing import Any
 
 from nipype.pipeline.engine import Workflow
 
-from boldglm.analysis.first_level.single_trials import TrialSettings, check_run_trials, trial_shape
 from boldglm.analysis.model.events_needed import events_needed
 from boldglm.analysis.plan.exclusions import store_all_exclusions
 from boldglm.analysis.plan.models_of_results import models_of_results, save_new_model
+from boldglm.analysis.plan.output_options import (
+    MapChoice,
+    check_maps_for_levels,
+    check_single_trials,
+)
 from boldglm.analysis.plan.plan import Analysis, make_plan
 from boldglm.analysis.plan.result_filter import ResultFilter
 from boldglm.analysis.plan.saved_model import save_model
@@ -32,9 +36,8 @@ from boldglm.cli.report_command import report_command
 from boldglm.cli.reports import write_reports
 from boldglm.cli.supervision import cancel_when_killed
 from boldglm.cli.work_folders import WorkFolders
-from boldglm.errors import BadDataError, UsageError
+from boldglm.errors import BadDataError
 from boldglm.glm.design.summaries import counted
-from boldglm.io.bids.events import read_events
 from boldglm.io.bids.exclude_option import read_exclude_option
 from boldglm.io.bids.excluded_runs import ExcludedRun
 from boldglm.io.bids.participants import ParticipantTables
@@ -42,10 +45,10 @@ from boldglm.io.bids.query import QueryResult, find_runs
 from boldglm.io.files.json_files import write_json
 from boldglm.io.outputs.dataset_description import command_digest
 from boldglm.io.outputs.fit_cache import cache_size
-from boldglm.io.outputs.names import RUN_MAPS, prepare_output
+from boldglm.io.outputs.names import prepare_output
 from boldglm.io.outputs.records import STAMP, Record, notes_of_records
 from boldglm.notices import EXCLUSION, HEADINGS, Notice
-from boldglm.vocabulary import BAD_RUN_POLICY, CONTRAST_MAPS, HIGHER_COMMANDS, NEEDED_ABOVE
+from boldglm.vocabulary import BAD_RUN_POLICY, HIGHER_COMMANDS
 from boldglm.workflows.execution import Execution, execute
 from boldglm.workflows.failures import Failure
 from boldglm.workflows.group import init_planned_group_wf, plan_group
@@ -70,10 +73,10 @@ def run_participant(options: argparse.Namespace, command: str, folders: WorkFold
     output = options.output_dir.resolve()
     choice = model_choice(options, query.derivatives)
     plan = make_plan(query.runs, choice, output, tables, query.survey)
-    _check_maps_for_levels(plan, options)
+    if options.analysis_level != "run":
+        check_maps_for_levels(plan, MapChoice.of(options.maps or ()).contrast_maps)
     if options.single_trials is not None:
-        for analysis in plan:
-            _check_trials(analysis, options.single_trials)
+        check_single_trials(plan, options.single_trials)
     excluded = (*query.excluded, *(run for each in plan for run in each.excluded))
     of_runs = [run.notice for run in excluded]
     if options.dry_run:
@@ -159,7 +162,7 @@ def run_higher_levels(
         if failures:
             for failure in failures:
                 print(f"boldglm: {failure.message}", file=sys.stderr)
-            if all("different grids" in failure.message for failure in failures):
+            if all(failure.is_bad_data for failure in failures):
                 return BadDataError.exit_code
             return max(failure.exit_code for failure in failures)
     else:
@@ -193,28 +196,6 @@ def run_reports(options: argparse.Namespace, folders: WorkFolders) -> int:
     return max((failure.exit_code for failure in failures), default=0)
 
 
-def _check_trials(analysis: Analysis, method: str) -> None:
-    """Refuse single trials that cannot be estimated before anything is fitted."""
-    if analysis.model.plain is None:
-        raise BadDataError(
-            "--single-trials needs a model that convolves trial types, but the model "
-            f"{analysis.model.name} has other transformations. Omit --single-trials, or simplify "
-            "the model."
-        )
-    if any(run.built.slices is not None for run in analysis.runs):
-        raise BadDataError(
-            "--single-trials estimates all slices at one time, so it cannot be combined with "
-            "--slice-times model. Leave out one of them."
-        )
-    trials = TrialSettings(method, analysis.model.hrf_model, analysis.model.noise_model)
-    trial_shape(trials.hrf_model)
-    for run in analysis.runs:
-        events = run.inputs.events
-        assert events is not None  # a model that convolves trial types needs them
-        table = read_events(events, analysis.model.plain.column)
-        check_run_trials(table, run.design, trials, events.name)
-
-
 def _app_settings(
     options: argparse.Namespace,
     command: str,
@@ -223,39 +204,22 @@ def _app_settings(
     excluded: tuple[ExcludedRun, ...],
 ) -> AppSettings:
     of_participants = "dataset" not in HIGHER_COMMANDS.get(options.analysis_level, ())
+    maps = MapChoice.of(options.maps or ())
     return AppSettings(
         output_dir=options.output_dir.resolve(),
         command=report_command(command, for_each_participant=of_participants),
         notices=notices,
         excluded=excluded,
         n_threads=options.omp_nthreads,
-        maps=tuple(dict.fromkeys(name for name in options.maps or () if name in RUN_MAPS)),
+        maps=maps.run_maps,
         single_trials=options.single_trials,
         cache_folder=work / FIT_FOLDER if not options.no_keep_fits else None,
         inference=_inference(options),
         levels=("run",) if options.analysis_level == "run" else ("run", "session", "subject"),
         stamp=f"{STAMP}{uuid.uuid4().hex[:8]}" if options.fresh else "",
         reports=ReportSettings(not options.no_report, options.figures),
-        contrast_maps=_contrast_maps(options),
+        contrast_maps=maps.contrast_maps,
     )
-
-
-def _contrast_maps(options: argparse.Namespace) -> tuple[str, ...]:
-    """Return the maps of contrasts that --maps chooses; none if it names maps of runs only."""
-    return tuple(name for name in CONTRAST_MAPS if name in (options.maps or ()))
-
-
-def _check_maps_for_levels(plan: Sequence[Analysis], options: argparse.Namespace) -> None:
-    """Refuse to leave out maps that higher levels of the call need."""
-    chosen = _contrast_maps(options)
-    missing = [name for name in NEEDED_ABOVE if name not in chosen]
-    levels = [level.plan.node.level for analysis in plan for level in analysis.levels]
-    if chosen and missing and levels and options.analysis_level != "run":
-        raise UsageError(
-            f"--maps {' '.join(chosen)} leaves out {' and '.join(missing)}, which the {levels[0]} "
-            f"level needs. Write --maps {' '.join(dict.fromkeys([*NEEDED_ABOVE, *chosen]))}, or "
-            "use the level run."
-        )
 
 
 def _inference(options: argparse.Namespace) -> dict[str, Any]:

@@ -12,6 +12,11 @@ from boldglm.analysis.model.default_model import DefaultModelOptions
 from boldglm.analysis.model.events_needed import events_needed
 from boldglm.analysis.plan.dataset_model import ModelChoice
 from boldglm.analysis.plan.exclusions import store_all_exclusions
+from boldglm.analysis.plan.output_options import (
+    MapChoice,
+    check_maps_for_levels,
+    check_single_trials,
+)
 from boldglm.analysis.plan.plan import Analysis, make_plan
 from boldglm.analysis.plan.saved_model import save_model
 from boldglm.errors import UsageError
@@ -25,6 +30,7 @@ from boldglm.notices import Notice
 from boldglm.vocabulary import LEVELS
 from boldglm.workflows.group import GroupPlan, add_group, check_size
 from boldglm.workflows.higher_levels import NestedRecord, RecordSource, connect_record
+from boldglm.workflows.reports import ReportSettings
 from boldglm.workflows.subject import (
     AppSettings,
     init_planned_subject_wf,
@@ -54,7 +60,12 @@ class DatasetOptions:
     levels : tuple of str
         Levels to fit, of run, session, subject and dataset.
     maps : tuple of str
-        Maps of each run that belong to no contrast, such as ``rsquared``.
+        Maps to write: of each run as a whole, such as ``rsquared``, and of contrasts, such as
+        ``effect`` (by default those of the command line).
+    single_trials : {"lsa", "lss"}, optional
+        How to estimate single trials as well; by default none are.
+    with_reports : bool
+        Whether to write reports; ``--reports-only`` writes them later.
     inference : mapping
         Options of group inference: permutations (int), sides (``one``, ``two``), cluster_p
         (float), tfce (bool).
@@ -71,6 +82,8 @@ class DatasetOptions:
     exclude: tuple[str, ...] = ()
     levels: tuple[str, ...] = LEVELS
     maps: tuple[str, ...] = ()
+    single_trials: str | None = None
+    with_reports: bool = True
     inference: Mapping[str, Any] = field(default_factory=dict)
     cache_folder: Path | None = None
     n_threads: int = 1
@@ -147,6 +160,7 @@ def init_boldglm_wf(
     if output == bids.resolve():
         raise UsageError(f"{output} is the dataset itself, which boldglm never writes to.")
     analyses, query, excluded = _plan(bids, output, options)
+    maps = _checked_maps(analyses, options)
     preprocessed = {dataset.name: dataset.path for dataset in query.derivatives}
     groups = _groups(analyses, excluded) if "dataset" in options.levels else []
     prepare_output(output, bids, query.dataset_name, NAME, preprocessed)
@@ -159,10 +173,13 @@ def init_boldglm_wf(
         notices=_notices(analyses, query, excluded),
         excluded=excluded,
         n_threads=options.n_threads,
-        maps=options.maps,
+        maps=maps.run_maps,
+        single_trials=options.single_trials,
         cache_folder=options.cache_folder,
         inference=dict(options.inference),
         levels=options.levels,
+        reports=ReportSettings(options.with_reports),
+        contrast_maps=maps.contrast_maps,
     )
     workflow = Workflow(name=name)
     inputnode = Node(IdentityInterface(fields=["wait_for"]), name="inputnode")
@@ -194,6 +211,16 @@ def _plan(
     )
     analyses = make_plan(query.runs, choice, output, ParticipantTables(bids), query.survey)
     return analyses, query, (*query.excluded, *(run for each in analyses for run in each.excluded))
+
+
+def _checked_maps(analyses: Sequence[Analysis], options: DatasetOptions) -> MapChoice:
+    """Return the maps to write; refuse what the planned runs or higher levels cannot have."""
+    maps = MapChoice.of(options.maps)
+    if set(options.levels) - {"run"}:
+        check_maps_for_levels(analyses, maps.contrast_maps)
+    if options.single_trials is not None:
+        check_single_trials(analyses, options.single_trials)
+    return maps
 
 
 def _notices(

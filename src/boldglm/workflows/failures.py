@@ -12,6 +12,7 @@ from boldglm import errors
 from boldglm.errors import (
     FULL,
     LIMITS,
+    BadDataError,
     BoldglmError,
     CannotWriteError,
     DiskFullError,
@@ -31,11 +32,14 @@ class Failure:
         What the command returns if nothing else is worse.
     is_final : bool
         Whether no other node could do better, as on a full disk.
+    is_bad_data : bool
+        Whether the input files are at fault.
     """
 
     message: str
     exit_code: int = 1
     is_final: bool = False
+    is_bad_data: bool = False
 
 
 def failure(trace: str, report: Callable[[], Any], folder: Path) -> Failure:
@@ -62,7 +66,8 @@ def failure(trace: str, report: Callable[[], Any], folder: Path) -> Failure:
         is_final = issubclass(kind, DiskFullError)
         if code == 1:
             _written(report)
-        return Failure(str(known[-1][1]).strip(), code, is_final)
+        is_bad_data = issubclass(kind, BadDataError)
+        return Failure(str(known[-1][1]).strip(), code, is_final, is_bad_data)
     system = re.findall(r"^\s*\w*Error: \[Errno (\d+)\] [^:\n]+(?:: '(.+)')?", trace, re.MULTILINE)
     if system:
         number, path = int(system[-1][0]), system[-1][1] or str(folder)
