@@ -8,6 +8,7 @@ import gzip
 import struct
 import xml.etree.ElementTree as ET
 import zlib
+from xml.parsers import expat
 
 import numpy as np
 
@@ -51,7 +52,7 @@ def nifti(content: bytes, *, compressed: bool) -> tuple[np.ndarray, np.ndarray |
 
 def gifti(content: bytes) -> list[tuple[str, np.ndarray]]:
     """Return the intents and values of all arrays."""
-    root = ET.fromstring(content)
+    root = _tree(content)
     assert root.tag == "GIFTI", root.tag
     arrays = []
     for element in root.iter("DataArray"):
@@ -74,6 +75,17 @@ def gifti(content: bytes) -> list[tuple[str, np.ndarray]]:
     return arrays
 
 
+def _tree(content: bytes) -> ET.Element:
+    """Return the root of an XML document, in which a colon is a character of a name."""
+    builder = ET.TreeBuilder()
+    parser = expat.ParserCreate()
+    parser.StartElementHandler = builder.start
+    parser.EndElementHandler = builder.end
+    parser.CharacterDataHandler = builder.data
+    parser.Parse(content, True)
+    return builder.close()
+
+
 def cifti(content: bytes) -> tuple[np.ndarray, list[np.ndarray]]:
     """Return values as (n_maps, n_grayordinates), and the indices of each brain model."""
     order = "<" if struct.unpack("<i", content[:4])[0] == 540 else ">"
@@ -90,7 +102,7 @@ def cifti(content: bytes) -> tuple[np.ndarray, list[np.ndarray]]:
     text = content[content.index(b"<CIFTI") : content.rindex(b"</CIFTI>") + 8]
     models = []
     for element in sorted(
-        ET.fromstring(text).iter("BrainModel"), key=lambda model: int(model.get("IndexOffset"))
+        _tree(text).iter("BrainModel"), key=lambda model: int(model.get("IndexOffset"))
     ):
         listed = "".join(child.text or "" for child in element)
         indices = np.array([int(word) for word in listed.split()])
