@@ -99,7 +99,8 @@ def cifti(content: bytes) -> tuple[np.ndarray, list[np.ndarray]]:
     values = stored.reshape(n_columns, n_maps).T.astype(float)
     if slope != 0 and np.isfinite(slope):
         values = values * slope + intercept
-    text = content[content.index(b"<CIFTI") : content.rindex(b"</CIFTI>") + 8]
+    start = content.index(b"<CIFTI")
+    text = content[start : content.index(b"</CIFTI>", start) + 8]
     models = []
     for element in sorted(
         _tree(text).iter("BrainModel"), key=lambda model: int(model.get("IndexOffset"))
