@@ -2,7 +2,7 @@
 # Build the container image, or hold it to a plain installation.
 #
 #   image.sh build TAG     build it from the Dockerfile
-#   image.sh test TAG      build it, run both levels of the demo dataset in it (a) read-only, as
+#   image.sh test TAG      build it, run both levels of a small dataset in it (a) read-only, as
 #                          another user, without network, (b) read-only and no other option, (c) in
 #                          Apptainer without a home folder, and compare every map with those of the
 #                          installation in .venv; look at its labels, size and list of licenses, and
@@ -192,8 +192,8 @@ run_tests() {
   chmod 755 "$scratch" # Apptainer reads the SIF as the calling user
   user=$(id -u)
   [ "$user" != 0 ] || user=$((20000 + RANDOM))
-  "$python" -m boldglm demo --data-only "$scratch/demo"
-  mv "$scratch/demo/bids" "$scratch/bids"
+  "$python" -c "from pathlib import Path; from boldglm.demo.dataset import write_dataset
+write_dataset(Path('$scratch/bids'))"
   chmod -R a+rX "$scratch/bids"
   input_sums >"$scratch/sums-before"
   spec_in_image 2>/dev/null | cmp -s - bids_app_spec.json || fail "--bids-exec-spec in the image is not bids_app_spec.json"

@@ -11,16 +11,15 @@ from bids.layout import BIDSLayout
 
 from boldglm import map_metadata
 from boldglm.cli.main import main
+from boldglm.demo.dataset import write_dataset
 
 VALIDATOR = Path(sys.executable).with_name("bids-validator-deno")
 
 
 @pytest.fixture(scope="module")
-def demo(tmp_path_factory):
-    """What `boldglm demo` writes."""
-    folder = tmp_path_factory.mktemp("demo")
-    assert main(["demo", str(folder)]) == 0
-    return folder
+def small(tmp_path_factory):
+    """A dataset without derivatives that is fitted fast."""
+    return write_dataset(tmp_path_factory.mktemp("small") / "bids")
 
 
 # Files in the folder of a node whose names are not in BIDS (statmap and design are proposed).
@@ -53,20 +52,20 @@ def errors(folder):
 
 
 def test_the_demo_dataset_is_valid_bids(demo):
-    assert errors(demo / "bids") == []
+    assert errors(demo.folder / "bids") == []
 
 
 @pytest.fixture(scope="module")
-def derivatives(demo, tmp_path_factory):
+def derivatives(small, tmp_path_factory):
     """Results with every kind of file: more maps, single trials and permutations."""
     folder = tmp_path_factory.mktemp("every") / "out"
     more = ["--maps", "rsquared", "whiteness", "dof", "ar", "residuals", "fitted"]
-    assert main([str(demo / "bids"), str(folder), "participant", *more,
+    assert main([str(small), str(folder), "participant", *more,
                  "--noise-model", "ar1", "--single-trials", "lss", "--figures"]) == 0  # fmt: skip
     assert (
         main(
             [
-                str(demo / "bids"),
+                str(small),
                 str(folder),
                 "group",
                 "--permutations",
@@ -126,8 +125,8 @@ def sources(path):
     return map_metadata(path)["Sources"]
 
 
-def test_every_source_of_a_map_is_an_image_or_table_that_exists(derivatives, demo):
-    folders = {"": derivatives, "raw": demo / "bids"}
+def test_every_source_of_a_map_is_an_image_or_table_that_exists(derivatives, small):
+    folders = {"": derivatives, "raw": small}
     maps = list(derivatives.glob("node-*/**/*_stat-*_statmap.nii.gz"))
     maps += derivatives.glob("node-*/**/*_desc-brain_mask.nii.gz")
     assert len(maps) > 50
@@ -155,9 +154,11 @@ def test_a_group_map_names_the_effects_that_came_in(derivatives):
 
 
 def test_pybids_reads_the_derivatives(demo):
-    layout = BIDSLayout(demo / "derivatives" / "boldglm", is_derivative=True, validate=False)
+    layout = BIDSLayout(
+        demo.folder / "derivatives" / "boldglm", is_derivative=True, validate=False
+    )
 
-    assert layout.get_subjects() == ["01", "02"]
+    assert layout.get_subjects() == [f"{number:02d}" for number in range(1, 11)]
     assert layout.get(suffix="statmap", subject="01", run=1, extension=".nii.gz")
 
 
@@ -165,7 +166,7 @@ def test_a_browser_shows_the_report_without_errors(demo, tmp_path):
     browser = shutil.which("chromium") or shutil.which("chromium-browser")
     if browser is None:
         pytest.skip("no Chromium here")
-    report = demo / "derivatives" / "boldglm" / "sub-01.html"
+    report = demo.folder / "derivatives" / "boldglm" / "sub-01.html"
 
     done = subprocess.run(
         [

@@ -108,12 +108,3 @@ def test_a_shared_folder_stays_writable_for_the_group(tiny, tmp_path):
         if mode != (0o775 if path.is_dir() else 0o664)
     }
     assert wrong == {}
-
-
-def test_the_demo_without_a_home_leaves_no_temporary_folder(tmp_path):
-    temporary = tmp_path / "temporary"
-    temporary.mkdir()
-    command = 'HOME=/nonexistent TMPDIR="$PWD/temporary" "$@"'
-
-    check(shell(command, "demo", tmp_path / "demo", cwd=tmp_path), 0)
-    assert not list(temporary.iterdir())

@@ -170,7 +170,8 @@ def run_higher_levels(
     for plan in plans:
         results = counted(len(plan.levels), "result")
         participants = f"{counted(len(plan.subjects), 'participant')} ({', '.join(plan.subjects)})"
-        print(f"{levels[0].capitalize()} level: {results} from {participants}.")
+        model = f", model {plan.model.name}" if len(plans) > 1 else ""
+        print(f"{levels[0].capitalize()} level{model}: {results} from {participants}.")
     records = [level.record for plan in plans for level in plan.levels if level.record.is_file()]
     notices += [notice for path in records for notice in Record.read(path, output).result.notices]
     _print_notices(notices)

@@ -195,16 +195,16 @@ def _add_looking(group: argparse._ArgumentGroup) -> None:
     )
 
 
-def add_nprocs(group: argparse._ActionsContainer) -> None:
+def add_nprocs(group: argparse._ActionsContainer, *, default: int = 1) -> None:
     """Add the number of processes, which the demo has too."""
     group.add_argument(
         "--nprocs",
         "--n-cpus",
         "--nthreads",
         type=positive,
-        default=1,
+        default=default,
         metavar="N",
-        help=help_text("number of runs to fit in parallel", default=1),
+        help=help_text("number of runs to fit in parallel", default=default),
     )
 
 

@@ -100,9 +100,10 @@ def build_demo_parser() -> Parser:
     parser = Parser(
         prog="boldglm demo",
         usage="boldglm demo OUTPUT_DIR [options]",
-        description="Generate a small BIDS dataset with known activation (2 participants, 2 runs\n"
-        "each, 2 correlated conditions), analyze it at both levels, and compare the\n"
-        "results with the truth. Takes about 10 seconds.",
+        description="Simulate a study with known activation (10 participants in two groups, 2\n"
+        "runs each, correlated conditions, response times, motion), analyze it at both\n"
+        "levels with and without orthogonalization, and compare the results with the\n"
+        "truth. Takes about half a minute.",
         epilog="example:\n  boldglm demo boldglm-demo",
         formatter_class=argparse.RawTextHelpFormatter,
     )
@@ -117,5 +118,5 @@ def build_demo_parser() -> Parser:
         action="store_true",
         help=help_text("generate the dataset but do not analyze it"),
     )
-    add_nprocs(parser)
+    add_nprocs(parser, default=2)
     return parser

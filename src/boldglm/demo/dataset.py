@@ -1,4 +1,4 @@
-"""A small simulated BIDS dataset with known activation, for the demo and the tests.
+"""A small simulated BIDS dataset with known activation, for examples, tests and benchmarks.
 
 There are two conditions: a cue, and a target that follows it a few seconds later, so that their
 regressors are correlated as in real experiments. Each activates one sphere, and both a third.
@@ -92,7 +92,7 @@ def write_dataset(folder: Path, plan: DatasetPlan | None = None) -> Path:
     write_json(
         folder / "dataset_description.json",
         {
-            "Name": "boldglm demo: two correlated conditions with known activation",
+            "Name": "Two correlated conditions with known activation",
             "BIDSVersion": "1.10.0",
             "DatasetType": "raw",
             "License": "CC0",
@@ -204,7 +204,7 @@ def _readme(plan: DatasetPlan) -> str:
         for sphere in SPHERES
     ]
     return (
-        "Simulated by `boldglm demo`. Percent signal change of a long block, by sphere:\n"
+        "Simulated by boldglm. Percent signal change of a long block, by sphere:\n"
         + "\n".join(lines)
         + f"\nNoise: AR(1) with coefficient {RHO:g}, standard deviation {NOISE_PERCENT:g} %. "
         f"Seed {plan.seed}.\n"

@@ -1,0 +1,72 @@
+"""The demo finds what it simulated, and shows what orthogonalization does."""
+
+import re
+
+import numpy as np
+import pytest
+
+from boldglm.demo.study import COLUMNS, N_SUBJECTS, REGIONS
+from boldglm.io.images.nifti import load_map
+
+NUMBER = r"(-?\d+\.\d+)"
+ROW = rf"^ .* {NUMBER} +{NUMBER} \({NUMBER} to {NUMBER}\) +(\d+) of (\d+) +{NUMBER}$"
+
+
+@pytest.fixture(scope="module")
+def rows(demo):
+    """True effect, estimate, interval, voxels found, voxels and orthogonalized estimate."""
+    found = re.findall(ROW, demo.printed, re.MULTILINE)
+    assert len(found) == len(REGIONS) * len(COLUMNS)
+    return np.array(found, float).reshape(len(REGIONS), len(COLUMNS), 7)
+
+
+def test_intervals_contain_what_was_simulated(rows):
+    true, _, low, high, *_ = np.moveaxis(rows, -1, 0)
+
+    assert ((low <= true) & (true <= high)).sum() >= 16  # of 18 intervals of 95 %
+
+
+def test_the_group_finds_the_simulated_effects_and_no_others_there(rows):
+    true, n_found, n_voxels = rows[..., 0], rows[..., 4], rows[..., 5]
+
+    assert (n_found[true == 0] == 0).all()
+    assert (n_found[true != 0] > 0.3 * n_voxels[true != 0]).all()
+
+
+def test_orthogonalizing_the_target_gives_the_cue_what_they_share_and_changes_no_target(rows):
+    true, estimate, orthogonalized = rows[..., 0], rows[..., 1], rows[..., 6]
+    cue, target = 0, 1
+
+    np.testing.assert_allclose(orthogonalized[:, target], estimate[:, target], atol=0.05)
+    only_target = (true[:, cue] == 0) & (true[:, target] != 0)
+    assert only_target.sum() == 1
+    assert abs(estimate[only_target, cue]) < 0.3
+    assert orthogonalized[only_target, cue] > 0.5
+
+
+def test_the_groups_differ_where_they_were_made_to(demo):
+    pattern = rf"left motor: true {NUMBER}, estimate {NUMBER}; (\d+) of 65 voxels"
+    ((true, estimate, n_found),) = re.findall(pattern, demo.printed)
+
+    assert abs(float(true) - float(estimate)) < 0.4
+    assert int(n_found) > 0
+
+
+def test_reports_are_where_the_demo_says(demo):
+    for path in re.findall(r"^Report of .*: +(.+)$", demo.printed, re.MULTILINE):
+        assert (demo.folder / path).is_file()
+
+
+def test_without_a_home_no_temporary_folder_is_left(demo):
+    assert not list(demo.temporary.iterdir())
+
+
+def test_every_participant_has_a_preprocessed_series_and_motion(demo):
+    prepared = demo.folder / "bids" / "derivatives" / "fmriprep"
+    series = sorted(prepared.rglob("*_desc-preproc_bold.nii.gz"))
+
+    assert len(series) == 2 * N_SUBJECTS
+    brain = load_map(series[0].with_name(series[0].name.replace("preproc_bold", "brain_mask")))
+    assert 0.2 < np.asarray(brain.dataobj).mean() < 0.6
+    tables = [path.read_text() for path in prepared.rglob("*_desc-confounds_timeseries.tsv")]
+    assert sum("motion_outlier00" in table for table in tables) >= 2
