@@ -12,6 +12,12 @@ from typing import Any
 from nipype.pipeline.engine import Workflow
 
 from boldglm.analysis.model.events_needed import events_needed
+from boldglm.analysis.plan.atlases import (
+    PlannedAtlases,
+    images_of_runs,
+    plan_atlases,
+    plan_atlases_of_records,
+)
 from boldglm.analysis.plan.exclusions import store_all_exclusions
 from boldglm.analysis.plan.models_of_results import models_of_results, save_new_model
 from boldglm.analysis.plan.output_options import (
@@ -38,6 +44,7 @@ from boldglm.cli.supervision import cancel_when_killed
 from boldglm.cli.work_folders import WorkFolders
 from boldglm.errors import BadDataError
 from boldglm.glm.design.summaries import counted
+from boldglm.io.bids.atlas_option import AtlasRequest
 from boldglm.io.bids.exclude_option import read_exclude_option
 from boldglm.io.bids.excluded_runs import ExcludedRun
 from boldglm.io.bids.participants import ParticipantTables
@@ -75,12 +82,13 @@ def run_participant(options: argparse.Namespace, command: str, folders: WorkFold
     plan = make_plan(query.runs, choice, output, tables, query.survey)
     if options.analysis_level != "run":
         check_maps_for_levels(plan, MapChoice.of(options.maps or ()).contrast_maps)
+    atlases = _atlases_of_runs(plan, options)
     if options.single_trials is not None:
         check_single_trials(plan, options.single_trials)
     excluded = (*query.excluded, *(run for each in plan for run in each.excluded))
     of_runs = [run.notice for run in excluded]
     if options.dry_run:
-        show_plan(plan, (*of_runs, *query.notices, *tables.notices), sys.stdout)
+        show_plan(plan, (*of_runs, *query.notices, *tables.notices), sys.stdout, atlases)
         return 0
     preprocessed = {dataset.name: dataset.path for dataset in query.derivatives}
     folder = folders.open()
@@ -98,7 +106,7 @@ def run_participant(options: argparse.Namespace, command: str, folders: WorkFold
     for notice in notices:
         logger.info("%s", notice)
     _write_settings(options, command)
-    settings = _app_settings(options, command, notices, folders.work, excluded)
+    settings = _app_settings(options, command, notices, folders.work, excluded, atlases)
     workflow, n_runs = init_participants_wf(plan, settings)
     failures: list[Failure] = []
     if workflow is not None:
@@ -143,9 +151,10 @@ def run_higher_levels(
     notices = [notice for plan in plans for notice in (*plan.notices, *plan.model.spec.notes)]
     if options.missing_participants == "error":
         check_completeness(plans, options)
+    records = [path for plan in plans for path in plan.records]
+    atlases = plan_atlases_of_records(_atlas_request(options), records, output)
     if options.dry_run:
-        for plan in plans:
-            show_levels(plan.levels, sys.stdout)
+        show_levels([level for plan in plans for level in plan.levels], sys.stdout, atlases)
         _print_notices(notices)
         print(NOTHING_FITTED)
         return 0
@@ -153,7 +162,7 @@ def run_higher_levels(
     notices += [notice for model in found.new for notice in save_new_model(output, model)]
     notices += SavedResults(output).stale()
     excluded = tuple(run for plan in plans for run in plan.excluded)
-    settings = _app_settings(options, command, tuple(notices), folders.work, excluded)
+    settings = _app_settings(options, command, tuple(notices), folders.work, excluded, atlases)
     is_group = "dataset" in levels
     workflow = (init_planned_group_wf if is_group else init_lower_levels_wf)(plans, settings)
     if workflow is not None:
@@ -203,6 +212,7 @@ def _app_settings(
     notices: tuple[Notice, ...],
     work: Path,
     excluded: tuple[ExcludedRun, ...],
+    atlases: PlannedAtlases,
 ) -> AppSettings:
     of_participants = "dataset" not in HIGHER_COMMANDS.get(options.analysis_level, ())
     maps = MapChoice.of(options.maps or ())
@@ -220,7 +230,18 @@ def _app_settings(
         stamp=f"{STAMP}{uuid.uuid4().hex[:8]}" if options.fresh else "",
         reports=ReportSettings(not options.no_report, options.figures),
         contrast_maps=maps.contrast_maps,
+        atlases=atlases,
     )
+
+
+def _atlas_request(options: argparse.Namespace) -> AtlasRequest | None:
+    return AtlasRequest.of(options.atlas) if options.atlas else None
+
+
+def _atlases_of_runs(plan: Sequence[Analysis], options: argparse.Namespace) -> PlannedAtlases:
+    """Find the atlas of each space, and check that it suits all runs."""
+    request = _atlas_request(options)
+    return plan_atlases(request, images_of_runs(plan) if request is not None else ())
 
 
 def _inference(options: argparse.Namespace) -> dict[str, Any]:

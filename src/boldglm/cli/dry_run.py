@@ -7,6 +7,7 @@ import numpy as np
 
 from boldglm.analysis.methods_text import smoothing_words
 from boldglm.analysis.model.model import Model
+from boldglm.analysis.plan.atlases import PlannedAtlases
 from boldglm.analysis.plan.levels import LevelPlan
 from boldglm.analysis.plan.plan import Analysis, RunPlan
 from boldglm.glm.design.confound_names import has_cosines
@@ -22,8 +23,13 @@ MOST_ERRORS = 6  # standard errors of an F contrast that are shown
 NOTHING_FITTED = "\nNothing was fitted (--dry-run)."
 
 
-def show_plan(plan: Sequence[Analysis], notices: Sequence[Notice], stream: TextIO) -> None:
-    """Print runs, designs, collinearity and contrasts of every analysis."""
+def show_plan(
+    plan: Sequence[Analysis],
+    notices: Sequence[Notice],
+    stream: TextIO,
+    atlases: PlannedAtlases | None = None,
+) -> None:
+    """Print runs, designs, collinearity and contrasts of every analysis, and its atlases."""
     for analysis in plan:
         _print(stream, _model_lines(analysis))
         for run in analysis.runs:
@@ -32,13 +38,18 @@ def show_plan(plan: Sequence[Analysis], notices: Sequence[Notice], stream: TextI
             _print(stream, [""])
             show_levels(analysis.levels, stream)
         _print(stream, _notice_lines([*analysis.notices, *analysis.model.spec.notes], "  "))
+    if atlases is not None and atlases.by_space:
+        _print(stream, ["", *atlases.lines()])
     if notices:
         _print(stream, ["", *_notice_lines(notices)])
     _print(stream, [NOTHING_FITTED])
 
 
-def show_levels(levels: Sequence[LevelPlan], stream: TextIO) -> None:
-    """Print the fits of higher levels: inputs, columns of the design, and contrasts."""
+def show_levels(
+    levels: Sequence[LevelPlan], stream: TextIO, atlases: PlannedAtlases | None = None
+) -> None:
+    """Print the fits of higher levels: inputs, columns of the design, contrasts, and atlases."""
+    _print(stream, atlases.lines() if atlases is not None else ())
     for level in levels:
         plan, node = level.plan, level.plan.node
         result = entities_stem(plan.entities) or "all inputs"

@@ -44,8 +44,8 @@ ROLES: Mapping[str, str] = {
     ),
     # what only runs have
     **dict.fromkeys(("single_trials", "on_bad_run", "list_participants"), RUNS),
-    # which maps are written; some are of runs only
-    "maps": MAPS,
+    # what is written, at the levels of the call; some maps are of runs only
+    **dict.fromkeys(("maps", "atlas"), MAPS),
     # what only the dataset level has
     **dict.fromkeys(("permutations", "sides", "cluster_p", "tfce", "missing_participants"), GROUP),
     # how a call works; no result depends on it

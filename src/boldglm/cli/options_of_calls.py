@@ -94,6 +94,7 @@ def add_outputs(parser: argparse.ArgumentParser) -> None:
             "all of contrasts, but p only above the run",
         ),
     )
+    _add_atlas(group)
     group.add_argument(
         "--single-trials",
         type=word_of(SINGLE_TRIALS),
@@ -124,6 +125,20 @@ def add_outputs(parser: argparse.ArgumentParser) -> None:
         "--figures",
         action="store_true",
         help=help_text("write the figures of reports as files as well"),
+    )
+
+
+def _add_atlas(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        "--atlas",
+        nargs="+",
+        metavar="ATLAS",
+        help=help_text(
+            "also test the regions of an atlas, one table a result, and name peaks by it: an "
+            "image of labels (dseg.nii.gz; label.gii of each hemisphere; dlabel.nii) with its "
+            "TSV of index and name beside or after it, or a name to find in TemplateFlow's folder "
+            "on disk, such as atlas-Schaefer2018_desc-100Parcels7Networks. Nothing is downloaded"
+        ),
     )
 
 

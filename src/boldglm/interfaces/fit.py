@@ -16,23 +16,27 @@ from nipype.interfaces.base import (
 )
 
 from boldglm.analysis.first_level.contrast_maps import estimate_contrasts, write_minimum_dof
+from boldglm.analysis.first_level.regions import estimate_regions, fit_regions
 from boldglm.analysis.first_level.run_maps import whiteness_warning, write_run_maps
 from boldglm.analysis.first_level.settings import SliceDesigns
 from boldglm.analysis.first_level.single_trials import METHODS, TrialSettings, write_single_trials
 from boldglm.analysis.first_level.slices import fit_run, in_voxel_order
-from boldglm.glm import Design
+from boldglm.glm import Design, Fit
 from boldglm.glm.design.contrast_meaning import SharedVariance
 from boldglm.glm.design.linear_model import linear_model
 from boldglm.glm.spatial.smoothness import sampled_residuals
+from boldglm.io.bids.atlas import Atlas, load_regions
 from boldglm.io.bids.events import read_events
 from boldglm.io.files.json_files import write_json
 from boldglm.io.images.bold_series import MEMORY_LIMIT, LoadSettings, MaskedRun, load_run
+from boldglm.io.images.formats import read_geometry
 from boldglm.io.images.noise_smoothness import measure_smoothness
 from boldglm.io.images.slices import SliceGroups
 from boldglm.io.outputs.design_files import read_design
 from boldglm.io.outputs.fit_cache import cache_fit, cached_fit, read_fit, write_fit
 from boldglm.io.outputs.names import RUN_MAPS
 from boldglm.io.outputs.records import NodeResult
+from boldglm.io.outputs.region_tables import RegionFiles
 from boldglm.notices import Notice, exclusion, from_pairs
 from boldglm.stats_model.specification import ContrastSpec
 from boldglm.vocabulary import (
@@ -74,6 +78,7 @@ class _FitGLMInput(BaseInterfaceInputSpec):
     hrf_model = traits.Str(
         HRF_MODEL, usedefault=True, desc="HRF of single_trials, of which derivatives are left out"
     )
+    atlas = traits.Instance(Atlas, desc="atlas with regions whose mean series are fitted as well")
     cache_folder = traits.Str(desc="folder to store the fit in, and to reuse it from")
     cache_key = traits.Str(
         "", usedefault=True, desc="digest of everything that the fit depends on"
@@ -104,6 +109,7 @@ class _FitGLMOutput(TraitedSpec):
     )
     smoothness = traits.Dict(desc="FWHM of the residuals in each part of the space, mm")
     trial_maps = traits.Dict(desc="maps and tables of single trials, by label")
+    regions_file = File(exists=True, desc="fit of the mean series of regions (npz), with an atlas")
 
 
 class FitGLM(SimpleInterface):
@@ -165,6 +171,7 @@ class FitGLM(SimpleInterface):
         )
         run = load_run(Path(inputs.bold_file), mask_file, settings)
         run_maps, whiteness, smoothness = self._fit(run, design, slices, here)
+        of_regions, region_notices = self._regions(run, design, here)
         trial_maps, trial_notices = self._trials(run, design, here)
         notices = [*run.notices, *self._missing_maps(run_maps)]
         if (not_white := whiteness_warning(whiteness, inputs.noise_model)) is not None:
@@ -177,11 +184,12 @@ class FitGLM(SimpleInterface):
             "mask_file": str(mask),
             "mean_file": str(mean),
             "mask_size": run.mask_size,
-            "notices": [*notices, *trial_notices],
+            "notices": [*notices, *trial_notices, *region_notices],
             "run_maps": {label: str(path) for label, path in run_maps.items()},
             "whiteness": whiteness,
             "smoothness": smoothness,
             "trial_maps": {label: str(path) for label, path in trial_maps.items()},
+            **of_regions,
         }
         if isdefined(inputs.cache_folder):
             cache_fit(Path(inputs.cache_folder), inputs.cache_key, self._results)
@@ -202,6 +210,22 @@ class FitGLM(SimpleInterface):
             ).items()
         }
         return maps, whiteness, smoothness
+
+    def _regions(self, run: MaskedRun, design: Design, here: Path):
+        """Fit the mean series of regions, if there is an atlas; return outputs and notices."""
+        if not isdefined(self.inputs.atlas):
+            return {}, ()
+        atlas = self.inputs.atlas
+        regions = load_regions(atlas, run.geometry)
+        fitted = fit_regions(run, regions, design, self.inputs.noise_model)
+        if fitted is None:
+            reason = f"none of them has {run.geometry.element_name} in the mask"
+            return {}, (
+                exclusion(f"all {len(regions)} regions of the atlas {atlas.name}: {reason}"),
+            )
+        path = here / "regions.npz"
+        write_fit(path, fitted, np.ones(fitted.n_voxels))
+        return {"regions_file": str(path)}, regions.notices()
 
     def _missing_maps(self, run_maps: dict[str, Path]) -> list[Notice]:
         """Return an exclusion if the noise model does not have the map that was requested."""
@@ -252,6 +276,8 @@ class _EstimateContrastsInput(BaseInterfaceInputSpec):
     whiteness = traits.Dict(desc="from FitGLM, for the result")
     smoothness = traits.Dict(desc="from FitGLM, for the result")
     trial_maps = traits.Dict(desc="from FitGLM, for the result")
+    atlas = traits.Instance(Atlas, desc="as for FitGLM")
+    regions_file = File(exists=True, desc="from FitGLM, to test contrasts in the regions of atlas")
     mask_size = traits.Dict(desc="from FitGLM, for the result")
     maps = traits.List(
         traits.Enum(*RUN_MAPS),
@@ -285,13 +311,14 @@ class EstimateContrasts(SimpleInterface):
 
     def _run_interface(self, runtime):
         fitted, scale = read_fit(Path(self.inputs.fit_file))
+        contrasts = [
+            ContrastSpec.from_dict(contrast) if isinstance(contrast, dict) else contrast
+            for contrast in self.inputs.contrasts
+        ]
         result = estimate_contrasts(
             fitted,
             scale,
-            [
-                ContrastSpec.from_dict(contrast) if isinstance(contrast, dict) else contrast
-                for contrast in self.inputs.contrasts
-            ],
+            contrasts,
             Path(self.inputs.mask_file),
             Path(self.inputs.mean_file),
             Path(runtime.cwd),
@@ -309,9 +336,20 @@ class EstimateContrasts(SimpleInterface):
             smoothness=self._dict("smoothness"),
             mask_size=self._dict("mask_size"),
             meshes=_paths(self.inputs.mesh_files),
+            regions=self._regions(contrasts, result, Path(runtime.cwd)),
         )
         self._results = result_files(result, Path(runtime.cwd))
         return runtime
+
+    def _regions(self, contrasts: list, result: NodeResult, here: Path) -> RegionFiles | None:
+        """Test the contrasts in the regions of the atlas, if they were fitted."""
+        if not (isdefined(self.inputs.atlas) and isdefined(self.inputs.regions_file)):
+            return None
+        fitted, _ = read_fit(Path(self.inputs.regions_file))
+        assert isinstance(fitted, Fit)  # FitGLM fits mean series with one design
+        geometry = read_geometry(Path(self.inputs.mask_file))
+        regions = load_regions(self.inputs.atlas, geometry)
+        return estimate_regions(fitted, regions, contrasts, result, geometry, here)
 
     def _shared(self) -> SharedVariance:
         path = self.inputs.design_file
@@ -340,6 +378,7 @@ def result_files(result: NodeResult, folder: Path) -> dict:
     files = [file for contrast in result.contrasts for file in contrast.maps.values()]
     files += [file for file in (result.mask, result.mean) if file.parent == folder]
     files += result.maps.values()
+    files += result.regions.files if result.regions else ()
     for contrast in result.contrasts:
         if contrast.table is not None:
             files += [contrast.table, contrast.table.with_suffix(".json")]

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 # The order in which BIDS writes entities in file names.
 ENTITY_ORDER = (
     *("sub", "ses", "task", "acq", "ce", "rec", "dir", "run", "echo", "hemi", "space", "cohort"),
-    *("res", "den"),
+    *("seg", "res", "den"),
 )
 # Entities whose values are numbers: run-1 and run-01 are the same run (BIDS: index).
 INDEX_KEYS = ("run", "echo", "flip", "inv", "split", "chunk")

@@ -17,6 +17,7 @@ from boldglm.analysis.model.confound_strategies import ConfoundRequest, Confound
 from boldglm.analysis.model.default_model import DefaultModelOptions
 from boldglm.analysis.model.modulation import Modulator
 from boldglm.analysis.plan.dataset_model import ModelChoice
+from boldglm.io.bids.atlas import Atlas
 from boldglm.io.bids.selection import Selection
 from boldglm.workflows.combined import init_group_wf, init_subject_wf
 from boldglm.workflows.dataset import DatasetOptions, init_boldglm_wf
@@ -24,6 +25,7 @@ from boldglm.workflows.plugins import job_plugin
 from boldglm.workflows.run import init_run_wf
 
 __all__ = [
+    "Atlas",
     "BuiltDesign",
     "CachedFit",
     "ConfoundRequest",

@@ -10,6 +10,7 @@ from nipype.pipeline.engine import Node, Workflow
 
 from boldglm.analysis.model.default_model import DefaultModelOptions
 from boldglm.analysis.model.events_needed import events_needed
+from boldglm.analysis.plan.atlases import PlannedAtlases, images_of_runs, plan_atlases
 from boldglm.analysis.plan.dataset_model import ModelChoice
 from boldglm.analysis.plan.exclusions import store_all_exclusions
 from boldglm.analysis.plan.output_options import (
@@ -20,6 +21,7 @@ from boldglm.analysis.plan.output_options import (
 from boldglm.analysis.plan.plan import Analysis, make_plan
 from boldglm.analysis.plan.saved_model import save_model
 from boldglm.errors import UsageError
+from boldglm.io.bids.atlas_option import AtlasRequest
 from boldglm.io.bids.exclude_option import read_exclude_option
 from boldglm.io.bids.excluded_runs import ExcludedRun
 from boldglm.io.bids.participants import ParticipantTables
@@ -73,6 +75,9 @@ class DatasetOptions:
         Folder for the fits of runs, so that changed contrasts need no refit; by default none.
     n_threads : int
         Threads of the fit of a run.
+    atlas : tuple of str
+        Atlas whose regions are tested as well: files of labels and a table, or a name such as
+        ``atlas-Schaefer2018_desc-100Parcels7Networks`` to find in TemplateFlow's folder.
     """
 
     selection: Selection = field(default_factory=Selection)
@@ -87,6 +92,7 @@ class DatasetOptions:
     inference: Mapping[str, Any] = field(default_factory=dict)
     cache_folder: Path | None = None
     n_threads: int = 1
+    atlas: tuple[str, ...] = ()
 
 
 def init_boldglm_wf(
@@ -162,6 +168,7 @@ def init_boldglm_wf(
     analyses, query, excluded = _plan(bids, output, options)
     maps = _checked_maps(analyses, options)
     preprocessed = {dataset.name: dataset.path for dataset in query.derivatives}
+    atlases = _atlases(analyses, options)
     groups = _groups(analyses, excluded) if "dataset" in options.levels else []
     prepare_output(output, bids, query.dataset_name, NAME, preprocessed)
     for analysis in analyses:
@@ -180,6 +187,7 @@ def init_boldglm_wf(
         levels=options.levels,
         reports=ReportSettings(options.with_reports),
         contrast_maps=maps.contrast_maps,
+        atlases=atlases,
     )
     workflow = Workflow(name=name)
     inputnode = Node(IdentityInterface(fields=["wait_for"]), name="inputnode")
@@ -221,6 +229,13 @@ def _checked_maps(analyses: Sequence[Analysis], options: DatasetOptions) -> MapC
     if options.single_trials is not None:
         check_single_trials(analyses, options.single_trials)
     return maps
+
+
+def _atlases(analyses: Sequence[Analysis], options: DatasetOptions) -> PlannedAtlases:
+    """Find the atlas of each space, and check that it suits all runs."""
+    if not options.atlas:
+        return PlannedAtlases()
+    return plan_atlases(AtlasRequest.of(options.atlas), images_of_runs(analyses))
 
 
 def _notices(

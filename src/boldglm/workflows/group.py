@@ -273,7 +273,8 @@ def add_group(
         sources: dict[str, RecordSource] = {str(path): path for path in plan.records}
         sources |= written
         for index, level in enumerate(plan.levels):
-            fits = node_fits(level, plan.model, settings.inference)
+            atlas = settings.atlases.of(level.plan.entities)
+            fits = node_fits(level, plan.model, settings.inference, atlas)
             details = group_details(plan.model)
             output = level_output(
                 level,

@@ -63,7 +63,8 @@ def _init_subject_wf(subject: str, plans: Sequence[GroupPlan], settings: AppSett
         for index, level in enumerate(plan.levels):
             if level.subject != subject:
                 continue
-            fits = node_fits(level, plan.model, settings.inference)
+            atlas = settings.atlases.of(level.plan.entities)
+            fits = node_fits(level, plan.model, settings.inference, atlas)
             output = level_output(
                 level,
                 plan.model,

@@ -43,6 +43,7 @@ FIT_OUTPUTS = (
     "smoothness",
     "trial_maps",
     "mask_size",
+    "regions_file",
 )
 RESULT_OUTPUTS = ("result_file", "effect_files", "variance_files", "stat_files", "z_files")
 
@@ -136,6 +137,8 @@ def init_run_wf(
         EstimateContrasts(contrasts=list(contrasts), maps=list(settings.maps)),
         name="estimate_contrasts",
     )
+    if settings.atlas is not None:
+        estimate.inputs.atlas = settings.atlas
     notices = Node(Merge(3), name="notices")
     design = _connect_design(workflow, settings.design, inputnode, outputnode, notices, fit)
     workflow.connect([
@@ -231,6 +234,8 @@ def _fit_node(settings: RunSettings, n_threads: int, mem_gb: float) -> Node:
         inputs.trait_set(
             smoothing=settings.fit.smoothing, smoothing_type=settings.fit.smoothing_type
         )
+    if settings.atlas is not None:
+        inputs.atlas = settings.atlas
     if settings.cache is not None:
         inputs.trait_set(cache_folder=str(settings.cache.folder), cache_key=settings.cache.key)
     if settings.single_trials is not None:

@@ -20,6 +20,7 @@ from boldglm.analysis.methods_text import (
     versions,
 )
 from boldglm.analysis.model.model import Model
+from boldglm.analysis.plan.atlases import PlannedAtlases, atlas_label
 from boldglm.analysis.plan.plan import Analysis, RunPlan
 from boldglm.glm.design.confound_names import confound_category
 from boldglm.glm.design.confounds import describe_scans
@@ -82,6 +83,8 @@ class AppSettings:
         Whether and how reports are written.
     contrast_maps : tuple of str
         Maps of contrasts to write; empty for the default of each level.
+    atlases : PlannedAtlases
+        Atlas of each space, whose regions are tested as well.
     """
 
     output_dir: Path
@@ -97,6 +100,7 @@ class AppSettings:
     stamp: str = ""
     reports: ReportSettings = field(default_factory=ReportSettings)
     contrast_maps: tuple[str, ...] = ()
+    atlases: PlannedAtlases = field(default_factory=PlannedAtlases)
 
     @cached_property
     def saved_results(self) -> SavedResults:
@@ -213,7 +217,7 @@ def _add_levels(
     for index, level in enumerate(analysis.levels):
         if level.subject != subject or level.plan.node.level not in settings.levels:
             continue
-        fits = node_fits(level, model, {})
+        fits = node_fits(level, model, {}, settings.atlases.of(level.plan.entities))
         output = level_output(
             level,
             model,
@@ -265,7 +269,10 @@ def run_output(run: RunPlan, model: Model, settings: AppSettings) -> NodeOutput:
         *_single_trial_facts(inputs, model, settings),
     ]
     options = [*sorted(settings.maps), *filter(None, [settings.single_trials])]
-    options += sorted(settings.contrast_maps)
+    options += [
+        *sorted(settings.contrast_maps),
+        *atlas_label(settings.atlases.of(inputs.entities)),
+    ]
     return NodeOutput(
         output_dir=settings.output_dir,
         node=model.run_node.name,
@@ -405,6 +412,7 @@ def _init_fit_wf(
         maps=settings.maps,
         single_trials=settings.single_trials,
         cache=_cached_fit(run, output, settings),
+        atlas=settings.atlases.of(run.inputs.entities),
     )
     workflow = init_run_wf(
         run.contrasts,
@@ -436,7 +444,8 @@ def _cached_fit(run: RunPlan, output: NodeOutput, settings: AppSettings) -> Cach
     has_series = settings.single_trials or set(SERIES) & set(settings.maps)
     if settings.cache_folder is None or has_series:
         return None
-    key = "-".join([run.fit_key, *sorted(settings.maps)])
+    atlas = atlas_label(settings.atlases.of(run.inputs.entities))
+    key = "-".join([run.fit_key, *sorted(settings.maps), *atlas])
     return CachedFit(settings.cache_folder / output.record.stem, key + settings.stamp)
 
 

@@ -69,7 +69,7 @@ def estimate_contrasts(
     for contrast in contrasts:
         label = contrast if isinstance(contrast, str) else contrast.name
         try:
-            weights = _weights(contrast, fit.names)
+            weights = weights_of(contrast, fit.names)
             check_estimable(weights, fit.names, fit.model)
         except MissingRegressorError as error:
             missing = ", ".join(error.regressors)
@@ -95,7 +95,14 @@ def estimate_contrasts(
     return NodeResult(mask_file, mean_file, tuple(maps), tuple(all_notices))
 
 
-def _weights(contrast: str | ContrastSpec, names: Sequence[str]) -> tuple[str, np.ndarray]:
+def weights_of(contrast: str | ContrastSpec, names: Sequence[str]) -> tuple[str, np.ndarray]:
+    """Return the name of a contrast, and its weights of the regressors.
+
+    Raises
+    ------
+    MissingRegressorError
+        If a regressor does not exist.
+    """
     if isinstance(contrast, str):
         return contrast_weights(contrast, names)
     return contrast_weights(contrast.weights_by_column, names, contrast.name)

@@ -8,6 +8,7 @@ import numpy as np
 from boldglm.analysis.model.confound_strategies import ConfoundSettings
 from boldglm.analysis.model.modulation import Modulator
 from boldglm.glm import Design
+from boldglm.io.bids.atlas import Atlas
 from boldglm.io.bids.events import PREFIX
 from boldglm.io.files.atomic import whole_file
 from boldglm.notices import Notice
@@ -223,6 +224,9 @@ class RunSettings:
         Also estimate every trial: all in one model, or each in a model of its own.
     cache : CachedFit, optional
         Where to store the fit; by default it is not stored.
+    atlas : Atlas, optional
+        Atlas with regions whose mean series are fitted as well, such as
+        ``Atlas.of(Path("atlas_dseg.nii.gz"))`` with its table ``atlas_dseg.tsv`` beside it.
 
     Examples
     --------
@@ -236,3 +240,4 @@ class RunSettings:
     maps: tuple[str, ...] = ()
     single_trials: str | None = None
     cache: CachedFit | None = None
+    atlas: Atlas | None = None

@@ -21,6 +21,7 @@ from boldglm.glm.inference.neighbors import (
 )
 from boldglm.glm.inference.permutation_test import PermutationTest
 from boldglm.glm.stats.distributions import t_to_p
+from boldglm.io.bids.atlas import Regions
 from boldglm.io.images.geometry import Geometry, GridPart, Part
 from boldglm.io.outputs.cluster_tables import write_cluster_table
 from boldglm.io.outputs.names import camel_case
@@ -88,6 +89,7 @@ class VoxelAdjacency:
     """Which voxels of a node are neighbors, and where they are; meshes are read only once."""
 
     geometry: Geometry
+    regions: Regions | None = None  # of an atlas, which name peaks
 
     @cached_property
     def neighbors(self) -> Neighbors | None:
@@ -307,6 +309,7 @@ def _write_table(
         two_sided=two_sided,
     )
     statistic = contrast.statistic[chosen]
+    named = None if adjacency.regions is None else adjacency.regions.within(chosen)
     tails = "at least {0:.4g}, or at most -{0:.4g}" if two_sided else "at least {0:.4g}"
     level = f"p < {inference.cluster_p:g} in {'each' if two_sided else 'the upper'} tail"
     return write_cluster_table(
@@ -317,6 +320,7 @@ def _write_table(
         f"{contrast.name}."
         + (f" q and p values are {inference.sides}-sided." if contrast.test == "t" else ""),
         contrast.test,
+        None if named is None else named.names_at(np.array([peak.voxel for peak in peaks], int)),
     )
 
 

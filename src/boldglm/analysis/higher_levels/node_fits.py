@@ -11,10 +11,12 @@ from boldglm.analysis.first_level.contrast_maps import write_contrast
 from boldglm.analysis.higher_levels.group_inference import Inference, VoxelAdjacency, infer
 from boldglm.analysis.higher_levels.input_maps import MAPS_READ, fit_inputs
 from boldglm.analysis.higher_levels.input_smoothing import ESTIMATED, smoothed_inputs
+from boldglm.analysis.higher_levels.region_tests import InputRegions, RegionTests
 from boldglm.analysis.higher_levels.shared_mask import SharedMask, share_mask, write_mean
 from boldglm.errors import BadDataError
 from boldglm.glm import NotEstimableError
 from boldglm.glm.second_level.error_models import TooFewInputsError
+from boldglm.io.bids.atlas import Atlas, Regions, load_regions
 from boldglm.io.outputs.records import ContrastMaps, NodeResult
 from boldglm.notices import Notice, exclusion, note, warning
 from boldglm.stats_model.node_plans import NodePlan
@@ -75,6 +77,8 @@ class NodeFits:
         Permutations and cluster threshold, at the dataset level.
     smoothing : float, optional
         Full width at half maximum in mm by which input effects are smoothed.
+    atlas : Atlas, optional
+        Atlas whose regions are tested too, and name peaks.
     """
 
     labels: tuple[str, ...]
@@ -85,6 +89,7 @@ class NodeFits:
     notes: tuple[Notice, ...] = ()
     inference: Inference = field(default_factory=Inference)
     smoothing: float | None = None
+    atlas: Atlas | None = None
 
     @classmethod
     def of(
@@ -95,6 +100,7 @@ class NodeFits:
         coverage: float,
         inference: Inference | None = None,
         smoothing: float | None = None,
+        atlas: Atlas | None = None,
     ) -> "NodeFits":
         """Return the fits of a planned node.
 
@@ -102,7 +108,7 @@ class NodeFits:
         ----------
         plan : NodePlan
             The planned node.
-        method, coverage, inference, smoothing
+        method, coverage, inference, smoothing, atlas
             As for `NodeFits`.
         """
         keys = plan.input_keys
@@ -126,6 +132,7 @@ class NodeFits:
             plan.notes,
             inference or Inference(),
             smoothing,
+            atlas,
         )
 
     @classmethod
@@ -190,9 +197,12 @@ def _fit_all(results: Sequence[NodeResult], fits: NodeFits, folder: Path) -> Nod
     notices = [*fits.notes, *shared.notices]
     contrasts: list[ContrastMaps] = []
     meshes = [path for path in results[0].meshes if path.is_file()]
-    adjacency = VoxelAdjacency(shared.geometry.with_meshes(meshes)) if fits.is_top else None
+    regions = None if fits.atlas is None else load_regions(fits.atlas, shared.geometry)
+    tests = None if regions is None else _region_tests(regions, results, fits, notices)
+    space = shared.geometry.with_meshes(meshes)
+    adjacency = VoxelAdjacency(space, regions) if fits.is_top else None
     for fit in fits.fits:
-        contrasts += _fit_design(results, fit, fits, shared, adjacency, notices, folder)
+        contrasts += _fit_design(results, fit, fits, shared, adjacency, tests, notices, folder)
     f_contrasts = dict.fromkeys(
         repr(maps.name) for result in results for maps in result.contrasts if maps.test == "F"
     )
@@ -213,7 +223,17 @@ def _fit_all(results: Sequence[NodeResult], fits: NodeFits, folder: Path) -> Nod
         mask_size=shared.size,
         meshes=results[0].meshes,
         sources={"Mask": tuple(masks), "Mean": tuple(result.mean for result in results)},
+        regions=None if tests is None else tests.write(shared.geometry, folder),
     )
+
+
+def _region_tests(
+    regions: Regions, results: Sequence[NodeResult], fits: NodeFits, notices: list[Notice]
+) -> RegionTests | None:
+    """Return what tests regions, if the inputs have tables of them; add to the notices."""
+    given, more = InputRegions.of(regions, results, fits.labels)
+    notices += [*regions.notices(), *more]
+    return None if given is None else RegionTests(given, fits.inference if fits.is_top else None)
 
 
 def _fit_design(
@@ -222,6 +242,7 @@ def _fit_design(
     node: NodeFits,
     shared: SharedMask,
     adjacency: VoxelAdjacency | None,
+    tests: RegionTests | None,
     notices: list[Notice],
     folder: Path,
 ) -> list[ContrastMaps]:
@@ -271,6 +292,9 @@ def _fit_design(
             maps, more = infer(maps, contrast, estimates, adjacency, node.inference, folder)
             notices += more
         contrasts.append(maps)
+    if tests is not None:
+        specs = [spec for spec in fit.contrasts if spec.name in {maps.name for maps in contrasts}]
+        notices += tests.add(inputs, matrix, specs, method=method, **options)
     return contrasts
 
 

@@ -31,6 +31,7 @@ COLUMNS = {
     "p_fwe_mass": ("FWE-corrected p value of the mass of the cluster", "", True),
 }  # fmt: skip
 OF_F = {"peak_t": ("peak_F", ("F statistic at the peak", "", False))}  # in place of columns of t
+REGION = {"region": ("Region of the atlas at the peak; n/a outside all regions", "", False)}
 ONLY_OF_T = ("sign",)
 # columns with the value of a map at the peak: label of the map
 MAPS = {
@@ -44,11 +45,12 @@ Column: TypeAlias = tuple[str, str, bool]
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
 
 
-def columns_of(test: str) -> dict[str, Column]:
-    """Return the columns of a table of t or of F, as in `COLUMNS`."""
+def columns_of(test: str, *, with_region: bool = False) -> dict[str, Column]:
+    """Return the columns of a table of t or of F, as in `COLUMNS`, perhaps with the region."""
+    columns = {**COLUMNS, **(REGION if with_region else {})}
     if test == "t":
-        return COLUMNS
-    columns = {name: column for name, column in COLUMNS.items() if name not in ONLY_OF_T}
+        return columns
+    columns = {name: column for name, column in columns.items() if name not in ONLY_OF_T}
     return dict(OF_F.get(name, (name, column)) for name, column in columns.items())
 
 
@@ -58,6 +60,7 @@ def write_cluster_table(
     maps: Mapping[str, np.ndarray],
     description: str,
     test: str = "t",
+    regions: Sequence[str] | None = None,
 ) -> Path:
     """Write a cluster table and its sidecar.
 
@@ -73,15 +76,17 @@ def write_cluster_table(
         Description of the clusters for the sidecar.
     test : {"t", "F"}
         Statistic of the peaks.
+    regions : sequence of str, optional
+        Name of the region of each peak, with an atlas.
 
     Returns
     -------
     Path
         The ``.tsv`` file.
     """
-    columns = columns_of(test)
+    columns = columns_of(test, with_region=regions is not None)
     lines = ["\t".join(columns)]
-    for peak in peaks:
+    for number, peak in enumerate(peaks):
         letter = "" if peak.peak == 1 else LETTERS[(peak.peak - 2) % len(LETTERS)]
         cells: dict[str, Any] = {
             "cluster_id": f"{peak.cluster}{letter}",
@@ -94,6 +99,7 @@ def write_cluster_table(
             "volume": peak.volume,
             "mass": peak.mass,
         }
+        cells |= {} if regions is None else {"region": regions[number]}
         cells |= {name: maps[key][peak.voxel] for name, key in MAPS.items() if key in maps}
         if peak.peak > 1:
             cells = {

@@ -79,6 +79,46 @@ TRIAL_ENDINGS = {
 }
 SERIES = ("residuals", "fitted")  # run maps that are BOLD series
 
+
+@dataclass(frozen=True)
+class RegionColumn:
+    """A column of tables of regions: description, unit, and the levels that have it."""
+
+    description: str
+    unit: str = ""
+    levels: tuple[str, ...] = ("run", "higher", "dataset")
+
+
+REGION_COLUMNS = {
+    "contrast": RegionColumn("Name of the contrast"),
+    "index": RegionColumn("Label of the region in the image of the atlas"),
+    "name": RegionColumn("Name of the region"),
+    "size": RegionColumn("Voxels or vertices of the region in the mask"),
+    "coverage": RegionColumn("Share of the region that the mask has; above the run, the smallest "
+                             "share among the inputs"),
+    "inputs": RegionColumn("Inputs that have the region", levels=("higher", "dataset")),
+    "effect": RegionColumn("Effect in the region; n/a for F", "signal"),
+    "variance": RegionColumn("Variance of the effect; n/a for F", "signal squared"),
+    "dof": RegionColumn("Degrees of freedom (of the denominator of F)"),
+    "t": RegionColumn("t statistic; n/a for F"),
+    "F": RegionColumn("F statistic; n/a for t"),
+    "z": RegionColumn("z value with the same one-sided p value as t or F"),
+    "p": RegionColumn("Uncorrected p value: of t two-sided, at the dataset level by --sides; of "
+                      "F the upper tail"),
+    "q_fdr": RegionColumn("p adjusted for the false discovery rate over the regions "
+                          "(Benjamini-Hochberg)", levels=("dataset",)),
+    "p_fwe": RegionColumn("FWE-corrected p value over the regions, by permutation (largest "
+                          "statistic); n/a without --permutations", levels=("dataset",)),
+}  # fmt: skip
+# columns in front: entity: (name of the column, prefix of its values)
+REGION_ENTITIES = {
+    "sub": ("participant_id", "sub-"),
+    "ses": ("session", ""),
+    "task": ("task", ""),
+    "run": ("run", ""),
+    "hemi": ("hemi", ""),
+}
+
 FILES = {
     "design.tsv": "Design matrix: one row per volume, one column per regressor",
     "design.json": "Roles of the columns, how the design was built, exclusions and warnings",
@@ -158,6 +198,28 @@ series at the volumes that are listed as `CensoredVolumes` in its sidecar.
 |---|---|---|
 {trial_maps}
 
+## Regions
+
+`--atlas` adds for each result of any level:
+
+| file | content |
+|---|---|
+| `..._seg-<atlas>_desc-regions_table.tsv` | One row for each contrast and region |
+| `..._seg-<atlas>_dseg.nii.gz` | The regions on the grid of the maps, inside the mask; with the \
+endings of maps for surfaces and CIFTI |
+
+`<atlas>` has the labels of the entities atlas, seg, scale and desc of the image of the atlas, or \
+else the name of its file. The columns of the table start with the entities of the result \
+({region_entities}); the others are:
+
+| column | unit | levels | content |
+|---|---|---|---|
+{region_columns}
+
+The JSON sidecar of the table describes the columns, and that of the image names the files of \
+the atlas. Regions without a voxel in the mask have rows with n/a. Cluster tables of the dataset \
+level have the column `region` as well: the region at the peak, or n/a outside all regions.
+
 ## Other files
 
 | file | content |
@@ -191,7 +253,17 @@ def outputs_page() -> str:
             f"| {TRIAL_MAPS[label].unit} | {TRIAL_MAPS[label].description} |"
             for label, ending in TRIAL_ENDINGS.items()
         ),
+        region_entities=", ".join(f"`{column}`" for column, _ in REGION_ENTITIES.values()),
+        region_columns="\n".join(
+            f"| `{name}` | {column.unit} | {_levels_text(column.levels)} | {column.description} |"
+            for name, column in REGION_COLUMNS.items()
+        ),
     )
+
+
+def _levels_text(levels: Sequence[str]) -> str:
+    words = {"run": "run", "higher": "session, subject", "dataset": "dataset"}
+    return "all" if len(levels) == len(words) else ", ".join(words[level] for level in levels)
 
 
 def _rows(table: Mapping[str, Statistic]) -> str:
@@ -358,6 +430,12 @@ class ResultPaths:
         """Return the path of the cluster table of a contrast."""
         name = f"contrast-{camel_case(contrast)}_desc-clusters_table.tsv"
         return self.folder / _joined(self.stem, name)
+
+    def regions(self, atlas: str, ending: str) -> Path:
+        """Return the path of the table of regions (``.tsv``), or of their image."""
+        name = "desc-regions_table" if ending == ".tsv" else "dseg"
+        stem = entities_stem({**dict(self.entities), "seg": atlas})
+        return self.folder / f"{stem}_{name}{ending}"
 
     def run_map(self, label: str, ending: str = ".nii.gz") -> Path:
         """Return the path of a file of the tables `RUN_MAPS` and `TRIAL_MAPS`."""

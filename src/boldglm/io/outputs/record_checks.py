@@ -36,6 +36,9 @@ def check_record(content: Any) -> None:
     for key in ("Whiteness", "MaskSize"):
         _numbers(key, [*_mapping(key, result.get(key, {})).values()])
     _mapping("Smoothness", result.get("Smoothness", {}))
+    regions = _mapping("Regions", result.get("Regions", {}))
+    _texts("Regions", [regions[key] for key in ("Atlas", "Digest", "Table", "Image") if regions])
+    _names("Regions", [regions["Atlas"]] if regions else [])
     for contrast in _list("Contrasts", result["Contrasts"]):
         _check_contrast(_mapping("Contrasts", contrast))
 

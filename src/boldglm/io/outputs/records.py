@@ -21,6 +21,7 @@ from boldglm.io.files.json_files import load_json, read_json, write_json
 from boldglm.io.outputs.dataset_links import paths_of, uris_of
 from boldglm.io.outputs.names import RECORD, ResultPaths, output_dir_of
 from boldglm.io.outputs.record_checks import check_record
+from boldglm.io.outputs.region_tables import RegionFiles
 from boldglm.notices import Notice, by_kind, from_kinds
 
 KEY = "boldglm"  # of a record in its file, which is also a sidecar
@@ -66,6 +67,7 @@ class NodeResult:
     smoothness: Mapping[str, Any] = field(default_factory=dict)  # from `measure_smoothness`
     mask_size: Mapping[str, int] = field(default_factory=dict)  # Analyzed and Excluded voxels
     sources: Mapping[str, tuple[Path, ...]] = field(default_factory=dict)  # of Mask and Mean
+    regions: RegionFiles | None = None  # with --atlas
 
     def to_dict(self, root: Path | None = None) -> dict[str, Any]:
         """Return a dictionary for JSON, with paths relative to `root` if given."""
@@ -87,6 +89,7 @@ class NodeResult:
             "Smoothness": dict(self.smoothness),
             "MaskSize": dict(self.mask_size),
             **({"Sources": sources} if sources else {}),
+            **({"Regions": self.regions.to_dict(root)} if self.regions else {}),
             "Contrasts": [
                 {
                     "Name": contrast.name,
@@ -127,6 +130,9 @@ class NodeResult:
                 image: tuple(map(located, paths))
                 for image, paths in content.get("Sources", {}).items()
             },
+            regions=RegionFiles.from_dict(content["Regions"], located)
+            if content.get("Regions")
+            else None,
             contrasts=tuple(
                 ContrastMaps(
                     contrast["Name"],
@@ -157,6 +163,7 @@ class NodeResult:
         maps: dict[tuple[str, str], Path],
         tables: Mapping[str, Path],
         run_maps: Mapping[str, Path],
+        regions: RegionFiles | None = None,
     ) -> "NodeResult":
         """Return the result with other paths; keys of maps are (contrast, statistic)."""
         contrasts = tuple(
@@ -168,7 +175,15 @@ class NodeResult:
             )
             for contrast in self.contrasts
         )
-        return replace(self, mask=mask, mean=mean, contrasts=contrasts, maps=run_maps, sources={})
+        return replace(
+            self,
+            mask=mask,
+            mean=mean,
+            contrasts=contrasts,
+            maps=run_maps,
+            sources={},
+            regions=regions,
+        )
 
 
 @dataclass(frozen=True)
@@ -261,6 +276,7 @@ class Record:
         """
         result = self.result
         paths = [result.mask, result.mean, *result.maps.values(), *self.files]
+        paths += result.regions.files if result.regions else ()
         for sources in result.sources.values():
             paths += sources
         for contrast in result.contrasts:
@@ -271,7 +287,7 @@ class Record:
 
     @property
     def needed_files(self) -> tuple[Path, ...]:
-        """Files that levels above read: the mask, the mean image and maps of t contrasts."""
+        """Files that levels above read: mask, mean image, maps of t contrasts, regions."""
         maps = [
             path
             for contrast in self.result.contrasts
@@ -279,7 +295,8 @@ class Record:
             for label, path in contrast.maps.items()
             if label in ("effect", "variance", "dof")
         ]
-        return (self.result.mask, self.result.mean, *maps)
+        regions = self.result.regions
+        return (self.result.mask, self.result.mean, *maps, *(regions.files if regions else ()))
 
     @classmethod
     def read(cls, path: Path, root: Path) -> "Record":

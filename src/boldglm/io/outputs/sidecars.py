@@ -29,6 +29,12 @@ _PERCENT = {"signal": "%", "signal squared": "%^2", "1": "1"}
 _ARBITRARY = {"signal": "arbitrary", "signal squared": "arbitrary^2", "1": "1"}
 
 
+def units_of(common: Mapping[str, Any]) -> Mapping[str, str]:
+    """Return the units of results by what the tables of `names` call them."""
+    percent = common.get("SignalScaling", SIGNAL_SCALING) == "percent"
+    return _PERCENT if percent else _ARBITRARY
+
+
 def result_sidecar(
     result: NodeResult, paths: ResultPaths, level: str, common: Mapping[str, Any], mask: Path
 ) -> dict[str, Any]:
@@ -48,7 +54,7 @@ def result_sidecar(
         The mask in the output folder.
     """
     labels = dict.fromkeys(label for contrast in result.contrasts for label in contrast.maps)
-    percent = common.get("SignalScaling", SIGNAL_SCALING) == "percent"
+    units = units_of(common)
     content: dict[str, Any] = {
         "Level": level,
         "Mask": image_uri(mask, paths.output_dir),
@@ -66,7 +72,7 @@ def result_sidecar(
     content[STATISTICS_KEY] = {
         STATISTICS[label].label: {
             "Description": STATISTICS[label].description,
-            "Units": (_PERCENT if percent else _ARBITRARY)[STATISTICS[label].unit],
+            "Units": units[STATISTICS[label].unit],
         }
         for label in labels
     }

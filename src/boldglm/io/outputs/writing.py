@@ -30,7 +30,8 @@ from boldglm.io.outputs.names import (
     sidecar,
 )
 from boldglm.io.outputs.records import NodeResult, Record
-from boldglm.io.outputs.sidecars import result_sidecar
+from boldglm.io.outputs.region_tables import RegionFiles, add_entities
+from boldglm.io.outputs.sidecars import result_sidecar, units_of
 from boldglm.notices import by_kind
 from boldglm.vocabulary import CORRECTED_MAPS, SIGNAL_SCALING
 
@@ -118,12 +119,15 @@ def _write(output_dir: Path, paths: ResultPaths, files: NodeFiles, details: Node
         run_maps[label] = path = copy_file(source, paths.run_map(label, image_ending(source)))
         write_json(sidecar(path), _run_map_sidecar(label, result, mask, paths, details))
         written += [path, sidecar(path)]
+    regions = _write_regions(result.regions, paths, details)
+    for path in regions.files if regions else ():
+        written += [path, sidecar(path)]
     Record(
         fingerprint=details.fingerprint,
         node=details.node,
         level=details.level,
         entities=details.entities,
-        result=result.moved(mask, mean, maps, tables, run_maps),
+        result=result.moved(mask, mean, maps, tables, run_maps, regions),
         files={path: checksum(path) for path in written},
         model=details.model,
         analysis=details.analysis,
@@ -132,6 +136,20 @@ def _write(output_dir: Path, paths: ResultPaths, files: NodeFiles, details: Node
     for path in old_files - {*written}:
         _remove_file(path)  # of a contrast that is no longer in the model
     return record
+
+
+def _write_regions(
+    regions: RegionFiles | None, paths: ResultPaths, details: NodeDetails
+) -> RegionFiles | None:
+    """Write the table and the image of regions, with their sidecars."""
+    if regions is None:
+        return None
+    table = paths.regions(regions.atlas, ".tsv")
+    image = paths.regions(regions.atlas, image_ending(regions.image))
+    add_entities(regions.table, table, details.entities, units_of(details.common))
+    copy_file(regions.image, image)
+    copy_file(sidecar(regions.image), sidecar(image))
+    return replace(regions, table=table, image=image)
 
 
 def _remove_file(path: Path) -> None:
