@@ -1,6 +1,7 @@
 """`--atlas` from the command line: tables of regions of every level, against numpy and `fit`."""
 
 import json
+import re
 import shutil
 
 import nibabel as nib
@@ -274,3 +275,18 @@ def test_slices_at_times_of_their_own_cannot_be_averaged(fitted, tmp_path, capsy
 
     assert main(command) == 65
     assert "--slice-times model" in capsys.readouterr().err
+
+
+def test_reports_name_peaks_also_when_they_are_written_later(fitted, tmp_path):
+    dataset, _, done = fitted
+    out = shutil.copytree(done, tmp_path / "out")
+    reports = {name: (out / name).read_text() for name in ("sub-01.html", "group.html")}
+    for text in reports.values():
+        assert ">region</th>" in text
+        assert re.search(r"<td[^>]*>box \d+</td>", text)
+
+    for name in reports:
+        (out / name).unlink()
+    assert main([str(dataset), str(out), "participant", "--reports-only"]) == 0
+    assert main([str(dataset), str(out), "group", "--reports-only"]) == 0
+    assert {name: (out / name).read_text() for name in reports} == reports

@@ -8,6 +8,7 @@ from boldglm.notices import exclusion
 from boldglm.reports.content import ContrastResult, Figure, Section, Table
 from boldglm.reports.hemispheres import join_hemispheres
 from boldglm.reports.mosaic import palette
+from boldglm.reports.region_names import RegionNames
 from boldglm.reports.surfaces import plot_surface, see_surface
 from boldglm.reports.views import Shading, SurfaceView, VolumeView, draw_on_all
 from icosphere import icosphere
@@ -113,6 +114,30 @@ def test_on_a_mesh_the_table_has_local_maxima_only():
 
     assert (table.columns, table.rows) == (("vertex", str(peak)), (("z", "6.00"),))
     assert (nothing.columns, nothing.rows) == (("vertex", "none"), (("z", ""),))
+
+
+def test_peaks_are_named_by_their_region(tmp_path):
+    mask = np.ones((3, 4, 2), bool)
+    mask[0] = False
+    order = np.random.default_rng(0).permutation(16)
+    row, labels = np.zeros(30), np.zeros(30)
+    row[6 + np.flatnonzero(order == 13)], labels[6 + np.flatnonzero(order == 13)] = 9.0, 7
+    row[6 + np.flatnonzero(order == 0)] = 5.0  # outside all regions
+    columns, affine = 6 + np.argsort(order), np.diag([-2.0, 3, 3, 1])
+    regions = RegionNames(labels, {7: "V1"}).of_part(columns)
+    view = VolumeView("", columns, mask, np.ones(16), affine, 3, regions)
+    table = view.tabulate(row, Shading(3.0), "z ≥ 3")
+    assert table.columns[-1] == "region"
+    assert [each[-1] for each in table.rows] == ["V1", "—"]
+
+    peak = TRIANGLES[100, 0]
+    row = np.zeros(len(POINTS))
+    row[peak] = 6.0
+    regions = RegionNames(np.where(row > 0, 3, 0), {3: "S1"})
+    mesh = ("x.surf.gii", POINTS, TRIANGLES)
+    view = SurfaceView(SIDES[0], slice(None), row == row, *mesh, regions)
+    assert view.tabulate(row, Shading(3.0), "z ≥ 3").rows == (("z", "6.00"), ("region", "S1"))
+    assert len(view.tabulate(row, Shading(9.0), "z ≥ 9").rows) == 1
 
 
 def test_voxels_in_another_order_are_drawn_where_they_are(tmp_path):

@@ -17,8 +17,10 @@ from boldglm.io.images.formats import read_geometry
 from boldglm.io.images.geometry import Geometry, GridPart
 from boldglm.io.images.noise_smoothness import smoothness_text
 from boldglm.io.outputs.records import ContrastMaps, NodeResult
+from boldglm.io.outputs.region_tables import RegionTable
 from boldglm.io.outputs.trial_tables import read_trials
 from boldglm.reports.content import Fact, Figure, Section, Table
+from boldglm.reports.region_names import RegionNames
 from boldglm.reports.sections import (
     DrawnContrast,
     DrawnDesign,
@@ -215,6 +217,7 @@ def _corrected_text(maps: ContrastMaps, geometry: Geometry) -> str:
 def _views(geometry: Geometry, result: NodeResult, n_slices: int) -> tuple[View, ...]:
     """Return the views in which the report shows a map, a view for each part of the space."""
     mean = geometry.read_rows([result.mean])[0]
+    regions = _region_names(result, geometry)
     views: list[View] = []
     for part in geometry.parts():
         if isinstance(part, GridPart):
@@ -226,6 +229,7 @@ def _views(geometry: Geometry, result: NodeResult, n_slices: int) -> tuple[View,
                     mean[part.columns],
                     part.affine,
                     n_slices,
+                    regions and regions.of_part(part.columns),
                 )
             )
         else:
@@ -237,9 +241,18 @@ def _views(geometry: Geometry, result: NodeResult, n_slices: int) -> tuple[View,
                     part.mesh_name,
                     part.coordinates,
                     part.triangles,
+                    regions and regions.of_part(part.columns),
                 )
             )
     return tuple(views)
+
+
+def _region_names(result: NodeResult, geometry: Geometry) -> RegionNames | None:
+    """Return the regions of an atlas, if the result has any."""
+    if result.regions is None:
+        return None
+    labels = geometry.read_rows([result.regions.image])[0]
+    return RegionNames(labels, RegionTable(result.regions.table).names)
 
 
 def _draw_run_maps(

@@ -11,6 +11,7 @@ from boldglm.glm.inference.clusters import find_clusters
 from boldglm.glm.inference.neighbors import grid_neighbors
 from boldglm.glm.inference.peaks import cluster_peaks
 from boldglm.reports.content import Table
+from boldglm.reports.region_names import HEADING
 
 
 class Peak(NamedTuple):
@@ -129,6 +130,7 @@ def peaks_table(
     threshold_text: str,
     max_rows: int = 10,
     space: str = "the image's world space",
+    regions: Sequence[str] | None = None,
 ) -> Table:
     """Set peaks as a table of the report.
 
@@ -144,6 +146,8 @@ def peaks_table(
         Further peaks are counted in the caption only.
     space : str
         What the coordinates refer to, such as ``"MNI152NLin2009cAsym"``.
+    regions : sequence of str, optional
+        Name of the region of each peak that is shown.
 
     Returns
     -------
@@ -160,7 +164,7 @@ def peaks_table(
     are connected.
     """
     shown = peaks[:max_rows]
-    rows = tuple(
+    rows: tuple[tuple[str, ...], ...] = tuple(
         (
             *(_number(coordinate, 1) for coordinate in (peak.x, peak.y, peak.z)),
             _number(peak.value, 2),
@@ -169,13 +173,20 @@ def peaks_table(
         )
         for peak in shown
     )
+    headings: tuple[str, ...] = (
+        *("x (mm)", "y (mm)", "z (mm)"),
+        *(statistic, "cluster (voxels)", "cluster (mm³)"),
+    )
+    if regions is not None:
+        rows = tuple((*row, name) for row, name in zip(rows, regions, strict=True))
+        headings = (*headings, HEADING)
     count = (
         "Peaks"
         if len(shown) == len(peaks)
         else f"The {len(shown)} largest of {len(peaks):,} peaks"
     )
     return Table(
-        ("x (mm)", "y (mm)", "z (mm)", statistic, "cluster (voxels)", "cluster (mm³)"),
+        headings,
         rows,
         f"{count} at {threshold_text}; coordinates in {space}. Voxels that share a face or an "
         "edge are connected.",

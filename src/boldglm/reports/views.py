@@ -10,6 +10,7 @@ import numpy as np
 from boldglm.glm.arrays.types import BoolArray, IndexArray, RealArray
 from boldglm.reports.backdrop import Backdrop
 from boldglm.reports.content import Figure, Table
+from boldglm.reports.region_names import HEADING, RegionNames
 
 if TYPE_CHECKING:  # that module imports matplotlib
     from boldglm.reports.surfaces import SurfaceViews
@@ -45,6 +46,8 @@ class VolumeView:
         Voxel indices to mm.
     n_slices : int
         At most this many.
+    regions : RegionNames, optional
+        Of an atlas, at these voxels.
     """
 
     name: str
@@ -53,6 +56,7 @@ class VolumeView:
     mean: RealArray
     affine: RealArray
     n_slices: int
+    regions: RegionNames | None = None
 
     def draw(self, row: RealArray, shading: Shading, path: Path, caption: str) -> Figure:
         """Draw a row of values, (n_voxels,); the ending of the path is ours."""
@@ -81,7 +85,17 @@ class VolumeView:
             shading.threshold,
             two_sided=shading.two_sided,
         )
-        table = peaks_table(peaks, statistic=shading.statistic, threshold_text=threshold_text)
+        named = None
+        if self.regions is not None:
+            places = peaks.rows[:MOST_PEAKS, :3]
+            named = self.regions.at_places(places, self.mask, self.affine)
+        table = peaks_table(
+            peaks,
+            statistic=shading.statistic,
+            threshold_text=threshold_text,
+            max_rows=MOST_PEAKS,
+            regions=named,
+        )
         part = f"{self.name.capitalize()}. " if self.name else ""
         return replace(table, caption=part + table.caption)
 
@@ -108,6 +122,8 @@ class SurfaceView:
         mm.
     triangles : ndarray of int, of shape (n_triangles, 3), or None
         Indices of vertices.
+    regions : RegionNames, optional
+        Of an atlas, at these vertices.
     """
 
     name: str
@@ -116,6 +132,7 @@ class SurfaceView:
     mesh_name: str | None = None
     coordinates: RealArray | None = None
     triangles: IndexArray | None = None
+    regions: RegionNames | None = None
 
     def draw(self, row: RealArray, shading: Shading, path: Path, caption: str) -> Figure:
         """Draw a row of values, (n_vertices in the mask,); the ending of the path is ours."""
@@ -159,9 +176,13 @@ class SurfaceView:
         heights = tuple(f"{values[k]:.2f}".replace("-", "−") for k in first) or ("",)
         where = f", {self.name}" if self.name else ""
         count = f"{what} ({first.size} of {chosen.size:,})"
+        rows = [(shading.statistic, *heights)]
+        if self.regions is not None and first.size:
+            columns = np.searchsorted(np.flatnonzero(self.mask), first)
+            rows.append((HEADING, *self.regions.at(columns)))
         return Table(
             ("vertex", *vertices),
-            ((shading.statistic, *heights),),
+            tuple(rows),
             f"{count} at {threshold_text}{where}; vertices counted from 0.",
         )
 
