@@ -131,6 +131,7 @@ def with_comparisons(variables: Variables, content: Mapping[str, Any]) -> Variab
 def split(variables: Variables, instruction: Instruction) -> Variables:
     """Split a variable by the levels of others, into ``<name>.<other>[<level>]``."""
     by = instruction.existing_variables("By", variables)
+    found = variables  # an input may be one that splits others
     for name in instruction.inputs:
         variable, *others = aligned(variables, [name, *by], instruction, onto_first=True)
         parts = []
@@ -148,10 +149,8 @@ def split(variables: Variables, instruction: Instruction) -> Variables:
             else:
                 values = np.where(has_levels, np.asarray(variable.values, dtype=float), 0.0)
                 parts.append(_derived(variable, values, label))
-        variables = variables.without([name]).with_variables(
-            part for part in parts if part.values.size
-        )
-    return variables
+        found = found.without([name]).with_variables(part for part in parts if part.values.size)
+    return found
 
 
 def concatenate(variables: Variables, instruction: Instruction) -> Variables:
