@@ -1,14 +1,13 @@
 """A picture in few colors with words around it: what maps of volumes and of surfaces share."""
 
-from functools import cache
 from pathlib import Path
 from typing import Literal
 
-import matplotlib as mpl
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 
 from boldglm.glm.arrays.types import RealArray
+from boldglm.reports.fonts import Face, font
 from boldglm.reports.mosaic import WHITE, Colors, overlay_colors, palette
 
 BAR_LEFT = 40  # pixels right of the picture; a page shows two pixels as one of its own
@@ -21,8 +20,6 @@ _N_SHADES = 4  # steps from black to white in the edges of letters
 INK, SOFT = 26, 89  # shades of text, of 255
 
 _ANCHORS = {"left": "ls", "center": "ms", "right": "rs"}  # of a line, on its baseline
-
-Face = Literal["", "-Bold", "-Oblique"]
 
 
 class Canvas:
@@ -56,13 +53,13 @@ class Canvas:
         face: Face = "",
     ) -> None:
         """Put words at pixels from the upper left corner."""
-        font = _font(face, size * _PIXELS)
-        _, above, _, below = font.getbbox("lp", anchor="ls")  # of the baseline
+        letters = font(face, size * _PIXELS)
+        _, above, _, below = letters.getbbox("lp", anchor="ls")  # of the baseline
         baseline = top - {"top": above, "center": (above + below) / 2, "bottom": below}[vertical]
         for number, line in enumerate(words.split("\n")):
             height = baseline + number * _LINE_STEP * (below - above)
             self._pen.text(
-                (left, height), line, shade, font, anchor=align[0].replace("c", "m") + "s"
+                (left, height), line, shade, letters, anchor=align[0].replace("c", "m") + "s"
             )
 
     def save(self, path: Path) -> None:
@@ -77,13 +74,6 @@ class Canvas:
         image.putpalette(palette().ravel().tolist())
         path.parent.mkdir(parents=True, exist_ok=True)
         image.save(path, format="PNG", compress_level=9 if image.width * image.height < 5e5 else 5)
-
-
-@cache
-def _font(face: Face, pixels: float) -> ImageFont.FreeTypeFont:
-    """Return the font that comes with matplotlib, so that pictures are the same anywhere."""
-    path = Path(mpl.get_data_path(), "fonts", "ttf", f"DejaVuSans{face}.ttf")
-    return ImageFont.truetype(path, pixels, layout_engine=ImageFont.Layout.BASIC)
 
 
 def color_end(above: RealArray, threshold: float) -> float:

@@ -6,31 +6,25 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.patches import PathPatch
-from matplotlib.path import Path as Outline
 
 from boldglm.glm.arrays.types import RealArray
 from boldglm.reports.drawing import (
-    BLUE,
-    INK,
-    ORANGE,
+    INCH,
     PAGE_WIDTH,
-    RULE,
-    SOFT,
+    Axes,
     borders,
     check_columns,
-    inch_axes,
     name_cells,
+    nice_ticks,
     short_name,
-    svg_figure,
 )
+from boldglm.reports.svg import BLUE, ORANGE, RULE, SOFT, Drawing
 
 Events = Sequence[tuple[str, Sequence[float], Sequence[float]]]  # (name, onsets, durations)
 
-_BOX = [Outline.MOVETO, *[Outline.LINETO] * 3, Outline.CLOSEPOLY]
-_STRIP_MARGIN = 2.0  # inches for names left of a strip
-_STRIP_WIDTH = PAGE_WIDTH - _STRIP_MARGIN - 0.4
+_STRIP_MARGIN = 2.0 * INCH  # for names left of a strip
+_STRIP_WIDTH = PAGE_WIDTH - _STRIP_MARGIN - 0.4 * INCH
+_STRIP_GAP = 0.08 * INCH
 
 
 def plot_design_matrix(matrix: RealArray, names: Sequence[str], path: Path) -> Path:
@@ -62,20 +56,18 @@ def plot_design_matrix(matrix: RealArray, names: Sequence[str], path: Path) -> P
     """
     check_columns(matrix, names, "design matrix")
     n_scans, n_regressors = matrix.shape
-    column = float(np.clip(5.4 / n_regressors, 0.14, 0.42))
+    column = float(np.clip(5.4 / n_regressors, 0.14, 0.42)) * INCH
     # a single scan (a group design of one) is still drawn as a band
-    width, height = column * n_regressors, float(np.clip(0.12 * n_scans, 0.4, 4.2))
-    with svg_figure(path, width=width + 3, height=height + 3) as figure:
-        axes = inch_axes(figure, 1, 2.5, width, height)
-        _gray_picture(axes, _scaled_columns(matrix))
-        borders(axes, n_regressors, n_scans)
-        name_cells(axes, columns=names, size=8 if column > 0.16 else 7)
-        axes.tick_params(axis="y", length=2)
-        axes.set_ylabel("volume")
-        axes.locator_params(axis="y", integer=True)
-        axes.set_ylim(n_scans - 0.5, -0.5)
-        axes.spines[:].set_visible(True)
-    return path
+    width, height = column * n_regressors, float(np.clip(0.12 * n_scans, 0.4, 4.2)) * INCH
+    drawing = Drawing()
+    axes = Axes(drawing, 0, 0, width, height, y=(n_scans - 0.5, -0.5))
+    gray = np.rint((_scaled_columns(matrix) + 1) / 2 * 255).astype(np.uint8)
+    drawing.picture(0, 0, width, height, gray)
+    borders(axes, n_regressors)
+    name_cells(axes, columns=names, size=8 if column > 0.16 * INCH else 7)
+    axes.axis_left("volume", [tick for tick in nice_ticks(0, n_scans - 1, 8) if tick % 1 == 0])
+    drawing.line([0, width, width, 0], [0, 0, height, height], SOFT, 0.6)
+    return drawing.save(path)
 
 
 def plot_regressors(
@@ -119,22 +111,21 @@ def plot_regressors(
     bars = {name: (onsets, durations) for name, onsets, durations in events or ()}
     others = [name for name in bars if name not in names]
     n_strips = len(names) + len(others)
-    height = 0.62 if n_strips <= 4 else 0.44 if n_strips <= 16 else 0.26
-    step = height + 0.08
-    span = _time_span(frame_times, bars)
-    with svg_figure(path, width=PAGE_WIDTH, height=n_strips * step + 1) as figure:
-        # one pair of axes, in inches from the top, for all strips: each pair takes its time
-        axes = inch_axes(figure, _STRIP_MARGIN, 0.2, _STRIP_WIDTH, n_strips * step - 0.08)
-        axes.set(xlim=span, ylim=(n_strips * step - 0.08, 0), yticks=[], xlabel="time (s)")
-        axes.spines["left"].set_visible(False)
-        for row, name in enumerate([*names, *others]):
-            strip = _Strip(axes, row * step + height, height)
-            strip.label(name, is_last=row == n_strips - 1)
-            if row < len(names):
-                strip.curve(frame_times, matrix[:, row])
-            if name in bars:
-                strip.events(*bars[name])
-    return path
+    height = (0.62 if n_strips <= 4 else 0.44 if n_strips <= 16 else 0.26) * INCH
+    step = height + _STRIP_GAP
+    drawing = Drawing()
+    axes = Axes(
+        drawing, 0, 0, _STRIP_WIDTH, n_strips * step - _STRIP_GAP, _time_span(frame_times, bars)
+    )
+    axes.axis_below("time (s)")
+    for row, name in enumerate([*names, *others]):
+        strip = _Strip(axes, row * step + height, height)
+        strip.label(name, is_last=row == n_strips - 1)
+        if row < len(names):
+            strip.curve(frame_times, matrix[:, row])
+        if name in bars:
+            strip.events(*bars[name])
+    return drawing.save(path)
 
 
 def plot_orthogonalization(
@@ -179,23 +170,38 @@ def plot_orthogonalization(
     check_columns(after, names_changed, "matrix after orthogonalization")
     _check_times(before, frame_times)
     _check_times(after, frame_times)
-    height, step, n_strips = 0.75, 1.08, len(names_changed)
-    with svg_figure(path, width=PAGE_WIDTH, height=n_strips * step + 1) as figure:
-        for row, name in enumerate(names_changed):
-            axes = inch_axes(figure, 0.6, 0.4 + row * step, PAGE_WIDTH - 1, height)
-            axes.plot(frame_times, before[:, row], "--", color=SOFT, lw=1, label="before")
-            axes.plot(frame_times, after[:, row], color=BLUE, lw=1.3, label="after")
-            axes.axhline(0, color=RULE, lw=0.6, zorder=0)
-            change = _change_text(before[:, row], after[:, row])
-            axes.set_title(f"{short_name(name, 60)}: {change}", color=INK, pad=4)
-            axes.set_xlim(frame_times[0], frame_times[-1])
-            axes.locator_params(axis="y", nbins=3)
-            if row == 0:
-                axes.legend(
-                    loc="lower right", bbox_to_anchor=(1, 1), ncols=2, frameon=False, fontsize=8
-                )
-            _time_axis(axes, is_last=row == n_strips - 1)
-    return path
+    height, step, width = 0.75 * INCH, 1.08 * INCH, PAGE_WIDTH - INCH
+    span = _time_span(frame_times, {})
+    drawing = Drawing()
+    for row, name in enumerate(names_changed):
+        columns = np.stack([before[:, row], after[:, row], np.zeros(len(before))])
+        low, high = float(columns.min()), float(columns.max())
+        room = 0.05 * (high - low or 1.0)
+        axes = Axes(drawing, 0, row * step, width, height, span, (low - room, high + room))
+        axes.axis_left(ticks=nice_ticks(low, high, 3))
+        drawing.line(axes.across(span), axes.up([0, 0]), RULE, 0.6)
+        times = axes.across(frame_times)
+        drawing.line(times, axes.up(before[:, row]), SOFT, 1, dashes="3.7 1.6")
+        drawing.line(times, axes.up(after[:, row]), BLUE, 1.3)
+        change = _change_text(before[:, row], after[:, row])
+        axes.title(f"{short_name(name, 60)}: {change}")
+        if row == 0:
+            _legend(axes)
+        if row == len(names_changed) - 1:
+            axes.axis_below("time (s)")
+        else:
+            drawing.line([0, width], [axes.top + height] * 2, RULE, 0.6)
+    return drawing.save(path)
+
+
+def _legend(axes: Axes) -> None:
+    right, height = axes.left + axes.width, axes.top - 9
+    for left, words, color, dashes in (
+        (right - 120, "before", SOFT, "3.7 1.6"),
+        (right - 55, "after", BLUE, ""),
+    ):
+        axes.drawing.line([left, left + 18], [height] * 2, color, 1.2, dashes=dashes)
+        axes.drawing.text(left + 23, height, words)
 
 
 def _scaled_columns(matrix: RealArray) -> RealArray:
@@ -203,25 +209,19 @@ def _scaled_columns(matrix: RealArray) -> RealArray:
     return matrix / np.where(largest > 0, largest, 1)
 
 
-def _gray_picture(axes: Axes, picture: RealArray) -> None:
-    # interpolation="none" embeds the matrix itself and leaves scaling to the reader's program
-    axes.imshow(picture, cmap="gray", vmin=-1, vmax=1, aspect="auto", interpolation="none")
-
-
 @dataclass(frozen=True)
 class _Strip:
-    """A part of axes, which are in inches from the top, for one regressor."""
+    """A part of axes for one regressor."""
 
     axes: Axes
-    bottom: float
-    height: float
+    bottom: float  # points
+    height: float  # points
 
     def label(self, name: str, *, is_last: bool) -> None:
         """Write a name to the left, and draw a line below."""
-        middle = self.bottom - self.height / 2
-        self._write(-0.3, middle, short_name(name, 28))
+        self._write(-0.3 * INCH, self.bottom - self.height / 2, short_name(name, 28))
         if not is_last:  # below the last one is the axis
-            self.axes.axhline(self.bottom, color=RULE, lw=0.6)
+            self._rule(self.bottom)
 
     def curve(self, times: RealArray, values: RealArray) -> None:
         """Draw a curve in its own scale, with room for bars below."""
@@ -230,40 +230,31 @@ class _Strip:
         per_unit = self.height / (1.38 * extent)
         heights = self.bottom - (values - lowest + 0.3 * extent) * per_unit
         zero = self.bottom - (0.3 * extent - lowest) * per_unit
-        self.axes.axhline(zero, color=RULE, lw=0.6, zorder=0)
-        self.axes.plot(times, heights, color=BLUE)
+        self._rule(zero)
+        self.axes.drawing.line(self.axes.across(times), heights, BLUE)
         for tick in (lowest, highest):
             if abs(tick) > 0.25 * extent:
                 text = f"{tick:.2g}".replace("-", "−")
-                self._write(-0.03, zero - tick * per_unit, text, color=SOFT, fontsize=7)
+                self._write(-0.03 * INCH, zero - tick * per_unit, text, color=SOFT, size=7)
 
     def events(self, onsets: Sequence[float], durations: Sequence[float]) -> None:
         """Draw bars along the lower edge; an event without duration is a thin line."""
-        starts = np.asarray(onsets, dtype=float)
-        ends = starts + np.asarray(durations, dtype=float)
-        low, high = self.bottom - 0.02 * self.height, self.bottom - 0.15 * self.height
-        boxes = [
-            Outline([(start, low), (start, high), (end, high), (end, low), (start, low)], _BOX)
-            for start, end in zip(starts, ends, strict=True)
-        ]
-        if boxes:
-            # one path of many boxes is a fraction of the file that many paths would be
-            outline = Outline.make_compound_path(*boxes)
-            self.axes.add_artist(PathPatch(outline, fc=ORANGE, ec=ORANGE, lw=0.5))
+        starts = self.axes.across(onsets)
+        ends = self.axes.across(np.add(onsets, durations))
+        if starts.size:
+            top, height = self.bottom - 0.15 * self.height, 0.13 * self.height
+            boxes = [
+                (start, top, end - start, height) for start, end in zip(starts, ends, strict=True)
+            ]
+            self.axes.drawing.boxes(boxes, ORANGE, edge=0.5)
 
-    def _write(self, inches: float, height: float, text: str, **style: Any) -> None:
+    def _rule(self, height: float) -> None:
+        left = self.axes.left
+        self.axes.drawing.line([left, left + self.axes.width], [height] * 2, RULE, 0.6)
+
+    def _write(self, left: float, height: float, text: str, **style: Any) -> None:
         """Write right up to a point left of the strip."""
-        place = self.axes.get_yaxis_transform()  # fraction of the width across
-        left = inches / _STRIP_WIDTH
-        self.axes.text(left, height, text, transform=place, ha="right", va="center", **style)
-
-
-def _time_axis(axes: Axes, *, is_last: bool) -> None:
-    if is_last:
-        axes.set_xlabel("time (s)")
-    else:
-        axes.tick_params(axis="x", labelbottom=False, length=0)
-        axes.spines["bottom"].set_color(RULE)
+        self.axes.drawing.text(left, height, text, align="right", **style)
 
 
 def _time_span(

@@ -1,181 +1,175 @@
-"""What all drawings of the report share: style, colors and deterministic SVG files.
+"""What all drawings of the report share: axes, cells with names and their checks."""
 
-Figures are made from `matplotlib.figure.Figure` directly. pyplot keeps every figure in a
-global list, which leaks in a long run and is not safe between threads.
-"""
+from collections.abc import Sequence
+from dataclasses import dataclass
 
-import warnings
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from pathlib import Path
-from typing import Any
-
-import matplotlib as mpl
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
-from matplotlib.transforms import ScaledTranslation
+from numpy.typing import NDArray
 
 from boldglm.glm.arrays.types import RealArray
+from boldglm.reports.svg import BLUE, ORANGE, PAPER, RULE, SOFT, Drawing
 
-INK = "#1b1f24"
-SOFT = "#57606a"
-RULE = "#d8dde3"
-BLUE = "#1f5a96"
-ORANGE = "#c2570c"
-RED = "#b3261e"
-
-PAGE_WIDTH = 9.6  # inches; the widest picture that a page shows unreduced
+INCH = 72.0
+PAGE_WIDTH = 9.6 * INCH  # points; the widest picture that a page shows unreduced
 LONGEST_NAME = 34  # characters of a label before its middle is cut
-
-STYLE: dict[Any, Any] = {
-    "font.family": "sans-serif",
-    # DejaVu Sans comes with matplotlib, so the layout is the same on every machine. It is wider
-    # than the fonts that a browser without it uses instead, so nothing can overlap.
-    "font.sans-serif": ["DejaVu Sans", "Helvetica", "Arial", "Liberation Sans"],
-    "font.size": 8.0,
-    "axes.titlesize": 8.5,
-    "axes.titlelocation": "left",
-    "axes.labelsize": 8.0,
-    "axes.labelcolor": SOFT,
-    "axes.edgecolor": SOFT,
-    "axes.linewidth": 0.6,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.formatter.useoffset": False,
-    "xtick.labelsize": 8.0,
-    "ytick.labelsize": 8.0,
-    "xtick.color": SOFT,
-    "ytick.color": SOFT,
-    "xtick.labelcolor": INK,
-    "ytick.labelcolor": INK,
-    "xtick.major.width": 0.6,
-    "ytick.major.width": 0.6,
-    "xtick.major.size": 3.0,
-    "ytick.major.size": 3.0,
-    "lines.linewidth": 1.2,
-    "text.color": INK,
-    "text.parse_math": False,  # a condition may be called "$5" or "a_$x$"
-    "svg.fonttype": "none",
-    "svg.hashsalt": "boldglm",
-    "figure.facecolor": "white",
-}
+CELL_INK = "#000000"  # on cells, whose colors are the same on dark screens
+CELL_PAPER = "#fefefe"
+_TICK = 3.0
+_STEPS = (1.0, 2.0, 2.5, 5.0, 10.0)
 
 
-@contextmanager
-def svg_figure(path: Path, *, width: float, height: float) -> Iterator[Figure]:
-    """Give an empty figure and write it as SVG when the block ends without an error.
-
-    The same drawing gives the same bytes: ids are salted with a constant and no date is
-    written.
+@dataclass(frozen=True)
+class Axes:
+    """A frame of a drawing in points, and the values at its edges.
 
     Parameters
     ----------
-    path : Path
-        The ``.svg`` file; its folder is made if needed.
-    width, height : float
-        Size in inches before empty margins are cut.
-
-    Yields
-    ------
-    matplotlib.figure.Figure
-        Without axes.
+    drawing : Drawing
+        To draw on.
+    left, top, width, height : float
+        Of the frame.
+    x, y : (float, float)
+        Values at the left and the right, and at the lower and the upper edge.
     """
-    with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(width, height))
-        yield figure
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with warnings.catch_warnings():
-            # text stays text, which the reader's browser has letters for
-            warnings.filterwarnings("ignore", r"Glyph .* missing from font", UserWarning)
-            # savefig would draw everything once to find out what is empty
-            taken = figure.get_tightbbox(FigureCanvasAgg(figure).get_renderer())
-            figure.savefig(
-                path, format="svg", bbox_inches=taken.padded(0.03), metadata={"Date": None}
+
+    drawing: Drawing
+    left: float
+    top: float
+    width: float
+    height: float
+    x: tuple[float, float] = (0.0, 1.0)
+    y: tuple[float, float] = (0.0, 1.0)
+
+    def across(self, values: RealArray | Sequence[float]) -> RealArray:
+        """Return the places of values in points."""
+        start, end = self.x
+        return self.left + (np.asarray(values, dtype=float) - start) / (end - start) * self.width
+
+    def up(self, values: RealArray | Sequence[float]) -> RealArray:
+        """Return the heights of values in points, downwards."""
+        start, end = self.y
+        share = (np.asarray(values, dtype=float) - start) / (end - start)
+        return self.top + self.height * (1 - share)
+
+    def axis_below(
+        self, label: str = "", ticks: Sequence[float] | None = None, names: Sequence[str] = ()
+    ) -> None:
+        """Draw the axis below the frame."""
+        ticks = nice_ticks(*self.x, 6) if ticks is None else ticks
+        bottom = self.top + self.height
+        self.drawing.line([self.left, self.left + self.width], [bottom] * 2, SOFT, 0.6)
+        for place, name in zip(self.across(ticks), names or tick_names(ticks), strict=True):
+            self.drawing.line([place] * 2, [bottom, bottom + _TICK], SOFT, 0.6)
+            self.drawing.text(place, bottom + 10, name, align="center")
+        if label:
+            middle = self.left + self.width / 2
+            self.drawing.text(middle, bottom + 22, label, color=SOFT, align="center")
+
+    def axis_left(
+        self, label: str = "", ticks: Sequence[float] | None = None, *, is_drawn: bool = True
+    ) -> None:
+        """Draw the axis left of the frame."""
+        ticks = nice_ticks(*self.y, 6) if ticks is None else ticks
+        if is_drawn:
+            self.drawing.line([self.left] * 2, [self.top, self.top + self.height], SOFT, 0.6)
+        names = tick_names(ticks)
+        for height, name in zip(self.up(ticks), names, strict=True):
+            self.drawing.line([self.left - _TICK, self.left], [height] * 2, SOFT, 0.6)
+            self.drawing.text(self.left - 6, height, name, align="right")
+        if label:
+            room = 14 + 5.5 * max(map(len, names), default=0)
+            self.drawing.text(
+                self.left - room,
+                self.top + self.height / 2,
+                label,
+                color=SOFT,
+                align="center",
+                is_upright=True,
             )
 
+    def title(self, words: str) -> None:
+        """Write a title above the frame."""
+        self.drawing.text(self.left, self.top - 9, words, size=8.5)
 
-def inch_axes(figure: Figure, left: float, top: float, width: float, height: float) -> Axes:
-    """Add axes at a place given in inches from the upper left corner.
 
-    Drawings here grow with the number of conditions; in fractions of the figure every
-    gap would grow with them.
+def nice_ticks(start: float, end: float, n_most: int) -> list[float]:
+    """Return round values within a range, in its order.
 
-    Parameters
-    ----------
-    figure : matplotlib.figure.Figure
-        Where to add.
-    left, top, width, height : float
-        Inches; ``top`` counts downwards.
-
-    Returns
-    -------
-    matplotlib.axes.Axes
-        The new axes.
+    Examples
+    --------
+    >>> nice_ticks(0.0, 238.0, 6)
+    [0.0, 50.0, 100.0, 150.0, 200.0]
     """
-    total_width, total_height = figure.get_size_inches()
-    bottom = total_height - top - height
-    return figure.add_axes(
-        (left / total_width, bottom / total_height, width / total_width, height / total_height)
+    low, high = min(start, end), max(start, end)
+    least = (high - low) / n_most or 1.0
+    power = 10.0 ** np.floor(np.log10(least))
+    step = next(s * power for s in _STEPS if s * power >= least * (1 - 1e-9))
+    counts = np.arange(np.ceil(low / step - 1e-9), np.floor(high / step + 1e-9) + 1)
+    return [float(f"{count * step:.12g}") + 0.0 for count in counts]
+
+
+def tick_names(ticks: Sequence[float]) -> list[str]:
+    """Return ticks as text with the decimals that tell them apart.
+
+    Examples
+    --------
+    >>> tick_names([-0.5, 0.0, 0.25])
+    ['−0.50', '0.00', '0.25']
+    """
+    decimals = next(
+        (d for d in range(9) if all(abs(round(t, d) - t) <= 1e-9 * abs(t) for t in ticks)), 9
     )
+    return [f"{tick:z.{decimals}f}".replace("-", "−") for tick in ticks]
 
 
-def borders(axes: Axes, n: int, extent: int, *, across: bool = False, width: float = 0.7) -> None:
-    """Draw white lines between the n columns of a picture of cells, or between its rows.
-
-    One line with gaps: hundreds of lines, or ticks with a grid, take their time.
-
-    Parameters
-    ----------
-    axes : matplotlib.axes.Axes
-        Of the picture, a unit for each cell.
-    n : int
-        Number of columns, or of rows.
-    extent : int
-        How many cells a line is long.
-    across : bool
-        Whether lines lie between rows.
-    width : float
-        Of the lines, in points.
-    """
-    places = np.repeat(np.arange(1, n) - 0.5, 3)
-    ends = np.tile([-0.5, extent - 0.5, np.nan], n - 1)
-    x, y = (ends, places) if across else (places, ends)
-    axes.plot(x, y, color="w", lw=width)
+def borders(axes: Axes, n: int, *, across: bool = False, width: float = 0.7) -> None:
+    """Draw lines in the color of the paper between n columns of cells, or between n rows."""
+    if n < 2:
+        return
+    length = axes.height if across else axes.width
+    start = axes.top if across else axes.left
+    places = np.repeat(start + length * np.arange(1, n) / n, 3)
+    low, extent = (axes.left, axes.width) if across else (axes.top, axes.height)
+    ends = np.tile([low, low + extent, np.nan], n - 1)
+    xs, ys = (ends, places) if across else (places, ends)
+    axes.drawing.line(xs, ys, PAPER, width)
 
 
 def name_cells(
     axes: Axes, rows: Sequence[str] = (), columns: Sequence[str] = (), *, size: float = 8.0
 ) -> None:
-    """Write names left of the rows and above the columns of a picture of cells.
+    """Write names left of the rows and above the columns of a picture of cells."""
+    for place, name in enumerate(rows):
+        middle = axes.top + axes.height * (place + 0.5) / len(rows)
+        axes.drawing.text(axes.left - 4, middle, short_name(name), size=size, align="right")
+    for place, name in enumerate(columns):
+        middle = axes.left + axes.width * (place + 0.5) / len(columns)
+        axes.drawing.text(middle, axes.top - 4, short_name(name), size=size, is_upright=True)
 
-    As text without ticks, each of which takes as long as a drawing of its own.
+
+def diverging(values: RealArray, largest: float) -> NDArray[np.uint8]:
+    """Color values blue for negative, white for zero, orange for positive, gray for NaN.
 
     Parameters
     ----------
-    axes : matplotlib.axes.Axes
-        Of the picture, a unit for each cell.
-    rows, columns : sequence of str
-        Names from the upper left corner; none leaves that axis as it is.
-    size : float
-        Of letters, in points.
+    values : ndarray of shape (n_rows, n_columns)
+        To color.
+    largest : float
+        Size of the value with the full color.
+
+    Returns
+    -------
+    ndarray of uint8, shape (n_rows, n_columns, 3)
+        Colors.
     """
-    figure = axes.get_figure()
-    assert figure is not None
-    pad = 4 / 72
-    if rows:
-        axes.set_yticks([])
-        left = axes.get_yaxis_transform() + ScaledTranslation(-pad, 0, figure.dpi_scale_trans)
-        for place, name in enumerate(rows):
-            words = axes.text(0, place, short_name(name), transform=left, fontsize=size)
-            words.set(ha="right", va="center")
-    if columns:
-        axes.set_xticks([])
-        above = axes.get_xaxis_transform() + ScaledTranslation(0, pad, figure.dpi_scale_trans)
-        for place, name in enumerate(columns):
-            words = axes.text(place, 1, short_name(name), transform=above, fontsize=size)
-            words.set(ha="center", va="bottom", rotation=90)
+    share = np.clip(np.nan_to_num(values) / (largest or 1.0), -1, 1)[..., None]
+    full = np.where(share > 0, _rgb(ORANGE), _rgb(BLUE))
+    colors = 255 + np.abs(share) * (full - 255)
+    return np.where(np.isnan(values)[..., None], _rgb(RULE), np.rint(colors)).astype(np.uint8)
+
+
+def _rgb(color: str) -> RealArray:
+    return np.array([int(color[k : k + 2], 16) for k in (1, 3, 5)], dtype=float)
 
 
 def short_name(name: str, longest: int = LONGEST_NAME) -> str:

@@ -4,29 +4,26 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.colors import LinearSegmentedColormap
 
 from boldglm.glm.arrays.types import RealArray
 from boldglm.reports.drawing import (
-    BLUE,
-    INK,
-    ORANGE,
-    RED,
-    RULE,
-    SOFT,
+    CELL_INK,
+    CELL_PAPER,
+    INCH,
+    Axes,
     borders,
     check_columns,
-    inch_axes,
+    diverging,
     name_cells,
+    nice_ticks,
     short_name,
-    svg_figure,
+    tick_names,
 )
+from boldglm.reports.svg import BLUE, ORANGE, RED, RULE, SOFT, Drawing
 
 HIGH_VIF = 5.0  # the variance of the estimate is five times that of an uncorrelated regressor
 MOST_NUMBERED = 12  # rows or columns up to which cells carry numbers
-_DIVERGING = LinearSegmentedColormap.from_list("boldglm", [BLUE, "#ffffff", ORANGE])
-_TRIALS_SIDE = 4.2  # inches of the matrix of all trials
+_TRIALS_SIDE = 4.2 * INCH  # of the matrix of all trials
 _DARK_CELL = 0.6  # share of the color range from which numbers are printed in white
 
 
@@ -66,15 +63,14 @@ def plot_correlation(
             "and one factor for each name."
         )
     cell = _cell_size(n)
-    with svg_figure(path, width=cell * n + 6.5, height=cell * n + 3.5) as figure:
-        heat = inch_axes(figure, 2.5, 2.5, cell * n, cell * n)
-        # the diagonal is 1 by definition and would dominate the picture
-        others = np.where(np.eye(n, dtype=bool), 0.0, correlations)
-        _heat(heat, others, 1.0, format_spec="z.2f", is_numbered=n <= MOST_NUMBERED)
-        name_cells(heat, names, names)
-        bars = inch_axes(figure, 2.5 + cell * n + 0.3, 2.5, 1.7, cell * n)
-        _vif_bars(bars, np.asarray(vif, dtype=float))
-    return path
+    drawing = Drawing()
+    heat = Axes(drawing, 0, 0, cell * n, cell * n)
+    # the diagonal is 1 by definition and would dominate the picture
+    others = np.where(np.eye(n, dtype=bool), 0.0, correlations)
+    _heat(heat, others, 1.0, format_spec="z.2f", is_numbered=n <= MOST_NUMBERED)
+    name_cells(heat, names, names)
+    _vif_bars(drawing, cell, cell * n + 0.3 * INCH, np.asarray(vif, dtype=float))
+    return drawing.save(path)
 
 
 def plot_contrasts(
@@ -119,28 +115,22 @@ def plot_contrasts(
         raise ValueError("all contrast weights are zero; there is nothing to draw.")
     shown = weights[:, used]
     n_rows, n_columns = shown.shape
-    cell = min(_cell_size(n_columns), 0.42)
-    with svg_figure(path, width=cell * n_columns + 4, height=0.26 * n_rows + 3.5) as figure:
-        heat = inch_axes(figure, 2.5, 2.5, cell * n_columns, 0.26 * n_rows)
-        largest = float(np.abs(shown).max())
-        _heat(heat, shown, largest, format_spec=".2g", is_numbered=n_columns <= MOST_NUMBERED)
-        name_cells(
-            heat,
-            contrast_names,
-            [name for name, is_used in zip(regressor_names, used, strict=True) if is_used],
-        )
-        if not used.all():
-            n_hidden = int((~used).sum())
-            noun = "regressor has" if n_hidden == 1 else "regressors have"
-            heat.text(
-                0,
-                -0.08 / (0.26 * n_rows),
-                f"{n_hidden} more {noun} weight 0 in all contrasts",
-                transform=heat.transAxes,
-                va="top",
-                color=SOFT,
-            )
-    return path
+    cell, row_height = _cell_size(n_columns), 0.26 * INCH
+    drawing = Drawing()
+    heat = Axes(drawing, 0, 0, cell * n_columns, row_height * n_rows)
+    largest = float(np.abs(shown).max())
+    _heat(heat, shown, largest, format_spec=".2g", is_numbered=n_columns <= MOST_NUMBERED)
+    name_cells(
+        heat,
+        contrast_names,
+        [name for name, is_used in zip(regressor_names, used, strict=True) if is_used],
+    )
+    if not used.all():
+        n_hidden = int((~used).sum())
+        noun = "regressor has" if n_hidden == 1 else "regressors have"
+        words = f"{n_hidden} more {noun} weight 0 in all contrasts"
+        drawing.text(0, heat.height + 12, words, color=SOFT)
+    return drawing.save(path)
 
 
 def plot_trial_correlations(
@@ -173,24 +163,33 @@ def plot_trial_correlations(
     # the diagonal is 1 by definition and would dominate the picture
     others = np.where(np.eye(n, dtype=bool), 0.0, correlations)[np.ix_(order, order)]
     largest = max(float(abs(others).max()), 0.1)
-    ends = np.cumsum([0, *(count for _, count in groups)])
-    with svg_figure(path, width=9.0, height=8.0) as figure:
-        heat = inch_axes(figure, 2.5, 2.5, _TRIALS_SIDE, _TRIALS_SIDE)
-        image = heat.imshow(
-            others, cmap=_DIVERGING, vmin=-largest, vmax=largest, interpolation="none"
-        )
-        heat.spines[:].set_visible(False)
-        names = [short_name(name) for name, _ in groups]
-        centers = (ends[:-1] + ends[1:] - 1) / 2
-        heat.set_xticks(centers, names, rotation=90)
-        heat.set_yticks(centers, names)
-        heat.tick_params(length=0, labeltop=True, labelbottom=False, pad=4)
-        for end in ends[1:-1]:
-            heat.axhline(end - 0.5, color=SOFT, lw=0.7)
-            heat.axvline(end - 0.5, color=SOFT, lw=0.7)
-        bar = inch_axes(figure, 2.5 + _TRIALS_SIDE + 0.25, 2.5, 0.12, 0.4 * _TRIALS_SIDE)
-        figure.colorbar(image, cax=bar, label="correlation")
-    return path
+    drawing = Drawing()
+    heat = Axes(drawing, 0, 0, _TRIALS_SIDE, _TRIALS_SIDE)
+    drawing.picture(0, 0, heat.width, heat.height, diverging(others, largest))
+    ends = np.cumsum([0, *(count for _, count in groups)]) * _TRIALS_SIDE / n
+    for (name, _), middle in zip(groups, (ends[:-1] + ends[1:]) / 2, strict=True):
+        drawing.text(-4, middle, short_name(name), align="right")
+        drawing.text(middle, -4, short_name(name), is_upright=True)
+    for end in ends[1:-1]:
+        drawing.line([0, _TRIALS_SIDE], [end, end], SOFT, 0.7)
+        drawing.line([end, end], [0, _TRIALS_SIDE], SOFT, 0.7)
+    _bar(drawing, _TRIALS_SIDE + 0.25 * INCH, largest)
+    return drawing.save(path)
+
+
+def _bar(drawing: Drawing, left: float, largest: float) -> None:
+    """Draw the color bar of correlations."""
+    width, height = 0.12 * INCH, 0.4 * _TRIALS_SIDE
+    colors = diverging(np.linspace(largest, -largest, 101)[:, None], largest)
+    drawing.picture(left, 0, width, height, colors)
+    ticks = nice_ticks(-largest, largest, 8)
+    names = tick_names(ticks)
+    for tick, name in zip(ticks, names, strict=True):
+        place = height * (1 - tick / largest) / 2
+        drawing.line([left + width, left + width + 3], [place, place], SOFT, 0.6)
+        drawing.text(left + width + 6, place, name)
+    beside = left + width + 14 + 5.5 * max(map(len, names))
+    drawing.text(beside, height / 2, "correlation", color=SOFT, align="center", is_upright=True)
 
 
 def group_order(conditions: Sequence[str]) -> tuple[list[int], list[tuple[str, int]]]:
@@ -207,65 +206,57 @@ def group_order(conditions: Sequence[str]) -> tuple[list[int], list[tuple[str, i
 
 
 def _cell_size(n: int) -> float:
-    """Inches of one cell: large enough for a number, or small enough for many."""
-    return 0.42 if n <= MOST_NUMBERED else float(np.clip(5.0 / n, 0.15, 0.3))
+    """Points of one cell: large enough for a number, or small enough for many."""
+    return 0.42 * INCH if n <= MOST_NUMBERED else float(np.clip(5.0 / n, 0.15, 0.3)) * INCH
 
 
 def _heat(
     axes: Axes, matrix: RealArray, largest: float, *, format_spec: str, is_numbered: bool
 ) -> None:
-    """Blue for negative, white for zero, orange for positive; undefined cells stay gray."""
-    axes.set_facecolor(RULE)
-    axes.imshow(
-        matrix, cmap=_DIVERGING, vmin=-largest, vmax=largest, aspect="auto", interpolation="none"
-    )
+    """Draw cells, with their numbers if there are few."""
+    axes.drawing.picture(axes.left, axes.top, axes.width, axes.height, diverging(matrix, largest))
     rows, columns = matrix.shape
-    borders(axes, columns, rows, width=1)
-    borders(axes, rows, columns, across=True, width=1)
-    axes.spines[:].set_visible(False)
+    borders(axes, columns, width=1)
+    borders(axes, rows, across=True, width=1)
     if not is_numbered:
         return
     for (row, column), value in np.ndenumerate(matrix):
         if value == 0:
             continue
-        is_dark = abs(value) > _DARK_CELL * largest
-        axes.text(
-            column,
-            row,
+        axes.drawing.text(
+            axes.left + axes.width * (column + 0.5) / columns,
+            axes.top + axes.height * (row + 0.5) / rows,
             "n/a" if np.isnan(value) else format(value, format_spec).replace("-", "−"),
-            ha="center",
-            va="center",
-            fontsize=7.5,
-            color="w" if is_dark else INK,
+            size=7.5,
+            color=CELL_PAPER if abs(value) > _DARK_CELL * largest else CELL_INK,
+            align="center",
         )
 
 
-def _vif_bars(axes: Axes, vif: RealArray) -> None:
+def _vif_bars(drawing: Drawing, cell: float, left: float, vif: RealArray) -> None:
+    """Draw variance inflation factors as bars in the height of their rows."""
     finite = vif[np.isfinite(vif)]
     limit = max(10.0, float(finite.max()) * 1.3 if finite.size else 10.0)
+    axes = Axes(drawing, left, 0, 1.7 * INCH, cell * len(vif), (0.0, float(np.log10(limit))))
+    (high,) = axes.across([np.log10(HIGH_VIF)])
     for row, value in enumerate(vif):
-        color = BLUE if value <= HIGH_VIF else ORANGE if np.isfinite(value) else RED
-        end = value if np.isfinite(value) else limit
+        is_finite = bool(np.isfinite(value))
+        color = BLUE if value <= HIGH_VIF else ORANGE if is_finite else RED
         # an uncorrelated condition has VIF 1 and a bar of length zero: keep it visible
-        axes.barh(row, max(end, 1.03) - 1, left=1, height=0.62, color=color, lw=0)
-        text = "∞" if not np.isfinite(value) else f"{value:.1f}" if value < 100 else f"{value:.0f}"
-        axes.annotate(
+        end = float(axes.across([np.log10(max(value if is_finite else limit, 1.03))])[0])
+        middle = cell * (row + 0.5)
+        drawing.boxes([(left, middle - 0.31 * cell, end - left, 0.62 * cell)], color)
+        text = "∞" if not is_finite else f"{value:.1f}" if value < 100 else f"{value:.0f}"
+        drawing.text(
+            end + 4,
+            middle,
             text,
-            (end, row),
-            xytext=(4, 0),
-            textcoords="offset points",
-            va="center",
+            size=8 if is_finite else 10,
             color=color,
-            fontsize=8 if np.isfinite(value) else 10,
-            fontweight="normal" if color == BLUE else "bold",
+            is_bold=color != BLUE,
         )
-    axes.axvline(HIGH_VIF, color=SOFT, lw=0.7, ls=":")
-    axes.set_xscale("log")
-    axes.set_xlim(1, limit)
+    drawing.line([high, high], [0, axes.height], SOFT, 0.7, dashes="0.7 1.2")
+    drawing.line([left, left], [0, axes.height], RULE, 0.6)
     ticks = [tick for tick in (1, 2, 5, 10, 100, 1000, 10000) if tick <= limit]
-    axes.set_xticks(ticks, [str(tick) for tick in ticks])
-    axes.set_xticks([], minor=True)
-    axes.set_yticks([])
-    axes.set_ylim(len(vif) - 0.5, -0.5)
-    axes.set_xlabel("variance inflation")
-    axes.spines["left"].set_color(RULE)
+    places = np.log10(ticks).tolist()
+    axes.axis_below("variance inflation", places, [str(tick) for tick in ticks])

@@ -12,7 +12,7 @@ from boldglm.reports.backdrop import Backdrop
 from boldglm.reports.content import Figure, Table
 from boldglm.reports.region_names import HEADING, RegionNames
 
-if TYPE_CHECKING:  # that module imports matplotlib
+if TYPE_CHECKING:  # that module imports the library for pictures
     from boldglm.reports.surfaces import SurfaceViews
 
 MOST_PEAKS = 10
@@ -236,16 +236,21 @@ def draw_on_all(
 
 
 def _histogram(values: RealArray, shading: Shading, path: Path) -> Path:
-    from boldglm.reports.drawing import BLUE, RED, svg_figure
+    from boldglm.reports.drawing import Axes
+    from boldglm.reports.svg import BLUE, RED, Drawing
 
-    with svg_figure(path, width=5.0, height=1.8) as figure:
-        axes = figure.add_subplot()
-        finite = values[np.isfinite(values)]
-        axes.hist(finite, bins=N_BINS, color=BLUE)
-        axes.set_xlabel(shading.statistic)
-        axes.set_ylabel("vertices")
-        ends = (-shading.threshold, shading.threshold) if shading.two_sided else ()
-        for end in ends or (shading.threshold,):
-            if np.isfinite(end):
-                axes.axvline(end, color=RED, linewidth=0.8)
-    return path
+    finite = values[np.isfinite(values)]
+    counts, edges = np.histogram(finite, bins=N_BINS)
+    drawing = Drawing()
+    axes = Axes(
+        drawing, 0, 0, 280, 100, (float(edges[0]), float(edges[-1])), (0, 1.05 * counts.max())
+    )
+    places, tops = axes.across(edges), axes.up(counts)
+    drawing.boxes(np.column_stack([places[:-1], tops, np.diff(places), axes.height - tops]), BLUE)
+    axes.axis_below(shading.statistic)
+    axes.axis_left("vertices")
+    ends = (-shading.threshold, shading.threshold) if shading.two_sided else ()
+    for end in ends or (shading.threshold,):
+        if axes.x[0] <= end <= axes.x[1]:
+            drawing.line(axes.across([end, end]), [0, axes.height], RED, 0.8)
+    return drawing.save(path)
