@@ -17,6 +17,7 @@ from boldglm.io.outputs.design_files import read_design
 from boldglm.io.outputs.names import REGION_COLUMNS
 from boldglm.vocabulary import PERMUTATION_SEED
 from fake_atlases import OUTSIDE, box_labels, write_boxes, write_names
+from fake_fmriprep import MNI, write_fmriprep
 
 N_SUBJECTS = 5
 TABLE = "seg-Boxes_desc-regions_table.tsv"
@@ -290,3 +291,44 @@ def test_reports_name_peaks_also_when_they_are_written_later(fitted, tmp_path):
     assert main([str(dataset), str(out), "participant", "--reports-only"]) == 0
     assert main([str(dataset), str(out), "group", "--reports-only"]) == 0
     assert {name: (out / name).read_text() for name in reports} == reports
+
+
+def test_an_atlas_is_found_by_name_in_the_space_of_the_maps(
+    dataset, tmp_path, monkeypatch, capsys
+):
+    write_fmriprep(dataset)
+    home = tmp_path / "templateflow"
+    template = home / f"tpl-{MNI}"
+    template.mkdir(parents=True)
+    raw = next(dataset.glob("sub-01/func/*_bold.nii.gz"))
+    write_boxes(template, raw, f"tpl-{MNI}_res-02_atlas-Boxes_desc-5vox")
+    monkeypatch.setenv("TEMPLATEFLOW_HOME", str(home))
+    out = tmp_path / "out"
+    one = ("--participant-label", "01", "--run-label", "1")
+    command = [str(dataset), str(out), "participant", *one, "--atlas"]
+
+    assert main([*command, "Boxes", "--dry-run"]) == 0
+    said = capsys.readouterr().out
+    assert f"Atlas Boxes5vox (space-{MNI}_res-2): " in said
+    assert main([*command, "atlas-Boxes_desc-5vox"]) == 0
+    name = f"{RUN}_space-{MNI}_seg-Boxes5vox_res-2_desc-regions_table.tsv"
+    assert len(read(out / "node-run/sub-01/func" / name).dropna(subset="t")) > 0
+    assert main([*command, "Spheres"]) == 66
+    message = capsys.readouterr().err
+    assert "has no atlas atlas-Spheres for these maps. It has: atlas-Boxes_desc-5vox" in message
+
+
+def test_reports_describe_what_was_done_with_the_regions(fitted):
+    _, atlas, out = fitted
+    n_regions = len(np.unique(np.asarray(nib.load(atlas).dataobj)))
+    group, subject = ((out / name).read_text() for name in ("group.html", "sub-01.html"))
+
+    for text in (group, subject):
+        assert f"For each of the {n_regions} regions of the atlas Boxes" in " ".join(text.split())
+        assert re.search(rf"Boxes: \d+ of {n_regions} in the mask; table [^<]*{TABLE}", text)
+    n_tested = int((run_table(out)["coverage"] > 0).sum())
+    assert f"Boxes: {n_tested} of {n_regions} in the mask" in subject
+    table = read(out / f"node-dataset/task-cuetarget_{TABLE}")
+    q = table.loc[table["contrast"] == "cue", "q_fdr"].dropna()
+    assert f"{(q < 0.05).sum()} of {q.size} with q &lt; .05" in group
+    assert "adjusted for the false discovery rate over regions" in " ".join(group.split())

@@ -168,6 +168,36 @@ def references(
     return [reference for citation, reference in REFERENCES.items() if citation in text]
 
 
+def methods_of_regions(name: str, n_regions: int, level: str, *, are_tested: bool) -> str:
+    """Write a paragraph about the regions of an atlas.
+
+    Parameters
+    ----------
+    name : str
+        Label of the atlas.
+    n_regions : int
+        Number of its regions.
+    level : {"subject", "dataset"}
+        Highest level to describe.
+    are_tested : bool
+        Whether regions were tested, or only named peaks.
+    """
+    if not are_tested:
+        return f"Peaks were named by the {n_regions} regions of the atlas {name}."
+    sentences = [
+        f"For each of the {n_regions} regions of the atlas {name}, the series of its voxels in "
+        "the mask were averaged, and the mean series was fitted with the design and the noise "
+        "model of the run.",
+        "At higher levels, effects in the regions were analyzed like those at voxels.",
+    ]
+    if level == "dataset":
+        sentences.append(
+            "p values were adjusted for the false discovery rate over regions, and for "
+            "family-wise error by the largest statistic over regions where permutations were used."
+        )
+    return " ".join(sentences)
+
+
 def smoothing_words(model: Model) -> str:
     """Summarize how runs are smoothed, such as ``6 mm FWHM``."""
     if not model.smoothing:

@@ -166,6 +166,8 @@ def _facts(result: NodeResult, geometry: Geometry) -> list[Fact]:
     ]
     if result.whiteness:
         facts.append(("Residuals", whiteness_summary(dict(result.whiteness))))
+    if result.regions is not None:
+        facts += _region_facts(RegionTable(result.regions.table), result)
     if result.smoothness:
         facts.append(("Smoothness of residuals", smoothness_text(result.smoothness)))
     return facts
@@ -253,6 +255,22 @@ def _region_names(result: NodeResult, geometry: Geometry) -> RegionNames | None:
         return None
     labels = geometry.read_rows([result.regions.image])[0]
     return RegionNames(labels, RegionTable(result.regions.table).names)
+
+
+def _region_facts(table: RegionTable, result: NodeResult) -> list[Fact]:
+    """Return how many regions were tested, and how many are significant in a group."""
+    assert result.regions is not None
+    indices = tuple(table.names)
+    tested = np.nan_to_num(table.coverage(indices)) > 0
+    name = f"{result.regions.atlas}: {int(tested.sum())} of {len(indices)} in the mask"
+    facts: list[Fact] = [("Regions", f"{name}; table {result.regions.table.name}")]
+    for maps in result.contrasts if "q_fdr" in table.columns else ():
+        q = table.column(maps.name, "q_fdr", indices)
+        q = q[np.isfinite(q)]
+        if q.size:
+            text = f"{int((q < 0.05).sum())} of {q.size} with q < .05 (smallest q {q.min():.2g})"
+            facts.append((f"{maps.name}, regions", text))
+    return facts
 
 
 def _draw_run_maps(

@@ -27,7 +27,7 @@ from boldglm.workflows.higher_levels import (
     level_output,
     node_fits,
 )
-from boldglm.workflows.reports import add_report
+from boldglm.workflows.reports import add_report, region_methods
 from boldglm.workflows.subject import AppSettings, model_details
 
 
@@ -331,6 +331,7 @@ def _add_report(
         levels = [level.plan for level in plan.levels]
         methods += methods_paragraphs(plan.model, "dataset", settings.inference, levels)
         cited += references(plan.model, "dataset", settings.inference, levels)
+    methods += region_methods(settings.atlases, "dataset")
     page = ReportPage(
         name=GROUP,
         title="Group",

@@ -7,6 +7,8 @@ from pathlib import Path
 from nipype.interfaces.utility import Merge
 from nipype.pipeline.engine import Node, Workflow
 
+from boldglm.analysis.methods_text import methods_of_regions
+from boldglm.analysis.plan.atlases import PlannedAtlases
 from boldglm.interfaces import PlotRecord, WriteReport, WriteReportPage
 from boldglm.io.outputs.names import report_page_file
 from boldglm.io.outputs.report_pages import GROUP, ReportPage, figures_of_page
@@ -38,6 +40,15 @@ class ReportSettings:
             return True
         has_figures = not self.with_figures or figures_of_page(output_dir, name)
         return bool(has_figures) and (output_dir / f"{name}.html").is_file()
+
+
+def region_methods(atlases: PlannedAtlases, level: str) -> list[str]:
+    """Return a paragraph of the methods section about each atlas."""
+    known = {planned.atlas.name: planned.n_regions for planned in atlases.by_space.values()}
+    return [
+        methods_of_regions(name, n_regions, level, are_tested=atlases.are_tested)
+        for name, n_regions in known.items()
+    ]
 
 
 def add_report(

@@ -42,7 +42,7 @@ from boldglm.workflows.higher_levels import (
 )
 from boldglm.workflows.other_results import SavedResults
 from boldglm.workflows.outputs import NodeOutput, init_outputs_wf
-from boldglm.workflows.reports import ReportSettings, add_report
+from boldglm.workflows.reports import ReportSettings, add_report, region_methods
 from boldglm.workflows.run import init_run_wf
 
 # Memory of a fit, however long the run is: the libraries, at most 128 MiB of the series and a few
@@ -500,6 +500,7 @@ def add_subject_report(
     for model in models:
         methods += methods_paragraphs(model, "subject")
         cited += references(model, "subject")
+    methods += region_methods(settings.atlases, "subject")
     page = ReportPage(
         name=f"sub-{subject}",
         title=f"sub-{subject}",

@@ -1,7 +1,7 @@
 """The atlas of each space of an analysis, found and checked before anything is fitted."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from boldglm.analysis.higher_levels.region_tests import check_tables
@@ -35,9 +35,12 @@ class PlannedAtlases:
     ----------
     by_space : mapping
         From the entities of a space to its atlas; empty without `--atlas`.
+    are_tested : bool
+        Whether regions are tested, or only name peaks, because the inputs have no tables of them.
     """
 
     by_space: Mapping[Space, PlannedAtlas] = field(default_factory=dict)
+    are_tested: bool = True
 
     def of(self, entities: Mapping[str, str]) -> Atlas | None:
         """Return the atlas for results with some entities; None without atlases."""
@@ -141,12 +144,13 @@ def plan_atlases_of_records(
             for record in read
         ),
     )
-    if any(record.result.regions for record in read):
+    are_tested = any(record.result.regions for record in read)
+    if are_tested:
         for record in read:
             atlas = planned.of(record.entities)
             assert atlas is not None
             check_tables(atlas, {entities_stem(record.entities): record.result.regions})
-    return planned
+    return replace(planned, are_tested=are_tested)
 
 
 def _space(entities: Mapping[str, str]) -> Space:

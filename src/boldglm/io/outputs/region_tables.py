@@ -214,6 +214,11 @@ class RegionTable:
             )
         return table
 
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Names of the columns."""
+        return tuple(map(str, self._content.columns))
+
     def column(self, contrast: str, name: str, indices: Sequence[int]) -> np.ndarray:
         """Return a column of numbers of a contrast, in the order of some regions.
 
