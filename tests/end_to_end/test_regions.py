@@ -12,9 +12,11 @@ from scipy import stats
 
 from boldglm.cli.main import main
 from boldglm.demo.dataset import DatasetPlan, write_dataset
+from boldglm.errors import BadDataError
 from boldglm.glm import benjamini_hochberg, fit, fit_second_level, permute_contrast
 from boldglm.io.outputs.design_files import read_design
 from boldglm.io.outputs.names import REGION_COLUMNS
+from boldglm.io.outputs.region_tables import RegionTable
 from boldglm.vocabulary import PERMUTATION_SEED
 from fake_atlases import OUTSIDE, box_labels, write_boxes, write_names
 from fake_fmriprep import MNI, write_fmriprep
@@ -254,6 +256,51 @@ def test_a_dry_run_says_which_atlas_and_how_many_regions(fitted, tmp_path, capsy
     assert f"Atlas Boxes: {n_regions} regions, {atlas}" in capsys.readouterr().out
     assert main([str(dataset), str(out), "group", "--atlas", str(atlas), "--dry-run"]) == 0
     assert f"Atlas Boxes: {n_regions} regions" in capsys.readouterr().out
+
+
+def test_a_run_without_any_region_keeps_its_maps(fitted, tmp_path, capsys):
+    dataset, atlas, _ = fitted
+    image = nib.load(atlas)
+    labels = np.zeros(image.shape, dtype=np.int16)
+    labels[0, 0, 0] = 3  # outside the mask
+    nib.save(nib.Nifti1Image(labels, image.affine), tmp_path / "corner.nii.gz")
+    write_names(tmp_path / "corner.tsv", labels)
+    out = tmp_path / "out"
+    command = [str(dataset), str(out), "participant", "--participant-label", "01", "--atlas"]
+
+    assert main([*command, str(tmp_path / "corner.nii.gz")]) == 0
+
+    assert (
+        "all regions of the atlas corner: none has voxels in the mask" in capsys.readouterr().out
+    )
+    for level in ("run", "subject"):
+        path = next(out.glob(f"node-{level}/**/*_seg-corner_desc-regions_table.tsv"))
+        table = read(path)
+        assert table["contrast"].tolist()[:2] == ["cue", "target"]
+        assert (table["coverage"] == 0).all()
+        assert table["effect"].isna().all()
+    assert list(out.glob("node-subject/**/*_contrast-cue_stat-t_statmap.nii.gz"))
+
+
+def test_a_damaged_table_is_refused_by_its_name(fitted):
+    _, _, out = fitted
+    path = next(out.glob(f"node-run/**/*_{TABLE}"))
+    text = path.read_text()
+    damaged = path.with_name("damaged.tsv")
+    lines = text.splitlines()
+    for content, reason in (
+        (text.replace("effect", "weight", 1), "effect"),
+        (
+            "\n".join([lines[0], lines[1].replace("\tcue\t", "\tn/a\t"), *lines[2:]]),
+            "one row for each",
+        ),
+        ("\n".join([*lines, lines[1]]), "one row for each region"),
+        (text.replace("\t1\tbox 1\t", "\tone\tbox 1\t"), "one"),
+    ):
+        damaged.write_text(content)
+        with pytest.raises(BadDataError, match=f"damaged.tsv is damaged .*{reason}"):
+            RegionTable.read(damaged)
+    damaged.unlink()
 
 
 def test_slices_at_times_of_their_own_cannot_be_averaged(fitted, tmp_path, capsys):

@@ -63,6 +63,27 @@ def test_each_hemisphere_has_the_regions_of_its_own_labels(dataset, tmp_path):
     assert table_of(f"{subject}_seg-Pieces_desc-regions_table.tsv")["inputs"].eq(2).all()
 
 
+def test_the_group_tests_the_regions_of_hemispheres(dataset, tmp_path, monkeypatch):
+    write_surfaces(dataset)
+    monkeypatch.chdir(tmp_path)
+    files = [path.name for path in write_hemispheres(tmp_path, N_VERTICES)]  # relative paths
+    out = tmp_path / "out"
+    options = ["--space", "fsaverage5", "--atlas", *files]
+
+    assert main([str(dataset), str(out), "participant", "--noise-model", "ols", *options]) == 0
+    assert main([str(dataset), str(out), "group", "--no-report", *options]) == 0
+
+    for side in "LR":
+        stem = f"task-cuetarget_hemi-{side}_space-fsaverage5_seg-Pieces_desc-regions_table"
+        table = table_of(out / f"node-dataset/{stem}.tsv")
+        inputs = []
+        for sub in ("01", "02"):
+            name = f"sub-{sub}_{stem}.tsv"
+            inputs.append(table_of(out / f"node-subject/sub-{sub}/func/{name}")["effect"])
+        np.testing.assert_allclose(table["effect"], np.mean(inputs, axis=0), rtol=1e-6)
+        assert table["q_fdr"].notna().all()
+
+
 def test_a_hemisphere_with_other_vertices_is_refused(dataset, tmp_path, capsys):
     write_surfaces(dataset)
     left, right = write_hemispheres(tmp_path, N_VERTICES + 1)

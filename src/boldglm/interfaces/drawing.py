@@ -167,7 +167,7 @@ def _facts(result: NodeResult, geometry: Geometry) -> list[Fact]:
     if result.whiteness:
         facts.append(("Residuals", whiteness_summary(dict(result.whiteness))))
     if result.regions is not None:
-        facts += _region_facts(RegionTable(result.regions.table), result)
+        facts += _region_facts(RegionTable.read(result.regions.table), result)
     if result.smoothness:
         facts.append(("Smoothness of residuals", smoothness_text(result.smoothness)))
     return facts
@@ -254,7 +254,7 @@ def _region_names(result: NodeResult, geometry: Geometry) -> RegionNames | None:
     if result.regions is None:
         return None
     labels = geometry.read_rows([result.regions.image])[0]
-    return RegionNames(labels, RegionTable(result.regions.table).names)
+    return RegionNames(labels, RegionTable.read(result.regions.table).names)
 
 
 def _region_facts(table: RegionTable, result: NodeResult) -> list[Fact]:

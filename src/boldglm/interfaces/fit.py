@@ -219,10 +219,8 @@ class FitGLM(SimpleInterface):
         regions = load_regions(atlas, run.geometry)
         fitted = fit_regions(run, regions, design, self.inputs.noise_model)
         if fitted is None:
-            reason = f"none of them has {run.geometry.element_name} in the mask"
-            return {}, (
-                exclusion(f"all {len(regions)} regions of the atlas {atlas.name}: {reason}"),
-            )
+            text = f"all regions of the atlas {atlas.name}: none has {run.geometry.element_name} "
+            return {}, (*regions.notices(), exclusion(f"{text}in the mask"))
         path = here / "regions.npz"
         write_fit(path, fitted, np.ones(fitted.n_voxels))
         return {"regions_file": str(path)}, regions.notices()
@@ -342,11 +340,14 @@ class EstimateContrasts(SimpleInterface):
         return runtime
 
     def _regions(self, contrasts: list, result: NodeResult, here: Path) -> RegionFiles | None:
-        """Test the contrasts in the regions of the atlas, if they were fitted."""
-        if not (isdefined(self.inputs.atlas) and isdefined(self.inputs.regions_file)):
+        """Test the contrasts in the regions of the atlas, if there is one."""
+        if not isdefined(self.inputs.atlas):
             return None
-        fitted, _ = read_fit(Path(self.inputs.regions_file))
-        assert isinstance(fitted, Fit)  # FitGLM fits mean series with one design
+        fitted: Fit | None = None  # no region has voxels
+        if isdefined(self.inputs.regions_file):
+            loaded, _ = read_fit(Path(self.inputs.regions_file))
+            assert isinstance(loaded, Fit)  # FitGLM fits mean series with one design
+            fitted = loaded
         geometry = read_geometry(Path(self.inputs.mask_file))
         regions = load_regions(self.inputs.atlas, geometry)
         return estimate_regions(fitted, regions, contrasts, result, geometry, here)

@@ -111,7 +111,7 @@ def region_values(
 
 
 def estimate_regions(
-    fitted: Fit,
+    fitted: Fit | None,
     regions: Regions,
     contrasts: Sequence[str | ContrastSpec],
     result: NodeResult,
@@ -122,8 +122,8 @@ def estimate_regions(
 
     Parameters
     ----------
-    fitted : Fit
-        From `fit_regions`.
+    fitted : Fit or None
+        From `fit_regions`; with None, all values are missing.
     regions : Regions
         The regions.
     contrasts : sequence of str or ContrastSpec
@@ -136,17 +136,18 @@ def estimate_regions(
         Folder for the files.
     """
     tests = {maps.name: maps.test for maps in result.contrasts}
-    weights = [
-        weights_of(contrast, fitted.names)
-        for contrast in contrasts
-        if isinstance(contrast, str) or contrast.name in tests  # others need what the run lacks
-    ]
-    estimated = [(name, rows) for name, rows in weights if name in tests]
-    present = regions.counts > 0
-    values = [
-        region_values(tested, present, test=tests[tested.name])
-        for tested in fitted.contrasts(estimated)
-    ]
+    values = [RegionValues(name, test, {}) for name, test in tests.items()]
+    if fitted is not None:
+        weights = [
+            weights_of(contrast, fitted.names)
+            for contrast in contrasts
+            if isinstance(contrast, str) or contrast.name in tests  # others: what the run lacks
+        ]
+        estimated = [(name, rows) for name, rows in weights if name in tests]
+        values = [
+            region_values(tested, regions.counts > 0, test=tests[tested.name])
+            for tested in fitted.contrasts(estimated)
+        ]
     table = write_region_table(folder, regions, values, level="run", description=OF_RUN)
     return region_files(table, regions, geometry, folder)
 

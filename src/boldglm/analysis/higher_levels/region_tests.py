@@ -68,7 +68,8 @@ class InputRegions:
             return None, (exclusion(text),)
         check_tables(atlas, {label: result.regions for label, result in
                              zip(labels, results, strict=True)})  # fmt: skip
-        tables = [RegionTable(result.regions.table) for result in results if result.regions]
+        files = [result.regions for result in results if result.regions]
+        tables = [RegionTable.read(regions.table) for regions in files]
         return cls(regions, tuple(tables)), ()
 
     def coverage(self) -> np.ndarray:
@@ -272,11 +273,10 @@ class RegionTests:
         """
         fit, notices = fit_input_regions(inputs, self.given, matrix, **options)
         every = list(notices)
-        for spec in contrasts if fit is not None else ():
-            assert fit is not None
-            values, more = fit.values(spec, self.inference)
+        for spec in contrasts:
+            values, more = (None, ()) if fit is None else fit.values(spec, self.inference)
             every += more
-            self.values += [values] if values is not None else []
+            self.values.append(values or RegionValues(spec.name, spec.test, {}))
         return every
 
     def write(self, geometry: Geometry, folder: Path) -> RegionFiles:

@@ -60,7 +60,8 @@ class AtlasRequest:
             If a file does not exist.
         """
         if any(_is_file(word) for word in words):
-            paths = [Path(word) for word in words]
+            # nodes of the workflow have working folders of their own
+            paths = [Path(word).expanduser().absolute() for word in words]
             for path in paths:
                 if not path.is_file():
                     raise MissingInputError(f"There is no file {path} (--atlas). Check the path.")

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,8 @@ from boldglm.io.outputs.names import REGION_COLUMNS, REGION_ENTITIES, RegionColu
 STEM = "desc-regions_table"  # of the table in a working folder
 IMAGE_STEM = "dseg"
 MISSING = "n/a"
-OF_REGION = ("index", "name", "size", "coverage")  # columns that no contrast changes
+NEEDED = ("contrast", "index", "name", "coverage", "effect", "variance", "dof")
+READ = ("effect", "variance", "dof", "q_fdr")  # columns that levels above and reports need
 
 
 @dataclass(frozen=True)
@@ -147,11 +147,15 @@ def write_region_table(
 def _cell(value: object) -> str:
     """Return text in one line, numbers with the precision of float32 maps, and n/a."""
     if isinstance(value, str):
-        return " ".join(value.split())
+        return _in_one_line(value)
     if isinstance(value, int | np.integer):
         return str(value)
     number = float(str(value))
     return f"{number:.9g}" if np.isfinite(number) else MISSING
+
+
+def _in_one_line(text: str) -> str:
+    return " ".join(text.split())
 
 
 def add_entities(
@@ -193,31 +197,63 @@ def add_entities(
 
 @dataclass(frozen=True, eq=False)
 class RegionTable:
-    """A table of regions that was written.
+    """A table of regions that was written, of which numbers alone are kept.
 
     Parameters
     ----------
-    path : Path
-        The TSV file.
+    columns : tuple of str
+        Names of all columns.
+    names : mapping of int to str
+        Name of each region by its label.
+    coverages : mapping of int to float
+        Share of each region that the mask has.
+    values : mapping of str to mapping of str to ndarray of shape (n_regions,)
+        Of each contrast, the columns of `READ`, in the order of `names`.
     """
 
-    path: Path
+    columns: tuple[str, ...]
+    names: Mapping[int, str]
+    coverages: Mapping[int, float]
+    values: Mapping[str, Mapping[str, np.ndarray]]
 
-    @cached_property
-    def _content(self) -> Any:
-        table = read_table(self.path)
-        missing = [name for name in ("contrast", *OF_REGION, "effect") if name not in table]
-        if missing:
-            raise BadDataError(
-                f"{self.path.name} is damaged: it has no column {missing[0]!r}. Run the level "
-                "that writes it again."
+    @classmethod
+    def read(cls, path: Path) -> "RegionTable":
+        """Read a table.
+
+        Raises
+        ------
+        MissingInputError
+            If it does not exist.
+        BadDataError
+            If it is damaged.
+        """
+        table = read_table(path)
+        try:
+            missing = [name for name in NEEDED if name not in table]
+            if missing:
+                raise ValueError(f"it has no column {missing[0]}")
+            labels = table["index"].astype(int)
+            values: dict[str, dict[str, np.ndarray]] = {}
+            for contrast, rows in table.groupby("contrast", sort=False):
+                order = dict(zip(labels[rows.index], range(len(rows)), strict=True))
+                if len(order) != len(rows) or list(order) != list(dict.fromkeys(labels)):
+                    raise ValueError(f"{contrast!r} does not have one row for each region")
+                values[str(contrast)] = {
+                    name: rows[name].astype(float).to_numpy() for name in READ if name in rows
+                }
+            first = table.drop_duplicates("index")
+            names, shares = first["name"].astype(str), first["coverage"].astype(float)
+            return cls(
+                tuple(map(str, table.columns)),
+                dict(zip(labels[first.index], names, strict=True)),
+                dict(zip(labels[first.index], shares, strict=True)),
+                values,
             )
-        return table
-
-    @property
-    def columns(self) -> tuple[str, ...]:
-        """Names of the columns."""
-        return tuple(map(str, self._content.columns))
+        except (ValueError, KeyError, TypeError) as error:
+            raise BadDataError(
+                f"The table of regions {path.name} is damaged ({error}). Run the level that "
+                "writes it again."
+            ) from error
 
     def column(self, contrast: str, name: str, indices: Sequence[int]) -> np.ndarray:
         """Return a column of numbers of a contrast, in the order of some regions.
@@ -227,40 +263,20 @@ class RegionTable:
         contrast : str
             Name of the contrast.
         name : str
-            Name of the column.
+            Name of the column, one of `READ`.
         indices : sequence of int
             Regions; those that the table lacks are NaN.
 
         Returns
         -------
         ndarray of shape (n_regions,)
-
-        Raises
-        ------
-        BadDataError
-            If a value is no number.
         """
-        table = self._content
-        rows = table[table["contrast"] == " ".join(contrast.split())]
-        try:
-            values = dict(zip(rows["index"].astype(int), rows[name].astype(float), strict=True))
-        except (ValueError, KeyError) as error:
-            raise BadDataError(
-                f"{self.path.name} is damaged ({error}). Run the level that writes it again."
-            ) from error
-        return np.array([values.get(index, np.nan) for index in indices], dtype=float)
+        columns = self.values.get(_in_one_line(contrast), {})
+        if name not in columns:
+            return np.full(len(indices), np.nan)
+        known = dict(zip(self.names, columns[name], strict=True))
+        return np.array([known.get(index, np.nan) for index in indices], dtype=float)
 
     def coverage(self, indices: Sequence[int]) -> np.ndarray:
-        """Return the coverage of some regions, (n_regions,); NaN for those that it lacks."""
-        first = self._content["contrast"].iloc[:1]
-        return (
-            self.column(first.item(), "coverage", indices)
-            if len(first)
-            else np.zeros(len(indices))
-        )
-
-    @property
-    def names(self) -> dict[int, str]:
-        """Name of each region by its label."""
-        table = self._content.drop_duplicates("index")
-        return dict(zip(table["index"].astype(int), table["name"].astype(str), strict=True))
+        """Return the coverage of some regions, (n_regions,); 0 for those that it lacks."""
+        return np.array([self.coverages.get(index, 0.0) for index in indices], dtype=float)
