@@ -16,7 +16,7 @@ BENCHMARK_CACHE ?= .benchmark-cache
 CTR_TOOLS ?= $(wildcard ../shared/tools/ctr)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo lint test test-docs test-fast test-all battery fuzz calibration benchmarks image image-test slurm-test test-versions packages lock clean
+.PHONY: help demo docs lint test test-docs test-fast test-all battery fuzz calibration benchmarks image image-test slurm-test test-versions packages lock clean
 
 help:  ## show this list
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## /  make \1	/' | expand -t 20
@@ -46,13 +46,21 @@ demo: $(VENV)/.installed  ## run both levels on a small generated dataset; says 
 
 lint: $(VENV)/.test-installed  ## style, types and the direction of imports
 	@echo "Style, types, imports"
-	@$(BIN)/python -m ruff check src tests benchmarks
-	@$(BIN)/python -m ruff format --check src tests benchmarks
+	@$(BIN)/python -m ruff check src tests benchmarks docs/*.py
+	@$(BIN)/python -m ruff format --check src tests benchmarks docs/*.py
 	@$(BIN)/python -m mypy
 	@$(BIN)/lint-imports
 
-test-docs: $(VENV)/.test-installed  ## links, options, calls and tables in the documents
-	@$(PYTEST) tests/test_repository.py tests/cli/test_spec.py tests/benchmarks README.md
+$(VENV)/.docs-installed: pyproject.toml $(VENV)/.installed
+	@$(PIP) install --editable '.[docs]'
+	@touch $@
+
+docs: $(VENV)/.docs-installed  ## build the pages of docs/ as a site, in build/docs/html
+	@$(BIN)/python -m sphinx -W --keep-going -q -b html -d build/docs/doctrees docs build/docs/html
+	@echo "The site: build/docs/html/index.html"
+
+test-docs: $(VENV)/.test-installed $(VENV)/.docs-installed  ## links, options, calls, examples and tables in the documents; their site
+	@$(PYTEST) tests/test_repository.py tests/test_documents.py tests/cli/test_spec.py tests/benchmarks README.md
 
 PYTEST := $(BIN)/python -m pytest -q
 # Each process begins with tests of neighboring files, which share fixtures; one that has finished
@@ -126,4 +134,4 @@ slurm-test: $(VENV)/.test-installed  ## run the plugins and job scripts on a SLU
 	@CTR_TOOLS="$(abspath $(CTR_TOOLS))" $(PYTEST) -m container tests/container/test_slurm.py
 
 clean:  ## remove what make created
-	rm -rf $(VENV) $(BENCHMARK_CACHE) demo .pytest_cache .ruff_cache .mypy_cache .hypothesis .import_linter_cache .versions .packages
+	rm -rf $(VENV) $(BENCHMARK_CACHE) demo build docs/api .pytest_cache .ruff_cache .mypy_cache .hypothesis .import_linter_cache .versions .packages
