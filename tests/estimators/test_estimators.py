@@ -14,6 +14,7 @@ import boldglm
 from boldglm import FirstLevel, SecondLevel
 from boldglm.cli.main import main
 from boldglm.estimators.parameters import NotFittedError
+from fake_atlases import write_boxes
 from fake_fmriprep import write_fmriprep
 from fake_surfaces import write_cifti, write_surfaces
 
@@ -261,3 +262,24 @@ def test_groups_and_participants_are_given_to_the_second_level():
         SecondLevel().fit(effects, blocks=["1", "2"])
     with pytest.raises(ValueError, match="takes inputs as independent"):
         SecondLevel(estimator="mixed").fit(effects, variances=effects, blocks=["1"] * 9)
+
+
+def test_regions_are_those_of_the_command_line(dataset, tmp_path):
+    bold, events = zip(*(raw(dataset, f"{TASK}_run-{run}") for run in (1, 2)), strict=True)
+    atlas = write_boxes(tmp_path, bold[0])
+    out = tmp_path / "out"
+    options = ("--participant-label", "01", "--noise-model", "ar1", "--atlas", str(atlas))
+    assert main([str(dataset), str(out), "participant", *options]) == 0
+
+    model = FirstLevel(noise_model="ar1", atlas=[atlas, atlas.with_name("atlas-Boxes_dseg.tsv")])
+    table = model.fit(list(bold), list(events)).regions("cue - target")
+
+    name = f"node-subject/sub-01/func/{TASK}_seg-Boxes_desc-regions_table.tsv"
+    theirs = pd.read_csv(out / name, sep="\t", na_values="n/a")
+    theirs = theirs[theirs["contrast"] == "cue - target"].reset_index(drop=True)
+    pd.testing.assert_frame_equal(table, theirs[table.columns])
+    of_run = FirstLevel(noise_model="ar1", atlas=atlas).fit(bold[0], events[0])
+    assert of_run.regions("any = cue, target")["F"].notna().any()
+    assert any("without a voxel in the mask" in notice.text for notice in of_run.notices_)
+    with pytest.raises(ValueError, match="need an atlas"):
+        FirstLevel().fit(bold[0], events[0]).regions("cue")

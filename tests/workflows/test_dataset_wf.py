@@ -4,6 +4,7 @@ import hashlib
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from nipype import config
 from nipype.interfaces.utility import Function, Merge
@@ -12,11 +13,14 @@ from nipype.pipeline.engine import Node, Workflow
 from boldglm.cli.main import main
 from boldglm.demo.dataset import DatasetPlan, write_dataset
 from boldglm.errors import BadDataError, UsageError
-from boldglm.io.outputs.records import Record
+from boldglm.io.outputs.records import Record, read_result
+from boldglm.io.outputs.region_tables import RegionTable
 from boldglm.workflows import (
+    Atlas,
     DatasetOptions,
     DefaultModelOptions,
     ModelChoice,
+    RunSettings,
     Selection,
     init_boldglm_wf,
     init_group_wf,
@@ -24,6 +28,7 @@ from boldglm.workflows import (
     init_subject_wf,
     job_plugin,
 )
+from fake_atlases import write_boxes
 from fake_schedulers import make_cluster
 
 OPTIONS = DatasetOptions(
@@ -230,6 +235,47 @@ def test_runs_participants_and_groups_of_plain_files_make_a_workflow(bids, tmp_p
     assert len(fitted) == 3
     top = next(node for node in fitted if node._hierarchy == "outer.group_wf")
     assert [Path(path).is_file() for path in [top.result.outputs.effect_files]] == [True]
+
+
+def test_regions_of_an_atlas_are_tested_as_on_the_command_line(bids, tmp_path):
+    bold = bids / "sub-01/func/sub-01_task-cuetarget_run-1_bold.nii.gz"
+    image = write_boxes(tmp_path, bold)
+    command, out = tmp_path / "command", tmp_path / "out"
+    options = ("--atlas", str(image))
+    fit = ("--conditions", "cue", "--noise-model", "ols")
+    assert main([str(bids), str(command), "participant", *fit, *options]) == 0
+    assert main([str(bids), str(command), "group", *options]) == 0
+
+    workflow = init_boldglm_wf(bids, out, replace(OPTIONS, atlas=(str(image),)))
+    run(workflow, tmp_path / "work", "Linear")
+
+    tables = [name for name in contents(command) if name.endswith("regions_table.tsv")]
+    assert len(tables) == 4 + 2 + 1
+    assert {name: contents(out)[name] for name in tables} == {
+        name: contents(command)[name] for name in tables
+    }
+
+
+def test_regions_of_plain_files_are_combined(bids, tmp_path):
+    func = bids / "sub-01/func/sub-01_task-cuetarget_run"
+    atlas = Atlas.of(write_boxes(tmp_path, Path(f"{func}-1_bold.nii.gz")))
+    outer = Workflow(name="outer", base_dir=str(tmp_path / "work"))
+    subject = init_subject_wf(["run-1", "run-2"], atlas=atlas)
+    joined = joined_of("joined")
+    outer.connect(joined, "out", subject, "inputnode.result_files")
+    for number in (1, 2):
+        one = init_run_wf(["cue"], RunSettings(atlas=atlas), name=f"run_{number}")
+        one.inputs.inputnode.bold_file = f"{func}-{number}_bold.nii.gz"
+        one.inputs.inputnode.events_file = f"{func}-{number}_events.tsv"
+        outer.connect(one, "outputnode.result_file", joined, f"in{number}")
+
+    graph = outer.run(plugin="Linear")
+
+    top = next(node for node in graph.nodes if node.name == "fit_node")
+    result = read_result(Path(top.result.outputs.result_file))
+    table = RegionTable.read(result.regions.table)
+    assert np.isfinite(table.column("cue", "effect", tuple(table.names))).any()
+    assert str(result.regions.table) in top.result.outputs.map_files
 
 
 def joined_of(name):

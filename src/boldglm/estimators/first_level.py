@@ -10,6 +10,7 @@ import numpy as np
 
 from boldglm.analysis.first_level.contrast_maps import estimate_contrasts
 from boldglm.analysis.first_level.event_design import RunTiming
+from boldglm.analysis.first_level.regions import estimate_regions, fit_regions
 from boldglm.analysis.first_level.slices import RunFit, fit_run
 from boldglm.analysis.higher_levels.node_fits import NodeFits, fit_node
 from boldglm.analysis.model.confound_strategies import ConfoundRequest, drift_with_confounds
@@ -22,9 +23,10 @@ from boldglm.analysis.plan.timing import RunMetadata, TimingOptions, run_timing
 from boldglm.errors import BadDataError
 from boldglm.estimators.contrast_images import ContrastImages, image_ending_of
 from boldglm.estimators.parameters import NotFittedError, Parameters
-from boldglm.glm import Design
+from boldglm.glm import Design, Fit
 from boldglm.glm.design.linear_model import linear_model
 from boldglm.glm.first_level.contrasts import MissingRegressorError, contrast_weights
+from boldglm.io.bids.atlas import Atlas, Regions, load_regions
 from boldglm.io.bids.confounds_table import ConfoundsTable, read_confounds
 from boldglm.io.bids.events import read_events
 from boldglm.io.bids.run_inputs import RunInputs
@@ -62,6 +64,8 @@ class FittedRun:
     mean: np.ndarray
     meshes: tuple[Path, ...]
     notices: tuple[Notice, ...]
+    regions: Regions | None = None
+    region_fit: Fit | None = None  # of their mean series; None if none has voxels
 
 
 class FirstLevel(Parameters):
@@ -120,6 +124,9 @@ class FirstLevel(Parameters):
         ``"polynomial"`` (of an order that grows with the length of the run) or ``"none"``.
     n_threads : int
         Blocks of voxels that are fitted at a time.
+    atlas : path, sequence of paths, or Atlas, optional
+        Atlas whose regions `regions` tests: an image of labels on the grid of the series, and
+        its table (columns index and name), by default looked for beside it.
 
     Attributes
     ----------
@@ -176,6 +183,7 @@ class FirstLevel(Parameters):
         slice_times: str = SLICE_TIMES[0],
         drift: str = DRIFT,
         n_threads: int = 1,
+        atlas: Any = None,
     ) -> None:
         self.conditions = conditions
         self.hrf_model = hrf_model
@@ -196,6 +204,7 @@ class FirstLevel(Parameters):
         self.slice_time_reference = slice_time_reference
         self.slice_times = slice_times
         self.n_threads = n_threads
+        self.atlas = atlas
 
     def fit(
         self,
@@ -287,19 +296,57 @@ class FirstLevel(Parameters):
         self._check_fitted()
         written = self.model_contrast(contrast, name)
         with tempfile.TemporaryDirectory(prefix="boldglm-") as folder:
-            results = self.run_results([written], Path(folder))
-            if not any(result.contrasts for result in results):
-                reasons = "; ".join(str(notice) for run in results for notice in run.notices)
-                raise ValueError(f"{written.name!r} cannot be estimated: {reasons}.")
-            if len(results) == 1:
-                return ContrastImages.of(results[0].contrasts[0], results[0])
-            if written.test == "F":
-                raise ValueError(
-                    f"{written.name!r} is an F contrast, and fixed effects over {len(results)} "
-                    "runs combine t contrasts only. Test its rows one by one, or fit one run."
-                )
-            combined = self.combined_result(results, Path(folder))
-            return ContrastImages.of(combined.contrasts[0], combined)
+            result = self._result_over_runs(written, Path(folder))
+            return ContrastImages.of(result.contrasts[0], result)
+
+    def _result_over_runs(self, contrast: ContrastSpec, folder: Path) -> NodeResult:
+        """Estimate a contrast in all runs, and combine several of them."""
+        results = self.run_results([contrast], folder)
+        if not any(result.contrasts for result in results):
+            reasons = "; ".join(str(notice) for run in results for notice in run.notices)
+            raise ValueError(f"{contrast.name!r} cannot be estimated: {reasons}.")
+        if len(results) == 1:
+            return results[0]
+        if contrast.test == "F":
+            raise ValueError(
+                f"{contrast.name!r} is an F contrast, and fixed effects over {len(results)} "
+                "runs combine t contrasts only. Test its rows one by one, or fit one run."
+            )
+        return self.combined_result(results, folder)
+
+    def regions(self, contrast: str | Mapping[str, Any] | Any, name: str | None = None) -> Any:
+        """Test a contrast in the regions of the atlas; runs are combined by fixed effects.
+
+        In each run, the mean series of a region is fitted with the design and noise model of the
+        run.
+
+        Parameters
+        ----------
+        contrast, name
+            As for `contrast`.
+
+        Returns
+        -------
+        pandas.DataFrame
+            One row for each region, with the columns of the tables of ``--atlas``.
+
+        Raises
+        ------
+        NotFittedError
+            If `fit` was not called.
+        ValueError
+            If there is no atlas, or as for `contrast`.
+        """
+        import pandas as pd
+
+        self._check_fitted()
+        if self._runs[0].regions is None:
+            raise ValueError("regions need an atlas: FirstLevel(atlas=...).")
+        written = self.model_contrast(contrast, name)
+        with tempfile.TemporaryDirectory(prefix="boldglm-") as folder:
+            result = self._result_over_runs(written, Path(folder))
+            assert result.regions is not None
+            return pd.read_csv(result.regions.table, sep="\t", na_values="n/a")
 
     def report(
         self, path: str | Path, contrasts: Sequence[Any] | None = None, title: str = "First level"
@@ -440,6 +487,7 @@ class FirstLevel(Parameters):
         run = self._load(read, made, model, folder)
         fitted = fit_run(run, made.design, made.slices, model.noise_model, self.n_threads)
         everywhere = run.geometry.unmasked()
+        regions, region_fit = self._fit_regions(run, made, model)
         return FittedRun(
             read.inputs.bold.name,
             made.design,
@@ -449,8 +497,31 @@ class FirstLevel(Parameters):
             run.geometry,
             run.mean[everywhere.mask],
             read.inputs.meshes,
-            (*made.notices, *run.notices),
+            (*made.notices, *run.notices, *(regions.notices() if regions else ())),
+            regions,
+            region_fit,
         )
+
+    def _fit_regions(
+        self, run: MaskedRun, made: RunDesign, model: Model
+    ) -> tuple[Regions | None, Fit | None]:
+        """Fit the mean series of the regions of the atlas, if there is one."""
+        atlas = self._atlas()
+        if atlas is None:
+            return None, None
+        if made.slices is not None:
+            raise ValueError(
+                "regions span slices, so atlas cannot be combined with slice_times='model'. Leave "
+                "out one of them."
+            )
+        regions = load_regions(atlas, run.geometry)
+        return regions, fit_regions(run, regions, made.design, model.noise_model)
+
+    def _atlas(self) -> Atlas | None:
+        if self.atlas is None or isinstance(self.atlas, Atlas):
+            return self.atlas
+        image, *tables = map(Path, _as_list(self.atlas))
+        return Atlas.of(image, *tables)
 
     def _load(self, read: RunRead, made: RunDesign, model: Model, folder: Path) -> MaskedRun:
         is_to_target = model.smoothing is not None and model.smoothing_type == "isoblurto"
@@ -500,6 +571,11 @@ class FirstLevel(Parameters):
             result = estimate_contrasts(
                 run.fit, run.scale, contrasts, mask, mean, here, run.notices, run.design.shared
             )
+            if run.regions is not None:
+                files = estimate_regions(
+                    run.region_fit, run.regions, contrasts, result, run.geometry, here
+                )
+                result = replace(result, regions=files)
             results.append(replace(result, meshes=run.meshes))
         return results
 
@@ -522,6 +598,8 @@ class FirstLevel(Parameters):
         together.mkdir()
         names = [[each.name for each in run.contrasts if each.test == "t"] for run in results]
         fits = NodeFits.of_means(names, [run.name for run in self._runs], method="fixed")
+        regions = self._runs[0].regions
+        fits = fits if regions is None else replace(fits, atlas=regions.atlas)
         return fit_node(results, fits, together)
 
     def model_contrast(self, contrast: Any, name: str | None = None) -> ContrastSpec:

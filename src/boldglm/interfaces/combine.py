@@ -1,6 +1,7 @@
 """Interfaces of higher levels, which fit a design over runs, sessions or participants."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from nipype.interfaces.base import (
@@ -8,12 +9,14 @@ from nipype.interfaces.base import (
     File,
     InputMultiPath,
     SimpleInterface,
+    isdefined,
     traits,
 )
 
 from boldglm.analysis.higher_levels.node_fits import NodeFits, fit_node
 from boldglm.errors import BadDataError
 from boldglm.interfaces.fit import ResultOutput, result_files
+from boldglm.io.bids.atlas import Atlas
 from boldglm.io.outputs.records import NodeResult, read_result
 
 
@@ -25,6 +28,7 @@ class _ResultsInput(BaseInterfaceInputSpec):
 
 class _CombineInput(_ResultsInput):
     labels = traits.List(traits.Str, mandatory=True, desc="name of each input")
+    atlas = traits.Instance(Atlas, desc="atlas of the tables of regions that the results have")
 
 
 class _FitNodeInput(_ResultsInput):
@@ -35,12 +39,13 @@ def _results(paths: list[str]) -> list[NodeResult]:
     return [read_result(Path(path)) for path in paths]
 
 
-def _means(results: Sequence[NodeResult], labels: Sequence[str], method: str) -> NodeFits:
+def _means(results: Sequence[NodeResult], inputs: _CombineInput, method: str) -> NodeFits:
     contrasts = [
         [contrast.name for contrast in result.contrasts if contrast.test != "F"]
         for result in results
     ]
-    return NodeFits.of_means(contrasts, labels, method=method)
+    fits = NodeFits.of_means(contrasts, inputs.labels, method=method)
+    return replace(fits, atlas=inputs.atlas) if isdefined(inputs.atlas) else fits
 
 
 class FitNode(SimpleInterface):
@@ -70,7 +75,7 @@ class CombineRuns(SimpleInterface):
 
     def _run_interface(self, runtime):
         here, results = Path(runtime.cwd), _results(self.inputs.result_files)
-        fits = _means(results, self.inputs.labels, "fixed")
+        fits = _means(results, self.inputs, "fixed")
         self._results = result_files(fit_node(results, fits, here), here)
         return runtime
 
@@ -93,6 +98,6 @@ class TestSubjects(SimpleInterface):
             raise BadDataError(
                 f"A test over participants needs at least two, but there is {len(results)}."
             )
-        fits = _means(results, self.inputs.labels, "ols")
+        fits = _means(results, self.inputs, "ols")
         self._results = result_files(fit_node(results, fits, here), here)
         return runtime

@@ -7,13 +7,18 @@ from nipype.interfaces.utility import IdentityInterface
 from nipype.pipeline.engine import Node, Workflow
 
 from boldglm.interfaces import CombineRuns, TestSubjects
+from boldglm.io.bids.atlas import Atlas
 from boldglm.workflows.jobs import LEVEL_GB
 from boldglm.workflows.nodes import make_node
 from boldglm.workflows.run import RESULT_OUTPUTS
 
 
 def init_subject_wf(
-    labels: Sequence[str], *, mem_gb: float = LEVEL_GB, name: str = "subject_wf"
+    labels: Sequence[str],
+    *,
+    atlas: Atlas | None = None,
+    mem_gb: float = LEVEL_GB,
+    name: str = "subject_wf",
 ) -> Workflow:
     """Build the workflow that combines the runs of a participant, from plain files.
 
@@ -24,6 +29,8 @@ def init_subject_wf(
     ----------
     labels : sequence of str
         Name of each run, for messages.
+    atlas : Atlas, optional
+        Atlas that the runs were fitted with (`RunSettings`), to combine its regions as well.
     mem_gb : float
         Memory that the combination may need, in GB; for the scheduler.
     name : str
@@ -61,11 +68,15 @@ def init_subject_wf(
     >>> subject_wf = init_subject_wf(["run-1", "run-2"])
     >>> subject_wf.inputs.inputnode.result_files = ["1.json", "2.json"]
     """
-    return _combined(CombineRuns(labels=list(labels)), mem_gb, name)
+    return _combined(CombineRuns(labels=list(labels)), atlas, mem_gb, name)
 
 
 def init_group_wf(
-    labels: Sequence[str], *, mem_gb: float = LEVEL_GB, name: str = "group_wf"
+    labels: Sequence[str],
+    *,
+    atlas: Atlas | None = None,
+    mem_gb: float = LEVEL_GB,
+    name: str = "group_wf",
 ) -> Workflow:
     """Build the workflow that tests the mean of participants, from plain files.
 
@@ -76,6 +87,8 @@ def init_group_wf(
     ----------
     labels : sequence of str
         Name of each participant, two or more.
+    atlas : Atlas, optional
+        Atlas that the runs were fitted with (`RunSettings`), to combine its regions as well.
     mem_gb : float
         Memory that the test may need, in GB; for the scheduler.
     name : str
@@ -114,10 +127,12 @@ def init_group_wf(
     >>> group_wf = init_group_wf(["sub-01", "sub-02", "sub-03"])
     >>> group_wf.inputs.inputnode.result_files = ["1.json", "2.json", "3.json"]
     """
-    return _combined(TestSubjects(labels=list(labels)), mem_gb, name)
+    return _combined(TestSubjects(labels=list(labels)), atlas, mem_gb, name)
 
 
-def _combined(interface: Any, mem_gb: float, name: str) -> Workflow:
+def _combined(interface: Any, atlas: Atlas | None, mem_gb: float, name: str) -> Workflow:
+    if atlas is not None:
+        interface.inputs.atlas = atlas
     workflow = Workflow(name=name)
     inputnode = Node(IdentityInterface(fields=["result_files"]), name="inputnode")
     outputnode = Node(IdentityInterface(fields=list(RESULT_OUTPUTS)), name="outputnode")
