@@ -72,7 +72,9 @@ class _PlotResultsInput(_SectionInput):
 
 class _SectionOutput(TraitedSpec):
     section_file = File(exists=True, desc="section of the report (JSON)")
-    figure_files = OutputMultiPath(File(exists=True), desc="figures of the section")
+    figure_files = OutputMultiPath(
+        File(exists=True), desc="figures of the section, and maps for its viewers"
+    )
 
 
 class PlotResults(SimpleInterface):
@@ -96,8 +98,9 @@ class PlotResults(SimpleInterface):
 
 
 def _section_files(path: Path, section: Section) -> dict[str, object]:
-    figures = [str(figure.path) for figure in section_figures(section)]
-    return {"section_file": str(path), "figure_files": figures}
+    figures = [figure.path for figure in section_figures(section)]
+    volumes = [volume for contrast in section.contrasts for volume in contrast.volumes]
+    return {"section_file": str(path), "figure_files": [str(one) for one in figures + volumes]}
 
 
 class _PlotRecordInput(BaseInterfaceInputSpec):

@@ -1,8 +1,10 @@
 """The gray mean image that maps of a volume are drawn on, made once for all maps."""
 
+from functools import cached_property
+
 import numpy as np
 
-from boldglm.glm.arrays.types import BoolArray, RealArray
+from boldglm.glm.arrays.types import BoolArray, IndexArray, RealArray
 from boldglm.reports.mosaic import WHITE, Colors, orient, overlay_colors
 
 
@@ -56,6 +58,40 @@ class Backdrop:
         """Return the turned indices of the first of some voxels, (n_voxels,) of bool."""
         x, y, z = np.unravel_index(int(self._places[voxels].min()), self.inside.shape)
         return int(x), int(y), int(z)
+
+    @cached_property
+    def order(self) -> IndexArray:
+        """Voxels in the order in which they lie in the turned volume, (n_voxels,)."""
+        return np.argsort(self._places)
+
+    @cached_property
+    def box(self) -> tuple[slice, slice, slice]:
+        """The part of the turned volume that holds the mask."""
+        x, y, z = (
+            np.flatnonzero(self.inside.any(axis=tuple({0, 1, 2} - {axis}))) for axis in range(3)
+        )
+        return (
+            slice(int(x[0]), int(x[-1]) + 1),
+            slice(int(y[0]), int(y[-1]) + 1),
+            slice(int(z[0]), int(z[-1]) + 1),
+        )
+
+    @cached_property
+    def packed(self) -> tuple[str, str]:
+        """The mean image in the box, packed for the viewer, and its key."""
+        from boldglm.reports.volumes import packed_with_key
+
+        grays = self._grays.reshape(self.inside.shape)[self.box] + 1
+        return packed_with_key(np.where(self.inside[self.box], grays, 0).astype(np.uint8))
+
+    def indices(self, voxels: BoolArray) -> IndexArray:
+        """Return the turned indices of some voxels, (3, n)."""
+        return np.stack(np.unravel_index(self._places[voxels], self.inside.shape))
+
+    def places(self, voxels: IndexArray) -> RealArray:
+        """Return the coordinates of some voxels in mm, (n, 3)."""
+        indices = np.stack(np.unravel_index(self._places[voxels], self.inside.shape), axis=-1)
+        return indices @ self.affine[:3, :3].T + self.affine[:3, 3]
 
     def colored(
         self, row: RealArray, chosen: BoolArray, *, threshold: float, maximum: float

@@ -9,6 +9,7 @@ from PIL import Image, ImageDraw
 from boldglm.glm.arrays.types import RealArray
 from boldglm.reports.fonts import Face, font
 from boldglm.reports.mosaic import WHITE, Colors, overlay_colors, palette
+from boldglm.reports.png import write_png
 
 BAR_LEFT = 40  # pixels right of the picture; a page shows two pixels as one of its own
 _BAR_WIDTH = 220  # of the color bar with its labels
@@ -17,6 +18,7 @@ _LEAST_WIDTH = 880  # that the words below need
 _PIXELS = 192 / 72  # of a point, so that 8 points are as large as in the drawings beside it
 _LINE_STEP = 1.2  # of lines of text, in their heights
 _N_SHADES = 4  # steps from black to white in the edges of letters
+_LIGHTEST = 256 - 256 // (2 * _N_SHADES)  # shade that is still drawn
 INK, SOFT = 26, 89  # shades of text, of 255
 
 _ANCHORS = {"left": "ls", "center": "ms", "right": "rs"}  # of a line, on its baseline
@@ -29,11 +31,15 @@ class Canvas:
     ----------
     mosaic : ndarray of uint8, shape (height, width)
         Rows of `palette`.
+    with_bar : bool
+        Whether there is room for a color bar, and words below.
     """
 
-    def __init__(self, mosaic: Colors) -> None:
+    def __init__(self, mosaic: Colors, *, with_bar: bool = True) -> None:
         height, width = mosaic.shape
-        self.height, self.width = height + _FOOTER, max(width + _BAR_WIDTH, _LEAST_WIDTH)
+        self.height, self.width = height, width
+        if with_bar:
+            self.height, self.width = height + _FOOTER, max(width + _BAR_WIDTH, _LEAST_WIDTH)
         self.picture = np.full((self.height, self.width), WHITE, dtype=np.uint8)
         self.picture[:height, :width] = mosaic
         self.shape = mosaic.shape
@@ -68,12 +74,10 @@ class Canvas:
         # quarter smaller
         shades = np.rint(np.arange(256) * (_N_SHADES / 255))
         grays = np.rint(shades * (WHITE / _N_SHADES)).astype(np.uint8)
-        text = np.asarray(self._text.point(grays.tolist()))
-        np.copyto(self.picture, text, where=text < WHITE)
-        image = Image.fromarray(self.picture)
-        image.putpalette(palette().ravel().tolist())
-        path.parent.mkdir(parents=True, exist_ok=True)
-        image.save(path, format="PNG", compress_level=9 if image.width * image.height < 5e5 else 5)
+        text = np.asarray(self._text).ravel()
+        drawn = np.flatnonzero(text < _LIGHTEST)
+        self.picture.ravel()[drawn] = grays[text[drawn]]
+        write_png(self.picture, palette(), path)
 
 
 def color_end(above: RealArray, threshold: float) -> float:

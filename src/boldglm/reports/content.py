@@ -95,6 +95,8 @@ class ContrastResult:
         The thresholded map: one picture, or one for each part of the brain that has its own.
     peaks : tuple of Table
         Largest peaks, of each part.
+    volumes : tuple of Path
+        The map of each volume that can be moved through, from `pack_volume`.
     note : str, optional
         Anything a reader must know before believing this map.
     """
@@ -107,6 +109,7 @@ class ContrastResult:
     maps: tuple[Figure, ...] = ()
     peaks: tuple[Table, ...] = ()
     note: str | None = None
+    volumes: tuple[Path, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

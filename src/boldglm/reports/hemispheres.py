@@ -126,4 +126,5 @@ def _contrast(name: str, parts: Sequence[Sided]) -> ContrastResult:
         else "; ".join(f"{one.dof_text} ({side})" for side, one in found),
         maps=tuple(figure for _, one in found for figure in one.maps),
         peaks=tuple(table for _, one in found for table in one.peaks),
+        volumes=tuple(volume for _, one in found for volume in one.volumes),
     )

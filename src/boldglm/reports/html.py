@@ -7,6 +7,7 @@ is. Every text is escaped by the template engine: names come from event files.
 
 import base64
 import hashlib
+import json
 import re
 import struct
 from collections import Counter
@@ -20,6 +21,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from markupsafe import Markup, escape
 
 from boldglm.io.files.atomic import write_bytes
+from boldglm.io.files.json_files import read_json
 from boldglm.notices import HEADINGS, Notice
 from boldglm.reports.content import Figure, Report, Section, Table
 
@@ -66,7 +68,13 @@ def render_report(report: Report) -> str:
     >>> "Nothing was excluded" in page, "&lt;b&gt;faces" in page, "<b>faces" in page
     (True, True, False)
     """
-    script = _package_text("report.js")
+    script = _package_text("report.js") + _package_text("viewer.js")
+    volumes = [
+        _volume(path)
+        for section in report.sections
+        for contrast in section.contrasts
+        for path in contrast.volumes
+    ]
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     return _template().render(
         report=report,
@@ -75,6 +83,7 @@ def render_report(report: Report) -> str:
         script_digest=digest,
         headings=tuple(HEADINGS.items()),
         notices_of=lambda kind: _notices_of(report, kind),
+        bases={volume.key: volume.base for volume in volumes},
         any_folded=len(report.sections) > 1,
     )
 
@@ -222,6 +231,23 @@ def link_dois(text: str) -> Markup:
     return Markup("").join([*parts, escape(text[position:])])
 
 
+@dataclass(frozen=True, slots=True)
+class InlineVolume:
+    """A map for the viewer; maps with the same key have the same mean image."""
+
+    key: str
+    base: str
+    values: str
+    head: str  # all else, as JSON
+
+
+def _volume(path: Path) -> InlineVolume:
+    """Read what `boldglm.reports.volumes.pack_volume` wrote."""
+    content = read_json(path)
+    key, base, values = (content.pop(name) for name in ("BaseKey", "Base", "Values"))
+    return InlineVolume(key, base, values, json.dumps(content, separators=(",", ":")))
+
+
 def _picture_kind(
     path: Path, content: bytes
 ) -> tuple[str, Callable[[bytes], tuple[float, float]]]:
@@ -265,6 +291,7 @@ def _template() -> Template:
         lstrip_blocks=True,
     )
     environment.filters["picture"] = inline_picture
+    environment.filters["volume"] = _volume
     environment.filters["numeric_columns"] = numeric_columns
     environment.filters["link_dois"] = link_dois
     environment.filters["counts"] = count_notices

@@ -4,7 +4,7 @@ Arrays in, a `Section` and picture files out.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +14,7 @@ from boldglm.glm.design.confound_names import confound_category
 from boldglm.glm.design.confounds import describe_scans
 from boldglm.notices import Notice
 from boldglm.reports.content import ContrastResult, Fact, Figure, Section, Table, make_anchor
-from boldglm.reports.views import Shading, View, draw_on_all
+from boldglm.reports.views import Shading, View, VolumeView, draw_on_all
 
 Z_SHOWN = 3.09  # p < .001, one-sided, uncorrected
 PREFIX = "trial_type."
@@ -213,33 +213,36 @@ def draw_contrasts(
     for number, shown in enumerate(contrasts, start=1):
         shading = Shading(Z_SHOWN, two_sided=shown.test == "t")
         threshold_text = ("|z|" if shading.two_sided else "z") + f" ≥ {Z_SHOWN}, uncorrected"
-        path, caption = folder / f"map{number:02d}", f"z map of {shown.name}"
-        results.append(
-            ContrastResult(
-                shown.name,
-                shown.test,
-                shown.weights_text,
-                threshold_text,
-                shown.dof_text,
-                *_drawn(shown.z, views, shading, path, caption, threshold_text),
-            )
+        result = ContrastResult(
+            shown.name, shown.test, shown.weights_text, threshold_text, shown.dof_text
         )
+        path = folder / f"map{number:02d}"
+        results.append(_with_map(result, shown.z, views, shading, path))
     return tuple(results)
 
 
-def _drawn(
+def _with_map(
+    result: ContrastResult,
     z: np.ndarray | None,
     views: tuple[View, ...],
     shading: Shading,
     path: Path,
-    caption: str,
-    threshold_text: str,
-) -> tuple[tuple[Figure, ...], tuple[Table, ...], str | None]:
-    """Return the pictures and peaks of a contrast, or a note in their place."""
+) -> ContrastResult:
+    """Add the pictures and peaks of a contrast, or a note in their place."""
     if z is None:
-        return (), (), "No map of this contrast was written that could be drawn (--maps)."
-    tables = tuple(view.tabulate(z, shading, threshold_text) for view in views)
-    return draw_on_all(views, z, shading, path, caption), tables, None
+        note = "No map of this contrast was written that could be drawn (--maps)."
+        return replace(result, note=note)
+    caption = f"z map of {result.name}"
+    volumes = [view for view in views if isinstance(view, VolumeView)]
+    return replace(
+        result,
+        maps=(
+            *draw_on_all(views, z, shading, path, caption),
+            *(one for view in volumes for one in view.draw_glass_brain(z, shading, path, caption)),
+        ),
+        peaks=tuple(view.tabulate(z, shading, result.threshold_text) for view in views),
+        volumes=tuple(one for view in volumes for one in view.pack(z, shading, path)),
+    )
 
 
 def make_section(

@@ -29,6 +29,7 @@ def section_from_dict(content: dict[str, Any], root: Path) -> Section:
                 **one,
                 "maps": tuple(figure(each) for each in one["maps"]),
                 "peaks": tuple(table(each) for each in one["peaks"]),
+                "volumes": tuple(root / each for each in one.get("volumes", ())),
             }
         )
 

@@ -72,7 +72,63 @@ class VolumeView:
             two_sided=shading.two_sided,
         )
         part = f" ({self.name})" if self.name else ""
-        return Figure(path, f"{caption}{part}.", f"Slices: {caption}{part}.")
+        seen = self._seen_in(row, shading)
+        return Figure(path, f"{caption}{part}.", f"Slices: {caption}{part}. {seen}")
+
+    def draw_glass_brain(
+        self, row: RealArray, shading: Shading, path: Path, caption: str
+    ) -> tuple[Figure, ...]:
+        """Draw the largest values along lines of sight, unless the volume is a slice."""
+        from boldglm.reports.glass import plot_glass_brain
+
+        if 1 in self.mask.shape:
+            return ()
+        path = plot_glass_brain(
+            row[self.columns],
+            self._backdrop,
+            shading.threshold,
+            path.with_name(f"{path.name}-{self.name.title().replace(' ', '')}Glass.png"),
+            two_sided=shading.two_sided,
+        )
+        part = f" ({self.name})" if self.name else ""
+        words = f"Glass brain, from the side, the back and the top: {caption}{part}"
+        return (
+            Figure(
+                path,
+                f"{words}. Each pixel shows the largest value along the line of sight.",
+                f"{words}. {self._seen_in(row, shading)}",
+            ),
+        )
+
+    def pack(self, row: RealArray, shading: Shading, path: Path) -> tuple[Path, ...]:
+        """Pack a map for the viewer, if it is the only part of the values."""
+        from boldglm.reports.volumes import pack_volume
+
+        if self.name:
+            return ()
+        return (
+            pack_volume(
+                row[self.columns],
+                self._backdrop,
+                shading.threshold,
+                path.with_name(f"{path.name}.json"),
+                statistic=shading.statistic,
+                two_sided=shading.two_sided,
+            ),
+        )
+
+    def _seen_in(self, row: RealArray, shading: Shading) -> str:
+        """Say what a picture of a map shows, for a reader who cannot see it."""
+        from boldglm.reports.alternative_text import describe_map
+
+        places = self._backdrop.places
+        return describe_map(
+            row[self.columns],
+            places,
+            threshold=shading.threshold,
+            statistic=shading.statistic,
+            two_sided=shading.two_sided,
+        )
 
     def tabulate(self, row: RealArray, shading: Shading, threshold_text: str) -> Table:
         """List the largest peaks."""
