@@ -37,6 +37,7 @@ from boldglm.cli.choices import (
 from boldglm.cli.dry_run import NOTHING_FITTED, show_levels, show_plan
 from boldglm.cli.participants import check_completeness, list_participants
 from boldglm.cli.places import check_places
+from boldglm.cli.plan_file import write_plan
 from boldglm.cli.plugin_options import plugin_choice
 from boldglm.cli.report_command import report_command
 from boldglm.cli.reports import write_reports
@@ -88,7 +89,8 @@ def run_participant(options: argparse.Namespace, command: str, folders: WorkFold
     excluded = (*query.excluded, *(run for each in plan for run in each.excluded))
     of_runs = [run.notice for run in excluded]
     if options.dry_run:
-        show_plan(plan, (*of_runs, *query.notices, *tables.notices), sys.stdout, atlases)
+        notices = (*of_runs, *query.notices, *tables.notices)
+        _dry_run(plan, notices, atlases, options)
         return 0
     preprocessed = {dataset.name: dataset.path for dataset in query.derivatives}
     folder = folders.open()
@@ -117,6 +119,19 @@ def run_participant(options: argparse.Namespace, command: str, folders: WorkFold
         _print_cache(settings.cache_folder)
     _print_reports(options.output_dir, [subject for each in plan for subject in each.subjects])
     return max((failure.exit_code for failure in failures), default=0)
+
+
+def _dry_run(
+    plan: Sequence[Analysis],
+    notices: Sequence[Notice],
+    atlases: PlannedAtlases | None,
+    options: argparse.Namespace,
+) -> None:
+    """Print the plan, write it if asked to."""
+    show_plan(plan, notices, sys.stdout, atlases, every_run=options.verbose)
+    if options.plan_file is not None:
+        write_plan(options.plan_file, plan)
+        print(f"Plan: {options.plan_file}")
 
 
 def _find_runs(options: argparse.Namespace) -> QueryResult:

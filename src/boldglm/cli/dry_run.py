@@ -1,5 +1,6 @@
 """`--dry-run`: the plan on the terminal, before anything is fitted."""
 
+import textwrap
 from collections.abc import Iterable, Sequence
 from typing import TextIO
 
@@ -7,17 +8,21 @@ import numpy as np
 
 from boldglm.analysis.methods_text import smoothing_words
 from boldglm.analysis.model.model import Model
+from boldglm.analysis.plan.advice import advice
 from boldglm.analysis.plan.atlases import PlannedAtlases
 from boldglm.analysis.plan.levels import LevelPlan
 from boldglm.analysis.plan.plan import Analysis, RunPlan
+from boldglm.analysis.plan.precision import ContrastInRun, contrasts_in_runs
 from boldglm.glm.design.confound_names import has_cosines
 from boldglm.glm.design.confounds import describe_scans
-from boldglm.glm.design.summaries import counted
+from boldglm.glm.design.summaries import counted, listed
 from boldglm.io.entities import entities_stem
 from boldglm.notices import EXCLUSION, NOTE, WARNING, Notice
 from boldglm.vocabulary import TRIAL_TYPE
 
 HIGH_VIF = 5.0
+MOST_RUNS = 4  # that are all shown
+WIDTH = 100  # characters of a line of advice
 PREFIXES = {EXCLUSION: "excluded", WARNING: "warning", NOTE: "note"}
 MOST_ERRORS = 6  # standard errors of an F contrast that are shown
 NOTHING_FITTED = "\nNothing was fitted (--dry-run)."
@@ -28,12 +33,35 @@ def show_plan(
     notices: Sequence[Notice],
     stream: TextIO,
     atlases: PlannedAtlases | None = None,
+    *,
+    every_run: bool = False,
 ) -> None:
-    """Print runs, designs, collinearity and contrasts of every analysis, and its atlases."""
+    """Print what every analysis fits: advice, precision, runs, levels and atlases.
+
+    Parameters
+    ----------
+    plan : sequence of Analysis
+    notices : sequence of Notice
+        About the dataset as a whole.
+    stream : text stream
+    atlases : PlannedAtlases, optional
+    every_run : bool
+        Whether every run is shown, however many there are.
+    """
     for analysis in plan:
-        _print(stream, _model_lines(analysis))
-        for run in analysis.runs:
+        _print(stream, [*_model_lines(analysis), "", *_advice_lines(analysis)])
+        shown = analysis.runs
+        if len(shown) > MOST_RUNS and not every_run:
+            _print(stream, ["", *_summary_lines(analysis)])
+            shown = (_least_certain(analysis),)
+        for run in shown:
             _print(stream, ["", *_run_lines(run)])
+        if len(shown) < len(analysis.runs):
+            others = counted(len(analysis.runs) - len(shown), "other run")
+            _print(
+                stream, ["", f"{others} not shown: --verbose prints all, --plan-file keeps them."]
+            )
+            _print(stream, _shared_notices(analysis.runs))
         if analysis.levels:
             _print(stream, [""])
             show_levels(analysis.levels, stream)
@@ -50,21 +78,96 @@ def show_levels(
 ) -> None:
     """Print the fits of higher levels: inputs, columns of the design, contrasts, and atlases."""
     _print(stream, atlases.lines() if atlases is not None else ())
+    alike: dict[tuple[str, ...], list[str]] = {}
     for level in levels:
-        plan, node = level.plan, level.plan.node
-        result = entities_stem(plan.entities) or "all inputs"
-        width = node.boldglm_options.get("SmoothingFWHM")
-        smoothed = f", effects smoothed by {width:g} mm FWHM" if width else ""
-        lines = [f"{node.level.capitalize()} level, node {node.name} ({node.type}), "
-                 f"{result}{smoothed}:"]  # fmt: skip
-        contrasts: dict[str, list[str]] = {}
-        for fit in plan.fits:
-            columns = ", ".join(fit.design.names)
-            design = f"{counted(len(fit.inputs), 'input')}, columns {columns}"
-            names = [f"{contrast.name} ({contrast.test})" for contrast in fit.contrasts]
-            contrasts.setdefault(design, []).extend(names)
-        lines += [f"  {design}: {', '.join(names)}" for design, names in contrasts.items()]
-        _print(stream, [*lines, *_notice_lines(plan.notes, "  ")])
+        alike.setdefault(_level_lines(level), []).append(entities_stem(level.plan.entities))
+    for (heading, *lines), results in alike.items():
+        shown = ", ".join(result or "all inputs" for result in results[:1])
+        more = f" and {counted(len(results) - 1, 'other')}" if len(results) > 1 else ""
+        _print(stream, [f"{heading}, {shown}{more}:", *lines])
+
+
+def _level_lines(level: LevelPlan) -> tuple[str, ...]:
+    """Return what the fits of a node are, whoever they are of."""
+    plan, node = level.plan, level.plan.node
+    width = node.boldglm_options.get("SmoothingFWHM")
+    smoothed = f", effects smoothed by {width:g} mm FWHM" if width else ""
+    heading = f"{node.level.capitalize()} level, node {node.name} ({node.type}){smoothed}"
+    contrasts: dict[str, list[str]] = {}
+    for fit in plan.fits:
+        columns = ", ".join(fit.design.names)
+        design = f"{counted(len(fit.inputs), 'input')}, columns {columns}"
+        names = [f"{contrast.name} ({contrast.test})" for contrast in fit.contrasts]
+        contrasts.setdefault(design, []).extend(names)
+    lines = [f"  {design}: {', '.join(names)}" for design, names in contrasts.items()]
+    return (heading, *lines, *_notice_lines(plan.notes, "  "))
+
+
+def _advice_lines(analysis: Analysis) -> list[str]:
+    """Return what stands out, one paragraph each."""
+    sentences = advice(analysis)
+    if not sentences:
+        return ["Nothing stands out: no regressors of conditions share much, and every run can "
+                "estimate every contrast."]  # fmt: skip
+    return ["What stands out", *(line for text in sentences for line in _wrapped(text))]
+
+
+def _wrapped(text: str) -> list[str]:
+    return textwrap.wrap(
+        text, WIDTH, initial_indent="  - ", subsequent_indent="    ",
+        break_long_words=False, break_on_hyphens=False,
+    )  # fmt: skip
+
+
+def _summary_lines(analysis: Analysis) -> list[str]:
+    """Return the precision of each contrast over all runs."""
+    rows: dict[str, list[ContrastInRun]] = {}
+    for row in contrasts_in_runs(analysis.runs):
+        rows.setdefault(row.contrast, []).append(row)
+    width = max(map(len, ["contrast", *rows]))
+    lines = [
+        "Predicted standard error (noise SD 1); times: relative to uncorrelated regressors",
+        f"  {'contrast':<{width}}  {'runs':>5}  {'median':>7}  {'times':>5}  worst run",
+    ]
+    for name, of_contrast in rows.items():
+        usable = [row for row in of_contrast if row.is_estimable]
+        if not usable:
+            lines.append(f"  {name:<{width}}  {0:>5}  not estimable in any run")
+            continue
+        worst = max(usable, key=lambda row: row.standard_error)
+        error = float(np.median([row.standard_error for row in usable]))
+        times = float(np.median([row.times_alone for row in usable]))
+        lines.append(
+            f"  {name:<{width}}  {len(usable):>5}  {error:>7.3g}  {times:>5.2f}  "
+            f"{worst.standard_error:.3g} in {worst.run}"
+        )
+    return lines
+
+
+def _least_certain(analysis: Analysis) -> RunPlan:
+    """Return the run whose standard errors are largest, relative to those of all runs."""
+    rows = [row for row in contrasts_in_runs(analysis.runs) if row.is_estimable]
+    by_contrast: dict[str, list[float]] = {}
+    for row in rows:
+        by_contrast.setdefault(row.contrast, []).append(row.standard_error)
+    medians = {name: float(np.median(values)) for name, values in by_contrast.items()}
+    worst: dict[str, float] = {}
+    for row in rows:
+        ratio = row.standard_error / medians[row.contrast]
+        worst[row.run] = max(worst.get(row.run, 0.0), ratio)
+    return max(analysis.runs, key=lambda run: worst.get(run.inputs.name, np.inf))
+
+
+def _shared_notices(runs: Sequence[RunPlan]) -> list[str]:
+    """Return the notices of runs, equal ones once, with the runs that have them."""
+    found: dict[Notice, list[str]] = {}
+    for run in runs:
+        for notice in run.notices:
+            found.setdefault(notice, []).append(run.inputs.name)
+    return [
+        f"  {PREFIXES[notice.kind]}: {listed(names, 2)}: {notice}"
+        for notice, names in found.items()
+    ]
 
 
 def _print(stream: TextIO, lines: Iterable[str]) -> None:

@@ -16,7 +16,7 @@ from types import ModuleType
 
 from boldglm.cli.help_text import with_hyphens
 from boldglm.cli.limits import check_memory_limit, limit_code, limit_message
-from boldglm.cli.option_roles import check_levels
+from boldglm.cli.option_roles import check_levels, check_plan_file
 from boldglm.cli.parser import build_demo_parser, build_parser
 from boldglm.cli.places import check_places
 from boldglm.cli.report_command import command_text
@@ -122,6 +122,7 @@ def _app(options: argparse.Namespace, arguments: list[str]) -> int:
         )
     _leave_removed_folder(options)
     check_levels(options)
+    check_plan_file(options)
     _check_usage(options)
     command = command_text(arguments)
     with WorkFolders(options) as folders:

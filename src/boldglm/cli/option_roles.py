@@ -43,7 +43,7 @@ ROLES: Mapping[str, str] = {
         ANALYSIS,
     ),
     # what only runs have
-    **dict.fromkeys(("single_trials", "on_bad_run", "list_participants"), RUNS),
+    **dict.fromkeys(("single_trials", "on_bad_run", "list_participants", "plan_file"), RUNS),
     # what is written, at the levels of the call; some maps are of runs only
     **dict.fromkeys(("maps", "atlas"), MAPS),
     # what only the dataset level has
@@ -105,6 +105,12 @@ def check_levels(options: argparse.Namespace) -> None:
             f"{flag_of(runs[0])} is about single runs, which the level {level} does not fit. Give "
             "it with the level participant or run."
         )
+
+
+def check_plan_file(options: argparse.Namespace) -> None:
+    """Refuse a file for the plan where no plan is shown."""
+    if options.plan_file is not None and not options.dry_run:
+        raise UsageError("--plan-file writes the plan of a dry run. Add --dry-run.")
 
 
 def _check_reports_only(options: argparse.Namespace) -> None:

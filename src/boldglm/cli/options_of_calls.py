@@ -8,6 +8,7 @@ from boldglm.cli.help_text import help_text
 from boldglm.cli.values import (
     gigabytes,
     map_name,
+    plan_file,
     positive,
     word_of,
 )
@@ -198,7 +199,19 @@ def _add_looking(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--dry-run",
         action="store_true",
-        help=help_text("check the data and print designs, collinearity and contrasts; do not fit"),
+        help=help_text(
+            "check the data and print what stands out, designs, collinearity and contrasts; do "
+            "not fit. With --verbose every run is printed"
+        ),
+    )
+    group.add_argument(
+        "--plan-file",
+        type=plan_file,
+        metavar="FILE",
+        help=help_text(
+            "write the plan of a dry run as well: a table (.tsv, one row for each run and "
+            "contrast), or everything (.json)"
+        ),
     )
     group.add_argument(
         "--list-participants",

@@ -3,6 +3,7 @@
 import argparse
 import re
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 from boldglm.suggestions import did_you_mean, list_known
@@ -16,6 +17,8 @@ from boldglm.vocabulary import (
     SMOOTHING_TYPE,
     SMOOTHING_TYPES,
 )
+
+PLAN_FORMATS = (".tsv", ".json")
 
 
 def word_of(known: Sequence[str]) -> Callable[[str], str]:
@@ -170,3 +173,19 @@ def smoothing(text: str) -> Smoothing:
             f"{text!r} does not start with a width in mm above 0. Omit the option for no smoothing"
         )
     return Smoothing(fwhm, level, kind or SMOOTHING_TYPE)
+
+
+def plan_file(text: str) -> Path:
+    """Read the file that a plan is written to; its extension is its format.
+
+    Examples
+    --------
+    >>> plan_file("plan.tsv").suffix
+    '.tsv'
+    """
+    path = Path(text)
+    if path.suffix not in PLAN_FORMATS:
+        raise argparse.ArgumentTypeError(
+            f"{text} ends in neither {' nor '.join(PLAN_FORMATS)}, which say the format"
+        )
+    return path

@@ -1,0 +1,131 @@
+"""What correlated regressors cost the contrasts of an analysis, over all of its runs."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+
+import numpy as np
+
+from boldglm.analysis.plan.run_plans import RunPlan
+from boldglm.glm.arrays.types import FloatArray
+from boldglm.glm.design.collinearity import collinearity
+from boldglm.glm.design.named_columns import named_columns
+from boldglm.glm.first_level.contrasts import contrast_weights
+
+
+@dataclass(frozen=True)
+class ContrastInRun:
+    """How precisely a run estimates a contrast.
+
+    Parameters
+    ----------
+    run : str
+        Name of the run.
+    contrast : str
+        Name of the contrast.
+    test : {"t", "F", "pass"}
+    efficiency : float
+        ``1 / trace(C (X'X)⁺ C')``; 0 if the run does not determine the contrast.
+    standard_error : float
+        Predicted standard error for white noise of standard deviation 1, of an F contrast that
+        of its least certain row; infinite if the contrast is not estimable.
+    times_alone : float
+        The standard error divided by what it would be if the regressors of the contrast were
+        uncorrelated with each other and with all other columns but the constant, as they are
+        before orthogonalization.
+    """
+
+    run: str
+    contrast: str
+    test: str
+    efficiency: float
+    standard_error: float
+    times_alone: float
+
+    @property
+    def is_estimable(self) -> bool:
+        """Whether the run determines the contrast."""
+        return bool(np.isfinite(self.standard_error))
+
+
+@dataclass(frozen=True)
+class CorrelatedPair:
+    """Two regressors of conditions, and what they share in each run.
+
+    Parameters
+    ----------
+    first, second : str
+        Names of the regressors.
+    shares : dict of str to float
+        Squared correlation in each run that has both, before any orthogonalization.
+    """
+
+    first: str
+    second: str
+    shares: dict[str, float]
+
+    @property
+    def median(self) -> float:
+        """Median over runs."""
+        return float(np.median(list(self.shares.values())))
+
+    @property
+    def worst_run(self) -> str:
+        """The run in which they share most."""
+        return max(self.shares, key=lambda run: self.shares[run])
+
+
+def contrasts_in_runs(runs: Iterable[RunPlan]) -> list[ContrastInRun]:
+    """Return the precision of every contrast in every run, in the order of the runs."""
+    return [row for run in runs for row in _contrasts(run)]
+
+
+def _contrasts(run: RunPlan) -> list[ContrastInRun]:
+    numbers, design = run.collinearity, run.design
+    _, columns = named_columns(run.built.before or design)
+    lengths = np.square(columns - columns.mean(axis=0)).sum(axis=0)
+    rows = []
+    for contrast in run.contrasts:
+        name = contrast.name
+        errors = np.atleast_1d(numbers.predicted_standard_error[name])
+        ratio = np.inf
+        if numbers.estimable[name]:
+            _, weights = contrast_weights(contrast.weights_by_column, design.names)
+            ratio = float((errors / _alone(weights, lengths)).max())
+        rows.append(
+            ContrastInRun(
+                run.inputs.name,
+                name,
+                contrast.test,
+                numbers.efficiency[name],
+                float(errors.max()) if numbers.estimable[name] else np.inf,
+                ratio,
+            )
+        )
+    return rows
+
+
+def _alone(weights: FloatArray, lengths: FloatArray) -> FloatArray:
+    """Return the standard errors of rows of a contrast whose columns are uncorrelated."""
+    squared = np.square(np.atleast_2d(weights))
+    used = squared > 0
+    variances = np.divide(squared, lengths, out=np.zeros_like(squared), where=used & (lengths > 0))
+    return np.sqrt(variances.sum(axis=1))
+
+
+def correlated_pairs(runs: Sequence[RunPlan]) -> list[CorrelatedPair]:
+    """Return every pair of regressors of conditions, those that share most first."""
+    pairs: dict[tuple[str, str], dict[str, float]] = {}
+    for run in runs:
+        design = run.built.before or run.design
+        correlations = run.collinearity.correlations
+        if run.built.before is not None:
+            correlations = collinearity(design).correlations
+        for first, second in combinations(design.columns("condition"), 2):
+            if design.conditions[first] == design.conditions[second]:
+                continue  # of one response, which is not told apart
+            pair = (design.names[first], design.names[second])
+            share = float(correlations[first, second] ** 2)
+            pairs.setdefault(pair, {})[run.inputs.name] = share
+    found = [CorrelatedPair(*pair, shares) for pair, shares in pairs.items()]
+    return sorted(found, key=lambda pair: -pair.median)
