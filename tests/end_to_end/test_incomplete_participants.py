@@ -98,9 +98,9 @@ def test_a_participant_without_a_session_is_excluded_from_their_comparison(
     shown = capsys.readouterr()
     assert code == 0, shown.err
     assert "7 runs of 4 participants" in shown.out
-    for subject in ("01", "02", "03"):
-        of_subject = shown.out.partition(f"(glm), sub-{subject}_task")[2].partition("\n")[2]
-        assert of_subject.startswith("  2 inputs, columns ")
+    ends = ", ".join(f"sub-{subject}_task-cuetarget" for subject in ("01", "02", "03"))
+    of_subjects = shown.out.partition(f"(glm), {ends}:\n")[2]
+    assert of_subjects.startswith("  2 inputs, columns ")
     (line,) = [line for line in shown.out.splitlines() if "excluded: " in line]
     assert "sub-04_ses-pre" in line
     assert "no input has session.post" in line

@@ -81,7 +81,7 @@ def test_the_group_level_can_smooth_anew_and_leaves_what_is_below(dataset, tmp_p
     plain = load(out / f"node-dataset/{STEM}_stat-effect_statmap.nii.gz")
 
     assert call(dataset, out, "group", "--smoothing", "9:dataset", "--dry-run") == 0
-    assert "task-cuetarget, effects smoothed by 9 mm FWHM:" in capsys.readouterr().out
+    assert ", effects smoothed by 9 mm FWHM, task-cuetarget:" in capsys.readouterr().out
     assert call(dataset, out, "group", "--smoothing", "9:dataset") == 0
     smoothed = load(out / f"node-dataset/{STEM}_stat-effect_statmap.nii.gz")
     assert smoothed[plain != 0].std() < 0.8 * plain[plain != 0].std()

@@ -82,9 +82,8 @@ def show_levels(
     for level in levels:
         alike.setdefault(_level_lines(level), []).append(entities_stem(level.plan.entities))
     for (heading, *lines), results in alike.items():
-        shown = ", ".join(result or "all inputs" for result in results[:1])
-        more = f" and {counted(len(results) - 1, 'other')}" if len(results) > 1 else ""
-        _print(stream, [f"{heading}, {shown}{more}:", *lines])
+        shown = listed([result or "all inputs" for result in results], 3)
+        _print(stream, [f"{heading}, {shown}:", *lines])
 
 
 def _level_lines(level: LevelPlan) -> tuple[str, ...]:

@@ -87,9 +87,10 @@ def _contrasts(run: RunPlan) -> list[ContrastInRun]:
     rows = []
     for contrast in run.contrasts:
         name = contrast.name
-        errors = np.atleast_1d(numbers.predicted_standard_error[name])
+        errors = np.atleast_1d(numbers.predicted_standard_error.get(name, np.inf))
+        is_estimable = numbers.estimable.get(name, False)  # false too where a regressor is missing
         ratio = np.inf
-        if numbers.estimable[name]:
+        if is_estimable:
             _, weights = contrast_weights(contrast.weights_by_column, design.names)
             ratio = float((errors / _alone(weights, lengths)).max())
         rows.append(
@@ -97,8 +98,8 @@ def _contrasts(run: RunPlan) -> list[ContrastInRun]:
                 run.inputs.name,
                 name,
                 contrast.test,
-                numbers.efficiency[name],
-                float(errors.max()) if numbers.estimable[name] else np.inf,
+                numbers.efficiency.get(name, 0.0),
+                float(errors.max()) if is_estimable else np.inf,
                 ratio,
             )
         )
