@@ -201,6 +201,8 @@ def test_a_repeated_call_computes_tables_for_finished_runs_and_keeps_maps(
     assert main([*one, "--atlas", str(atlas)]) == 0
     assert len(list(tmp_path.glob("node-*/**/*_desc-regions_table.tsv"))) == 3
     assert [path.read_bytes() for path in maps] == before
+    for path in tmp_path.glob("node-*/**/*_desc-regions_table.tsv"):
+        assert read(path)["effect"].notna().any()
     capsys.readouterr()
     assert main([*one, "--atlas", str(atlas)]) == 0
     assert "2 of 2 runs were already finished" in capsys.readouterr().out
@@ -209,6 +211,24 @@ def test_a_repeated_call_computes_tables_for_finished_runs_and_keeps_maps(
     table.write_bytes(written[:-30])
     assert main([*one, "--atlas", str(atlas)]) == 0
     assert table.read_bytes() == written
+    shutil.copy(atlas, tmp_path / atlas.name)
+    names = atlas.with_name("atlas-Boxes_dseg.tsv").read_text().replace("box", "cube")
+    (tmp_path / "atlas-Boxes_dseg.tsv").write_text(names)
+    assert main([*one, "--atlas", str(tmp_path / atlas.name)]) == 0
+    assert table.read_text() == written.decode().replace("box", "cube")
+
+
+def test_a_group_without_regions_gets_them_later(fitted, tmp_path):
+    dataset, atlas, done = fitted
+    out = shutil.copytree(done, tmp_path / "out")
+    table = out / f"node-dataset/task-cuetarget_{TABLE}"
+    before = table.read_bytes()
+
+    assert main([str(dataset), str(out), "group", "--permutations", "64", "--no-report"]) == 0
+    assert not table.exists()
+    options = ("--permutations", "64", "--no-report", "--atlas", str(atlas))
+    assert main([str(dataset), str(out), "group", *options]) == 0
+    assert table.read_bytes() == before
 
 
 def test_the_group_without_tables_names_peaks_and_says_what_is_not_tested(
@@ -238,6 +258,11 @@ def test_the_group_refuses_a_mixture_of_atlases(fitted, tmp_path, capsys):
 
     assert main([*command, str(other)]) == 65
     assert "have tables of regions of the atlas Boxes" in capsys.readouterr().err
+    same_name = tmp_path / atlas.name
+    shutil.copy(other, same_name)
+    shutil.copy(tmp_path / "atlas-Other_dseg.tsv", tmp_path / "atlas-Boxes_dseg.tsv")
+    assert main([*command, str(same_name)]) == 65
+    assert "regions of the atlas Boxes of other content" in capsys.readouterr().err
     one = ["--participant-label", "02", "--noise-model", "ar1"]
     assert main([str(dataset), str(out), "participant", *one]) == 0
     assert main([*command, str(atlas)]) == 65

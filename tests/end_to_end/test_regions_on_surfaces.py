@@ -104,12 +104,10 @@ def test_grayordinates_are_matched_by_structure_and_vertex(dataset, tmp_path):
     labels = 1 + np.arange(len(models)) * 6 // len(models)
     names = {int(k): f"part {k}" for k in np.unique(labels)}
     whole = write_dlabel(tmp_path / "atlas-Whole_dseg.dlabel.nii", models, labels, names)
-    # a file of the left cortex alone, with its medial wall
-    cortex = nib.cifti2.BrainModelAxis.from_surface(
-        np.arange(N_VERTICES), N_VERTICES, "CORTEX_LEFT"
-    )
-    of_cortex = np.zeros(N_VERTICES, dtype=int)
-    of_cortex[N_MEDIAL - 10 : N_MEDIAL + 50] = 7
+    # a file of the left cortex alone, with part of its medial wall
+    vertices = np.arange(N_MEDIAL - 10, N_VERTICES)
+    cortex = nib.cifti2.BrainModelAxis.from_surface(vertices, N_VERTICES, "CORTEX_LEFT")
+    of_cortex = np.where(vertices < N_MEDIAL + 50, 7, 0)
     left = write_dlabel(tmp_path / "atlas-Left_dseg.dlabel.nii", cortex, of_cortex, {7: "strip"})
     series = grayordinate_series(raw, models)
     design = None

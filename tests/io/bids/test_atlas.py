@@ -111,11 +111,10 @@ def test_values_that_are_no_labels_are_refused(tmp_path, labels, geometry, chang
 
 
 def test_another_grid_is_refused_or_resampled_where_the_space_is_the_same(tmp_path, geometry):
-    fine = box_labels(tuple(3 * size for size in SHAPE), 9)
-    affine = np.diag([1.0, 1.0, 1.0, 1.0])
-    affine[
-        :3, 3
-    ] = -1  # the voxel in the middle of each block of 27 has the center of the coarse one
+    fine = np.random.default_rng(0).integers(1, 6, tuple(3 * size for size in SHAPE))
+    fine = fine.astype(np.int16)
+    affine = np.eye(4)
+    affine[:3, 3] = -0.8  # the second voxel of each three is nearest to a coarse one
     named = write_image(tmp_path / "tpl-A_atlas-Fine_dseg.nii.gz", fine, affine)
     write_names(tmp_path / "tpl-A_atlas-Fine_dseg.tsv", fine)
 
