@@ -18,6 +18,7 @@ from boldglm.io.bids.atlas import Regions
 from boldglm.io.files.json_files import write_json
 from boldglm.io.images.bold_series import MaskedRun
 from boldglm.io.images.geometry import Geometry
+from boldglm.io.images.temporary_store import BLOCK_VOXELS
 from boldglm.io.outputs.names import sidecar
 from boldglm.io.outputs.records import NodeResult
 from boldglm.io.outputs.region_tables import (
@@ -56,7 +57,8 @@ def mean_series(run: MaskedRun, regions: Regions) -> FloatArray:
     shares = run.scale[inside] / counts[places]
     weights = sparse.csr_matrix((shares, (inside, places)), (n_voxels, len(regions)))
     total = np.zeros((len(regions), n_scans))
-    size = max(256, BLOCK_BYTES // (8 * n_scans))
+    # temporary files are read by blocks of this many voxels
+    size = max(1, BLOCK_BYTES // (8 * n_scans * BLOCK_VOXELS)) * BLOCK_VOXELS
     for start in range(0, n_voxels, size):
         block = np.asarray(run.bold[:, start : start + size], dtype=np.float64)
         total += weights[start : start + size].T @ block.T

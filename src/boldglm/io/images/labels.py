@@ -14,6 +14,7 @@ from boldglm.errors import BadDataError
 from boldglm.glm.arrays.types import IndexArray
 from boldglm.io.images.cifti import open_cifti
 from boldglm.io.images.geometry import Geometry, full_mask
+from boldglm.io.images.gifti import not_readable
 from boldglm.io.images.grayordinates import Grayordinates
 from boldglm.io.images.nifti import VolumeGrid, load_map, read_volume
 from boldglm.io.images.surfaces import Hemisphere, read_surface_map
@@ -135,9 +136,12 @@ def _volume_labels(path: Path, onto: VolumeGrid, *, may_resample: bool) -> Label
 
 def _gifti_names(path: Path) -> dict[int, str]:
     """Return the names in the table of labels of a GIFTI file."""
-    image: Any = nib.load(path)
-    table = image.labeltable.get_labels_as_dict() or {}
-    return {int(key): str(name) for key, name in table.items() if name}
+    try:
+        image: Any = nib.load(path)
+        table = image.labeltable.get_labels_as_dict() or {}
+        return {int(key): str(name) for key, name in table.items() if name}
+    except Exception as error:  # nibabel's parser raises many classes
+        raise not_readable(path, error) from error
 
 
 def _cifti_labels(path: Path, onto: Grayordinates) -> LabelImage:
