@@ -52,6 +52,19 @@ def test_the_groups_differ_where_they_were_made_to(demo):
     assert int(n_found) > 0
 
 
+def test_each_group_call_ends_with_what_it_found(demo):
+    calls = demo.printed.split("\n$ boldglm ")
+    tables = [call.partition("Significant voxels of each contrast:\n")[2] for call in calls]
+    whole, groups = (table.splitlines() for table in tables if table)
+
+    assert whole[0].split()[:4] == ["contrast", "q", "<", ".05"]
+    cue = next(line for line in whole if line.strip().startswith("dataset: cue  "))
+    n_significant = int(cue.split()[2].replace(",", ""))
+    assert n_significant > 100
+    assert re.search(r"t \d+\.\d\d at -?\d+, -?\d+, -?\d+$", cue)
+    assert any("younger - older" in line for line in groups)
+
+
 def test_reports_are_where_the_demo_says(demo):
     for path in re.findall(r"^Report of .*: +(.+)$", demo.printed, re.MULTILINE):
         assert (demo.folder / path).is_file()

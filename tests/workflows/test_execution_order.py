@@ -135,6 +135,51 @@ def test_the_time_left_does_not_count_what_came_before_the_first_step():
     assert re.search(r"^\[1/1001\] fitted .*, about \d+ s left$", said.getvalue())
 
 
+class Terminal(io.TextIOWrapper):
+    """A terminal that keeps what is written."""
+
+    def __init__(self, encoding):
+        super().__init__(io.BytesIO(), encoding=encoding)
+
+    def isatty(self):
+        return True
+
+    def shown(self):
+        self.flush()
+        return self.buffer.getvalue().decode(self.encoding)
+
+
+@pytest.mark.parametrize(("encoding", "has_bar"), [("utf-8", True), ("ascii", False)])
+def test_on_a_terminal_one_line_is_written_anew(monkeypatch, encoding, has_bar):
+    monkeypatch.setenv("COLUMNS", "60")
+    terminal = Terminal(encoding)
+    progress = execution.Progress(n_runs=2, stream=terminal)
+
+    for number in (1, 2):
+        path = f"boldglm_wf.run_{number}_wf.fit_wf.{RUN_NODE}"
+        node = SimpleNamespace(name=RUN_NODE, fullname=path)
+        progress(node, "start")
+        progress(node, "end")
+        assert terminal.shown().count("\n") == number - 1  # only at the end
+
+    lines = terminal.shown().split("\r")[1:]
+    assert len(lines) == 2
+    assert all(len(line.partition("\x1b")[0]) < 60 for line in lines)
+    assert lines[0].startswith("━━━━━━━━━━──────────" if has_bar else "[1/2] fitted ")
+
+
+def test_the_line_of_a_terminal_is_ended_if_not_all_runs_were_fitted():
+    terminal = Terminal("utf-8")
+    progress = execution.Progress(n_runs=2, stream=terminal)
+    node = SimpleNamespace(name=RUN_NODE, fullname=f"boldglm_wf.run_1_wf.fit_wf.{RUN_NODE}")
+    progress(node, "start")
+    progress(node, "end")
+
+    progress.close()
+
+    assert terminal.shown().endswith("\n")
+
+
 def test_a_call_that_is_ended_loses_only_the_run_it_was_in(dataset, tmp_path, watched):
     seen, hooks = watched
 

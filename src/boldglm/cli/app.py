@@ -41,6 +41,7 @@ from boldglm.cli.plan_file import write_plan
 from boldglm.cli.plugin_options import plugin_choice
 from boldglm.cli.report_command import report_command
 from boldglm.cli.reports import write_reports
+from boldglm.cli.results_table import result_lines
 from boldglm.cli.supervision import cancel_when_killed
 from boldglm.cli.work_folders import WorkFolders
 from boldglm.errors import BadDataError
@@ -59,7 +60,7 @@ from boldglm.notices import EXCLUSION, HEADINGS, Notice
 from boldglm.vocabulary import BAD_RUN_POLICY, HIGHER_COMMANDS
 from boldglm.workflows.execution import Execution, execute
 from boldglm.workflows.failures import Failure
-from boldglm.workflows.group import init_planned_group_wf, plan_group
+from boldglm.workflows.group import GroupPlan, init_planned_group_wf, plan_group
 from boldglm.workflows.lower_levels import init_lower_levels_wf
 from boldglm.workflows.other_results import SavedResults
 from boldglm.workflows.reports import ReportSettings
@@ -191,21 +192,32 @@ def run_higher_levels(
             return max(failure.exit_code for failure in failures)
     else:
         print("Nothing to do: all results are finished and their inputs have not changed.")
+    _summarize_levels(plans, levels[0], notices, options.output_dir)
+    return 0
+
+
+def _summarize_levels(
+    plans: Sequence[GroupPlan], level: str, notices: Sequence[Notice], output_dir: Path
+) -> None:
+    """Print what was fitted from whom, every notice, what was found, and where reports are."""
     for plan in plans:
         results = counted(len(plan.levels), "result")
         participants = f"{counted(len(plan.subjects), 'participant')} ({', '.join(plan.subjects)})"
         model = f", model {plan.model.name}" if len(plans) > 1 else ""
-        print(f"{levels[0].capitalize()} level{model}: {results} from {participants}.")
-    records = [level.record for plan in plans for level in plan.levels if level.record.is_file()]
-    notices += [notice for path in records for notice in Record.read(path, output).result.notices]
-    _print_notices(notices)
-    if is_group:
-        _print_report(options.output_dir / "group.html")
+        print(f"{level.capitalize()} level{model}: {results} from {participants}.")
+    finished = [
+        Record.read(one.record, output_dir.resolve())
+        for plan in plans
+        for one in plan.levels
+        if one.record.is_file()
+    ]
+    _print_notices([*notices, *(one for record in finished for one in record.result.notices)])
+    if level == "dataset":
+        for line in result_lines(finished):
+            print(line)
+        _print_report(output_dir / "group.html")
     else:
-        _print_reports(
-            options.output_dir, [subject for plan in plans for subject in plan.subjects]
-        )
-    return 0
+        _print_reports(output_dir, [subject for plan in plans for subject in plan.subjects])
 
 
 def run_reports(options: argparse.Namespace, folders: WorkFolders) -> int:

@@ -1,6 +1,7 @@
 """Run a workflow with nipype: its settings, progress on the terminal, and error messages."""
 
 import logging
+import shutil
 import sys
 import time
 from copy import deepcopy
@@ -23,9 +24,15 @@ JOB_POLL_SECONDS = 0.2  # between two looks at jobs, of which few ask the schedu
 JOB_FINISHED_SECONDS = 20  # until the files of a job that has ended appear on a shared disk
 
 
+BAR = 20  # characters of a bar of progress
+CLEAR_TO_END = "\x1b[K"
+
+
 @dataclass
 class Progress:
     """Prints a line, with an estimate of the time left, whenever a run has been fitted.
+
+    On a terminal there is one line that is written anew, with a bar.
 
     Parameters
     ----------
@@ -58,7 +65,23 @@ class Progress:
         remaining = elapsed / self.done * (self.n_runs - self.done)
         name = run_name(run)
         estimate = f", about {_duration(remaining)} left" if self.done < self.n_runs else ""
-        print(f"[{self.done}/{self.n_runs}] fitted {name}{estimate}", file=self.stream, flush=True)
+        text = f"[{self.done}/{self.n_runs}] fitted {name}{estimate}"
+        if not self.stream.isatty():
+            print(text, file=self.stream, flush=True)
+            return
+        full = BAR * self.done // self.n_runs
+        width = shutil.get_terminal_size().columns - 1
+        line = f"{'━' * full}{'─' * (BAR - full)} {text}"[:width]
+        if not can_encode(line, self.stream):
+            line = text[:width]
+        end = "\n" if self.done == self.n_runs else ""
+        self.stream.write(f"\r{line}{CLEAR_TO_END}{end}")
+        self.stream.flush()
+
+    def close(self) -> None:
+        """End the line that was written anew, if the last run was not its end."""
+        if self.stream.isatty() and 0 < self.done < self.n_runs:
+            print(file=self.stream, flush=True)
 
 
 @dataclass(frozen=True)
@@ -123,8 +146,9 @@ def execute(workflow: Workflow, how: Execution, n_runs: int) -> list[Failure]:
     """
     _configure(workflow, how)
     workflow.base_dir = str(how.work_dir)
+    progress = Progress(n_runs)
     settings: dict[str, Any] = {
-        "status_callback": Progress(n_runs),
+        "status_callback": progress,
         "keep_files": how.debug,
         "log_dir": how.log_dir,
         "jobs_file": how.jobs_file,
@@ -140,6 +164,8 @@ def execute(workflow: Workflow, how: Execution, n_runs: int) -> list[Failure]:
         text = "".join(format_exception(error))
         failures = plugin.failures or [failure(text, lambda: None, how.work_dir)]
         return list(dict.fromkeys(failures))
+    finally:
+        progress.close()
     return []
 
 
@@ -162,6 +188,15 @@ def _configure(workflow: Workflow, how: Execution) -> None:
     level = logging.INFO if how.debug else logging.CRITICAL
     for name in ("nipype", "nipype.workflow", "nipype.interface", "nipype.utils"):
         logging.getLogger(name).setLevel(level)
+
+
+def can_encode(text: str, stream: TextIO) -> bool:
+    """Say whether a stream has characters for a text."""
+    try:
+        text.encode(stream.encoding or "ascii")
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _duration(seconds: float) -> str:

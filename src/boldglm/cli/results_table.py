@@ -1,0 +1,76 @@
+"""What the group level found, as a small table at the end of a call."""
+
+import csv
+from collections.abc import Sequence
+
+from boldglm.io.images.formats import read_geometry
+from boldglm.io.outputs.records import ContrastMaps, Record
+
+SIGNIFICANT = 0.05
+CORRECTIONS = {
+    "qFDR": "q < .05",
+    "pFWE": "pFWE < .05",
+    "pFWEextent": "by extent",
+    "pFWEmass": "by mass",
+    "pFWEtfce": "by TFCE",
+}
+
+
+def result_lines(records: Sequence[Record]) -> list[str]:
+    """Return a table of the contrasts of finished results.
+
+    Parameters
+    ----------
+    records : sequence of Record
+        Of the dataset level.
+
+    Returns
+    -------
+    list of str
+        A heading, and a line for each contrast: in how many voxels it is significant by each
+        correction that was made, and its highest peak. Empty without contrasts.
+    """
+    rows: list[list[str]] = []
+    labels: list[str] = []
+    several = len(records) > 1
+    for record in records:
+        for contrast in record.result.contrasts:
+            labels += [label for label in CORRECTIONS if label in contrast.maps]
+    used = [label for label in CORRECTIONS if label in labels]
+    for record in records:
+        geometry = read_geometry(record.result.mask)
+        for contrast in record.result.contrasts:
+            counts = {
+                label: int((geometry.read_rows([path])[0] < SIGNIFICANT).sum())
+                for label, path in contrast.maps.items()
+                if label in used
+            }
+            name = f"{record.node}: {contrast.name}" if several else contrast.name
+            cells = [f"{counts[label]:,}" if label in counts else "" for label in used]
+            rows.append([name, *cells, _highest_peak(contrast)])
+    if not rows:
+        return []
+    unit = geometry.element_name
+    heading = ["contrast", *(CORRECTIONS[label] for label in used), "highest peak"]
+    widths = [max(len(row[k]) for row in [heading, *rows]) for k in range(len(heading))]
+    lines = [f"Significant {unit} of each contrast:"]
+    for row in [heading, *rows]:
+        first, *numbers, last = row
+        middle = [f"{cell:>{width}}" for cell, width in zip(numbers, widths[1:-1], strict=True)]
+        lines.append("  ".join(["", f"{first:<{widths[0]}}", *middle, last]).rstrip())
+    return lines
+
+
+def _highest_peak(contrast: ContrastMaps) -> str:
+    """Return the peak with the largest statistic of the cluster table, in words."""
+    if contrast.table is None:
+        return ""
+    with contrast.table.open(encoding="utf-8", newline="") as file:
+        peaks = list(csv.DictReader(file, delimiter="\t"))
+    if not peaks:
+        return "no cluster"
+    column = f"peak_{contrast.test}"
+    peak = max(peaks, key=lambda row: abs(float(row[column])))
+    place = ", ".join(peak[axis] for axis in ("x", "y", "z"))
+    region = f", {peak['region']}" if peak.get("region", "n/a") != "n/a" else ""
+    return f"{contrast.test} {float(peak[column]):.2f} at {place}{region}"
