@@ -5,6 +5,13 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 
+TABLE_OF_REGIONS = (
+    "participant_id\tcontrast\tindex\tname\tsize\tcoverage\teffect\tvariance\tdof\tt\tF\tz\tp\n"
+    "sub-01\tgo\t1\tleft\t20\t0.5\t0.25\t0.01\t50\t2.5\tn/a\t2.4\t0.016\n"
+    "sub-01\tgo\t7\tV1\t0\t0\tn/a\tn/a\tn/a\tn/a\tn/a\tn/a\tn/a\n"
+    "sub-01\tany go\t1\tleft\t20\t0.5\tn/a\tn/a\t50\tn/a\t3\t1.4\t0.05\n"
+    "sub-01\tany go\t7\tV1\t0\t0\tn/a\tn/a\tn/a\tn/a\tn/a\tn/a\tn/a\n"
+)
 OUTSIDE = 99  # label of a region that no mask has
 
 

@@ -112,7 +112,7 @@ def _read_mesh(path: Path) -> None:
         _same(mesh.triangles, triangles)
 
 
-def _with_xml(random: Random, content: bytes) -> bytes:
+def of_cifti(random: Random, content: bytes) -> bytes:
     """Change the XML of a CIFTI file and correct the lengths before it, or change anything."""
     if random.random() < 0.35:
         return mutations.of_nifti(random, content)
@@ -150,6 +150,6 @@ IMAGES = (
            _read_mesh),
     Reader("FreeSurfer surface", "lh.white", seeds.freesurfer,
            partial(mutations.of_bytes, most=80), _read_mesh),
-    Reader("CIFTI series", "x_bold.dtseries.nii", seeds.dtseries, _with_xml, _read_series),
-    Reader("CIFTI map", "x.dscalar.nii", seeds.dscalars, _with_xml, _read_map),
+    Reader("CIFTI series", "x_bold.dtseries.nii", seeds.dtseries, of_cifti, _read_series),
+    Reader("CIFTI map", "x.dscalar.nii", seeds.dscalars, of_cifti, _read_map),
 )  # fmt: skip

@@ -4,6 +4,7 @@ A reader either raises one of boldglm's errors or returns what the file holds: t
 with what an independent reader makes of the same bytes, or checked for being possible.
 """
 
+from fuzz.atlas_readers import ATLASES
 from fuzz.command_readers import COMMAND_LINES
 from fuzz.image_readers import IMAGES
 from fuzz.model_readers import MODELS
@@ -12,5 +13,5 @@ from fuzz.table_readers import TABLES
 
 READERS = {
     reader.name: reader
-    for reader in (*IMAGES, *TABLES, *MODELS, *OUTPUTS_OF_CALLS, *COMMAND_LINES)
+    for reader in (*IMAGES, *ATLASES, *TABLES, *MODELS, *OUTPUTS_OF_CALLS, *COMMAND_LINES)
 }

@@ -249,7 +249,7 @@ class RegionTable:
                 dict(zip(labels[first.index], shares, strict=True)),
                 values,
             )
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, OverflowError) as error:
             raise BadDataError(
                 f"The table of regions {path.name} is damaged ({error}). Run the level that "
                 "writes it again."
