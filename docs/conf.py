@@ -48,7 +48,7 @@ html_theme_options = {
     "pygments_light_style": "a11y-high-contrast-light",
     "pygments_dark_style": "a11y-high-contrast-dark",
 }
-html_sidebars = {"index": [], "get_started": []}
+html_sidebars = {page: [] for page in ("index", "get_started", "coming_from", "questions")}
 
 # numpydoc reads docstrings a second time for their signatures, before `take_ports`.
 warnings.filterwarnings("ignore", "Unknown section (Inputs|Outputs)")
@@ -64,7 +64,9 @@ NAVIGATION = {
         "get_started",
         "usage",
         "explanations",
+        "coming_from",
         "reference",
+        "questions",
         "development",
     ),
     "usage": (
@@ -103,7 +105,7 @@ NAVIGATION = {
     ),
     "development": ("design", "releasing"),
 }
-MENU_TITLES = {"usage": "Guides"}
+MENU_TITLES = {"usage": "Guides", "coming_from": "Coming from …", "questions": "Questions"}
 
 
 def write_api_pages(app):

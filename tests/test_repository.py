@@ -306,6 +306,8 @@ def test_calls_in_documents_are_understood_by_the_parser(path):
 @pytest.mark.parametrize("path", DOCUMENTS, ids=in_repository)
 def test_options_in_running_text_exist(path):
     text = re.sub(r"^```.*?^```", "", path.read_text("utf-8"), flags=re.MULTILINE | re.DOTALL)
+    if path.name == "coming_from.md":  # first columns are what other programs call it
+        text = re.sub(r"^\|[^|]*\|", "", text, flags=re.MULTILINE)
     code = " ".join(re.findall(r"`([^`]+)`", text))
     named = set(re.findall(r"(?<![\w-])--[a-z][a-z-]*", code))
 
