@@ -1,6 +1,6 @@
 """Entities of BIDS file names, as pairs of key and label."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 # The order in which BIDS writes entities in file names.
 ENTITY_ORDER = (
@@ -75,3 +75,21 @@ def entities_of(file_name: str) -> dict[str, str]:
     stem = file_name.split(".", 1)[0]
     pairs = (part.split("-", 1) for part in stem.split("_")[:-1] if "-" in part)
     return dict(pairs)
+
+
+def without_common_parts(stems: Sequence[str]) -> list[str]:
+    """Return names without the entities that all of them have, to tell them apart in a list.
+
+    Examples
+    --------
+    >>> without_common_parts(["sub-01_task-x_space-T1w", "sub-02_task-x_space-T1w"])
+    ['sub-01', 'sub-02']
+    >>> without_common_parts(["sub-01_task-x", "sub-01_task-x_run-2"])
+    ['sub-01_task-x', 'run-2']
+    >>> without_common_parts(["sub-01_task-x"])
+    ['sub-01_task-x']
+    """
+    parts = [stem.split("_") for stem in stems]
+    common = set(parts[0]).intersection(*parts[1:]) if len(parts) > 1 else set()
+    shortened = ["_".join(part for part in each if part not in common) for each in parts]
+    return [short or stem for short, stem in zip(shortened, stems, strict=True)]

@@ -15,9 +15,10 @@ from boldglm.analysis.model.model import Model
 from boldglm.analysis.model.model_options import model_options
 from boldglm.analysis.plan.atlases import atlas_label
 from boldglm.analysis.plan.levels import LevelPlan
+from boldglm.glm.design.summaries import listed
 from boldglm.interfaces import FitNode
 from boldglm.io.bids.atlas import Atlas
-from boldglm.io.entities import ENTITY_ORDER
+from boldglm.io.entities import ENTITY_ORDER, without_common_parts
 from boldglm.io.outputs.records import fingerprint, is_finished
 from boldglm.stats_model.node_plans import NodePlan
 from boldglm.vocabulary import COVERAGE, DEFAULT_MAPS, ESTIMATOR
@@ -174,7 +175,7 @@ def level_output(
     """
     plan, node = level.plan, level.plan.node
     labels = plan.input_labels()
-    shown = ", ".join(list(labels.values())[:20]) + (", ..." if len(labels) > 20 else "")
+    shown = listed(without_common_parts(list(labels.values())), 20)
     columns = list(dict.fromkeys(name for fit in plan.fits for name in fit.design.names))
     facts = [
         ("Node", f"{node.name} ({node.level})"),
