@@ -131,7 +131,7 @@ def _dry_run(
     """Print the plan, write it if asked to."""
     show_plan(plan, notices, sys.stdout, atlases, every_run=options.verbose)
     if options.plan_file is not None:
-        write_plan(options.plan_file, plan)
+        write_plan(options.plan_file, plan, atlases)
         print(f"Plan: {options.plan_file}")
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from boldglm.analysis.plan.advice import advice
+from boldglm.analysis.plan.atlases import PlannedAtlas, PlannedAtlases
 from boldglm.analysis.plan.plan import Analysis, RunPlan
 from boldglm.analysis.plan.precision import ContrastInRun, contrasts_in_runs, correlated_pairs
 from boldglm.io.entities import entities_stem
@@ -20,7 +21,9 @@ COLUMNS = (
 )
 
 
-def write_plan(path: Path, plan: Sequence[Analysis]) -> None:
+def write_plan(
+    path: Path, plan: Sequence[Analysis], atlases: PlannedAtlases | None = None
+) -> None:
     """Write a plan, whole or not at all.
 
     Parameters
@@ -29,10 +32,15 @@ def write_plan(path: Path, plan: Sequence[Analysis]) -> None:
         With the extension ``.tsv``, a row for each run and contrast; with ``.json``, runs with
         their regressors, contrasts and notices, levels, and advice as well.
     plan : sequence of Analysis
+    atlases : PlannedAtlases, optional
+        For JSON: files of each atlas, and its number of regions.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     if path.suffix == ".json":
-        write_json(path, {"Analyses": [_analysis(analysis) for analysis in plan]})
+        content: dict[str, Any] = {"Analyses": [_analysis(analysis) for analysis in plan]}
+        if atlases is not None and atlases.by_space:
+            content["Atlases"] = [_atlas(planned) for planned in atlases.by_space.values()]
+        write_json(path, content)
         return
     lines = ["\t".join(COLUMNS)]
     for analysis in plan:
@@ -41,6 +49,12 @@ def write_plan(path: Path, plan: Sequence[Analysis]) -> None:
             for row in contrasts_in_runs(analysis.runs)
         ]
     write_bytes(path, ("\n".join(lines) + "\n").encode())
+
+
+def _atlas(planned: PlannedAtlas) -> dict[str, Any]:
+    atlas = planned.atlas
+    files = [str(file) for file in atlas.files]
+    return {"Name": atlas.name, "Regions": planned.n_regions, "Files": files}
 
 
 def _cells(row: ContrastInRun) -> tuple[str, ...]:
