@@ -1,10 +1,17 @@
 """Peaks are found where they were planted, in millimeters."""
 
+import re
+
 import numpy as np
 import pytest
+from scipy.stats import norm
 
+from boldglm.glm import benjamini_hochberg
 from boldglm.reports import peaks as reports_peaks
+from boldglm.reports.histograms import draw_null_histogram
+from boldglm.reports.html import numeric_columns
 from boldglm.reports.peaks import Peak, peaks_table
+from boldglm.reports.sections import DrawnContrast, p_values_of
 
 # turned, flipped, anisotropic and shifted: the first array axis runs to the back
 AFFINE = np.array([[0, -2.0, 0, 30], [-3, 0, 0, 40], [0, 0, 4, -20], [0, 0, 0, 1]])
@@ -124,12 +131,74 @@ def test_a_threshold_that_keeps_everything_is_refused(threshold):
         find_peaks(np.ones((3, 3, 3)), np.eye(4), threshold)
 
 
-def test_the_table_prints_the_largest_and_counts_the_rest():
-    peaks = [Peak(-0.04, 1.25, -8.0, -7.0 + i, 1200, 28800.0) for i in range(5)]
+def test_the_table_has_clusters_with_sub_peaks_and_counts_the_rest():
+    stat = planted((40, 9, 9))
+    stat[:, 2, 2] = 3.5  # one cluster along x with five peaks
+    stat[[2, 10, 18, 26, 34], 2, 2] = 9.0, 8.0, 7.0, 6.0, 5.0
+    stat[5, 7, 7], stat[20, 7, 7] = -8.5, 4.0
+    mask = np.ones(stat.shape, dtype=bool)
+    affine = np.diag([2.0, 3, 3, 1])
+    peaks = reports_peaks.find_peaks(stat.ravel(), mask, affine, 3.0)
+    p = np.linspace(0, 1, stat.size)
 
-    table = peaks_table(peaks, statistic="z", threshold_text="|z| ≥ 3", max_rows=2, space="MNI")
+    table = peaks_table(
+        peaks,
+        statistic="z",
+        threshold_text="|z| ≥ 3",
+        p_values={"p": p, "q FDR": p / 1e4},
+        max_clusters=2,
+        space="MNI",
+    )
 
-    assert table.columns[:4] == ("x (mm)", "y (mm)", "z (mm)", "z")
-    assert table.rows[0] == ("0.0", "1.2", "−8.0", "−7.00", "1,200", "28,800")
-    assert len(table.rows) == 2
-    assert table.caption.startswith("The 2 largest of 5 peaks at |z| ≥ 3; coordinates in MNI")
+    assert table.columns == (
+        *("cluster", "x (mm)", "y (mm)", "z (mm)", "z", "p", "q FDR", "voxels", "mm³"),
+    )
+    assert [row[0] for row in table.rows] == ["1", "1a", "1b", "1c", "2"]
+    assert [row[4] for row in table.rows] == ["9.00", "8.00", "7.00", "6.00", "−8.50"]
+    assert [row[1:4] for row in table.rows][1::3] == [
+        ("20.0", "6.0", "6.0"),
+        ("10.0", "21.0", "21.0"),
+    ]
+    assert [row[7:] for row in table.rows] == [("40", "720"), *[("", "")] * 3, ("1", "18")]
+    at = np.ravel_multi_index((10, 2, 2), stat.shape)
+    assert table.rows[1][5] == f"{p[at]:.3f}"
+    assert re.fullmatch(r"\d\.\de−\d", table.rows[1][6])
+    assert table.caption.startswith(
+        "The 2 of 3 clusters with the largest peaks at |z| ≥ 3, each with up to three more peaks "
+        "(a, b, c) at least 8 mm apart; coordinates in MNI"
+    )
+    assert numeric_columns(table) == (False, *[True] * 8)
+
+
+@pytest.mark.parametrize(("test", "sides"), [("t", "two"), ("t", "one"), ("F", "two")])
+def test_p_and_q_are_of_the_sides_of_the_test_and_of_the_voxels_that_were_tested(test, sides):
+    z = np.array([-4.0, 0.0, 3.0, 1.0])
+
+    values = p_values_of(DrawnContrast("a", test, "", "", z, sides))
+
+    expected = 2 * norm.sf(abs(z)) if (test, sides) == ("t", "two") else norm.sf(z)
+    np.testing.assert_allclose(values["p"], expected)
+    np.testing.assert_allclose(values["q FDR"][[0, 2, 3]], benjamini_hochberg(expected[[0, 2, 3]]))
+    assert values["q FDR"][1] == 1
+
+
+def test_corrected_values_that_were_written_are_those_of_the_table():
+    written = {"q FDR": np.array([0.2]), "p FWE": np.array([0.3])}
+
+    values = p_values_of(DrawnContrast("a", "t", "", "", np.array([2.0]), "two", written))
+
+    assert list(values) == ["p", "q FDR", "p FWE"]
+    assert values["q FDR"] is written["q FDR"]
+
+
+def test_a_histogram_says_how_z_is_distributed(tmp_path):
+    z = np.r_[np.random.default_rng(0).normal(0.5, 2, size=5000), 40.0, 0.0, np.nan]
+
+    figure = draw_null_histogram(z, tmp_path / "map01", "cue")
+
+    tested = z[:5001]
+    words = f"median {np.median(tested):.2f}, standard deviation {tested.std():.2f}"
+    assert f"over 5,001 values: {words};" in figure.alt
+    assert "beyond" in figure.caption
+    assert "expected without effects" in figure.path.read_text()
+    assert draw_null_histogram(np.zeros(3), tmp_path / "map02", "cue").path.is_file()

@@ -151,7 +151,7 @@ def test_voxels_in_another_order_are_drawn_where_they_are(tmp_path):
     table = view.tabulate(row, Shading(3.0), "z ≥ 3")
 
     x, y, z = np.unravel_index(13, mask.shape)
-    assert table.rows[0][:3] == tuple(f"{value:.1f}" for value in (x, y, z))
+    assert table.rows[0][1:4] == tuple(f"{value:.1f}" for value in (x, y, z))
     assert table.caption.startswith("Subcortical voxels. ")
 
 

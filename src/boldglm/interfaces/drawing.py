@@ -22,6 +22,7 @@ from boldglm.io.outputs.trial_tables import read_trials
 from boldglm.reports.content import Fact, Figure, Section, Table
 from boldglm.reports.region_names import RegionNames
 from boldglm.reports.sections import (
+    Q_NAME,
     DrawnContrast,
     DrawnDesign,
     draw_contrasts,
@@ -33,6 +34,14 @@ from boldglm.reports.views import SurfaceView, View, VolumeView
 
 N_SLICES = 21  # of each map
 MOST_SLICES = 999
+# maps of corrected p values, by their heading in the table of peaks
+CORRECTED_HEADINGS = {
+    "qFDR": Q_NAME,
+    "pFWE": "p FWE",
+    "pFWEtfce": "FWE TFCE",
+    "pFWEextent": "FWE extent",
+    "pFWEmass": "FWE mass",
+}
 
 EventTimes = tuple[str, list[float], list[float]]  # condition, onsets and durations in seconds
 
@@ -294,7 +303,13 @@ def _shown(maps: ContrastMaps, geometry: Geometry) -> DrawnContrast:
     dof = f"{maps.dof:.4g}" + (" (median over voxels)" if "dof" in maps.maps else "")
     text = f"{maps.dof_numerator}, {dof}" if maps.test == "F" else dof
     z = z_values(maps, geometry)
-    return DrawnContrast(maps.name, maps.test, weights_text(maps), text, z)
+    corrected = {
+        heading: geometry.read_rows([maps.maps[label]])[0]
+        for label, heading in CORRECTED_HEADINGS.items()
+        if label in maps.maps
+    }
+    sides = str(maps.inference.get("Sides", "two"))
+    return DrawnContrast(maps.name, maps.test, weights_text(maps), text, z, sides, corrected)
 
 
 def z_values(maps: ContrastMaps, geometry: Geometry) -> np.ndarray | None:

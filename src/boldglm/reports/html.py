@@ -184,7 +184,8 @@ def numeric_columns(table: Table) -> tuple[bool, ...]:
     Parameters
     ----------
     table : Table
-        Any table; a column of an empty table is text.
+        Any table; a column without any text is text, and empty cells may be
+        among numbers.
 
     Returns
     -------
@@ -198,7 +199,7 @@ def numeric_columns(table: Table) -> tuple[bool, ...]:
     """
     cells = list(zip(*table.rows, strict=True)) or [()] * len(table.columns)
     return tuple(
-        bool(column) and all(_NUMBER.fullmatch(cell.strip()) for cell in column)
+        any(column) and all(not cell or _NUMBER.fullmatch(cell.strip()) for cell in column)
         for column in cells
     )
 

@@ -1,17 +1,19 @@
 """Peaks of a map: clusters above a threshold and their local maxima."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, overload
 
 import numpy as np
 
-from boldglm.glm.arrays.types import BoolArray, RealArray
+from boldglm.glm.arrays.types import BoolArray, IndexArray, RealArray
 from boldglm.glm.inference.clusters import find_clusters
 from boldglm.glm.inference.neighbors import grid_neighbors
-from boldglm.glm.inference.peaks import cluster_peaks
+from boldglm.glm.inference.peaks import APART, cluster_peaks
 from boldglm.reports.content import Table
-from boldglm.reports.region_names import HEADING
+from boldglm.reports.region_names import HEADING, RegionNames
+
+MOST_CLUSTERS = 10
 
 
 class Peak(NamedTuple):
@@ -33,9 +35,15 @@ class Peaks(Sequence[Peak]):
     ----------
     rows : ndarray of shape (n_peaks, 6)
         Fields of each peak.
+    clusters : ndarray of int, shape (n_peaks,)
+        Which cluster each lies in.
+    voxels : ndarray of int, shape (n_peaks,)
+        Index of each in the map.
     """
 
     rows: RealArray
+    clusters: IndexArray
+    voxels: IndexArray
 
     def __len__(self) -> int:
         """Return how many there are."""
@@ -48,7 +56,7 @@ class Peaks(Sequence[Peak]):
     def __getitem__(self, index: int | slice, /) -> "Peak | Peaks":
         """Return one, or some."""
         if isinstance(index, slice):
-            return Peaks(self.rows[index])
+            return Peaks(self.rows[index], self.clusters[index], self.voxels[index])
         x, y, z, value, size, volume = self.rows[index].tolist()
         return Peak(x, y, z, value, int(size), volume)
 
@@ -59,7 +67,7 @@ def find_peaks(
     affine: RealArray,
     threshold: float,
     *,
-    min_distance: float = 8.0,
+    min_distance: float = APART,
     two_sided: bool = True,
 ) -> Peaks:
     """List local maxima of a map above a threshold, largest first.
@@ -120,77 +128,122 @@ def find_peaks(
     found = cluster_peaks(values, labels, neighbors, places, min_distance=min_distance)
     voxel_volume = abs(float(np.dot(np.cross(*affine[:3, :2].T), affine[:3, 2])))
     extent = sizes[labels[found]]
-    return Peaks(np.column_stack([places[found], values[found], extent, extent * voxel_volume]))
+    rows = np.column_stack([places[found], values[found], extent, extent * voxel_volume])
+    return Peaks(rows, labels[found], np.flatnonzero(chosen)[found])
 
 
-def peaks_table(
-    peaks: Sequence[Peak],
-    *,
-    statistic: str,
-    threshold_text: str,
-    max_rows: int = 10,
-    space: str = "the image's world space",
-    regions: Sequence[str] | None = None,
-) -> Table:
-    """Set peaks as a table of the report.
+def by_cluster(peaks: Peaks, max_clusters: int = MOST_CLUSTERS) -> list[tuple[str, int]]:
+    """Put the peaks of a cluster together.
 
     Parameters
     ----------
-    peaks : sequence of Peak
+    peaks : Peaks
+        Sorted by \\|value\\|.
+    max_clusters : int
+        Clusters with the largest peaks to keep.
+
+    Returns
+    -------
+    list of (str, int)
+        A name and the index of each peak: ``1`` for the largest of the first cluster, ``1a``,
+        ``1b`` and ``1c`` for further ones, then ``2``.
+    """
+    together: dict[int, list[int]] = {}
+    for index, cluster in enumerate(peaks.clusters.tolist()):
+        together.setdefault(cluster, []).append(index)
+    return [
+        (f"{number}{letter}", index)
+        for number, indices in enumerate(list(together.values())[:max_clusters], start=1)
+        for letter, index in zip(("", *"abc"), indices, strict=False)
+    ]
+
+
+def peaks_table(
+    peaks: Peaks,
+    *,
+    statistic: str,
+    threshold_text: str,
+    p_values: Mapping[str, RealArray] | None = None,
+    max_clusters: int = MOST_CLUSTERS,
+    regions: RegionNames | None = None,
+    space: str = "the image's world space",
+) -> Table:
+    """Set clusters and their peaks as a table of the report.
+
+    Parameters
+    ----------
+    peaks : Peaks
         All of them, as `find_peaks` gives them.
     statistic : str
         Heading of the value, such as ``"z"``.
     threshold_text : str
         Such as ``"|z| ≥ 3.09"``.
-    max_rows : int
-        Further peaks are counted in the caption only.
+    p_values : mapping of str to ndarray of shape (n_voxels,), optional
+        Values to print at each peak, such as p and q, by their headings.
+    max_clusters : int
+        Further clusters are counted in the caption only.
+    regions : RegionNames, optional
+        Of an atlas, at the voxels of the map.
     space : str
         What the coordinates refer to, such as ``"MNI152NLin2009cAsym"``.
-    regions : sequence of str, optional
-        Name of the region of each peak that is shown.
 
     Returns
     -------
     Table
-        Coordinates in mm with one decimal, volume in mm³.
+        A row for each peak: clusters by their largest peak, each with at most three more peaks.
+        Coordinates are in mm with one decimal, the volume in mm³.
 
     Examples
     --------
-    >>> table = peaks_table([Peak(4, 4, -4, 5, 2, 16)], statistic="z", threshold_text="z ≥ 3")
-    >>> table.rows
-    (('4.0', '4.0', '−4.0', '5.00', '2', '16'),)
-    >>> print(table.caption)
-    Peaks at z ≥ 3; coordinates in the image's world space. Voxels that share a face or an edge
-    are connected.
+    >>> mask = np.ones((3, 1, 1), dtype=bool)
+    >>> peaks = find_peaks(np.array([0.0, 4.0, 5.0]), mask, np.diag([2.0, 2, 2, 1]), 3.0)
+    >>> peaks_table(peaks, statistic="z", threshold_text="z ≥ 3").rows
+    (('1', '4.0', '0.0', '0.0', '5.00', '2', '16'),)
     """
-    shown = peaks[:max_rows]
-    rows: tuple[tuple[str, ...], ...] = tuple(
-        (
-            *(_number(coordinate, 1) for coordinate in (peak.x, peak.y, peak.z)),
-            _number(peak.value, 2),
-            f"{peak.cluster_size:,}",
-            f"{peak.cluster_volume:,.0f}",
+    listed = by_cluster(peaks, max_clusters)
+    shown = p_values or {}
+    rows = []
+    for name, index in listed:
+        peak, voxel = peaks[index], int(peaks.voxels[index])
+        extent = (f"{peak.cluster_size:,}", f"{peak.cluster_volume:,.0f}")
+        rows.append(
+            (
+                name,
+                *(_number(coordinate, 1) for coordinate in (peak.x, peak.y, peak.z)),
+                _number(peak.value, 2),
+                *(p_text(float(values[voxel])) for values in shown.values()),
+                *(extent if name.isdigit() else ("", "")),
+                *(() if regions is None else regions.at(np.array([voxel]))),
+            )
         )
-        for peak in shown
-    )
-    headings: tuple[str, ...] = (
-        *("x (mm)", "y (mm)", "z (mm)"),
-        *(statistic, "cluster (voxels)", "cluster (mm³)"),
-    )
-    if regions is not None:
-        rows = tuple((*row, name) for row, name in zip(rows, regions, strict=True))
-        headings = (*headings, HEADING)
-    count = (
-        "Peaks"
-        if len(shown) == len(peaks)
-        else f"The {len(shown)} largest of {len(peaks):,} peaks"
-    )
+    n_clusters = len(np.unique(peaks.clusters))
+    n_shown = sum(name.isdigit() for name, _ in listed)
+    count = "Clusters" if n_shown == n_clusters else f"The {n_shown} of {n_clusters:,} clusters"
+    which = "" if n_shown == n_clusters else " with the largest peaks"
     return Table(
-        headings,
-        rows,
-        f"{count} at {threshold_text}; coordinates in {space}. Voxels that share a face or an "
-        "edge are connected.",
+        (
+            *("cluster", "x (mm)", "y (mm)", "z (mm)", statistic, *shown),
+            *("voxels", "mm³", *(() if regions is None else (HEADING,))),
+        ),
+        tuple(rows),
+        f"{count}{which} at {threshold_text}, each with up to three more peaks (a, b, c) at least "
+        f"{APART:g} mm apart; coordinates in {space}. Voxels that share a face or an edge are "
+        "connected.",
     )
+
+
+def p_text(p: float) -> str:
+    """Return a p value as it is printed.
+
+    Examples
+    --------
+    >>> p_text(0.0312), p_text(2.51e-8), p_text(1.0)
+    ('0.031', '2.5e−8', '1.000')
+    """
+    if p >= 0.001 or p == 0 or not np.isfinite(p):
+        return f"{p:.3f}"
+    mantissa, exponent = f"{p:.1e}".split("e-")
+    return f"{mantissa}e−{int(exponent)}"
 
 
 def _number(value: float, decimals: int) -> str:

@@ -3,9 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-import numpy as np
-
-from boldglm.glm.arrays.types import BoolArray, IndexArray, RealArray
+from boldglm.glm.arrays.types import IndexArray, RealArray
 
 OUTSIDE = "—"  # of all regions
 HEADING = "region"
@@ -39,19 +37,3 @@ class RegionNames:
     def of_part(self, columns: slice | IndexArray) -> "RegionNames":
         """Return the regions of some columns."""
         return RegionNames(self.labels[columns], self.names)
-
-    def at_places(self, places: RealArray, mask: BoolArray, affine: RealArray) -> tuple[str, ...]:
-        """Return the names at voxels of a mask, whose values these are, by their coordinates.
-
-        Parameters
-        ----------
-        places : ndarray of shape (n_places, 3)
-            Centers of voxels in mm.
-        mask : ndarray of bool, shape (n_i, n_j, n_k)
-            The mask.
-        affine : ndarray of shape (4, 4)
-            From voxel indices to mm.
-        """
-        indices = np.rint((places - affine[:3, 3]) @ np.linalg.inv(affine[:3, :3]).T).astype(int)
-        flat = np.ravel_multi_index(tuple(indices.T), mask.shape)
-        return self.at(np.searchsorted(np.flatnonzero(mask), flat))

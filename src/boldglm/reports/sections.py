@@ -3,32 +3,46 @@
 Arrays in, a `Section` and picture files out.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
+from scipy.special import ndtr
 
 from boldglm.glm import Collinearity, Design
 from boldglm.glm.design.confound_names import confound_category
 from boldglm.glm.design.confounds import describe_scans
+from boldglm.glm.inference.multiple_comparisons import benjamini_hochberg
 from boldglm.notices import Notice
 from boldglm.reports.content import ContrastResult, Fact, Figure, Section, Table, make_anchor
 from boldglm.reports.views import Shading, View, VolumeView, draw_on_all
 
 Z_SHOWN = 3.09  # p < .001, one-sided, uncorrected
 PREFIX = "trial_type."
+Q_NAME = "q FDR"
 
 
 @dataclass(frozen=True)
 class DrawnContrast:
-    """A contrast to draw; `z` has the shape (n_voxels,), or is None if no map tells it."""
+    """A contrast to draw; maps have the shape (n_voxels,)."""
 
     name: str
     test: str
     weights_text: str
     dof_text: str
-    z: np.ndarray | None
+    z: np.ndarray | None  # None if no map tells it
+    sides: str = "two"  # of p and q: "one" or "two"; of t only
+    corrected: Mapping[str, np.ndarray] = field(default_factory=dict)  # p values by their name
+
+    @property
+    def test_text(self) -> str:
+        """What is tested, in words."""
+        if self.test != "t":
+            return f"{self.test}: any of its effects, upper tail"
+        if self.sides == "two":
+            return "t, two-sided: positive and negative effects"
+        return "t, one-sided: p and q are those of positive effects"
 
 
 @dataclass(frozen=True)
@@ -214,21 +228,24 @@ def draw_contrasts(
         shading = Shading(Z_SHOWN, two_sided=shown.test == "t")
         threshold_text = ("|z|" if shading.two_sided else "z") + f" ≥ {Z_SHOWN}, uncorrected"
         result = ContrastResult(
-            shown.name, shown.test, shown.weights_text, threshold_text, shown.dof_text
+            shown.name, shown.test_text, shown.weights_text, threshold_text, shown.dof_text
         )
         path = folder / f"map{number:02d}"
-        results.append(_with_map(result, shown.z, views, shading, path))
+        results.append(_with_map(result, shown, views, shading, path))
     return tuple(results)
 
 
 def _with_map(
     result: ContrastResult,
-    z: np.ndarray | None,
+    shown: DrawnContrast,
     views: tuple[View, ...],
     shading: Shading,
     path: Path,
 ) -> ContrastResult:
     """Add the pictures and peaks of a contrast, or a note in their place."""
+    from boldglm.reports.histograms import draw_null_histogram
+
+    z = shown.z
     if z is None:
         note = "No map of this contrast was written that could be drawn (--maps)."
         return replace(result, note=note)
@@ -239,10 +256,31 @@ def _with_map(
         maps=(
             *draw_on_all(views, z, shading, path, caption),
             *(one for view in volumes for one in view.draw_glass_brain(z, shading, path, caption)),
+            draw_null_histogram(z, path, result.name),
         ),
-        peaks=tuple(view.tabulate(z, shading, result.threshold_text) for view in views),
+        peaks=tuple(
+            view.tabulate(z, shading, result.threshold_text, p_values_of(shown)) for view in views
+        ),
         volumes=tuple(one for view in volumes for one in view.pack(z, shading, path)),
     )
+
+
+def p_values_of(shown: DrawnContrast) -> dict[str, np.ndarray]:
+    """Return p and q of every voxel of a contrast, and corrected p values where there are maps.
+
+    Voxels whose z is 0 were not tested; their p and q are 1.
+    """
+    assert shown.z is not None
+    z = np.nan_to_num(shown.z)
+    two_sided = shown.test == "t" and shown.sides == "two"
+    p = 2 * ndtr(-np.abs(z)) if two_sided else ndtr(-z)
+    q = shown.corrected.get(Q_NAME)
+    if q is None:
+        q, tested = np.ones(z.size), z != 0
+        if tested.any():
+            q[tested] = benjamini_hochberg(p[tested])
+    others = {name: row for name, row in shown.corrected.items() if name != Q_NAME}
+    return {"p": p, Q_NAME: q, **others}
 
 
 def make_section(

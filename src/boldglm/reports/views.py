@@ -1,5 +1,6 @@
 """What a map is drawn on: slices of a volume, both sides of a hemisphere, or a histogram."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -130,8 +131,14 @@ class VolumeView:
             two_sided=shading.two_sided,
         )
 
-    def tabulate(self, row: RealArray, shading: Shading, threshold_text: str) -> Table:
-        """List the largest peaks."""
+    def tabulate(
+        self,
+        row: RealArray,
+        shading: Shading,
+        threshold_text: str,
+        p_values: Mapping[str, RealArray] | None = None,
+    ) -> Table:
+        """List clusters and their peaks, with values of other maps such as p."""
         from boldglm.reports.peaks import find_peaks, peaks_table
 
         peaks = find_peaks(
@@ -141,16 +148,12 @@ class VolumeView:
             shading.threshold,
             two_sided=shading.two_sided,
         )
-        named = None
-        if self.regions is not None:
-            places = peaks.rows[:MOST_PEAKS, :3]
-            named = self.regions.at_places(places, self.mask, self.affine)
         table = peaks_table(
             peaks,
             statistic=shading.statistic,
             threshold_text=threshold_text,
-            max_rows=MOST_PEAKS,
-            regions=named,
+            p_values={name: each[self.columns] for name, each in (p_values or {}).items()},
+            regions=self.regions,
         )
         part = f"{self.name.capitalize()}. " if self.name else ""
         return replace(table, caption=part + table.caption)
@@ -215,8 +218,16 @@ class SurfaceView:
         )
         return Figure(drawn, f"{caption}{part}.", f"Both sides of the surface: {caption}{part}.")
 
-    def tabulate(self, row: RealArray, shading: Shading, threshold_text: str) -> Table:
+    def tabulate(
+        self,
+        row: RealArray,
+        shading: Shading,
+        threshold_text: str,
+        p_values: Mapping[str, RealArray] | None = None,
+    ) -> Table:
         """List the vertices with the largest values, local maxima where the mesh is known."""
+        from boldglm.reports.peaks import p_text
+
         values = self._filled(row)
         sizes = np.abs(values) if shading.two_sided else values
         chosen = np.flatnonzero(self.mask & (sizes >= shading.threshold))
@@ -233,8 +244,13 @@ class SurfaceView:
         where = f", {self.name}" if self.name else ""
         count = f"{what} ({first.size} of {chosen.size:,})"
         rows = [(shading.statistic, *heights)]
+        columns = np.searchsorted(np.flatnonzero(self.mask), first)
+        if first.size:
+            rows += [
+                (name, *(p_text(float(p)) for p in each[self.columns][columns]))
+                for name, each in (p_values or {}).items()
+            ]
         if self.regions is not None and first.size:
-            columns = np.searchsorted(np.flatnonzero(self.mask), first)
             rows.append((HEADING, *self.regions.at(columns)))
         return Table(
             ("vertex", *vertices),

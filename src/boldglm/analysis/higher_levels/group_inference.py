@@ -181,6 +181,7 @@ def infer(
     for label, row in rows.items():
         stem = f"contrast-{camel_case(contrast.name)}_stat-{label}_statmap"
         files[label] = adjacency.geometry.write_map(folder, stem, row, intent=("p value", ()))
+    rows["p"] = _p_values(contrast, inference.two_sided)
     table = _write_table(contrast, shown, adjacency, rows, inference, folder)
     if table is None:
         notices.append(
@@ -224,9 +225,14 @@ def _shown_statistic(contrast: Contrast, fit: AnyFit, inference: Inference) -> _
     return _ShownStatistic(contrast.test, contrast.statistic, threshold)
 
 
+def _p_values(contrast: Contrast, two_sided: bool) -> np.ndarray:
+    """Return uncorrected p values, (n_voxels,)."""
+    return 2 * t_to_p(np.abs(contrast.statistic), contrast.dof) if two_sided else contrast.p
+
+
 def _q_values(contrast: Contrast, two_sided: bool) -> np.ndarray:
     """Return q values (FDR), (n_voxels,), which are 1 in voxels that were not tested."""
-    p = 2 * t_to_p(np.abs(contrast.statistic), contrast.dof) if two_sided else contrast.p
+    p = _p_values(contrast, two_sided)
     q = np.ones(contrast.statistic.size)
     tested = contrast.statistic != 0
     if tested.any():
@@ -318,7 +324,7 @@ def _write_table(
         {label: row[chosen] for label, row in rows.items()},
         f"Clusters of voxels with {shown.name} of {tails.format(shown.threshold)} ({level}): "
         f"{contrast.name}."
-        + (f" q and p values are {inference.sides}-sided." if contrast.test == "t" else ""),
+        + (f" p and q values are {inference.sides}-sided." if contrast.test == "t" else ""),
         contrast.test,
         None if named is None else named.names_at(np.array([peak.voxel for peak in peaks], int)),
     )

@@ -24,6 +24,7 @@ COLUMNS = {
     "size": ("Number of voxels or vertices in the cluster", "", True),
     "volume": ("Volume of the cluster; n/a on surfaces", "mm^3", True),
     "mass": ("Sum of the absolute statistic minus the threshold over the cluster", "", True),
+    "p_uncorrected": ("p value of the peak, not corrected for the number of voxels", "", False),
     "q_fdr": ("FDR-adjusted p value (Benjamini-Hochberg) of the peak", "", False),
     "p_fwe": ("FWE-corrected p value of the peak, by permutation", "", False),
     "p_fwe_tfce": ("FWE-corrected p value of the peak by TFCE", "", False),
@@ -35,6 +36,7 @@ REGION = {"region": ("Region of the atlas at the peak; n/a outside all regions",
 ONLY_OF_T = ("sign",)
 # columns with the value of a map at the peak: label of the map
 MAPS = {
+    "p_uncorrected": "p",
     "q_fdr": "qFDR",
     "p_fwe": "pFWE",
     "p_fwe_tfce": "pFWEtfce",
@@ -71,7 +73,7 @@ def write_cluster_table(
     peaks : sequence of ClusterPeak
         Peaks from `tabulate_clusters`.
     maps : mapping of str to ndarray of shape (n_voxels,)
-        Maps of corrected p values by label, such as ``pFWE``. Columns without a map are n/a.
+        Maps of p values by label, such as ``pFWE``. Columns without a map are n/a.
     description : str
         Description of the clusters for the sidecar.
     test : {"t", "F"}
