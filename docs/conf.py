@@ -148,6 +148,7 @@ def complete_page(app, page, source):
     if not (Path(app.srcdir) / f"{page}.md").is_file():
         return
     text = repository_links(page, source[0])
+    text = re.sub(r"\n\n```$", "\n```", text, flags=re.MULTILINE)  # the blank line is for doctest
     pages = NAVIGATION.get(page, ())
     if page == "api":
         pages = tuple(f"api/{public.path}" for public in public_names())
