@@ -16,6 +16,7 @@ from boldglm.glm.design.confounds import describe_scans
 from boldglm.glm.inference.multiple_comparisons import benjamini_hochberg
 from boldglm.notices import Notice
 from boldglm.reports.content import ContrastResult, Fact, Figure, Section, Table, make_anchor
+from boldglm.reports.correlated_pair import pair_table
 from boldglm.reports.views import Shading, View, VolumeView, draw_on_all
 
 Z_SHOWN = 3.09  # p < .001, one-sided, uncorrected
@@ -69,6 +70,8 @@ def draw_design(shown: DrawnDesign, folder: Path) -> tuple[tuple[Figure, ...], t
     if chosen and shown.contrast_rows:
         drawn.append(_draw_weights(shown, chosen, names, folder))
     tables = [_efficiency_table(shown.collinearity)]
+    pair = pair_table(shown.before or shown.design)
+    tables += [pair] if pair is not None else []
     if shown.design.columns("confound"):
         tables.append(_confounds_table(shown.design))
     return tuple(drawn), tuple(tables)
