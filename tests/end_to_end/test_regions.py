@@ -275,6 +275,13 @@ def test_a_dry_run_says_which_atlas_and_how_many_regions(fitted, tmp_path, capsy
     dataset, atlas, out = fitted
     n_regions = len(np.unique(np.asarray(nib.load(atlas).dataobj)))
 
+    plan = tmp_path / "plan.json"
+    command = [str(dataset), str(tmp_path), "participant", "--atlas", str(atlas), "--dry-run"]
+    assert main([*command, "--plan-file", str(plan)]) == 0
+    (planned,) = json.loads(plan.read_text())["Atlases"]
+    assert (planned["Name"], planned["Regions"]) == ("Boxes", n_regions)
+    assert planned["Files"][0] == str(atlas)
+    capsys.readouterr()
     assert (
         main([str(dataset), str(tmp_path), "participant", "--atlas", str(atlas), "--dry-run"]) == 0
     )
