@@ -245,6 +245,12 @@ def test_the_group_without_tables_names_peaks_and_says_what_is_not_tested(
     assert not list((tmp_path / "out/node-dataset").glob("*regions*"))
     table = next((tmp_path / "out/node-dataset").glob("*clusters_table.tsv"))
     assert "region" in table.read_text().splitlines()[0]
+    assert "Peaks were named by" in (tmp_path / "out/group.html").read_text()
+
+    options = ["--noise-model", "ols", "--atlas", str(atlas)]
+    assert main([str(dataset), out, "participant", *options]) == 0
+    assert main([str(dataset), out, "group", "--atlas", str(atlas)]) == 0
+    assert (tmp_path / f"out/node-dataset/task-cuetarget_{TABLE}").is_file()
 
 
 def test_the_group_refuses_a_mixture_of_atlases(fitted, tmp_path, capsys):

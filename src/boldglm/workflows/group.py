@@ -273,8 +273,7 @@ def add_group(
         sources: dict[str, RecordSource] = {str(path): path for path in plan.records}
         sources |= written
         for index, level in enumerate(plan.levels):
-            atlas = settings.atlases.of(level.plan.entities)
-            fits = node_fits(level, plan.model, settings.inference, atlas)
+            fits = node_fits(level, plan.model, settings.inference, settings.atlases)
             details = group_details(plan.model)
             output = level_output(
                 level,

@@ -13,11 +13,10 @@ from boldglm.analysis.higher_levels.group_inference import inference_settings
 from boldglm.analysis.higher_levels.node_fits import NodeFits
 from boldglm.analysis.model.model import Model
 from boldglm.analysis.model.model_options import model_options
-from boldglm.analysis.plan.atlases import atlas_label
+from boldglm.analysis.plan.atlases import PlannedAtlases, atlas_label
 from boldglm.analysis.plan.levels import LevelPlan
 from boldglm.glm.design.summaries import listed
 from boldglm.interfaces import FitNode
-from boldglm.io.bids.atlas import Atlas
 from boldglm.io.entities import ENTITY_ORDER, without_common_parts
 from boldglm.io.outputs.records import fingerprint, is_finished
 from boldglm.stats_model.node_plans import NodePlan
@@ -118,7 +117,7 @@ def connect_record(
 
 
 def node_fits(
-    level: LevelPlan, model: Model, inference: Mapping[str, Any], atlas: Atlas | None = None
+    level: LevelPlan, model: Model, inference: Mapping[str, Any], atlases: PlannedAtlases
 ) -> NodeFits:
     """Return the fits of a planned node, as `FitNode` takes them.
 
@@ -130,8 +129,8 @@ def node_fits(
         The model that it belongs to.
     inference : mapping
         Options of `Inference` that override those of the model.
-    atlas : Atlas, optional
-        Atlas whose regions are tested as well.
+    atlases : PlannedAtlases
+        Atlas of each space, whose regions are tested as well.
     """
     node = level.plan.node
     options = model_options(node, model.name)
@@ -141,7 +140,8 @@ def node_fits(
         coverage=options.get("Coverage", COVERAGE[node.level]),
         inference=inference_settings(options, inference),
         smoothing=options.get("SmoothingFWHM"),
-        atlas=atlas,
+        atlas=atlases.of(level.plan.entities),
+        only_names=not atlases.are_tested,
     )
 
 
@@ -187,7 +187,9 @@ def level_output(
     if fits.smoothing is not None:
         facts.append(("Smoothing of input effects", f"{fits.smoothing:g} mm FWHM"))
         details = {**details, "InputSmoothingFWHM": fits.smoothing}
-    digest = "".join(f"-{label}" for label in [*sorted(maps), *atlas_label(fits.atlas)])
+    digest = "".join(
+        f"-{label}" for label in [*sorted(maps), *atlas_label(fits.atlas, fits.only_names)]
+    )
     if node.level == "dataset":
         digest += "-" + fingerprint(fits.inference.to_dict())[:8]
         facts.append(("Corrected p values", _inference_words(fits)))

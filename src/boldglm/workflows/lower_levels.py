@@ -63,8 +63,7 @@ def _init_subject_wf(subject: str, plans: Sequence[GroupPlan], settings: AppSett
         for index, level in enumerate(plan.levels):
             if level.subject != subject:
                 continue
-            atlas = settings.atlases.of(level.plan.entities)
-            fits = node_fits(level, plan.model, settings.inference, atlas)
+            fits = node_fits(level, plan.model, settings.inference, settings.atlases)
             output = level_output(
                 level,
                 plan.model,

@@ -217,7 +217,7 @@ def _add_levels(
     for index, level in enumerate(analysis.levels):
         if level.subject != subject or level.plan.node.level not in settings.levels:
             continue
-        fits = node_fits(level, model, {}, settings.atlases.of(level.plan.entities))
+        fits = node_fits(level, model, {}, settings.atlases)
         output = level_output(
             level,
             model,

@@ -79,6 +79,8 @@ class NodeFits:
         Full width at half maximum in mm by which input effects are smoothed.
     atlas : Atlas, optional
         Atlas whose regions are tested too, and name peaks.
+    only_names : bool
+        Whether it only names peaks, because the inputs have no tables of regions.
     """
 
     labels: tuple[str, ...]
@@ -90,6 +92,7 @@ class NodeFits:
     inference: Inference = field(default_factory=Inference)
     smoothing: float | None = None
     atlas: Atlas | None = None
+    only_names: bool = False
 
     @classmethod
     def of(
@@ -101,6 +104,7 @@ class NodeFits:
         inference: Inference | None = None,
         smoothing: float | None = None,
         atlas: Atlas | None = None,
+        only_names: bool = False,
     ) -> "NodeFits":
         """Return the fits of a planned node.
 
@@ -108,7 +112,7 @@ class NodeFits:
         ----------
         plan : NodePlan
             The planned node.
-        method, coverage, inference, smoothing, atlas
+        method, coverage, inference, smoothing, atlas, only_names
             As for `NodeFits`.
         """
         keys = plan.input_keys
@@ -133,6 +137,7 @@ class NodeFits:
             inference or Inference(),
             smoothing,
             atlas,
+            only_names,
         )
 
     @classmethod

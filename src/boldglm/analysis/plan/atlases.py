@@ -62,11 +62,15 @@ class PlannedAtlases:
         return lines
 
 
-def atlas_label(atlas: Atlas | None) -> list[str]:
-    """Return what an atlas adds to the fingerprint of a result; nothing without one."""
+def atlas_label(atlas: Atlas | None, only_names: bool = False) -> list[str]:
+    """Return what an atlas adds to the fingerprint of a result; nothing without one.
+
+    A result whose peaks are named, but whose regions are not tested, is another one.
+    """
     if atlas is None:
         return []
-    return [f"atlas{fingerprint(atlas.name, atlas.digest, atlas.may_resample)[:8]}"]
+    digest = fingerprint(atlas.name, atlas.digest, atlas.may_resample)[:8]
+    return [f"{'names' if only_names else 'atlas'}{digest}"]
 
 
 def plan_atlases(
