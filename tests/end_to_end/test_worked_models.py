@@ -1,4 +1,4 @@
-"""The models of docs/guides/group.md run from the command line, and give what the page says."""
+"""The models of the guides run from the command line, and give what the pages say."""
 
 import json
 import re
@@ -9,9 +9,17 @@ import pytest
 
 from boldglm.cli.main import main
 from boldglm.demo.dataset import DatasetPlan, write_dataset
+from fake_fmriprep import write_fmriprep
 
-PAGE = Path(__file__).parents[2] / "docs" / "guides" / "group.md"
-BLOCKS = re.findall(r"^```json\n(.*?)^```", PAGE.read_text("utf-8"), re.MULTILINE | re.DOTALL)
+GUIDES = Path(__file__).parents[2] / "docs" / "guides"
+
+
+def json_blocks(page):
+    text = (GUIDES / page).read_text(encoding="utf-8")
+    return re.findall(r"^```json\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+
+
+BLOCKS = json_blocks("group.md")
 FAST = ("--noise-model", "ols", "--no-report", "--conditions", "cue", "--contrast", "cue")
 
 
@@ -86,6 +94,22 @@ def test_change_over_sessions(block, dof, sessions, first_levels, tmp_path):
     assert "contrast-cuePostMinusPre" in change.name
     record = next((out / f"node-{names['Dataset']}").glob("*_statmap.json"))
     assert f'"DegreesOfFreedom": {dof}' in record.read_text()
+
+
+def test_the_complete_model_goes_from_runs_to_the_group(tmp_path):
+    bids = write_dataset(tmp_path / "bids", DatasetPlan(n_subjects=3, n_scans=60, shape=(6, 6, 5)))
+    write_fmriprep(bids)
+    (text,) = json_blocks("model_files.md")
+    model, out = tmp_path / "cuetarget_smdl.json", tmp_path / "out"
+    model.write_text(text)
+    call = [str(bids), str(out), "participant", "-m", str(model)]
+    assert main([*call, "--noise-model", "ols", "--no-report"]) == 0
+
+    assert main([str(bids), str(out), "group"]) == 0
+
+    written = (out / "node-dataset").glob("*_stat-t_statmap.nii.gz")
+    names = {re.search("contrast-([^_]+)", path.name)[1] for path in written}
+    assert names == {"trialTypeCue", "trialTypeTarget", "targetMinusCue"}
 
 
 def test_the_page_has_the_models_that_are_tested():
