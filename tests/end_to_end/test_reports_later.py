@@ -2,9 +2,13 @@
 
 import shutil
 
+import numpy as np
 import pytest
 
 from boldglm.cli.main import main
+from boldglm.interfaces.input_maps import read_input_maps
+from boldglm.io.images.formats import read_geometry
+from boldglm.io.outputs.records import Record
 
 OLS = ("--noise-model", "ols", "--orthogonalize", "target ~ cue")
 
@@ -140,3 +144,29 @@ def test_options_that_change_no_report_are_refused(with_reports, level, options,
 def test_options_of_reports_that_contradict_each_other_are_refused(tmp_path, other, capsys):
     assert main(["-", str(tmp_path / "out"), "participant", "--no-report", other]) == 2
     assert f"--no-report and {other} contradict each other" in capsys.readouterr().err
+
+
+def test_the_group_shows_the_effects_that_came_in_or_says_why_not(with_reports, tmp_path):
+    out = shutil.copytree(with_reports, tmp_path / "out")
+    (path,) = (out / "node-dataset").glob("*_statmap.json")
+    record = Record.read(path, out)
+    geometry = read_geometry(record.result.mask)
+
+    came_in = read_input_maps(record, out, geometry)["cue"]
+
+    effects, errors = came_in.read(np.array([5, 9]))
+    for number, label in enumerate(("01", "02")):
+        (file,) = (out / f"node-subject/sub-{label}").rglob("*contrast-cue_stat-effect_*.nii.gz")
+        expected = geometry.read_rows([file])[0][[5, 9]]
+        np.testing.assert_array_equal(effects[number], expected)
+        variance = geometry.read_rows([file.with_name(file.name.replace("-effect", "-variance"))])
+        np.testing.assert_allclose(errors[number] ** 2, variance[0][[5, 9]])
+    assert came_in.names == ("sub-01", "sub-02")
+    assert (came_in.unit, came_in.design.tolist()) == ("%", [[1], [1]])
+
+    file.unlink()
+    assert main([str(tmp_path / "no-raw-data"), str(out), "group", "--reports-only"]) == 0
+
+    words = "1 of 2 maps that came in are no longer where the sidecar names them (sub-02_"
+    assert words in reports(out)["group.html"]
+    assert words not in reports(with_reports)["group.html"]

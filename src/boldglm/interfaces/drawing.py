@@ -1,7 +1,7 @@
 """Draw a result as a section of the report: its design, its maps and what is said of them."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from math import isfinite
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from boldglm.io.outputs.records import ContrastMaps, NodeResult
 from boldglm.io.outputs.region_tables import RegionTable
 from boldglm.io.outputs.trial_tables import read_trials
 from boldglm.reports.content import Fact, Figure, Section, Table
+from boldglm.reports.input_effects import InputMaps
 from boldglm.reports.region_names import RegionNames
 from boldglm.reports.sections import (
     Q_NAME,
@@ -126,6 +127,7 @@ def draw_result(
     folder: Path,
     design: Design | None = None,
     before: Design | None = None,
+    inputs: Callable[[Geometry], Mapping[str, InputMaps | str]] | None = None,
 ) -> Section:
     """Draw a result.
 
@@ -139,6 +141,8 @@ def draw_result(
         Folder for the pictures.
     design, before : Design, optional
         The fitted design of a run, and the design before orthogonalization.
+    inputs : callable, optional
+        Gives the maps that came into each contrast, of a level above the run.
 
     Returns
     -------
@@ -151,7 +155,12 @@ def draw_result(
     if design is not None:
         drawn = draw_design(_design(result, text, design, before), folder)
     run_maps = _draw_run_maps(result, geometry, views, folder)
-    shown = [_shown(maps, geometry) for maps in result.contrasts if maps.test != "pass"]
+    came_in = inputs(geometry) if inputs is not None else {}
+    shown = [
+        replace(_shown(maps, geometry), inputs=came_in.get(maps.name))
+        for maps in result.contrasts
+        if maps.test != "pass"
+    ]
     contrasts = draw_contrasts(shown, views, folder)
     return make_section(
         text.title,

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from nipype.interfaces.base import (
@@ -18,6 +19,7 @@ from nipype.interfaces.base import (
 from boldglm.errors import BadDataError
 from boldglm.glm import Design, collinearity
 from boldglm.interfaces.drawing import N_SLICES, EventTimes, SectionText, draw_result, event_times
+from boldglm.interfaces.input_maps import read_input_maps
 from boldglm.io.files.atomic import share_file
 from boldglm.io.files.json_files import read_json, write_json
 from boldglm.io.outputs.design_files import read_before, read_design
@@ -129,7 +131,8 @@ class PlotRecord(SimpleInterface):
         if design_file in record.files:
             design = read_design(design_file)
             before = read_before(design_file, design)
-        section = draw_result(record.result, text, here, design, before)
+        inputs = partial(read_input_maps, record, root) if record.level == "dataset" else None
+        section = draw_result(record.result, text, here, design, before, inputs)
         content = {"Record": str(path), "Section": section_to_dict(section)}
         write_json(here / SECTION, content)
         self._results = _section_files(here / SECTION, section)

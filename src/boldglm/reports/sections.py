@@ -17,6 +17,7 @@ from boldglm.glm.inference.multiple_comparisons import benjamini_hochberg
 from boldglm.notices import Notice
 from boldglm.reports.content import ContrastResult, Fact, Figure, Section, Table, make_anchor
 from boldglm.reports.correlated_pair import pair_table
+from boldglm.reports.input_effects import InputMaps
 from boldglm.reports.views import Shading, View, VolumeView, draw_on_all
 
 Z_SHOWN = 3.09  # p < .001, one-sided, uncorrected
@@ -35,6 +36,7 @@ class DrawnContrast:
     z: np.ndarray | None  # None if no map tells it
     sides: str = "two"  # of p and q: "one" or "two"; of t only
     corrected: Mapping[str, np.ndarray] = field(default_factory=dict)  # p values by their name
+    inputs: InputMaps | str | None = None  # of a level above the run, or why there are none
 
     @property
     def test_text(self) -> str:
@@ -260,12 +262,28 @@ def _with_map(
             *draw_on_all(views, z, shading, path, caption),
             *(one for view in volumes for one in view.draw_glass_brain(z, shading, path, caption)),
             draw_null_histogram(z, path, result.name),
+            *_draw_inputs(shown, views, shading, path),
         ),
         peaks=tuple(
             view.tabulate(z, shading, result.threshold_text, p_values_of(shown)) for view in views
         ),
         volumes=tuple(one for view in volumes for one in view.pack(z, shading, path)),
+        note=shown.inputs if isinstance(shown.inputs, str) else None,
     )
+
+
+def _draw_inputs(
+    shown: DrawnContrast, views: tuple[View, ...], shading: Shading, path: Path
+) -> tuple[Figure, ...]:
+    """Draw the effects of all inputs at the largest peaks, if it is known what came in."""
+    from boldglm.reports.input_effects import MOST_PEAKS, draw_input_effects
+
+    z = shown.z
+    if not isinstance(shown.inputs, InputMaps) or z is None:
+        return ()
+    peaks = [one for view in views for one in view.largest(z, shading, MOST_PEAKS)]
+    peaks = sorted(peaks, key=lambda one: -abs(z[one[1]]))[:MOST_PEAKS]
+    return (draw_input_effects(shown.inputs, peaks, path, shown.name),) if peaks else ()
 
 
 def p_values_of(shown: DrawnContrast) -> dict[str, np.ndarray]:

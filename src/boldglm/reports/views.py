@@ -14,6 +14,7 @@ from boldglm.reports.content import Figure, Table
 from boldglm.reports.region_names import HEADING, RegionNames
 
 if TYPE_CHECKING:  # that module imports the library for pictures
+    from boldglm.reports.peaks import Peaks
     from boldglm.reports.surfaces import SurfaceViews
 
 MOST_PEAKS = 10
@@ -139,15 +140,9 @@ class VolumeView:
         p_values: Mapping[str, RealArray] | None = None,
     ) -> Table:
         """List clusters and their peaks, with values of other maps such as p."""
-        from boldglm.reports.peaks import find_peaks, peaks_table
+        from boldglm.reports.peaks import peaks_table
 
-        peaks = find_peaks(
-            row[self.columns],
-            self.mask,
-            self.affine,
-            shading.threshold,
-            two_sided=shading.two_sided,
-        )
+        peaks = self._peaks(row, shading)
         table = peaks_table(
             peaks,
             statistic=shading.statistic,
@@ -157,6 +152,31 @@ class VolumeView:
         )
         part = f"{self.name.capitalize()}. " if self.name else ""
         return replace(table, caption=part + table.caption)
+
+    def largest(self, row: RealArray, shading: Shading, n_most: int) -> list[tuple[str, int]]:
+        """Return the peaks of the first clusters: their name, and their column in the row."""
+        from boldglm.reports.peaks import by_cluster
+
+        peaks = self._peaks(row, shading)
+        columns = np.arange(row.size)[self.columns]
+        found = []
+        for name, index in by_cluster(peaks, n_most):
+            if name.isdigit():
+                x, y, z = (f"{c:z.0f}".replace("-", "−") for c in peaks.rows[index, :3])
+                place = f"cluster {name} ({x}, {y}, {z} mm)"
+                found.append((place, int(columns[peaks.voxels[index]])))
+        return found
+
+    def _peaks(self, row: RealArray, shading: Shading) -> "Peaks":
+        from boldglm.reports.peaks import find_peaks
+
+        return find_peaks(
+            row[self.columns],
+            self.mask,
+            self.affine,
+            shading.threshold,
+            two_sided=shading.two_sided,
+        )
 
     @cached_property
     def _backdrop(self) -> Backdrop:
@@ -229,16 +249,9 @@ class SurfaceView:
         from boldglm.reports.peaks import p_text
 
         values = self._filled(row)
-        sizes = np.abs(values) if shading.two_sided else values
-        chosen = np.flatnonzero(self.mask & (sizes >= shading.threshold))
-        what = "Largest values"
-        if self.triangles is not None:
-            around = np.concatenate([self.triangles, np.roll(self.triangles, 1, axis=1)])
-            highest = sizes.copy()
-            np.maximum.at(highest, around.ravel(), np.roll(sizes[around], 1, axis=1).ravel())
-            chosen = chosen[sizes[chosen] >= highest[chosen]]
-            what = "Local maxima"
-        first = chosen[np.argsort(-sizes[chosen], kind="stable")][:MOST_PEAKS]
+        chosen = self._maxima(values, shading)
+        what = "Largest values" if self.triangles is None else "Local maxima"
+        first = chosen[:MOST_PEAKS]
         vertices = tuple(str(k) for k in first) or ("none",)
         heights = tuple(f"{values[k]:.2f}".replace("-", "−") for k in first) or ("",)
         where = f", {self.name}" if self.name else ""
@@ -257,6 +270,29 @@ class SurfaceView:
             tuple(rows),
             f"{count} at {threshold_text}{where}; vertices counted from 0.",
         )
+
+    def largest(self, row: RealArray, shading: Shading, n_most: int) -> list[tuple[str, int]]:
+        """Return the largest local maxima: their name, and their column in the row."""
+        first = self._maxima(self._filled(row), shading)[:n_most]
+        columns = np.arange(row.size)[self.columns]
+        part = f", {self.name}" if self.name else ""
+        return [
+            (f"vertex {vertex}{part}", int(columns[column]))
+            for vertex, column in zip(
+                first.tolist(), np.searchsorted(np.flatnonzero(self.mask), first), strict=True
+            )
+        ]
+
+    def _maxima(self, values: RealArray, shading: Shading) -> IndexArray:
+        """Return vertices above the threshold, local maxima on a mesh, largest first."""
+        sizes = np.abs(values) if shading.two_sided else values
+        chosen = np.flatnonzero(self.mask & (sizes >= shading.threshold))
+        if self.triangles is not None:
+            around = np.concatenate([self.triangles, np.roll(self.triangles, 1, axis=1)])
+            highest = sizes.copy()
+            np.maximum.at(highest, around.ravel(), np.roll(sizes[around], 1, axis=1).ravel())
+            chosen = chosen[sizes[chosen] >= highest[chosen]]
+        return chosen[np.argsort(-sizes[chosen], kind="stable")]
 
     @cached_property
     def _seen(self) -> "SurfaceViews | None":

@@ -16,7 +16,11 @@ PEAKS = [
 
 
 def test_a_table_has_a_row_for_each_peak_and_values_of_the_maps_there(tmp_path):
-    maps = {"pFWE": np.array([0.2, 1, 0.3, 1, 0.01]), "pFWEextent": np.linspace(0.1, 0.5, 5)}
+    maps = {
+        "p": np.array([1e-8, 1, 0.02, 1, 0.001]),
+        "pFWE": np.array([0.2, 1, 0.3, 1, 0.01]),
+        "pFWEextent": np.linspace(0.1, 0.5, 5),
+    }
 
     path = write_cluster_table(tmp_path / "contrast-a_desc-clusters_table.tsv", PEAKS, maps, "a")
 
@@ -25,6 +29,7 @@ def test_a_table_has_a_row_for_each_peak_and_values_of_the_maps_there(tmp_path):
     assert table["sign"].tolist() == ["positive", "positive", "negative"]
     assert table["cluster_id"].tolist() == ["1", "1a", "2"]
     np.testing.assert_allclose(table["peak_t"], [7.25, 5, -6], rtol=0)
+    np.testing.assert_allclose(table["p_uncorrected"], [0.001, 0.02, 1e-8], rtol=1e-6)
     np.testing.assert_allclose(table["p_fwe"], [0.01, 0.3, 0.2], rtol=1e-6)
     np.testing.assert_allclose(table["p_fwe_extent"], [0.5, np.nan, 0.1], rtol=1e-6)
     np.testing.assert_allclose(table["size"], [12, np.nan, 1], rtol=0)
