@@ -15,6 +15,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from boldglm.io.outputs.names import REGION_COLUMNS
+
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
 DOCUMENTS = [ROOT / "README.md", *sorted(DOCS.rglob("*.md"))]
@@ -69,6 +71,13 @@ def example_files(tmp_path, monkeypatch):
         Path(f"{run}_bold.json").write_text('{"RepetitionTime": 2, "TaskName": "faces"}')
     description = '{"Name": "examples", "BIDSVersion": "1.9.0"}'
     (tmp_path / "bids" / "dataset_description.json").write_text(description)
+    for number in range(1, 3):
+        label = f"sub-{number:02d}"
+        table = tmp_path / f"OUTPUT_DIR/node-subject/{label}/func/{label}_desc-regions_table.tsv"
+        table.parent.mkdir(parents=True)
+        row = {"participant_id": label, **dict.fromkeys(REGION_COLUMNS, "n/a"), "name": "V1"}
+        row |= {"contrast": "faces - houses", "effect": "0.5"}
+        table.write_text("\t".join(row) + "\n" + "\t".join(map(str, row.values())) + "\n")
     shutil.copy(tmp_path / "sub-01_bold.nii.gz", tmp_path / "bold.nii.gz")
     shutil.copy(tmp_path / "sub-01_events.tsv", tmp_path / "events.tsv")
     monkeypatch.chdir(tmp_path)
@@ -101,6 +110,8 @@ def test_examples_with_files_run(path, example_files):
         if ">>>" not in block:
             exec(compile(block, in_repository(path), "exec"), names)
 
+    if "report(" not in "".join(BLOCKS[path]):
+        return
     written = {file for file in example_files.rglob("*") if file.is_file()} - before
     assert {file.name for file in written} >= {f"sub-0{number}.html" for number in range(1, 7)}
 
