@@ -25,6 +25,7 @@ release = version = boldglm.__version__
 extensions = ["myst_parser", "sphinx.ext.autodoc", "numpydoc"]
 exclude_patterns = ["_build"]
 myst_heading_anchors = 4
+highlight_language = "none"  # of blocks without one
 default_role = "py:obj"  # `fit` in a docstring is a link, where there is a page
 
 autodoc_typehints = "none"  # numpydoc has the types
