@@ -231,26 +231,37 @@ def test_a_group_without_regions_gets_them_later(fitted, tmp_path):
     assert table.read_bytes() == before
 
 
-def test_the_group_without_tables_names_peaks_and_says_what_is_not_tested(
-    fitted, tmp_path, capsys
-):
+def test_the_group_tests_means_of_maps_where_inputs_have_no_tables(fitted, tmp_path, capsys):
     dataset, atlas, _ = fitted
-    out = str(tmp_path / "out")
-    assert main([str(dataset), out, "participant", "--noise-model", "ols"]) == 0
-    assert main([str(dataset), out, "group", "--atlas", str(atlas)]) == 0
+    out = tmp_path / "out"
+    options = ["--atlas", str(atlas)]
+    assert main([str(dataset), str(out), "participant", "--noise-model", "ar1"]) == 0
+    assert main([str(dataset), str(out), "group", *options]) == 0
 
-    assert "tests of the regions of the atlas Boxes: the inputs have no tables" in (
-        capsys.readouterr().out
-    )
-    assert not list((tmp_path / "out/node-dataset").glob("*regions*"))
-    table = next((tmp_path / "out/node-dataset").glob("*clusters_table.tsv"))
-    assert "region" in table.read_text().splitlines()[0]
-    assert "Peaks were named by" in (tmp_path / "out/group.html").read_text()
+    assert "so regions are tested by means of the effect maps" in capsys.readouterr().out
+    path = out / f"node-dataset/task-cuetarget_{TABLE}"
+    table = read(path)
+    table = table[table["contrast"] == "cue"].set_index("index").dropna(subset="t")
+    folder = out / "node-dataset"
+    mask = nib.load(folder / "task-cuetarget_desc-brain_mask.nii.gz").get_fdata() > 0
+    labels = np.asarray(nib.load(atlas).dataobj)
+    means = np.full((N_SUBJECTS, len(table)), np.nan)
+    for k in range(N_SUBJECTS):
+        stem = f"node-subject/sub-{k + 1:02d}/func/sub-{k + 1:02d}_task-cuetarget"
+        effect = nib.load(out / f"{stem}_contrast-cue_stat-effect_statmap.nii.gz").get_fdata()
+        inside = mask & (nib.load(out / f"{stem}_desc-brain_mask.nii.gz").get_fdata() > 0)
+        means[k] = [effect[inside & (labels == label)].mean() for label in table.index]
+    expected = stats.ttest_1samp(means, 0)
+    np.testing.assert_allclose(table["t"], expected.statistic, rtol=1e-4)
+    np.testing.assert_allclose(table["p"], expected.pvalue, rtol=1e-4)
+    assert "Means of the effect maps" in path.with_suffix(".json").read_text()
+    assert "the means were tested like effects at voxels" in (out / "group.html").read_text()
+    from_maps = path.read_bytes()
 
-    options = ["--noise-model", "ols", "--atlas", str(atlas)]
-    assert main([str(dataset), out, "participant", *options]) == 0
-    assert main([str(dataset), out, "group", "--atlas", str(atlas)]) == 0
-    assert (tmp_path / f"out/node-dataset/task-cuetarget_{TABLE}").is_file()
+    assert main([str(dataset), str(out), "participant", "--noise-model", "ar1", *options]) == 0
+    assert main([str(dataset), str(out), "group", *options]) == 0
+    assert path.read_bytes() != from_maps
+    assert "Effects of each region in the inputs" in path.with_suffix(".json").read_text()
 
 
 def test_the_group_refuses_a_mixture_of_atlases(fitted, tmp_path, capsys):

@@ -168,7 +168,7 @@ def references(
     return [reference for citation, reference in REFERENCES.items() if citation in text]
 
 
-def methods_of_regions(name: str, n_regions: int, level: str, *, are_tested: bool) -> str:
+def methods_of_regions(name: str, n_regions: int, level: str, *, have_tables: bool) -> str:
     """Write a paragraph about the regions of an atlas.
 
     Parameters
@@ -179,17 +179,20 @@ def methods_of_regions(name: str, n_regions: int, level: str, *, are_tested: boo
         Number of its regions.
     level : {"subject", "dataset"}
         Highest level to describe.
-    are_tested : bool
-        Whether regions were tested, or only named peaks.
+    have_tables : bool
+        Whether mean series were fitted; else means of effect maps were tested.
     """
-    if not are_tested:
-        return f"Peaks were named by the {n_regions} regions of the atlas {name}."
     sentences = [
-        f"For each of the {n_regions} regions of the atlas {name}, the series of its voxels in "
-        "the mask were averaged, and the mean series was fitted with the design and the noise "
-        "model of the run.",
-        "At higher levels, effects in the regions were analyzed like those at voxels.",
+        f"Effects of least squares over inputs were averaged over each of the {n_regions} regions "
+        f"of the atlas {name}, and the means were tested like effects at voxels."
     ]
+    if have_tables:
+        sentences = [
+            f"For each of the {n_regions} regions of the atlas {name}, the series of its voxels "
+            "in the mask were averaged, and the mean series was fitted with the design and the "
+            "noise model of the run.",
+            "At higher levels, effects in the regions were analyzed like those at voxels.",
+        ]
     if level == "dataset":
         sentences.append(
             "p values were adjusted for the false discovery rate over regions, and for "

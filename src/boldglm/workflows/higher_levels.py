@@ -141,7 +141,7 @@ def node_fits(
         inference=inference_settings(options, inference),
         smoothing=options.get("SmoothingFWHM"),
         atlas=atlases.of(level.plan.entities),
-        only_names=not atlases.are_tested,
+        from_maps=not atlases.have_tables,
     )
 
 
@@ -188,7 +188,7 @@ def level_output(
         facts.append(("Smoothing of input effects", f"{fits.smoothing:g} mm FWHM"))
         details = {**details, "InputSmoothingFWHM": fits.smoothing}
     digest = "".join(
-        f"-{label}" for label in [*sorted(maps), *atlas_label(fits.atlas, fits.only_names)]
+        f"-{label}" for label in [*sorted(maps), *atlas_label(fits.atlas, fits.from_maps)]
     )
     if node.level == "dataset":
         digest += "-" + fingerprint(fits.inference.to_dict())[:8]

@@ -46,7 +46,7 @@ def region_methods(atlases: PlannedAtlases, level: str) -> list[str]:
     """Return a paragraph of the methods section about each atlas."""
     known = {planned.atlas.name: planned.n_regions for planned in atlases.by_space.values()}
     return [
-        methods_of_regions(name, n_regions, level, are_tested=atlases.are_tested)
+        methods_of_regions(name, n_regions, level, have_tables=atlases.have_tables)
         for name, n_regions in known.items()
     ]
 

@@ -10,7 +10,7 @@ from boldglm.analysis.higher_levels.group_inference import Inference
 from boldglm.analysis.higher_levels.region_tests import InputRegions, RegionTests
 from boldglm.glm import fit_second_level
 from boldglm.io.bids.atlas import Atlas, Regions
-from boldglm.io.outputs.records import ContrastMaps
+from boldglm.io.outputs.records import ContrastMaps, NodeResult
 from boldglm.io.outputs.region_tables import RegionTable
 from boldglm.stats_model.specification import ContrastSpec
 
@@ -99,3 +99,13 @@ def test_without_any_complete_region_the_table_has_rows_and_a_note(effects):
 
 def test_coverage_is_the_smallest_of_the_inputs(effects):
     np.testing.assert_allclose(given(effects).coverage(), 0.5)
+
+
+def test_other_estimators_than_least_squares_need_the_tables(tmp_path):
+    regions = given(np.ones((N_INPUTS, 3))).regions
+    result = NodeResult(tmp_path / "mask.nii.gz", tmp_path / "mean.nii.gz", ())
+    found, (notice,) = InputRegions.of(regions, [result], ["sub-01"], None, "mixed")
+    assert found is None
+    assert notice.kind == "exclusion"
+    assert "have no tables of the regions of the atlas a" in notice.text
+    assert "their variances are needed" in notice.text

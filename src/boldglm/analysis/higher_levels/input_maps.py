@@ -141,3 +141,8 @@ def _is_exact(target: np.ndarray, row: np.ndarray) -> bool:
     with np.errstate(over="ignore", under="ignore"):
         target[:] = row
     return np.array_equal(target, row, equal_nan=True)
+
+
+def input_effects(inputs: Inputs, shared: SharedMask) -> Iterator[np.ndarray]:
+    """Yield the effects of each input as least squares take them, NaN where there is none."""
+    return _effects(inputs, shared, "ols")

@@ -79,8 +79,8 @@ class NodeFits:
         Full width at half maximum in mm by which input effects are smoothed.
     atlas : Atlas, optional
         Atlas whose regions are tested too, and name peaks.
-    only_names : bool
-        Whether it only names peaks, because the inputs have no tables of regions.
+    from_maps : bool
+        Whether the inputs have no tables of regions, so that means of their maps are tested.
     """
 
     labels: tuple[str, ...]
@@ -92,7 +92,7 @@ class NodeFits:
     inference: Inference = field(default_factory=Inference)
     smoothing: float | None = None
     atlas: Atlas | None = None
-    only_names: bool = False
+    from_maps: bool = False
 
     @classmethod
     def of(
@@ -104,7 +104,7 @@ class NodeFits:
         inference: Inference | None = None,
         smoothing: float | None = None,
         atlas: Atlas | None = None,
-        only_names: bool = False,
+        from_maps: bool = False,
     ) -> "NodeFits":
         """Return the fits of a planned node.
 
@@ -112,7 +112,7 @@ class NodeFits:
         ----------
         plan : NodePlan
             The planned node.
-        method, coverage, inference, smoothing, atlas, only_names
+        method, coverage, inference, smoothing, atlas, from_maps
             As for `NodeFits`.
         """
         keys = plan.input_keys
@@ -137,7 +137,7 @@ class NodeFits:
             inference or Inference(),
             smoothing,
             atlas,
-            only_names,
+            from_maps,
         )
 
     @classmethod
@@ -203,7 +203,7 @@ def _fit_all(results: Sequence[NodeResult], fits: NodeFits, folder: Path) -> Nod
     contrasts: list[ContrastMaps] = []
     meshes = [path for path in results[0].meshes if path.is_file()]
     regions = None if fits.atlas is None else load_regions(fits.atlas, shared.geometry)
-    tests = None if regions is None else _region_tests(regions, results, fits, notices)
+    tests = None if regions is None else _region_tests(regions, results, fits, shared, notices)
     space = shared.geometry.with_meshes(meshes)
     adjacency = VoxelAdjacency(space, regions) if fits.is_top else None
     for fit in fits.fits:
@@ -233,10 +233,14 @@ def _fit_all(results: Sequence[NodeResult], fits: NodeFits, folder: Path) -> Nod
 
 
 def _region_tests(
-    regions: Regions, results: Sequence[NodeResult], fits: NodeFits, notices: list[Notice]
+    regions: Regions,
+    results: Sequence[NodeResult],
+    fits: NodeFits,
+    shared: SharedMask,
+    notices: list[Notice],
 ) -> RegionTests | None:
-    """Return what tests regions, if the inputs have tables of them; add to the notices."""
-    given, more = InputRegions.of(regions, results, fits.labels)
+    """Return what tests regions, if the inputs have what it needs; add to the notices."""
+    given, more = InputRegions.of(regions, results, fits.labels, shared, fits.method)
     notices += [*regions.notices(), *more]
     return None if given is None else RegionTests(given, fits.inference if fits.is_top else None)
 

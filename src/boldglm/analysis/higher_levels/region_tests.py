@@ -9,7 +9,8 @@ import numpy as np
 
 from boldglm.analysis.first_level.regions import region_files, region_values
 from boldglm.analysis.higher_levels.group_inference import Inference
-from boldglm.analysis.higher_levels.input_maps import Inputs
+from boldglm.analysis.higher_levels.input_maps import Inputs, input_effects
+from boldglm.analysis.higher_levels.shared_mask import SharedMask
 from boldglm.errors import BadDataError
 from boldglm.glm import NotEstimableError, SecondLevelFit, fit_second_level
 from boldglm.glm.inference.contrast_permutations import permute_contrast
@@ -31,6 +32,10 @@ from boldglm.vocabulary import PERMUTATION_SEED
 ABOVE_RUN = (
     "Effects of each region in the inputs, with the design and the estimator that the maps have."
 )
+FROM_MAPS = (
+    "Means of the effect maps of the inputs over the voxels of each region, with the design of "
+    "the maps, by ordinary least squares."
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,17 +47,28 @@ class InputRegions:
     regions : Regions
         On the grid of the node, in the voxels that it analyzes.
     tables : tuple of RegionTable
-        Table of each input.
+        Table of each input; empty if effects in the regions are means of the effect maps.
+    shared : SharedMask or None
+        The voxels of the node; needed without tables.
     """
 
     regions: Regions
     tables: tuple[RegionTable, ...]
+    shared: SharedMask | None = None
 
     @classmethod
     def of(
-        cls, regions: Regions, results: Sequence[NodeResult], labels: Sequence[str]
+        cls,
+        regions: Regions,
+        results: Sequence[NodeResult],
+        labels: Sequence[str],
+        shared: SharedMask,
+        method: str,
     ) -> "tuple[InputRegions | None, tuple[Notice, ...]]":
-        """Return the tables of the inputs, or the reason why there are none.
+        """Return the tables of the inputs; without them, their maps, or why these do not suffice.
+
+        Least squares over inputs need no variances, so means of effect maps serve. Means of
+        variances would ignore what the voxels of a region share.
 
         Raises
         ------
@@ -61,10 +77,14 @@ class InputRegions:
         """
         atlas = regions.atlas
         if not any(result.regions for result in results):
-            text = (
-                f"tests of the regions of the atlas {atlas.name}: the inputs have no tables of "
-                "regions, which the level that fits runs writes with --atlas"
+            lacking = (
+                f"the inputs have no tables of the regions of the atlas {atlas.name}, which the "
+                "level that fits runs writes with --atlas"
             )
+            if method == "ols":
+                text = f"{lacking}, so regions are tested by means of the effect maps"
+                return cls(regions, (), shared), (note(text),)
+            text = f"tests of regions: {lacking}, and their variances are needed"
             return None, (exclusion(text),)
         check_tables(atlas, {label: result.regions for label, result in
                              zip(labels, results, strict=True)})  # fmt: skip
@@ -74,9 +94,32 @@ class InputRegions:
 
     def coverage(self) -> np.ndarray:
         """Return the smallest coverage of each region among the inputs, (n_regions,)."""
+        if not self.tables:
+            return self.regions.coverage
         indices = self.regions.indices
         shares = [table.coverage(indices) for table in self.tables]
         return np.asarray(np.nan_to_num(np.stack(shares)).min(axis=0))
+
+    def effects(self, inputs: Inputs) -> np.ndarray:
+        """Return the effect of a contrast in each region, (n_inputs, n_regions); NaN without."""
+        if self.tables:
+            return self.column(inputs, "effect")
+        assert self.shared is not None
+        return np.stack([self._mean(row) for row in input_effects(inputs, self.shared)])
+
+    def column(self, inputs: Inputs, name: str) -> np.ndarray:
+        """Return a column of the tables, (n_inputs, n_regions)."""
+        indices = self.regions.indices
+        rows = [self.tables[k].column(maps.name, name, indices) for k, maps in inputs]
+        return np.stack(rows)
+
+    def _mean(self, row: np.ndarray) -> np.ndarray:
+        """Return the mean of a map over the voxels of each region that have a value."""
+        inside = (self.regions.places >= 0) & np.isfinite(row)
+        places, n_regions = self.regions.places[inside], len(self.regions)
+        counts = np.bincount(places, minlength=n_regions)
+        totals = np.bincount(places, row[inside], minlength=n_regions)
+        return np.where(counts > 0, totals / np.maximum(counts, 1), np.nan)
 
 
 def check_tables(atlas: Atlas, files: Mapping[str, RegionFiles | None]) -> None:
@@ -215,20 +258,15 @@ def fit_input_regions(
     **options
         Further arguments of `fit_second_level`.
     """
-    indices = given.regions.indices
-
-    def rows(column: str) -> np.ndarray:
-        return np.stack([given.tables[k].column(maps.name, column, indices) for k, maps in inputs])
-
-    effects, variances, dofs = rows("effect"), rows("variance"), rows("dof")
-    lacking = ~np.isfinite(effects) | ~np.isfinite(variances)
-    effects[lacking] = np.nan
+    effects = given.effects(inputs)
+    lacking = ~np.isfinite(effects)
     needed = max(1, int(np.ceil(coverage * len(inputs) - 1e-9)))
     present = (~lacking).sum(axis=0) >= needed
     if not present.any():
         return None, (note("no region has enough inputs to be tested"),)
     known: dict[str, Any] = {}
     if method != "ols":
+        variances, dofs = given.column(inputs, "variance"), given.column(inputs, "dof")
         known["variances"] = np.where(lacking, 0.0, variances)[:, present]
         known["dofs"] = np.where(lacking, 1.0, np.maximum(dofs, 1.0))[:, present]
     try:
@@ -287,7 +325,7 @@ class RegionTests:
             regions,
             self.values,
             level="higher" if self.inference is None else "dataset",
-            description=ABOVE_RUN,
+            description=ABOVE_RUN if self.given.tables else FROM_MAPS,
             coverage=self.given.coverage(),
         )
         return region_files(table, regions, geometry, folder)

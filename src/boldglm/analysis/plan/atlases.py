@@ -35,12 +35,12 @@ class PlannedAtlases:
     ----------
     by_space : mapping
         From the entities of a space to its atlas; empty without `--atlas`.
-    are_tested : bool
-        Whether regions are tested, or only name peaks, because the inputs have no tables of them.
+    have_tables : bool
+        Whether the inputs have tables of regions; else means of their maps are tested.
     """
 
     by_space: Mapping[Space, PlannedAtlas] = field(default_factory=dict)
-    are_tested: bool = True
+    have_tables: bool = True
 
     def of(self, entities: Mapping[str, str]) -> Atlas | None:
         """Return the atlas for results with some entities; None without atlases."""
@@ -62,15 +62,15 @@ class PlannedAtlases:
         return lines
 
 
-def atlas_label(atlas: Atlas | None, only_names: bool = False) -> list[str]:
+def atlas_label(atlas: Atlas | None, from_maps: bool = False) -> list[str]:
     """Return what an atlas adds to the fingerprint of a result; nothing without one.
 
-    A result whose peaks are named, but whose regions are not tested, is another one.
+    Means of maps are another result than effects of mean series.
     """
     if atlas is None:
         return []
     digest = fingerprint(atlas.name, atlas.digest, atlas.may_resample)[:8]
-    return [f"{'names' if only_names else 'atlas'}{digest}"]
+    return [f"{'maps' if from_maps else 'atlas'}{digest}"]
 
 
 def plan_atlases(
@@ -148,13 +148,13 @@ def plan_atlases_of_records(
             for record in read
         ),
     )
-    are_tested = any(record.result.regions for record in read)
-    if are_tested:
+    have_tables = any(record.result.regions for record in read)
+    if have_tables:
         for record in read:
             atlas = planned.of(record.entities)
             assert atlas is not None
             check_tables(atlas, {entities_stem(record.entities): record.result.regions})
-    return replace(planned, are_tested=are_tested)
+    return replace(planned, have_tables=have_tables)
 
 
 def _space(entities: Mapping[str, str]) -> Space:
