@@ -6,6 +6,7 @@ import pytest
 
 from boldglm.glm import NotEstimableError, combine_fixed_effects, fit, fit_second_level
 from boldglm.glm.second_level.reml import reml_variance
+from boldglm.glm.second_level.robust_weighted import robust_weighted
 
 RNG = np.random.default_rng(3)
 N, V = 9, 40
@@ -194,44 +195,89 @@ def test_few_inputs_of_very_unequal_variance_are_not_significant_too_often(n_inp
     assert 0.035 < (2 * np.minimum(found.p, 1 - found.p) < 0.05).mean() < 0.058
 
 
-def test_the_variance_of_mixed_effects_is_that_of_the_definition():
+def robust_by_definition(design, C, W, y):
+    """Return effects, their CR2 covariance, and η, with var(D) element by element."""
+    n, q = len(design), len(C)
+    inverse = np.linalg.inv(design.T @ W @ design)
+    left = np.eye(n) - design @ inverse @ design.T @ W
+    h = C @ inverse @ design.T @ W @ np.diag(1 / np.sqrt(np.diag(left)))
+    cov = h @ np.diag((left @ y) ** 2) @ h.T
+    g = np.linalg.inv(np.linalg.cholesky(C @ inverse @ C.T)) @ h
+    B = left @ np.linalg.inv(W) @ left.T
+    total = 0.0
+    for s in range(q):
+        for u in range(q):
+            first, second = np.outer(g[s], g[s]) * B, np.outer(g[u], g[u]) * B
+            crossed = np.outer(g[s], g[u]) * B
+            total += (first * second).sum() + (crossed * crossed.T).sum()
+    return C @ inverse @ design.T @ W @ y, cov, q * (q + 1) / total
+
+
+def mixed_example():
+    """Return groups of 4, 5 and 6 inputs, effects and variances, and the weights of a voxel."""
     rng = np.random.default_rng(0)
     groups = np.repeat(np.eye(3), [4, 5, 6], axis=0)
     v = rng.uniform(0.2, 3, (15, 2))
     y = rng.normal(size=(15, 2)) * np.sqrt(v + 1)
-    given = {"variances": v, "dofs": np.full(15, 60.0), "method": "mixed"}
-    rows = np.array([[1.0, -1, 0], [0, 1, -1]])
-    fit = fit_second_level(y, groups, **given)
-    f, t = fit.contrast(rows), fit.contrast(rows[0])
+    fit = fit_second_level(y, groups, variances=v, dofs=np.full(15, 60.0), method="mixed")
+    between = reml_variance(np.linalg.qr(groups)[0], y, v)
+    return groups, y, [np.diag(1 / own) for own in (v + between).T], fit
 
-    basis = np.linalg.qr(groups)[0]
-    for voxel in range(2):
-        between = reml_variance(basis, y[:, [voxel]], v[:, [voxel]])
-        W = np.diag(1 / (v[:, voxel] + between))
+
+def test_f_of_mixed_effects_is_that_of_the_definition():
+    groups, y, weights, fit = mixed_example()
+    C = np.array([[1.0, -1, 0], [0, 1, -1]])
+    found = fit.contrast(C)
+    for voxel, W in enumerate(weights):
+        effect, cov, eta = robust_by_definition(groups, C, W, y[:, voxel])
+        np.testing.assert_allclose(np.atleast_1d(found.dof)[voxel], eta - 1, rtol=1e-7)
+        wald = effect @ np.linalg.solve(cov, effect)
+        np.testing.assert_allclose(found.F[voxel], wald * (eta - 1) / (eta * 2), rtol=1e-7)
+
+
+def test_t_of_mixed_effects_trusts_weights_as_far_as_the_design_asks_for_it():
+    groups, y, weights, fit = mixed_example()
+    C = np.array([[1.0, -1, 0]])
+    found = fit.contrast(C[0])
+    nu = 12
+    delta = robust_by_definition(groups, C, np.eye(15), y[:, 0])[2]
+    r = delta / nu
+    k = 0.9 * (1 - r**2) * min(1, (3.5 / delta) ** 2)
+    assert 0.1 < k < 0.9
+    for voxel, W in enumerate(weights):
+        effect, cov, d = robust_by_definition(groups, C, W, y[:, voxel])
         inverse = np.linalg.inv(groups.T @ W @ groups)
-        left = np.eye(15) - groups @ inverse @ groups.T @ W
-        adjust = np.diag(1 / np.sqrt(np.diag(left)))
-        for C, tested in ((rows, f), (rows[:1], t)):
-            q = len(C)
-            h = C @ inverse @ groups.T @ W @ adjust
-            cov = h @ np.diag((left @ y[:, voxel]) ** 2) @ h.T
-            expected = C @ inverse @ C.T
-            g = np.linalg.inv(np.linalg.cholesky(expected)) @ h
-            B = left @ np.linalg.inv(W) @ left.T
-            # var(D) by its definition, element by element
-            total = 0.0
-            for s in range(q):
-                for u in range(q):
-                    first, second = np.outer(g[s], g[s]) * B, np.outer(g[u], g[u]) * B
-                    crossed = np.outer(g[s], g[u]) * B
-                    total += (first * second).sum() + (crossed * crossed.T).sum()
-            eta = q * (q + 1) / total
-            effect = C @ inverse @ groups.T @ W @ y[:, voxel]
-            wald = effect @ np.linalg.solve(cov, effect)
-            dof = eta - q + 1
-            np.testing.assert_allclose(np.atleast_1d(tested.dof)[voxel], dof, rtol=1e-7)
-            statistic = tested.F[voxel] if q > 1 else tested.t[voxel] ** 2
-            np.testing.assert_allclose(statistic, wald * dof / (eta * q), rtol=1e-7)
+        e = y[:, voxel] - groups @ inverse @ groups.T @ W @ y[:, voxel]
+        model = (e @ W @ e / nu) * (C @ inverse @ C.T)[0, 0]
+        variance = (1 - k) * cov[0, 0] + k * model
+        uncertainty = (1 - k) ** 2 / d + (1 - (1 - k) ** 2) / min(nu, d / r)
+        np.testing.assert_allclose(found.t[voxel], effect[0] / np.sqrt(variance), rtol=1e-7)
+        np.testing.assert_allclose(np.atleast_1d(found.dof)[voxel], 1 / uncertainty, rtol=1e-7)
+
+
+def test_the_mixture_of_variances_has_the_mean_and_variance_that_its_dofs_say():
+    rng = np.random.default_rng(1)
+    x = np.array([0.0, 0.1, 0.3, 0.4, 0.8, 1.0, 1.1, 4.0])
+    basis = np.linalg.qr(np.column_stack([np.ones(8), x]))[0]
+    y = rng.standard_normal((8, 200_000))  # of the variances that the weights say
+    found = robust_weighted(basis, np.array([[0.0, 1.0]]), y, np.ones_like(y), steadied=True)
+    variance = found.covariance[:, 0, 0]
+    np.testing.assert_allclose(variance.mean(), 1, rtol=0.01)
+    np.testing.assert_allclose(found.dof[0], 2 / variance.var(), rtol=0.02)
+
+
+@pytest.mark.parametrize("n_inputs", [5, 8, 12, 20])
+def test_a_skewed_covariate_does_not_make_mixed_effects_mild(n_inputs):
+    rng = np.random.default_rng(n_inputs)
+    x = np.exp(np.linspace(-1.5, 1.5, n_inputs))
+    design = np.column_stack([np.ones(n_inputs), x - x.mean()])
+    own = np.exp(rng.normal(0, 0.5, (n_inputs, 30_000)))
+    effects = rng.standard_normal(own.shape) * np.sqrt(own + 1)
+    variances = own * rng.chisquare(40, own.shape) / 40
+    found = fit_second_level(
+        effects, design, variances=variances, dofs=np.full(n_inputs, 40.0), method="mixed"
+    ).contrast([0.0, 1.0])
+    assert 0.044 < (2 * np.minimum(found.p, 1 - found.p) < 0.05).mean() < 0.056
 
 
 @pytest.mark.parametrize("n_inputs", [3, 8])

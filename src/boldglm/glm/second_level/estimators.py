@@ -98,7 +98,8 @@ def estimate(
             basis, coordinates, inputs.effects, inputs.variances, groups
         )
     between = reml_variance(basis, inputs.effects, inputs.variances)
-    return robust_weighted(basis, coordinates, inputs.effects, 1 / (inputs.variances + between))
+    w = 1 / (inputs.variances + between)
+    return robust_weighted(basis, coordinates, inputs.effects, w, steadied=True)
 
 
 def _least_squares(basis: FloatArray, rows: FloatArray, y: FloatArray) -> Estimates:
