@@ -109,6 +109,11 @@ REFERENCES = {
     "3:160044. doi:10.1038/sdata.2016.44",
 }
 
+_OF_OTHER_PROGRAMS = (
+    "The contrasts of first levels had been estimated with other software, from whose maps of "
+    "effects the group analysis started; describe these first levels here.",
+)
+
 
 def methods_paragraphs(
     model: Model,
@@ -138,6 +143,19 @@ def methods_paragraphs(
         f"Task fMRI data were analyzed with boldglm {__version__}, which is based on Nipype "
         "(Gorgolewski et al., 2011) and PyBIDS (Yarkoni et al., 2019) and follows the brain "
         "imaging data structure (Gorgolewski et al., 2016) and BIDS Stats Models.",
+        *(_first_level_sentences(model) if not model.starts_from_maps else _OF_OTHER_PROGRAMS),
+    ]
+    levels = LEVELS if level == "dataset" else LEVELS[:3]
+    nodes = model.spec.higher_level_nodes(levels)
+    return [
+        " ".join(sentences),
+        *(_node_paragraph(node, model, inference or {}, plans) for node in nodes),
+    ]
+
+
+def _first_level_sentences(model: Model) -> list[str]:
+    """Describe the fit of runs."""
+    return [
         "For each run, a general linear model (Friston et al., 1994) was fitted at every voxel.",
         *_regressor_sentences(model),
         *_drift_sentences(model),
@@ -148,12 +166,6 @@ def methods_paragraphs(
         if model.signal_scaling == "percent"
         else "The signal was not scaled.",
         NOISE_WORDS[model.noise_model],
-    ]
-    levels = LEVELS if level == "dataset" else LEVELS[:3]
-    nodes = model.spec.higher_level_nodes(levels)
-    return [
-        " ".join(sentences),
-        *(_node_paragraph(node, model, inference or {}, plans) for node in nodes),
     ]
 
 
@@ -374,6 +386,8 @@ def _node_sentence(node: NodeSpec, model: Model) -> str:
     """Describe the fit of a higher-level node."""
     nouns = {"run": "runs", "session": "sessions", "subject": "participants", "dataset": "groups"}
     sources = {model.spec.node(edge.source).level for edge in model.spec.edges_into(node)}
+    if model.starts_from_maps and node.level == "dataset":
+        nouns["run"] = "participants"
     inputs = " and ".join(nouns[level] for level in LEVELS if level in sources)
     options = model_options(node, model.name)
     estimator = "fixed" if node.type == "meta" else options.get("Estimator", ESTIMATOR)

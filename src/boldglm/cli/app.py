@@ -19,7 +19,7 @@ from boldglm.analysis.plan.atlases import (
     plan_atlases_of_records,
 )
 from boldglm.analysis.plan.exclusions import store_all_exclusions
-from boldglm.analysis.plan.models_of_results import models_of_results, save_new_model
+from boldglm.analysis.plan.models_of_results import save_new_model
 from boldglm.analysis.plan.output_options import (
     MapChoice,
     check_maps_for_levels,
@@ -28,13 +28,9 @@ from boldglm.analysis.plan.output_options import (
 from boldglm.analysis.plan.plan import Analysis, make_plan
 from boldglm.analysis.plan.result_filter import ResultFilter
 from boldglm.analysis.plan.saved_model import save_model
-from boldglm.cli.choices import (
-    check_options_of_results,
-    higher_model_choice,
-    model_choice,
-    selection_of,
-)
+from boldglm.cli.choices import model_choice, selection_of
 from boldglm.cli.dry_run import NOTHING_FITTED, show_levels, show_plan
+from boldglm.cli.first_levels import starting_results
 from boldglm.cli.participants import check_completeness, list_participants
 from boldglm.cli.places import check_places
 from boldglm.cli.plan_file import write_plan
@@ -159,23 +155,23 @@ def run_higher_levels(
     """Fit higher levels from the results in the output folder, and return the exit code."""
     _start_logging(verbose=options.verbose)
     output = options.output_dir.resolve()
-    found = models_of_results(output, higher_model_choice(options, levels), levels)
-    check_options_of_results(options, found.models, levels)
+    start = starting_results(options, command, levels, folders)
     exclude = read_exclude_option(options.exclude or ())
     chosen = ResultFilter(selection_of(options), options.space, exclude)
-    plans = plan_group(output, options.bids_dir, found.models, levels, chosen)
-    notices = [notice for plan in plans for notice in (*plan.notices, *plan.model.spec.notes)]
+    plans = plan_group(start.folder, options.bids_dir, start.found.models, start.levels, chosen)
+    notices = list(start.notices)
+    notices += [notice for plan in plans for notice in (*plan.notices, *plan.model.spec.notes)]
     if options.missing_participants == "error":
         check_completeness(plans, options)
     records = [path for plan in plans for path in plan.records]
-    atlases = plan_atlases_of_records(_atlas_request(options), records, output)
+    atlases = plan_atlases_of_records(_atlas_request(options), records, start.folder)
     if options.dry_run:
         show_levels([level for plan in plans for level in plan.levels], sys.stdout, atlases)
         _print_notices(notices)
         print(NOTHING_FITTED)
         return 0
     _write_settings(options, command)
-    notices += [notice for model in found.new for notice in save_new_model(output, model)]
+    notices += [notice for model in start.found.new for notice in save_new_model(output, model)]
     notices += SavedResults(output).stale()
     excluded = tuple(run for plan in plans for run in plan.excluded)
     settings = _app_settings(options, command, tuple(notices), folders.work, excluded, atlases)

@@ -47,7 +47,13 @@ ROLES: Mapping[str, str] = {
     # what is written, at the levels of the call; some maps are of runs only
     **dict.fromkeys(("maps", "atlas"), MAPS),
     # what only the dataset level has
-    **dict.fromkeys(("permutations", "sides", "cluster_p", "tfce", "missing_participants"), GROUP),
+    **dict.fromkeys(
+        (
+            *("permutations", "sides", "cluster_p", "tfce"),
+            *("missing_participants", "first_level"),
+        ),
+        GROUP,
+    ),
     # how a call works; no result depends on it
     **dict.fromkeys(
         (

@@ -27,6 +27,7 @@ from boldglm.vocabulary import (
 def add_inference(parser: argparse.ArgumentParser) -> None:
     """Add the options of the test over participants."""
     group = parser.add_argument_group("group inference")
+    _add_first_level(group)
     group.add_argument(
         "--missing-participants",
         type=word_of(MISSING_PARTICIPANTS),
@@ -74,6 +75,21 @@ def add_inference(parser: argparse.ArgumentParser) -> None:
         "--tfce",
         action="store_true",
         help=help_text("with --permutations, add threshold-free cluster enhancement (slow)"),
+    )
+
+
+def _add_first_level(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        "--first-level",
+        type=Path,
+        metavar="PATH",
+        help=help_text(
+            "test first levels that another program estimated: a folder of FitLins, nilearn, FSL "
+            "(.feat, .gfeat) or SPM with sub-<label> in its paths, or a table (TSV) with the "
+            "columns subject, contrast, effect, and perhaps session, task, run, space, variance, "
+            "dof, mask",
+            default="the results in OUTPUT_DIR",
+        ),
     )
 
 

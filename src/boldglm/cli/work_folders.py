@@ -12,6 +12,7 @@ from boldglm.io.files.call_folders import CallFolder, remove_old_call_folders
 
 WORK_FOLDER = ".boldglm-work"  # in the output folder, unless -w names another
 HOME_PREFIX = "boldglm-home-"  # of folders for the settings of libraries
+SCRATCH_PREFIX = "boldglm-plan-"  # of folders for what only a dry run needs
 
 
 class WorkFolders:
@@ -37,15 +38,21 @@ class WorkFolders:
         self._is_dry = bool(options.dry_run)
         self._folders: list[CallFolder] = []
         self._staged: list[Path] = []
+        self._opened: Path | None = None
 
     def open(self) -> Path:
-        """Create the folder of this call in the work folder, and return it.
+        """Return the folder of this call in the work folder; the first time, create it.
 
         Raises
         ------
         CannotWriteError
             If the work folder or the output folder cannot be written.
         """
+        if self._opened is None:
+            self._opened = self._open()
+        return self._opened
+
+    def _open(self) -> Path:
         inside = self._output / WORK_FOLDER
         try:
             staging = self._create(inside).path
@@ -67,6 +74,22 @@ class WorkFolders:
             ) from error
         self._stage(self.work, folder)
         return folder
+
+    def scratch(self) -> Path:
+        """Return a new folder in the temporary folder of the system, for a call that only plans.
+
+        Raises
+        ------
+        CannotWriteError
+            If there is no place for it.
+        """
+        try:
+            return self._create(Path(tempfile.gettempdir()), SCRATCH_PREFIX).path.resolve()
+        except OSError as error:
+            raise CannotWriteError(
+                f"The temporary folder cannot be written: {error.strerror or error}. Name another "
+                "with the variable TMPDIR."
+            ) from error
 
     def home(self) -> Path | None:
         """Return a folder for the settings of libraries, or None if there is no place for it."""

@@ -10,6 +10,7 @@ from boldglm.analysis.methods_text import methods_paragraphs, references, versio
 from boldglm.analysis.model.model import Model
 from boldglm.analysis.plan.excluded_results import Exclusions, without_results
 from boldglm.analysis.plan.finished import finished_records
+from boldglm.analysis.plan.first_levels import check_variances
 from boldglm.analysis.plan.levels import LevelPlan, plan_levels, record_inputs
 from boldglm.analysis.plan.result_filter import ResultFilter
 from boldglm.errors import BadDataError, MissingInputError
@@ -168,6 +169,8 @@ def _plan_model(
             reasons = [*tables.notices[:1], *notices[:5]]
             raise BadDataError(f"{model.name}: {'. '.join(map(str, reasons))}.")
         return None
+    if model.starts_from_maps:
+        check_variances(model, planned, records)
     _check_smoothing(planned, records)
     have = [record.entities["sub"] for record in records.values()]
     subjects = chosen.selection.subjects

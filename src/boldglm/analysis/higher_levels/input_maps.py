@@ -40,7 +40,8 @@ def fit_inputs(
     """Fit a design to effects (n_inputs, n_voxels).
 
     An effect is missing (NaN) outside the mask of its result, and where both effect and variance
-    are 0: there, the result had too few inputs itself.
+    are 0: there, the result had too few inputs itself. Without variances, which other programs
+    may not have written, an effect of 0 is missing.
 
     Parameters
     ----------
@@ -75,7 +76,8 @@ def fit_inputs(
         variances = gathered(
             lambda: _rows(geometry, (maps.maps["variance"] for _, maps in inputs))
         )
-        dofs = np.array([[max(maps.dof, 1.0) if "dof" in maps.maps else maps.dof]
+        unknown = 1.0 if method == "mixed" else 0.0  # of other programs; mixed effects use none
+        dofs = np.array([[max(maps.dof, 1.0) if "dof" in maps.maps else maps.dof or unknown]
                          for _, maps in inputs])  # fmt: skip
         if method == "fixed" and any("dof" in maps.maps for _, maps in inputs):
             dofs = gathered(lambda: _dofs(inputs, geometry))
@@ -106,8 +108,8 @@ def _effects(inputs: Inputs, shared: SharedMask, method: str) -> Iterator[np.nda
         (row,) = _rows(shared.geometry, [maps.maps["effect"]])
         row[shared.lacks(index)] = np.nan
         if method == "ols" and (row == 0).any():  # rare, so that further maps are rarely read
-            estimated = maps.maps.get(ESTIMATED) or maps.maps["variance"]
-            (other,) = _rows(shared.geometry, [estimated])
+            estimated = maps.maps.get(ESTIMATED) or maps.maps.get("variance")
+            other = 0 if estimated is None else next(_rows(shared.geometry, [estimated]))
             row[(row == 0) & (other == 0)] = np.nan
         yield row
 

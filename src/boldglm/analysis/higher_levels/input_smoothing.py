@@ -72,7 +72,9 @@ def _smoothed(
         row = geometry.read_rows([maps.maps["effect"]])[0]
         estimated = np.ones(row.size, dtype=bool)
         if (row == 0).any():  # rare, so that the map of variances is rarely read
-            estimated = (row != 0) | (geometry.read_rows([maps.maps["variance"]])[0] != 0)
+            variance = maps.maps.get("variance")
+            other = 0 if variance is None else geometry.read_rows([variance])[0]
+            estimated = (row != 0) | (other != 0)
         if estimated.all():
             row = smoother.smooth(row)
         else:

@@ -24,6 +24,7 @@ SETTINGS = (
     "--missing-times",
 )
 MODEL = "--model"
+FIRST_LEVEL = "--first-level"  # of analyses whose first levels other programs estimated
 DEFAULT = "default"  # value of this option without a file
 VERSION = "boldglm"  # in words about what differs
 
@@ -94,6 +95,8 @@ def identity_of(
     }
     settings = {name: options.get(name) for name in SETTINGS}
     shared = [version, settings, spec.source.get("Input")]
+    if FIRST_LEVEL in options:
+        shared.append(options[FIRST_LEVEL])
     digests: dict[str, str] = {}
     for node in (spec.root, *spec.higher_level_nodes()):
         parents = [[dict(edge.filter), digests[edge.source]] for edge in spec.edges_into(node)]

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from boldglm.analysis.model.confound_strategies import ConfoundSettings
-from boldglm.analysis.model.identity import Identity
+from boldglm.analysis.model.identity import FIRST_LEVEL, Identity
 from boldglm.analysis.model.model_options import model_options
 from boldglm.analysis.model.modulation import ORDERS, Modulator
 from boldglm.analysis.model.renamed import renamed_model
@@ -114,6 +114,11 @@ class Model:
     def digest_of(self, node: str) -> str:
         """Return the digest of a node in the identity of the analysis; empty without one."""
         return "" if self.identity is None else self.identity.nodes[node]
+
+    @property
+    def starts_from_maps(self) -> bool:
+        """Whether other programs estimated the first levels."""
+        return self.identity is not None and FIRST_LEVEL in self.identity.options
 
     def of_result(self, node: str, level: str) -> dict[str, Any]:
         """Return what the record of a result keeps of the analysis."""
@@ -384,7 +389,7 @@ def _with_options(
     """Return a copy of the content of a model file, with options added to some nodes."""
     changed = copy.deepcopy(content)
     for node in changed["Nodes"]:
-        if node["Name"] in names:
+        if (node.get("Name") or str(node["Level"]).lower()) in names:
             model = node.setdefault("Model", {})
             software = model.get("Software") or {}
             if isinstance(software, list):  # checked before: an object for each program

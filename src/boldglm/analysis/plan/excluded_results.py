@@ -40,7 +40,7 @@ class Exclusions:
         NothingSelectedError
             If the user excludes what the dataset does not have.
         """
-        check_named(chosen.exclude, [bids_dir, output_dir])
+        check_named(chosen.exclude, [bids_dir, output_dir, *output_dir.glob("node-*")])
         subjects = chosen.selection.subjects
         named = [run for run in chosen.exclude if not subjects or run.entities["sub"] in subjects]
         return cls(tuple(named), stored_exclusions(output_dir, model, subjects))

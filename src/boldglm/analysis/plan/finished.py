@@ -1,6 +1,6 @@
 """Finished results in the output folder, and whether they may be combined."""
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from boldglm.io.outputs.records import Record, record_files
 from boldglm.vocabulary import NEEDED_ABOVE
 
 ABOVE_RUN = ("session", "subject")
+EFFECT_ONLY = ("effect",)  # of other programs; `check_variances` refuses nodes that need more
 
 
 def finished_records(
@@ -76,7 +77,7 @@ def finished_records(
     excluded.refuse_parts(records.values())
     _check_selections(model, records.values())
     for path, record in records.items():
-        _check_files(record, path)
+        _check_files(record, path, EFFECT_ONLY if model.starts_from_maps else NEEDED_ABOVE)
     return records
 
 
@@ -135,10 +136,10 @@ def _listed(labels: Iterable[str], most: int = 10) -> str:
     return ", ".join(names[:most]) + more
 
 
-def _check_files(record: Record, path: Path) -> None:
+def _check_files(record: Record, path: Path, needed: Sequence[str]) -> None:
     """Refuse a record whose maps are missing or are not as they were written."""
     for contrast in record.result.contrasts:
-        absent = [label for label in NEEDED_ABOVE if label not in contrast.maps]
+        absent = [label for label in needed if label not in contrast.maps]
         if absent and contrast.test != "F":
             raise MissingInputError(
                 f"{path.name}: contrast {contrast.name!r} has no map of {' and '.join(absent)}, "

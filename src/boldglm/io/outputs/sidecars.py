@@ -25,6 +25,7 @@ from boldglm.io.outputs.records import KEY, ContrastMaps, NodeResult
 from boldglm.vocabulary import CORRECTED_MAPS, SIGNAL_SCALING
 
 CONTRASTS, STATISTICS_KEY = "Contrasts", "Statistics"
+ESTIMATED_BY = "EstimatedBy"  # of results of other programs, which have no design
 _PERCENT = {"signal": "%", "signal squared": "%^2", "1": "1"}
 _ARBITRARY = {"signal": "arbitrary", "signal squared": "arbitrary^2", "1": "1"}
 
@@ -64,7 +65,7 @@ def result_sidecar(
     }
     if result.smoothness:
         content["ResidualSmoothness"] = dict(result.smoothness)
-    if level == "run":
+    if level == "run" and ESTIMATED_BY not in common:
         content["Design"] = image_uri(paths.file("design.tsv"), paths.output_dir)
     content[CONTRASTS] = {
         camel_case(contrast.name): _of_contrast(contrast, paths) for contrast in result.contrasts
@@ -85,7 +86,7 @@ def _of_contrast(contrast: ContrastMaps, paths: ResultPaths) -> dict[str, Any]:
         "Contrast": contrast.name,
         "Test": contrast.test,
         "Weights": contrast.weights,
-        "DegreesOfFreedom": contrast.dof,
+        **({"DegreesOfFreedom": contrast.dof} if contrast.dof else {}),  # unless not known
     }
     if contrast.test == "F":
         content["NumeratorDegreesOfFreedom"] = contrast.dof_numerator

@@ -1,0 +1,1 @@
+"""First levels that other programs estimated: where their maps lie, and what they say."""
