@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import re
 import shutil
 from dataclasses import replace
 
@@ -428,4 +429,6 @@ def test_f_over_participants_has_q_values_and_permutations_of_f_by_brute_force(f
     assert sidecar["PermutationsAreAll"]
     assert sidecar["VoxelsNotPermuted"] == 0
     assert "Sides" not in sidecar
-    assert "smallest q" in (out / "group.html").read_text()
+    report = (out / "group.html").read_text()
+    assert "Number of voxels with a corrected p (or q) below .05." in report
+    assert re.search(r"<td[^>]*>\s*[\d,]+ \(smallest 0\.\d+\)", report)

@@ -35,6 +35,7 @@ from boldglm.reports.views import SurfaceView, View, VolumeView
 
 N_SLICES = 21  # of each map
 MOST_SLICES = 999
+SIGNIFICANT = 0.05
 # maps of corrected p values, by their heading in the table of peaks
 CORRECTED_HEADINGS = {
     "qFDR": Q_NAME,
@@ -167,7 +168,7 @@ def draw_result(
         [*text.facts, *_facts(result, geometry)],
         result.notices,
         contrasts,
-        (drawn[0] + run_maps[0], drawn[1] + run_maps[1]),
+        (drawn[0] + run_maps[0], drawn[1] + run_maps[1] + _significance(result, geometry)),
         is_open=text.is_open,
     )
 
@@ -177,11 +178,6 @@ def _facts(result: NodeResult, geometry: Geometry) -> list[Fact]:
     facts: list[Fact] = []
     if result.mask_size:
         facts.append((geometry.element_name.capitalize(), _mask_size_text(result.mask_size)))
-    facts += [
-        (maps.name, _corrected_text(maps, geometry))
-        for maps in result.contrasts
-        if "qFDR" in maps.maps
-    ]
     if result.whiteness:
         facts.append(("Residuals", whiteness_summary(dict(result.whiteness))))
     if result.regions is not None:
@@ -211,27 +207,27 @@ def _mask_size_text(size: Mapping[str, int]) -> str:
     return f"{size['Analyzed']:,} analyzed{excluded}"
 
 
-def _corrected_text(maps: ContrastMaps, geometry: Geometry) -> str:
-    """Return how many voxels of a contrast are significant after correction."""
-    corrections = {
-        "qFDR": "false discovery rate",
-        "pFWE": "family-wise error of voxels",
-        "pFWEextent": "cluster extent",
-        "pFWEmass": "cluster mass",
-        "pFWEtfce": "TFCE",
-    }
-    parts = []
-    for label, correction in corrections.items():
-        if label in maps.maps:
+def _significance(result: NodeResult, geometry: Geometry) -> tuple[Table, ...]:
+    """Return a table of how much of each contrast is significant, if p was corrected."""
+    tested = [maps for maps in result.contrasts if "qFDR" in maps.maps]
+    used = [label for label in CORRECTED_HEADINGS if any(label in maps.maps for maps in tested)]
+    if not tested:
+        return ()
+    rows = []
+    for maps in tested:
+        cells = []
+        for label in used:
+            if label not in maps.maps:
+                cells.append("n/a")
+                continue
             row = geometry.read_rows([maps.maps[label]])[0]
-            count = int((row < 0.05).sum())
-            symbol = "q" if label == "qFDR" else "p"
-            parts.append(
-                f"{correction}: {count} {geometry.element_name} with {symbol} < .05 (smallest "
-                f"{symbol} {row.min():.2g})"
-            )
-    sides = maps.inference.get("Sides")
-    return (f"{sides}-sided: " if sides else "") + "; ".join(parts)
+            count = int((row < SIGNIFICANT).sum())
+            cells.append(f"{count:,} (smallest {row.min():.2g})")
+        sides = maps.inference.get("Sides")
+        rows.append((maps.name, f"{maps.test}, {sides}-sided" if sides else maps.test, *cells))
+    columns = ("Contrast", "Test", *(CORRECTED_HEADINGS[label] for label in used))
+    caption = f"Number of {geometry.element_name} with a corrected p (or q) below .05."
+    return (Table(columns, tuple(rows), caption),)
 
 
 def _views(geometry: Geometry, result: NodeResult, n_slices: int) -> tuple[View, ...]:
