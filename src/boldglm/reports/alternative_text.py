@@ -1,6 +1,7 @@
 """What a picture of a map shows, in words for a reader who cannot see it."""
 
 from collections.abc import Callable
+from typing import Literal
 
 import numpy as np
 
@@ -18,6 +19,7 @@ def describe_map(
     threshold: float,
     statistic: str,
     two_sided: bool,
+    element: Literal["voxels", "vertices"] = "voxels",
 ) -> str:
     """Say how much of a map is colored, and where the largest values are.
 
@@ -33,6 +35,8 @@ def describe_map(
         Its symbol.
     two_sided : bool
         Whether negative values are colored.
+    element : {"voxels", "vertices"}
+        What values belong to.
 
     Returns
     -------
@@ -53,9 +57,9 @@ def describe_map(
     symbol = f"|{statistic}|" if two_sided else statistic
     limit = f"{symbol} ≥ {short_number(threshold)}"
     if not colored.size:
-        return f"No voxel has {limit}."
+        return f"No {'voxel' if element == 'voxels' else 'vertex'} has {limit}."
     n_positive = int((values[colored] > 0).sum())
-    verb = "voxels has" if colored.size == 1 else "voxels have"
+    verb = f"{element} has" if colored.size == 1 else f"{element} have"
     signs = f": {n_positive:,} positive, {colored.size - n_positive:,} negative"
     parts = [f"{colored.size:,} of {row.size:,} {verb} {limit}{signs if two_sided else ''}."]
     for word, sign in (("Largest", 1), ("Smallest", -1)):

@@ -22,6 +22,7 @@ class RegionNames:
 
     Examples
     --------
+    >>> import numpy as np
     >>> regions = RegionNames(np.array([0, 7, 7]), {7: "V1"})
     >>> regions.at(np.array([0, 2]))
     ('—', 'V1')

@@ -104,8 +104,39 @@ def _draw_matrix(design: Design, names: Sequence[str], folder: Path) -> Figure:
     return Figure(
         draw.plot_design_matrix(matrix, shown, folder / "design.svg"),
         caption,
-        "Design matrix as a gray image, one column per regressor.",
+        f"Design matrix as a gray image: {design.n_scans} rows, and the columns {_listed(shown)}.",
     )
+
+
+def _listed(names: Sequence[str], n_most: int = 12) -> str:
+    """Return names as a list in words, the first of many.
+
+    Examples
+    --------
+    >>> _listed(["cue", "cue", "target"], 1)
+    'cue and 1 more'
+    """
+    every = list(dict.fromkeys(names))
+    more = len(every) - n_most
+    return ", ".join(every[:n_most]) + (f" and {more} more" if more > 0 else "")
+
+
+def _most_correlated(correlations: np.ndarray, vif: Sequence[float], names: Sequence[str]) -> str:
+    """Say which regressors correlate most, and which estimate suffers most.
+
+    Examples
+    --------
+    >>> _most_correlated(np.array([[1, -0.5], [-0.5, 1]]), [1.3, 1.33], ["cue", "target"])
+    'Largest correlation: −0.50, of cue and target. Largest variance inflation: 1.3, of target.'
+    """
+    others = np.abs(np.nan_to_num(correlations - np.diag(np.diag(correlations))))
+    first, second = divmod(int(np.argmax(others)), len(others))
+    worst = int(np.argmax(vif))
+    inflation = f"Largest variance inflation: {vif[worst]:.2g}, of {names[worst]}."
+    if first == second:
+        return inflation
+    r = f"{correlations[first, second]:.2f}".replace("-", "−")
+    return f"Largest correlation: {r}, of {names[first]} and {names[second]}. {inflation}"
 
 
 def _with_censored_as_one(design: Design, names: Sequence[str]) -> tuple[np.ndarray, list[str]]:
@@ -145,7 +176,7 @@ def _draw_regressors(
             events=[(_short(name), on, off) for name, on, off in shown.events],
         ),
         f"{_kind(shown)} over time{', with their events as bars' if shown.events else ''}.",
-        f"Curves of the {_kind(shown).lower()} over the run.",
+        f"Curves over the run: {_listed([names[column] for column in chosen])}.",
     )
 
 
@@ -155,16 +186,18 @@ def _draw_correlation(
     from boldglm.reports import figures as draw
 
     vif = [shown.collinearity.vif[shown.design.names[column]] for column in chosen]
+    labels = [names[column] for column in chosen]
     return Figure(
         draw.plot_correlation(
             shown.collinearity.correlations[np.ix_(chosen, chosen)],
-            [names[column] for column in chosen],
+            labels,
             np.array(vif),
             folder / "correlation.svg",
         ),
         f"Correlations between the {_kind(shown).lower()}, and the variance inflation factor "
         "(VIF) of each given all other columns of the design.",
-        "Heat map of correlations beside bars of variance inflation factors.",
+        "Heat map of correlations beside bars of variance inflation factors. "
+        + _most_correlated(shown.collinearity.correlations[np.ix_(chosen, chosen)], vif, labels),
     )
 
 
@@ -181,7 +214,7 @@ def _draw_weights(
             folder / "contrasts.svg",
         ),
         f"Contrast weights over the {_kind(shown).lower()}.",
-        "Heat map of contrast weights.",
+        f"Heat map of the weights of {_listed([name for name, _ in shown.contrast_rows])}.",
     )
 
 
@@ -206,7 +239,7 @@ def _draw_orthogonalization(
         "Orthogonalized regressors before (dashed) and after (solid). The estimate of the "
         "regressor that they were orthogonalized against now includes the shared variance. With "
         "least squares, it is that of the model without them; with prewhitening, it is near it.",
-        "Curves of the changed regressors before and after.",
+        f"Curves before and after: {_listed([names[column] for column in changed])}.",
     )
 
 

@@ -216,7 +216,7 @@ class SurfaceView:
     def draw(self, row: RealArray, shading: Shading, path: Path, caption: str) -> Figure:
         """Draw a row of values, (n_vertices in the mask,); the ending of the path is ours."""
         part = f" ({self.name})" if self.name else ""
-        if self._seen is None:
+        if self._seen is None or self.coordinates is None:
             drawn = _histogram(row[self.columns], shading, path.with_name(f"{path.name}.svg"))
             return Figure(
                 drawn,
@@ -236,7 +236,19 @@ class SurfaceView:
             two_sided=shading.two_sided,
             footer=f"On {self.mesh_name}. Darker: not analyzed.",
         )
-        return Figure(drawn, f"{caption}{part}.", f"Both sides of the surface: {caption}{part}.")
+        from boldglm.reports.alternative_text import describe_map
+
+        coordinates = self.coordinates
+        seen = describe_map(
+            row[self.columns],
+            lambda columns: coordinates[np.flatnonzero(self.mask)[columns]],
+            threshold=shading.threshold,
+            statistic=shading.statistic,
+            two_sided=shading.two_sided,
+            element="vertices",
+        )
+        words = f"Both sides of the surface: {caption}{part}. {seen}"
+        return Figure(drawn, f"{caption}{part}.", words)
 
     def tabulate(
         self,
