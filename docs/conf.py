@@ -83,6 +83,7 @@ NAVIGATION = {
         "guides/single_trials",
         "guides/maps_and_reports",
         "guides/group",
+        "guides/first_levels",
         "guides/regions",
         "guides/several_analyses",
         "guides/computers",
