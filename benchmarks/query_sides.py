@@ -49,7 +49,7 @@ def dry_run(dataset: str, options: list[str]) -> Sample:
     """Plan every run of a dataset by the command, and stop before the first fit."""
     watch = Stopwatch()
     with tempfile.TemporaryDirectory() as folder:
-        command = _command(dataset, folder, [*options, "--dry-run"])
+        command = _command(dataset, folder, [*options, "--dry-run", "--verbose"])
         n_runs = peak = 0
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
             assert process.stdout is not None

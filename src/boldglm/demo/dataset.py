@@ -1,4 +1,4 @@
-"""A small simulated BIDS dataset with known activation, for examples, tests and benchmarks.
+"""A small simulated BIDS dataset with known activation, for examples and tests.
 
 There are two conditions: a cue, and a target that follows it a few seconds later, so that their
 regressors are correlated as in real experiments. Each activates one sphere, and both a third.
