@@ -212,7 +212,7 @@ def test_a_design_that_was_not_estimated_has_no_variances(tmp_path):
     assert (maps.variance, maps.dof) == (None, None)
 
 
-def test_without_a_reader_for_spm_mat_names_are_from_the_headers(tmp_path, monkeypatch):
+def test_without_a_reader_for_spm_mat_names_are_from_the_headers(tmp_path):
     folder = _spm(tmp_path / "sub-01")
     image = nib.load(folder / "con_0001.nii")
     image.header["descrip"] = b"SPM contrast - 1: faces > houses"
@@ -220,10 +220,9 @@ def test_without_a_reader_for_spm_mat_names_are_from_the_headers(tmp_path, monke
         folder / "con_0001.nii"
     )
 
-    def of_hdf5(*_args, **_options):
-        raise NotImplementedError("Please use HDF reader for matlab v7.3 files")
+    header = b"MATLAB 7.3 MAT-file, Platform: GLNXA64".ljust(124) + b"\x00\x02IM"
+    (folder / "SPM.mat").write_bytes(header.ljust(512, b"\0") + b"\x89HDF\r\n\x1a\n")
 
-    monkeypatch.setattr("boldglm.io.first_levels.spm.loadmat", of_hdf5)
     first_levels = find_first_levels(tmp_path)
     assert [maps.contrast for maps in first_levels.maps] == ["faces > houses", "con_0002"]
     assert all(maps.variance is None for maps in first_levels.maps)
