@@ -90,9 +90,9 @@ def test_only_participants_with_the_task_can_be_missing(tmp_path):
 
 
 def test_a_refusal_names_all_who_are_missing():
-    refuse_missing([])
+    refuse_missing([], "Run them")
     with pytest.raises(MissingInputError, match="sub-01, sub-02 and sub-03 have no finished"):
-        refuse_missing(["01", "02", "03"])
+        refuse_missing(["01", "02", "03"], "Run them")
 
 
 def test_every_long_option_has_both_spellings():

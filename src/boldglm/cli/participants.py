@@ -49,5 +49,8 @@ def check_completeness(plans: Sequence[GroupPlan], options: argparse.Namespace) 
     }
     tasks = {item.entities["task"] for item in inputs if "task" in item.entities}
     refuse_missing(
-        missing_participants(options.bids_dir, tasks, known, selection_of(options).subjects)
+        missing_participants(options.bids_dir, tasks, known, selection_of(options).subjects),
+        "Run the participant level for them"
+        if options.first_level is None
+        else "Add their maps to --first-level",
     )

@@ -20,6 +20,7 @@ from boldglm.errors import BadDataError
 from boldglm.glm import Design, collinearity
 from boldglm.interfaces.drawing import N_SLICES, EventTimes, SectionText, draw_result, event_times
 from boldglm.interfaces.input_maps import read_input_maps
+from boldglm.io.bids.preprocessed import space_label
 from boldglm.io.files.atomic import share_file
 from boldglm.io.files.json_files import read_json, write_json
 from boldglm.io.outputs.design_files import read_before, read_design
@@ -250,15 +251,8 @@ class WriteReport(SimpleInterface):
             record = Record.read(Path(content["Record"]), root)
             drawn.append((record, section_from_dict(content["Section"], path.parent)))
         drawn.sort(key=lambda one: report_order(one[0]))
-        with_model = len({record.model for record, _ in drawn}) > 1
         sections = join_hemispheres(
-            [
-                (
-                    _split_hemisphere(record),
-                    _titled_by_model(section, record) if with_model else section,
-                )
-                for record, section in drawn
-            ]
+            [(_split_hemisphere(record), section) for record, section in _told_apart(drawn)]
         )
         if len(sections) > 1:
             sections = [replace(sections[0], is_open=True), *sections[1:]]
@@ -278,10 +272,24 @@ class WriteReport(SimpleInterface):
         return runtime
 
 
-def _titled_by_model(section: Section, record: Record) -> Section:
-    """Return a section whose title names its model, for a report with several models."""
-    title = f"{section.title} (model {record.model})"
-    return replace(section, title=title, anchor=make_anchor(title))
+def _told_apart(drawn: Sequence[tuple[Record, Section]]) -> list[tuple[Record, Section]]:
+    """Add the model to titles in a report of several models, and the space where titles repeat."""
+    with_model = len({record.model for record, _ in drawn}) > 1
+    titles = [
+        f"{section.title} (model {record.model})" if with_model else section.title
+        for record, section in drawn
+    ]
+    spaces: dict[str, set[str]] = {}
+    for title, (record, _) in zip(titles, drawn, strict=True):
+        spaces.setdefault(title, set()).add(space_label(record.entities))
+    found = []
+    for title, (record, section) in zip(titles, drawn, strict=True):
+        if len(spaces[title]) > 1:
+            title = f"{title} ({space_label(record.entities)})"
+        if title != section.title:
+            section = replace(section, title=title, anchor=make_anchor(title))
+        found.append((record, section))
+    return found
 
 
 def _copy_figures(drawn: Sequence[tuple[Record, Section]], root: Path) -> list[Path]:

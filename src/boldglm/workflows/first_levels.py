@@ -62,21 +62,19 @@ def take_first_levels(
     BadDataError
         If maps lie on different grids, or one has no voxel or a negative variance.
     """
-    reference: FirstLevelMaps | None = None
-    geometry: dict[str, tuple[FirstLevelMaps, Geometry]] = {}
+    geometry: dict[tuple, tuple[FirstLevelMaps, Geometry]] = {}  # of each space and hemisphere
     records = set()
     for entities, found in plan.results.items():
         details = _details(plan, dict(entities), found, stamp)
         record = ResultPaths.of(output_dir, plan.node, details.entities).record()
         records.add(record)
-        reference = found[0]
-        hemisphere = details.entities.get("hemi", "")
-        if hemisphere not in geometry:
-            geometry[hemisphere] = reference, read_geometry(reference.effect).unmasked()
+        space = tuple(item for item in entities if item[0] not in ("sub", "ses", "task", "run"))
+        if space not in geometry:
+            geometry[space] = found[0], read_geometry(found[0].effect).unmasked()
         if is_finished(record, output_dir, details.fingerprint):
             continue
         with TemporaryDirectory(prefix="first-level-", dir=work_dir) as folder:
-            result = _result(found, *geometry[hemisphere], Path(folder))
+            result = _result(found, *geometry[space], Path(folder))
             text = SectionText(
                 f"{entities_stem(details.entities)}: first level of another program",
                 (("Maps", str(found[0].effect.parent)), ("Contrasts", str(len(found)))),

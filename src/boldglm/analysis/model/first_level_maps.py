@@ -15,30 +15,33 @@ ABOVE_RUNS = ("session", "subject", "dataset")
 _DESCRIPTION = "Contrasts that another program estimated."
 
 
-def default_content(*, has_runs: bool) -> dict[str, Any]:
+def default_content(*, has_runs: bool, has_tasks: bool = False) -> dict[str, Any]:
     """Return the content of the model that is fitted without a model file.
 
     Parameters
     ----------
     has_runs : bool
         Whether the maps are of single runs, which fixed effects combine within participants.
+    has_tasks : bool
+        Whether the maps are of several tasks, which are kept apart.
 
     Examples
     --------
     >>> [node["Level"] for node in default_content(has_runs=False)["Nodes"]]
     ['Run', 'Dataset']
     """
+    apart = ["contrast", *(["task"] if has_tasks else [])]
     combined = {
         "Level": "Subject",
         "Name": "combined",
-        "GroupBy": ["subject", "contrast"],
+        "GroupBy": ["subject", *apart],
         "Model": {"Type": "meta", "X": [1]},
         "DummyContrasts": {"Test": "t"},
     }
     group = {
         "Level": "Dataset",
         "Name": "dataset",
-        "GroupBy": ["contrast"],
+        "GroupBy": apart,
         "Model": {"Type": "glm", "X": [1]},
         "DummyContrasts": {"Test": "t"},
     }

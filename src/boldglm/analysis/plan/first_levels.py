@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from boldglm.analysis.model.first_level_maps import (
     default_content,
@@ -102,7 +103,9 @@ def plan_first_levels(first_levels: FirstLevels, choice: HigherModelChoice) -> F
             "them (in a table: column contrast)."
         )
     has_runs = any("run" in maps.entities for maps in found)
-    model = _model(choice, has_runs=has_runs, scale=found[0].scale)
+    tasks = {maps.entities.get("task") for maps in found}
+    content = default_content(has_runs=has_runs, has_tasks=len(tasks) > 1)
+    model = _model(choice, content, found[0].scale)
     levels = levels_above(has_runs=has_runs)
     node = node_of_maps(model, levels)
     if has_runs and model.spec.node(node).level != "run":
@@ -113,10 +116,9 @@ def plan_first_levels(first_levels: FirstLevels, choice: HigherModelChoice) -> F
     return FirstLevelPlan(model, node, levels, first_levels, tuple(notices))
 
 
-def _model(choice: HigherModelChoice, *, has_runs: bool, scale: str) -> Model:
-    """Return the model of a file, or the default one, with its identity."""
+def _model(choice: HigherModelChoice, content: Any, scale: str) -> Model:
+    """Return the model of a file, or the default one of this content, with its identity."""
     file = choice.file
-    content = default_content(has_runs=has_runs)
     if file is not None:
         try:
             content = with_run_node(load_json(file))

@@ -40,8 +40,15 @@ def missing_participants(
     )
 
 
-def refuse_missing(missing: Sequence[str]) -> None:
+def refuse_missing(missing: Sequence[str], remedy: str) -> None:
     """Refuse a group if participants are missing.
+
+    Parameters
+    ----------
+    missing : sequence of str
+        Their labels.
+    remedy : str
+        How they could get into the group, in the imperative.
 
     Raises
     ------
@@ -51,8 +58,8 @@ def refuse_missing(missing: Sequence[str]) -> None:
     if missing:
         verb = "has" if len(missing) == 1 else "have"
         raise MissingInputError(
-            f"The group is incomplete: {_listed(missing)} {verb} no finished results. Run the "
-            "participant level for them, exclude them (--exclude), or use --missing-participants "
+            f"The group is incomplete: {_listed(missing)} {verb} no finished results. {remedy}, "
+            "exclude them (--exclude), or use --missing-participants "
             "exclude."
         )
 

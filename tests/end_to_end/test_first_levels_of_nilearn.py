@@ -220,9 +220,8 @@ def test_a_dry_run_writes_nothing(study, call, tmp_path, monkeypatch):
     ],
 )
 def test_methods_that_need_variances_are_refused_without(study, call, tmp_path, settings, lacking):
-    table = tmp_path / "maps.tsv"
     rows = [f"{label}\tgo\t{effects(study, f'sub-{label}')[0]}" for label in SUBJECTS]
-    table.write_text("\n".join(["subject\tcontrast\teffect", *rows]))
+    table = write_table(tmp_path / "maps.tsv", rows)
     node = {"Level": "Dataset", "GroupBy": ["contrast"], "Model": {"X": [1], **settings}}
     node["DummyContrasts"] = {"Test": "t"}
     model = {"Name": "mean", "BIDSModelVersion": "1.0.0", "Nodes": [node]}
@@ -251,3 +250,65 @@ def test_other_grids_are_refused_by_name(study, call, tmp_path):
     assert code == 65
     assert "moved.nii" in errors
     assert "sub-01" in errors
+
+
+def write_table(path, rows, columns="subject\tcontrast\teffect"):
+    path.write_text("\n".join([columns, *rows]) + "\n")
+    return path
+
+
+def test_tasks_are_kept_apart(study, call, tmp_path):
+    rows = [
+        f"{label}\tgo\t{effects(study, f'sub-{label}')[0]}\t{task}"
+        for task in ("faces", "stop")
+        for label in SUBJECTS
+    ]
+    table = write_table(tmp_path / "maps.tsv", rows, "subject\tcontrast\teffect\ttask")
+    code, shown, errors = call(table)
+
+    assert code == 0, errors
+    assert "2 results from 8 participants" in shown
+    names = {path.name for path in (tmp_path / "out/node-dataset").glob("*stat-t_statmap.nii.gz")}
+    assert names == {
+        f"task-{task}_contrast-go_stat-t_statmap.nii.gz" for task in ("faces", "stop")
+    }
+
+
+def test_spaces_may_have_grids_of_their_own(study, call, tmp_path):
+    rows = []
+    for label in SUBJECTS:
+        effect = effects(study, f"sub-{label}")[0]
+        image = nib.load(effect)
+        other = tmp_path / f"other-{label}.nii.gz"
+        nib.save(nib.Nifti1Image(image.get_fdata(), np.diag([2.0, 2, 2, 1])), other)
+        rows += [f"{label}\tgo\t{effect}\tMNI", f"{label}\tgo\t{other.name}\tColin"]
+    table = write_table(tmp_path / "maps.tsv", rows, "subject\tcontrast\teffect\tspace")
+    code, shown, errors = call(table)
+
+    assert code == 0, errors
+    assert "2 results from 8 participants" in shown
+    first, second = (
+        nib.load(
+            tmp_path / "out/node-dataset" / f"space-{space}_contrast-go_stat-t_statmap.nii.gz"
+        )
+        for space in ("MNI", "Colin")
+    )
+    np.testing.assert_array_equal(first.get_fdata(), second.get_fdata())
+    report = (tmp_path / "out/group.html").read_text()
+    assert "8 participants, node dataset (Colin)" in report
+    assert "8 participants, node dataset (MNI)" in report
+    assert first.affine[0, 0] == 3
+    assert second.affine[0, 0] == 2
+
+
+def test_missing_participants_are_named_with_what_to_do(study, tmp_path, capsys):
+    bids = tmp_path / "bids"
+    (bids / "sub-09/func").mkdir(parents=True)
+    (bids / "sub-09/func/sub-09_task-stop_bold.nii.gz").touch()
+    out = tmp_path / "out"
+    given = ["--first-level", str(study / "nilearn"), "--missing-participants", "error"]
+
+    assert main([str(bids), str(out), "group", *given, "--dry-run"]) == 66
+    assert "sub-09 has no finished results. Add their maps to --first-level" in (
+        capsys.readouterr().err
+    )
