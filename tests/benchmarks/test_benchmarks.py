@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import calibration
+import few_voxels
 import group_calibration
 from measure import overhead, ratio, spread
 from report import page
@@ -235,3 +236,33 @@ def test_tiny_runs_leave_few_files_and_their_time_has_parts(results):
     assert rows["default"]["shares"]["figures"] > 0.1
     assert rows["no report"]["shares"]["figures"] < 0.1
     assert rows["no report, for the group"]["files_per_run"] < rows["default"]["files_per_run"]
+
+
+def test_rates_that_are_computed_for_few_voxels_are_those_that_are_known(monkeypatch):
+    lags = np.arange(200)
+    monkeypatch.setattr(few_voxels, "MODELS", ("ols",))
+    monkeypatch.setitem(few_voxels.NOISES, "white", lambda lags, _: (lags == 0) * 1.0)
+
+    found = few_voxels.rates_of_run((200, "white", 200), [1])
+    slow = few_voxels.rates_of_run((200, "AR(1) .4", 5), [1])
+
+    assert found["ols", "block"] == pytest.approx(0.05, abs=0.004)
+    assert found["ols", "event"] == pytest.approx(0.05, abs=0.004)
+    assert slow["ols", "block"] > 0.12  # least squares of slow noise
+    assert few_voxels.oscillating(lags)[:3] == pytest.approx(
+        [1, 0.3846, 0.5 * 0.3846 - 0.3], abs=1e-4
+    )
+
+
+def test_the_table_of_few_voxels_has_means_over_runs_with_their_errors(monkeypatch):
+    monkeypatch.setattr(few_voxels, "MODELS", ("ols",))
+    rates = {("ols", "block"): [0.04, 0.06], ("ols", "event"): [0.05, 0.05]}
+    found = {
+        (n, noise, count): rates
+        for n in few_voxels.LENGTHS for noise in few_voxels.NOISES for count in few_voxels.COUNTS
+    }  # fmt: skip
+
+    rows = few_voxels.table(found)
+
+    assert "| 200 | 1 | AR(1) .4 | block | 0.050 (0.010) |" in rows
+    assert "| 120 | 5 | all | block | 0.050 (0.005) |" in rows
