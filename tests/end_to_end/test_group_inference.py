@@ -317,8 +317,9 @@ def test_groups_are_compared_with_variances_of_their_own_unless_one_is_asked_for
     np.testing.assert_allclose(group_map(out, "dof", "bySex", stem)[mask], tested.dof, rtol=1e-2)
     assert content["VarianceGroups"] == ["sex.m" if male else "sex.f" for male in is_male]
     assert (content["PermutationKind"], content["PermutedStatistic"]) == ("sign flips", "z")
-    assert "variances of groups (Welch): sex.f (4), sex.m (3)" in report
+    assert "variances of groups: sex.f (4), sex.m (3)" in report
     assert "as in the tests of Welch and James (Johansen, 1980)" in report
+    assert content["Variance"].startswith("of each group, their ratio pooled over voxels")
 
 
 def test_a_variance_group_that_is_too_small_is_refused_before_any_fit(fitted, capsys):

@@ -343,7 +343,8 @@ def _error_sentences(plans: Sequence[NodePlan]) -> list[str]:
     sentences = []
     if any(each.variance_groups and not each.blocks for each in errors):
         sentences.append(
-            "Each group of the design had a variance of its own, with degrees of freedom as in "
+            "Each group of the design had a variance of its own. The t tests of two groups pooled "
+            "the ratio of their variances over voxels; other tests had degrees of freedom as in "
             "the tests of Welch and James (Johansen, 1980)."
         )
     if any(each.blocks for each in errors):

@@ -223,7 +223,7 @@ def error_words(plan: NodePlan) -> list[str]:
         elif errors.variance_groups:
             sizes = Counter(errors.variance_groups)
             listed = ", ".join(f"{label} ({count})" for label, count in sizes.items())
-            words.append(f"variances of groups (Welch): {listed}")
+            words.append(f"variances of groups: {listed}")
     return words
 
 

@@ -16,6 +16,7 @@ from boldglm.analysis.higher_levels.shared_mask import SharedMask, share_mask, w
 from boldglm.errors import BadDataError
 from boldglm.glm import NotEstimableError
 from boldglm.glm.second_level.error_models import TooFewInputsError
+from boldglm.glm.second_level.variance_ratio import RatioPrior
 from boldglm.io.bids.atlas import Atlas, Regions, load_regions
 from boldglm.io.outputs.records import ContrastMaps, NodeResult
 from boldglm.notices import Notice, exclusion, note, warning
@@ -293,7 +294,7 @@ def _fit_design(
             write_contrast(contrast, fit.names, shared.geometry, folder, test=spec.test),
             inputs=labels,
             design=design,
-            inference=_described(errors),
+            inference=_described(errors, estimates.errors.ratio if spec.test == "t" else None),
             sources=tuple(path for _, each in inputs for path in _maps_read(each, method)),
             warnings=tuple(below),
         )
@@ -307,7 +308,7 @@ def _fit_design(
     return contrasts
 
 
-def _described(errors: Mapping[str, Sequence[str]]) -> dict[str, Any]:
+def _described(errors: Mapping[str, Sequence[str]], ratio: RatioPrior | None) -> dict[str, Any]:
     """Describe the errors of the inputs for sidecars."""
     described: dict[str, Any] = {}
     blocks, groups = errors.get("blocks", ()), errors.get("variance_groups", ())
@@ -316,7 +317,14 @@ def _described(errors: Mapping[str, Sequence[str]]) -> dict[str, Any]:
         described["Variance"] = "robust to dependence within blocks (CR2)"
     elif len(set(groups)) > 1:
         described["VarianceGroups"] = list(groups)
-        described["Variance"] = "of each group (Welch)"
+        described["Variance"] = (
+            "of each group (Welch)"
+            if ratio is None
+            else (
+                f"of each group, their ratio pooled over voxels: ln ratio {ratio.mean:.2f} with a "
+                f"standard deviation of {ratio.variance**0.5:.2f}"
+            )
+        )
     return described
 
 

@@ -329,7 +329,11 @@ def _without_nuisance(fit: SecondLevelFit, space: Partition, block: slice) -> Fl
     """Return the residuals of the model without the tested effect, with its own weights."""
     y, nuisance = fit.effects[:, block], space.nuisance
     if fit.variances is None:
-        return np.asarray(y - nuisance @ (nuisance.T @ y))
+        w = fit.errors.weights
+        if w is None:
+            return np.asarray(y - nuisance @ (nuisance.T @ y))
+        root = np.sqrt(w)[:, np.newaxis]
+        return np.asarray(y - nuisance @ (np.linalg.pinv(root * nuisance) @ (root * y)))
     v = fit.variances[:, block]
     between = reml_variance(nuisance, y, v) if fit.method == "mixed" else 0.0
     return weighted_least_squares(nuisance, y, 1 / (v + between)).residuals

@@ -27,6 +27,8 @@ class BlockwiseFit:
         Given a slice of the voxels, returns their `SecondLevelFit`; the slice may be empty.
     chosen : ndarray of bool, of shape (n_voxels,), optional
         The voxels that are fitted; by default all.
+    pooled : ErrorModel, optional
+        Errors whose ratio of variances is known from more voxels than the chosen ones.
 
     See Also
     --------
@@ -46,6 +48,7 @@ class BlockwiseFit:
     width: int
     fit_of: Callable[[slice], SecondLevelFit]
     chosen: BoolArray | None = None
+    pooled: ErrorModel | None = None
 
     @cached_property
     def _empty(self) -> SecondLevelFit:
@@ -66,10 +69,22 @@ class BlockwiseFit:
         """The estimator."""
         return self._empty.method
 
-    @property
+    @cached_property
     def errors(self) -> ErrorModel:
         """Groups with variances of their own, and inputs that depend on each other."""
-        return self._empty.errors
+        if self.pooled is not None:
+            return self.pooled
+        moments = self._empty.ratio_moments()
+        if moments is None:
+            return self._empty.errors
+        for voxels in self._slices():
+            block = self.fit_of(voxels).ratio_moments()
+            moments = moments if block is None else moments + block
+        return self._empty.errors.pooled(moments)
+
+    def _slices(self) -> Iterator[slice]:
+        for start in range(0, self.n_voxels, self.width):
+            yield slice(start, min(start + self.width, self.n_voxels))
 
     @property
     def dof_differs(self) -> bool:
@@ -91,16 +106,15 @@ class BlockwiseFit:
         if self.chosen is not None:
             chosen = self.chosen.copy()
             chosen[self.chosen] = voxels
-        return replace(self, chosen=chosen)
+        return replace(self, chosen=chosen, pooled=self.errors)
 
     def blocks(self) -> Iterator[SecondLevelFit]:
         """Yield the fits of successive blocks of voxels, without blocks that have none."""
-        for start in range(0, self.n_voxels, self.width):
-            voxels = slice(start, min(start + self.width, self.n_voxels))
+        for voxels in self._slices():
             if self.chosen is None or self.chosen[voxels].all():
-                yield self.fit_of(voxels)
+                yield replace(self.fit_of(voxels), errors=self.errors)
             elif self.chosen[voxels].any():
-                yield self.fit_of(voxels).at(self.chosen[voxels])
+                yield replace(self.fit_of(voxels), errors=self.errors).at(self.chosen[voxels])
 
     def contrast(self, contrast: ContrastForm, name: str | None = None) -> Contrast:
         """Test a contrast at every voxel, as `SecondLevelFit.contrast`."""

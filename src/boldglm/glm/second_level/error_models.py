@@ -4,7 +4,7 @@ Notation, at one voxel: Q orthonormal basis of the design (n by r), y effects, e
 hat matrix, ℓ its diagonal, C contrast rows in the coordinates of Q.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -13,6 +13,7 @@ from boldglm.glm.arrays.types import FloatArray, IndexArray
 from boldglm.glm.second_level.estimates import Estimates
 from boldglm.glm.second_level.reml import reml_variance
 from boldglm.glm.second_level.robust_weighted import robust_weighted
+from boldglm.glm.second_level.variance_ratio import RatioMoments, RatioPrior, pooled_variance
 
 DEPENDENT = 1e-9  # eigenvalue of I - H within a block that is rounding error
 
@@ -31,6 +32,8 @@ class ErrorModel:
         Group of each input, numbered from 0; each group has a variance of its own.
     blocks : ndarray of int, of shape (n_inputs,), optional
         Participant of each input, numbered from 0; errors within a block may have any covariance.
+    ratio : RatioPrior, optional
+        Distribution over voxels of the ratio of the variances of two groups.
 
     Examples
     --------
@@ -42,6 +45,7 @@ class ErrorModel:
 
     variance_groups: IndexArray | None = None
     blocks: IndexArray | None = None
+    ratio: RatioPrior | None = None
 
     @classmethod
     def of(
@@ -83,7 +87,31 @@ class ErrorModel:
         def chosen(numbers: IndexArray | None) -> IndexArray | None:
             return None if numbers is None else numbers[inputs]
 
-        return self.of(len(inputs), chosen(self.variance_groups), chosen(self.blocks))
+        model = self.of(len(inputs), chosen(self.variance_groups), chosen(self.blocks))
+        return model if model.variance_groups is None else replace(model, ratio=self.ratio)
+
+    @property
+    def has_ratio(self) -> bool:
+        """Whether variances are those of two groups, whose ratio can be pooled over voxels."""
+        groups = self.variance_groups
+        return groups is not None and self.blocks is None and int(groups.max()) == 1
+
+    @property
+    def weights(self) -> FloatArray | None:
+        """Weight of each input by the pooled ratio of two variances; None if it is not known."""
+        if self.ratio is None or self.variance_groups is None:
+            return None
+        return np.where(self.variance_groups == 0, np.exp(-self.ratio.mean), 1.0)
+
+    def pooled(self, moments: RatioMoments | None) -> "ErrorModel":
+        """Return the model with the distribution of the ratio of variances over voxels.
+
+        Parameters
+        ----------
+        moments : RatioMoments or None
+            Sums over voxels.
+        """
+        return self if moments is None else replace(self, ratio=moments.prior())
 
 
 def _numbered(labels: ArrayLike | None, n_inputs: int, name: str) -> IndexArray | None:
@@ -98,7 +126,11 @@ def _numbered(labels: ArrayLike | None, n_inputs: int, name: str) -> IndexArray 
 
 
 def least_squares_of_groups(
-    basis: FloatArray, rows: FloatArray, y: FloatArray, groups: IndexArray
+    basis: FloatArray,
+    rows: FloatArray,
+    y: FloatArray,
+    groups: IndexArray,
+    ratio: RatioPrior | None = None,
 ) -> Estimates:
     r"""Estimate contrasts by least squares when each group has a variance of its own.
 
@@ -112,6 +144,9 @@ def least_squares_of_groups(
         Effects.
     groups : ndarray of int, of shape (n_inputs,)
         Group of each input.
+    ratio : RatioPrior, optional
+        Distribution over voxels of the ratio of the variances of two groups, which replaces the
+        test of Welch for t if both groups enter the contrast.
 
     Notes
     -----
@@ -133,6 +168,11 @@ def least_squares_of_groups(
     squares[squares <= len(y) ** 2 * np.finfo(np.float64).eps ** 2 * size] = 0.0
     h = basis @ rows.T  # weights of the contrast on the inputs
     per_variance = np.einsum("gn,np,nq->gpq", members, h, h)
+    loadings = per_variance[:, 0, 0]
+    if ratio is not None and len(rows) == 1 and loadings.min() > DEPENDENT * loadings.max():
+        variance, dof = pooled_variance(squares, dofs, loadings, ratio)
+        every = np.ones(dof.size, dtype=bool)
+        return Estimates(rows @ coefficients, variance[:, np.newaxis, np.newaxis], dof, every)
     parts = np.einsum("gv,gpq->gvpq", squares / dofs[:, np.newaxis], per_variance)
     return _of_groups(rows @ coefficients, parts, dofs[:, np.newaxis])
 

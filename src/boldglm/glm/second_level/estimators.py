@@ -87,7 +87,8 @@ def estimate(
         if blocks is not None:
             return least_squares_of_blocks(basis, coordinates, inputs.effects, blocks)
         if groups is not None:
-            return least_squares_of_groups(basis, coordinates, inputs.effects, groups)
+            ratio = None if errors is None else errors.ratio
+            return least_squares_of_groups(basis, coordinates, inputs.effects, groups, ratio)
         return _least_squares(basis, coordinates, inputs.effects)
     assert inputs.variances is not None
     assert inputs.dofs is not None

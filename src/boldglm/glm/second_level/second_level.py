@@ -22,6 +22,7 @@ from boldglm.glm.first_level.contrasts import (
 from boldglm.glm.second_level.error_models import BlockVariance, ErrorModel, TooFewInputsError
 from boldglm.glm.second_level.estimates import Estimates
 from boldglm.glm.second_level.estimators import Inputs, estimate
+from boldglm.glm.second_level.variance_ratio import RatioMoments
 from boldglm.vocabulary import ESTIMATOR, ESTIMATORS
 
 BLOCK_BYTES = 2**23  # of an array of shape (n_inputs, n_voxels)
@@ -253,6 +254,28 @@ class SecondLevelFit:
                 return group
         return None
 
+    def ratio_moments(self) -> RatioMoments | None:
+        """Sum over voxels what gives the ratio of the variances of two groups.
+
+        Returns
+        -------
+        RatioMoments or None
+            Over the voxels that have all inputs; None if variances are not those of two groups.
+        """
+        if self.method != "ols" or not self.errors.has_ratio:
+            return None
+        assert self.errors.variance_groups is not None
+        left, singular, _ = np.linalg.svd(self.design, full_matrices=False)
+        basis = left[:, singular > 1e-10 * singular[0]]
+        voxels = np.flatnonzero(self.is_complete & self.tested)
+        moments = [
+            RatioMoments.of(basis, self.effects[:, block], self.errors.variance_groups)
+            for block in _blocks(voxels, len(basis))
+        ]
+        if not moments:
+            return RatioMoments.of(basis, self.effects[:, :0], self.errors.variance_groups)
+        return sum(moments[1:], moments[0])
+
     def _check_blocks(self, name: str, rows: FloatArray) -> None:
         """Refuse a contrast that too few blocks determine."""
         blocks = self.errors.blocks
@@ -328,9 +351,10 @@ def fit_second_level(
     coverage : float
         Share of inputs with a value, above 0 and up to 1, that a voxel needs to be tested.
     variance_groups : array_like of shape (n_inputs,), optional
-        Group of each input, if groups may have different variances; for "ols" (Welch's t, the
-        test of Welch and James for F) and "mixed". A voxel where a group has too few inputs for a
-        variance of its own is not tested.
+        Group of each input, if groups may have different variances; for "ols" and "mixed". With
+        "ols", t of two groups pools the ratio of their variances over voxels, if there are at
+        least 100. Other tests are Welch's t, and for F that of Welch and James. A voxel where a
+        group has too few inputs for a variance of its own is not tested.
     blocks : array_like of shape (n_inputs,), optional
         Participant of each input, if inputs of a participant depend on each other; for "ols". The
         variance of a contrast is then robust to any dependence within blocks, and to variances
@@ -389,7 +413,7 @@ def fit_second_level(
         )
     fit = SecondLevelFit(columns, X, e, v, nu, method, tested, errors)
     _check_groups(fit, variance_groups)
-    return fit
+    return replace(fit, errors=errors.pooled(fit.ratio_moments()))
 
 
 def _checked_names(names: Sequence[str] | None, n_columns: int) -> tuple[str, ...]:
