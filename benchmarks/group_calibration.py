@@ -326,15 +326,21 @@ def page(content: dict[str, Any]) -> str:
 
 
 def seeds_line(content: dict[str, Any]) -> str:
-    """Name the seed of each study."""
-    studies: dict[int, list[str]] = {}
-    for cell in content["cells"]:
-        names = studies.setdefault(cell.get("seed", content["seed"]), [])
-        if cell["study"] not in names:
-            names.append(cell["study"])
-    if len(studies) == 1:
-        return f"Seed {next(iter(studies))}"
-    return "Seeds " + "; ".join(f"{seed} ({', '.join(each)})" for seed, each in studies.items())
+    """Name the seeds of rates at voxels and of family-wise error, with their studies."""
+    parts = []
+    for title, is_map in (("voxels", False), ("family-wise error", True)):
+        studies: dict[int, list[str]] = {}
+        for cell in content["cells"]:
+            names = studies.setdefault(cell.get("seed", content["seed"]), [])
+            if ("fwe" in cell) == is_map and cell["study"] not in names:
+                names.append(cell["study"])
+        used = {seed: names for seed, names in studies.items() if names}
+        if len(used) == 1:
+            parts += [f"{title} {seed}" for seed in used]
+        elif used:
+            each = [f"{seed} ({'; '.join(names)})" for seed, names in used.items()]
+            parts.append(f"{title} {', '.join(each)}")
+    return "Seeds: " + "; ".join(parts)
 
 
 def family_wise_lines(found: list[dict[str, Any]]) -> list[str]:
