@@ -304,8 +304,9 @@ def page(content: dict[str, Any]) -> str:
         "- Inputs have variances with a log-normal spread (standard deviation of the logarithm "
         f"{SPREAD:g}) and {DOF:g} degrees of freedom. n is the number of participants.",
         "- `ols` and `mixed` are as the app calls them: groups have variances of their own, and "
-        "inputs of a participant are a block. nilearn is `SecondLevelModel`, with a column for "
-        "each participant who has several inputs.",
+        "inputs of a participant are a block (groups of 2 participants have variances of their "
+        "own only if `VarianceGroups` names them). nilearn is `SecondLevelModel`, with a column "
+        "for each participant who has several inputs.",
         f"- {seeds_line(content)}, not used while the tests were developed.",
         "",
         "## Voxels",
