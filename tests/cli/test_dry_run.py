@@ -183,3 +183,33 @@ def test_a_plan_file_that_cannot_be_is_refused(many, tmp_path, capsys, options, 
 
     assert code == 2
     assert message in " ".join(capsys.readouterr().err.split())
+
+
+def test_a_contrast_of_the_constant_has_no_precision_to_lose(many, tmp_path, capsys):
+    model = tmp_path / "mean_smdl.json"
+    node = {
+        "Level": "Run",
+        "Name": "run",
+        "GroupBy": ["run", "subject"],
+        "Model": {"Type": "glm", "X": [1, "trial_type.cue"]},
+        "Transformations": {
+            "Transformer": "pybids-transforms-v1",
+            "Instructions": [
+                {"Name": "Factor", "Input": ["trial_type"]},
+                {"Name": "Convolve", "Input": ["trial_type.cue"], "Model": "spm"},
+            ],
+        },
+        "Contrasts": [{"Name": "mean", "ConditionList": [1], "Weights": [1], "Test": "t"}],
+    }
+    content = {"Name": "mean", "BIDSModelVersion": "1.0.0", "Nodes": [node]}
+    model.write_text(json.dumps(content))
+    table = tmp_path / "plan.tsv"
+
+    call = [str(many), str(tmp_path / "out"), "run", "--dry-run", "-m", str(model)]
+    assert main([*call, "--plan-file", str(table)]) == 0
+
+    assert "Nothing stands out" in capsys.readouterr().out
+    with table.open() as file:
+        rows = list(csv.DictReader(file, delimiter="\t"))
+    assert len(rows) == 6
+    assert {row["times_uncorrelated"] for row in rows} == {"n/a"}

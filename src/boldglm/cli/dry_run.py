@@ -135,9 +135,10 @@ def _summary_lines(analysis: Analysis) -> list[str]:
             continue
         worst = max(usable, key=lambda row: row.standard_error)
         error = float(np.median([row.standard_error for row in usable]))
-        times = float(np.median([row.times_alone for row in usable]))
+        ratios = [row.times_alone for row in usable if np.isfinite(row.times_alone)]
+        times = f"{np.median(ratios):.2f}" if ratios else ""
         lines.append(
-            f"  {name:<{width}}  {len(usable):>5}  {error:>7.3g}  {times:>5.2f}  "
+            f"  {name:<{width}}  {len(usable):>5}  {error:>7.3g}  {times:>5}  "
             f"{worst.standard_error:.3g} in {worst.run}"
         )
     return lines

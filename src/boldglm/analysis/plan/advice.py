@@ -106,7 +106,7 @@ def _larger(rows: Sequence[ContrastInRun], regressors: set[str], analysis: Analy
     }
     ratios: dict[str, list[float]] = {}
     for row in rows:
-        if row.contrast in of_pair and row.is_estimable:
+        if row.contrast in of_pair and np.isfinite(row.times_alone):
             ratios.setdefault(row.contrast, []).append(row.times_alone)
     medians = {name: float(np.median(values)) for name, values in ratios.items()}
     lossy = sorted(

@@ -32,7 +32,7 @@ class ContrastInRun:
     times_alone : float
         The standard error divided by what it would be if the regressors of the contrast were
         uncorrelated with each other and with all other columns but the constant, as they are
-        before orthogonalization.
+        before orthogonalization. NaN for the constant, which has no variance to share.
     """
 
     run: str
@@ -92,7 +92,7 @@ def _contrasts(run: RunPlan) -> list[ContrastInRun]:
         ratio = np.inf
         if is_estimable:
             _, weights = contrast_weights(contrast.weights_by_column, design.names)
-            ratio = float((errors / _alone(weights, lengths)).max())
+            ratio = _largest_ratio(errors, _alone(weights, lengths))
         rows.append(
             ContrastInRun(
                 run.inputs.name,
@@ -104,6 +104,14 @@ def _contrasts(run: RunPlan) -> list[ContrastInRun]:
             )
         )
     return rows
+
+
+def _largest_ratio(errors: FloatArray, alone: FloatArray) -> float:
+    """Return the largest of some errors relative to others, without those that are 0."""
+    has_variance = alone > 0
+    if not has_variance.any():
+        return float("nan")
+    return float((errors[has_variance] / alone[has_variance]).max())
 
 
 def _alone(weights: FloatArray, lengths: FloatArray) -> FloatArray:
