@@ -27,6 +27,7 @@ def _by_contrast(path: Path) -> dict:
 
 # --------------------------------------------------------------------------- BIDS derivatives
 def test_what_nilearn_writes_is_found(tmp_path):
+    pytest.importorskip("nilearn", reason="nilearn is not installed")
     from nilearn.glm import save_glm_to_bids
     from nilearn.glm.first_level import FirstLevelModel
 
