@@ -96,7 +96,7 @@ def _shown_command(arguments: Sequence[str]) -> str:
     shown, skip = [], False
     for word in arguments:
         if not skip and word.partition("=")[0] not in ("--cache", "--results"):
-            shown.append(word)
+            shown.append("FOLDER" if Path(word).is_absolute() else word)
         skip = not skip and word in ("--cache", "--results")
     return " ".join([f"python benchmarks/{Path(sys.argv[0]).name}", *shown])
 
