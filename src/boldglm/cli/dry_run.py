@@ -12,7 +12,7 @@ from boldglm.analysis.plan.advice import advice
 from boldglm.analysis.plan.atlases import PlannedAtlases
 from boldglm.analysis.plan.levels import LevelPlan
 from boldglm.analysis.plan.plan import Analysis, RunPlan
-from boldglm.analysis.plan.precision import ContrastInRun, contrasts_in_runs
+from boldglm.analysis.plan.precision import Precision
 from boldglm.glm.design.confound_names import has_cosines
 from boldglm.glm.design.confounds import describe_scans
 from boldglm.glm.design.summaries import counted, listed
@@ -49,11 +49,12 @@ def show_plan(
         Whether every run is shown, however many there are.
     """
     for analysis in plan:
-        _print(stream, [*_model_lines(analysis), "", *_advice_lines(analysis)])
+        precision = Precision.of(analysis.runs)
+        _print(stream, [*_model_lines(analysis), "", *_advice_lines(analysis, precision)])
         shown = analysis.runs
         if len(shown) > MOST_RUNS and not every_run:
-            _print(stream, ["", *_summary_lines(analysis)])
-            shown = (_least_certain(analysis),)
+            _print(stream, ["", *_summary_lines(precision)])
+            shown = (_least_certain(analysis.runs, precision),)
         for run in shown:
             _print(stream, ["", *_run_lines(run)])
         if len(shown) < len(analysis.runs):
@@ -102,9 +103,9 @@ def _level_lines(level: LevelPlan) -> tuple[str, ...]:
     return (heading, *lines, *_notice_lines(plan.notes, "  "))
 
 
-def _advice_lines(analysis: Analysis) -> list[str]:
+def _advice_lines(analysis: Analysis, precision: Precision) -> list[str]:
     """Return what stands out, one paragraph each."""
-    sentences = advice(analysis)
+    sentences = advice(analysis, precision)
     if not sentences:
         return ["Nothing stands out: no regressors of conditions share much, and every run can "
                 "estimate every contrast."]  # fmt: skip
@@ -118,44 +119,36 @@ def _wrapped(text: str) -> list[str]:
     )  # fmt: skip
 
 
-def _summary_lines(analysis: Analysis) -> list[str]:
+def _summary_lines(precision: Precision) -> list[str]:
     """Return the precision of each contrast over all runs."""
-    rows: dict[str, list[ContrastInRun]] = {}
-    for row in contrasts_in_runs(analysis.runs):
-        rows.setdefault(row.contrast, []).append(row)
-    width = max(map(len, ["contrast", *rows]))
+    width = max(map(len, ["contrast", *precision.by_contrast]))
     lines = [
         "Predicted standard error (noise SD 1); times: relative to uncorrelated regressors",
         f"  {'contrast':<{width}}  {'runs':>5}  {'median':>7}  {'times':>5}  worst run",
     ]
-    for name, of_contrast in rows.items():
+    for name, of_contrast in precision.by_contrast.items():
         usable = [row for row in of_contrast if row.is_estimable]
         if not usable:
             lines.append(f"  {name:<{width}}  {0:>5}  not estimable in any run")
             continue
         worst = max(usable, key=lambda row: row.standard_error)
-        error = float(np.median([row.standard_error for row in usable]))
         ratios = [row.times_alone for row in usable if np.isfinite(row.times_alone)]
         times = f"{np.median(ratios):.2f}" if ratios else ""
         lines.append(
-            f"  {name:<{width}}  {len(usable):>5}  {error:>7.3g}  {times:>5}  "
+            f"  {name:<{width}}  {len(usable):>5}  {precision.medians[name]:>7.3g}  {times:>5}  "
             f"{worst.standard_error:.3g} in {worst.run}"
         )
     return lines
 
 
-def _least_certain(analysis: Analysis) -> RunPlan:
-    """Return the run whose standard errors are largest, relative to those of all runs."""
-    rows = [row for row in contrasts_in_runs(analysis.runs) if row.is_estimable]
-    by_contrast: dict[str, list[float]] = {}
-    for row in rows:
-        by_contrast.setdefault(row.contrast, []).append(row.standard_error)
-    medians = {name: float(np.median(values)) for name, values in by_contrast.items()}
-    worst: dict[str, float] = {}
-    for row in rows:
-        ratio = row.standard_error / medians[row.contrast]
-        worst[row.run] = max(worst.get(row.run, 0.0), ratio)
-    return max(analysis.runs, key=lambda run: worst.get(run.inputs.name, np.inf))
+def _least_certain(runs: Sequence[RunPlan], precision: Precision) -> RunPlan:
+    """Return a run that estimates nothing, or else the one that is least certain."""
+    certain = {row.run for row in precision.rows if row.is_estimable}
+    worst = precision.least_certain
+    return next(
+        (run for run in runs if run.inputs.name not in certain),
+        next((run for run in runs if worst and run.inputs.name == worst.run), runs[0]),
+    )
 
 
 def _shared_notices(runs: Sequence[RunPlan]) -> list[str]:

@@ -9,7 +9,7 @@ import numpy as np
 from boldglm.analysis.plan.advice import advice
 from boldglm.analysis.plan.atlases import PlannedAtlas, PlannedAtlases
 from boldglm.analysis.plan.plan import Analysis, RunPlan
-from boldglm.analysis.plan.precision import ContrastInRun, contrasts_in_runs, correlated_pairs
+from boldglm.analysis.plan.precision import ContrastInRun, Precision, correlated_pairs
 from boldglm.io.entities import entities_stem
 from boldglm.io.files.atomic import write_bytes
 from boldglm.io.files.json_files import write_json
@@ -46,7 +46,7 @@ def write_plan(
     for analysis in plan:
         lines += [
             "\t".join((analysis.model.name, *_cells(row)))
-            for row in contrasts_in_runs(analysis.runs)
+            for row in Precision.of(analysis.runs).rows
         ]
     write_bytes(path, ("\n".join(lines) + "\n").encode())
 
@@ -69,14 +69,15 @@ def _finite(number: float) -> float | None:
 
 
 def _analysis(analysis: Analysis) -> dict[str, Any]:
+    precision = Precision.of(analysis.runs)
     return {
         "Model": analysis.model.name,
-        "Advice": advice(analysis),
+        "Advice": advice(analysis, precision),
         "CorrelatedRegressors": [
             {"First": pair.first, "Second": pair.second, "SharedVariance": pair.shares}
             for pair in correlated_pairs(analysis.runs)
         ],
-        "Runs": [_run(run) for run in analysis.runs],
+        "Runs": [_run(run, precision.by_run.get(run.inputs.name, ())) for run in analysis.runs],
         "Levels": [
             {
                 "Level": level.plan.node.level,
@@ -98,7 +99,7 @@ def _analysis(analysis: Analysis) -> dict[str, Any]:
     }
 
 
-def _run(run: RunPlan) -> dict[str, Any]:
+def _run(run: RunPlan, contrasts: Sequence[ContrastInRun]) -> dict[str, Any]:
     numbers = run.collinearity
     return {
         "Run": run.inputs.name,
@@ -116,7 +117,7 @@ def _run(run: RunPlan) -> dict[str, Any]:
                 "PredictedStandardError": _finite(row.standard_error),
                 "TimesUncorrelated": _finite(row.times_alone),
             }
-            for row in contrasts_in_runs([run])
+            for row in contrasts
         },
         **by_kind(run.notices),
     }

@@ -3,10 +3,10 @@
 import csv
 from collections.abc import Sequence
 
+from boldglm.analysis.higher_levels.significance import Corrected, corrected_counts
 from boldglm.io.images.formats import read_geometry
 from boldglm.io.outputs.records import ContrastMaps, Record
 
-SIGNIFICANT = 0.05
 CORRECTIONS = {
     "qFDR": "q < .05",
     "pFWE": "pFWE < .05",
@@ -30,24 +30,17 @@ def result_lines(records: Sequence[Record]) -> list[str]:
         A heading, and a line for each contrast: in how many voxels it is significant by each
         correction that was made, and its highest peak. Empty without contrasts.
     """
-    rows: list[list[str]] = []
-    labels: list[str] = []
-    several = len(records) > 1
-    for record in records:
-        for contrast in record.result.contrasts:
-            labels += [label for label in CORRECTIONS if label in contrast.maps]
-    used = [label for label in CORRECTIONS if label in labels]
+    found: list[tuple[str, dict[str, Corrected], str]] = []
     for record in records:
         geometry = read_geometry(record.result.mask)
         for contrast in record.result.contrasts:
-            counts = {
-                label: int((geometry.read_rows([path])[0] < SIGNIFICANT).sum())
-                for label, path in contrast.maps.items()
-                if label in used
-            }
-            name = f"{record.node}: {contrast.name}" if several else contrast.name
-            cells = [f"{counts[label]:,}" if label in counts else "" for label in used]
-            rows.append([name, *cells, _highest_peak(contrast)])
+            name = f"{record.node}: {contrast.name}" if len(records) > 1 else contrast.name
+            found.append((name, corrected_counts(contrast, geometry), _highest_peak(contrast)))
+    used = [label for label in CORRECTIONS if any(label in counts for _, counts, _ in found)]
+    rows = [
+        [name, *(f"{counts[one].n_significant:,}" if one in counts else "" for one in used), peak]
+        for name, counts, peak in found
+    ]
     if not rows:
         return []
     unit = geometry.element_name

@@ -10,6 +10,7 @@ import numpy as np
 
 from boldglm.analysis.first_level.contrast_maps import read_dofs, weights_text
 from boldglm.analysis.first_level.run_maps import CRITICAL, whiteness_summary
+from boldglm.analysis.higher_levels.significance import corrected_counts
 from boldglm.glm import Design, collinearity
 from boldglm.glm.stats.distributions import f_to_z, t_to_z
 from boldglm.io.bids.events import read_events
@@ -35,7 +36,6 @@ from boldglm.reports.views import SurfaceView, View, VolumeView
 
 N_SLICES = 21  # of each map
 MOST_SLICES = 999
-SIGNIFICANT = 0.05
 # maps of corrected p values, by their heading in the table of peaks
 CORRECTED_HEADINGS = {
     "qFDR": Q_NAME,
@@ -215,14 +215,13 @@ def _significance(result: NodeResult, geometry: Geometry) -> tuple[Table, ...]:
         return ()
     rows = []
     for maps in tested:
-        cells = []
-        for label in used:
-            if label not in maps.maps:
-                cells.append("n/a")
-                continue
-            row = geometry.read_rows([maps.maps[label]])[0]
-            count = int((row < SIGNIFICANT).sum())
-            cells.append(f"{count:,} (smallest {row.min():.2g})")
+        counts = corrected_counts(maps, geometry)
+        cells = [
+            f"{counts[label].n_significant:,} (smallest {counts[label].smallest:.2g})"
+            if label in counts
+            else "n/a"
+            for label in used
+        ]
         sides = maps.inference.get("Sides")
         rows.append((maps.name, f"{maps.test}, {sides}-sided" if sides else maps.test, *cells))
     columns = ("Contrast", "Test", *(CORRECTED_HEADINGS[label] for label in used))

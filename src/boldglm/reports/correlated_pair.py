@@ -1,10 +1,9 @@
 """What the two most correlated regressors of a run share, and what that makes of estimates."""
 
-from itertools import combinations
-
 import numpy as np
 
 from boldglm.glm import Design, collinearity, orthogonalize_design
+from boldglm.glm.design.collinearity import condition_pairs
 from boldglm.glm.design.names import short_name
 from boldglm.reports.content import Table
 
@@ -77,8 +76,7 @@ def _most_correlated(design: Design) -> tuple[int, int, float] | None:
     numbers = collinearity(design)
     pairs = [
         (abs(float(numbers.correlations[first, second])), first, second)
-        for first, second in combinations(design.columns("condition"), 2)
-        if design.conditions[first] != design.conditions[second]
+        for first, second in condition_pairs(design)
     ]
     if not pairs:
         return None

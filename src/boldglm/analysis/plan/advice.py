@@ -1,16 +1,9 @@
 """What a plan means, in sentences: what is hard to estimate, in which run, and what would help."""
 
-from collections.abc import Sequence
-
 import numpy as np
 
 from boldglm.analysis.plan.plan import Analysis
-from boldglm.analysis.plan.precision import (
-    ContrastInRun,
-    CorrelatedPair,
-    contrasts_in_runs,
-    correlated_pairs,
-)
+from boldglm.analysis.plan.precision import CorrelatedPair, Precision, correlated_pairs
 from boldglm.glm.design.names import short_name
 from boldglm.glm.design.summaries import counted, listed
 
@@ -20,36 +13,37 @@ FAR_WORSE = 1.5  # standard error of a run, relative to the median of all runs
 MOST_PAIRS = 3
 
 
-def advice(analysis: Analysis) -> list[str]:
+def advice(analysis: Analysis, precision: Precision) -> list[str]:
     """Return what somebody who plans an analysis should know about its designs.
 
     Parameters
     ----------
     analysis : Analysis
         The planned runs.
+    precision : Precision
+        That of its runs.
 
     Returns
     -------
     list of str
         Whole sentences, the gravest first; empty if nothing stands out.
     """
-    rows = contrasts_in_runs(analysis.runs)
     pairs = [pair for pair in correlated_pairs(analysis.runs) if pair.median >= MUCH_SHARED]
-    sentences = _not_estimable(rows)
-    sentences += [_of_pair(pair, analysis, rows) for pair in pairs[:MOST_PAIRS]]
+    sentences = _not_estimable(precision)
+    sentences += [_of_pair(pair, analysis, precision) for pair in pairs[:MOST_PAIRS]]
     if len(pairs) > MOST_PAIRS:
         others = [f"{short_name(pair.first)} and {short_name(pair.second)}" for pair in pairs]
-        sentences.append(f"So do {listed(others[MOST_PAIRS:], 5)}.")
-    return [*sentences, *_worst_run(rows)]
+        sentences.append(
+            f"Other pairs share at least {100 * MUCH_SHARED:.0f} % as well: "
+            f"{listed(others[MOST_PAIRS:], 5)}."
+        )
+    return [*sentences, *_worst_run(precision)]
 
 
-def _not_estimable(rows: Sequence[ContrastInRun]) -> list[str]:
+def _not_estimable(precision: Precision) -> list[str]:
     """Return a sentence for each contrast that some runs cannot estimate."""
-    runs: dict[str, list[ContrastInRun]] = {}
-    for row in rows:
-        runs.setdefault(row.contrast, []).append(row)
     sentences = []
-    for name, of_contrast in runs.items():
+    for name, of_contrast in precision.by_contrast.items():
         without = [row.run for row in of_contrast if not row.is_estimable]
         if without:
             sentences.append(
@@ -59,7 +53,7 @@ def _not_estimable(rows: Sequence[ContrastInRun]) -> list[str]:
     return sentences
 
 
-def _of_pair(pair: CorrelatedPair, analysis: Analysis, rows: Sequence[ContrastInRun]) -> str:
+def _of_pair(pair: CorrelatedPair, analysis: Analysis, precision: Precision) -> str:
     """Return what two correlated regressors share, what it costs and what would help."""
     first, second = short_name(pair.first), short_name(pair.second)
     n_runs = len(pair.shares)
@@ -84,7 +78,7 @@ def _of_pair(pair: CorrelatedPair, analysis: Analysis, rows: Sequence[ContrastIn
             f"that the estimate of {other} includes what they share, and that of {regressor} is "
             "as it would be without. Do not subtract one from the other."
         )
-    larger = _larger(rows, {pair.first, pair.second}, analysis)
+    larger = _larger(precision, {pair.first, pair.second}, analysis)
     if larger:
         text += (
             f" That makes standard errors larger than those of uncorrelated regressors: {larger}."
@@ -96,7 +90,7 @@ def _of_pair(pair: CorrelatedPair, analysis: Analysis, rows: Sequence[ContrastIn
     )
 
 
-def _larger(rows: Sequence[ContrastInRun], regressors: set[str], analysis: Analysis) -> str:
+def _larger(precision: Precision, regressors: set[str], analysis: Analysis) -> str:
     """Return by how much the contrasts of some regressors lose, with the cost in volumes."""
     of_pair = {
         contrast.name
@@ -104,11 +98,12 @@ def _larger(rows: Sequence[ContrastInRun], regressors: set[str], analysis: Analy
         for contrast in run.contrasts
         if contrast.test != "F" and set(contrast.columns) & regressors
     }
-    ratios: dict[str, list[float]] = {}
-    for row in rows:
-        if row.contrast in of_pair and np.isfinite(row.times_alone):
-            ratios.setdefault(row.contrast, []).append(row.times_alone)
-    medians = {name: float(np.median(values)) for name, values in ratios.items()}
+    ratios = {
+        name: [row.times_alone for row in rows if np.isfinite(row.times_alone)]
+        for name, rows in precision.by_contrast.items()
+        if name in of_pair
+    }
+    medians = {name: float(np.median(values)) for name, values in ratios.items() if values}
     lossy = sorted(
         (name for name in medians if medians[name] >= MUCH_LARGER), key=lambda name: -medians[name]
     )
@@ -121,20 +116,13 @@ def _larger(rows: Sequence[ContrastInRun], regressors: set[str], analysis: Analy
     )
 
 
-def _worst_run(rows: Sequence[ContrastInRun]) -> list[str]:
+def _worst_run(precision: Precision) -> list[str]:
     """Return the run that is least certain of a contrast, if it stands out."""
-    values: dict[str, list[ContrastInRun]] = {}
-    for row in rows:
-        if row.is_estimable:
-            values.setdefault(row.contrast, []).append(row)
-    found = []
-    for of_contrast in values.values():
-        median = float(np.median([row.standard_error for row in of_contrast]))
-        worst = max(of_contrast, key=lambda row: row.standard_error)
-        found.append((worst.standard_error / median, median, worst))
-    if not found:
+    worst = precision.least_certain
+    if worst is None:
         return []
-    ratio, median, worst = max(found, key=lambda one: one[0])
+    median = precision.medians[worst.contrast]
+    ratio = worst.standard_error / median
     if ratio < FAR_WORSE:
         return []
     return [

@@ -1,14 +1,15 @@
 """What correlated regressors cost the contrasts of an analysis, over all of its runs."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from itertools import combinations
+from functools import cached_property
+from typing import Self
 
 import numpy as np
 
 from boldglm.analysis.plan.run_plans import RunPlan
 from boldglm.glm.arrays.types import FloatArray
-from boldglm.glm.design.collinearity import collinearity
+from boldglm.glm.design.collinearity import collinearity, condition_pairs
 from boldglm.glm.design.named_columns import named_columns
 from boldglm.glm.first_level.contrasts import contrast_weights
 
@@ -75,9 +76,59 @@ class CorrelatedPair:
         return max(self.shares, key=lambda run: self.shares[run])
 
 
-def contrasts_in_runs(runs: Iterable[RunPlan]) -> list[ContrastInRun]:
-    """Return the precision of every contrast in every run, in the order of the runs."""
-    return [row for run in runs for row in _contrasts(run)]
+@dataclass(frozen=True)
+class Precision:
+    """The precision of every contrast in every run of an analysis.
+
+    Parameters
+    ----------
+    rows : tuple of ContrastInRun
+        In the order of the runs.
+    """
+
+    rows: tuple[ContrastInRun, ...]
+
+    @classmethod
+    def of(cls, runs: Iterable[RunPlan]) -> Self:
+        """Return that of planned runs."""
+        return cls(tuple(row for run in runs for row in _contrasts(run)))
+
+    @cached_property
+    def by_contrast(self) -> dict[str, list[ContrastInRun]]:
+        """The runs of each contrast."""
+        return _grouped(self.rows, lambda row: row.contrast)
+
+    @cached_property
+    def by_run(self) -> dict[str, list[ContrastInRun]]:
+        """The contrasts of each run."""
+        return _grouped(self.rows, lambda row: row.run)
+
+    @cached_property
+    def medians(self) -> dict[str, float]:
+        """Median standard error of each contrast over the runs that estimate it."""
+        return {
+            name: float(np.median([row.standard_error for row in rows if row.is_estimable]))
+            for name, rows in self.by_contrast.items()
+            if any(row.is_estimable for row in rows)
+        }
+
+    @cached_property
+    def least_certain(self) -> ContrastInRun | None:
+        """The contrast and run with the largest standard error, relative to the median."""
+        return max(
+            (row for row in self.rows if row.is_estimable),
+            key=lambda row: row.standard_error / self.medians[row.contrast],
+            default=None,
+        )
+
+
+def _grouped(
+    rows: Iterable[ContrastInRun], key: Callable[[ContrastInRun], str]
+) -> dict[str, list[ContrastInRun]]:
+    groups: dict[str, list[ContrastInRun]] = {}
+    for row in rows:
+        groups.setdefault(key(row), []).append(row)
+    return groups
 
 
 def _contrasts(run: RunPlan) -> list[ContrastInRun]:
@@ -130,9 +181,7 @@ def correlated_pairs(runs: Sequence[RunPlan]) -> list[CorrelatedPair]:
         correlations = run.collinearity.correlations
         if run.built.before is not None:
             correlations = collinearity(design).correlations
-        for first, second in combinations(design.columns("condition"), 2):
-            if design.conditions[first] == design.conditions[second]:
-                continue  # of one response, which is not told apart
+        for first, second in condition_pairs(design):
             pair = (design.names[first], design.names[second])
             share = float(correlations[first, second] ** 2)
             pairs.setdefault(pair, {})[run.inputs.name] = share

@@ -8,6 +8,7 @@ Notation: X design, c or C contrast weights, + pseudo-inverse.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -140,6 +141,22 @@ def collinearity(
         predicted_standard_error=errors,
         estimable=estimable,
     )
+
+
+def condition_pairs(design: Design) -> list[tuple[int, int]]:
+    """Return the pairs of columns of different conditions; those of one are not told apart.
+
+    Examples
+    --------
+    >>> roles = ["condition", "condition", "constant"]
+    >>> condition_pairs(Design([[0, 1, 1], [1, 0, 1]], ["a", "b", "constant"], [0, 2], roles))
+    [(0, 1)]
+    """
+    return [
+        (first, second)
+        for first, second in combinations(design.columns("condition"), 2)
+        if design.conditions[first] != design.conditions[second]
+    ]
 
 
 @dataclass(frozen=True)
