@@ -65,6 +65,20 @@ def about_subject(notices: Iterable[Notice], subject: str) -> list[Notice]:
     return [notice for notice, labels in named if not labels or subject in labels]
 
 
+def together(pairs: Iterable[tuple[str, Notice]]) -> dict[Notice, list[str]]:
+    """Gather equal notices, each with the names of what has it, so that it is said once.
+
+    Examples
+    --------
+    >>> together([("run 1", note("short")), ("run 2", note("short")), ("run 1", note("short"))])
+    {Notice(kind='note', text='short'): ['run 1', 'run 2']}
+    """
+    names: dict[Notice, dict[str, None]] = {}
+    for name, notice in pairs:
+        names.setdefault(notice, {})[name] = None
+    return {notice: list(each) for notice, each in names.items()}
+
+
 def by_kind(notices: Iterable[Notice]) -> dict[str, list[str]]:
     """Sort notices under their headings, as sidecars and records hold them.
 

@@ -52,7 +52,7 @@ from boldglm.io.outputs.dataset_description import command_digest
 from boldglm.io.outputs.fit_cache import cache_size
 from boldglm.io.outputs.names import prepare_output
 from boldglm.io.outputs.records import STAMP, Record, notes_of_records
-from boldglm.notices import EXCLUSION, HEADINGS, Notice
+from boldglm.notices import EXCLUSION, HEADINGS, Notice, together
 from boldglm.vocabulary import BAD_RUN_POLICY, HIGHER_COMMANDS
 from boldglm.workflows.execution import Execution, execute
 from boldglm.workflows.failures import Failure
@@ -360,12 +360,9 @@ def _print_report(report: Path) -> None:
 
 def _together(notices: Sequence[tuple[str, Notice]]) -> list[Notice]:
     """Merge equal notices, so that a notice of a thousand runs is printed once."""
-    results: dict[Notice, dict[str, None]] = {}
-    for result, notice in notices:
-        results.setdefault(notice, {})[result] = None
     return [
         notice.about(f"{first}{f' and {len(further)} more' if further else ''}")
-        for notice, (first, *further) in results.items()
+        for notice, (first, *further) in together(notices).items()
     ]
 
 

@@ -17,7 +17,7 @@ from boldglm.glm.design.confound_names import has_cosines
 from boldglm.glm.design.confounds import describe_scans
 from boldglm.glm.design.summaries import counted, listed
 from boldglm.io.entities import entities_stem
-from boldglm.notices import EXCLUSION, NOTE, WARNING, Notice
+from boldglm.notices import EXCLUSION, NOTE, WARNING, Notice, together
 from boldglm.vocabulary import TRIAL_TYPE
 
 HIGH_VIF = 5.0
@@ -153,10 +153,7 @@ def _least_certain(runs: Sequence[RunPlan], precision: Precision) -> RunPlan:
 
 def _shared_notices(runs: Sequence[RunPlan]) -> list[str]:
     """Return the notices of runs, equal ones once, with the runs that have them."""
-    found: dict[Notice, list[str]] = {}
-    for run in runs:
-        for notice in run.notices:
-            found.setdefault(notice, []).append(run.inputs.name)
+    found = together((run.inputs.name, notice) for run in runs for notice in run.notices)
     return [
         f"  {PREFIXES[notice.kind]}: {listed(names, 2)}: {notice}"
         for notice, names in found.items()
