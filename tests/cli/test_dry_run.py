@@ -175,7 +175,7 @@ def test_runs_that_cannot_estimate_a_contrast_are_named(many, tmp_path, capsys):
     ("options", "message"),
     [
         (["--plan-file", "plan.tsv"], "Add --dry-run"),
-        (["--dry-run", "--plan-file", "plan.xlsx"], "neither .tsv nor .json"),
+        (["--dry-run", "--plan-file", "plan.xlsx"], "none of .html, .tsv, .json"),
     ],
 )
 def test_a_plan_file_that_cannot_be_is_refused(many, tmp_path, capsys, options, message):

@@ -34,6 +34,7 @@ from boldglm.cli.first_levels import starting_results
 from boldglm.cli.participants import check_completeness, list_participants
 from boldglm.cli.places import check_places
 from boldglm.cli.plan_file import write_plan
+from boldglm.cli.plan_page import PlanNotes
 from boldglm.cli.plugin_options import plugin_choice
 from boldglm.cli.report_command import report_command
 from boldglm.cli.reports import write_reports
@@ -87,7 +88,7 @@ def run_participant(options: argparse.Namespace, command: str, folders: WorkFold
     of_runs = [run.notice for run in excluded]
     if options.dry_run:
         notices = (*of_runs, *query.notices, *tables.notices)
-        _dry_run(plan, notices, atlases, options)
+        _dry_run(plan, PlanNotes(notices, atlases, command), options, folders)
         return 0
     preprocessed = {dataset.name: dataset.path for dataset in query.derivatives}
     folder = folders.open()
@@ -119,15 +120,12 @@ def run_participant(options: argparse.Namespace, command: str, folders: WorkFold
 
 
 def _dry_run(
-    plan: Sequence[Analysis],
-    notices: Sequence[Notice],
-    atlases: PlannedAtlases | None,
-    options: argparse.Namespace,
+    plan: Sequence[Analysis], notes: PlanNotes, options: argparse.Namespace, folders: WorkFolders
 ) -> None:
     """Print the plan, write it if asked to."""
-    show_plan(plan, notices, sys.stdout, atlases, every_run=options.verbose)
+    show_plan(plan, notes.notices, sys.stdout, notes.atlases, every_run=options.verbose)
     if options.plan_file is not None:
-        write_plan(options.plan_file, plan, atlases)
+        write_plan(options.plan_file, plan, notes, folders.scratch)
         print(f"Plan: {options.plan_file}")
 
 

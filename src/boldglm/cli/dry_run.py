@@ -6,19 +6,16 @@ from typing import TextIO
 
 import numpy as np
 
-from boldglm.analysis.methods_text import smoothing_words
-from boldglm.analysis.model.model import Model
-from boldglm.analysis.plan.advice import advice
+from boldglm.analysis.plan.advice import NOTHING_STANDS_OUT, advice
 from boldglm.analysis.plan.atlases import PlannedAtlases
 from boldglm.analysis.plan.levels import LevelPlan
 from boldglm.analysis.plan.plan import Analysis, RunPlan
 from boldglm.analysis.plan.precision import Precision
-from boldglm.glm.design.confound_names import has_cosines
+from boldglm.cli.model_facts import model_facts
 from boldglm.glm.design.confounds import describe_scans
 from boldglm.glm.design.summaries import counted, listed
 from boldglm.io.entities import entities_stem
 from boldglm.notices import EXCLUSION, NOTE, WARNING, Notice, together
-from boldglm.vocabulary import TRIAL_TYPE
 
 HIGH_VIF = 5.0
 MOST_RUNS = 4  # that are all shown
@@ -107,8 +104,7 @@ def _advice_lines(analysis: Analysis, precision: Precision) -> list[str]:
     """Return what stands out, one paragraph each."""
     sentences = advice(analysis, precision)
     if not sentences:
-        return ["Nothing stands out: no regressors of conditions share much, and every run can "
-                "estimate every contrast."]  # fmt: skip
+        return [NOTHING_STANDS_OUT]
     return ["What stands out", *(line for text in sentences for line in _wrapped(text))]
 
 
@@ -170,25 +166,13 @@ def _notice_lines(notices: Iterable[Notice], indent: str = "") -> list[str]:
 
 
 def _model_lines(analysis: Analysis) -> list[str]:
-    model = analysis.model
     n_runs, n_subjects = len(analysis.runs), len(analysis.subjects)
-    plain = model.plain
-    named = {} if plain is None or plain.column == TRIAL_TYPE else {"conditions": plain.column}
-    rows = {
-        **{name: f"from the column {column} of the events" for name, column in named.items()},
-        "HRF": model.hrf_model,
-        "drift": _drift(model),
-        "noise model": model.noise_model,
-        "effects in": _unit(model.signal_scaling),
-        "smoothing": smoothing_words(model),
-    }
-    lines = [f"  {name:<12} {value}" for name, value in rows.items()]
-    lines += [
-        f"  orthogonalized: {regressor} with respect to {', '.join(references)}"
-        for regressor, references in model.orthogonalize
+    lines = [
+        f"  {name}: {value}" if name == "orthogonalized" else f"  {name:<12} {value}"
+        for name, value in model_facts(analysis.model)
     ]
     runs, subjects = counted(n_runs, "run"), counted(n_subjects, "participant")
-    return [f"Model {model.name}: {runs} of {subjects}", *lines]
+    return [f"Model {analysis.model.name}: {runs} of {subjects}", *lines]
 
 
 def _run_lines(run: RunPlan) -> list[str]:
@@ -228,18 +212,3 @@ def _contrast_lines(run: RunPlan, width: int) -> list[str]:
         shown += ["..."] if errors.size > MOST_ERRORS else []
         lines.append(f"    {name:<{width}}  {numbers.efficiency[name]:10.3g}  {', '.join(shown)}")
     return lines
-
-
-def _drift(model: Model) -> str:
-    if has_cosines(model.confounds.columns):
-        return "by the cosines among the confounds"
-    if model.drift.startswith("polynomial"):
-        order = model.drift_order
-        return (
-            f"polynomials {'by the length of the run' if order is None else f'to order {order}'}"
-        )
-    return f"cosines above {model.high_pass:g} s" if model.has_drift else "none"
-
-
-def _unit(scaling: str) -> str:
-    return "percent of the mean signal" if scaling == "percent" else "the unit of the file"

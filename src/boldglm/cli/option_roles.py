@@ -6,6 +6,7 @@ Options are named as argparse stores them.
 import argparse
 from collections.abc import Mapping
 
+from boldglm.cli.places import check_place_of_file
 from boldglm.errors import UsageError
 from boldglm.vocabulary import BOLD_COMMANDS, HIGHER_COMMANDS, RUN_MAPS
 
@@ -114,9 +115,11 @@ def check_levels(options: argparse.Namespace) -> None:
 
 
 def check_plan_file(options: argparse.Namespace) -> None:
-    """Refuse a file for the plan where no plan is shown."""
+    """Refuse a file for the plan where no plan is shown, or among the input."""
     if options.plan_file is not None and not options.dry_run:
         raise UsageError("--plan-file writes the plan of a dry run. Add --dry-run.")
+    if options.plan_file is not None:
+        check_place_of_file("--plan-file", options.plan_file, options.bids_dir)
 
 
 def _check_reports_only(options: argparse.Namespace) -> None:

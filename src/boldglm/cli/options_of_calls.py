@@ -225,8 +225,8 @@ def _add_looking(group: argparse._ArgumentGroup) -> None:
         type=plan_file,
         metavar="FILE",
         help=help_text(
-            "write the plan of a dry run as well: a table (.tsv, one row for each run and "
-            "contrast), or everything (.json)"
+            "write the plan of a dry run as well: a page to read (.html), a table (.tsv, one row "
+            "for each run and contrast), or everything as data (.json)"
         ),
     )
     group.add_argument(

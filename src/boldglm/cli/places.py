@@ -59,6 +59,21 @@ def check_places(output_dir: Path, bids_dir: Path, derivatives: Iterable[Path] =
                 )
 
 
+def check_place_of_file(flag: str, file: Path, bids_dir: Path) -> None:
+    """Refuse to write a file of a plan into the raw dataset, apart from its ``derivatives/``.
+
+    Raises
+    ------
+    UsageError
+    """
+    path, dataset = file.resolve(), bids_dir.resolve()
+    if path.is_relative_to(dataset) and not _is_place_for_derivatives(path, dataset):
+        raise UsageError(
+            f"{flag} {file} lies in BIDS_DIR, and {NEVER}, apart from its derivatives/. Choose "
+            "another folder."
+        )
+
+
 def _is_another_dataset(folder: Path) -> bool:
     """Tell whether a folder has a description that boldglm did not write."""
     path = folder / "dataset_description.json"

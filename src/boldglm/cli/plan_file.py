@@ -1,15 +1,17 @@
-"""`--plan-file`: the plan of a dry run as a table or as JSON."""
+"""`--plan-file`: the plan of a dry run as a page, as a table or as JSON."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from boldglm.analysis.plan.advice import advice
-from boldglm.analysis.plan.atlases import PlannedAtlas, PlannedAtlases
+from boldglm.analysis.plan.atlases import PlannedAtlas
 from boldglm.analysis.plan.plan import Analysis, RunPlan
 from boldglm.analysis.plan.precision import ContrastInRun, Precision, correlated_pairs
+from boldglm.cli.plan_page import PlanNotes, write_plan_page
+from boldglm.errors import writing_error
 from boldglm.io.entities import entities_stem
 from boldglm.io.files.atomic import write_bytes
 from boldglm.io.files.json_files import write_json
@@ -22,22 +24,39 @@ COLUMNS = (
 
 
 def write_plan(
-    path: Path, plan: Sequence[Analysis], atlases: PlannedAtlases | None = None
+    path: Path, plan: Sequence[Analysis], notes: PlanNotes, scratch: Callable[[], Path]
 ) -> None:
     """Write a plan, whole or not at all.
 
     Parameters
     ----------
     path : Path
-        With the extension ``.tsv``, a row for each run and contrast; with ``.json``, runs with
-        their regressors, contrasts and notices, levels, and advice as well.
+        With the extension ``.html``, a page; with ``.tsv``, a row for each run and contrast; with
+        ``.json``, runs with their regressors, contrasts and notices, levels, and advice as well.
     plan : sequence of Analysis
-    atlases : PlannedAtlases, optional
-        For JSON: files of each atlas, and its number of regions.
+    notes : PlanNotes
+        About the plan as a whole; the table has none of them.
+    scratch : callable
+        Returns a folder for the pictures of a page.
+
+    Raises
+    ------
+    CannotWriteError
+        If its folder cannot be made, or the file not be written.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise writing_error(path, error) from error
+    if path.suffix == ".html":
+        write_plan_page(path, plan, notes, scratch())
+        return
+    atlases = notes.atlases
     if path.suffix == ".json":
-        content: dict[str, Any] = {"Analyses": [_analysis(analysis) for analysis in plan]}
+        content: dict[str, Any] = {
+            "Analyses": [_analysis(analysis) for analysis in plan],
+            **by_kind(notes.notices),
+        }
         if atlases is not None and atlases.by_space:
             content["Atlases"] = [_atlas(planned) for planned in atlases.by_space.values()]
         write_json(path, content)

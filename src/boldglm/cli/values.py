@@ -18,7 +18,7 @@ from boldglm.vocabulary import (
     SMOOTHING_TYPES,
 )
 
-PLAN_FORMATS = (".tsv", ".json")
+PLAN_FORMATS = (".html", ".tsv", ".json")
 
 
 def word_of(known: Sequence[str]) -> Callable[[str], str]:
@@ -186,6 +186,6 @@ def plan_file(text: str) -> Path:
     path = Path(text)
     if path.suffix not in PLAN_FORMATS:
         raise argparse.ArgumentTypeError(
-            f"{text} ends in neither {' nor '.join(PLAN_FORMATS)}, which say the format"
+            f"{text} ends in none of {', '.join(PLAN_FORMATS)}, which say the format"
         )
     return path

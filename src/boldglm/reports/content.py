@@ -178,6 +178,8 @@ class Report:
         The exact command line.
     versions : tuple of (str, str)
         Software and its version.
+    summary : tuple of str
+        What a reader should know first, one paragraph each, shown under "What stands out".
 
     Raises
     ------
@@ -194,6 +196,7 @@ class Report:
     references: tuple[str, ...] = ()
     command: str = ""
     versions: tuple[tuple[str, str], ...] = ()
+    summary: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         titles: dict[str, str] = {}

@@ -27,7 +27,9 @@ _STRIP_WIDTH = PAGE_WIDTH - _STRIP_MARGIN - 0.4 * INCH
 _STRIP_GAP = 0.08 * INCH
 
 
-def plot_design_matrix(matrix: RealArray, names: Sequence[str], path: Path) -> Path:
+def plot_design_matrix(
+    matrix: RealArray, names: Sequence[str], path: Path, *, row: str = "volume"
+) -> Path:
     """Draw the design as a gray picture, one column for each regressor, scans downwards.
 
     Parameters
@@ -38,6 +40,8 @@ def plot_design_matrix(matrix: RealArray, names: Sequence[str], path: Path) -> P
         One for each regressor.
     path : Path
         The ``.svg`` file to write.
+    row : str
+        What a row is: a volume of a run, an input of a higher level.
 
     Returns
     -------
@@ -65,7 +69,7 @@ def plot_design_matrix(matrix: RealArray, names: Sequence[str], path: Path) -> P
     drawing.picture(0, 0, width, height, gray)
     borders(axes, n_regressors)
     name_cells(axes, columns=names, size=8 if column > 0.16 * INCH else 7)
-    axes.axis_left("volume", [tick for tick in nice_ticks(0, n_scans - 1, 8) if tick % 1 == 0])
+    axes.axis_left(row, [tick for tick in nice_ticks(0, n_scans - 1, 8) if tick % 1 == 0])
     drawing.line([0, width, width, 0], [0, 0, height, height], SOFT, 0.6)
     return drawing.save(path)
 

@@ -11,6 +11,10 @@ MUCH_SHARED = 0.25  # squared correlation of two regressors (a correlation of .5
 MUCH_LARGER = 1.25  # standard error, relative to that of uncorrelated regressors
 FAR_WORSE = 1.5  # standard error of a run, relative to the median of all runs
 MOST_PAIRS = 3
+NOTHING_STANDS_OUT = (
+    "Nothing stands out: no regressors of conditions share much, and every run can estimate every "
+    "contrast."
+)
 
 
 def advice(analysis: Analysis, precision: Precision) -> list[str]:

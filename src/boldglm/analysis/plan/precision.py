@@ -48,6 +48,11 @@ class ContrastInRun:
         """Whether the run determines the contrast."""
         return bool(np.isfinite(self.standard_error))
 
+    @property
+    def alone(self) -> float:
+        """The standard error that a t contrast of uncorrelated regressors would have, or NaN."""
+        return self.standard_error / self.times_alone if self.test != "F" else float("nan")
+
 
 @dataclass(frozen=True)
 class CorrelatedPair:
@@ -120,6 +125,23 @@ class Precision:
             key=lambda row: row.standard_error / self.medians[row.contrast],
             default=None,
         )
+
+    @cached_property
+    def from_worst(self) -> list[str]:
+        """Names of the runs, the least certain first.
+
+        A run that cannot estimate a contrast is as uncertain as can be.
+        """
+        return sorted(self.by_run, key=lambda run: -max(self._relative(run)))
+
+    @cached_property
+    def typical(self) -> str:
+        """Name of the run whose standard errors are nearest to the medians of all runs."""
+        return min(self.by_run, key=lambda run: np.abs(np.log(self._relative(run))).max())
+
+    def _relative(self, run: str) -> list[float]:
+        """Return the standard errors of a run relative to their medians."""
+        return [row.standard_error / self.medians.get(row.contrast, 1) for row in self.by_run[run]]
 
 
 def _grouped(
