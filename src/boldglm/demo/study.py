@@ -17,6 +17,8 @@ from isal import igzip
 from boldglm.demo.anatomy import affine, brain_mask, coordinates, mean_image
 from boldglm.glm import build_design, cosine_drift
 from boldglm.glm.arrays.types import FloatArray
+from boldglm.glm.design.confound_names import MOTION
+from boldglm.glm.design.head_motion import HEAD_MM, framewise_displacement
 from boldglm.io.files.atomic import write_bytes
 from boldglm.io.files.json_files import write_json
 
@@ -30,8 +32,6 @@ REPETITION_TIME, N_SCANS, N_RUNS, N_SUBJECTS = 2.0, 150, 2, 10
 NOISE_PERCENT, RHO = 0.55, 0.35
 BETWEEN = 0.15  # standard deviation of effects between participants, percent
 SEED = 2026
-MOTION = ("trans_x", "trans_y", "trans_z", "rot_x", "rot_y", "rot_z")
-HEAD_MM = 50.0  # radius for rotations in framewise displacement (Power et al. 2012)
 
 
 @dataclass(frozen=True)
@@ -197,12 +197,6 @@ def _motion(rng: np.random.Generator, *, bumpy: bool) -> FloatArray:
     return np.asarray(motion)
 
 
-def _displacement(motion: FloatArray) -> FloatArray:
-    """Return framewise displacement in mm, NaN at the first volume."""
-    scaled = np.abs(np.diff(motion, axis=0)) * np.array([1, 1, 1, HEAD_MM, HEAD_MM, HEAD_MM])
-    return np.concatenate([[np.nan], scaled.sum(axis=1)])
-
-
 def _series(
     events: dict[str, np.ndarray],
     effects: FloatArray,
@@ -228,7 +222,7 @@ def _series(
     weighted = build_design(modulated, frame_times, high_pass=None).matrix[:, :1]
     n_voxels = effects.shape[1]
     moved = motion * np.array([1, 1, 1, HEAD_MM, HEAD_MM, HEAD_MM])
-    jumps = np.nan_to_num(_displacement(motion))[:, np.newaxis]
+    jumps = np.nan_to_num(framewise_displacement(motion))[:, np.newaxis]
     drift = np.cos(np.linspace(0, np.pi, N_SCANS))[:, np.newaxis]
     courses = np.hstack([design, weighted, moved, jumps, drift]).astype(np.float32)
     spread = np.array([0.25] * 6 + [0.8, 0.5])[:, np.newaxis]
@@ -275,7 +269,7 @@ def _write_prepared(stem: Path, bold: Path, motion: FloatArray, inside: np.ndarr
     mask = stem.with_name(f"{stem.name}_space-{SPACE}_desc-brain_mask.nii.gz")
     _write_image(mask, inside.astype(np.uint8))
     write_json(mask.with_name(mask.name.replace(".nii.gz", ".json")), {"Type": "Brain"})
-    displacement = _displacement(motion)
+    displacement = framewise_displacement(motion)
     frame_times = (np.arange(N_SCANS) + 0.5) * REPETITION_TIME
     cosines = cosine_drift(frame_times, 128.0)
     columns = {name: motion[:, column] for column, name in enumerate(MOTION)}

@@ -10,6 +10,7 @@ import numpy as np
 
 from boldglm.analysis.first_level.contrast_maps import read_dofs, weights_text
 from boldglm.analysis.first_level.run_maps import CRITICAL, whiteness_summary
+from boldglm.analysis.first_level.run_quality import SAID, RunQuality, motion_sentence
 from boldglm.analysis.higher_levels.significance import corrected_counts
 from boldglm.glm import Design, collinearity
 from boldglm.glm.stats.distributions import f_to_z, t_to_z
@@ -22,6 +23,7 @@ from boldglm.io.outputs.region_tables import RegionTable
 from boldglm.io.outputs.trial_tables import read_trials
 from boldglm.reports.content import Fact, Figure, Section, Table
 from boldglm.reports.input_effects import InputMaps
+from boldglm.reports.quality import DrawnQuality, draw_quality
 from boldglm.reports.region_names import RegionNames
 from boldglm.reports.sections import (
     Q_NAME,
@@ -66,6 +68,8 @@ class SectionText:
         Whether the section starts unfolded.
     events : tuple of (str, list of float, list of float)
         Condition, onsets and durations of events to draw with the regressors.
+    motion : RunQuality, optional
+        Head motion of a run.
     """
 
     title: str
@@ -73,6 +77,7 @@ class SectionText:
     n_slices: int = N_SLICES
     is_open: bool = False
     events: tuple[EventTimes, ...] = ()
+    motion: RunQuality | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Return a dictionary for JSON."""
@@ -82,6 +87,7 @@ class SectionText:
             "Slices": self.n_slices,
             "IsOpen": self.is_open,
             "Events": [list(each) for each in self.events],
+            **({} if self.motion is None else {"Motion": self.motion.to_dict()}),
         }
 
     @classmethod
@@ -108,6 +114,7 @@ class SectionText:
             n_slices,
             bool(content["IsOpen"]),
             events,
+            RunQuality.from_dict(content["Motion"]) if "Motion" in content else None,
         )
 
 
@@ -153,8 +160,10 @@ def draw_result(
     geometry = read_geometry(result.mask, result.meshes)
     views = _views(geometry, result, text.n_slices)
     drawn: tuple[tuple[Figure, ...], tuple[Table, ...]] = ((), ())
+    quality = drawn
     if design is not None:
         drawn = draw_design(_design(result, text, design, before), folder)
+        quality = draw_quality(_quality(text, design), folder)
     run_maps = _draw_run_maps(result, geometry, views, folder)
     came_in = inputs(geometry) if inputs is not None else {}
     shown = [
@@ -165,10 +174,13 @@ def draw_result(
     contrasts = draw_contrasts(shown, views, folder)
     return make_section(
         text.title,
-        [*text.facts, *_facts(result, geometry)],
+        [*text.facts, *_facts(result, geometry), *_motion_facts(text.motion)],
         result.notices,
         contrasts,
-        (drawn[0] + run_maps[0], drawn[1] + run_maps[1] + _significance(result, geometry)),
+        (
+            quality[0] + drawn[0] + run_maps[0],
+            quality[1] + drawn[1] + run_maps[1] + _significance(result, geometry),
+        ),
         is_open=text.is_open,
     )
 
@@ -199,6 +211,35 @@ def _design(
         before = None
     return DrawnDesign(
         design, before, collinearity(design, weights), text.events, tuple(contrast_rows)
+    )
+
+
+def _motion_facts(motion: RunQuality | None) -> list[Fact]:
+    """Return how much the head moved, or why that is not known."""
+    if motion is None:
+        return []
+    moved = motion.displacement
+    if moved is None or not np.isfinite(moved).any():
+        return [("Head motion", f"not known: {motion.displacement_source}")]
+    text = f"mean {np.nanmean(moved):.2f} mm, largest {np.nanmax(moved):.2f} mm"
+    return [("Head motion", f"{text} from one volume to the next")]
+
+
+def _quality(text: SectionText, design: Design) -> DrawnQuality:
+    """Return what the report shows of the motion of a run."""
+    motion = text.motion or RunQuality()
+    said = [each for each in motion.correlations if abs(each.r) >= SAID]
+    return DrawnQuality(
+        frame_times=design.frame_times,
+        displacement=motion.displacement,
+        displacement_source=motion.displacement_source,
+        dvars=motion.dvars,
+        dvars_name=motion.dvars_name,
+        censored=design.censored,
+        events=text.events,
+        correlations=motion.correlations,
+        n_correlations=motion.n_correlations,
+        sentences=tuple(motion_sentence(each) for each in said),
     )
 
 

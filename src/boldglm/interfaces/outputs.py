@@ -1,9 +1,10 @@
 """Interfaces that turn results into derivatives, sections of the report and reports."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from nipype.interfaces.base import (
     BaseInterfaceInputSpec,
@@ -16,6 +17,7 @@ from nipype.interfaces.base import (
     traits,
 )
 
+from boldglm.analysis.first_level.run_quality import RunQuality
 from boldglm.errors import BadDataError
 from boldglm.glm import Design, collinearity
 from boldglm.interfaces.drawing import N_SLICES, EventTimes, SectionText, draw_result, event_times
@@ -52,6 +54,7 @@ class _SectionInput(BaseInterfaceInputSpec):
     )
     n_slices = traits.Int(N_SLICES, usedefault=True, desc="number of slices of each map")
     is_open = traits.Bool(False, usedefault=True, desc="whether the section starts unfolded")
+    motion = traits.Dict({}, usedefault=True, desc="head motion of a run, for the report")
 
 
 def _section_text(inputs: _SectionInput) -> SectionText:
@@ -59,7 +62,13 @@ def _section_text(inputs: _SectionInput) -> SectionText:
     if isdefined(inputs.events_file):
         events = event_times(Path(inputs.events_file), inputs.trial_type_column)
     facts = tuple(inputs.facts) if isdefined(inputs.facts) else ()
-    return SectionText(inputs.title, facts, inputs.n_slices, inputs.is_open, events)
+    return SectionText(
+        inputs.title, facts, inputs.n_slices, inputs.is_open, events, _motion(inputs.motion)
+    )
+
+
+def _motion(content: Mapping[str, Any]) -> RunQuality | None:
+    return RunQuality.from_dict(content) if content else None
 
 
 def _design_of(path: object) -> Design | None:

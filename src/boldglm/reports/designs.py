@@ -119,7 +119,7 @@ def plot_regressors(
     step = height + _STRIP_GAP
     drawing = Drawing()
     axes = Axes(
-        drawing, 0, 0, _STRIP_WIDTH, n_strips * step - _STRIP_GAP, _time_span(frame_times, bars)
+        drawing, 0, 0, _STRIP_WIDTH, n_strips * step - _STRIP_GAP, time_span(frame_times, bars)
     )
     axes.axis_below("time (s)")
     for row, name in enumerate([*names, *others]):
@@ -175,7 +175,7 @@ def plot_orthogonalization(
     _check_times(before, frame_times)
     _check_times(after, frame_times)
     height, step, width = 0.75 * INCH, 1.08 * INCH, PAGE_WIDTH - INCH
-    span = _time_span(frame_times, {})
+    span = time_span(frame_times, {})
     drawing = Drawing()
     for row, name in enumerate(names_changed):
         columns = np.stack([before[:, row], after[:, row], np.zeros(len(before))])
@@ -261,10 +261,23 @@ class _Strip:
         self.axes.drawing.text(left, height, text, align="right", **style)
 
 
-def _time_span(
+def time_span(
     frame_times: RealArray, bars: dict[str, tuple[Sequence[float], Sequence[float]]]
 ) -> tuple[float, float]:
-    """From the first to the last scan, and to events that lie outside of them."""
+    """Return the first and the last time of a drawing: of all scans, and of events outside.
+
+    Parameters
+    ----------
+    frame_times : ndarray of shape (n_scans,)
+        In seconds.
+    bars : dict of str to (onsets, durations)
+        Events by their names.
+
+    Returns
+    -------
+    (float, float)
+        In seconds.
+    """
     first, last = float(frame_times[0]), float(frame_times[-1])
     for onsets, durations in bars.values():
         if len(onsets):

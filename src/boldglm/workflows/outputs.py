@@ -46,6 +46,8 @@ class NodeOutput:
         Name of the model.
     analysis : dict
         What the record keeps of the analysis, from `boldglm.analysis.model.model.Model.of_result`.
+    motion : dict
+        Head motion of a run, from `boldglm.analysis.first_level.run_quality.RunQuality.to_dict`.
     """
 
     output_dir: Path
@@ -62,6 +64,7 @@ class NodeOutput:
     maps: tuple[str, ...] = DEFAULT_MAPS
     model: str = ""
     analysis: dict[str, Any] = field(default_factory=dict)
+    motion: dict[str, Any] = field(default_factory=dict)
 
     @property
     def record(self) -> Path:
@@ -127,6 +130,7 @@ def init_outputs_wf(
             n_slices=output.n_slices,
             is_open=output.is_open,
             maps=list(output.maps),
+            motion=output.motion,
         ),
         name="write_derivatives",
     )

@@ -292,6 +292,7 @@ def run_output(run: RunPlan, model: Model, settings: AppSettings) -> NodeOutput:
         maps=settings.contrast_maps or DEFAULT_RUN_MAPS,
         model=model.name,
         analysis=model.of_result(model.run_node.name, "run"),
+        motion=run.quality.to_dict(),
     )
 
 

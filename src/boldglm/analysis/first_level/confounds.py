@@ -17,11 +17,10 @@ from boldglm.glm.design.confound_names import (
     lacks_cosines,
 )
 from boldglm.glm.design.confounds import MANY_CENSORED, describe_scans
-from boldglm.io.bids.confounds_table import ConfoundsTable
+from boldglm.io.bids.confounds_table import DISPLACEMENT, ConfoundsTable
 from boldglm.notices import Notice, warning
 from boldglm.suggestions import did_you_mean
 
-DISPLACEMENT = "framewise_displacement"
 AROMA_HINT = (
     " fMRIPrep has not written them since version 23.1; fMRIPost-AROMA writes them. Give both "
     "folders (-d FMRIPREP AROMA)."

@@ -1,7 +1,7 @@
 """The plan of one run: its design and contrasts, from the model and the tables of the run."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -13,6 +13,7 @@ from boldglm.analysis.first_level.event_design import (
     design_from_events,
 )
 from boldglm.analysis.first_level.model_design import RunTables, design_from_model
+from boldglm.analysis.first_level.run_quality import RunQuality, motion_warning, quality_of_run
 from boldglm.analysis.first_level.settings import BuiltDesign, DesignSettings, SliceDesigns
 from boldglm.analysis.model.model import Model
 from boldglm.analysis.model.orthogonalized_contrasts import meaning_warning
@@ -116,6 +117,7 @@ class RunPlan:
     contrasts: tuple[ContrastSpec, ...]
     fingerprint: str
     fit_key: str = ""
+    quality: RunQuality = field(default_factory=RunQuality)
 
     @property
     def design(self) -> Design:
@@ -245,7 +247,8 @@ def plan_run(
             )
         )
     covering = _coverage(run_design.run, model, design, diagnostics)
-    notices += [] if covering is None else [covering]
+    quality = quality_of_run(run_design.run.table, design)
+    notices += [each for each in (covering, motion_warning(quality)) if each is not None]
     fit_key = _fit_key(run_design, model)
     return RunPlan(
         inputs=inputs,
@@ -261,6 +264,7 @@ def plan_run(
         confounds=run_design.confounds,
         collinearity=diagnostics,
         contrasts=tuple(contrasts),
+        quality=quality,
         fit_key=fit_key,
         fingerprint=fingerprint(
             fit_key, [spec.to_dict() for spec in contrasts], model.digest_of(model.run_node.name)

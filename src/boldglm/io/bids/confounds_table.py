@@ -6,19 +6,24 @@ thousands of runs at once, so that only what is used may lie in memory.
 
 import gzip
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from boldglm.errors import BadDataError, MissingInputError
-from boldglm.glm.design.confound_names import modern_name
+from boldglm.glm.arrays.types import FloatArray
+from boldglm.glm.design.confound_names import MOTION, modern_name
 from boldglm.io.bids.sidecars import read_object
 from boldglm.io.bids.tables import outline, read_table
 
 if TYPE_CHECKING:
     import pandas as pd
+
+DISPLACEMENT, DVARS = "framewise_displacement", ("std_dvars", "dvars")
+WATCHED = (DISPLACEMENT, *DVARS, *MOTION)  # what the report shows of motion, whatever is fitted
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,7 +32,8 @@ class ConfoundsTable:
 
     `places` tells, for each column, its file and where in it the column is, from 0. `masks`
     tells, for CompCor columns, the mask that they are from; `variance_explained` the share of its
-    variance that a component and those before it explain.
+    variance that a component and those before it explain. `watched` has the values of the columns
+    `WATCHED`, NaN where a cell is no finite number.
     """
 
     name: str  # of the file, or of all of them
@@ -35,6 +41,7 @@ class ConfoundsTable:
     places: Mapping[str, tuple[Path, int]]
     masks: Mapping[str, str] = field(default_factory=dict)
     variance_explained: Mapping[str, float] = field(default_factory=dict)
+    watched: Mapping[str, FloatArray] = field(default_factory=dict)
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -137,6 +144,7 @@ def _joined(
         places,
         {name: mask for table in tables for name, mask in table.masks.items()},
         {name: share for table in tables for name, share in table.variance_explained.items()},
+        {name: values for table in tables for name, values in table.watched.items()},
     )
 
 
@@ -154,7 +162,22 @@ def _first_line(path: Path) -> list[str]:
 
 def _read_one(path: Path) -> ConfoundsTable:
     table = outline(path)
-    return _described(path, table.columns, len(table.rows))
+    described = _described(path, table.columns, len(table.rows))
+    watched = {
+        name: np.array([_finite(cells[described.places[name][1]]) for _, cells in table.rows])
+        for name in WATCHED
+        if name in described.places
+    }
+    return replace(described, watched=watched)
+
+
+def _finite(cell: str) -> float:
+    """Return a finite number, or NaN; a cell that a design needs is read by `values`, strictly."""
+    try:
+        value = float(cell)
+    except ValueError:
+        return float("nan")
+    return value if isfinite(value) else float("nan")
 
 
 def _described(path: Path, header: Sequence[str], n_rows: int) -> ConfoundsTable:
