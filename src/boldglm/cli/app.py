@@ -51,13 +51,14 @@ from boldglm.io.bids.query import QueryResult, find_runs
 from boldglm.io.files.json_files import write_json
 from boldglm.io.outputs.dataset_description import command_digest
 from boldglm.io.outputs.fit_cache import cache_size
-from boldglm.io.outputs.names import prepare_output
+from boldglm.io.outputs.names import INDEX, prepare_output
 from boldglm.io.outputs.records import STAMP, Record, notes_of_records
 from boldglm.notices import EXCLUSION, HEADINGS, Notice, together
 from boldglm.vocabulary import BAD_RUN_POLICY, HIGHER_COMMANDS
 from boldglm.workflows.execution import Execution, execute
 from boldglm.workflows.failures import Failure
 from boldglm.workflows.group import GroupPlan, init_planned_group_wf, plan_group
+from boldglm.workflows.index import write_index
 from boldglm.workflows.lower_levels import init_lower_levels_wf
 from boldglm.workflows.other_results import SavedResults
 from boldglm.workflows.reports import ReportSettings
@@ -115,7 +116,9 @@ def run_participant(options: argparse.Namespace, command: str, folders: WorkFold
     _summarize(options.output_dir, plan, n_runs, failures, notices, seconds)
     if settings.cache_folder is not None:
         _print_cache(settings.cache_folder)
-    _print_reports(options.output_dir, [subject for each in plan for subject in each.subjects])
+    subjects = [subject for each in plan for subject in each.subjects]
+    _print_reports(options.output_dir, subjects)
+    _index(options, subjects)
     return max((failure.exit_code for failure in failures), default=0)
 
 
@@ -187,6 +190,7 @@ def run_higher_levels(
     else:
         print("Nothing to do: all results are finished and their inputs have not changed.")
     _summarize_levels(plans, levels[0], notices, options.output_dir)
+    _index(options)
     return 0
 
 
@@ -214,6 +218,19 @@ def _summarize_levels(
         _print_reports(output_dir, [subject for plan in plans for subject in plan.subjects])
 
 
+def _index(options: argparse.Namespace, subjects: Sequence[str] | None = None) -> None:
+    """Write the page of all participants, and print where it is.
+
+    Without reports, one that is there already is renewed, so that it shows nothing outdated.
+    """
+    output = options.output_dir.resolve()
+    if options.no_report and not (output / INDEX).is_file():
+        return
+    page = write_index(output, () if options.no_report else subjects)
+    if page is not None:
+        print(f"All participants: {options.output_dir / page.name}")
+
+
 def run_reports(options: argparse.Namespace, folders: WorkFolders) -> int:
     """Write the reports of what is in the output folder, and return the exit code."""
     _start_logging(verbose=options.verbose)
@@ -224,6 +241,8 @@ def run_reports(options: argparse.Namespace, folders: WorkFolders) -> int:
         print(f"boldglm: {failure.message}", file=sys.stderr)
     for name in names:
         _print_report(options.output_dir / f"{name}.html")
+    chosen = [name.removeprefix("sub-") for name in names] if options.participant_label else None
+    _index(options, chosen)
     return max((failure.exit_code for failure in failures), default=0)
 
 

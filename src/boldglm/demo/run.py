@@ -69,6 +69,7 @@ def run_demo(
     _print_groups(output)
     print(f"\nReport of the group:      {output / 'group.html'}")
     print(f"Report of a participant:  {output / 'sub-01.html'}")
+    print(f"All participants:         {output / 'index.html'}")
     return 0
 
 

@@ -158,7 +158,7 @@ def draw_result(
         With the paths of its pictures.
     """
     geometry = read_geometry(result.mask, result.meshes)
-    views = _views(geometry, result, text.n_slices)
+    views = views_of(geometry, result, text.n_slices)
     drawn: tuple[tuple[Figure, ...], tuple[Table, ...]] = ((), ())
     quality = drawn
     if design is not None:
@@ -167,7 +167,7 @@ def draw_result(
     run_maps = _draw_run_maps(result, geometry, views, folder)
     came_in = inputs(geometry) if inputs is not None else {}
     shown = [
-        replace(_shown(maps, geometry), inputs=came_in.get(maps.name))
+        replace(shown_contrast(maps, geometry), inputs=came_in.get(maps.name))
         for maps in result.contrasts
         if maps.test != "pass"
     ]
@@ -270,7 +270,7 @@ def _significance(result: NodeResult, geometry: Geometry) -> tuple[Table, ...]:
     return (Table(columns, tuple(rows), caption),)
 
 
-def _views(geometry: Geometry, result: NodeResult, n_slices: int) -> tuple[View, ...]:
+def views_of(geometry: Geometry, result: NodeResult, n_slices: int) -> tuple[View, ...]:
     """Return the views in which the report shows a map, a view for each part of the space."""
     mean = geometry.read_rows([result.mean])[0]
     regions = _region_names(result, geometry)
@@ -344,7 +344,8 @@ def _draw_run_maps(
     return figures + drawn, tables
 
 
-def _shown(maps: ContrastMaps, geometry: Geometry) -> DrawnContrast:
+def shown_contrast(maps: ContrastMaps, geometry: Geometry) -> DrawnContrast:
+    """Read the maps of a contrast that a report shows."""
     dof = f"{maps.dof:.4g}" + (" (median over voxels)" if "dof" in maps.maps else "")
     text = f"{maps.dof_numerator}, {dof}" if maps.test == "F" else dof
     z = z_values(maps, geometry)

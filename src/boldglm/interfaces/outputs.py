@@ -22,11 +22,13 @@ from boldglm.errors import BadDataError
 from boldglm.glm import Design, collinearity
 from boldglm.interfaces.drawing import N_SLICES, EventTimes, SectionText, draw_result, event_times
 from boldglm.interfaces.input_maps import read_input_maps
+from boldglm.interfaces.overviews import participant_overview
 from boldglm.io.bids.preprocessed import space_label
 from boldglm.io.files.atomic import share_file
 from boldglm.io.files.json_files import read_json, write_json
 from boldglm.io.outputs.design_files import read_before, read_design
 from boldglm.io.outputs.names import ResultPaths, output_dir_of
+from boldglm.io.outputs.overviews import overview_state
 from boldglm.io.outputs.records import Record, read_result
 from boldglm.io.outputs.report_pages import ReportPage, report_order
 from boldglm.io.outputs.writing import NodeDetails, NodeFiles, write_derivatives
@@ -277,6 +279,11 @@ class WriteReport(SimpleInterface):
         )
         page.write(root, _copy_figures(drawn, root) if inputs.with_figures else ())
         path = write_report(report, root / page.report_name)
+        if page.name.startswith("sub-"):
+            subject = page.name.removeprefix("sub-")
+            state = overview_state(root, subject)
+            records = [record for record, _ in drawn]
+            participant_overview(root, subject, records).write(root, state)
         self._results = {"report_file": str(path)}
         return runtime
 

@@ -37,18 +37,8 @@ def plot_glass_brain(
     Path
         ``path``.
     """
-    row = np.nan_to_num(stat, posinf=np.inf, neginf=-np.inf)
-    if not two_sided:
-        row = np.maximum(row, 0)
-    chosen = is_colored(row, threshold)
-    sizes = np.abs(row[chosen])
-    maximum = color_end(sizes, threshold)
-    # the largest last, so that it is the one that stays
-    order = np.argsort(sizes, kind="stable")
-    colors = overlay_colors(row[chosen], threshold=threshold, maximum=maximum)[order]
-    places = backdrop.indices(chosen)[:, order]
-    sides = [_side(backdrop, axis, places, colors) for axis in range(3)]
-    canvas = Canvas(_beside_each_other(sides), with_bar=False)
+    sides = glass_sides(stat, backdrop, threshold, height=_HEIGHT, two_sided=two_sided)
+    canvas = Canvas(beside_each_other(sides, _GAP), with_bar=False)
     left = 0
     for axis, side in enumerate(sides):
         across = 1 if axis == 0 else 0
@@ -60,8 +50,41 @@ def plot_glass_brain(
     return path
 
 
-def _side(backdrop: Backdrop, axis: int, places: IndexArray, colors: Colors) -> Colors:
-    """Return the picture of a side, rows downwards."""
+def glass_sides(
+    stat: RealArray,
+    backdrop: Backdrop,
+    threshold: float,
+    *,
+    height: int,
+    two_sided: bool = True,
+    maximum: float | None = None,
+) -> list[Colors]:
+    """Return the pictures of the side, the back and the top, rows downwards.
+
+    Parameters
+    ----------
+    stat, backdrop, threshold, two_sided
+        As of `plot_glass_brain`.
+    height : int
+        Pixels of the tallest side.
+    maximum : float, optional
+        Value of the brightest color; by default that of the map.
+    """
+    row = np.nan_to_num(stat, posinf=np.inf, neginf=-np.inf)
+    if not two_sided:
+        row = np.maximum(row, 0)
+    chosen = is_colored(row, threshold)
+    sizes = np.abs(row[chosen])
+    end = color_end(sizes, threshold) if maximum is None else maximum
+    # the largest last, so that it is the one that stays
+    order = np.argsort(sizes, kind="stable")
+    colors = overlay_colors(row[chosen], threshold=threshold, maximum=end)[order]
+    places = backdrop.indices(chosen)[:, order]
+    return [_side(backdrop, axis, places, colors, height) for axis in range(3)]
+
+
+def _side(backdrop: Backdrop, axis: int, places: IndexArray, colors: Colors, tall: int) -> Colors:
+    """Return the picture of a side; the tallest of the three has `tall` pixels."""
     seen: BoolArray = np.any(backdrop.inside, axis=axis)
     plane = np.where(seen, _FILL, WHITE).astype(np.uint8)
     plane[seen & ~_surrounded(seen)] = _EDGE
@@ -73,7 +96,7 @@ def _side(backdrop: Backdrop, axis: int, places: IndexArray, colors: Colors) -> 
         (extent.stop - extent.start) * size
         for extent, size in zip(backdrop.box[1:], sizes[1:], strict=True)
     )
-    scale = _HEIGHT / tallest
+    scale = tall / tallest
     width, height = (
         max(1, round((extent.stop - extent.start) * sizes[k] * scale))
         for extent, k in zip(box, (across, up), strict=True)
@@ -89,13 +112,14 @@ def _surrounded(seen: BoolArray) -> BoolArray:
     return wide[:-2, 1:-1] & wide[2:, 1:-1] & wide[1:-1, :-2] & wide[1:-1, 2:]
 
 
-def _beside_each_other(sides: list[Colors]) -> Colors:
+def beside_each_other(sides: list[Colors], gap: int) -> Colors:
+    """Return pictures in a row, centered, on white."""
     height = max(side.shape[0] for side in sides)
-    width = sum(side.shape[1] for side in sides) + _GAP * (len(sides) - 1)
+    width = sum(side.shape[1] for side in sides) + gap * (len(sides) - 1)
     picture = np.full((height, width), WHITE, dtype=np.uint8)
     left = 0
     for side in sides:
         top = (height - side.shape[0]) // 2
         picture[top : top + side.shape[0], left : left + side.shape[1]] = side
-        left += side.shape[1] + _GAP
+        left += side.shape[1] + gap
     return picture

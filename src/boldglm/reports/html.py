@@ -68,7 +68,7 @@ def render_report(report: Report) -> str:
     >>> "Nothing was excluded" in page, "&lt;b&gt;faces" in page, "<b>faces" in page
     (True, True, False)
     """
-    script = _package_text("report.js") + _package_text("viewer.js")
+    script = package_text("report.js") + package_text("viewer.js")
     volumes = [
         _volume(path)
         for section in report.sections
@@ -78,7 +78,7 @@ def render_report(report: Report) -> str:
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     return _template().render(
         report=report,
-        style=Markup(_package_text("report.css")),
+        style=Markup(package_text("report.css")),
         script=Markup(script),
         script_digest=digest,
         headings=tuple(HEADINGS.items()),
@@ -278,7 +278,8 @@ def _svg_size(content: bytes) -> tuple[float, float]:
 
 
 @cache
-def _package_text(name: str) -> str:
+def package_text(name: str) -> str:
+    """Return the text of a file of this package, such as its style sheet."""
     return (resources.files("boldglm.reports") / name).read_text(encoding="utf-8")
 
 

@@ -33,12 +33,19 @@ def write_png(picture: NDArray[np.uint8], palette: NDArray[np.uint8], path: Path
     Path
         ``path``.
     """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(png_bytes(picture, palette))
+    return path
+
+
+def png_bytes(picture: NDArray[np.uint8], palette: NDArray[np.uint8]) -> bytes:
+    """Return the content of the file that `write_png` writes."""
     height, width = picture.shape
     lines = np.empty((height, width + 1), dtype=np.uint8)
     lines[:, 0] = _DIFFERENCE_ABOVE
     lines[0, 1:] = picture[0]
     np.subtract(picture[1:], picture[:-1], out=lines[1:, 1:])
-    content = b"".join(
+    return b"".join(
         (
             _SIGNATURE,
             _chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, _PALETTE, 0, 0, 0)),
@@ -47,9 +54,6 @@ def write_png(picture: NDArray[np.uint8], palette: NDArray[np.uint8], path: Path
             _chunk(b"IEND", b""),
         )
     )
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(content)
-    return path
 
 
 def _chunk(kind: bytes, content: bytes) -> bytes:

@@ -210,6 +210,34 @@ def plot_surface(
     return path
 
 
+def small_surface(
+    stat: RealArray,
+    mask: BoolArray,
+    views: SurfaceViews,
+    threshold: float,
+    *,
+    height: int,
+    maximum: float,
+    two_sided: bool = True,
+) -> Colors:
+    """Return both sides of a hemisphere in few pixels, without words.
+
+    Parameters
+    ----------
+    stat, mask, views, threshold, two_sided
+        As of `plot_surface`.
+    height : int
+        About how many pixels high.
+    maximum : float
+        Value of the brightest color.
+    """
+    values = np.where(mask, np.nan_to_num(stat, posinf=np.inf, neginf=-np.inf), 0.0)
+    if not two_sided:
+        values = np.maximum(values, 0)
+    step = max(1, round(len(views.vertex) / height))
+    return _colored(values, mask, views, threshold, maximum)[::step, ::step]
+
+
 def _colored(
     values: RealArray, mask: BoolArray, views: SurfaceViews, threshold: float, maximum: float
 ) -> Colors:

@@ -12,6 +12,7 @@ from boldglm.glm.arrays.types import BoolArray, IndexArray, RealArray
 from boldglm.reports.backdrop import Backdrop
 from boldglm.reports.content import Figure, Table
 from boldglm.reports.region_names import HEADING, RegionNames
+from boldglm.reports.thumbnails import Thumbnail, thumbnail_of
 
 if TYPE_CHECKING:  # that module imports the library for pictures
     from boldglm.reports.peaks import Peaks
@@ -19,6 +20,7 @@ if TYPE_CHECKING:  # that module imports the library for pictures
 
 MOST_PEAKS = 10
 N_BINS = 60
+THUMBNAIL_HEIGHT = 88  # pixels, of which a page shows three as two of its own
 
 
 @dataclass(frozen=True)
@@ -101,6 +103,22 @@ class VolumeView:
                 f"{words}. {self._seen_in(row, shading)}",
             ),
         )
+
+    def thumbnail(self, row: RealArray, shading: Shading, maximum: float) -> Thumbnail | None:
+        """Draw a small glass brain, or none of a slice; the brightest color is `maximum`."""
+        from boldglm.reports.glass import glass_sides
+
+        if 1 in self.mask.shape:
+            return None
+        sides = glass_sides(
+            row[self.columns],
+            self._backdrop,
+            shading.threshold,
+            height=THUMBNAIL_HEIGHT,
+            two_sided=shading.two_sided,
+            maximum=maximum,
+        )
+        return thumbnail_of(sides, self._seen_in(row, shading))
 
     def pack(self, row: RealArray, shading: Shading, path: Path) -> tuple[Path, ...]:
         """Pack a map for the viewer, if it is the only part of the values."""
@@ -236,10 +254,34 @@ class SurfaceView:
             two_sided=shading.two_sided,
             footer=f"On {self.mesh_name}. Darker: not analyzed.",
         )
+        words = f"Both sides of the surface: {caption}{part}. {self._seen_in(row, shading)}"
+        return Figure(drawn, f"{caption}{part}.", words)
+
+    def thumbnail(self, row: RealArray, shading: Shading, maximum: float) -> Thumbnail | None:
+        """Draw both sides in few pixels, if there is a mesh; the brightest color is `maximum`."""
+        from boldglm.reports.surfaces import small_surface
+
+        if self._seen is None:
+            return None
+        sides = small_surface(
+            self._filled(row),
+            self.mask,
+            self._seen,
+            shading.threshold,
+            height=THUMBNAIL_HEIGHT,
+            two_sided=shading.two_sided,
+            maximum=maximum,
+        )
+        part = f"{self.name.capitalize()}: " if self.name else ""
+        return thumbnail_of([sides], part + self._seen_in(row, shading))
+
+    def _seen_in(self, row: RealArray, shading: Shading) -> str:
+        """Say what a picture of a map shows, for a reader who cannot see it."""
         from boldglm.reports.alternative_text import describe_map
 
         coordinates = self.coordinates
-        seen = describe_map(
+        assert coordinates is not None
+        return describe_map(
             row[self.columns],
             lambda columns: coordinates[np.flatnonzero(self.mask)[columns]],
             threshold=shading.threshold,
@@ -247,8 +289,6 @@ class SurfaceView:
             two_sided=shading.two_sided,
             element="vertices",
         )
-        words = f"Both sides of the surface: {caption}{part}. {seen}"
-        return Figure(drawn, f"{caption}{part}.", words)
 
     def tabulate(
         self,

@@ -32,6 +32,11 @@ class SavedResults:
             for digest in model.identity.nodes.values()
         }
 
+    @property
+    def model_names(self) -> list[str]:
+        """Names of the models of the output folder."""
+        return list(dict.fromkeys(model.name for model in self._models))
+
     def others(
         self, subject: str | None, planned: Collection[Path]
     ) -> tuple[list[Path], list[Model]]:

@@ -21,6 +21,7 @@ MORE_COMMANDS = f"More than {MOST_COMMANDS} commands: all of them are in {COMMAN
 HIDDEN = {
     "/sub-*.html": "reports of participants",
     "/group.html": "report of the group",
+    "/index.html": "page of all participants",
     "/sub-*/figures": "figures of the reports; BIDS has no datatype for them",
     "/group": "figures of the group report",
     "/models": "BIDS Stats Models, a specification of its own",

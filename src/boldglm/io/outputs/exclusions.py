@@ -78,6 +78,17 @@ def stored_exclusions(
     return tuple(run for path in paths for run in _read(path))
 
 
+def exclusion_files(output_dir: Path, subject: str) -> list[Path]:
+    """Return the files with exclusions of a participant, of all models."""
+    return sorted((output_dir / FOLDER).glob(f"sub-{subject}_model-*.json"))
+
+
+def excluded_subjects(output_dir: Path) -> list[str]:
+    """Return the labels of the participants that have exclusions."""
+    paths = (output_dir / FOLDER).glob("sub-*_model-*.json")
+    return sorted({path.name.partition("_")[0].removeprefix("sub-") for path in paths})
+
+
 def _file_name(subject: str, model: str) -> str:
     return f"sub-{subject}_model-{node_label(model)}.json"
 

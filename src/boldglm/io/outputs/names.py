@@ -16,6 +16,7 @@ from boldglm.io.entities import entities_stem
 from boldglm.io.outputs.dataset_description import describe_dataset, write_bidsignore
 from boldglm.io.outputs.dataset_links import link_to
 
+INDEX = "index.html"  # the page of all participants
 LONGEST_LABEL = 80  # characters; a file name has at most 255 with all its entities
 RECORD = "statmap.json"  # after the entities of a result
 
@@ -228,6 +229,8 @@ level have the column `region` as well: the region at the peak, or n/a outside a
 every command that worked on it |
 | `.bidsignore` | What BIDS has no name for, each with the reason |
 | `sub-<label>.html`, `group.html` | Reports with their figures inside; not with `--no-report` |
+| `index.html` | All participants and runs on one page, with links to the reports; not with \
+`--no-report` |
 | `sub-<label>/figures/`, `group/figures/` | The same figures as files, with `--figures` |
 | `<entities>_statmap.json` | Sidecar of all maps of a result, and the record that it is finished |
 | `models/model-<name>_smdl.json` | The model that was fitted |
@@ -470,6 +473,11 @@ class ResultPaths:
 def report_page_file(output_dir: Path, name: str) -> Path:
     """Return the path of what a report says as a whole."""
     return output_dir / "logs" / "reports" / f"{name}.json"
+
+
+def overview_file(output_dir: Path, subject: str) -> Path:
+    """Return the path of what the page of all participants says of one of them."""
+    return output_dir / "logs" / "reports" / f"sub-{subject}_overview.json"
 
 
 def output_dir_of(record: Path) -> Path:

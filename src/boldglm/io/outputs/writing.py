@@ -23,6 +23,7 @@ from boldglm.io.outputs.design_files import (
 )
 from boldglm.io.outputs.names import (
     IMAGES,
+    INDEX,
     RUN_MAPS,
     SERIES,
     TRIAL_MAPS,
@@ -93,10 +94,7 @@ def _write(output_dir: Path, paths: ResultPaths, files: NodeFiles, details: Node
     old_files = set(earlier.files) if earlier else set()
     # another process may be writing the same result, whose files have the same bytes
     if earlier is None or earlier.fingerprint != details.fingerprint:
-        for path in old_files:  # while the record still says which they are
-            _remove_file(path)
-        paths.report().unlink(missing_ok=True)  # which shows earlier results
-        record.unlink(missing_ok=True)  # the node is incomplete until the new record is written
+        _remove_earlier(earlier, paths)
     mask = copy_file(result.mask, paths.image("desc-brain_mask", image_ending(result.mask)))
     mean = copy_file(result.mean, paths.image("desc-mean_boldref", image_ending(result.mean)))
     write_json(sidecar(mask), _mask_sidecar(result, paths, details))
@@ -136,6 +134,16 @@ def _write(output_dir: Path, paths: ResultPaths, files: NodeFiles, details: Node
     for path in old_files - {*written}:
         _remove_file(path)  # of a contrast that is no longer in the model
     return record
+
+
+def _remove_earlier(earlier: Record | None, paths: ResultPaths) -> None:
+    """Remove an earlier result, and the pages that show it."""
+    for path in earlier.files if earlier else ():  # while the record still says which they are
+        _remove_file(path)
+    paths.report().unlink(missing_ok=True)
+    if earlier is not None:
+        (paths.output_dir / INDEX).unlink(missing_ok=True)
+    paths.record().unlink(missing_ok=True)  # the node is incomplete until the new one is written
 
 
 def _write_regions(
