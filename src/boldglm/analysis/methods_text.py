@@ -36,6 +36,10 @@ ESTIMATOR_WORDS = {
     "voxel by restricted maximum likelihood, and the variance of contrasts from the residuals of "
     "the weighted inputs, with degrees of freedom for small samples (Tipton, 2015)",
 }
+OTHER_TESTS = {  # of groups with variances of their own
+    "ols": "had degrees of freedom as in the tests of Welch and James (Johansen, 1980)",
+    "mixed": "estimated the variance between inputs in each group by itself",
+}
 SATTERTHWAITE = "degrees of freedom were approximated as by Satterthwaite (Satterthwaite, 1946)"
 NOISE_WORDS = {
     "ols": "Noise was assumed to be independent between volumes (ordinary least squares).",
@@ -337,15 +341,20 @@ def _smoothing_sentences(model: Model) -> list[str]:
     return [f"BOLD series were smoothed within the mask with {kernel}."]
 
 
-def _error_sentences(plans: Sequence[NodePlan]) -> list[str]:
+def _estimator(node: NodeSpec, model: Model) -> str:
+    if node.type == "meta":
+        return "fixed"
+    return str(model_options(node, model.name).get("Estimator", ESTIMATOR))
+
+
+def _error_sentences(plans: Sequence[NodePlan], estimator: str) -> list[str]:
     """Describe the errors that the fits of a node assume."""
     errors = [fit.errors for plan in plans for fit in plan.fits]
     sentences = []
     if any(each.variance_groups and not each.blocks for each in errors):
         sentences.append(
             "Each group of the design had a variance of its own. The t tests of two groups pooled "
-            "the ratio of their variances over voxels; other tests had degrees of freedom as in "
-            "the tests of Welch and James (Johansen, 1980)."
+            f"the ratio of their variances over voxels; other tests {OTHER_TESTS[estimator]}."
         )
     if any(each.blocks for each in errors):
         sentences.append(
@@ -367,7 +376,9 @@ def _node_paragraph(
     tail = "each tail" if chosen.two_sided else "the upper tail"
     parts = [
         sentence,
-        *_error_sentences([plan for plan in plans if plan.node.name == node.name]),
+        *_error_sentences(
+            [plan for plan in plans if plan.node.name == node.name], _estimator(node, model)
+        ),
         f"Tests of t contrasts were {chosen.sides}-sided. p values were adjusted for the false "
         "discovery rate (Benjamini & Hochberg, 1995), and clusters were formed of voxels with "
         f"p < {chosen.cluster_p:g} in {tail}.",
@@ -391,7 +402,7 @@ def _node_sentence(node: NodeSpec, model: Model) -> str:
         nouns["run"] = "participants"
     inputs = " and ".join(nouns[level] for level in LEVELS if level in sources)
     options = model_options(node, model.name)
-    estimator = "fixed" if node.type == "meta" else options.get("Estimator", ESTIMATOR)
+    estimator = _estimator(node, model)
     columns = ", ".join(_short(str(term)) for term in node.x if term != 1)
     method = ESTIMATOR_WORDS[estimator]
     if estimator == "ols" and not columns:

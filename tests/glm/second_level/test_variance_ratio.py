@@ -6,6 +6,7 @@ from scipy import integrate, stats
 
 from boldglm.glm import fit_second_level
 from boldglm.glm.second_level.blockwise import BlockwiseFit
+from boldglm.glm.second_level.reml import reml_variance
 from boldglm.glm.second_level.variance_ratio import RatioMoments, RatioPrior, pooled_variance
 
 CONTRAST = [1.0, -1.0]
@@ -130,3 +131,98 @@ def test_voxels_without_variance_in_a_group_have_finite_results():
     assert tested.t[0] != 0
     assert tested.t[1] != 0
     assert tested.t[2] == 0
+
+
+def mixed_inputs(sizes, deviation, n_voxels=20_000, seed=7):
+    """Effects with errors between and within inputs, and estimates of the variances within."""
+    rng = np.random.default_rng(seed)
+    groups, means = two_groups(*sizes)
+    true = np.exp(0.5 * rng.normal(size=(sum(sizes), n_voxels)))
+    y = rng.normal(size=true.shape) * np.where(groups == 0, deviation, 1)[:, np.newaxis]
+    y += np.sqrt(true) * rng.normal(size=true.shape)
+    return groups, means, y, true * rng.chisquare(40, true.shape) / 40
+
+
+def mixed_fit(groups, means, y, v, **options):
+    dofs = np.full(len(y), 40.0)
+    return fit_second_level(
+        y, means, variances=v, dofs=dofs, method="mixed", variance_groups=groups, **options
+    )
+
+
+@pytest.mark.parametrize("sizes", [(2, 3), (4, 4), (3, 9), (6, 18)])
+@pytest.mark.parametrize("deviation", [0.5, 1, 2, 4])
+def test_rates_of_mixed_effects_are_nominal_in_small_groups(sizes, deviation):
+    tested = mixed_fit(*mixed_inputs(sizes, deviation)).contrast(CONTRAST)
+
+    p = 2 * stats.t.sf(np.abs(tested.t), tested.dof)
+
+    assert 0.044 < (p < 0.05).mean() < 0.056
+    assert (p < 0.001).mean() < 0.0017
+
+
+def test_mixed_effects_with_equal_variances_are_least_squares():
+    groups, means, y, _ = mixed_inputs((4, 7), 2, n_voxels=500)
+
+    tested = mixed_fit(groups, means, y, np.full(y.shape, 0.7)).contrast(CONTRAST)
+
+    expected = fit_second_level(y, means, variance_groups=groups).contrast(CONTRAST)
+    np.testing.assert_allclose(tested.effect, expected.effect, rtol=1e-9)
+    np.testing.assert_allclose(tested.t, expected.t, rtol=1e-2)
+    np.testing.assert_allclose(tested.dof, expected.dof, rtol=1e-2)
+
+
+def test_the_variance_of_mixed_effects_is_that_of_its_formulas():
+    groups, means, y, v = mixed_inputs((3, 5), 2, n_voxels=300)
+    fit = mixed_fit(groups, means, y, v)
+
+    tested = fit.contrast(CONTRAST)
+
+    left = np.linalg.svd(means, full_matrices=False)[0]
+    w = 1 / (v[:, 0] + reml_variance(left, y[:, :1], v[:, :1])[0])
+    inverse = np.linalg.inv(means.T @ (w[:, None] * means))
+    h = CONTRAST @ inverse @ means.T * w
+    residuals = y[:, 0] - means @ inverse @ means.T @ (w * y[:, 0])
+    free = 1 - np.diag(means @ inverse @ means.T) * w
+    cells = [groups == 0, groups == 1]
+    nu = np.array([2.0, 4.0])
+    squares = np.array([(w * residuals**2)[own].sum() for own in cells])
+    loadings = np.array([(h**2 / w)[own].sum() for own in cells])
+    variance, dof = pooled_variance(squares[:, None], nu, loadings, fit.errors.ratio)
+    trusting = squares / nu * loadings
+    robust = (h**2 * residuals**2 / free).sum()
+    remove = np.eye(8) - means @ inverse @ means.T * w
+    extra = 0.0
+    for own, share, free_dof in zip(cells, trusting / trusting.sum(), nu, strict=True):
+        form = np.diag(own * h**2 / free)
+        spread = remove.T @ form @ remove @ np.diag(1 / w)
+        extra += share**2 * (np.trace(spread @ spread) / np.trace(spread) ** 2 - 1 / free_dof)
+    assert tested.effect[0] == pytest.approx(h @ y[:, 0], rel=1e-9)
+    assert tested.variance[0] == pytest.approx(variance[0] * robust / trusting.sum(), rel=2e-3)
+    assert tested.dof[0] == pytest.approx(1 / (1 / dof[0] + extra), rel=2e-3)
+
+
+def test_blocks_of_voxels_share_the_ratio_of_mixed_effects():
+    groups, means, y, v = mixed_inputs((3, 6), 3, n_voxels=500)
+
+    def fit_of(voxels):
+        return mixed_fit(groups, means, y[:, voxels], v[:, voxels], names=["a", "b"])
+
+    whole, parts = fit_of(slice(None)), BlockwiseFit(500, 120, fit_of)
+    tested, expected = parts.contrast("a - b"), whole.contrast("a - b")
+    np.testing.assert_allclose(tested.t, expected.t, rtol=1e-5)
+    np.testing.assert_allclose(tested.dof, expected.dof, rtol=1e-5)
+    assert 0.5 < whole.errors.ratio.mean < 2.2
+
+
+def test_mixed_effects_of_few_voxels_estimate_each_group_by_itself():
+    groups, means, y, v = mixed_inputs((5, 6), 3, n_voxels=99)
+
+    fit = mixed_fit(groups, means, y, v)
+
+    assert fit.errors.ratio is None
+    np.testing.assert_allclose(
+        fit.contrast([1.0, 0.0]).variance,
+        mixed_fit(groups[:5], means[:5, :1], y[:5], v[:5]).contrast([1.0]).variance,
+        rtol=1e-8,
+    )

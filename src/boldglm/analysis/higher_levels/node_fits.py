@@ -294,7 +294,7 @@ def _fit_design(
             write_contrast(contrast, fit.names, shared.geometry, folder, test=spec.test),
             inputs=labels,
             design=design,
-            inference=_described(errors, estimates.errors.ratio if spec.test == "t" else None),
+            inference=_described(errors, method, spec.test, estimates.errors.ratio),
             sources=tuple(path for _, each in inputs for path in _maps_read(each, method)),
             warnings=tuple(below),
         )
@@ -308,7 +308,9 @@ def _fit_design(
     return contrasts
 
 
-def _described(errors: Mapping[str, Sequence[str]], ratio: RatioPrior | None) -> dict[str, Any]:
+def _described(
+    errors: Mapping[str, Sequence[str]], method: str, test: str, ratio: RatioPrior | None
+) -> dict[str, Any]:
     """Describe the errors of the inputs for sidecars."""
     described: dict[str, Any] = {}
     blocks, groups = errors.get("blocks", ()), errors.get("variance_groups", ())
@@ -317,14 +319,13 @@ def _described(errors: Mapping[str, Sequence[str]], ratio: RatioPrior | None) ->
         described["Variance"] = "robust to dependence within blocks (CR2)"
     elif len(set(groups)) > 1:
         described["VarianceGroups"] = list(groups)
-        described["Variance"] = (
-            "of each group (Welch)"
-            if ratio is None
-            else (
-                f"of each group, their ratio pooled over voxels: ln ratio {ratio.mean:.2f} with a "
-                f"standard deviation of {ratio.variance**0.5:.2f}"
+        how = " (Welch)" if method == "ols" else ""
+        if ratio is not None and test == "t":
+            how = (
+                f", their ratio pooled over voxels: ln ratio {ratio.mean:.2f} with a standard "
+                f"deviation of {ratio.variance**0.5:.2f}"
             )
-        )
+        described["Variance"] = f"of each group{how}"
     return described
 
 

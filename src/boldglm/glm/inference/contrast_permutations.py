@@ -327,16 +327,16 @@ class _Block(NamedTuple):
 
 def _without_nuisance(fit: SecondLevelFit, space: Partition, block: slice) -> FloatArray:
     """Return the residuals of the model without the tested effect, with its own weights."""
-    y, nuisance = fit.effects[:, block], space.nuisance
+    y, nuisance, w = fit.effects[:, block], space.nuisance, fit.errors.weights
     if fit.variances is None:
-        w = fit.errors.weights
         if w is None:
             return np.asarray(y - nuisance @ (nuisance.T @ y))
         root = np.sqrt(w)[:, np.newaxis]
         return np.asarray(y - nuisance @ (np.linalg.pinv(root * nuisance) @ (root * y)))
     v = fit.variances[:, block]
     between = reml_variance(nuisance, y, v) if fit.method == "mixed" else 0.0
-    return weighted_least_squares(nuisance, y, 1 / (v + between)).residuals
+    of_groups = 1.0 if w is None else w[:, np.newaxis]
+    return weighted_least_squares(nuisance, y, of_groups / (v + between)).residuals
 
 
 def _blocks(n_inputs: int, n_voxels: int) -> Iterator[slice]:

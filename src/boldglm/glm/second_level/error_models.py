@@ -11,8 +11,6 @@ from numpy.typing import ArrayLike
 
 from boldglm.glm.arrays.types import FloatArray, IndexArray
 from boldglm.glm.second_level.estimates import Estimates
-from boldglm.glm.second_level.reml import reml_variance
-from boldglm.glm.second_level.robust_weighted import robust_weighted
 from boldglm.glm.second_level.variance_ratio import RatioMoments, RatioPrior, pooled_variance
 
 DEPENDENT = 1e-9  # eigenvalue of I - H within a block that is rounding error
@@ -161,7 +159,7 @@ def least_squares_of_groups(
     """
     coefficients = basis.T @ y
     residuals = y - basis @ coefficients
-    members = _members(groups)
+    members = group_members(groups)
     dofs = members @ (1 - np.einsum("ni,ni->n", basis, basis))
     squares = members @ residuals**2
     size = members @ y**2
@@ -175,31 +173,6 @@ def least_squares_of_groups(
         return Estimates(rows @ coefficients, variance[:, np.newaxis, np.newaxis], dof, every)
     parts = np.einsum("gv,gpq->gvpq", squares / dofs[:, np.newaxis], per_variance)
     return _of_groups(rows @ coefficients, parts, dofs[:, np.newaxis])
-
-
-def mixed_effects_of_groups(
-    basis: FloatArray, rows: FloatArray, y: FloatArray, v: FloatArray, groups: IndexArray
-) -> Estimates:
-    """Estimate contrasts by mixed effects when each group has a variance of its own.
-
-    Parameters
-    ----------
-    basis, rows, y, groups
-        As for `least_squares_of_groups`.
-    v : ndarray of shape (n_inputs, n_voxels)
-        Variances of the effects.
-
-    Notes
-    -----
-    The variance between inputs is estimated in each group by itself, by restricted maximum
-    likelihood, which gives the weights of `robust_weighted`.
-    """
-    w = np.empty_like(v)
-    for group in range(int(groups.max()) + 1):
-        inside = groups == group
-        own = _basis(basis[inside])
-        w[inside] = 1 / (v[inside] + reml_variance(own, y[inside], v[inside]))
-    return robust_weighted(basis, rows, y, w)
 
 
 def _of_groups(effects: FloatArray, parts: FloatArray, dofs: FloatArray) -> Estimates:
@@ -273,14 +246,15 @@ def welch_james(
     return 1 + (2 * A - 6 * A / (q + 2)) / q, q * (q + 2) / (3 * A)
 
 
-def _members(groups: IndexArray) -> FloatArray:
-    """Return indicators of groups, shape (n_groups, n_inputs)."""
+def group_members(groups: IndexArray) -> FloatArray:
+    """Return indicators of groups, shape (n_groups, n_inputs).
+
+    Parameters
+    ----------
+    groups : ndarray of int, of shape (n_inputs,)
+        Group of each input.
+    """
     return np.asarray(groups == np.arange(groups.max() + 1)[:, np.newaxis], dtype=np.float64)
-
-
-def _basis(design: FloatArray) -> FloatArray:
-    left, singular, _ = np.linalg.svd(design, full_matrices=False)
-    return left[:, singular > 1e-10 * max(singular[0], 1.0)]
 
 
 @dataclass(frozen=True, eq=False)

@@ -15,10 +15,10 @@ from boldglm.glm.second_level.error_models import (
     ErrorModel,
     least_squares_of_blocks,
     least_squares_of_groups,
-    mixed_effects_of_groups,
 )
 from boldglm.glm.second_level.estimated_weights import variance_factor, weighted_dof
 from boldglm.glm.second_level.estimates import Estimates
+from boldglm.glm.second_level.mixed_groups import mixed_effects_of_groups
 from boldglm.glm.second_level.reml import reml_variance, weighted_least_squares
 from boldglm.glm.second_level.robust_weighted import robust_weighted
 
@@ -83,11 +83,11 @@ def estimate(
     coordinates = rows @ (right[:rank].T / singular[:rank])  # (q, rank)
     blocks = None if errors is None else errors.blocks
     groups = None if errors is None else errors.variance_groups
+    ratio = None if errors is None else errors.ratio
     if method == "ols":
         if blocks is not None:
             return least_squares_of_blocks(basis, coordinates, inputs.effects, blocks)
         if groups is not None:
-            ratio = None if errors is None else errors.ratio
             return least_squares_of_groups(basis, coordinates, inputs.effects, groups, ratio)
         return _least_squares(basis, coordinates, inputs.effects)
     assert inputs.variances is not None
@@ -96,7 +96,7 @@ def estimate(
         return _fixed(basis, coordinates, inputs)
     if groups is not None:
         return mixed_effects_of_groups(
-            basis, coordinates, inputs.effects, inputs.variances, groups
+            basis, coordinates, inputs.effects, inputs.variances, groups, ratio
         )
     between = reml_variance(basis, inputs.effects, inputs.variances)
     w = 1 / (inputs.variances + between)

@@ -4,6 +4,8 @@ Notation, at one voxel: Q orthonormal basis of the design, w weights, A = Q'WQ, 
 h weights of a contrast on the inputs, ℓ leverages.
 """
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from boldglm.glm.arrays.types import FloatArray
@@ -77,6 +79,64 @@ def robust_weighted(
     return Estimates(rows @ weighted.coefficients, covariance, np.maximum(dof, 1e-3), dof > 0)
 
 
+@dataclass(frozen=True, eq=False)
+class GroupParts:
+    """What the inputs of each group contribute to the variance of a t test.
+
+    Parameters
+    ----------
+    effect : ndarray of shape (n_voxels,)
+        Weighted estimate of the contrast.
+    robust, dofs : ndarray of shape (n_groups, n_voxels)
+        Σ h² e² / (1 - ℓ) over the inputs of a group, and its degrees of freedom.
+    mean_squares, free, loadings : ndarray of shape (n_groups, n_voxels)
+        s² = Σ w e² / Σ (1 - ℓ), Σ (1 - ℓ), and Σ h²/w over the inputs of a group: s² times the
+        last is the variance if the weights are right up to a factor for each group.
+    """
+
+    effect: FloatArray
+    robust: FloatArray
+    dofs: FloatArray
+    mean_squares: FloatArray
+    free: FloatArray
+    loadings: FloatArray
+
+
+def robust_by_group(
+    basis: FloatArray, row: FloatArray, y: FloatArray, w: FloatArray, members: FloatArray
+) -> GroupParts:
+    """Return the parts of the variance of a t test that groups of inputs contribute.
+
+    Parameters
+    ----------
+    basis, y, w
+        As for `robust_weighted`.
+    row : ndarray of shape (rank,)
+        Contrast in the coordinates of the basis.
+    members : ndarray of shape (n_groups, n_inputs)
+        1 for the inputs of each group, else 0.
+    """
+    weighted = weighted_least_squares(basis, y, w)
+    back = np.matmul(basis, weighted.inverse)
+    spread = np.einsum("ni,inv->nv", basis, back)
+    free = np.maximum(1 - w * spread, 1e-12)
+    h = np.tensordot(row, back, 1) * w
+    squares = h**2 / free
+    dofs = [
+        _satterthwaite(basis[inside], weighted, squares[inside], spread[inside], w[inside])
+        for inside in members.astype(bool)
+    ]
+    free_of_groups = members @ free
+    return GroupParts(
+        row @ weighted.coefficients,
+        members @ (squares * weighted.residuals**2),
+        np.stack(dofs),
+        members @ (w * weighted.residuals**2) / free_of_groups,
+        free_of_groups,
+        members @ (h**2 / w),
+    )
+
+
 def _steadied(
     basis: FloatArray,
     row: FloatArray,
@@ -109,7 +169,10 @@ def _share_of_dofs(basis: FloatArray, row: FloatArray) -> float:
 def _satterthwaite(
     basis: FloatArray, weighted: Weighted, squares: FloatArray, spread: FloatArray, w: FloatArray
 ) -> FloatArray:
-    """Return (tr B)² / tr(B²), with B the covariance of h e / √(1 - ℓ) over inputs."""
+    """Return (tr B)² / tr(B²), with B the covariance of h e / √(1 - ℓ) over inputs.
+
+    Rows may be those of some inputs; `weighted` is the fit of all.
+    """
     variance = 1 / w
     expected = (squares * (variance - spread)).sum(axis=0)
     moved = np.einsum("ijv,jkv->ikv", weighted.inverse, weighted_products(basis, squares))

@@ -22,6 +22,7 @@ from boldglm.glm.first_level.contrasts import (
 from boldglm.glm.second_level.error_models import BlockVariance, ErrorModel, TooFewInputsError
 from boldglm.glm.second_level.estimates import Estimates
 from boldglm.glm.second_level.estimators import Inputs, estimate
+from boldglm.glm.second_level.reml import reml_variance
 from boldglm.glm.second_level.variance_ratio import RatioMoments
 from boldglm.vocabulary import ESTIMATOR, ESTIMATORS
 
@@ -262,19 +263,28 @@ class SecondLevelFit:
         RatioMoments or None
             Over the voxels that have all inputs; None if variances are not those of two groups.
         """
-        if self.method != "ols" or not self.errors.has_ratio:
+        if self.method == "fixed" or not self.errors.has_ratio:
             return None
-        assert self.errors.variance_groups is not None
+        groups = self.errors.variance_groups
+        assert groups is not None
         left, singular, _ = np.linalg.svd(self.design, full_matrices=False)
         basis = left[:, singular > 1e-10 * singular[0]]
         voxels = np.flatnonzero(self.is_complete & self.tested)
-        moments = [
-            RatioMoments.of(basis, self.effects[:, block], self.errors.variance_groups)
-            for block in _blocks(voxels, len(basis))
-        ]
-        if not moments:
-            return RatioMoments.of(basis, self.effects[:, :0], self.errors.variance_groups)
-        return sum(moments[1:], moments[0])
+        none = RatioMoments.of(basis, self.effects[:, :0], groups)
+        return sum(
+            (
+                RatioMoments.of(basis, self.effects[:, block], groups, self._weights(basis, block))
+                for block in _blocks(voxels, len(basis))
+            ),
+            none,
+        )
+
+    def _weights(self, basis: FloatArray, voxels: np.ndarray) -> FloatArray | None:
+        """Return the weights of mixed effects with one variance between inputs."""
+        if self.variances is None:
+            return None
+        y, v = self.effects[:, voxels], self.variances[:, voxels]
+        return np.asarray(1 / (v + reml_variance(basis, y, v)))
 
     def _check_blocks(self, name: str, rows: FloatArray) -> None:
         """Refuse a contrast that too few blocks determine."""
@@ -351,10 +361,11 @@ def fit_second_level(
     coverage : float
         Share of inputs with a value, above 0 and up to 1, that a voxel needs to be tested.
     variance_groups : array_like of shape (n_inputs,), optional
-        Group of each input, if groups may have different variances; for "ols" and "mixed". With
-        "ols", t of two groups pools the ratio of their variances over voxels, if there are at
-        least 100. Other tests are Welch's t, and for F that of Welch and James. A voxel where a
-        group has too few inputs for a variance of its own is not tested.
+        Group of each input, if groups may have different variances; for "ols" and "mixed". t of
+        two groups pools the ratio of their variances over voxels, if there are at least 100.
+        Other tests of "ols" are Welch's t, and for F that of Welch and James; those of "mixed"
+        estimate the variance between inputs in each group by itself. A voxel where a group has
+        too few inputs for a variance of its own is not tested.
     blocks : array_like of shape (n_inputs,), optional
         Participant of each input, if inputs of a participant depend on each other; for "ols". The
         variance of a contrast is then robust to any dependence within blocks, and to variances

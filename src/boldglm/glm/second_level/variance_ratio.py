@@ -16,8 +16,10 @@ import numpy as np
 from scipy import special
 
 from boldglm.glm.arrays.types import FloatArray, IndexArray
+from boldglm.glm.second_level.reml import weighted_least_squares
 
 FEWEST_VOXELS = 100
+LOADING_STEP = 0.3  # of ln(H₂/H₁), between the tables of voxels with weights of their own
 FEWEST_INDEPENDENT = 2.0  # the least to which neighbors and global signals reduce any number
 UNKNOWN_INDEPENDENT = 10.0  # if both groups have a single residual, which cannot tell
 LEVELS = (0.05, 0.001)  # two-sided p at which quantiles of the mixture are matched
@@ -65,7 +67,9 @@ class RatioMoments:
     products: tuple[FloatArray, FloatArray]
 
     @classmethod
-    def of(cls, basis: FloatArray, y: FloatArray, groups: IndexArray) -> "RatioMoments":
+    def of(
+        cls, basis: FloatArray, y: FloatArray, groups: IndexArray, w: FloatArray | None = None
+    ) -> "RatioMoments":
         """Sum over voxels.
 
         Parameters
@@ -76,18 +80,23 @@ class RatioMoments:
             Effects, finite.
         groups : ndarray of int, of shape (n_inputs,)
             0 or 1.
+        w : ndarray of shape (n_inputs, n_voxels), optional
+            Weights; the ratio is that of the variances of residuals times √w.
         """
-        residuals = y - basis @ (basis.T @ y)
-        leverage = np.einsum("ni,ni->n", basis, basis)
+        nu = dofs_of_groups(basis, groups)
         first, second = groups == 0, groups == 1
-        nu = (float((1 - leverage)[first].sum()), float((1 - leverage)[second].sum()))
         rounding = (len(y) * np.finfo(np.float64).eps) ** 2 * (y**2).sum(axis=0)
+        if w is None:
+            residuals = y - basis @ (basis.T @ y)
+        else:
+            y = np.sqrt(w) * weighted_least_squares(basis, y, w).residuals
+            rounding, residuals = rounding * w.max(axis=0, initial=0.0), y
         sums = [(residuals[inside] ** 2).sum(axis=0) for inside in (first, second)]
         used = (sums[0] > rounding) & (sums[1] > rounding)
         log_r = np.log((sums[0][used] / nu[0]) / (sums[1][used] / nu[1]))
         products = [_products(basis[inside], y[inside][:, used]) for inside in (first, second)]
         return cls(
-            nu,
+            (float(nu[0]), float(nu[1])),
             log_r.size,
             float(log_r.sum()),
             float((log_r**2).sum()),
@@ -146,6 +155,20 @@ class RatioMoments:
         )
 
 
+def dofs_of_groups(basis: FloatArray, groups: IndexArray) -> FloatArray:
+    """Return the degrees of freedom of the residuals of two groups, shape (2,).
+
+    Parameters
+    ----------
+    basis : ndarray of shape (n_inputs, rank)
+        Orthonormal basis of the design.
+    groups : ndarray of int, of shape (n_inputs,)
+        0 or 1.
+    """
+    free = 1 - np.einsum("ni,ni->n", basis, basis)
+    return np.array([free[groups == 0].sum(), free[groups == 1].sum()])
+
+
 def _products(basis: FloatArray, y: FloatArray) -> FloatArray:
     """Return the sum of z z' over voxels, (k, k), k the residual dimensions of a group."""
     left, singular, _ = np.linalg.svd(basis, full_matrices=True)
@@ -165,8 +188,10 @@ def pooled_variance(
     ----------
     squares : ndarray of shape (2, n_voxels)
         Sums of squared residuals of the groups, ν s².
-    dofs, loadings : ndarray of shape (2,)
-        ν₁ and ν₂; H₁ and H₂.
+    dofs : ndarray of shape (2,)
+        ν₁ and ν₂.
+    loadings : ndarray of shape (2,) or (2, n_voxels)
+        H₁ and H₂.
     prior : RatioPrior
         Distribution of ln ρ over voxels.
 
@@ -176,14 +201,35 @@ def pooled_variance(
         Of the t distribution whose quantiles at two-sided p of .05 and .001 are those of the
         mixture over ρ given r.
     """
-    key = tuple(float(f"{value:.12g}") for value in (*dofs, loadings[1] / loadings[0]))
-    log_r, log_scale, log_dof = _table(key[0], key[1], key[2], prior)
+    log_loading = np.log(loadings[1] / loadings[0])
+    if log_loading.ndim:  # a grid that does not depend on which voxels are together
+        low, high = np.floor([log_loading.min() / LOADING_STEP, log_loading.max() / LOADING_STEP])
+        at = LOADING_STEP * np.arange(low, high + 2)
+    else:
+        at = log_loading[np.newaxis]
+    tables = [
+        _table(*(float(f"{value:.12g}") for value in (*dofs, np.exp(each))), prior) for each in at
+    ]
+    log_r = tables[0][0]
     with np.errstate(divide="ignore", invalid="ignore"):
         own = np.log(squares[0] / dofs[0]) - np.log(squares[1] / dofs[1])
     own = np.nan_to_num(own, nan=0.0, posinf=log_r[-1], neginf=log_r[0])
+    scales = np.stack([np.interp(own, log_r, table[1]) for table in tables])
+    log_dofs = np.stack([np.interp(own, log_r, table[2]) for table in tables])
     mean_square = squares.sum(axis=0) / dofs.sum()
-    scale = np.exp(np.interp(own, log_r, log_scale)) * loadings[0]
-    return mean_square * scale, np.exp(np.interp(own, log_r, log_dof))
+    between = (log_loading - at[0]) / LOADING_STEP
+    scale = np.exp(_interpolated(scales, between)) * loadings[0]
+    return mean_square * scale, np.exp(_interpolated(log_dofs, between))
+
+
+def _interpolated(rows: FloatArray, at: FloatArray | float) -> FloatArray:
+    """Interpolate between rows, (n_rows, n_voxels), at a place for each voxel, or for all."""
+    if len(rows) == 1:
+        return rows[0]
+    lower = np.minimum(np.floor(at).astype(np.intp), len(rows) - 2)
+    voxels = np.arange(rows.shape[1])
+    share = at - lower
+    return np.asarray((1 - share) * rows[lower, voxels] + share * rows[lower + 1, voxels])
 
 
 @lru_cache(maxsize=64)
