@@ -19,6 +19,7 @@ from boldglm.analysis.plan.atlases import (
     plan_atlases_of_records,
 )
 from boldglm.analysis.plan.exclusions import store_all_exclusions
+from boldglm.analysis.plan.explained_pairs import check_pairs
 from boldglm.analysis.plan.models_of_results import save_new_model
 from boldglm.analysis.plan.output_options import (
     MapChoice,
@@ -85,10 +86,11 @@ def run_participant(options: argparse.Namespace, command: str, folders: WorkFold
     atlases = _atlases_of_runs(plan, options)
     if options.single_trials is not None:
         check_single_trials(plan, options.single_trials)
+    not_explained = check_pairs(options.explain or (), plan)
     excluded = (*query.excluded, *(run for each in plan for run in each.excluded))
     of_runs = [run.notice for run in excluded]
     if options.dry_run:
-        notices = (*of_runs, *query.notices, *tables.notices)
+        notices = (*of_runs, *query.notices, *tables.notices, *not_explained)
         _dry_run(plan, PlanNotes(notices, atlases, command), options, folders)
         return 0
     preprocessed = {dataset.name: dataset.path for dataset in query.derivatives}
@@ -101,7 +103,7 @@ def run_participant(options: argparse.Namespace, command: str, folders: WorkFold
     ]
     of_models = (note for each in plan for note in each.model.spec.notes)
     stale = SavedResults(output).stale({subject for each in plan for subject in each.subjects})
-    common = (*query.notices, *tables.notices, *of_models, *changes, *stale)
+    common = (*query.notices, *tables.notices, *of_models, *changes, *stale, *not_explained)
     notices = (*of_runs, *common, *(notice for each in plan for notice in each.notices))
     store_all_exclusions(output, plan, excluded, selection_of(options))
     for notice in notices:
@@ -126,7 +128,8 @@ def _dry_run(
     plan: Sequence[Analysis], notes: PlanNotes, options: argparse.Namespace, folders: WorkFolders
 ) -> None:
     """Print the plan, write it if asked to."""
-    show_plan(plan, notes.notices, sys.stdout, notes.atlases, every_run=options.verbose)
+    explain = tuple(options.explain or ())
+    show_plan(plan, notes.notices, sys.stdout, notes.atlases, explain, every_run=options.verbose)
     if options.plan_file is not None:
         write_plan(options.plan_file, plan, notes, folders.scratch)
         print(f"Plan: {options.plan_file}")
@@ -271,6 +274,7 @@ def _app_settings(
         reports=ReportSettings(not options.no_report, options.figures),
         contrast_maps=maps.contrast_maps,
         atlases=atlases,
+        explain=tuple(options.explain or ()),
     )
 
 

@@ -6,16 +6,20 @@ from typing import TextIO
 
 import numpy as np
 
+from boldglm.analysis.first_level.measured_pairs import requested_pair
 from boldglm.analysis.plan.advice import NOTHING_STANDS_OUT, advice
 from boldglm.analysis.plan.atlases import PlannedAtlases
+from boldglm.analysis.plan.explained_pairs import pairs_in_run
 from boldglm.analysis.plan.levels import LevelPlan
 from boldglm.analysis.plan.plan import Analysis, RunPlan
 from boldglm.analysis.plan.precision import Precision
 from boldglm.cli.model_facts import model_facts
 from boldglm.glm.design.confounds import describe_scans
+from boldglm.glm.design.regressor_pairs import before_orthogonalization
 from boldglm.glm.design.summaries import counted, listed
 from boldglm.io.entities import entities_stem
 from boldglm.notices import EXCLUSION, NOTE, WARNING, Notice, together
+from boldglm.reports.correlated_pair import pair_sentence, pair_table
 
 HIGH_VIF = 5.0
 MOST_RUNS = 4  # that are all shown
@@ -30,6 +34,7 @@ def show_plan(
     notices: Sequence[Notice],
     stream: TextIO,
     atlases: PlannedAtlases | None = None,
+    explain: Sequence[str] = (),
     *,
     every_run: bool = False,
 ) -> None:
@@ -42,6 +47,8 @@ def show_plan(
         About the dataset as a whole.
     stream : text stream
     atlases : PlannedAtlases, optional
+    explain : sequence of str
+        Pairs of regressors to explain in each run that is shown.
     every_run : bool
         Whether every run is shown, however many there are.
     """
@@ -54,6 +61,7 @@ def show_plan(
             shown = (_least_certain(analysis.runs, precision),)
         for run in shown:
             _print(stream, ["", *_run_lines(run)])
+            _print(stream, _pair_lines(run, explain))
         if len(shown) < len(analysis.runs):
             others = counted(len(analysis.runs) - len(shown), "other run")
             _print(
@@ -211,4 +219,19 @@ def _contrast_lines(run: RunPlan, width: int) -> list[str]:
         shown = [f"{error:.3g}" for error in errors[:MOST_ERRORS]]
         shown += ["..."] if errors.size > MOST_ERRORS else []
         lines.append(f"    {name:<{width}}  {numbers.efficiency[name]:10.3g}  {', '.join(shown)}")
+    return lines
+
+
+def _pair_lines(run: RunPlan, explain: Sequence[str]) -> list[str]:
+    """Return what three models make of each pair of regressors that is to be explained."""
+    lines = []
+    design = before_orthogonalization(run.design)
+    for text in pairs_in_run(run, explain):
+        pair = requested_pair(design, text)
+        table = pair_table(design, pair)
+        rows = [table.columns, *table.rows]
+        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+        said = f"{pair_sentence(design, pair)} {table.caption}"
+        lines += ["", *textwrap.wrap(said, WIDTH, initial_indent="  ", subsequent_indent="  ")]
+        lines += ["    " + "  ".join(map(str.ljust, row, widths)).rstrip() for row in rows]
     return lines

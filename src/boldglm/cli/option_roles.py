@@ -44,7 +44,9 @@ ROLES: Mapping[str, str] = {
         ANALYSIS,
     ),
     # what only runs have
-    **dict.fromkeys(("single_trials", "on_bad_run", "list_participants", "plan_file"), RUNS),
+    **dict.fromkeys(
+        ("single_trials", "on_bad_run", "list_participants", "plan_file", "explain"), RUNS
+    ),
     # what is written, at the levels of the call; some maps are of runs only
     **dict.fromkeys(("maps", "atlas"), MAPS),
     # what only the dataset level has
@@ -129,6 +131,11 @@ def _check_reports_only(options: argparse.Namespace) -> None:
     refused = [name for name in given if name != "participant_label"]
     if options.participant_label and "dataset" in HIGHER_COMMANDS.get(options.analysis_level, ()):
         refused.insert(0, "participant_label")
+    if "explain" in refused:
+        raise UsageError(
+            "--reports-only fits nothing, and --explain needs the fits of runs. Omit "
+            "--reports-only: a finished run is not fitted again while its fit is cached."
+        )
     if refused:
         raise UsageError(
             f"--reports-only writes reports of what is in {options.output_dir}, and "

@@ -112,6 +112,7 @@ def add_outputs(parser: argparse.ArgumentParser) -> None:
         ),
     )
     _add_atlas(group)
+    _add_explain(group)
     group.add_argument(
         "--single-trials",
         type=word_of(SINGLE_TRIALS),
@@ -155,6 +156,20 @@ def _add_atlas(group: argparse._ArgumentGroup) -> None:
             "image of labels (dseg.nii.gz; label.gii of each hemisphere; dlabel.nii) with its "
             "TSV of index and name beside or after it, or a name to find in TemplateFlow's folder "
             "on disk, such as atlas-Schaefer2018_desc-100Parcels7Networks. Nothing is downloaded"
+        ),
+    )
+
+
+def _add_explain(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        "--explain",
+        action="append",
+        metavar="'B ~ A'",
+        help=help_text(
+            "explain two regressors in the report of each run (or with --dry-run): what they "
+            "share, and their estimates without one of them, with both, and with B "
+            "orthogonalized with respect to A. Changes no result. Repeatable",
+            default="the two conditions that correlate most, above .3",
         ),
     )
 

@@ -12,6 +12,7 @@ from boldglm.analysis.first_level.contrast_maps import read_dofs, weights_text
 from boldglm.analysis.first_level.run_maps import CRITICAL, whiteness_summary
 from boldglm.analysis.first_level.run_quality import SAID, RunQuality, motion_sentence
 from boldglm.analysis.higher_levels.significance import corrected_counts
+from boldglm.errors import BadDataError
 from boldglm.glm import Design, collinearity
 from boldglm.glm.stats.distributions import f_to_z, t_to_z
 from boldglm.io.bids.events import read_events
@@ -21,7 +22,7 @@ from boldglm.io.images.noise_smoothness import smoothness_text
 from boldglm.io.outputs.records import ContrastMaps, NodeResult
 from boldglm.io.outputs.region_tables import RegionTable
 from boldglm.io.outputs.trial_tables import read_trials
-from boldglm.reports.content import Fact, Figure, Section, Table
+from boldglm.reports.content import Fact, Figure, Section, Table, Topic
 from boldglm.reports.input_effects import InputMaps
 from boldglm.reports.quality import DrawnQuality, draw_quality
 from boldglm.reports.region_names import RegionNames
@@ -31,6 +32,7 @@ from boldglm.reports.sections import (
     DrawnDesign,
     draw_contrasts,
     draw_design,
+    draw_pairs,
     make_section,
 )
 from boldglm.reports.trials import DrawnTrials, draw_trials, draw_whiteness
@@ -164,6 +166,7 @@ def draw_result(
     if design is not None:
         drawn = draw_design(_design(result, text, design, before), folder)
         quality = draw_quality(_quality(text, design), folder)
+    topics = () if design is None else _draw_pairs(design, result, folder)
     run_maps = _draw_run_maps(result, geometry, views, folder)
     came_in = inputs(geometry) if inputs is not None else {}
     shown = [
@@ -182,7 +185,20 @@ def draw_result(
             quality[1] + drawn[1] + run_maps[1] + _significance(result, geometry),
         ),
         is_open=text.is_open,
+        topics=topics,
     )
+
+
+def _draw_pairs(design: Design, result: NodeResult, folder: Path) -> tuple[Topic, ...]:
+    """Explain the correlated regressors of a run."""
+    names = [name for measured in result.pairs for name in measured.pair.columns]
+    unknown = [name for name in names if name not in design.names]
+    if unknown:
+        raise BadDataError(
+            f"A record is damaged: it explains the regressor {unknown[0]!r}, which the design of "
+            "its run does not have. Delete the record and repeat the level that wrote it."
+        )
+    return draw_pairs(design, result.pairs, folder)
 
 
 def _facts(result: NodeResult, geometry: Geometry) -> list[Fact]:

@@ -16,11 +16,12 @@ from nipype.interfaces.base import (
 )
 
 from boldglm.analysis.first_level.contrast_maps import estimate_contrasts, write_minimum_dof
+from boldglm.analysis.first_level.measured_pairs import explained_pairs, measure_pair
 from boldglm.analysis.first_level.regions import estimate_regions, fit_regions
 from boldglm.analysis.first_level.run_maps import whiteness_warning, write_run_maps
 from boldglm.analysis.first_level.settings import SliceDesigns
 from boldglm.analysis.first_level.single_trials import METHODS, TrialSettings, write_single_trials
-from boldglm.analysis.first_level.slices import fit_run, in_voxel_order
+from boldglm.analysis.first_level.slices import RunFit, fit_run, in_voxel_order
 from boldglm.glm import Design, Fit
 from boldglm.glm.design.contrast_meaning import SharedVariance
 from boldglm.glm.design.linear_model import linear_model
@@ -34,6 +35,7 @@ from boldglm.io.images.noise_smoothness import measure_smoothness
 from boldglm.io.images.slices import SliceGroups
 from boldglm.io.outputs.design_files import read_design
 from boldglm.io.outputs.fit_cache import cache_fit, cached_fit, read_fit, write_fit
+from boldglm.io.outputs.measured_pairs import MeasuredPair
 from boldglm.io.outputs.names import RUN_MAPS
 from boldglm.io.outputs.records import NodeResult
 from boldglm.io.outputs.region_tables import RegionFiles
@@ -281,6 +283,11 @@ class _EstimateContrastsInput(BaseInterfaceInputSpec):
         traits.Enum(*RUN_MAPS),
         desc="as for FitGLM; this interface writes dof, which depends on contrasts",
     )
+    explain = traits.List(
+        traits.Str,
+        desc="pairs of regressors ('B ~ A') whose estimates are compared for the report, beside "
+        "the two conditions that correlate most; needs design_file",
+    )
 
 
 class ResultOutput(TraitedSpec):
@@ -335,6 +342,7 @@ class EstimateContrasts(SimpleInterface):
             mask_size=self._dict("mask_size"),
             meshes=_paths(self.inputs.mesh_files),
             regions=self._regions(contrasts, result, Path(runtime.cwd)),
+            pairs=self._pairs(fitted, scale),
         )
         self._results = result_files(result, Path(runtime.cwd))
         return runtime
@@ -355,6 +363,15 @@ class EstimateContrasts(SimpleInterface):
     def _shared(self) -> SharedVariance:
         path = self.inputs.design_file
         return read_design(Path(path)).shared if isdefined(path) else ()
+
+    def _pairs(self, fitted: RunFit, scale: np.ndarray) -> tuple[MeasuredPair, ...]:
+        """Compare the estimates of correlated regressors, if the design is known."""
+        if not isdefined(self.inputs.design_file):
+            return ()
+        design = read_design(Path(self.inputs.design_file))
+        requested = self.inputs.explain if isdefined(self.inputs.explain) else ()
+        pairs = explained_pairs(design, requested)
+        return tuple(measure_pair(fitted, scale, design, pair) for pair in pairs)
 
     def _dict(self, name: str) -> dict:
         value = getattr(self.inputs, name)

@@ -113,6 +113,26 @@ class ContrastResult:
 
 
 @dataclass(frozen=True, slots=True)
+class Topic:
+    """A part of a section that explains one thing.
+
+    Parameters
+    ----------
+    title : str
+        Heading.
+    paragraphs : tuple of str
+        Printed below the heading; addresses of the form ``doi:10.…`` become links.
+    figures, tables : tuple
+        Printed after them, in this order.
+    """
+
+    title: str
+    paragraphs: tuple[str, ...] = ()
+    figures: tuple[Figure, ...] = ()
+    tables: tuple[Table, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Section:
     """One run, or one level at which runs or subjects are combined.
 
@@ -132,6 +152,8 @@ class Section:
         Whether the section is unfolded when the report is opened. Levels that
         answer the question are open, single runs are not. A report with one
         section always shows it.
+    topics : tuple of Topic
+        Printed before the contrasts.
 
     Raises
     ------
@@ -147,6 +169,7 @@ class Section:
     tables: tuple[Table, ...] = ()
     contrasts: tuple[ContrastResult, ...] = ()
     is_open: bool = False
+    topics: tuple[Topic, ...] = ()
 
     def __post_init__(self) -> None:
         if not _ANCHOR.fullmatch(self.anchor):

@@ -4,7 +4,7 @@ from collections.abc import Hashable, Sequence
 from dataclasses import replace
 
 from boldglm.notices import Notice
-from boldglm.reports.content import ContrastResult, Fact, Figure, Section, Table
+from boldglm.reports.content import ContrastResult, Fact, Figure, Section, Table, Topic
 
 SIDES = {"L": "left hemisphere", "R": "right hemisphere"}
 Sided = tuple[str, Section]  # label of the hemisphere, and its section
@@ -42,6 +42,7 @@ def _joined(parts: Sequence[Sided]) -> Section:
         notices=_notices(parts),
         figures=_figures(parts),
         tables=_tables(parts),
+        topics=_topics(parts),
         contrasts=tuple(_contrast(name, parts) for name in names),
         is_open=any(section.is_open for _, section in parts),
     )
@@ -103,6 +104,23 @@ def _tables(parts: Sequence[Sided]) -> tuple[Table, ...]:
         else replace(table, caption=f"{SIDES.get(sides[0], '').capitalize()}. {table.caption}")
         for table, sides in every.items()
     )
+
+
+def _topics(parts: Sequence[Sided]) -> tuple[Topic, ...]:
+    """Put topics of the same title together; each says once what holds for both sides."""
+    by_title: dict[str, list[tuple[str, Topic, Section]]] = {}
+    for side, section in parts:
+        for topic in section.topics:
+            by_title.setdefault(topic.title, []).append((side, topic, section))
+    joined = []
+    for title, found in by_title.items():
+        own = [
+            (side, replace(section, figures=topic.figures, tables=topic.tables))
+            for side, topic, section in found
+        ]
+        paragraphs = [text for _, topic, _ in found for text in topic.paragraphs]
+        joined.append(Topic(title, tuple(dict.fromkeys(paragraphs)), _figures(own), _tables(own)))
+    return tuple(joined)
 
 
 def _contrast(name: str, parts: Sequence[Sided]) -> ContrastResult:

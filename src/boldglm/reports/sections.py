@@ -13,16 +13,27 @@ from scipy.special import ndtr
 from boldglm.glm import Collinearity, Design
 from boldglm.glm.design.confound_names import confound_category
 from boldglm.glm.design.confounds import describe_scans
+from boldglm.glm.design.regressor_pairs import before_orthogonalization, most_correlated_pair
 from boldglm.glm.inference.multiple_comparisons import benjamini_hochberg
+from boldglm.io.outputs.measured_pairs import MeasuredPair
 from boldglm.notices import Notice
-from boldglm.reports.content import ContrastResult, Fact, Figure, Section, Table, make_anchor
-from boldglm.reports.correlated_pair import pair_table
+from boldglm.reports.content import (
+    ContrastResult,
+    Fact,
+    Figure,
+    Section,
+    Table,
+    Topic,
+    make_anchor,
+)
+from boldglm.reports.correlated_pair import pair_topic
 from boldglm.reports.input_effects import InputMaps
 from boldglm.reports.views import Shading, View, VolumeView, draw_on_all
 
 Z_SHOWN = 3.09  # p < .001, one-sided, uncorrected
 PREFIX = "trial_type."
 Q_NAME = "q FDR"
+NOT_MEASURED = "the run was fitted without comparing them"
 
 
 @dataclass(frozen=True)
@@ -72,11 +83,27 @@ def draw_design(shown: DrawnDesign, folder: Path) -> tuple[tuple[Figure, ...], t
     if chosen and shown.contrast_rows:
         drawn.append(_draw_weights(shown, chosen, names, folder))
     tables = [_efficiency_table(shown.collinearity)]
-    pair = pair_table(shown.before or shown.design)
-    tables += [pair] if pair is not None else []
     if shown.design.columns("confound"):
         tables.append(_confounds_table(shown.design))
     return tuple(drawn), tuple(tables)
+
+
+def draw_pairs(design: Design, pairs: Sequence[MeasuredPair], folder: Path) -> tuple[Topic, ...]:
+    """Explain correlated regressors of a design, before any orthogonalization.
+
+    Raises
+    ------
+    ValueError
+        If the design lacks one of them.
+    """
+    before = before_orthogonalization(design)
+    most = most_correlated_pair(before)
+    shown = list(pairs)
+    if most is not None and most not in [measured.pair for measured in pairs]:
+        shown.insert(0, MeasuredPair(most, reason=NOT_MEASURED))
+    return tuple(
+        pair_topic(before, measured, folder, number) for number, measured in enumerate(shown, 1)
+    )
 
 
 def _columns_of_interest(shown: DrawnDesign) -> list[int]:
@@ -238,7 +265,8 @@ def _draw_orthogonalization(
         ),
         "Orthogonalized regressors before (dashed) and after (solid). The estimate of the "
         "regressor that they were orthogonalized against now includes the shared variance. With "
-        "least squares, it is that of the model without them; with prewhitening, it is near it.",
+        "least squares, and if no further condition correlates with them, it is that of the model "
+        "without them; else it is near it.",
         f"Curves before and after: {_listed([names[column] for column in changed])}.",
     )
 
@@ -345,6 +373,7 @@ def make_section(
     design: tuple[tuple[Figure, ...], tuple[Table, ...]] = ((), ()),
     *,
     is_open: bool,
+    topics: tuple[Topic, ...] = (),
 ) -> Section:
     """Put a section together."""
     return Section(
@@ -354,6 +383,7 @@ def make_section(
         notices=tuple(notices),
         figures=design[0],
         tables=design[1],
+        topics=topics,
         contrasts=contrasts,
         is_open=is_open,
     )

@@ -6,7 +6,7 @@ from typing import Any
 
 from boldglm.io.outputs.names import ResultPaths, camel_case
 from boldglm.notices import from_pairs
-from boldglm.reports.content import ContrastResult, Figure, Section, Table
+from boldglm.reports.content import ContrastResult, Figure, Section, Table, Topic
 
 
 def section_to_dict(section: Section) -> dict[str, Any]:
@@ -33,6 +33,14 @@ def section_from_dict(content: dict[str, Any], root: Path) -> Section:
             }
         )
 
+    def topic(one: dict[str, Any]) -> Topic:
+        return Topic(
+            one["title"],
+            tuple(one["paragraphs"]),
+            tuple(figure(each) for each in one["figures"]),
+            tuple(table(each) for each in one["tables"]),
+        )
+
     return Section(
         title=content["title"],
         anchor=content["anchor"],
@@ -40,20 +48,23 @@ def section_from_dict(content: dict[str, Any], root: Path) -> Section:
         notices=from_pairs(content["notices"]),
         figures=tuple(figure(one) for one in content["figures"]),
         tables=tuple(table(one) for one in content["tables"]),
+        topics=tuple(topic(one) for one in content["topics"]),
         contrasts=tuple(contrast(one) for one in content["contrasts"]),
         is_open=content["is_open"],
     )
 
 
 def section_figures(section: Section) -> list[Figure]:
-    """Return every figure of a section, maps included."""
+    """Return every figure of a section, those of topics and maps included."""
     maps = [each for one in section.contrasts for each in one.maps]
-    return [*section.figures, *maps]
+    of_topics = [each for one in section.topics for each in one.figures]
+    return [*section.figures, *of_topics, *maps]
 
 
 def figure_copies(section: Section, paths: ResultPaths) -> list[tuple[Path, Path]]:
     """Return each figure of a section with its path in the folder beside the report."""
-    labels = {figure.path: figure.path.stem for figure in section.figures}
+    of_topics = [figure for topic in section.topics for figure in topic.figures]
+    labels = {figure.path: figure.path.stem for figure in (*section.figures, *of_topics)}
     for contrast in section.contrasts:
         for figure in contrast.maps:
             part = figure.path.stem.partition("-")[2]  # of the brain, if the figure shows one
@@ -70,5 +81,6 @@ def with_figures(section: Section, paths: dict[Path, Path]) -> Section:
     return replace(
         section,
         figures=moved(section.figures),
+        topics=tuple(replace(one, figures=moved(one.figures)) for one in section.topics),
         contrasts=tuple(replace(one, maps=moved(one.maps)) for one in section.contrasts),
     )

@@ -139,6 +139,8 @@ def init_run_wf(
     )
     if settings.atlas is not None:
         estimate.inputs.atlas = settings.atlas
+    if settings.explain:
+        estimate.inputs.explain = list(settings.explain)
     notices = Node(Merge(3), name="notices")
     design = _connect_design(workflow, settings.design, inputnode, outputnode, notices, fit)
     workflow.connect([

@@ -21,6 +21,7 @@ from boldglm.analysis.methods_text import (
 )
 from boldglm.analysis.model.model import Model
 from boldglm.analysis.plan.atlases import PlannedAtlases, atlas_label
+from boldglm.analysis.plan.explained_pairs import has_pairs, pairs_in_run
 from boldglm.analysis.plan.plan import Analysis, RunPlan
 from boldglm.glm.design.confound_names import confound_category
 from boldglm.glm.design.confounds import describe_scans
@@ -85,6 +86,8 @@ class AppSettings:
         Maps of contrasts to write; empty for the default of each level.
     atlases : PlannedAtlases
         Atlas of each space, whose regions are tested as well.
+    explain : tuple of str
+        Pairs of regressors that the reports of runs explain.
     """
 
     output_dir: Path
@@ -101,6 +104,7 @@ class AppSettings:
     reports: ReportSettings = field(default_factory=ReportSettings)
     contrast_maps: tuple[str, ...] = ()
     atlases: PlannedAtlases = field(default_factory=PlannedAtlases)
+    explain: tuple[str, ...] = ()
 
     @cached_property
     def saved_results(self) -> SavedResults:
@@ -385,7 +389,9 @@ def _run_record(
     run: RunPlan, model: Model, output: NodeOutput, settings: AppSettings
 ) -> RecordSource:
     """Return the record of a finished run, or the workflow that will write it."""
-    if is_finished(output.record, settings.output_dir, output.fingerprint):
+    if is_finished(output.record, settings.output_dir, output.fingerprint) and has_pairs(
+        output.record, settings.output_dir, run, settings.explain
+    ):
         return output.record
     fit_wf = _init_fit_wf(run, model, output, settings)
     inputs = run.inputs
@@ -414,6 +420,7 @@ def _init_fit_wf(
         single_trials=settings.single_trials,
         cache=_cached_fit(run, output, settings),
         atlas=settings.atlases.of(run.inputs.entities),
+        explain=pairs_in_run(run, settings.explain),
     )
     workflow = init_run_wf(
         run.contrasts,

@@ -227,6 +227,8 @@ class RunSettings:
     atlas : Atlas, optional
         Atlas with regions whose mean series are fitted as well, such as
         ``Atlas.of(Path("atlas_dseg.nii.gz"))`` with its table ``atlas_dseg.tsv`` beside it.
+    explain : tuple of str
+        Pairs of regressors, such as ``"B ~ A"``, whose estimates are compared for the report.
 
     Examples
     --------
@@ -241,3 +243,4 @@ class RunSettings:
     single_trials: str | None = None
     cache: CachedFit | None = None
     atlas: Atlas | None = None
+    explain: tuple[str, ...] = ()

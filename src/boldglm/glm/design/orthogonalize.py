@@ -3,8 +3,9 @@
 Orthogonalizing B against A assigns their shared variance to A. With every noise model, fitted
 values, residuals, and the estimate and t of B stay the same, and the estimate of A becomes its
 estimate before plus γ times that of B, with γ the weight of A in the regression of B on A. With
-least squares, this is the estimate of a model without B (Frisch-Waugh-Lovell). With prewhitening
-it is not exactly: γ is of the design as it is, not as it is prewhitened, and without B the noise
+least squares, this is the estimate of a model without B (Frisch-Waugh-Lovell), if no further
+condition shares variance with B that A and the nuisance do not explain. With prewhitening it is
+not exactly: γ is of the design as it is, not as it is prewhitened, and without B the noise
 is estimated from other residuals.
 
 Notation: x column to orthogonalize, A columns to orthogonalize against, Z nuisance columns, M_Z
@@ -81,7 +82,7 @@ def orthogonalize(x: ArrayLike, against: ArrayLike, adjust: ArrayLike | None = N
     nuisance = _as_columns(
         np.zeros((len(values), 0)) if adjust is None else adjust, "adjust", len(values)
     )
-    weights = _shared_weights(columns, explaining, nuisance)
+    weights = shared_weights(columns, explaining, nuisance)
     result = columns - explaining @ weights
     # If a column is explained entirely, the remainder is rounding error, which a later scaling
     # of columns would turn into a regressor.
@@ -115,7 +116,7 @@ def residualize(x: FloatArray, nuisance: FloatArray) -> FloatArray:
     return np.asarray(residual - basis @ (basis.T @ residual))  # twice is enough (Kahan)
 
 
-def _shared_weights(x: FloatArray, against: FloatArray, adjust: FloatArray) -> FloatArray:
+def shared_weights(x: FloatArray, against: FloatArray, adjust: FloatArray) -> FloatArray:
     """Return the weights of `against`, of shape (n_against, n_columns)."""
     scaled, lengths = _unit_columns(against)
     left, singular, right = np.linalg.svd(residualize(scaled, adjust), full_matrices=False)
@@ -155,7 +156,8 @@ def orthogonalize_design(design: Design, rules: Sequence[tuple[str, Sequence[str
 
     Columns that are not conditions (constant, drift, confounds) are adjusted for. If B is
     orthogonalized against A, the estimate of A becomes the one of a model without B (exactly with
-    least squares, nearly with prewhitening), and no other estimate changes.
+    least squares if no further condition correlates with B, nearly otherwise), and no other
+    estimate changes.
 
     Parameters
     ----------
@@ -222,7 +224,7 @@ def _shared_variance(
     adjust: FloatArray,
 ) -> SharedVariance:
     """Return the weights of the columns that explain each target, without rounding errors."""
-    weights = _shared_weights(matrix[:, target], matrix[:, against], adjust)
+    weights = shared_weights(matrix[:, target], matrix[:, against], adjust)
     lengths = np.linalg.norm(matrix, axis=0)
     sizes = abs(weights) * np.outer(lengths[against], 1 / lengths[target])
     weights[sizes <= NOTHING_LEFT] = 0.0

@@ -405,7 +405,7 @@ def evaluated_contrast(
 ) -> Contrast:
     """Test a contrast whose independent rows and their covariance are known."""
     name, weights = contrast
-    effects = _effects(rows, rows @ model.back_projection, model, estimates)
+    effects = effects_of(rows, rows @ model.back_projection, model, estimates)
     if weights.ndim == 1:
         variance, t, dof = t_statistics(effects[0], variances)
         return Contrast(name, weights, "t", effects[0], variance, t, dof)
@@ -429,7 +429,7 @@ def check_estimable(
     return rows if weights.ndim == 1 else _independent_rows(rows, model)
 
 
-def _effects(
+def effects_of(
     rows: FloatArray, projected: FloatArray, model: LinearModel, estimates: NoiseEstimates
 ) -> FloatArray:
     # The mean is added separately. If a contrast does not depend on the mean, its weight is set to

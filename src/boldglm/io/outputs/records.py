@@ -19,6 +19,7 @@ from boldglm.io.files.atomic import path_inside, refuse_links_outside, sync_file
 from boldglm.io.files.checksums import is_unchanged
 from boldglm.io.files.json_files import load_json, read_json, write_json
 from boldglm.io.outputs.dataset_links import paths_of, uris_of
+from boldglm.io.outputs.measured_pairs import MeasuredPair
 from boldglm.io.outputs.names import RECORD, ResultPaths, output_dir_of
 from boldglm.io.outputs.record_checks import check_record
 from boldglm.io.outputs.region_tables import RegionFiles
@@ -68,6 +69,7 @@ class NodeResult:
     mask_size: Mapping[str, int] = field(default_factory=dict)  # Analyzed and Excluded voxels
     sources: Mapping[str, tuple[Path, ...]] = field(default_factory=dict)  # of Mask and Mean
     regions: RegionFiles | None = None  # with --atlas
+    pairs: tuple[MeasuredPair, ...] = ()  # of correlated regressors, which the report explains
 
     def to_dict(self, root: Path | None = None) -> dict[str, Any]:
         """Return a dictionary for JSON, with paths relative to `root` if given."""
@@ -90,6 +92,7 @@ class NodeResult:
             "MaskSize": dict(self.mask_size),
             **({"Sources": sources} if sources else {}),
             **({"Regions": self.regions.to_dict(root)} if self.regions else {}),
+            **({"Pairs": [pair.to_dict() for pair in self.pairs]} if self.pairs else {}),
             "Contrasts": [
                 {
                     "Name": contrast.name,
@@ -133,6 +136,7 @@ class NodeResult:
             regions=RegionFiles.from_dict(content["Regions"], located)
             if content.get("Regions")
             else None,
+            pairs=tuple(MeasuredPair.from_dict(pair) for pair in content.get("Pairs", ())),
             contrasts=tuple(
                 ContrastMaps(
                     contrast["Name"],
