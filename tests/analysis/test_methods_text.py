@@ -4,10 +4,12 @@ import re
 
 import pytest
 
-from boldglm.analysis.methods_text import REFERENCES, methods_paragraphs, references
+from boldglm._version import __version__
+from boldglm.analysis.methods_text import methods_paragraphs, references
 from boldglm.analysis.model.confound_strategies import ConfoundSettings
 from boldglm.analysis.model.default_model import DefaultModelOptions, default_model
 from boldglm.analysis.model.model import parse_model
+from boldglm.analysis.references import REFERENCES, software
 from boldglm.vocabulary import ESTIMATORS, HRF_MODELS, NOISE_MODELS
 
 CITATION = r"[A-Z][a-z]+(?: et al\.| & [A-Z][a-z]+)?, (?:19|20)\d\d"
@@ -28,7 +30,9 @@ def test_the_references_are_those_that_the_text_cites(noise_model, hrf_model, es
     text = " ".join(methods_paragraphs(described, "dataset"))
 
     cited = set(re.findall(CITATION, text)) | {"BIDS Stats Models"}
-    assert set(references(described, "dataset")) == {REFERENCES[citation] for citation in cited}
+    assert set(references(described, "dataset")) == {
+        software(__version__).text, *(REFERENCES[citation].text for citation in cited)
+    }  # fmt: skip
     assert ("Glover, 1999" in cited) == (hrf_model == "glover")
     assert ("Tipton, 2015" in cited) == (estimator == "mixed")
     assert ("Satterthwaite, 1946" in cited) == (noise_model not in ("ols", "nilearn-ar1"))
@@ -45,16 +49,16 @@ def test_the_methods_of_the_default_model_are_plain_sentences():
     for sentence in (
         "For each run, a general linear model (Friston et al., 1994) was fitted at every voxel. "
         "The design had one regressor for each of 2 trial types (face, house). Events were "
-        "convolved with the SPM double-gamma hemodynamic response function in continuous time and "
-        "sampled at the acquisition time of each volume.",
+        "convolved with the SPM double-gamma hemodynamic response function (Friston et al., 1998) "
+        "in continuous time and sampled at the acquisition time of each volume.",
         "Parametric modulators, centered within each run, were added: face by rt, face by rt to "
         "the power of 2, house by rt, house by rt to the power of 2.",
         "The design included confound regressors from preprocessing: motion (rot_x).",
         "Slow drift was modeled by the discrete cosine regressors from preprocessing.",
-        "Volumes with a framewise displacement above 0.5 mm were censored, each by an indicator "
-        "regressor.",
+        "Volumes with a framewise displacement above 0.5 mm (Power et al., 2012) were censored, "
+        "each by an indicator regressor.",
         "The regressor house was orthogonalized with respect to face, so that shared variance is "
-        "attributed to the latter.",
+        "attributed to the latter (Mumford et al., 2015).",
         "BOLD series were smoothed within the mask with a Gaussian kernel of 6 mm full width at "
         "half maximum.",
         "Noise was assumed to be independent between volumes (ordinary least squares).",
@@ -96,6 +100,6 @@ def test_permutations_and_their_side_are_in_the_methods():
         "cluster extent and cluster mass and of threshold-free cluster enhancement (Smith & "
         "Nichols, 2009)." in text
     )
-    assert REFERENCES["Smith & Nichols, 2009"] in references(described, "dataset", options)
+    assert REFERENCES["Smith & Nichols, 2009"].text in references(described, "dataset", options)
     options["sides"] = "two"
     assert "largest |t|" in methods_paragraphs(described, "dataset", options)[-1]

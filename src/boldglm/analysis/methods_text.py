@@ -7,6 +7,7 @@ from importlib.metadata import version
 from typing import Any
 
 from boldglm._version import __version__
+from boldglm.analysis.citation import reference_texts
 from boldglm.analysis.higher_levels.group_inference import inference_settings
 from boldglm.analysis.model.confound_strategies import ConfoundSettings
 from boldglm.analysis.model.model import Model
@@ -23,7 +24,7 @@ from boldglm.stats_model.specification import NodeSpec
 from boldglm.vocabulary import ESTIMATOR, LEVELS
 
 HRF_WORDS = {
-    "spm": "the SPM double-gamma hemodynamic response function",
+    "spm": "the SPM double-gamma hemodynamic response function (Friston et al., 1998)",
     "glover": "the double-gamma hemodynamic response function of Glover (Glover, 1999)",
     "textbook": "a double-gamma hemodynamic response function (peak 6, undershoot 12, ratio 0.35)",
     "fir": "a finite impulse response (FIR) basis of boxcars at successive delays",
@@ -63,56 +64,11 @@ NOISE_WORDS = {
     "squares with the sum of a first-order autoregressive process and white noise, ARMA(1,1), "
     "whose parameters were estimated at each voxel by restricted maximum likelihood over a grid; "
     f"{SATTERTHWAITE}.",
-    "nilearn-ar1": "Temporal autocorrelation of the noise was accounted for as in nilearn: by a "
+    "nilearn-ar1": "Temporal autocorrelation of the noise was accounted for as in nilearn "
+    "(Abraham et al., 2014): by a "
     "first-order autoregressive model, AR(1), whose coefficient was estimated at each voxel from "
     "the residuals of ordinary least squares and rounded to two decimals.",
 }
-REFERENCES = {
-    "Friston et al., 1994": "Friston KJ et al. (1994). Statistical parametric maps in functional "
-    "imaging: a general linear approach. Human Brain Mapping 2:189-210. "
-    "doi:10.1002/hbm.460020402",
-    "Glover, 1999": "Glover GH (1999). Deconvolution of impulse response in event-related BOLD "
-    "fMRI. NeuroImage 9:416-429. doi:10.1006/nimg.1998.0419",
-    "Worsley et al., 2002": "Worsley KJ et al. (2002). A general statistical analysis for fMRI "
-    "data. NeuroImage 15:1-15. doi:10.1006/nimg.2001.0933",
-    "Satterthwaite, 1946": "Satterthwaite FE (1946). An approximate distribution of estimates of "
-    "variance components. Biometrics Bulletin 2:110-114. doi:10.2307/3002019",
-    "Morris, 1983": "Morris CN (1983). Parametric empirical Bayes inference: theory and "
-    "applications. Journal of the American Statistical Association 78:47-55. "
-    "doi:10.1080/01621459.1983.10477920",
-    "Meier, 1953": "Meier P (1953). Variance of a weighted mean. Biometrics 9:59-73. "
-    "doi:10.2307/3001633",
-    "Tipton, 2015": "Tipton E (2015). Small sample adjustments for robust variance estimation "
-    "with meta-regression. Psychological Methods 20:375-393. doi:10.1037/met0000011",
-    "Johansen, 1980": "Johansen S (1980). The Welch-James approximation to the distribution of "
-    "the residual sum of squares in a weighted linear regression. Biometrika 67:85-92. "
-    "doi:10.1093/biomet/67.1.85",
-    "Bell & McCaffrey, 2002": "Bell RM, McCaffrey DF (2002). Bias reduction in standard errors "
-    "for linear regression with multi-stage samples. Survey Methodology 28:169-181.",
-    "Pustejovsky & Tipton, 2018": "Pustejovsky JE, Tipton E (2018). Small-sample methods for "
-    "cluster-robust variance estimation and hypothesis testing in fixed effects models. Journal "
-    "of Business and Economic Statistics 36:672-683. doi:10.1080/07350015.2016.1247004",
-    "Benjamini & Hochberg, 1995": "Benjamini Y, Hochberg Y (1995). Controlling the false "
-    "discovery rate: a practical and powerful approach to multiple testing. Journal of the Royal "
-    "Statistical Society B 57:289-300. doi:10.1111/j.2517-6161.1995.tb02031.x",
-    "Winkler et al., 2014": "Winkler AM, Ridgway GR, Webster MA, Smith SM, Nichols TE (2014). "
-    "Permutation inference for the general linear model. NeuroImage 92:381-397. "
-    "doi:10.1016/j.neuroimage.2014.01.060",
-    "Smith & Nichols, 2009": "Smith SM, Nichols TE (2009). Threshold-free cluster enhancement: "
-    "addressing problems of smoothing, threshold dependence and localisation in cluster "
-    "inference. NeuroImage 44:83-98. doi:10.1016/j.neuroimage.2008.03.061",
-    "BIDS Stats Models": "BIDS Stats Models specification. "
-    "https://bids-standard.github.io/stats-models",
-    "Gorgolewski et al., 2011": "Gorgolewski K et al. (2011). Nipype: a flexible, lightweight and "
-    "extensible neuroimaging data processing framework in Python. Frontiers in Neuroinformatics "
-    "5:13. doi:10.3389/fninf.2011.00013",
-    "Yarkoni et al., 2019": "Yarkoni T et al. (2019). PyBIDS: Python tools for BIDS datasets. "
-    "Journal of Open Source Software 4(40):1294. doi:10.21105/joss.01294",
-    "Gorgolewski et al., 2016": "Gorgolewski KJ et al. (2016). The brain imaging data structure, "
-    "a format for organizing and describing outputs of neuroimaging experiments. Scientific Data "
-    "3:160044. doi:10.1038/sdata.2016.44",
-}
-
 _OF_OTHER_PROGRAMS = (
     "The contrasts of first levels had been estimated with other software, from whose maps of "
     "effects the group analysis started; describe these first levels here.",
@@ -145,8 +101,9 @@ def methods_paragraphs(
     """
     sentences = [
         f"Task fMRI data were analyzed with boldglm {__version__}, which is based on Nipype "
-        "(Gorgolewski et al., 2011) and PyBIDS (Yarkoni et al., 2019) and follows the brain "
-        "imaging data structure (Gorgolewski et al., 2016) and BIDS Stats Models.",
+        "(Gorgolewski et al., 2011), PyBIDS (Yarkoni et al., 2019), NumPy (Harris et al., 2020) "
+        "and SciPy (Virtanen et al., 2020), and follows the brain imaging data structure "
+        "(Gorgolewski et al., 2016) and BIDS Stats Models.",
         *(_first_level_sentences(model) if not model.starts_from_maps else _OF_OTHER_PROGRAMS),
     ]
     levels = LEVELS if level == "dataset" else LEVELS[:3]
@@ -179,9 +136,8 @@ def references(
     inference: Mapping[str, Any] | None = None,
     plans: Sequence[NodePlan] = (),
 ) -> list[str]:
-    """Return the references that `methods_paragraphs` cites, in the order of `REFERENCES`."""
-    text = " ".join(methods_paragraphs(model, level, inference, plans))
-    return [reference for citation, reference in REFERENCES.items() if citation in text]
+    """Return the references that `methods_paragraphs` cites, as they are printed."""
+    return reference_texts(methods_paragraphs(model, level, inference, plans))
 
 
 def methods_of_regions(name: str, n_regions: int, level: str, *, have_tables: bool) -> str:
@@ -313,7 +269,10 @@ def _confound_sentences(confounds: ConfoundSettings) -> list[str]:
     if MOTION_OUTLIERS in confounds.columns:
         censored.append("marked as motion outliers by preprocessing")
     if confounds.fd_threshold is not None:
-        censored.append(f"with a framewise displacement above {confounds.fd_threshold:g} mm")
+        censored.append(
+            f"with a framewise displacement above {confounds.fd_threshold:g} mm "
+            "(Power et al., 2012)"
+        )
     if censored:
         sentences.append(
             f"Volumes {' or '.join(censored)} were censored, each by an indicator regressor."
@@ -324,7 +283,8 @@ def _confound_sentences(confounds: ConfoundSettings) -> list[str]:
 def _orthogonalization_sentences(model: Model) -> list[str]:
     return [
         f"The regressor {_short(regressor)} was orthogonalized with respect to "
-        f"{', '.join(map(_short, against))}, so that shared variance is attributed to the latter."
+        f"{', '.join(map(_short, against))}, so that shared variance is attributed to the latter "
+        "(Mumford et al., 2015)."
         for regressor, against in model.orthogonalize
     ]
 

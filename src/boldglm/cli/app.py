@@ -56,6 +56,7 @@ from boldglm.io.outputs.names import INDEX, prepare_output
 from boldglm.io.outputs.records import STAMP, Record, notes_of_records
 from boldglm.notices import EXCLUSION, HEADINGS, Notice, together
 from boldglm.vocabulary import BAD_RUN_POLICY, HIGHER_COMMANDS
+from boldglm.workflows.citation import write_citation
 from boldglm.workflows.execution import Execution, execute
 from boldglm.workflows.failures import Failure
 from boldglm.workflows.group import GroupPlan, init_planned_group_wf, plan_group
@@ -120,7 +121,7 @@ def run_participant(options: argparse.Namespace, command: str, folders: WorkFold
         _print_cache(settings.cache_folder)
     subjects = [subject for each in plan for subject in each.subjects]
     _print_reports(options.output_dir, subjects)
-    _index(options, subjects)
+    _write_overall(options, subjects)
     return max((failure.exit_code for failure in failures), default=0)
 
 
@@ -193,7 +194,7 @@ def run_higher_levels(
     else:
         print("Nothing to do: all results are finished and their inputs have not changed.")
     _summarize_levels(plans, levels[0], notices, options.output_dir)
-    _index(options)
+    _write_overall(options)
     return 0
 
 
@@ -221,12 +222,13 @@ def _summarize_levels(
         _print_reports(output_dir, [subject for plan in plans for subject in plan.subjects])
 
 
-def _index(options: argparse.Namespace, subjects: Sequence[str] | None = None) -> None:
-    """Write the page of all participants, and print where it is.
+def _write_overall(options: argparse.Namespace, subjects: Sequence[str] | None = None) -> None:
+    """Write the methods section and the page of all participants, and print where it is.
 
     Without reports, one that is there already is renewed, so that it shows nothing outdated.
     """
     output = options.output_dir.resolve()
+    write_citation(output)
     if options.no_report and not (output / INDEX).is_file():
         return
     page = write_index(output, () if options.no_report else subjects)
@@ -245,7 +247,7 @@ def run_reports(options: argparse.Namespace, folders: WorkFolders) -> int:
     for name in names:
         _print_report(options.output_dir / f"{name}.html")
     chosen = [name.removeprefix("sub-") for name in names] if options.participant_label else None
-    _index(options, chosen)
+    _write_overall(options, chosen)
     return max((failure.exit_code for failure in failures), default=0)
 
 

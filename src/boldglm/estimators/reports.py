@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from boldglm.analysis.methods_text import methods_paragraphs, references, versions
+from boldglm.analysis.citation import copies_of, reference_texts
+from boldglm.analysis.methods_text import methods_paragraphs, versions
 from boldglm.interfaces import PlotResults
 from boldglm.interfaces.combine import result_files
 from boldglm.io.files.json_files import read_json
@@ -55,14 +56,16 @@ def write_first_level_report(
         if not is_only_run:
             combined = model.combined_result(results, folder)
             sections.insert(0, _section(combined, folder / "combined", "All runs", is_open=True))
+        methods = methods_paragraphs(model.model_, "subject")
         report = Report(
             title=title,
             subtitle="Voxelwise general linear model",
             sections=tuple(sections),
-            methods=tuple(methods_paragraphs(model.model_, "subject")),
-            references=tuple(references(model.model_, "subject")),
+            methods=tuple(methods),
+            references=tuple(reference_texts(methods)),
             command=repr(model),
             versions=tuple(versions()),
+            copies=copies_of(methods),
         )
         return write_report(report, path)
 

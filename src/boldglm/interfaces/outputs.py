@@ -17,6 +17,7 @@ from nipype.interfaces.base import (
     traits,
 )
 
+from boldglm.analysis.citation import copies_of
 from boldglm.analysis.first_level.run_quality import RunQuality
 from boldglm.errors import BadDataError
 from boldglm.glm import Design, collinearity
@@ -276,6 +277,7 @@ class WriteReport(SimpleInterface):
             references=page.references,
             command=page.command,
             versions=page.versions,
+            copies=copies_of(page.methods),
         )
         page.write(root, _copy_figures(drawn, root) if inputs.with_figures else ())
         path = write_report(report, root / page.report_name)

@@ -201,6 +201,8 @@ class Report:
         The exact command line.
     versions : tuple of (str, str)
         Software and its version.
+    copies : tuple of (str, str)
+        What buttons copy: the name of a form of the methods section, and its text.
     summary : tuple of str
         What a reader should know first, one paragraph each, shown under "What stands out".
 
@@ -219,6 +221,7 @@ class Report:
     references: tuple[str, ...] = ()
     command: str = ""
     versions: tuple[tuple[str, str], ...] = ()
+    copies: tuple[tuple[str, str], ...] = ()
     summary: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:

@@ -236,6 +236,8 @@ every command that worked on it |
 | `models/model-<name>_smdl.json` | The model that was fitted |
 | `models/model-<name>_analysis.json` | The analysis: its options, version and model, and a \
 digest of each node, which all results of it share |
+| `logs/CITATION.md`, `.html`, `.tex`, `.bib` | The methods section with its references, to be \
+pasted into a paper |
 | `logs/` | Settings, commands, crash files, and what each report says as a whole |
 """
 
@@ -473,6 +475,11 @@ class ResultPaths:
 def report_page_file(output_dir: Path, name: str) -> Path:
     """Return the path of what a report says as a whole."""
     return output_dir / "logs" / "reports" / f"{name}.json"
+
+
+def citation_file(output_dir: Path, ending: str) -> Path:
+    """Return the path of the methods section as ``.md``, ``.html``, ``.tex`` or ``.bib``."""
+    return output_dir / "logs" / f"CITATION{ending}"
 
 
 def overview_file(output_dir: Path, subject: str) -> Path:

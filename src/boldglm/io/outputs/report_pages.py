@@ -125,6 +125,13 @@ def reported_names(root: Path) -> list[str]:
     return sorted(folders)
 
 
+def stored_pages(root: Path) -> list[str]:
+    """Return the names of the reports whose pages are stored, that of the group first."""
+    names = {path.stem for path in report_page_file(root, "").parent.glob("*.json")}
+    reports = sorted(name for name in names if "_" not in name)
+    return sorted(reports, key=lambda name: name != GROUP)
+
+
 def report_order(record: Record) -> tuple[Any, ...]:
     """Return a key by which the sections of a report are sorted: by model, highest level first.
 
