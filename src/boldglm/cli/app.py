@@ -6,6 +6,7 @@ import sys
 import time
 import uuid
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -129,8 +130,10 @@ def _dry_run(
     plan: Sequence[Analysis], notes: PlanNotes, options: argparse.Namespace, folders: WorkFolders
 ) -> None:
     """Print the plan, write it if asked to."""
-    explain = tuple(options.explain or ())
-    show_plan(plan, notes.notices, sys.stdout, notes.atlases, explain, every_run=options.verbose)
+    notes = replace(notes, explain=tuple(options.explain or ()))
+    show_plan(
+        plan, notes.notices, sys.stdout, notes.atlases, notes.explain, every_run=options.verbose
+    )
     if options.plan_file is not None:
         write_plan(options.plan_file, plan, notes, folders.scratch)
         print(f"Plan: {options.plan_file}")
