@@ -2,6 +2,7 @@
 
 import json
 
+import nibabel as nib
 import numpy as np
 import pandas as pd
 import pytest
@@ -78,3 +79,89 @@ def test_a_run_without_a_table_has_no_displacement(dataset, tmp_path, capsys):
     page = (tmp_path / "out" / "sub-01.html").read_text()
     assert "Framewise displacement (Power" not in page
     assert "not known: no confounds table" in page
+
+
+def table_of(out):
+    return pd.read_csv(out / "quality.tsv", sep="\t", dtype={"run": str})
+
+
+def test_a_bad_run_is_found_by_sorting_one_table(dataset, tmp_path):
+    """A run with much more noise, one with motion, and one whose volumes are censored."""
+    folder = write_fmriprep(dataset)
+    func = folder / "sub-02/func"
+    bold = func / f"sub-02_task-cuetarget_run-2_space-{MNI}_res-2_desc-preproc_bold.nii.gz"
+    image = nib.load(bold)
+    values = np.asarray(image.dataobj, dtype=np.float32)
+    noise = np.random.default_rng(0).normal(0, 0.1 * values.max(), values.shape)
+    noisy = values + noise.astype(np.float32) * (values > 0)
+    header = image.header.copy()
+    header.set_data_dtype(np.float32)
+    nib.save(nib.Nifti1Image(noisy, image.affine, header), bold)
+    path = func / "sub-02_task-cuetarget_run-1_desc-confounds_timeseries.tsv"
+    motion = pd.read_csv(path, sep="\t")
+    motion.loc[10:30, "framewise_displacement"] = 4.0
+    motion.to_csv(path, sep="\t", na_rep="n/a", index=False)
+    out = tmp_path / "out"
+
+    assert main([str(dataset), str(out), "participant", "--fd-threshold", "3", "--no-report"]) == 0
+
+    runs = table_of(out)
+    assert list(runs.participant_id) == ["sub-01", "sub-01", "sub-02", "sub-02"]
+    noisy = runs.loc[runs.median_tsnr.idxmin()]
+    assert (noisy.participant_id, noisy["run"]) == ("sub-02", "2")
+    moving = runs.loc[runs.mean_fd.idxmax()]
+    assert (moving.participant_id, moving["run"], moving.largest_fd) == ("sub-02", "1", 4.0)
+    assert moving.share_fd_above_half_mm == pytest.approx(22 / 79, abs=1e-3)
+    assert moving.censored == 22  # and the first one, which is no steady state
+    assert list(runs.censored.drop(moving.name)) == [1, 1, 1]
+    assert moving.residual_dof == runs.residual_dof.drop(moving.name).iloc[0] - 21
+    described = json.loads((out / "quality.json").read_text())
+    assert described["mean_fd"]["Units"] == "mm"
+    assert set(described) < set(runs.columns)
+
+
+def test_jobs_of_single_participants_leave_the_same_table(dataset, tmp_path):
+    write_fmriprep(dataset)
+    together, single = tmp_path / "together", tmp_path / "single"
+
+    assert main([str(dataset), str(together), "participant", "--no-report"]) == 0
+    for label in ("02", "01"):
+        call = [str(dataset), str(single), "participant", "--participant-label", label]
+        assert main([*call, "--no-report"]) == 0
+    (single / "quality.tsv").unlink()
+    assert main([str(dataset), str(single), "group", "--no-report"]) == 0
+
+    assert (single / "quality.tsv").read_bytes() == (together / "quality.tsv").read_bytes()
+    assert len(table_of(together)) == 4
+
+
+def test_the_sidecar_has_the_numbers_and_dvars_is_of_the_data(dataset, tmp_path):
+    assert main([str(dataset), str(tmp_path / "out"), "participant", *RUN]) == 0
+
+    func = tmp_path / "out/node-run/sub-01/func"
+    sidecar = json.loads((func / "sub-01_task-cuetarget_run-1_statmap.json").read_text())
+    numbers = sidecar["Quality"]
+    assert numbers["MeanFramewiseDisplacement"] is None
+    assert numbers["ResidualDegreesOfFreedom"] == 80 - 2 - 2 - 1
+    assert numbers["MedianTSNR"] > 20
+    page = (tmp_path / "out/sub-01.html").read_text()
+    assert f"{numbers['MedianTSNR']:.0f} (median of " in page
+    assert "(of a sample of the fitted voxels, in percent of their mean)" in page
+    assert "75 of 80 volumes left" in page
+
+
+def test_a_series_without_a_mean_has_no_signal_to_noise(dataset, tmp_path):
+    path = next(dataset.glob("sub-01/func/*run-1_bold.nii.gz"))
+    image = nib.load(path)
+    values = np.asarray(image.dataobj, dtype=np.float32)
+    values -= values.mean(axis=3, keepdims=True)
+    header = image.header.copy()
+    header.set_data_dtype(np.float32)
+    nib.save(nib.Nifti1Image(values, image.affine, header), path)
+    out = tmp_path / "out"
+
+    assert main([str(dataset), str(out), "participant", *RUN, "--signal-scaling", "none"]) == 0
+
+    runs = table_of(out)
+    assert runs.median_tsnr.isna().all()
+    assert "DVARS" not in (out / "sub-01.html").read_text()

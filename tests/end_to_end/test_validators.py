@@ -90,8 +90,8 @@ def test_bidsignore_hides_what_bids_has_no_name_for_and_nothing_else(derivatives
         if not line.startswith("#")
     ]
     assert patterns == [
-        "/sub-*.html", "/group.html", "/index.html", "/sub-*/figures", "/group", "/models",
-        "/node-*",
+        "/sub-*.html", "/group.html", "/index.html", "/quality.*", "/sub-*/figures", "/group",
+        "/models", "/node-*",
     ]  # fmt: skip
     folder = shutil.copytree(derivatives, tmp_path / "out")
     for pattern in patterns:

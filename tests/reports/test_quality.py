@@ -60,9 +60,7 @@ def test_standardized_dvars_has_its_line_and_other_dvars_none(tmp_path):
     for name, has_line in (("std_dvars", True), ("dvars", False)):
         (figure,), _ = draw_quality(quality(dvars=values, dvars_name=name), tmp_path)
         assert ("1.5" in words(figure.path)) == has_line
-        assert "DVARS, the change of the signal from one volume to the next: largest 1.2" in (
-            figure.caption
-        )
+        assert f"from one volume to the next (column {name}): largest 1.2" in figure.caption
 
 
 def test_nothing_is_drawn_of_a_run_without_motion(tmp_path):

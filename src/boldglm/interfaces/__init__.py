@@ -16,6 +16,7 @@ from boldglm.interfaces.outputs import (
     PlotRecord,
     PlotResults,
     WriteDerivatives,
+    WriteQualityTable,
     WriteReport,
     WriteReportPage,
 )
@@ -33,6 +34,7 @@ __all__ = [
     "TestSubjects",
     "WriteDerivatives",
     "WriteDesign",
+    "WriteQualityTable",
     "WriteReport",
     "WriteReportPage",
 ]

@@ -10,7 +10,12 @@ import numpy as np
 
 from boldglm.analysis.first_level.contrast_maps import read_dofs, weights_text
 from boldglm.analysis.first_level.run_maps import CRITICAL, whiteness_summary
-from boldglm.analysis.first_level.run_quality import SAID, RunQuality, motion_sentence
+from boldglm.analysis.first_level.run_quality import (
+    SAID,
+    RunQuality,
+    motion_sentence,
+    quality_numbers,
+)
 from boldglm.analysis.higher_levels.significance import corrected_counts
 from boldglm.errors import BadDataError
 from boldglm.glm import Design, collinearity
@@ -19,6 +24,7 @@ from boldglm.io.bids.events import read_events
 from boldglm.io.images.formats import read_geometry
 from boldglm.io.images.geometry import Geometry, GridPart
 from boldglm.io.images.noise_smoothness import smoothness_text
+from boldglm.io.outputs.quality_table import LARGE_MM
 from boldglm.io.outputs.records import ContrastMaps, NodeResult
 from boldglm.io.outputs.region_tables import RegionTable
 from boldglm.io.outputs.trial_tables import read_trials
@@ -165,7 +171,7 @@ def draw_result(
     quality = drawn
     if design is not None:
         drawn = draw_design(_design(result, text, design, before), folder)
-        quality = draw_quality(_quality(text, design), folder)
+        quality = draw_quality(_quality(result, text, design), folder)
     topics = () if design is None else _draw_pairs(design, result, folder)
     run_maps = _draw_run_maps(result, geometry, views, folder)
     came_in = inputs(geometry) if inputs is not None else {}
@@ -177,7 +183,7 @@ def draw_result(
     contrasts = draw_contrasts(shown, views, folder)
     return make_section(
         text.title,
-        [*text.facts, *_facts(result, geometry), *_motion_facts(text.motion)],
+        [*text.facts, *_facts(result, geometry), *_quality_facts(result, text, design)],
         result.notices,
         contrasts,
         (
@@ -230,27 +236,45 @@ def _design(
     )
 
 
-def _motion_facts(motion: RunQuality | None) -> list[Fact]:
-    """Return how much the head moved, or why that is not known."""
-    if motion is None:
+def _quality_facts(result: NodeResult, text: SectionText, design: Design | None) -> list[Fact]:
+    """Return the few numbers that tell a good run from a bad one."""
+    if design is None:
         return []
-    moved = motion.displacement
-    if moved is None or not np.isfinite(moved).any():
-        return [("Head motion", f"not known: {motion.displacement_source}")]
-    text = f"mean {np.nanmean(moved):.2f} mm, largest {np.nanmax(moved):.2f} mm"
-    return [("Head motion", f"{text} from one volume to the next")]
+    motion, facts = text.motion or RunQuality(), list[Fact]()
+    numbers = quality_numbers(motion, design, result.quality, result.whiteness, result.notices)
+    if numbers["MeanFramewiseDisplacement"] is not None:
+        facts.append(
+            (
+                "Framewise displacement",
+                f"mean {numbers['MeanFramewiseDisplacement']:.2f} mm, largest "
+                f"{numbers['LargestFramewiseDisplacement']:.2f} mm; above {LARGE_MM:g} mm in "
+                f"{100 * numbers['ShareOfLargeDisplacement']:.3g} % of volumes",
+            )
+        )
+    elif text.motion is not None:
+        facts.append(("Framewise displacement", f"not known: {motion.displacement_source}"))
+    if numbers["MedianTSNR"] is not None:
+        sample = f"median of {result.quality.get('Voxels', 0):,} sampled"
+        facts.append(("Temporal SNR", f"{numbers['MedianTSNR']:.0f} ({sample})"))
+    if numbers["ResidualDegreesOfFreedom"] is not None:
+        left = f"{numbers['ResidualDegreesOfFreedom']} of {design.n_scans} volumes left"
+        facts.append(("Degrees of freedom", left))
+    return facts
 
 
-def _quality(text: SectionText, design: Design) -> DrawnQuality:
+def _quality(result: NodeResult, text: SectionText, design: Design) -> DrawnQuality:
     """Return what the report shows of the motion of a run."""
     motion = text.motion or RunQuality()
+    measured = result.quality.get("DVARS", [])
+    has_column = motion.dvars is not None and bool(np.isfinite(motion.dvars).any())
+    of_data = np.array([np.nan if value is None else float(value) for value in measured])
     said = [each for each in motion.correlations if abs(each.r) >= SAID]
     return DrawnQuality(
         frame_times=design.frame_times,
         displacement=motion.displacement,
         displacement_source=motion.displacement_source,
-        dvars=motion.dvars,
-        dvars_name=motion.dvars_name,
+        dvars=motion.dvars if has_column else of_data,
+        dvars_name=motion.dvars_name if has_column else "",
         censored=design.censored,
         events=text.events,
         correlations=motion.correlations,

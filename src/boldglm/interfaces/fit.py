@@ -109,6 +109,7 @@ class _FitGLMOutput(TraitedSpec):
     whiteness = traits.Dict(
         desc="share of voxels with residuals that are not white, and its expectation"
     )
+    quality = traits.Dict(desc="temporal signal-to-noise ratio, DVARS and degrees of freedom left")
     smoothness = traits.Dict(desc="FWHM of the residuals in each part of the space, mm")
     trial_maps = traits.Dict(desc="maps and tables of single trials, by label")
     regions_file = File(exists=True, desc="fit of the mean series of regions (npz), with an atlas")
@@ -172,11 +173,11 @@ class FitGLM(SimpleInterface):
             slice_groups=None if slices is None else SliceGroups(slices.axis, slices.groups),
         )
         run = load_run(Path(inputs.bold_file), mask_file, settings)
-        run_maps, whiteness, smoothness = self._fit(run, design, slices, here)
+        run_maps, smoothness = self._fit(run, design, slices, here)
         of_regions, region_notices = self._regions(run, design, here)
         trial_maps, trial_notices = self._trials(run, design, here)
-        notices = [*run.notices, *self._missing_maps(run_maps)]
-        if (not_white := whiteness_warning(whiteness, inputs.noise_model)) is not None:
+        notices = [*run.notices, *self._missing_maps(run_maps.files)]
+        if (not_white := whiteness_warning(run_maps.whiteness, inputs.noise_model)) is not None:
             notices.append(not_white)
         inside, everywhere = run.geometry, run.geometry.unmasked()
         mask = inside.write_map(here, "mask", np.ones(inside.n_voxels), dtype=np.uint8)
@@ -187,8 +188,9 @@ class FitGLM(SimpleInterface):
             "mean_file": str(mean),
             "mask_size": run.mask_size,
             "notices": [*notices, *trial_notices, *region_notices],
-            "run_maps": {label: str(path) for label, path in run_maps.items()},
-            "whiteness": whiteness,
+            "run_maps": {label: str(path) for label, path in run_maps.files.items()},
+            "whiteness": run_maps.whiteness,
+            "quality": run_maps.quality,
             "smoothness": smoothness,
             "trial_maps": {label: str(path) for label, path in trial_maps.items()},
             **of_regions,
@@ -203,7 +205,7 @@ class FitGLM(SimpleInterface):
         fitted = fit_run(run, design, slices, noise, n_threads)
         write_fit(here / "fit.npz", fitted, run.scale)
         labels = self.inputs.maps if isdefined(self.inputs.maps) else []
-        maps, whiteness = write_run_maps(run, fitted, labels, _repetition_time(design), here)
+        maps = write_run_maps(run, fitted, labels, _repetition_time(design), here)
         parts = run.geometry.with_meshes(_paths(self.inputs.mesh_files)).domains()
         smoothness = {
             name: {**widths, **run.applied_smoothing.get(name, {})}
@@ -211,7 +213,7 @@ class FitGLM(SimpleInterface):
                 in_voxel_order(fitted, sampled_residuals(run.bold, fitted)), parts
             ).items()
         }
-        return maps, whiteness, smoothness
+        return maps, smoothness
 
     def _regions(self, run: MaskedRun, design: Design, here: Path):
         """Fit the mean series of regions, if there is an atlas; return outputs and notices."""
@@ -274,6 +276,7 @@ class _EstimateContrastsInput(BaseInterfaceInputSpec):
     notices = traits.List(traits.Any, desc="notices of earlier steps")
     run_maps = traits.Dict(desc="from FitGLM, for the result")
     whiteness = traits.Dict(desc="from FitGLM, for the result")
+    quality = traits.Dict(desc="from FitGLM, for the result")
     smoothness = traits.Dict(desc="from FitGLM, for the result")
     trial_maps = traits.Dict(desc="from FitGLM, for the result")
     atlas = traits.Instance(Atlas, desc="as for FitGLM")
@@ -338,6 +341,7 @@ class EstimateContrasts(SimpleInterface):
             result,
             maps=run_maps,
             whiteness=self._dict("whiteness"),
+            quality=self._dict("quality"),
             smoothness=self._dict("smoothness"),
             mask_size=self._dict("mask_size"),
             meshes=_paths(self.inputs.mesh_files),

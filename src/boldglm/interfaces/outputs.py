@@ -18,7 +18,8 @@ from nipype.interfaces.base import (
 )
 
 from boldglm.analysis.citation import copies_of
-from boldglm.analysis.first_level.run_quality import RunQuality
+from boldglm.analysis.first_level.run_quality import RunQuality, quality_numbers
+from boldglm.analysis.plan.models_of_results import current_digests
 from boldglm.errors import BadDataError
 from boldglm.glm import Design, collinearity
 from boldglm.interfaces.drawing import N_SLICES, EventTimes, SectionText, draw_result, event_times
@@ -30,6 +31,7 @@ from boldglm.io.files.json_files import read_json, write_json
 from boldglm.io.outputs.design_files import read_before, read_design
 from boldglm.io.outputs.names import ResultPaths, output_dir_of
 from boldglm.io.outputs.overviews import overview_state
+from boldglm.io.outputs.quality_table import QUALITY_KEY, write_quality_table
 from boldglm.io.outputs.records import Record, read_result
 from boldglm.io.outputs.report_pages import ReportPage, report_order
 from boldglm.io.outputs.writing import NodeDetails, NodeFiles, write_derivatives
@@ -186,15 +188,23 @@ class WriteDerivatives(SimpleInterface):
     output_spec = _WriteDerivativesOutput
 
     def _run_interface(self, runtime):
-        design = correlations = None
-        if isdefined(self.inputs.design_file):
-            design = Path(self.inputs.design_file)
-            correlations = collinearity(read_design(design)).correlations
+        path = Path(self.inputs.design_file) if isdefined(self.inputs.design_file) else None
+        design = None if path is None else read_design(path)
+        result, text = read_result(Path(self.inputs.result_file)), _section_text(self.inputs)
+        common = dict(self.inputs.details)
+        if design is not None:
+            common[QUALITY_KEY] = quality_numbers(
+                text.motion or RunQuality(),
+                design,
+                result.quality,
+                result.whiteness,
+                result.notices,
+            )
         files = NodeFiles(
-            read_result(Path(self.inputs.result_file)),
-            _section_text(self.inputs).to_dict(),
-            design,
-            correlations,
+            result,
+            text.to_dict(),
+            path,
+            None if design is None else collinearity(design).correlations,
             _design_of(self.inputs.before_file),
         )
         details = NodeDetails(
@@ -202,7 +212,7 @@ class WriteDerivatives(SimpleInterface):
             self.inputs.level,
             dict(self.inputs.entities),
             self.inputs.fingerprint,
-            dict(self.inputs.details),
+            common,
             self.inputs.model,
             dict(self.inputs.trial_details),
             dict(self.inputs.analysis),
@@ -231,6 +241,29 @@ class WriteReportPage(SimpleInterface):
     def _run_interface(self, runtime):
         path = self.inputs.page.write(Path(self.inputs.output_dir))
         self._results = {"page_file": str(path)}
+        return runtime
+
+
+class _WriteQualityInput(BaseInterfaceInputSpec):
+    output_dir = traits.Directory(mandatory=True, desc="root of the derivative dataset")
+    record_files = traits.List(traits.Str, desc="records of finished runs, to start after them")
+
+
+class _WriteQualityOutput(TraitedSpec):
+    table_file = File(desc="table of all finished runs; undefined without any")
+
+
+class WriteQualityTable(SimpleInterface):
+    """Write the table of all finished runs, to sort by motion and noise."""
+
+    input_spec = _WriteQualityInput
+    output_spec = _WriteQualityOutput
+    _always_run = True  # runs of other calls are in the table as well
+
+    def _run_interface(self, runtime):
+        output = Path(self.inputs.output_dir)
+        path = write_quality_table(output, current_digests(output))
+        self._results = {"table_file": str(path)} if path else {}
         return runtime
 
 

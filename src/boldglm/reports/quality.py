@@ -16,7 +16,11 @@ from boldglm.reports.content import Figure, Table
 # where fMRIPrep flags motion outliers unless told otherwise; lines to compare with
 DISPLACEMENT_LINE, DVARS_LINE = 0.5, 1.5
 MOST_SENTENCES = 3
-DVARS_NAMES = {"std_dvars": ("standardized DVARS", "1: expected"), "dvars": ("DVARS", "signal")}
+DVARS_NAMES = {
+    "std_dvars": ("standardized DVARS", "1: expected", "column std_dvars"),
+    "dvars": ("DVARS", "signal", "column dvars"),
+    "": ("DVARS", "% of mean", "of a sample of the fitted voxels, in percent of their mean"),
+}
 
 EventTimes = tuple[str, list[float], list[float]]  # condition, onsets and durations in seconds
 
@@ -36,7 +40,7 @@ class DrawnQuality:
     dvars : ndarray of shape (n_scans,), optional
         Root mean square of the change of the signal from the volume before.
     dvars_name : str
-        A key of `DVARS_NAMES`.
+        A key of `DVARS_NAMES`: a column of the confounds table, or empty if it is of the data.
     censored : tuple of int
         Censored volumes, counted from 0.
     events : tuple of (str, list of float, list of float)
@@ -83,11 +87,11 @@ def _over_time(shown: DrawnQuality, folder: Path) -> Figure | None:
         )
         lines.append(f"{DISPLACEMENT_LINE:g} mm")
     if dvars is not None and np.isfinite(dvars).any():
-        name, unit = DVARS_NAMES[shown.dvars_name]
+        name, unit, source = DVARS_NAMES[shown.dvars_name]
         line = DVARS_LINE if shown.dvars_name == "std_dvars" else None
         courses.append(TimeCourse(name, unit, dvars, line))
         parts.append(
-            "DVARS, the change of the signal from one volume to the next: largest "
+            f"DVARS, the change of the signal from one volume to the next ({source}): largest "
             f"{np.nanmax(dvars):.3g}."
         )
         lines += [f"{line:g}"] if line else []

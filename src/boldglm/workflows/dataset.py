@@ -21,6 +21,7 @@ from boldglm.analysis.plan.output_options import (
 from boldglm.analysis.plan.plan import Analysis, make_plan
 from boldglm.analysis.plan.saved_model import save_model
 from boldglm.errors import UsageError
+from boldglm.interfaces import WriteQualityTable
 from boldglm.io.bids.atlas_option import AtlasRequest
 from boldglm.io.bids.exclude_option import read_exclude_option
 from boldglm.io.bids.excluded_runs import ExcludedRun
@@ -32,6 +33,7 @@ from boldglm.notices import Notice
 from boldglm.vocabulary import LEVELS
 from boldglm.workflows.group import GroupPlan, add_group, check_size
 from boldglm.workflows.higher_levels import NestedRecord, RecordSource, connect_record
+from boldglm.workflows.nodes import make_node
 from boldglm.workflows.reports import ReportSettings
 from boldglm.workflows.subject import (
     AppSettings,
@@ -299,6 +301,12 @@ def _add_outputnode(
         for slot, path in enumerate(paths, start=1):
             connect_record(workflow, written.get(str(path), path), merge, f"in{slot}")
         workflow.connect(merge, "out", outputnode, f"{level}_records")
+        if level == "run":
+            table = make_node(
+                WriteQualityTable(output_dir=str(settings.output_dir)), name="quality_table"
+            )
+            table.run_without_submitting = True
+            workflow.connect(merge, "out", table, "record_files")
 
 
 def _records(analyses: Sequence[Analysis], settings: AppSettings) -> dict[str, list[Path]]:

@@ -40,6 +40,7 @@ FIT_OUTPUTS = (
     "mean_file",
     "run_maps",
     "whiteness",
+    "quality",
     "smoothness",
     "trial_maps",
     "mask_size",

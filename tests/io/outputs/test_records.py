@@ -89,6 +89,8 @@ DAMAGE = {
     "an entity without text": (("Entities", "sub"), None),
     "whiteness": (("Result", "Whiteness"), {"NotWhite": "much"}),
     "smoothness": (("Result", "Smoothness"), [1.0]),
+    "quality": (("Result", "Quality"), {"MedianTSNR": "high"}),
+    "dvars": (("Result", "Quality"), {"DVARS": [None, "1"]}),
     "contrasts": (("Result", "Contrasts"), {"Name": "cue"}),
     "contrast": (("Result", "Contrasts", 0), "cue"),
     "test": (("Result", "Contrasts", 0, "Test"), "chi2"),

@@ -1,8 +1,10 @@
 """Maps of a run that belong to no contrast, such as R squared and the whiteness of residuals."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryFile
+from typing import Any
 
 import numpy as np
 
@@ -10,6 +12,7 @@ from boldglm.analysis.first_level.slices import RunFit, in_voxel_order
 from boldglm.glm import whiteness as whiteness_z
 from boldglm.glm.first_level.r_squared import fitted_blocks, r_squared
 from boldglm.glm.first_level.slice_fit import SliceFit
+from boldglm.glm.first_level.temporal_quality import temporal_quality
 from boldglm.io.images.bold_series import MaskedRun
 from boldglm.notices import Notice, warning
 
@@ -18,9 +21,31 @@ EXPECTED, ALARMING = 0.01, 0.05  # share of voxels that are not white at p < .01
 CRITICAL = 2.326  # standard normal, p = .01
 
 
+@dataclass(frozen=True)
+class RunMaps:
+    """Maps of a run as a whole, and what was measured for all runs.
+
+    Parameters
+    ----------
+    files : dict of str to Path
+        File of each map, by label.
+    whiteness : dict of str to float
+        ``NotWhite``, the share of voxels whose residuals are not white at p < .01;
+        ``Expected``, its expectation for white residuals; ``Voxels``, the number of voxels tested.
+    quality : dict
+        ``DegreesOfFreedom`` that the design leaves; ``Voxels``, the number of voxels measured.
+        Unless the mean of the series was removed, ``MedianTSNR`` of those with noise, and
+        ``DVARS`` of each volume in percent of the mean, None for the first.
+    """
+
+    files: dict[str, Path]
+    whiteness: dict[str, float]
+    quality: dict[str, Any]
+
+
 def write_run_maps(
     run: MaskedRun, fit: RunFit, labels: Sequence[str], repetition_time: float, folder: Path
-) -> tuple[dict[str, Path], dict[str, float]]:
+) -> RunMaps:
     """Write the requested maps of a run and test whether its residuals are white.
 
     Parameters
@@ -39,11 +64,8 @@ def write_run_maps(
 
     Returns
     -------
-    maps : dict of str to Path
-        File of each map, by label.
-    whiteness : dict of str to float
-        ``NotWhite``, the share of voxels whose residuals are not white at p < .01;
-        ``Expected``, its expectation for white residuals; ``Voxels``, the number of voxels tested.
+    RunMaps
+        Whiteness and quality are those of a sample of voxels, unless all are in a map.
     """
     maps: dict[str, Path] = {}
     if "whiteness" in labels:
@@ -64,7 +86,20 @@ def write_run_maps(
         maps[label] = _write_series(label, run, fit, repetition_time, folder)
     z = z[z != 0]  # voxels that were not tested have exactly 0
     not_white = float((z > CRITICAL).mean()) if z.size else 0.0
-    return maps, {"NotWhite": not_white, "Expected": EXPECTED, "Voxels": float(z.size)}
+    whiteness = {"NotWhite": not_white, "Expected": EXPECTED, "Voxels": float(z.size)}
+    return RunMaps(maps, whiteness, _quality(run, fit))
+
+
+def _quality(run: MaskedRun, fit: RunFit) -> dict[str, Any]:
+    """Measure temporal signal-to-noise ratio and DVARS in a sample of voxels."""
+    measured = temporal_quality(run.bold, fit, n_sample=N_SAMPLE)
+    noisy = measured.snr[measured.snr != 0]
+    median = float(np.median(noisy)) if noisy.size else 0.0
+    quality: dict[str, Any] = {"DegreesOfFreedom": fit.dof, "Voxels": measured.snr.size}
+    if median < 1 or not np.isfinite(measured.dvars[1:]).all():
+        return quality  # the mean of the series was removed
+    dvars = [None, *(float(f"{value:.4g}") for value in measured.dvars[1:])]
+    return {**quality, "MedianTSNR": round(median, 2), "DVARS": dvars}
 
 
 def whiteness_warning(whiteness: dict[str, float], noise_model: str) -> Notice | None:

@@ -19,7 +19,8 @@ from boldglm.glm.design.head_motion import (
 from boldglm.glm.design.names import short_name
 from boldglm.glm.design.summaries import counted
 from boldglm.io.bids.confounds_table import DISPLACEMENT, DVARS, ConfoundsTable
-from boldglm.notices import Notice, warning
+from boldglm.io.outputs.quality_table import LARGE_MM
+from boldglm.notices import WARNING, Notice, warning
 
 # Said in the report. In most runs, the strongest of all correlations is larger by chance.
 SAID = 0.3
@@ -195,11 +196,62 @@ def motion_sentence(found: MotionCorrelation) -> str:
     )
 
 
+def quality_numbers(
+    motion: RunQuality,
+    design: Design,
+    measured: Mapping[str, Any],
+    whiteness: Mapping[str, float],
+    notices: Sequence[Notice],
+) -> dict[str, Any]:
+    """Return the numbers of a run for its sidecar and the table of runs.
+
+    Parameters
+    ----------
+    motion : RunQuality
+        Head motion.
+    design : Design
+        The design that was fitted.
+    measured, whiteness : mapping
+        From `boldglm.analysis.first_level.run_maps.write_run_maps`.
+    notices : sequence of Notice
+        All notices about the run.
+
+    Returns
+    -------
+    dict
+        By the keys of `boldglm.io.outputs.quality_table.COLUMNS`; None where something is not
+        known.
+    """
+    moved = np.array([]) if motion.displacement is None else motion.displacement
+    moved = moved[np.isfinite(moved)]
+    strongest = motion.correlations[0] if motion.correlations else None
+    tested = whiteness.get("Voxels", 0) > 0
+    return {
+        "NumberOfVolumes": design.n_scans,
+        "NumberOfCensoredVolumes": len(design.censored),
+        "MeanFramewiseDisplacement": _digits(moved.mean()) if moved.size else None,
+        "LargestFramewiseDisplacement": _digits(moved.max()) if moved.size else None,
+        "ShareOfLargeDisplacement": _digits((moved > LARGE_MM).mean()) if moved.size else None,
+        "MedianTSNR": measured.get("MedianTSNR"),
+        "ResidualDegreesOfFreedom": measured.get("DegreesOfFreedom"),
+        "ShareNotWhite": _digits(whiteness["NotWhite"]) if tested else None,
+        "MotionCorrelation": _digits(strongest.r) if strongest else None,
+        "MotionCorrelationOf": (
+            f"{short_name(strongest.regressor)} and {strongest.motion}" if strongest else None
+        ),
+        "NumberOfWarnings": sum(notice.kind == WARNING for notice in notices),
+    }
+
+
+def _digits(value: float) -> float:
+    return float(f"{value:.{DIGITS}g}")
+
+
 def _rounded(values: FloatArray | None) -> list[float | None] | None:
     """Return a series for JSON; null where a value is not known."""
     if values is None:
         return None
-    return [float(f"{value:.{DIGITS}g}") if isfinite(value) else None for value in values.tolist()]
+    return [_digits(value) if isfinite(value) else None for value in values.tolist()]
 
 
 def _series(values: Sequence[float | None] | None) -> FloatArray | None:

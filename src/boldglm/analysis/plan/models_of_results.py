@@ -136,6 +136,15 @@ def saved_models(output_dir: Path) -> list[Model]:
     return [_saved_model(one) for one in saved_analyses(output_dir)]
 
 
+def current_digests(output_dir: Path) -> frozenset[str]:
+    """Return the digests of the nodes of all analyses of an output folder.
+
+    A result with another digest is of an earlier analysis, which no report shows.
+    """
+    identities = [model.identity for model in saved_models(output_dir)]
+    return frozenset(digest for one in identities if one for digest in one.nodes.values())
+
+
 def _saved_model(
     saved: SavedAnalysis, level_options: Mapping[str, Mapping[str, Any]] | None = None
 ) -> Model:

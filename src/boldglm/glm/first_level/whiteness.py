@@ -92,7 +92,7 @@ def whiteness(
     (True, True)
     """
     signals = checked_fitted_bold(bold, fit.n_scans, fit.n_voxels)
-    pieces = _pieces(fit.n_voxels, n_sample, block_size)
+    pieces = sample_pieces(fit.n_voxels, n_sample, block_size)
     sigma2 = np.concatenate([fit.sigma2[:0], *(fit.sigma2[piece] for piece in pieces)])
     if fit.dof < FEWEST_DOF or not sigma2.size:
         return np.zeros_like(sigma2)
@@ -100,7 +100,7 @@ def whiteness(
     null = fit.estimates.simulated_autocorrelations
     if null is None:
         series, simulated = _simulated(fit)
-        null = _autocorrelations(series, simulated, _pieces(N_SIMULATED, None, block_size))
+        null = _autocorrelations(series, simulated, sample_pieces(N_SIMULATED, None, block_size))
     mean = null.mean(axis=1, keepdims=True)
     values, vectors = np.linalg.eigh(np.atleast_2d(np.cov(null)))
     # After censoring, a lag may have no pair of scans, and its autocorrelation is constant.
@@ -114,8 +114,28 @@ def whiteness(
     return np.where(sigma2 > 0, z, 0.0)
 
 
-def _pieces(n_voxels: int, n_sample: int | None, block_size: int) -> list[slice]:
-    """Return blocks of all voxels, or small pieces at regular distances."""
+def sample_pieces(n_voxels: int, n_sample: int | None, block_size: int) -> list[slice]:
+    """Return blocks of all voxels, or small pieces of a sample at regular distances.
+
+    Parameters
+    ----------
+    n_voxels : int
+        Number of voxels.
+    n_sample : int or None
+        Approximate size of the sample; None for all voxels.
+    block_size : int
+        Voxels in a block of all.
+
+    Returns
+    -------
+    list of slice
+        `PIECE` voxels each if there is a sample.
+
+    Examples
+    --------
+    >>> sample_pieces(1000, 100, 2048)
+    [slice(0, 50, None), slice(500, 550, None)]
+    """
     if n_sample is None or n_sample >= n_voxels:
         return list(blocks_of(n_voxels, block_size))
     n_pieces = -(-n_sample // PIECE)

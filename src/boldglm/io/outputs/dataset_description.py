@@ -22,6 +22,7 @@ HIDDEN = {
     "/sub-*.html": "reports of participants",
     "/group.html": "report of the group",
     "/index.html": "page of all participants",
+    "/quality.*": "table of all runs to sort by motion and noise",
     "/sub-*/figures": "figures of the reports; BIDS has no datatype for them",
     "/group": "figures of the group report",
     "/models": "BIDS Stats Models, a specification of its own",

@@ -17,6 +17,7 @@ from boldglm.io.outputs.dataset_description import describe_dataset, write_bidsi
 from boldglm.io.outputs.dataset_links import link_to
 
 INDEX = "index.html"  # the page of all participants
+QUALITY = "quality.tsv"  # the table of all runs, in the output folder
 LONGEST_LABEL = 80  # characters; a file name has at most 255 with all its entities
 RECORD = "statmap.json"  # after the entities of a result
 
@@ -154,8 +155,8 @@ outside the mask. The unit "signal" is percent signal change, or arbitrary with
 
 | key | what it says |
 |---|---|
-| top level | level, model, noise model, HRF, smoothness of the residuals (run nodes), \
-sources, mask, number of voxels, design, software version |
+| top level | level, model, noise model, HRF, smoothness of the residuals and quality (run \
+nodes), sources, mask, number of voxels, design, software version |
 | `Contrasts` | by the label in file names: exact name, weights, test, degrees of freedom, \
 warnings; above the run also inputs, design matrix and sources |
 | `Statistics` | by the label in file names: description and unit |
@@ -231,6 +232,10 @@ every command that worked on it |
 | `sub-<label>.html`, `group.html` | Reports with their figures inside; not with `--no-report` |
 | `index.html` | All participants and runs on one page, with links to the reports; not with \
 `--no-report` |
+| `quality.tsv`, `quality.json` | A row for each finished run, to sort by: motion, censored \
+volumes, temporal signal-to-noise ratio, degrees of freedom left, residuals that are not white, \
+the strongest correlation of motion with a condition. The same numbers are in `Quality` of the \
+sidecar of each run |
 | `sub-<label>/figures/`, `group/figures/` | The same figures as files, with `--figures` |
 | `<entities>_statmap.json` | Sidecar of all maps of a result, and the record that it is finished |
 | `models/model-<name>_smdl.json` | The model that was fitted |

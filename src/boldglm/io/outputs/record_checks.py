@@ -36,11 +36,18 @@ def check_record(content: Any) -> None:
     for key in ("Whiteness", "MaskSize"):
         _numbers(key, [*_mapping(key, result.get(key, {})).values()])
     _mapping("Smoothness", result.get("Smoothness", {}))
+    _check_quality(_mapping("Quality", result.get("Quality", {})))
     regions = _mapping("Regions", result.get("Regions", {}))
     _texts("Regions", [regions[key] for key in ("Atlas", "Digest", "Table", "Image") if regions])
     _names("Regions", [regions["Atlas"]] if regions else [])
     for contrast in _list("Contrasts", result["Contrasts"]):
         _check_contrast(_mapping("Contrasts", contrast))
+
+
+def _check_quality(quality: Mapping[str, Any]) -> None:
+    values = _list("Quality", quality.get("DVARS", []))
+    numbers = [value for key, value in quality.items() if key != "DVARS"]
+    _numbers("Quality", [value for value in (*numbers, *values) if value is not None])
 
 
 def _check_contrast(contrast: Mapping[str, Any]) -> None:

@@ -66,6 +66,7 @@ class NodeResult:
     meshes: tuple[Path, ...] = ()  # surfaces for figures; files of the inputs
     whiteness: Mapping[str, float] = field(default_factory=dict)  # from `write_run_maps`
     smoothness: Mapping[str, Any] = field(default_factory=dict)  # from `measure_smoothness`
+    quality: Mapping[str, Any] = field(default_factory=dict)  # from `write_run_maps`
     mask_size: Mapping[str, int] = field(default_factory=dict)  # Analyzed and Excluded voxels
     sources: Mapping[str, tuple[Path, ...]] = field(default_factory=dict)  # of Mask and Mean
     regions: RegionFiles | None = None  # with --atlas
@@ -89,6 +90,7 @@ class NodeResult:
             "Maps": {label: text(path) for label, path in self.maps.items()},
             "Whiteness": dict(self.whiteness),
             "Smoothness": dict(self.smoothness),
+            **({"Quality": dict(self.quality)} if self.quality else {}),
             "MaskSize": dict(self.mask_size),
             **({"Sources": sources} if sources else {}),
             **({"Regions": self.regions.to_dict(root)} if self.regions else {}),
@@ -128,6 +130,7 @@ class NodeResult:
             maps={label: located(path) for label, path in content.get("Maps", {}).items()},
             whiteness=content.get("Whiteness", {}),
             smoothness=content.get("Smoothness", {}),
+            quality=content.get("Quality", {}),
             mask_size=content.get("MaskSize", {}),
             sources={
                 image: tuple(map(located, paths))
