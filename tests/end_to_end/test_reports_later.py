@@ -1,5 +1,8 @@
 """`--no-report` and `--reports-only`: reports at any time, from what is in the output folder."""
 
+import html
+import json
+import re
 import shutil
 
 import numpy as np
@@ -45,6 +48,15 @@ def test_reports_of_later_have_the_bytes_of_those_in_the_call(with_reports, tmp_
 
     assert reports(out) == reports(with_reports)
     assert f"Report: {out / 'sub-02.html'}" in capsys.readouterr().out
+
+
+def test_a_report_has_the_model_that_was_fitted(with_reports):
+    model = (with_reports / "models/model-default_smdl.json").read_text()
+
+    for page in reports(with_reports).values():
+        if "How to reproduce" in page:
+            (shown,) = re.findall(r'aria-label="Model default">(.*?)</pre>', page, re.DOTALL)
+            assert json.loads(html.unescape(shown)) == json.loads(model)
 
 
 def test_without_reports_everything_else_is_the_same(bids, with_reports, tmp_path):

@@ -28,8 +28,9 @@ from boldglm.interfaces.overviews import participant_overview
 from boldglm.io.bids.preprocessed import space_label
 from boldglm.io.files.atomic import share_file
 from boldglm.io.files.json_files import read_json, write_json
+from boldglm.io.outputs.analyses import MODELS
 from boldglm.io.outputs.design_files import read_before, read_design
-from boldglm.io.outputs.names import ResultPaths, output_dir_of
+from boldglm.io.outputs.names import ResultPaths, model_file_name, output_dir_of
 from boldglm.io.outputs.overviews import overview_state
 from boldglm.io.outputs.quality_table import QUALITY_KEY, write_quality_table
 from boldglm.io.outputs.records import Record, read_result
@@ -309,6 +310,7 @@ class WriteReport(SimpleInterface):
             methods=page.methods,
             references=page.references,
             command=page.command,
+            models=_models_of(drawn, root),
             versions=page.versions,
             copies=copies_of(page.methods),
         )
@@ -341,6 +343,14 @@ def _told_apart(drawn: Sequence[tuple[Record, Section]]) -> list[tuple[Record, S
             section = replace(section, title=title, anchor=make_anchor(title))
         found.append((record, section))
     return found
+
+
+def _models_of(drawn: Sequence[tuple[Record, Section]], root: Path) -> tuple[tuple[str, str], ...]:
+    """Return name and text of the models of sections that the output folder has in a file."""
+    files = {record.model: root / MODELS / model_file_name(record.model) for record, _ in drawn}
+    return tuple(
+        (name, file.read_text(encoding="utf-8")) for name, file in files.items() if file.exists()
+    )
 
 
 def _copy_figures(drawn: Sequence[tuple[Record, Section]], root: Path) -> list[Path]:

@@ -205,6 +205,8 @@ class Report:
         What buttons copy: the name of a form of the methods section, and its text.
     summary : tuple of str
         What a reader should know first, one paragraph each, shown under "What stands out".
+    models : tuple of (str, str)
+        Name and text of the BIDS Stats Models that were fitted.
 
     Raises
     ------
@@ -223,6 +225,7 @@ class Report:
     versions: tuple[tuple[str, str], ...] = ()
     copies: tuple[tuple[str, str], ...] = ()
     summary: tuple[str, ...] = ()
+    models: tuple[tuple[str, str], ...] = ()
 
     def __post_init__(self) -> None:
         titles: dict[str, str] = {}
