@@ -77,6 +77,7 @@ NAVIGATION = {
         "guides/participants_and_runs",
         "guides/events",
         "guides/default_model",
+        "guides/planning",
         "guides/model_files",
         "guides/confounds",
         "guides/fit",

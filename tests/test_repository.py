@@ -15,7 +15,7 @@ import pytest
 from packaging.requirements import Requirement
 
 from boldglm._version import RELEASE
-from boldglm.cli.parser import build_demo_parser, build_parser
+from boldglm.cli.parser import build_demo_parser, build_parser, build_power_parser
 
 ROOT = Path(__file__).parents[1]
 SOURCES = sorted((ROOT / "src").rglob("*.py"))
@@ -37,6 +37,9 @@ def body_lines(function):
     """Return how many lines a function has below its signature and docstring."""
     body = function.body[1:] if ast.get_docstring(function) is not None else function.body
     return function.end_lineno - body[0].lineno + 1 if body else 0
+
+
+PARSERS = {"demo": build_demo_parser, "power": build_power_parser}  # by the first word of a call
 
 
 def options_of(parser):
@@ -143,7 +146,8 @@ def test_pybids_is_asked_in_one_place_and_images_are_opened_in_one_layer():
 def test_every_option_of_the_command_line_is_read():
     sources = [path.read_text("utf-8") for path in SOURCES if path.parent.name == "cli"]
     read = set(re.findall(r"\boptions\.([a-z_]+)", " ".join(sources)))
-    actions = [*build_parser()._actions, *build_demo_parser()._actions]
+    parsers = (build_parser(), build_demo_parser(), build_power_parser())
+    actions = [action for parser in parsers for action in parser._actions]
 
     # what only prints something is answered before or during parsing; --notrack says what is so
     unread = {"help", "version", "bids_exec_spec", "notrack"}
@@ -294,10 +298,10 @@ def test_the_readme_calls_the_program_by_hand_and_in_containers():
 def test_calls_in_documents_are_understood_by_the_parser(path):
     for arguments in boldglm_calls(path):
         said = io.StringIO()
-        parser = build_demo_parser() if arguments[:1] == ["demo"] else build_parser()
+        parser = PARSERS.get(arguments[0], build_parser)()
         try:
             with contextlib.redirect_stderr(said):
-                parser.parse_args(arguments[1:] if arguments[:1] == ["demo"] else arguments)
+                parser.parse_args(arguments[1:] if arguments[0] in PARSERS else arguments)
         except SystemExit as ended:  # code 0: --version
             if ended.code != 0:
                 pytest.fail(f"boldglm {shlex.join(arguments)}: {said.getvalue()}")
@@ -311,11 +315,19 @@ def test_options_in_running_text_exist(path):
     code = " ".join(re.findall(r"`([^`]+)`", text))
     named = set(re.findall(r"(?<![\w-])--[a-z][a-z-]*", code))
 
-    assert named <= options_of(build_parser()) | options_of(build_demo_parser())
+    known = (build_parser(), *(build() for build in PARSERS.values()))
+    assert named <= set().union(*map(options_of, known))
 
 
 @pytest.mark.parametrize(
-    "option", preferred_options(build_parser()) + preferred_options(build_demo_parser())
+    "option",
+    sorted(
+        {
+            option
+            for build in (build_parser, *PARSERS.values())
+            for option in preferred_options(build())
+        }
+    ),
 )
 def test_every_option_is_in_the_readme_or_the_docs(option):
     text = " ".join(path.read_text(encoding="utf-8") for path in DOCUMENTS)

@@ -95,3 +95,12 @@ NIPYPE_PLUGINS = ("Linear", "MultiProc", "SLURM", "SLURMGraph", "SGE", "PBS")
 
 # Participants of the dataset without results, when a group is tested.
 MISSING_PARTICIPANTS = ("exclude", "error")
+
+# The power of a plan.
+EFFECT_UNITS = ("map", "peak")  # of the effect: as in effect maps, or of the peak of the response
+EFFECT_UNIT = "map"
+POWER_ALPHAS = (0.05, 0.001)  # two-sided, uncorrected
+POWER_TARGETS = (0.8, 0.9)  # for which the number of participants is told
+POWER_PARTICIPANTS = (10, 15, 20, 30, 40, 60)
+SIMULATIONS = 2000
+POWER_SEED = 20262  # fixed, so that a command always gives the same numbers

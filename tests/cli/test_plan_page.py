@@ -208,3 +208,15 @@ def test_a_folder_that_cannot_be_made_is_named(study, tmp_path, capsys):
 
     assert code == 73
     assert str(tmp_path / "file") in capsys.readouterr().err
+
+
+def test_correlated_regressors_are_explained_as_far_as_designs_tell(study, page):
+    html = page(study, "--explain", "cue ~ drift_1")
+
+    assert html.count("<h3>Correlated regressors: cue and target</h3>") == 3  # drawn runs
+    assert html.count("<h3>Two regressors: drift_1 and cue</h3>") == 3
+    assert "were not compared over voxels, because nothing was fitted" in html
+    [heading, *rows] = cells(html, "What each model makes of it")
+    assert heading[3] == "Predicted standard error"
+    assert "SD over voxels" not in heading
+    assert [row[:2] for row in rows[:2]] == [["cue", "without target"], ["cue", "both"]]

@@ -106,7 +106,7 @@ def test_a_pair_that_is_asked_for_later_changes_no_map_and_refits_nothing(bids, 
 
     assert rules(out) == [["target ~ cue", CONFOUND]] * 2
     assert rules(out, "02") == [["target ~ cue"]] * 2
-    assert "Correlated regressors: drift_1 and cue" in text_of(out / "sub-01.html")
+    assert "Two regressors: drift_1 and cue" in text_of(out / "sub-01.html")
     assert {name: content for name, (content, _) in files_of(out).items()} == {
         name: content for name, (content, _) in before.items()
     }

@@ -241,3 +241,12 @@ def test_the_series_holds_slices_one_after_the_other(tmp_path, held, masked):
     assert (np.diff(of_voxel[order]) >= 0).all()
     with pytest.raises(ValueError, match="cannot be smoothed"):
         LoadSettings(smoothing=5.0, slice_groups=SliceGroups(axis, tuple(groups)))
+
+
+def test_correlated_regressors_are_explained_without_their_estimates(tmp_path):
+    root, *_ = make_dataset(tmp_path / "bids")
+    participant(root, tmp_path / "out", "--explain", "b ~ a")
+
+    html = (tmp_path / "out/sub-01.html").read_text()
+    assert "regressors: a and b</h3>" in html
+    assert "over voxels, because each slice was fitted with a design of its own" in html

@@ -180,9 +180,13 @@ def test_a_report_holds_every_run_and_their_combination(dataset, tmp_path):
                                                  strict=True))  # fmt: skip
     model = FirstLevel(noise_model="ols").fit(bold, events)
 
-    path = model.report(tmp_path / "report.html", ["cue - target"])
+    path = model.report(tmp_path / "report.html", ["cue - target"], explain=["cue ~ drift_1"])
 
     page = path.read_text()
+    assert page.count("<h3>Two regressors: drift_1 and cue</h3>") == 2
+    assert page.count("SD over voxels") >= 2
+    with pytest.raises(ValueError, match=r"there is no 'qeu'. Known: trial_type.cue"):
+        model.report(tmp_path / "report.html", explain=["qeu ~ target"])
     for words in ("All runs", "Run 1", "Run 2", "cue - target", "data:image/png"):
         assert words in page
     assert list(tmp_path.glob("*")) != []

@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from boldglm.notices import exclusion
-from boldglm.reports.content import ContrastResult, Figure, Section, Table
+from boldglm.reports.content import ContrastResult, Figure, Section, Table, Topic
 from boldglm.reports.hemispheres import join_hemispheres
 from boldglm.reports.mosaic import palette
 from boldglm.reports.region_names import RegionNames
@@ -165,6 +165,11 @@ def section(tmp_path, side, *, facts, dof):
         (Figure(design, "Design.", ""), Figure(own, "Whiteness.", "")),
         (Table(("a",), (("1",),), "Efficiency."),),
         (ContrastResult("go", "t", f"run-1_hemi-{side[0].upper()}_x", "z ≥ 3", dof, (shown,)),),
+        topics=(
+            Topic("a and b", ("They correlate.", f"{facts} vertices."),
+                  (Figure(design, "Over time.", ""), Figure(own, "Estimates.", "")),
+                  (Table(("SD",), ((facts,),), "Spread."), Table(("b",), (("2",),), "Allowed."))),
+        ),
     )  # fmt: skip
 
 
@@ -190,3 +195,11 @@ def test_two_hemispheres_are_one_section_that_says_once_what_they_share(tmp_path
     assert contrast.dof_text == "100 (left hemisphere); 99 (right hemisphere)"
     assert contrast.weights_text == "run-1_x"
     assert [one.caption for one in contrast.maps] == [f"z map of go ({side})." for side in SIDES]
+    (topic,) = both.topics
+    assert topic.paragraphs == ("They correlate.", "30 vertices.", "31 vertices.")
+    assert [one.caption for one in topic.figures] == [
+        "Over time.", "Estimates. (Left hemisphere.)", "Estimates. (Right hemisphere.)",
+    ]  # fmt: skip
+    assert [one.caption for one in topic.tables] == [
+        "Left hemisphere. Spread.", "Allowed.", "Right hemisphere. Spread.",
+    ]  # fmt: skip

@@ -6,12 +6,12 @@ import sys
 import time
 import uuid
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from nipype.pipeline.engine import Workflow
 
-from boldglm.analysis.model.events_needed import events_needed
 from boldglm.analysis.plan.atlases import (
     PlannedAtlases,
     images_of_runs,
@@ -29,11 +29,10 @@ from boldglm.analysis.plan.output_options import (
 from boldglm.analysis.plan.plan import Analysis, make_plan
 from boldglm.analysis.plan.result_filter import ResultFilter
 from boldglm.analysis.plan.saved_model import save_model
-from boldglm.cli.choices import model_choice, selection_of
+from boldglm.cli.choices import model_choice, selected_runs, selection_of
 from boldglm.cli.dry_run import NOTHING_FITTED, show_levels, show_plan
 from boldglm.cli.first_levels import starting_results
 from boldglm.cli.participants import check_completeness, list_participants
-from boldglm.cli.places import check_places
 from boldglm.cli.plan_file import write_plan
 from boldglm.cli.plan_page import PlanNotes
 from boldglm.cli.plugin_options import plugin_choice
@@ -48,7 +47,6 @@ from boldglm.io.bids.atlas_option import AtlasRequest
 from boldglm.io.bids.exclude_option import read_exclude_option
 from boldglm.io.bids.excluded_runs import ExcludedRun
 from boldglm.io.bids.participants import ParticipantTables
-from boldglm.io.bids.query import QueryResult, find_runs
 from boldglm.io.files.json_files import write_json
 from boldglm.io.outputs.dataset_description import command_digest
 from boldglm.io.outputs.fit_cache import cache_size
@@ -56,7 +54,7 @@ from boldglm.io.outputs.names import INDEX, prepare_output
 from boldglm.io.outputs.quality_table import write_quality_table
 from boldglm.io.outputs.records import STAMP, Record, notes_of_records
 from boldglm.notices import EXCLUSION, HEADINGS, Notice, together
-from boldglm.vocabulary import BAD_RUN_POLICY, HIGHER_COMMANDS
+from boldglm.vocabulary import HIGHER_COMMANDS
 from boldglm.workflows.citation import write_citation
 from boldglm.workflows.execution import Execution, execute
 from boldglm.workflows.failures import Failure
@@ -76,7 +74,7 @@ def run_participant(options: argparse.Namespace, command: str, folders: WorkFold
     """Fit the selected runs, combine them within participants, and return the exit code."""
     _start_logging(verbose=options.verbose)
     started = time.monotonic()
-    query = _find_runs(options)
+    query = selected_runs(options)
     if options.list_participants:
         return list_participants(query.runs, options)
     tables = ParticipantTables(options.bids_dir)
@@ -130,29 +128,13 @@ def _dry_run(
     plan: Sequence[Analysis], notes: PlanNotes, options: argparse.Namespace, folders: WorkFolders
 ) -> None:
     """Print the plan, write it if asked to."""
-    explain = tuple(options.explain or ())
-    show_plan(plan, notes.notices, sys.stdout, notes.atlases, explain, every_run=options.verbose)
+    notes = replace(notes, explain=tuple(options.explain or ()))
+    show_plan(
+        plan, notes.notices, sys.stdout, notes.atlases, notes.explain, every_run=options.verbose
+    )
     if options.plan_file is not None:
         write_plan(options.plan_file, plan, notes, folders.scratch)
         print(f"Plan: {options.plan_file}")
-
-
-def _find_runs(options: argparse.Namespace) -> QueryResult:
-    """Find the runs that the options select; refuse to write to the datasets that they are in."""
-    query = find_runs(
-        options.bids_dir,
-        selection_of(options),
-        options.derivatives,
-        options.space,
-        options.bids_database_dir,
-        events_needed(None if options.model == "default" else Path(options.model)),
-        options.on_bad_run or BAD_RUN_POLICY,
-        read_exclude_option(options.exclude or ()),
-        validate=not options.skip_bids_validation,
-    )
-    derivatives = [dataset.path for dataset in query.derivatives]
-    check_places(options.output_dir, options.bids_dir, derivatives)
-    return query
 
 
 def run_higher_levels(

@@ -8,15 +8,19 @@ from typing import Any
 from boldglm.analysis.methods_text import smoothing_words
 from boldglm.analysis.model.confound_strategies import ConfoundRequest
 from boldglm.analysis.model.default_model import DefaultModelOptions
+from boldglm.analysis.model.events_needed import events_needed
 from boldglm.analysis.model.model import Model
 from boldglm.analysis.plan.analysis_options import analysis_options
 from boldglm.analysis.plan.dataset_model import ModelChoice
 from boldglm.analysis.plan.models_of_results import HigherModelChoice, refuse_other_options
 from boldglm.analysis.plan.timing import TimingOptions
 from boldglm.cli.option_roles import ANALYSIS, flag_of, given_options
+from boldglm.cli.places import check_places
 from boldglm.cli.values import Smoothing
 from boldglm.errors import UsageError
 from boldglm.io.bids.derivative_datasets import Derivative, find_derivatives
+from boldglm.io.bids.exclude_option import read_exclude_option
+from boldglm.io.bids.query import QueryResult, find_runs
 from boldglm.io.bids.selection import Selection
 from boldglm.vocabulary import (
     BAD_RUN_POLICY,
@@ -46,6 +50,24 @@ def selection_of(options: argparse.Namespace) -> Selection:
         options.run_label,
         options.bids_filter_file,
     )
+
+
+def selected_runs(options: argparse.Namespace) -> QueryResult:
+    """Find the runs that options select; refuse to write to the datasets that they are in."""
+    query = find_runs(
+        options.bids_dir,
+        selection_of(options),
+        options.derivatives,
+        options.space,
+        options.bids_database_dir,
+        events_needed(None if options.model == "default" else Path(options.model)),
+        options.on_bad_run or BAD_RUN_POLICY,
+        read_exclude_option(options.exclude or ()),
+        validate=not options.skip_bids_validation,
+    )
+    derivatives = [dataset.path for dataset in query.derivatives]
+    check_places(options.output_dir, options.bids_dir, derivatives)
+    return query
 
 
 def model_choice(options: argparse.Namespace, derivatives: Sequence[Derivative]) -> ModelChoice:

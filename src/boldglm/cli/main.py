@@ -16,8 +16,8 @@ from types import ModuleType
 
 from boldglm.cli.help_text import with_hyphens
 from boldglm.cli.limits import check_memory_limit, limit_code, limit_message
-from boldglm.cli.option_roles import check_levels, check_plan_file
-from boldglm.cli.parser import build_demo_parser, build_parser
+from boldglm.cli.option_roles import check_levels, check_plan_file, check_power
+from boldglm.cli.parser import build_demo_parser, build_parser, build_power_parser
 from boldglm.cli.places import check_places
 from boldglm.cli.report_command import command_text
 from boldglm.cli.streams import failed_output, open_streams
@@ -90,6 +90,8 @@ def main(argv: Sequence[str]) -> int:
     try:
         if arguments[:1] == ["demo"] and not set(arguments[1:]) & set(COMMANDS):
             return _demo(build_demo_parser().parse_args(arguments[1:]))
+        if arguments[:1] == ["power"] and not set(arguments[2:3]) & set(COMMANDS):
+            return _power(build_power_parser().parse_args(arguments[1:]))
         return _app(build_parser().parse_args(arguments), arguments)
     except SystemExit as stop:  # argparse: 0 after --help, 2 after a usage error
         return stop.code if isinstance(stop.code, int) else 2
@@ -154,6 +156,17 @@ def _load_app() -> ModuleType:
 
 
 def _check_usage(options: argparse.Namespace) -> None:
+    _check_model(options)
+    _settle_memory(options)
+    _check_reports(options)
+    if options.tfce and not options.permutations:
+        raise UsageError("--tfce needs --permutations.")
+    if options.cluster_p is not None and not 0 < options.cluster_p < 0.5:
+        raise UsageError(f"--cluster-p {options.cluster_p:g} is not between 0 and 0.5.")
+
+
+def _check_model(options: argparse.Namespace) -> None:
+    """Refuse options of the model that contradict each other, and places that are input."""
     given = [name for name in MODEL_OPTIONS if getattr(options, name) is not None]
     if options.model != "default" and given:
         flag = "--" + given[0].replace("_", "-")
@@ -164,12 +177,6 @@ def _check_usage(options: argparse.Namespace) -> None:
     if options.fir_delays and options.hrf_model != "fir":
         raise UsageError("--fir-delays needs --hrf-model fir.")
     _check_drift(options)
-    _settle_memory(options)
-    _check_reports(options)
-    if options.tfce and not options.permutations:
-        raise UsageError("--tfce needs --permutations.")
-    if options.cluster_p is not None and not 0 < options.cluster_p < 0.5:
-        raise UsageError(f"--cluster-p {options.cluster_p:g} is not between 0 and 0.5.")
     if options.fd_threshold is not None and not options.fd_threshold > 0:
         raise UsageError(f"--fd-threshold {options.fd_threshold:g} is not above 0 mm.")
     if options.mask is not None and not options.mask.is_file():
@@ -209,6 +216,17 @@ def _settle_memory(options: argparse.Namespace) -> None:
     if options.mem_gb is not None:
         raise UsageError("--mem-gb and --mem-mb say the same. Leave out one of them.")
     options.mem_gb = options.mem_mb / 1000
+
+
+def _power(options: argparse.Namespace) -> int:
+    _leave_removed_folder(options)
+    check_power(options)
+    _check_model(options)
+    with WorkFolders(options) as folders:
+        _prepare_process(1, folders.home)
+        from boldglm.cli.power import run_power
+
+        return run_power(options, folders)
 
 
 def _demo(options: argparse.Namespace) -> int:

@@ -7,7 +7,7 @@ import argparse
 from collections.abc import Mapping
 
 from boldglm.cli.places import check_place_of_file
-from boldglm.errors import UsageError
+from boldglm.errors import MissingInputError, UsageError
 from boldglm.vocabulary import BOLD_COMMANDS, HIGHER_COMMANDS, RUN_MAPS
 
 RUNS = "runs"
@@ -122,6 +122,27 @@ def check_plan_file(options: argparse.Namespace) -> None:
         raise UsageError("--plan-file writes the plan of a dry run. Add --dry-run.")
     if options.plan_file is not None:
         check_place_of_file("--plan-file", options.plan_file, options.bids_dir)
+
+
+def check_power(options: argparse.Namespace) -> None:
+    """Refuse noise that contradicts itself, and files that are missing or among the input."""
+    if options.noise_autocorrelation and options.noise_sd is None:
+        raise UsageError(
+            "--noise-autocorrelation is about the noise of --noise-sd; that of a pilot is "
+            "measured. Add --noise-sd, or leave it out."
+        )
+    if options.pilot_mask is not None:
+        if options.noise_sd is not None and options.between_sd is not None:
+            raise UsageError(
+                "--pilot-mask chooses voxels of a pilot, and --noise-sd and --between-sd need "
+                "none. Leave out --pilot-mask."
+            )
+        if not options.pilot_mask.is_file():
+            raise MissingInputError(f"--pilot-mask {options.pilot_mask}: there is no such file.")
+    if options.pilot is not None and not options.pilot.is_dir():
+        raise MissingInputError(f"--pilot {options.pilot}: there is no such folder.")
+    if options.output_file is not None:
+        check_place_of_file("--output-file", options.output_file, options.bids_dir)
 
 
 def _check_reports_only(options: argparse.Namespace) -> None:

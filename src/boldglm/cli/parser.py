@@ -11,12 +11,14 @@ from boldglm.cli.help_text import Parser, help_text
 from boldglm.cli.options_of_calls import add_inference, add_nprocs, add_outputs, add_running
 from boldglm.cli.options_of_data import add_inputs, add_selection, add_timing
 from boldglm.cli.options_of_models import add_censoring, add_default_model, add_fit, add_model
+from boldglm.cli.options_of_power import add_power
 from boldglm.vocabulary import (
     MOST_PAIRED,
 )
 
 USAGE = """\
 boldglm BIDS_DIR OUTPUT_DIR LEVEL [options]
+       boldglm power BIDS_DIR OUTPUT_DIR --effect PERCENT [options]
        boldglm demo OUTPUT_DIR [options]"""
 
 DESCRIPTION = f"""\
@@ -24,6 +26,7 @@ Fit voxelwise general linear models to task fMRI, from a BIDS dataset to t maps.
 
   boldglm BIDS_DIR OUTPUT_DIR participant  fit and combine runs of participants
   boldglm BIDS_DIR OUTPUT_DIR group        then test over participants
+  boldglm power BIDS_DIR OUTPUT_DIR        how many participants an effect needs
   boldglm demo OUTPUT_DIR                  try it on a small generated dataset
 
 Without a model file, boldglm builds a default model and saves it in
@@ -61,9 +64,7 @@ def build_parser() -> Parser:
         epilog=EPILOG,
         formatter_class=argparse.RawTextHelpFormatter,
     )
-    parser.add_argument(
-        "bids_dir", type=Path, metavar="BIDS_DIR", help=help_text("the raw BIDS dataset")
-    )
+    _add_bids_dir(parser)
     parser.add_argument(
         "output_dir",
         type=Path,
@@ -92,6 +93,47 @@ def build_parser() -> Parser:
     add_inference(parser)
     add_outputs(parser)
     add_running(parser)
+    return parser
+
+
+def _add_bids_dir(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "bids_dir", type=Path, metavar="BIDS_DIR", help=help_text("the raw BIDS dataset")
+    )
+
+
+def build_power_parser() -> Parser:
+    """Return the parser of `boldglm power BIDS_DIR OUTPUT_DIR`."""
+    parser = Parser(
+        prog="boldglm power",
+        usage="boldglm power BIDS_DIR OUTPUT_DIR --effect PERCENT [options]",
+        description="Say how many participants and runs find an effect, from the designs of a\n"
+        "dataset: by formula and by simulation. Reads headers, events and confounds of\n"
+        "the dataset, and the maps of a pilot. Writes nothing but --output-file. Takes\n"
+        "the options that a participant call has for its selection, input and model.",
+        epilog="examples:\n"
+        "  With the noise of the results in out:\n"
+        "    boldglm power ds001 out --effect 0.3 --of 'faces - houses'\n"
+        "  With noise that is given:\n"
+        "    boldglm power ds001 out --effect 0.2 0.4 --noise-sd 1.5 --between-sd 0.4",
+        formatter_class=argparse.RawTextHelpFormatter,
+    )
+    _add_bids_dir(parser)
+    parser.add_argument(
+        "output_dir",
+        type=Path,
+        metavar="OUTPUT_DIR",
+        help=help_text("results of a pilot, if there are any (see --pilot)"),
+    )
+    add_power(parser)
+    add_selection(parser)
+    add_inputs(parser)
+    add_timing(parser)
+    add_model(parser)
+    add_default_model(parser)
+    add_censoring(parser)
+    add_fit(parser)
+    parser.set_defaults(dry_run=True, fresh=False, work_dir=None)  # it only plans
     return parser
 
 

@@ -1,14 +1,16 @@
 """`--plan-file plan.html`: the plan as a page that reads from words to designs."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
+from boldglm.analysis.first_level.measured_pairs import explained_pairs
 from boldglm.analysis.methods_text import versions
 from boldglm.analysis.plan.advice import NOTHING_STANDS_OUT, advice
 from boldglm.analysis.plan.atlases import PlannedAtlases
+from boldglm.analysis.plan.explained_pairs import pairs_in_run
 from boldglm.analysis.plan.levels import LevelPlan
 from boldglm.analysis.plan.plan import Analysis, RunPlan
 from boldglm.analysis.plan.precision import Precision, correlated_pairs
@@ -18,13 +20,15 @@ from boldglm.glm.design.names import short_name
 from boldglm.glm.design.summaries import counted, listed
 from boldglm.glm.first_level.contrasts import contrast_weights
 from boldglm.interfaces.drawing import EventTimes, event_times
+from boldglm.io.outputs.measured_pairs import MeasuredPair
 from boldglm.notices import NOTE, Notice, together
-from boldglm.reports.content import Fact, Report, Section, Table, make_anchor
+from boldglm.reports.content import Fact, Report, Section, Table, Topic, make_anchor
 from boldglm.reports.html import write_report
 from boldglm.reports.precision import PlannedErrors, draw_precision
-from boldglm.reports.sections import DrawnDesign, draw_design
+from boldglm.reports.sections import DrawnDesign, draw_design, draw_pairs
 
 MOST_WORST = 2  # runs that are drawn beside the typical one
+NOT_FITTED = "nothing was fitted"
 MOST_PAIRS = 20  # rows of the table of correlated regressors
 WORST = ("Least certain run", "Second least certain run")
 
@@ -40,11 +44,14 @@ class PlanNotes:
     atlases : PlannedAtlases or None
     command : str
         The command line.
+    explain : tuple of str
+        Pairs of regressors to explain in each run that is drawn.
     """
 
     notices: tuple[Notice, ...] = ()
     atlases: PlannedAtlases | None = None
     command: str = ""
+    explain: tuple[str, ...] = ()
 
 
 def write_plan_page(path: Path, plan: Sequence[Analysis], notes: PlanNotes, folder: Path) -> None:
@@ -81,7 +88,8 @@ def plan_report(plan: Sequence[Analysis], notes: PlanNotes, folder: Path) -> Rep
         about = f"{analysis.model.name}: " if several else ""
         summary += [about + text for text in advice(analysis, precision) or [NOTHING_STANDS_OUT]]
         notices += _notices(analysis)
-        sections += _sections(analysis, precision, about, folder / f"model{number}")
+        place = folder / f"model{number}"
+        sections += _sections(analysis, precision, about, place, notes.explain)
     counts = "; ".join(map(_counts, plan))
     return Report(
         title="Plan",
@@ -120,12 +128,13 @@ def _notices(analysis: Analysis) -> list[Notice]:
 
 
 def _sections(
-    analysis: Analysis, precision: Precision, about: str, folder: Path
+    analysis: Analysis, precision: Precision, about: str, folder: Path, explain: Sequence[str]
 ) -> Iterable[Section]:
     """Return the sections of one model."""
     yield _precision_section(analysis, precision, about, folder)
     for number, (words, run) in enumerate(_chosen(analysis.runs, precision)):
-        yield _run_section(f"{about}{words}", run, analysis, folder / f"run{number}")
+        section = _run_section(f"{about}{words}", run, analysis, folder / f"run{number}")
+        yield replace(section, topics=_topics(run, explain, folder / f"run{number}"))
     yield from draw_levels(_alike(analysis.levels), about, folder)
 
 
@@ -274,6 +283,14 @@ def short_names(names: Sequence[str]) -> dict[str, str]:
         name: "_".join([own[0], *(part for part in own[1:] if part not in shared)])
         for name, own in zip(names, parts, strict=True)
     }
+
+
+def _topics(run: RunPlan, explain: Sequence[str], folder: Path) -> tuple[Topic, ...]:
+    """Explain correlated regressors of a run, as far as its design tells."""
+    pairs = explained_pairs(run.design, pairs_in_run(run, explain))
+    return draw_pairs(
+        run.design, [MeasuredPair(pair, reason=NOT_FITTED) for pair in pairs], folder
+    )
 
 
 def _run_section(words: str, run: RunPlan, analysis: Analysis, folder: Path) -> Section:

@@ -19,6 +19,7 @@ from boldglm.vocabulary import (
 )
 
 PLAN_FORMATS = (".html", ".tsv", ".json")
+POWER_FORMATS = (".tsv", ".json")
 
 
 def word_of(known: Sequence[str]) -> Callable[[str], str]:
@@ -175,6 +176,55 @@ def smoothing(text: str) -> Smoothing:
     return Smoothing(fwhm, level, kind or SMOOTHING_TYPE)
 
 
+def number_within(
+    text: str, low: float, high: float, words: str, *, takes_low: bool = False
+) -> float:
+    """Read a number between two others, of which the first may be taken too."""
+    try:
+        number = float(text)
+    except ValueError:
+        number = float("nan")
+    if low < number < high or (takes_low and number == low):
+        return number
+    raise argparse.ArgumentTypeError(f"{text!r} is not a number {words}")
+
+
+def above_zero(text: str) -> float:
+    """Read a finite number above 0."""
+    return number_within(text, 0, float("inf"), "above 0")
+
+
+def not_negative(text: str) -> float:
+    """Read a finite number of 0 or more."""
+    return number_within(text, 0, float("inf"), "of 0 or more", takes_low=True)
+
+
+def probability(text: str) -> float:
+    """Read a number between 0 and 1, without both."""
+    return number_within(text, 0, 1, "between 0 and 1")
+
+
+def autocorrelation(text: str) -> float:
+    """Read a correlation of 0 or more, below 1."""
+    return number_within(text, 0, 1, "from 0 to below 1", takes_low=True)
+
+
+def two_or_more(text: str) -> int:
+    """Read a number of participants that can be tested."""
+    try:
+        number = int(text)
+    except ValueError:
+        number = 0
+    if number < 2:
+        raise argparse.ArgumentTypeError(f"{text!r} is not an integer of 2 or more")
+    return number
+
+
+def power_file(text: str) -> Path:
+    """Read the file that power is written to; its extension is its format."""
+    return _file_of_formats(text, POWER_FORMATS)
+
+
 def plan_file(text: str) -> Path:
     """Read the file that a plan is written to; its extension is its format.
 
@@ -183,9 +233,13 @@ def plan_file(text: str) -> Path:
     >>> plan_file("plan.tsv").suffix
     '.tsv'
     """
+    return _file_of_formats(text, PLAN_FORMATS)
+
+
+def _file_of_formats(text: str, formats: Sequence[str]) -> Path:
     path = Path(text)
-    if path.suffix not in PLAN_FORMATS:
+    if path.suffix not in formats:
         raise argparse.ArgumentTypeError(
-            f"{text} ends in none of {', '.join(PLAN_FORMATS)}, which say the format"
+            f"{text} ends in none of {', '.join(formats)}, which say the format"
         )
     return path

@@ -349,7 +349,11 @@ class FirstLevel(Parameters):
             return pd.read_csv(result.regions.table, sep="\t", na_values="n/a")
 
     def report(
-        self, path: str | Path, contrasts: Sequence[Any] | None = None, title: str = "First level"
+        self,
+        path: str | Path,
+        contrasts: Sequence[Any] | None = None,
+        title: str = "First level",
+        explain: Sequence[str] = (),
     ) -> Path:
         """Write a self-contained HTML report: designs, collinearity and maps.
 
@@ -361,6 +365,10 @@ class FirstLevel(Parameters):
             As for `contrast`; by default every condition against baseline.
         title : str
             Heading.
+        explain : sequence of str
+            Pairs of regressors, such as ``"B ~ A"``, that the report of each run explains: what
+            they share, and their estimates without one of them, with both, and with B
+            orthogonalized. The two conditions that correlate most, above .3, are explained anyway.
 
         Returns
         -------
@@ -371,11 +379,13 @@ class FirstLevel(Parameters):
         ------
         NotFittedError
             If `fit` was not called.
+        ValueError
+            If a run has no such pair.
         """
         from boldglm.estimators.reports import write_first_level_report
 
         self._check_fitted()
-        return write_first_level_report(self, Path(path), contrasts, title)
+        return write_first_level_report(self, Path(path), contrasts, title, explain)
 
     def _check_fitted(self) -> None:
         if not hasattr(self, "_runs"):

@@ -2,10 +2,12 @@
 
 import tempfile
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from boldglm.analysis.citation import copies_of, reference_texts
+from boldglm.analysis.first_level.measured_pairs import explained_pairs, measure_pair
 from boldglm.analysis.methods_text import methods_paragraphs, versions
 from boldglm.interfaces import PlotResults
 from boldglm.interfaces.combine import result_files
@@ -21,7 +23,11 @@ if TYPE_CHECKING:
 
 
 def write_first_level_report(
-    model: "FirstLevel", path: Path, contrasts: Sequence[Any] | None, title: str
+    model: "FirstLevel",
+    path: Path,
+    contrasts: Sequence[Any] | None,
+    title: str,
+    explain: Sequence[str] = (),
 ) -> Path:
     """Write the report of a fitted first level.
 
@@ -35,6 +41,8 @@ def write_first_level_report(
         As for `FirstLevel.contrast`; None for every condition against baseline.
     title : str
         Heading.
+    explain : sequence of str
+        Pairs of regressors to explain in each run.
 
     Returns
     -------
@@ -44,10 +52,19 @@ def write_first_level_report(
     if contrasts is None:
         conditions = (name for design in model.designs_ for name in design.conditions if name)
         contrasts = list(dict.fromkeys(conditions))
+    pairs = [explained_pairs(run.design, explain) for run in model.runs_]
     written = [model.model_contrast(contrast) for contrast in contrasts]
     with tempfile.TemporaryDirectory(prefix="boldglm-") as name:
         folder = Path(name)
-        results = model.run_results(written, folder)
+        results = [
+            replace(
+                result,
+                pairs=tuple(measure_pair(run.fit, run.scale, run.design, pair) for pair in of_run),
+            )
+            for result, run, of_run in zip(
+                model.run_results(written, folder), model.runs_, pairs, strict=True
+            )
+        ]
         is_only_run = len(results) == 1
         sections = [
             _run_section(run, result, number, folder / f"run-{number}", is_open=is_only_run)

@@ -61,6 +61,12 @@ from boldglm.glm.inference.peaks import cluster_peaks
 from boldglm.glm.inference.permutation_test import PermutationTest, permutation_test
 from boldglm.glm.inference.tfce import Enhancement, enhance
 from boldglm.glm.second_level.fixed_effects import combine_fixed_effects, one_sample_t
+from boldglm.glm.second_level.power import (
+    least_participants,
+    one_sample_power,
+    participant_deviation,
+)
+from boldglm.glm.second_level.power_simulation import DesignOfRun, simulate_power
 from boldglm.glm.second_level.second_level import SecondLevelFit, fit_second_level
 from boldglm.glm.spatial.brain_mask import compute_brain_mask
 from boldglm.glm.spatial.volume_smoothing import MaskSmoother, smooth_volume
@@ -74,6 +80,7 @@ __all__ = [
     "Confounds",
     "Contrast",
     "Design",
+    "DesignOfRun",
     "DoubleGamma",
     "Enhancement",
     "Fit",
@@ -111,15 +118,18 @@ __all__ = [
     "grid_neighbors",
     "hrf_basis",
     "join_neighbors",
+    "least_participants",
     "least_squares_all",
     "least_squares_separate",
     "match_columns",
     "mesh_neighbors",
+    "one_sample_power",
     "one_sample_t",
     "orthogonalize",
     "orthogonalize_design",
     "parse_contrast",
     "parse_orthogonalization",
+    "participant_deviation",
     "pattern_correlations",
     "permutation_test",
     "permute_contrast",
@@ -127,6 +137,7 @@ __all__ = [
     "prepare_confounds",
     "r_squared",
     "resolve_name",
+    "simulate_power",
     "smooth_volume",
     "spm_hrf",
     "tabulate_clusters",

@@ -162,8 +162,9 @@ def pair_topic(design: Design, measured: MeasuredPair, folder: Path, number: int
         paragraphs.append(
             f"The estimates were not compared over voxels, because {measured.reason}."
         )
+    r = pair_precision(design, pair).correlation
     return Topic(
-        f"Correlated regressors: {a} and {b}",
+        f"{'Correlated' if abs(r) >= LITTLE else 'Two'} regressors: {a} and {b}",
         tuple(paragraphs),
         figures,
         (pair_table(design, pair, measured.spread or None), license_table(pair)),

@@ -129,8 +129,8 @@ def draw_pair_estimates(measured: MeasuredPair, path: Path) -> Figure:
         f"estimate. Middle: orthogonalizing {b} gives {a} the estimate (or nearly that) which it "
         f"has without {b}, and leaves that of {b} as it is. Right: {a} against {b}, with both "
         f"(where noise makes one too large, it makes the other too small) and with {b} "
-        "orthogonalized. With prewhitening, the models without {a} or {b} are "
-        "prewhitened as the fit is.",
+        f"orthogonalized. With prewhitening, the models without {a} or {b} are prewhitened as the "
+        "fit is.",
         "Densities of estimates over voxels. "
         + " ".join(
             f"{_name(one.up, a, b)} against {_name(one.across, a, b)}: r = {one.correlation:.2f}."
