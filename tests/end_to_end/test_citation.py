@@ -1,6 +1,8 @@
 """`logs/CITATION.*` has the methods of everything in the output folder, whoever wrote it."""
 
+import json
 import re
+from html import unescape
 
 from boldglm.cli.main import main
 
@@ -33,6 +35,23 @@ def test_the_group_adds_what_it_cites(tiny_dataset, tmp_path):
     keys = set(re.findall(r"citep\{(\w+)\}", written["CITATION.tex"]))
     assert keys == set(re.findall(r"^@\w+\{(\w+),", written["CITATION.bib"], re.MULTILINE))
     assert {"boldglm", "friston1994", "friston1998", "benjamini1995"} <= keys
+
+
+def test_a_group_of_another_model_keeps_the_methods_of_the_first(tiny_dataset, tmp_path):
+    out, model = tmp_path / "out", tmp_path / "other_smdl.json"
+    assert main([str(tiny_dataset), str(out), "participant", *OLS]) == 0
+    assert main([str(tiny_dataset), str(out), "group", "--permutations", "4"]) == 0
+    content = json.loads((out / "models/model-default_smdl.json").read_text())
+    content["Name"] = content["Nodes"][-1]["Name"] = "other"
+    model.write_text(json.dumps(content))
+    assert main([str(tiny_dataset), str(out), "group", "--model", str(model)]) == 0
+    report = unescape((out / "group.html").read_text())
+
+    for text in (report.partition("<h2>Methods</h2>")[2], files(out)["CITATION.md"]):
+        assert "controlled by 4 permutations" in text
+        assert "(node 'dataset')" in text
+        assert "(node 'other')" in text
+    assert files(out)["CITATION.md"].count("For each run, a general linear model") == 1
 
 
 def test_the_report_has_the_methods_to_copy(tiny_dataset, tmp_path):

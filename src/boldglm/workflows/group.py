@@ -1,12 +1,14 @@
 """The workflow of the group level, which starts from records of the participant level."""
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from nipype.pipeline.engine import Workflow
 
-from boldglm.analysis.methods_text import methods_paragraphs, references, versions
+from boldglm.analysis.citation import reference_texts
+from boldglm.analysis.methods_text import methods_paragraphs, versions
 from boldglm.analysis.model.model import Model
 from boldglm.analysis.plan.excluded_results import Exclusions, without_results
 from boldglm.analysis.plan.finished import finished_records
@@ -30,6 +32,8 @@ from boldglm.workflows.higher_levels import (
 )
 from boldglm.workflows.reports import add_report, region_methods
 from boldglm.workflows.subject import AppSettings, model_details
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -322,26 +326,50 @@ def group_details(model: Model) -> dict:
     return {key: value for key, value in model_details(model).items() if key in keys}
 
 
+def _methods_of(plans: Sequence[GroupPlan], settings: AppSettings) -> dict[str, tuple[str, ...]]:
+    """Return the methods of each model whose results the report of the group shows.
+
+    Those of other models are what the calls that fitted them wrote.
+    """
+    planned = [level.record for plan in plans for level in plan.levels]
+    others = {model.name for model in settings.saved_results.others(None, planned)[1]}
+    earlier = _earlier_methods(settings.output_dir) if others else {}
+    methods = {name: texts for name, texts in earlier.items() if name in others}
+    regions = region_methods(settings.atlases, "dataset")
+    for plan in plans:
+        levels = [level.plan for level in plan.levels]
+        texts = methods_paragraphs(plan.model, "dataset", settings.inference, levels)
+        methods[plan.model.name] = (*texts, *regions)
+    return methods
+
+
+def _earlier_methods(output_dir: Path) -> Mapping[str, tuple[str, ...]]:
+    try:
+        return ReportPage.read(output_dir, GROUP).methods_of
+    except MissingInputError:  # no report was planned yet
+        return {}
+    except BadDataError as error:
+        logger.warning("The methods section of the group lacks other models. %s", error)
+        return {}
+
+
 def _add_report(
     workflow: Workflow,
     plans: Sequence[GroupPlan],
     settings: AppSettings,
     sources: Sequence[RecordSource],
 ) -> None:
-    methods, cited = [], []
-    for plan in plans:
-        levels = [level.plan for level in plan.levels]
-        methods += methods_paragraphs(plan.model, "dataset", settings.inference, levels)
-        cited += references(plan.model, "dataset", settings.inference, levels)
-    methods += region_methods(settings.atlases, "dataset")
+    methods_of = _methods_of(plans, settings)
+    methods = dict.fromkeys(text for _, texts in sorted(methods_of.items()) for text in texts)
     page = ReportPage(
         name=GROUP,
         title="Group",
         subtitle=_subtitle(plans),
         notices=tuple(settings.notices),
-        methods=tuple(dict.fromkeys(methods)),
-        references=tuple(dict.fromkeys(cited)),
+        methods=tuple(methods),
+        references=tuple(reference_texts(list(methods))),
         command=settings.command,
         versions=tuple(versions()),
+        methods_of=methods_of,
     )
     add_report(workflow, page, sources, settings.output_dir, settings.reports)

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +36,8 @@ class ReportPage:
         The command line.
     versions : tuple of (str, str)
         Name and version of each package.
+    methods_of : mapping of str to tuple of str
+        Of the group, the paragraphs of each model, for later calls with other models.
     """
 
     name: str
@@ -46,6 +48,7 @@ class ReportPage:
     references: tuple[str, ...] = ()
     command: str = ""
     versions: tuple[tuple[str, str], ...] = ()
+    methods_of: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @property
     def report_name(self) -> str:
@@ -64,6 +67,7 @@ class ReportPage:
             "Subtitle": self.subtitle,
             "Notices": [[notice.kind, notice.text] for notice in self.notices],
             "Methods": list(self.methods),
+            **({"MethodsOf": dict(self.methods_of)} if self.methods_of else {}),
             "References": list(self.references),
             "Command": self.command,
             "Versions": [list(version) for version in self.versions],
@@ -95,13 +99,17 @@ class ReportPage:
                 tuple(map(str, content["References"])),
                 str(content["Command"]),
                 tuple((str(package), str(version)) for package, version in content["Versions"]),
+                {
+                    str(model): tuple(map(str, paragraphs))
+                    for model, paragraphs in content.get("MethodsOf", {}).items()
+                },
             )
         except FileNotFoundError as error:
             raise MissingInputError(
                 f"There is no {path}, which holds what the report of {name} says as a whole. "
                 "Repeat the command that computed its results: it refits nothing that is finished."
             ) from error
-        except (ValueError, KeyError, TypeError, OSError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError, OSError) as error:
             raise BadDataError(
                 f"{path}, which holds what the report of {name} says as a whole, is damaged: "
                 f"{error}. Delete it and repeat the command that computed the results."
