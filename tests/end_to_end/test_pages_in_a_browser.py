@@ -221,3 +221,77 @@ def test_the_layout_is_that_of_two_columns_or_of_one(seen_page):
     assert of("nav", PHONE) == pytest.approx((0, 1), abs=0.03)
     assert of("main", PHONE) == pytest.approx((0, 1), abs=0.03)
     assert of("article .viewer", PHONE) == pytest.approx((0.04, 0.92), abs=0.05)
+
+
+def values(page, heading):
+    """Return the values of a column of the first table, in the order of the rows."""
+    cells = "(table, at) => [...table.tBodies[0].rows].map((row) => row.cells[at].dataset.value)"
+    at = heading.evaluate("(cell) => cell.cellIndex")
+    return page.locator("table.index").first.evaluate(cells, at)
+
+
+def test_headings_sort_the_participants_and_the_search_finds_one(open_page):
+    page = open_page("index.html", DESK)
+    heading = page.locator("table.index").first.locator("thead th[data-contrast]").first
+    heading.locator("button").click()
+    down = [int(value) for value in values(page, heading)]
+    heading.locator("button").focus()
+    page.keyboard.press("Enter")
+    up = [int(value) for value in values(page, heading)]
+
+    assert len(set(down)) > 1
+    assert down == sorted(down, reverse=True)
+    assert up == sorted(down)
+    assert heading.get_attribute("aria-sort") == "ascending"
+
+    page.fill("#search", "sub-03")
+    page.select_option("#contrast", index=1)
+    assert page.text_content("#count") == "1 of 10 participants, 2 of 20 runs"
+    assert page.locator("tbody tr:visible").count() == 3
+    assert page.locator("th[data-contrast]:visible").count() == 1
+
+
+def test_a_search_shows_only_the_contrasts_that_it_names(open_page):
+    page = open_page("sub-01.html", DESK)
+    shown = page.locator("article.contrast:visible h3")
+    before = shown.all_text_contents()
+
+    page.focus(".finder input")
+    page.keyboard.type("Target resp")
+    found = shown.all_text_contents()
+    page.select_option(".finder select", "Run:2")
+    of_run = page.locator("details.section:visible h2").all_text_contents()
+
+    assert set(found) == {"target_x_response_time"}
+    assert len(found) > len(of_run) > 0
+    assert all("run 2" in title for title in of_run)
+    assert "contrasts" in page.text_content(".finder output")
+
+    page.evaluate("location.hash = document.querySelector('article.contrast[hidden]').id")
+    page.wait_for_function("!document.querySelector('[hidden].contrast')")  # a link ends it
+    assert shown.all_text_contents() == before
+    assert page.complaints == []
+
+
+@pytest.mark.parametrize("has_clipboard", [True, False])
+def test_the_methods_can_be_copied_from_a_file_on_disk(open_page, has_clipboard):
+    page = open_page("group.html", DESK)
+    if not has_clipboard:
+        page.evaluate("Object.defineProperty(navigator, 'clipboard', {value: undefined})")
+    page.locator("button[data-copy]", has_text="LaTeX").click()
+    page.locator("#copied", has_text="Copied.").wait_for()
+    page.fill(".finder input", "")
+    page.focus(".finder input")
+    page.keyboard.press("Control+v")
+
+    assert r"\citep{friston1994}" in page.input_value(".finder input")
+
+
+def test_without_scripts_everything_is_shown(browser, folder):
+    page = browser.new_context(java_script_enabled=False).new_page()
+    page.goto((folder / "sub-01.html").as_uri())
+    assert page.locator(".finder").is_hidden()
+    assert page.locator("details.section:visible").count() == page.locator("details").count()
+    page.goto((folder / "index.html").as_uri())
+    assert page.locator("#search").is_hidden()
+    assert page.locator("tbody tr:visible").count() == 30

@@ -254,3 +254,34 @@ def test_a_disk_that_refuses_leaves_no_half_written_file(report, tmp_path, monke
         write_report(report, path)
 
     assert list(path.parent.iterdir()) == []
+
+
+def sections_of_runs(n_contrasts):
+    contrasts = tuple(ContrastResult(f"c{k}", "t", "", "", "131") for k in range(n_contrasts))
+    return tuple(
+        Section(f"Run {run}", f"run-{run}", contrasts=contrasts,
+                tags=(("Level", "run"), ("Task", "a|b"), ("Run", run)))
+        for run in ("1", "2")
+    )  # fmt: skip
+
+
+def test_many_contrasts_can_be_searched_and_filtered_by_what_differs():
+    page = Page(render_report(Report("sub-01", "", sections=sections_of_runs(2))))
+
+    assert [attributes.get("value") for attributes in page.all("option")] == ["", "Run:1", "Run:2"]
+    tags = [each["data-tags"].split("\n") for each in page.all("details")]
+    assert tags == [["Level:run", "Task:a|b", f"Run:{run}", ""] for run in ("1", "2")]
+    assert "search" in [attributes.get("role") for attributes in page.all("form")]
+
+
+def test_few_contrasts_need_no_search(report):
+    assert Page(render_report(report)).all("form") == []
+    assert Page(render_report(Report("", "", sections=sections_of_runs(1)))).all("form") == []
+
+
+def test_methods_are_there_to_be_copied_as_text():
+    copies = (("text", "a < b"), ("LaTeX", HOSTILE))
+    page = Page(render_report(Report("", "", methods=("a < b",), copies=copies)))
+
+    assert [each["data-copy"] for each in page.all("button")] == ["copy-1", "copy-2"]
+    assert HOSTILE in page.text

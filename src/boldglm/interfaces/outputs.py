@@ -48,6 +48,7 @@ from boldglm.reports.storage import (
 from boldglm.vocabulary import CONTRAST_MAPS, LEVELS, TRIAL_TYPE
 
 SECTION = "section.json"
+TAGS = {"task": "Task", "ses": "Session", "run": "Run", "space": "Space"}
 
 
 class _SectionInput(BaseInterfaceInputSpec):
@@ -341,7 +342,7 @@ def _told_apart(drawn: Sequence[tuple[Record, Section]]) -> list[tuple[Record, S
             title = f"{title} ({space_label(record.entities)})"
         if title != section.title:
             section = replace(section, title=title, anchor=make_anchor(title))
-        found.append((record, section))
+        found.append((record, replace(section, tags=_tags(record))))
     return found
 
 
@@ -351,6 +352,12 @@ def _models_of(drawn: Sequence[tuple[Record, Section]], root: Path) -> tuple[tup
     return tuple(
         (name, file.read_text(encoding="utf-8")) for name, file in files.items() if file.exists()
     )
+
+
+def _tags(record: Record) -> tuple[tuple[str, str], ...]:
+    """Return what sections of a report are filtered by."""
+    entities = [(TAGS[key], label) for key, label in record.entities.items() if key in TAGS]
+    return (("Level", record.level), ("Model", record.model), *entities)
 
 
 def _copy_figures(drawn: Sequence[tuple[Record, Section]], root: Path) -> list[Path]:

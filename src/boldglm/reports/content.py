@@ -154,6 +154,8 @@ class Section:
         section always shows it.
     topics : tuple of Topic
         Printed before the contrasts.
+    tags : tuple of (str, str)
+        What a reader may filter sections by, such as ``("Level", "run")``.
 
     Raises
     ------
@@ -170,6 +172,7 @@ class Section:
     contrasts: tuple[ContrastResult, ...] = ()
     is_open: bool = False
     topics: tuple[Topic, ...] = ()
+    tags: tuple[tuple[str, str], ...] = ()
 
     def __post_init__(self) -> None:
         if not _ANCHOR.fullmatch(self.anchor):

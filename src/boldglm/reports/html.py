@@ -29,6 +29,7 @@ _DOI = re.compile(
     r"(?:doi:\s*|https?://(?:dx\.)?doi\.org/)(10\.\d{4,9}/[^\s\"'<>]+)", re.IGNORECASE
 )
 _NUMBER = re.compile(r"[+\-−±<>≤≥]?\s*(\d[\d,.\s]*(e[+\-−]?\d+)?|∞|inf|n/a|–)\s*%?", re.IGNORECASE)
+FEW_CONTRASTS = 3  # up to which nobody searches for one
 _PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _PNG_PIXELS_PER_CSS_PIXEL = 2  # maps are drawn twice as fine as shown, for print and dense screens
 
@@ -85,7 +86,18 @@ def render_report(report: Report) -> str:
         notices_of=lambda kind: _notices_of(report, kind),
         bases={volume.key: volume.base for volume in volumes},
         any_folded=len(report.sections) > 1,
+        is_searched=sum(len(section.contrasts) for section in report.sections) > FEW_CONTRASTS,
+        filters=_filters(report.sections),
     )
+
+
+def _filters(sections: Sequence[Section]) -> dict[str, list[str]]:
+    """Return what sections can be filtered by: the values of each kind that has several."""
+    values: dict[str, dict[str, None]] = {}
+    for section in sections:
+        for kind, value in section.tags if section.contrasts else ():
+            values.setdefault(kind, {})[value] = None
+    return {kind: list(each) for kind, each in values.items() if len(each) > 1}
 
 
 def _notices_of(report: Report, kind: str) -> list[tuple[list[Section], Notice]]:

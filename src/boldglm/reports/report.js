@@ -2,10 +2,42 @@
   "use strict";
   var all = function () { return document.querySelectorAll("details"); };
   var setAll = function (open) { all().forEach(function (d) { d.open = open; }); };
+  var each = function (list, act) { Array.prototype.forEach.call(list, act); };
+  // only contrasts whose names have all words of the search, in sections with the chosen tag
+  var finder = document.querySelector(".finder"), opened = null;
+  var find = function () {
+    var field = finder.querySelector("input"), menu = finder.querySelector("select");
+    var words = field.value.toLowerCase().split(/\s+/).filter(Boolean), tag = menu ? menu.value : "";
+    var isActive = words.length > 0 || tag !== "", shown = 0, total = 0;
+    opened = opened || Array.prototype.map.call(all(), function (d) { return d.open; });
+    document.getElementById("content").classList.toggle("searching", words.length > 0);
+    each(all(), function (section, i) {
+      var fits = !tag || (section.dataset.tags || "").split("\n").indexOf(tag) >= 0, found = 0;
+      each(section.querySelectorAll(".contrast"), function (contrast) {
+        var name = contrast.querySelector("h3").textContent.toLowerCase();
+        contrast.hidden = !fits || !words.every(function (word) { return name.indexOf(word) >= 0; });
+        found += !contrast.hidden; total += 1;
+      });
+      section.hidden = isActive && (words.length ? !found : !fits);
+      section.open = isActive ? !section.hidden : opened[i];
+      shown += found;
+    });
+    each(document.querySelectorAll("nav a[href^='#s-']"), function (link) {
+      var target = document.getElementById(decodeURIComponent(link.hash.slice(1)));
+      link.parentNode.hidden = !!target.closest("[hidden]");
+    });
+    finder.querySelector("output").textContent = isActive ? shown + " of " + total + " contrasts" : "";
+    if (!isActive) { opened = null; }
+  };
+  if (finder) {
+    finder.addEventListener("input", find);
+    finder.addEventListener("submit", function (event) { event.preventDefault(); });
+  }
   // a link into a folded section unfolds it
   var reveal = function () {
     var target = document.getElementById(decodeURIComponent(location.hash.slice(1)));
     if (!target) { return; }
+    if (finder && target.closest("[hidden]")) { finder.reset(); find(); }
     for (var node = target; node; node = node.parentElement) {
       if (node.tagName === "DETAILS") { node.open = true; }
     }
@@ -50,5 +82,6 @@
     all().forEach(function (d, i) { d.open = before[i]; });
   });
   document.documentElement.classList.add("scripted");
+  if (finder) { find(); }  // what a browser kept in the field on reload
   if (location.hash) { reveal(); }
 })();
