@@ -1,10 +1,12 @@
 """The demo finds what it simulated, and shows what orthogonalization does."""
 
 import re
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from boldglm.cli.main import main
 from boldglm.demo.study import COLUMNS, N_SUBJECTS, REGIONS
 from boldglm.io.images.nifti import load_map
 
@@ -83,3 +85,58 @@ def test_every_participant_has_a_preprocessed_series_and_motion(demo):
     assert 0.2 < np.asarray(brain.dataobj).mean() < 0.6
     tables = [path.read_text() for path in prepared.rglob("*_desc-confounds_timeseries.tsv")]
     assert sum("motion_outlier00" in table for table in tables) >= 2
+
+
+def blocks_of_get_started():
+    text = (Path(__file__).parents[2] / "docs/get_started.md").read_text(encoding="utf-8")
+    return re.findall(r"^```\w*\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
+
+
+def block_with(words):
+    (block,) = [block for block in blocks_of_get_started() if words in block]
+    return block
+
+
+def numbers(line):
+    return [float(number) for number in re.findall(r"-?\d+(?:\.\d+)?", line)]
+
+
+def test_get_started_shows_the_dry_run_of_the_demo(demo, tmp_path, capsys):
+    data = str(demo.folder / "bids")
+
+    assert main([data, str(tmp_path / "out"), "participant", "--dry-run"]) == 0
+
+    assert block_with("What stands out") in capsys.readouterr().out
+
+
+def test_get_started_shows_the_table_of_the_group(demo):
+    """Up to the counts of permutation tests, which depend on the number of permutations."""
+    table = block_with("Significant voxels").splitlines()[2:]
+    printed = [line.strip() for line in demo.printed.splitlines()]
+
+    for line in table:
+        name, q, *_, peak = re.split(r"\s{2,}", line.strip())
+        (found,) = [row for row in printed if row.startswith(f"dataset: {name}  ")]
+        _, found_q, *_, found_peak = re.split(r"\s{2,}", found)
+        assert abs(int(q) - int(found_q)) <= 2
+        np.testing.assert_allclose(numbers(peak), numbers(found_peak), atol=0.05)
+
+
+def test_get_started_shows_estimates_of_the_demo(demo):
+    table = block_with("true  estimate").splitlines()[1:]
+    printed = [line.split() for line in demo.printed.splitlines()]
+
+    region = ""
+    for line in table:
+        region = line[:20].strip() or region
+        found = [words for words in _under(printed, region) if words[0] == line[23:].split()[0]]
+        np.testing.assert_allclose(numbers(line), numbers(" ".join(found[0])), atol=0.02)
+
+
+def _under(printed, region):
+    """Return the rows of a region of the table, without its name."""
+    start = next(
+        i for i, words in enumerate(printed) if words[: len(region.split())] == region.split()
+    )
+    rows = printed[start : start + len(COLUMNS)]
+    return [rows[0][len(region.split()) :], *rows[1:]]
