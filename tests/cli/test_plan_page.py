@@ -114,6 +114,30 @@ def test_the_page_has_the_standard_errors_of_the_table(page, study, tmp_path):
         assert row[6] == f"{errors[worst]:.3g} in {worst.replace('_task-cuetarget', '')}"
 
 
+def test_notices_of_runs_are_said_once(page, study):
+    html = page(study)
+
+    assert html.count("the brain mask was computed from the series") == 1
+    assert "sub-01_task-cuetarget_run-2 and 4 more: the brain mask was computed" in html
+
+
+def test_of_pairs_that_share_little_only_the_first_have_a_row(page, study, tmp_path):
+    bids = shutil.copytree(study, tmp_path / "bids")
+    for number, path in enumerate(sorted(bids.rglob("*_events.tsv"))):
+        rng = np.random.default_rng(number)
+        names = rng.permutation([f"c{k}" for k in range(5)] * 4)
+        rows = [f"{4 + 9 * k}\t1\t{name}" for k, name in enumerate(names)]
+        path.write_text("\n".join(["onset\tduration\ttrial_type", *rows]) + "\n")
+
+    html = page(bids)
+
+    rows = cells(html, "Variance that two regressors share")[1:]
+    shares = [int(row[2].removesuffix(" %")) for row in rows]
+    assert 3 <= len(rows) < 10
+    assert all(share >= 5 for share in shares[3:])
+    assert f"{10 - len(rows)} pairs that share less not shown" in html
+
+
 def test_pictures_have_words_and_nothing_is_loaded(page, study):
     checked = Checker(page(study))
 

@@ -66,7 +66,8 @@ def _main_with_output(arguments: list[str]) -> int:
     if reason is None or code:
         return code
     print(f"boldglm: standard output cannot be written: {reason}.", file=sys.stderr)
-    return CannotWriteError.exit_code if PRINTED & set(map(with_hyphens, arguments)) else 0
+    is_printed = _is_power(arguments) or PRINTED & set(map(with_hyphens, arguments))
+    return CannotWriteError.exit_code if is_printed else 0
 
 
 def main(argv: Sequence[str]) -> int:
@@ -90,7 +91,7 @@ def main(argv: Sequence[str]) -> int:
     try:
         if arguments[:1] == ["demo"] and not set(arguments[1:]) & set(COMMANDS):
             return _demo(build_demo_parser().parse_args(arguments[1:]))
-        if arguments[:1] == ["power"] and not set(arguments[2:3]) & set(COMMANDS):
+        if _is_power(arguments):
             return _power(build_power_parser().parse_args(arguments[1:]))
         return _app(build_parser().parse_args(arguments), arguments)
     except SystemExit as stop:  # argparse: 0 after --help, 2 after a usage error
@@ -112,6 +113,11 @@ def main(argv: Sequence[str]) -> int:
             file=sys.stderr,
         )
         return 130
+
+
+def _is_power(arguments: Sequence[str]) -> bool:
+    """Tell whether a call is of `boldglm power`, not of a dataset in a folder of that name."""
+    return list(arguments[:1]) == ["power"] and not set(arguments[2:3]) & set(COMMANDS)
 
 
 def _app(options: argparse.Namespace, arguments: list[str]) -> int:

@@ -29,7 +29,9 @@ from boldglm.reports.sections import DrawnDesign, draw_design, draw_pairs
 
 MOST_WORST = 2  # runs that are drawn beside the typical one
 NOT_FITTED = "nothing was fitted"
-MOST_PAIRS = 20  # rows of the table of correlated regressors
+MOST_PAIRS = 12  # rows of the table of correlated regressors
+FEWEST_PAIRS = 3  # however little they share
+LITTLE_SHARED = 0.05  # squared correlation below which further pairs are not worth a row
 WORST = ("Least certain run", "Second least certain run")
 
 
@@ -220,12 +222,13 @@ def _contrasts_table(precision: Precision, short: Mapping[str, str]) -> Table:
 
 def _pairs_table(analysis: Analysis, short: Mapping[str, str]) -> Table:
     pairs = correlated_pairs(analysis.runs)
+    n_shown = max(FEWEST_PAIRS, sum(pair.median >= LITTLE_SHARED for pair in pairs))
     rows = [
         (
             *(short_name(pair.first), short_name(pair.second), _percent(pair.median)),
             f"{_percent(pair.shares[pair.worst_run])} in {short[pair.worst_run]}",
         )
-        for pair in pairs[:MOST_PAIRS]
+        for pair in pairs[: min(n_shown, MOST_PAIRS)]
     ]
     more = len(pairs) - len(rows)
     caption = "Variance that two regressors share (squared correlation), before orthogonalization."
@@ -315,7 +318,6 @@ def _run_section(words: str, run: RunPlan, analysis: Analysis, folder: Path) -> 
         title,
         make_anchor(title),
         facts=facts,
-        notices=run.notices,
         figures=figures,
         tables=tables,
         is_open=not words.endswith(WORST[1]),
