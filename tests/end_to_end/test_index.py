@@ -44,6 +44,11 @@ def test_counts_are_those_of_the_maps(finished):
 
     assert [value for value, _ in page.column(0, "cue")] == expected
     assert [value for value, _ in page.column(0, "Volumes")] == ["120", "120"]
+    rows = (finished / "quality.tsv").read_text().splitlines()
+    tsnr = rows[0].split("\t").index("median_tsnr")
+    numbers = [f"{float(row.split(chr(9))[tsnr]):.1f}" for row in rows[1:]]
+    assert [text for _, text in page.column(1, "tSNR")] == numbers
+    assert page.links.count("quality.tsv") == 1
     assert page.links.count("sub-01.html") == 3  # the participant and its runs
     assert "iVBOR" in (finished / "index.html").read_text()
 
@@ -89,7 +94,7 @@ def test_without_reports_there_is_no_page_until_the_group(tiny_dataset, tmp_path
 
     text = (out / "index.html").read_text()
     assert names(Tables(text)) == ["sub-01", "sub-02"]
-    assert set(Tables(text).links) == {"group.html"}
+    assert set(Tables(text).links) == {"group.html", "quality.tsv"}
     assert "Participants without a link have no report" in text
 
 

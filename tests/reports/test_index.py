@@ -32,7 +32,16 @@ def overview(subject, n_significant=5, runs=("1", "2"), notices=(), of_runs=()):
         subject,
         (ResultOverview("default", "subject", "subject", entities, (contrast,)),),
         tuple(
-            RunOverview("default", {**entities, "run": run}, 100, 5, 60.5, tuple(of_runs))
+            RunOverview(
+                "default",
+                {**entities, "run": run},
+                100 * int(run),
+                5,
+                60.5,
+                tuple(of_runs),
+                mean_fd=0.1 * int(run),
+                tsnr=50.0 - int(run),
+            )
             for run in runs
         ),
         tuple(notices),
@@ -48,13 +57,25 @@ def test_a_row_says_what_was_analyzed_of_a_participant():
 
     assert page.column(0, "Participant") == [("sub-02", "sub-02"), ("sub-10", "sub-10")]
     assert page.column(0, "Runs")[0] == ("2", "2")
-    assert page.column(0, "Volumes")[0] == ("200", "200")
-    assert page.column(0, "Censored")[0] == ("0.050000", "10 (5.0 %)")
+    assert page.column(0, "Volumes")[0] == ("300", "300")
+    assert page.column(0, "Censored")[0] == ("0.033333", "10 (3.3 %)")
+    assert page.column(0, "Mean FD")[0] == ("0.166667", "0.167")  # over volumes
+    assert page.column(0, "tSNR")[0] == ("48", "48.0")
     assert page.column(0, "Degrees of freedom")[0] == ("87.25", "87.25")
     assert page.column(0, "faces - houses") == [("1", "1 voxel"), ("1234", "1,234 voxels")]
     assert page.links == ["group.html", "sub-02.html", "sub-02.html", "sub-02.html"]
     assert page.column(1, "Run") == [("1", "1"), ("2", "2"), ("1", "1"), ("2", "2")]
     assert page.column(1, "Degrees of freedom")[0] == ("60.5", "60.5")
+
+
+def test_what_is_not_known_of_any_run_has_no_column():
+    one = overview("01")
+    runs = tuple(replace(run, mean_fd=None, tsnr=None) for run in one.runs)
+    page = rows_of(replace(one, runs=runs), run_table="quality.tsv")
+    headings = [text for table in page.tables for _, text in table[0]]
+
+    assert not [text for text in headings if "FD" in text or "tSNR" in text]
+    assert page.links == ["quality.tsv"]
 
 
 def test_participants_are_in_the_order_of_their_numbers():
@@ -111,7 +132,7 @@ def test_a_run_of_two_models_counts_once():
     page = rows_of(replace(one, runs=one.runs + again))
 
     assert page.column(0, "Runs") == [("2", "2")]
-    assert page.column(0, "Volumes") == [("200", "200")]
+    assert page.column(0, "Volumes") == [("300", "300")]
     assert [value for value, _ in page.column(1, "Degrees of freedom")] == ["50", "50"]
 
 

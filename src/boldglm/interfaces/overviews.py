@@ -18,6 +18,7 @@ from boldglm.io.outputs.overviews import (
     ResultOverview,
     RunOverview,
 )
+from boldglm.io.outputs.quality_table import COLUMNS, QUALITY_KEY
 from boldglm.io.outputs.records import ContrastMaps, Record
 from boldglm.io.outputs.report_pages import ReportPage
 from boldglm.notices import NOTE, Notice
@@ -92,6 +93,7 @@ def _run(root: Path, record: Record) -> RunOverview:
     design_file = paths.file("design.tsv")
     n_volumes = read_design(design_file).n_scans if design_file in record.files else None
     sidecar = load_json(paths.record())
+    quality = sidecar.get(QUALITY_KEY, {})
     dofs = [maps.dof for maps in record.result.contrasts if maps.test != "pass"]
     return RunOverview(
         record.model,
@@ -100,6 +102,8 @@ def _run(root: Path, record: Record) -> RunOverview:
         len(sidecar.get("CensoredVolumes", ())),
         min(dofs, default=None),
         tuple(_without_notes(record.result.notices)),
+        quality.get(COLUMNS["mean_fd"].key),
+        quality.get(COLUMNS["median_tsnr"].key),
     )
 
 

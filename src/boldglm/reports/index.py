@@ -56,8 +56,10 @@ class Participants:
         Of the group, which may name participants.
     reports : frozenset of str
         Names of the reports that there are, such as ``"sub-01"`` and ``"group"``.
-    brightest, threshold : float
+    threshold, brightest : float
         z at the ends of the colors of pictures.
+    run_table : str
+        Name of the table of runs, if there is one.
     """
 
     title: str
@@ -68,6 +70,7 @@ class Participants:
     reports: frozenset[str] = frozenset()
     threshold: float = 3.09
     brightest: float = 8.0
+    run_table: str = ""
 
 
 class Column(NamedTuple):
@@ -77,6 +80,15 @@ class Column(NamedTuple):
     is_number: bool = False
     contrast: str = ""
     detail: str = ""
+
+
+RUN_COLUMNS = (
+    Column("Volumes", is_number=True),
+    Column("Censored", is_number=True),
+    Column("Mean FD", is_number=True, detail="mm"),
+    Column("tSNR", is_number=True, detail="of the median voxel; smallest"),
+    Column("Degrees of freedom", is_number=True, detail="smallest"),
+)
 
 
 class Cell(NamedTuple):
@@ -128,7 +140,10 @@ def render_index(participants: Participants) -> str:
     page = {
         "title": "All participants",
         "subtitle": f"{participants.title}: {n_participants}, {counted(n_runs, 'run')} analyzed",
-        "reports": [("Report of the group", "group.html")] * ("group" in participants.reports),
+        "links": [
+            *([("Report of the group", "group.html")] * ("group" in participants.reports)),
+            *([("Table of all runs", participants.run_table)] * bool(participants.run_table)),
+        ],
         "notices": common,
         "contrasts": [(column.contrast, _menu_name(column)) for column in contrasts.values()],
         "tables": tables,
@@ -185,9 +200,7 @@ def _participants_table(
         Column("Participant"),
         *(Column(NOUNS.get(key, key)) for key in keys),
         Column("Runs", is_number=True),
-        Column("Volumes", is_number=True),
-        Column("Censored", is_number=True),
-        Column("Degrees of freedom", is_number=True, detail="smallest"),
+        *RUN_COLUMNS,
         Column("Excluded"),
         Column("Warnings"),
         *contrasts.values(),
@@ -203,14 +216,14 @@ def _participants_table(
             [
                 _name_cell(subject, participants),
                 *(Cell(labels.get(key, ""), labels.get(key, "")) for key in keys),
-                *_run_cells(runs),
-                _dof_cell(contrast.dof for one in results for contrast in one.contrasts),
+                Cell(str(len(_by_run(runs))), str(len(_by_run(runs)))),
+                *_run_cells(runs, [each.dof for one in results for each in one.contrasts]),
                 _notices_cell(notices, EXCLUSION),
                 _notices_cell(notices, WARNING),
                 *(_contrast_cell(results, key, pictured) for key in contrasts),
             ]
         )
-    return IndexTable("Participants", CAPTION, "participants", columns, rows)
+    return IndexTable("Participants", CAPTION, "participants", *_without_empty(columns, rows))
 
 
 def _runs_table(participants: Participants, common: Sequence[Notice]) -> IndexTable:
@@ -221,9 +234,7 @@ def _runs_table(participants: Participants, common: Sequence[Notice]) -> IndexTa
     columns = [
         Column("Participant"),
         *(Column(NOUNS[key]) for key in keys),
-        Column("Volumes", is_number=True),
-        Column("Censored", is_number=True),
-        Column("Degrees of freedom", is_number=True, detail="smallest"),
+        *RUN_COLUMNS,
         Column("Excluded"),
         Column("Warnings"),
     ]
@@ -235,18 +246,18 @@ def _runs_table(participants: Participants, common: Sequence[Notice]) -> IndexTa
         rows[place] = [_name_cell(entities["sub"], participants), *labels, *cells]
 
     for run in excluded:
-        add(run.entities, [Cell(), Cell(), Cell(), _notices_cell([run.notice], EXCLUSION), Cell()])
+        empty = [Cell()] * len(RUN_COLUMNS)
+        add(run.entities, [*empty, _notices_cell([run.notice], EXCLUSION), Cell()])
     for same in fitted:
         notices = [one for run in same for one in run.notices if one not in common]
         cells = [
-            *_run_cells(same)[1:],
-            _dof_cell(run.dof for run in same if run.dof is not None),
+            *_run_cells(same, [run.dof for run in same if run.dof is not None]),
             _notices_cell(notices, EXCLUSION),
             _notices_cell(notices, WARNING),
         ]
         add(same[0].entities, cells)
     ordered = [rows[place] for place in sorted(rows)]
-    return IndexTable("Runs", CAPTION, "runs", columns, ordered)
+    return IndexTable("Runs", CAPTION, "runs", *_without_empty(columns, ordered))
 
 
 def _units(overview: Overview | None, subject: str) -> list[Unit]:
@@ -344,24 +355,37 @@ def _name_cell(subject: str, participants: Participants) -> Cell:
     return Cell(name, name, f"{name}.html" if name in participants.reports else "")
 
 
-def _run_cells(runs: Sequence[RunOverview]) -> list[Cell]:
-    """Return how many runs there are, and how many volumes, of which so many are censored."""
+def _run_cells(runs: Sequence[RunOverview], dofs: Iterable[float]) -> list[Cell]:
+    """Return the cells of `RUN_COLUMNS`; of several runs, sums and means over volumes."""
     distinct = [same[0] for same in _by_run(runs)]
-    if not distinct:
-        return [Cell("0", "0"), Cell(), Cell()]
-    cells = [Cell(str(len(distinct)), str(len(distinct)))]
+    volumes = censored = Cell()
     known = [run.n_volumes for run in distinct if run.n_volumes is not None]
-    if len(known) < len(distinct):
-        return [*cells, Cell(), Cell()]
-    volumes, censored = sum(known), sum(run.n_censored for run in distinct)
-    share = censored / volumes if volumes else 0.0
-    text = f"{censored:,} ({share:.1%})".replace("%", " %") if censored else "0"
-    return [*cells, Cell(f"{volumes:,}", str(volumes)), Cell(text, f"{share:.6f}")]
+    if distinct and len(known) == len(distinct):
+        total, n_censored = sum(known), sum(run.n_censored for run in distinct)
+        share = n_censored / total if total else 0.0
+        text = f"{n_censored:,} ({share:.1%})".replace("%", " %") if n_censored else "0"
+        volumes, censored = Cell(f"{total:,}", str(total)), Cell(text, f"{share:.6f}")
+    moved = [(run.mean_fd, run.n_volumes or 1) for run in distinct if run.mean_fd is not None]
+    mean_fd = sum(fd * n for fd, n in moved) / sum(n for _, n in moved) if moved else None
+    tsnr = min((run.tsnr for run in distinct if run.tsnr is not None), default=None)
+    cells = [_number_cell(mean_fd, ".3f"), _number_cell(tsnr, ".1f")]
+    return [volumes, censored, *cells, _number_cell(min(dofs, default=None), ".4g")]
 
 
-def _dof_cell(dofs: Iterable[float]) -> Cell:
-    smallest = min(dofs, default=None)
-    return Cell() if smallest is None else Cell(f"{smallest:.4g}", f"{smallest:.6g}")
+def _number_cell(value: float | None, form: str) -> Cell:
+    return Cell() if value is None else Cell(format(value, form), f"{value:.6g}")
+
+
+def _without_empty(
+    columns: list[Column], rows: list[list[Cell]]
+) -> tuple[list[Column], list[list[Cell]]]:
+    """Leave out columns of numbers that no row has."""
+    kept = [
+        k
+        for k, column in enumerate(columns)
+        if not column.is_number or any(row[k].text for row in rows)
+    ]
+    return [columns[k] for k in kept], [[row[k] for k in kept] for row in rows]
 
 
 def _notices_of(

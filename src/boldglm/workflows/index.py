@@ -11,7 +11,7 @@ from boldglm.io.files.json_files import load_json
 from boldglm.io.outputs.dataset_description import TITLE
 from boldglm.io.outputs.dataset_links import DESCRIPTION
 from boldglm.io.outputs.exclusions import excluded_subjects, stored_exclusions
-from boldglm.io.outputs.names import INDEX
+from boldglm.io.outputs.names import INDEX, QUALITY
 from boldglm.io.outputs.overviews import Overview, overview_state
 from boldglm.io.outputs.records import Record
 from boldglm.io.outputs.report_pages import GROUP, ReportPage, reported_names
@@ -97,6 +97,7 @@ def _participants(
         frozenset(reports),
         Z_SHOWN,
         Z_BRIGHTEST,
+        QUALITY if (output_dir / QUALITY).is_file() else "",
     )
 
 

@@ -15,7 +15,7 @@ from boldglm.io.outputs.names import analysis_file_name, overview_file, report_p
 from boldglm.io.outputs.records import fingerprint, record_files
 from boldglm.notices import Notice, from_pairs
 
-FORMAT = 1  # of the files; a new number makes all earlier ones count as missing
+FORMAT = 2  # of the files; a new number makes all earlier ones count as missing
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ class ResultOverview:
 
 @dataclass(frozen=True)
 class RunOverview:
-    """A fitted run; volumes are None if there is no design on disk."""
+    """A fitted run; what is not known of it is None."""
 
     model: str
     entities: Mapping[str, str]
@@ -67,6 +67,8 @@ class RunOverview:
     n_censored: int
     dof: float | None  # smallest of its contrasts
     notices: tuple[Notice, ...] = ()
+    mean_fd: float | None = None  # framewise displacement in mm
+    tsnr: float | None = None  # median over voxels
 
 
 @dataclass(frozen=True)
@@ -164,9 +166,15 @@ def _run(content: Mapping[str, Any]) -> RunOverview:
         _entities(content),
         None if content["n_volumes"] is None else int(content["n_volumes"]),
         int(content["n_censored"]),
-        None if content["dof"] is None else float(content["dof"]),
+        _number(content["dof"]),
         from_pairs(content["notices"]),
+        _number(content["mean_fd"]),
+        _number(content["tsnr"]),
     )
+
+
+def _number(value: Any) -> float | None:
+    return None if value is None else float(value)
 
 
 def _entities(content: Mapping[str, Any]) -> dict[str, str]:
