@@ -1,5 +1,6 @@
 """`--plan-file plan.html`: the page of a plan, on data made here."""
 
+import base64
 import json
 import re
 import shutil
@@ -198,6 +199,8 @@ def test_each_node_of_a_group_design_is_drawn(page, study, tmp_path):
     part = html[html.index("<h2>Dataset level, node aging</h2>") :]
     (alt, *_) = Checker(part).alts
     assert "3 inputs, and the columns intercept, age" in alt
+    drawing = base64.b64decode(re.search(r"data:image/svg\+xml;base64,([^\"]+)", part)[1]).decode()
+    assert all(f">sub-0{number}</text>" in drawing for number in (1, 2, 3))
     rows = cells(part, "What is estimated")[1:]
     assert {tuple(row[2:]) for row in rows} == {("trial_type.cue", "3", "intercept, age", "1")}
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from boldglm.analysis.plan.levels import LevelPlan
 from boldglm.glm.design.summaries import counted, listed
-from boldglm.io.entities import entities_stem
+from boldglm.io.entities import entities_stem, short_names
 from boldglm.reports.content import Figure, Section, Table, make_anchor
 from boldglm.reports.designs import plot_design_matrix
 from boldglm.stats_model.node_plans import FitPlan
@@ -80,12 +80,13 @@ def _drawn(fits: Sequence[FitPlan], folder: Path) -> Iterable[Figure]:
         names = fit.design.names
         if len(names) < 2:
             continue
-        labels = [one.label for one in fit.inputs]
-        inputs = counted(len(labels), "input")
+        short = short_names(list(dict.fromkeys(one.label for one in fit.inputs)))
+        rows = [short[one.label] for one in fit.inputs]
+        inputs = counted(len(rows), "input")
         yield Figure(
             plot_design_matrix(
-                fit.design.matrix, names, folder / f"design{number}.svg", row="input"
+                fit.design.matrix, names, folder / f"design{number}.svg", rows=rows
             ),
-            f"Design matrix: {inputs}, from {labels[0]} to {labels[-1]}.",
+            f"Design matrix: {inputs}.",
             f"Design matrix as a gray image: {inputs}, and the columns {', '.join(names)}.",
         )

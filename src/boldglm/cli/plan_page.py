@@ -20,6 +20,7 @@ from boldglm.glm.design.names import short_name
 from boldglm.glm.design.summaries import counted, listed
 from boldglm.glm.first_level.contrasts import contrast_weights
 from boldglm.interfaces.drawing import EventTimes, event_times
+from boldglm.io.entities import short_names
 from boldglm.io.outputs.measured_pairs import MeasuredPair
 from boldglm.notices import NOTE, Notice, together
 from boldglm.reports.content import Fact, Report, Section, Table, Topic, make_anchor
@@ -270,22 +271,6 @@ def _numbers_of_run(run: RunPlan) -> tuple[str, ...]:
         *(str(design.n_regressors), str(numbers.rank)),
         "n/a" if np.isnan(largest) else "∞" if np.isinf(largest) else f"{largest:.2f}",
     )
-
-
-def short_names(names: Sequence[str]) -> dict[str, str]:
-    """Return names of runs without what all of them have in common.
-
-    Examples
-    --------
-    >>> list(short_names(["sub-1_task-rest_run-1", "sub-1_task-rest_run-2"]).values())
-    ['sub-1_run-1', 'sub-1_run-2']
-    """
-    parts = [name.split("_") for name in names]
-    shared = set(parts[0]).intersection(*parts) if len(names) > 1 else set()
-    return {
-        name: "_".join([own[0], *(part for part in own[1:] if part not in shared)])
-        for name, own in zip(names, parts, strict=True)
-    }
 
 
 def _topics(run: RunPlan, explain: Sequence[str], folder: Path) -> tuple[Topic, ...]:

@@ -93,3 +93,19 @@ def without_common_parts(stems: Sequence[str]) -> list[str]:
     common = set(parts[0]).intersection(*parts[1:]) if len(parts) > 1 else set()
     shortened = ["_".join(part for part in each if part not in common) for each in parts]
     return [short or stem for short, stem in zip(shortened, stems, strict=True)]
+
+
+def short_names(names: Sequence[str]) -> dict[str, str]:
+    """Return names of runs without what all of them have in common.
+
+    Examples
+    --------
+    >>> list(short_names(["sub-1_task-rest_run-1", "sub-1_task-rest_run-2"]).values())
+    ['sub-1_run-1', 'sub-1_run-2']
+    """
+    parts = [name.split("_") for name in names]
+    shared = set(parts[0]).intersection(*parts) if len(names) > 1 else set()
+    return {
+        name: "_".join([own[0], *(part for part in own[1:] if part not in shared)])
+        for name, own in zip(names, parts, strict=True)
+    }

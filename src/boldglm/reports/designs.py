@@ -25,10 +25,11 @@ Events = Sequence[tuple[str, Sequence[float], Sequence[float]]]  # (name, onsets
 _STRIP_MARGIN = 2.0 * INCH  # for names left of a strip
 _STRIP_WIDTH = PAGE_WIDTH - _STRIP_MARGIN - 0.4 * INCH
 _STRIP_GAP = 0.08 * INCH
+_MOST_NAMED = 35  # rows of a design matrix whose names fit beside them
 
 
 def plot_design_matrix(
-    matrix: RealArray, names: Sequence[str], path: Path, *, row: str = "volume"
+    matrix: RealArray, names: Sequence[str], path: Path, *, rows: Sequence[str] | None = None
 ) -> Path:
     """Draw the design as a gray picture, one column for each regressor, scans downwards.
 
@@ -40,8 +41,9 @@ def plot_design_matrix(
         One for each regressor.
     path : Path
         The ``.svg`` file to write.
-    row : str
-        What a row is: a volume of a run, an input of a higher level.
+    rows : sequence of str, optional
+        Names of the inputs of a higher level, written beside them where there is room; by default
+        rows are volumes, which are numbered.
 
     Returns
     -------
@@ -69,7 +71,11 @@ def plot_design_matrix(
     drawing.picture(0, 0, width, height, gray)
     borders(axes, n_regressors)
     name_cells(axes, columns=names, size=8 if column > 0.16 * INCH else 7)
-    axes.axis_left(row, [tick for tick in nice_ticks(0, n_scans - 1, 8) if tick % 1 == 0])
+    if rows is not None and n_scans <= _MOST_NAMED:
+        name_cells(axes, rows=rows, size=7)
+    else:
+        ticks = [tick for tick in nice_ticks(0, n_scans - 1, 8) if tick % 1 == 0]
+        axes.axis_left("volume" if rows is None else "input", ticks)
     drawing.line([0, width, width, 0], [0, 0, height, height], SOFT, 0.6)
     return drawing.save(path)
 
