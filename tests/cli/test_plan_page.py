@@ -244,6 +244,6 @@ def test_correlated_regressors_are_explained_as_far_as_designs_tell(study, page)
     assert html.count("<h3>Two regressors: drift_1 and cue</h3>") == 3
     assert "were not compared over voxels, because nothing was fitted" in html
     [heading, *rows] = cells(html, "What each model makes of it")
-    assert heading[3] == "Predicted standard error"
+    assert heading[3] == "Predicted SE"
     assert "SD over voxels" not in heading
     assert [row[:2] for row in rows[:2]] == [["cue", "without target"], ["cue", "both"]]

@@ -20,8 +20,8 @@ from boldglm.glm.design.regressor_pairs import (
 from boldglm.io.outputs.measured_pairs import MeasuredPair
 from boldglm.reports.content import Figure, Table, Topic
 
-COLUMNS = ("Estimate", "Model", "What it means", "Predicted standard error", "Volumes needed")
-MEASURED = ("SD over voxels", "Median standard error")
+COLUMNS = ("Estimate", "Model", "What it means", "Predicted SE", "Volumes needed")
+MEASURED = ("SD over voxels", "Median SE")
 LITTLE = 0.2  # correlation below which who gets the shared variance hardly matters
 REFERENCE = "Mumford et al. 2015, doi:10.1371/journal.pone.0126255"
 
@@ -94,13 +94,13 @@ def _meanings(
 
 def _caption(pair: RegressorPair, precision: PairPrecision, *, is_measured: bool) -> str:
     a, b = short_name(pair.first), short_name(pair.second)
-    text = f"What each model makes of it, by least squares ({REFERENCE})."
+    text = "What each model makes of it, by least squares."
     if not precision.is_as_without:
         text += (
             f" Other conditions share variance with {b} as well, so orthogonalizing {b} with "
             f"respect to {a} is not quite the model without {b}."
         )
-    text += " Standard errors are predicted, for white noise of SD 1"
+    text += " Standard errors (SE) are predicted, for white noise of SD 1"
     if is_measured:
         text += "; the last two columns are measured, in the unit of the effects"
     return f"{text}."
@@ -122,14 +122,14 @@ def pair_sentence(design: Design, pair: RegressorPair) -> str:
         return (
             f"{a} and {b} correlate at {_signed(r)}, so they share only {100 * r**2:.1f} % of "
             "their variance. The models differ by as little, unless further regressors are "
-            "involved."
+            f"involved ({REFERENCE})."
         )
     return (
         f"{a} and {b} correlate at {_signed(r)}: they share {100 * r**2:.0f} % of their variance, "
         "which the data cannot assign to either. A model with both assigns it to neither, and "
         f"estimates both less precisely. A model without {b}, or with {b} orthogonalized with "
         f"respect to {a}, assigns it to {a}. That is a choice of question, not a gain of "
-        "information."
+        f"information ({REFERENCE})."
     )
 
 
@@ -154,8 +154,7 @@ def pair_topic(design: Design, measured: MeasuredPair, folder: Path, number: int
         draw_pair_over_time(design, pair, folder / f"pair{number}overtime.svg"),
     )
     if measured.densities:
-        path = folder / f"pair{number}estimates.svg"
-        figures += (draw_pair_estimates(measured, path),)
+        figures += draw_pair_estimates(measured, folder / f"pair{number}estimates")
     a, b = short_name(pair.first), short_name(pair.second)
     paragraphs = [pair_sentence(design, pair)]
     if measured.reason:
@@ -191,8 +190,7 @@ def license_table(pair: RegressorPair) -> Table:
         ("Conclusion", f"Allowed after '{pair.rule}'?"),
         rows,
         f"What orthogonalizing {b} with respect to {a} licenses, and what it does not. It is "
-        f"right if whatever could be {a} is to count as {a}, decided before looking at the data "
-        f"({REFERENCE}).",
+        f"right if whatever could be {a} is to count as {a}, decided before looking at the data.",
     )
 
 

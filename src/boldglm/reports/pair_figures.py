@@ -1,5 +1,6 @@
 """Drawings of two correlated regressors: over time, and their estimates over voxels."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -24,8 +25,8 @@ from boldglm.reports.drawing import short_name as cut_name
 from boldglm.reports.svg import BLUE, ORANGE, RULE, Drawing
 
 _STRIP, _STEP = 0.75 * INCH, 1.1 * INCH
-_PANEL = 1.75 * INCH
-_ACROSS, _DOWN = 2.95 * INCH, 2.75 * INCH
+_PANEL, _DOWN = 2.05 * INCH, 2.85 * INCH
+_N_COLUMNS = 3  # of densities, which are stored row by row
 _WHITE, _DARKEST = np.array([255.0, 255, 255]), np.array([16.0, 52, 96])
 
 
@@ -108,7 +109,7 @@ def _draw_strip(
         axes.axis_below("time (s)")
 
 
-def draw_pair_estimates(measured: MeasuredPair, path: Path) -> Figure:
+def draw_pair_estimates(measured: MeasuredPair, path: Path) -> tuple[Figure, ...]:
     """Draw the estimates of two regressors in three models against each other, over voxels.
 
     Parameters
@@ -116,36 +117,56 @@ def draw_pair_estimates(measured: MeasuredPair, path: Path) -> Figure:
     measured : MeasuredPair
         The estimates.
     path : Path
-        The ``.svg`` file to write.
+        Without the ending.
+
+    Returns
+    -------
+    tuple of Figure
+        Leaving one out; orthogonalizing; one against the other.
     """
     a, b = short_name(measured.pair.first), short_name(measured.pair.second)
+    captions = (
+        f"Left out: {a} without {b}, and {b} without {a}, against the estimates with both. Each "
+        f"dot is one or more of {measured.n_voxels:,} voxels, darker where more are; the line is "
+        "equality. With prewhitening, models without one of them are prewhitened as the fit is.",
+        f"Orthogonalized: {b} orthogonalized gives {a} the estimate, or nearly that, which {a} "
+        f"has without {b} (above). The estimate of {b} is the one with both (below).",
+        f"Together: {a} against {b}, with both (above) and with {b} orthogonalized (below). With "
+        "both, noise that makes one too large makes the other too small if they correlate "
+        "positively.",
+    )
+    return tuple(
+        _draw_column(measured, measured.densities[number::_N_COLUMNS], caption,
+                     path.with_name(f"{path.name}{number + 1}.svg"))
+        for number, caption in enumerate(captions)
+    )  # fmt: skip
+
+
+def _draw_column(
+    measured: MeasuredPair, densities: Sequence[Density], caption: str, path: Path
+) -> Figure:
+    a, b = short_name(measured.pair.first), short_name(measured.pair.second)
     drawing = Drawing()
-    for number, density in enumerate(measured.densities):
-        _draw_density(drawing, number, density, measured)
+    for row, density in enumerate(densities):
+        _draw_density(drawing, row, density, measured)
     return Figure(
         drawing.save(path),
-        f"Estimates over {measured.n_voxels:,} voxels, darker where more voxels are; the line is "
-        f"equality, SD is over voxels. Left: leaving out the other regressor changes an "
-        f"estimate. Middle: orthogonalizing {b} gives {a} the estimate (or nearly that) which it "
-        f"has without {b}, and leaves that of {b} as it is. Right: {a} against {b}, with both "
-        f"(where noise makes one too large, it makes the other too small) and with {b} "
-        f"orthogonalized. With prewhitening, the models without {a} or {b} are prewhitened as the "
-        "fit is.",
-        "Densities of estimates over voxels. "
+        caption,
+        "Densities over voxels. "
         + " ".join(
-            f"{_name(one.up, a, b)} against {_name(one.across, a, b)}: r = {one.correlation:.2f}."
-            for one in measured.densities
+            f"{_name(one.up, a, b)} against {_name(one.across, a, b)}: r = "
+            f"{one.correlation:z.2f}.".replace("-", "−")
+            for one in densities
         ),
     )
 
 
-def _draw_density(drawing: Drawing, number: int, density: Density, measured: MeasuredPair) -> None:
+def _draw_density(drawing: Drawing, row: int, density: Density, measured: MeasuredPair) -> None:
     a, b = short_name(measured.pair.first), short_name(measured.pair.second)
-    row, column = divmod(number, 3)
     ends = (-measured.limit, measured.limit)
-    left, top = column * _ACROSS, row * _DOWN
-    axes = Axes(drawing, left, top, _PANEL, _PANEL, ends, ends)
-    drawing.picture(left, top, _PANEL, _PANEL, _colors(density))
+    top = row * _DOWN
+    axes = Axes(drawing, 0, top, _PANEL, _PANEL, ends, ends)
+    drawing.picture(0, top, _PANEL, _PANEL, _colors(density))
     drawing.line(axes.across(ends), axes.up(ends), ORANGE, 0.8)
     ticks = nice_ticks(*ends, 4)
     axes.axis_below(_label(density.across, measured, a, b), ticks)
@@ -155,7 +176,7 @@ def _draw_density(drawing: Drawing, number: int, density: Density, measured: Mea
 
 def _label(estimate: Estimate, measured: MeasuredPair, a: str, b: str) -> str:
     spread = measured.spread.get(estimate)
-    words = _name(estimate, cut_name(a, 18), cut_name(b, 18))
+    words = _name(estimate, cut_name(a, 16), cut_name(b, 16))
     return words if spread is None else f"{words}, SD {spread[0]:.2g}"
 
 
