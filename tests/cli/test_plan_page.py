@@ -247,3 +247,21 @@ def test_correlated_regressors_are_explained_as_far_as_designs_tell(study, page)
     assert heading[3] == "Predicted SE"
     assert "SD over voxels" not in heading
     assert [row[:2] for row in rows[:2]] == [["cue", "without target"], ["cue", "both"]]
+
+
+def test_each_task_has_sections_and_sentences_of_its_own(page, study, tmp_path, capsys):
+    bids = shutil.copytree(study, tmp_path / "bids")
+    for path in [*bids.glob("task-*"), *bids.rglob("func/*")]:
+        shutil.copy(path, path.with_name(path.name.replace("task-cuetarget", "task-other")))
+    sidecar = bids / "task-other_bold.json"
+    sidecar.write_text(sidecar.read_text().replace("cuetarget", "other"))
+
+    html = page(bids)
+
+    titles = re.findall(r"<h2>(.*?)</h2>", html)
+    of_tasks = [title.partition(": ")[0] for title in titles if "Precision of" in title]
+    assert len(set(of_tasks)) == 2
+    summary = html[html.index("What stands out") : html.index("</section>")]
+    assert all(f"<p>{name}: cue and target share" in summary for name in of_tasks)
+    assert main(["power", str(bids), str(tmp_path / "out"), "--effect", "1"]) == 2
+    assert "power is that of one. Choose with --task." in capsys.readouterr().err

@@ -1,6 +1,6 @@
 """The contrasts of a plan as its power needs them: designs of runs by participant."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -77,11 +77,17 @@ def planned_contrasts(
             f"The model {analysis.model.name} has no t contrast of runs, so that nothing is "
             "tested over participants. Add one."
         )
-    planned = [_planned(analysis, name, autocorrelation) for name in names or known]
+    designs = {
+        run.inputs.name: DesignOfRun(
+            prewhitened(run.design.matrix, autocorrelation), np.zeros(run.design.n_regressors)
+        )
+        for run in analysis.runs
+    }
+    planned = [_planned(analysis, name, designs) for name in names or known]
     return [contrast for contrast in planned if contrast.participants]
 
 
-def _planned(analysis: Analysis, name: str, autocorrelation: float) -> PlannedContrast:
+def _planned(analysis: Analysis, name: str, designs: Mapping[str, DesignOfRun]) -> PlannedContrast:
     participants, heights = [], []
     for subject in analysis.subjects:
         runs = [
@@ -92,7 +98,7 @@ def _planned(analysis: Analysis, name: str, autocorrelation: float) -> PlannedCo
         if runs:
             participants.append(
                 tuple(
-                    DesignOfRun(prewhitened(run.design.matrix, autocorrelation), row)
+                    designs[run.inputs.name].testing(row)
                     for run, row in zip(runs, weights, strict=True)
                 )
             )

@@ -11,7 +11,8 @@ from boldglm.glm.second_level.fixed_effects import combine_fixed_effects
 from boldglm.glm.second_level.second_level import fit_second_level
 from boldglm.vocabulary import ESTIMATOR, POWER_SEED, SIMULATIONS
 
-_BLOCK = 2000  # simulations at a time
+_BLOCK = 2000  # simulations at a time, of small studies
+_BLOCK_VALUES = 4_000_000  # participants of all sizes and simulations at a time
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,6 +44,12 @@ class DesignOfRun:
         _, singular, right = np.linalg.svd(self.matrix, full_matrices=False)
         rank = int((singular > singular[0] * max(self.matrix.shape) * 2.3e-16).sum())
         return np.asarray(right[:rank].T / singular[:rank])
+
+    def testing(self, weights: FloatArray) -> "DesignOfRun":
+        """Return the same design with another contrast; its decomposition is shared."""
+        other = DesignOfRun(self.matrix, weights)
+        other.__dict__["factor"] = self.factor  # of the cached property
+        return other
 
     @property
     def variance(self) -> float:
@@ -117,11 +124,13 @@ def simulate_power(
     """
     rng = np.random.default_rng(seed)
     found = np.zeros((len(effects), len(n_runs), len(n_participants), len(alphas)))
-    for start in range(0, n_simulations, _BLOCK):
-        size = min(_BLOCK, n_simulations - start)
+    most = max(n_participants)
+    block = min(_BLOCK, max(1, _BLOCK_VALUES // (most * len(n_runs))))
+    for start in range(0, n_simulations, block):
+        size = min(block, n_simulations - start)
         people = [
             _participant(participants, rng, size, n_runs, noise_sd, between_sd)
-            for _ in range(max(n_participants))
+            for _ in range(most)
         ]
         for run, _ in enumerate(n_runs):
             estimates = np.stack([each[run] for each in people])
