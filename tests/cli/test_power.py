@@ -107,6 +107,12 @@ def test_the_last_sentences_say_how_many_participants_it_takes(power):
         f"({second} with .90) at alpha .05; {third} ({fourth}) at alpha .001."
     ) in text
     assert "two-sided and uncorrected" in text
+    runs = [each["Runs"] for each in effect["LeastRuns"] if each["Alpha"] == 0.05]
+    shown = ", ".join(f"{n} need {k}" for n, k in zip((15, 20, 30, 40, 60), runs[1:], strict=True))
+    assert (
+        f"For power .80 at alpha .05, 10 participants need {runs[0]} runs each, {shown}." in text
+    )
+    assert runs == sorted(runs, reverse=True)
 
 
 def test_the_noise_of_a_pilot_is_measured_for_the_contrasts_that_it_has(power):

@@ -20,9 +20,11 @@ from boldglm.cli.power_tables import EffectPower, PowerOfContrast, PowerPlan, pr
 from boldglm.cli.power_tables import write_power as write_power_file
 from boldglm.cli.work_folders import WorkFolders
 from boldglm.errors import UsageError
+from boldglm.glm.arrays.types import FloatArray
 from boldglm.glm.design.summaries import counted, listed
 from boldglm.glm.second_level.power import (
     least_participants,
+    least_runs,
     one_sample_power,
     participant_deviation,
 )
@@ -167,28 +169,16 @@ def _power_of(
         n_simulations=sizes.simulations,
         method=sizes.method,
     )
-    s = np.array(deviations)[:, None]
     rows = [
         EffectPower(
             effect,
-            np.stack(
-                [one_sample_power(effect, s, sizes.participants, alpha) for alpha in sizes.alphas],
-                axis=-1,
-            ),
+            _by_formula(effect, deviations, sizes),
             shares,
-            np.array(
-                [
-                    [
-                        [least_participants(effect, sd, target, alpha) or np.nan
-                         for target in POWER_TARGETS]
-                        for alpha in sizes.alphas
-                    ]
-                    for sd in deviations
-                ]
-            ),
+            _least_participants(effect, deviations, sizes),
+            _least_runs(effect, contrast, noise, sizes),
         )
         for effect, shares in zip(effects, simulated, strict=True)
-    ]  # fmt: skip
+    ]
     return PowerOfContrast(
         contrast.name,
         contrast.height,
@@ -199,6 +189,46 @@ def _power_of(
         tuple(deviations),
         tuple(rows),
     )
+
+
+def _by_formula(effect: float, deviations: Sequence[float], sizes: _Sizes) -> FloatArray:
+    """Return power, (n_runs, n_participants, n_alphas)."""
+    s = np.array(deviations)[:, None]
+    powers = [one_sample_power(effect, s, sizes.participants, alpha) for alpha in sizes.alphas]
+    return np.stack(powers, axis=-1)
+
+
+def _least_participants(effect: float, deviations: Sequence[float], sizes: _Sizes) -> FloatArray:
+    """Return numbers of participants, (n_runs, n_alphas, n_targets); NaN for too many."""
+    least = [
+        least_participants(effect, deviation, target, alpha) or np.nan
+        for deviation in deviations
+        for alpha in sizes.alphas
+        for target in POWER_TARGETS
+    ]
+    return np.array(least).reshape(len(deviations), len(sizes.alphas), len(POWER_TARGETS))
+
+
+def _least_runs(
+    effect: float, contrast: PlannedContrast, noise: ContrastNoise, sizes: _Sizes
+) -> FloatArray:
+    """Return numbers of runs, (n_participants, n_alphas); NaN for too many."""
+    assert noise.between_sd is not None
+    least = [
+        least_runs(
+            effect,
+            contrast.run_variances,
+            n,
+            noise_sd=noise.noise_sd,
+            between_sd=noise.between_sd,
+            power=POWER_TARGETS[0],
+            alpha=alpha,
+        )
+        or np.nan
+        for n in sizes.participants
+        for alpha in sizes.alphas
+    ]
+    return np.array(least).reshape(len(sizes.participants), len(sizes.alphas))
 
 
 def _of_runs(analysis: Analysis, contrasts: Sequence[PlannedContrast]) -> list[Notice]:

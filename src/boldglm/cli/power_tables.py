@@ -13,7 +13,7 @@ from boldglm.cli.dry_run import PREFIXES, WIDTH
 from boldglm.errors import writing_error
 from boldglm.glm.arrays.types import FloatArray
 from boldglm.glm.design.summaries import counted, listed
-from boldglm.glm.second_level.power import MOST_PARTICIPANTS
+from boldglm.glm.second_level.power import MOST_PARTICIPANTS, MOST_RUNS
 from boldglm.io.files.atomic import write_bytes
 from boldglm.io.files.json_files import write_json
 from boldglm.notices import Notice, by_kind
@@ -43,12 +43,15 @@ class EffectPower:
         By formula, and the share of simulated studies.
     least : ndarray of shape (n_runs, n_alphas, n_targets)
         Smallest number of participants for each target of power; NaN if too many are needed.
+    least_runs : ndarray of shape (n_participants, n_alphas)
+        Smallest number of runs of each participant for the first target; NaN likewise.
     """
 
     effect: float
     power: FloatArray
     simulated: FloatArray
     least: FloatArray
+    least_runs: FloatArray
 
 
 @dataclass(frozen=True)
@@ -210,6 +213,25 @@ def _sentences(contrast: PowerOfContrast, effect: EffectPower, plan: PowerPlan) 
             text += f"; {least} ({more}) at alpha {_short(alpha)}"
         yield from _wrapped(f"{text}.", "  ")
 
+    for number, alpha in enumerate(plan.alphas):
+        needs = _runs_needed(contrast.participants, effect.least_runs[:, number])
+        yield from _wrapped(f"For power {first} at alpha {_short(alpha)}, {needs}.", "  ")
+
+
+def _runs_needed(participants: Sequence[int], runs: FloatArray) -> str:
+    """Say how many runs each number of participants needs.
+
+    Examples
+    --------
+    >>> _runs_needed([10, 20, 30], np.array([np.nan, 4, 1]))
+    '10 participants need more than 50 runs each, 20 need 4, 30 need 1'
+    """
+    counts = [f"more than {MOST_RUNS}" if np.isnan(least) else f"{least:.0f}" for least in runs]
+    needs = [f"{n} need {count}" for n, count in zip(participants, counts, strict=True)]
+    noun = "run" if counts[0] == "1" else "runs"
+    needs[0] = f"{participants[0]} participants need {counts[0]} {noun} each"
+    return ", ".join(needs)
+
 
 def _wrapped(text: str, indent: str = "") -> list[str]:
     return textwrap.wrap(
@@ -328,5 +350,14 @@ def _effect(contrast: PowerOfContrast, effect: EffectPower, plan: PowerPlan) -> 
                 "Participants": None if np.isnan(least) else int(least),
             }
             for (row, number, target), least in np.ndenumerate(effect.least)
+        ],
+        "LeastRuns": [
+            {
+                "Participants": contrast.participants[column],
+                "Alpha": plan.alphas[number],
+                "Power": POWER_TARGETS[0],
+                "Runs": None if np.isnan(least) else int(least),
+            }
+            for (column, number), least in np.ndenumerate(effect.least_runs)
         ],
     }

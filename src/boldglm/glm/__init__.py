@@ -63,6 +63,7 @@ from boldglm.glm.inference.tfce import Enhancement, enhance
 from boldglm.glm.second_level.fixed_effects import combine_fixed_effects, one_sample_t
 from boldglm.glm.second_level.power import (
     least_participants,
+    least_runs,
     one_sample_power,
     participant_deviation,
 )
@@ -119,6 +120,7 @@ __all__ = [
     "hrf_basis",
     "join_neighbors",
     "least_participants",
+    "least_runs",
     "least_squares_all",
     "least_squares_separate",
     "match_columns",

@@ -8,6 +8,7 @@ from boldglm.glm import (
     DesignOfRun,
     collinearity,
     least_participants,
+    least_runs,
     one_sample_power,
     participant_deviation,
     simulate_power,
@@ -70,6 +71,20 @@ def test_the_smallest_number_of_participants_has_the_power_and_one_less_has_not(
             assert one_sample_power(effect, 1.0, n, 0.001) >= target
             assert n == 2 or one_sample_power(effect, 1.0, n - 1, 0.001) < target
     assert least_participants(1e-4, 1.0, most=500) is None
+
+
+def test_the_smallest_number_of_runs_has_the_power_and_one_less_has_not():
+    variances = [[0.9, 1.4], [1.1]]
+    given = {"noise_sd": 1.5, "between_sd": 0.5}
+    for n in (16, 25, 60):
+        runs = least_runs(0.5, variances, n, **given)
+        power = [
+            one_sample_power(0.5, participant_deviation(variances, k, **given), n)
+            for k in (runs, max(1, runs - 1))
+        ]
+        assert power[0] >= 0.8
+        assert runs == 1 or power[1] < 0.8
+    assert least_runs(0.5, variances, 8, **given) is None
 
 
 def test_runs_are_combined_by_precision_and_repeat_where_there_are_fewer():

@@ -3,6 +3,7 @@
 from boldglm.glm.second_level.fixed_effects import combine_fixed_effects, one_sample_t
 from boldglm.glm.second_level.power import (
     least_participants,
+    least_runs,
     one_sample_power,
     participant_deviation,
 )
@@ -15,6 +16,7 @@ __all__ = [
     "combine_fixed_effects",
     "fit_second_level",
     "least_participants",
+    "least_runs",
     "one_sample_power",
     "one_sample_t",
     "participant_deviation",

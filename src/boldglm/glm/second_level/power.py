@@ -14,6 +14,7 @@ from boldglm.glm.arrays.types import FloatArray
 from boldglm.vocabulary import POWER_ALPHAS, POWER_TARGETS
 
 MOST_PARTICIPANTS = 10_000
+MOST_RUNS = 50
 ALPHA = POWER_ALPHAS[0]
 TARGET = POWER_TARGETS[0]
 
@@ -147,6 +148,51 @@ def least_participants(
         else:
             high = middle
     return high
+
+
+def least_runs(
+    effect: float,
+    run_variances: Sequence[Sequence[float]],
+    n_participants: int,
+    *,
+    noise_sd: float,
+    between_sd: float,
+    power: float = TARGET,
+    alpha: float = ALPHA,
+    most: int = MOST_RUNS,
+) -> int | None:
+    """Return the smallest number of runs of each participant that finds an effect.
+
+    Parameters
+    ----------
+    effect, alpha : float
+        As in `one_sample_power`.
+    run_variances, noise_sd, between_sd
+        As in `participant_deviation`.
+    n_participants : int
+        At least 2.
+    power : float
+        To be reached.
+    most : int
+        Number of runs up to which to look.
+
+    Returns
+    -------
+    int or None
+        At least 1; None if `most` runs are too few, as they always are where participants differ
+        too much.
+
+    Examples
+    --------
+    >>> given = {"noise_sd": 2.0, "between_sd": 1.0}
+    >>> least_runs(1.0, [[0.5]], 16, **given), least_runs(1.0, [[0.5]], 8, **given)
+    (3, None)
+    """
+    for n_runs in range(1, most + 1):
+        deviation = participant_deviation(run_variances, n_runs, noise_sd, between_sd)
+        if one_sample_power(effect, deviation, n_participants, alpha) >= power:
+            return n_runs
+    return None
 
 
 def participant_deviation(
