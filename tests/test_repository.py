@@ -15,7 +15,12 @@ import pytest
 from packaging.requirements import Requirement
 
 from boldglm._version import RELEASE
-from boldglm.cli.parser import build_demo_parser, build_parser, build_power_parser
+from boldglm.cli.parser import (
+    build_demo_parser,
+    build_export_parser,
+    build_parser,
+    build_power_parser,
+)
 
 ROOT = Path(__file__).parents[1]
 SOURCES = sorted((ROOT / "src").rglob("*.py"))
@@ -39,7 +44,11 @@ def body_lines(function):
     return function.end_lineno - body[0].lineno + 1 if body else 0
 
 
-PARSERS = {"demo": build_demo_parser, "power": build_power_parser}  # by the first word of a call
+PARSERS = {  # by the first word of a call
+    "demo": build_demo_parser,
+    "export": build_export_parser,
+    "power": build_power_parser,
+}
 
 
 def options_of(parser):
@@ -146,7 +155,7 @@ def test_pybids_is_asked_in_one_place_and_images_are_opened_in_one_layer():
 def test_every_option_of_the_command_line_is_read():
     sources = [path.read_text("utf-8") for path in SOURCES if path.parent.name == "cli"]
     read = set(re.findall(r"\boptions\.([a-z_]+)", " ".join(sources)))
-    parsers = (build_parser(), build_demo_parser(), build_power_parser())
+    parsers = (build_parser(), *(build() for build in PARSERS.values()))
     actions = [action for parser in parsers for action in parser._actions]
 
     # what only prints something is answered before or during parsing; --notrack says what is so

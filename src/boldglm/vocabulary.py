@@ -60,6 +60,7 @@ CONTRAST_MAPS = ("effect", "variance", "t", "F", "z", "p", *CORRECTED_MAPS)
 # Written by default: runs have no maps of p, which have the same information as those of z.
 DEFAULT_MAPS = ("effect", "variance", "t", "F", "z", "p")
 DEFAULT_RUN_MAPS = ("effect", "variance", "t", "F", "z")
+EXPORTED_MAPS = ("effect", "variance", "t", "F", "z")  # of the group, for NeuroVault
 NEEDED_ABOVE = ("effect", "variance")  # maps of t contrasts that higher levels read
 RUN_MAPS = ("rsquared", "whiteness", "dof", "ar", "residuals", "fitted")
 

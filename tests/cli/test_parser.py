@@ -8,7 +8,12 @@ import pytest
 
 from boldglm.cli.main import main
 from boldglm.cli.option_roles import GROUP, ROLES, RUNS, check_levels, flag_of
-from boldglm.cli.parser import build_demo_parser, build_parser, build_power_parser
+from boldglm.cli.parser import (
+    build_demo_parser,
+    build_export_parser,
+    build_parser,
+    build_power_parser,
+)
 from boldglm.errors import UsageError
 from boldglm.vocabulary import BOLD_COMMANDS, COMMANDS
 
@@ -22,8 +27,8 @@ def message_of(capsys, *options):
 
 @pytest.mark.parametrize(
     "parser",
-    [build_parser(), build_demo_parser(), build_power_parser()],
-    ids=["app", "demo", "power"],
+    [build_parser(), build_demo_parser(), build_power_parser(), build_export_parser()],
+    ids=["app", "demo", "power", "export"],
 )
 def test_the_help_has_no_line_over_80_columns(parser):
     assert max(map(len, parser.format_help().splitlines())) <= 80

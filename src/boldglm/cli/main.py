@@ -17,7 +17,12 @@ from types import ModuleType
 from boldglm.cli.help_text import with_hyphens
 from boldglm.cli.limits import check_memory_limit, limit_code, limit_message
 from boldglm.cli.option_roles import check_levels, check_plan_file, check_power
-from boldglm.cli.parser import build_demo_parser, build_parser, build_power_parser
+from boldglm.cli.parser import (
+    build_demo_parser,
+    build_export_parser,
+    build_parser,
+    build_power_parser,
+)
 from boldglm.cli.places import check_places
 from boldglm.cli.report_command import command_text
 from boldglm.cli.streams import failed_output, open_streams
@@ -89,11 +94,7 @@ def main(argv: Sequence[str]) -> int:
         return 0
     debug = "--debug" in arguments
     try:
-        if arguments[:1] == ["demo"] and not set(arguments[1:]) & set(COMMANDS):
-            return _demo(build_demo_parser().parse_args(arguments[1:]))
-        if _is_power(arguments):
-            return _power(build_power_parser().parse_args(arguments[1:]))
-        return _app(build_parser().parse_args(arguments), arguments)
+        return _call(arguments)
     except SystemExit as stop:  # argparse: 0 after --help, 2 after a usage error
         return stop.code if isinstance(stop.code, int) else 2
     except BoldglmError as error:
@@ -113,6 +114,17 @@ def main(argv: Sequence[str]) -> int:
             file=sys.stderr,
         )
         return 130
+
+
+def _call(arguments: list[str]) -> int:
+    """Run what the first word names, or the app; a dataset may have the name of that word."""
+    if arguments[:1] == ["demo"] and not set(arguments[1:]) & set(COMMANDS):
+        return _demo(build_demo_parser().parse_args(arguments[1:]))
+    if arguments[:1] == ["export"] and not set(arguments[2:3]) & set(COMMANDS):
+        return _export(build_export_parser().parse_args(arguments[1:]))
+    if _is_power(arguments):
+        return _power(build_power_parser().parse_args(arguments[1:]))
+    return _app(build_parser().parse_args(arguments), arguments)
 
 
 def _is_power(arguments: Sequence[str]) -> bool:
@@ -233,6 +245,14 @@ def _power(options: argparse.Namespace) -> int:
         from boldglm.cli.power import run_power
 
         return run_power(options, folders)
+
+
+def _export(options: argparse.Namespace) -> int:
+    _leave_removed_folder(options)
+    _prepare_process(1, lambda: None)
+    from boldglm.cli.export import run_export
+
+    return run_export(options)
 
 
 def _demo(options: argparse.Namespace) -> int:

@@ -13,12 +13,14 @@ from boldglm.cli.options_of_data import add_inputs, add_selection, add_timing
 from boldglm.cli.options_of_models import add_censoring, add_default_model, add_fit, add_model
 from boldglm.cli.options_of_power import add_power
 from boldglm.vocabulary import (
+    EXPORTED_MAPS,
     MOST_PAIRED,
 )
 
 USAGE = """\
 boldglm BIDS_DIR OUTPUT_DIR LEVEL [options]
        boldglm power BIDS_DIR OUTPUT_DIR --effect PERCENT [options]
+       boldglm export OUTPUT_DIR FOLDER [options]
        boldglm demo OUTPUT_DIR [options]"""
 
 DESCRIPTION = f"""\
@@ -27,6 +29,7 @@ Fit voxelwise general linear models to task fMRI, from a BIDS dataset to t maps.
   boldglm BIDS_DIR OUTPUT_DIR participant  fit and combine runs of participants
   boldglm BIDS_DIR OUTPUT_DIR group        then test over participants
   boldglm power BIDS_DIR OUTPUT_DIR        how many participants an effect needs
+  boldglm export OUTPUT_DIR FOLDER         maps of the group for NeuroVault
   boldglm demo OUTPUT_DIR                  try it on a small generated dataset
 
 Without a model file, boldglm builds a default model and saves it in
@@ -134,6 +137,33 @@ def build_power_parser() -> Parser:
     add_censoring(parser)
     add_fit(parser)
     parser.set_defaults(dry_run=True, fresh=False, work_dir=None)  # it only plans
+    return parser
+
+
+def build_export_parser() -> Parser:
+    """Return the parser of `boldglm export OUTPUT_DIR FOLDER`."""
+    parser = Parser(
+        prog="boldglm export",
+        usage="boldglm export OUTPUT_DIR FOLDER [options]",
+        description="Copy the maps of the group to a folder that NeuroVault takes, with what its\n"
+        "forms ask for: kinds of maps, numbers of participants, contrasts, degrees\n"
+        "of freedom. Sends nothing.",
+        formatter_class=argparse.RawTextHelpFormatter,
+    )
+    parser.add_argument(
+        "output_dir", type=Path, metavar="OUTPUT_DIR", help=help_text("results of boldglm group")
+    )
+    parser.add_argument(
+        "folder", type=Path, metavar="FOLDER", help=help_text("folder to make, or an empty one")
+    )
+    parser.add_argument(
+        "--maps",
+        nargs="+",
+        choices=EXPORTED_MAPS,
+        default=EXPORTED_MAPS,
+        metavar="MAP",
+        help=help_text(f"kinds of maps, of {', '.join(EXPORTED_MAPS)}", default="all"),
+    )
     return parser
 
 
