@@ -62,7 +62,10 @@ DEFAULT_MAPS = ("effect", "variance", "t", "F", "z", "p")
 DEFAULT_RUN_MAPS = ("effect", "variance", "t", "F", "z")
 EXPORTED_MAPS = ("effect", "variance", "t", "F", "z")  # of the group, for NeuroVault
 NEEDED_ABOVE = ("effect", "variance")  # maps of t contrasts that higher levels read
-RUN_MAPS = ("rsquared", "whiteness", "dof", "ar", "residuals", "fitted")
+RUN_MAPS = (
+    *("rsquared", "taskrsquared", "tsnr", "whiteness", "dof", "ar"),
+    *("residuals", "fitted"),
+)
 
 # Higher levels.
 ESTIMATORS = ("ols", "mixed", "fixed")

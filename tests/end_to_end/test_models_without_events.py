@@ -80,6 +80,18 @@ def test_a_model_of_confounds_is_fitted_to_runs_without_events(tmp_path, capsys)
     assert (nib.load(path).get_fdata() != 0).any()
 
 
+def test_without_conditions_the_task_explains_nothing_and_that_is_said(tmp_path, capsys):
+    model = _model(["trans_x", "csf"], dummy={"Test": "t"})
+    bids, out, options = _write(tmp_path, model)
+
+    printed = _fit(bids, out, [*options, "--maps", "taskrsquared", "tsnr"], capsys)
+
+    assert "map taskrsquared: the design has no conditions" in printed
+    assert not list(out.rglob("*taskrsquared*"))
+    assert len(list(out.rglob("*_stat-tsnr_statmap.nii.gz"))) == 3
+    assert "Motion and task" not in (out / "sub-01.html").read_text()
+
+
 def test_dummy_contrasts_of_a_model_without_conditions_are_those_of_its_regressors(
     tmp_path, capsys
 ):

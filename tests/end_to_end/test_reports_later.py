@@ -95,7 +95,7 @@ def test_figures_are_files_only_where_they_are_asked_for(with_reports, tmp_path)
 
     stem = "sub-01_task-cuetarget_run-1_desc-run"
     assert {f"{stem}ContrastCue_figure.png", f"{stem}Orthogonalization_figure.svg"} <= drawn
-    assert len(drawn) == 2 * (6 + 3 * 3) + 3 * 2  # three pictures of each contrast
+    assert len(drawn) == 2 * (7 + 3 * 3) + 3 * 2  # three pictures of each contrast
     assert not list((out / "sub-01/figures").iterdir())
     assert reports(out) == reports(with_reports)
 

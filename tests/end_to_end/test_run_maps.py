@@ -10,11 +10,13 @@ from PIL import Image
 from boldglm import map_metadata
 from boldglm.cli.main import main
 from boldglm.glm import fit, whiteness
+from boldglm.glm.first_level.partial_r_squared import partial_r_squared
 from boldglm.glm.first_level.r_squared import r_squared
+from boldglm.glm.first_level.temporal_quality import temporal_quality
 from boldglm.io.outputs.design_files import read_design
 
 RUN = "node-run/sub-01/func/sub-01_task-cuetarget_run-1"
-ALL = ("rsquared", "whiteness", "dof", "ar", "residuals", "fitted")
+ALL = ("rsquared", "taskrsquared", "tsnr", "whiteness", "dof", "ar", "residuals", "fitted")
 
 
 def participant(dataset, out, *options):
@@ -36,13 +38,17 @@ def test_maps_of_a_run_are_those_of_the_array_functions(dataset, everything):
     mask = load(everything / f"{RUN}_desc-brain_mask.nii.gz") > 0
     source = dataset / "sub-01/func/sub-01_task-cuetarget_run-1_bold.nii.gz"
     bold = np.asarray(nib.load(source).dataobj)[mask].T
-    found = fit(bold, read_design(everything / f"{RUN}_design.tsv"), noise="auto")
+    design = read_design(everything / f"{RUN}_design.tsv")
+    found = fit(bold, design, noise="auto")
 
     def got(ending):
         return load(everything / f"{RUN}_{ending}.nii.gz")[mask]
 
     close = {"rtol": 1e-4, "atol": 1e-4}
     np.testing.assert_allclose(got("stat-rsquared_statmap"), r_squared(bold, found), **close)
+    share, ratio = partial_r_squared(found, design), temporal_quality(bold, found).snr
+    np.testing.assert_allclose(got("stat-taskrsquared_statmap"), share, **close)
+    np.testing.assert_allclose(got("stat-tsnr_statmap"), ratio, **close)
     np.testing.assert_allclose(got("stat-whiteness_statmap"), whiteness(bold, found), **close)
     np.testing.assert_allclose(got("stat-ar_statmap").T, found.ar, **close)
     fitted, left = got("desc-fitted_bold").T, got("desc-residuals_bold").T
@@ -115,3 +121,39 @@ def test_a_map_that_the_noise_model_cannot_have_is_said_to_be_absent(dataset, tm
 
     assert "map ar: the noise model ols has no coefficients" in capsys.readouterr().out
     assert not list((tmp_path / "out").rglob("*stat-ar_statmap*"))
+
+
+def test_the_share_of_the_task_is_drawn_by_default_as_from_its_own_map(dataset, tmp_path):
+    """By default it follows from F over all conditions, so that no file is needed."""
+    participant(dataset, tmp_path / "plain", "--figures", "--noise-model", "ols")
+    participant(
+        dataset, tmp_path / "own", "--figures", "--noise-model", "ols", "--maps", "taskrsquared"
+    )
+
+    pictures = [
+        np.asarray(Image.open(path).convert("RGB"), dtype=int)
+        for out in ("plain", "own")
+        for path in (tmp_path / out).rglob("*desc-runTaskrsquared_figure.png")
+    ]
+    assert not list((tmp_path / "plain").rglob("*stat-taskrsquared_statmap*"))
+    assert len(pictures) == 2
+    np.testing.assert_array_equal(*pictures)
+    assert (np.ptp(pictures[0], axis=2) > 80).any()  # some voxel is colored
+    plain = (tmp_path / "plain" / "sub-01.html").read_text()
+    assert "Where the task has no effect, 0.026 is expected" in plain  # 2 / (2 + 75)
+
+
+def test_signal_to_noise_is_drawn_where_its_map_was_asked_for(dataset, tmp_path):
+    participant(dataset, tmp_path / "out", "--maps", "tsnr", "--figures")
+
+    out = tmp_path / "out"
+    assert (
+        "Temporal signal-to-noise ratio: mean by the standard" in (out / "sub-01.html").read_text()
+    )
+    assert list(out.rglob("*desc-runTsnr_figure.png"))
+    said = json.loads((out / f"{RUN}_stat-tsnr_statmap.json").read_text())
+    assert said["Description"].startswith("Temporal signal-to-noise ratio")
+    assert said["Units"] == "1"
+    numbers = said["Quality"]
+    values = load(out / f"{RUN}_stat-tsnr_statmap.nii.gz")
+    assert numbers["MedianTSNR"] == pytest.approx(np.median(values[values != 0]), abs=0.01)

@@ -146,7 +146,7 @@ def test_the_sidecar_has_the_numbers_and_dvars_is_of_the_data(dataset, tmp_path)
     assert numbers["MedianTSNR"] > 20
     page = (tmp_path / "out/sub-01.html").read_text()
     assert f"{numbers['MedianTSNR']:.0f} (median of " in page
-    assert "(of a sample of the fitted voxels, in percent of their mean)" in page
+    assert "(of the fitted data, in percent of their mean)" in page
     assert "75 of 80 volumes left" in page
 
 

@@ -130,7 +130,7 @@ def test_what_was_done_is_said_everywhere(tmp_path, capsys):
 def test_maps_of_the_run_are_in_the_order_of_the_image(tmp_path, noise):
     root, _, _ = make_dataset(tmp_path / "bids")
     out = tmp_path / "out"
-    maps = ["rsquared", "whiteness", "dof", "ar", "residuals", "fitted"]
+    maps = ["rsquared", "taskrsquared", "tsnr", "whiteness", "dof", "ar", "residuals", "fitted"]
     participant(root, out, "--noise-model", noise, "--maps", *maps)
     mask = load(out, "desc-brain_mask") > 0
     bold = nib.load(root / f"sub-01/func/{NAME}_bold.nii.gz").get_fdata()[mask]
@@ -140,6 +140,9 @@ def test_maps_of_the_run_are_in_the_order_of_the_image(tmp_path, noise):
     assert residuals.var() < load_reference(root, tmp_path, noise, mask).var()
     share = 1 - residuals.var(axis=1) / percent.var(axis=1)
     np.testing.assert_allclose(load(out, "stat-rsquared_statmap")[mask], share, atol=1e-4)
+    dof = json.loads((out / FUNC / f"{NAME}_statmap.json").read_text())["Quality"]
+    noise_sd = np.sqrt((residuals**2).sum(axis=1) / dof["ResidualDegreesOfFreedom"])
+    np.testing.assert_allclose(load(out, "stat-tsnr_statmap")[mask], 100 / noise_sd, rtol=1e-3)
     lag1 = (residuals[:, 1:] * residuals[:, :-1]).sum(axis=1) / (residuals**2).sum(axis=1)
     coefficients = load(out, "stat-ar_statmap")[mask]
     assert abs(coefficients).max() < 0.6

@@ -59,7 +59,17 @@ def test_the_demo_dataset_is_valid_bids(demo):
 def derivatives(small, tmp_path_factory):
     """Results with every kind of file: more maps, single trials and permutations."""
     folder = tmp_path_factory.mktemp("every") / "out"
-    more = ["--maps", "rsquared", "whiteness", "dof", "ar", "residuals", "fitted"]
+    more = [
+        "--maps",
+        "rsquared",
+        "taskrsquared",
+        "tsnr",
+        "whiteness",
+        "dof",
+        "ar",
+        "residuals",
+        "fitted",
+    ]
     assert main([str(small), str(folder), "participant", *more,
                  "--noise-model", "ar1", "--single-trials", "lss", "--figures"]) == 0  # fmt: skip
     assert (

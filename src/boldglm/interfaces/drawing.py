@@ -32,6 +32,7 @@ from boldglm.reports.content import Fact, Figure, Section, Table, Topic
 from boldglm.reports.input_effects import InputMaps
 from boldglm.reports.quality import DrawnQuality, draw_quality
 from boldglm.reports.region_names import RegionNames
+from boldglm.reports.run_maps import draw_signal_to_noise, draw_task_share, draw_whiteness
 from boldglm.reports.sections import (
     Q_NAME,
     DrawnContrast,
@@ -41,7 +42,7 @@ from boldglm.reports.sections import (
     draw_pairs,
     make_section,
 )
-from boldglm.reports.trials import DrawnTrials, draw_trials, draw_whiteness
+from boldglm.reports.trials import DrawnTrials, draw_trials
 from boldglm.reports.views import SurfaceView, View, VolumeView
 
 N_SLICES = 21  # of each map
@@ -173,7 +174,7 @@ def draw_result(
         drawn = draw_design(_design(result, text, design, before), folder)
         quality = draw_quality(_quality(result, text, design), folder)
     topics = () if design is None else _draw_pairs(design, result, folder)
-    run_maps = _draw_run_maps(result, geometry, views, folder)
+    run_maps = _draw_run_maps(result, geometry, design, views, folder)
     came_in = inputs(geometry) if inputs is not None else {}
     shown = [
         replace(shown_contrast(maps, geometry), inputs=came_in.get(maps.name))
@@ -183,7 +184,11 @@ def draw_result(
     contrasts = draw_contrasts(shown, views, folder)
     return make_section(
         text.title,
-        [*text.facts, *_facts(result, geometry), *_quality_facts(result, text, design)],
+        [
+            *text.facts,
+            *_facts(result, geometry),
+            *_quality_facts(result, text, design, geometry.element_name),
+        ],
         result.notices,
         contrasts,
         (
@@ -236,7 +241,9 @@ def _design(
     )
 
 
-def _quality_facts(result: NodeResult, text: SectionText, design: Design | None) -> list[Fact]:
+def _quality_facts(
+    result: NodeResult, text: SectionText, design: Design | None, elements: str
+) -> list[Fact]:
     """Return the few numbers that tell a good run from a bad one."""
     if design is None:
         return []
@@ -254,7 +261,7 @@ def _quality_facts(result: NodeResult, text: SectionText, design: Design | None)
     elif text.motion is not None:
         facts.append(("Framewise displacement", f"not known: {motion.displacement_source}"))
     if numbers["MedianTSNR"] is not None:
-        sample = f"median of {result.quality.get('Voxels', 0):,} sampled"
+        sample = f"median of {result.quality.get('Voxels', 0):,} {elements}"
         facts.append(("Temporal SNR", f"{numbers['MedianTSNR']:.0f} ({sample})"))
     if numbers["ResidualDegreesOfFreedom"] is not None:
         left = f"{numbers['ResidualDegreesOfFreedom']} of {design.n_scans} volumes left"
@@ -368,13 +375,23 @@ def _region_facts(table: RegionTable, result: NodeResult) -> list[Fact]:
 
 
 def _draw_run_maps(
-    result: NodeResult, geometry: Geometry, views: tuple[View, ...], here: Path
+    result: NodeResult,
+    geometry: Geometry,
+    design: Design | None,
+    views: tuple[View, ...],
+    here: Path,
 ) -> tuple[tuple[Figure, ...], tuple[Table, ...]]:
-    """Draw the whiteness and the single trials of a run, if there are maps of them."""
+    """Draw how well the model fits and the single trials of a run, if there are maps of them."""
     figures: tuple[Figure, ...] = ()
+    share = _task_share(result, geometry, design)
+    if share is not None:
+        figures += draw_task_share(*share, views, here)
+    if "tsnr" in result.maps:
+        ratio = geometry.read_rows([result.maps["tsnr"]])[0]
+        figures += draw_signal_to_noise(ratio, views, here)
     if "whiteness" in result.maps:
         z = geometry.read_rows([result.maps["whiteness"]])[0]
-        figures = draw_whiteness(z, CRITICAL, views, here)
+        figures += draw_whiteness(z, CRITICAL, views, here)
     if "trials" not in result.maps:
         return figures, ()
     trials = read_trials(result.maps)
@@ -382,6 +399,27 @@ def _draw_run_maps(
     shown = DrawnTrials(trials.trial_type, trials.variance_factor, trials.correlations, spread)
     drawn, tables = draw_trials(shown, views, here)
     return figures + drawn, tables
+
+
+def _task_share(
+    result: NodeResult, geometry: Geometry, design: Design | None
+) -> tuple[np.ndarray, tuple[int, int]] | None:
+    """Return partial R squared of the conditions, their number, and degrees of freedom left.
+
+    If it was not written, it follows from F of a contrast that tests all conditions.
+    """
+    dof = result.quality.get("DegreesOfFreedom")
+    if design is None or not dof:
+        return None
+    names = {design.names[column] for column in design.columns("condition")}
+    freedom = (len(names), int(dof))
+    if "taskrsquared" in result.maps:
+        return geometry.read_rows([result.maps["taskrsquared"]])[0], freedom
+    for maps in result.contrasts:
+        if "F" in maps.maps and set(maps.weights) == names and maps.dof_numerator == len(names):
+            explained = maps.dof_numerator * geometry.read_rows([maps.maps["F"]])[0]
+            return 1 - dof / (explained + dof), freedom
+    return None
 
 
 def shown_contrast(maps: ContrastMaps, geometry: Geometry) -> DrawnContrast:

@@ -205,7 +205,7 @@ class FitGLM(SimpleInterface):
         fitted = fit_run(run, design, slices, noise, n_threads)
         write_fit(here / "fit.npz", fitted, run.scale)
         labels = self.inputs.maps if isdefined(self.inputs.maps) else []
-        maps = write_run_maps(run, fitted, labels, _repetition_time(design), here)
+        maps = write_run_maps(run, fitted, design, labels, here)
         parts = run.geometry.with_meshes(_paths(self.inputs.mesh_files)).domains()
         smoothness = {
             name: {**widths, **run.applied_smoothing.get(name, {})}
@@ -230,12 +230,16 @@ class FitGLM(SimpleInterface):
         return {"regions_file": str(path)}, regions.notices()
 
     def _missing_maps(self, run_maps: dict[str, Path]) -> list[Notice]:
-        """Return an exclusion if the noise model does not have the map that was requested."""
+        """Return an exclusion for each map that was requested but that the fit cannot have."""
         labels = self.inputs.maps if isdefined(self.inputs.maps) else []
-        if "ar" not in labels or "ar" in run_maps:
-            return []
+        reasons = {
+            "ar": f"the noise model {self.inputs.noise_model} has no coefficients",
+            "taskrsquared": "the design has no conditions",
+        }
         return [
-            exclusion(f"map ar: the noise model {self.inputs.noise_model} has no coefficients")
+            exclusion(f"map {label}: {reason}")
+            for label, reason in reasons.items()
+            if label in labels and label not in run_maps
         ]
 
     def _trials(self, run: MaskedRun, design: Design, here: Path):
@@ -251,11 +255,6 @@ class FitGLM(SimpleInterface):
 
 def _paths(trait) -> tuple[Path, ...]:
     return tuple(Path(path) for path in trait) if isdefined(trait) else ()
-
-
-def _repetition_time(design: Design) -> float:
-    first, *_, last = design.frame_times
-    return round(float(last - first) / (design.n_scans - 1), 6)
 
 
 class _EstimateContrastsInput(BaseInterfaceInputSpec):

@@ -19,7 +19,7 @@ MOST_SENTENCES = 3
 DVARS_NAMES = {
     "std_dvars": ("standardized DVARS", "1: expected", "column std_dvars"),
     "dvars": ("DVARS", "signal", "column dvars"),
-    "": ("DVARS", "% of mean", "of a sample of the fitted voxels, in percent of their mean"),
+    "": ("DVARS", "% of mean", "of the fitted data, in percent of their mean"),
 }
 
 EventTimes = tuple[str, list[float], list[float]]  # condition, onsets and durations in seconds

@@ -1,4 +1,4 @@
-"""Single trials, and maps of a run as a whole, in the report."""
+"""Single trials in the report."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -96,30 +96,3 @@ def _trials_table(shown: DrawnTrials) -> Table:
 
 def _mean(values: RealArray) -> str:
     return f"{values.mean():z.2f}".replace("-", "−") if values.size else "n/a"
-
-
-def draw_whiteness(
-    z: RealArray, critical: float, views: tuple[View, ...], folder: Path
-) -> tuple[Figure, ...]:
-    """Draw where residuals are not white.
-
-    Parameters
-    ----------
-    z : ndarray of shape (n_voxels,)
-        Of the test for autocorrelation.
-    critical : float
-        From where a voxel is not white.
-    views : tuple of View
-        What to draw on.
-    folder : Path
-        Where the pictures go.
-    """
-    return draw_on_all(
-        views,
-        z,
-        Shading(critical, two_sided=False),
-        folder / "whiteness",
-        "Voxels whose residuals are still autocorrelated after prewhitening: z ≥ "
-        f"{critical:.2f} (p < .01). By chance, 1 % of voxels are, scattered anywhere; large "
-        "patches show where the noise model fails",
-    )

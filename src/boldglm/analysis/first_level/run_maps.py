@@ -9,10 +9,12 @@ from typing import Any
 import numpy as np
 
 from boldglm.analysis.first_level.slices import RunFit, in_voxel_order
+from boldglm.glm import Design
 from boldglm.glm import whiteness as whiteness_z
+from boldglm.glm.first_level.partial_r_squared import partial_r_squared
 from boldglm.glm.first_level.r_squared import fitted_blocks, r_squared
 from boldglm.glm.first_level.slice_fit import SliceFit
-from boldglm.glm.first_level.temporal_quality import temporal_quality
+from boldglm.glm.first_level.temporal_quality import TemporalQuality, temporal_quality
 from boldglm.io.images.bold_series import MaskedRun
 from boldglm.notices import Notice, warning
 
@@ -44,7 +46,7 @@ class RunMaps:
 
 
 def write_run_maps(
-    run: MaskedRun, fit: RunFit, labels: Sequence[str], repetition_time: float, folder: Path
+    run: MaskedRun, fit: RunFit, design: Design, labels: Sequence[str], folder: Path
 ) -> RunMaps:
     """Write the requested maps of a run and test whether its residuals are white.
 
@@ -54,11 +56,12 @@ def write_run_maps(
         The BOLD series of the run.
     fit : Fit or SliceFit
         Its fit.
+    design : Design
+        The design that was fitted; of slices with designs of their own, that at the reference
+        time.
     labels : sequence of str
-        Maps to write, of ``"rsquared"``, ``"whiteness"``, ``"ar"``, ``"residuals"`` and
-        ``"fitted"``. Other labels are ignored.
-    repetition_time : float
-        Seconds between volumes, for 4-D images.
+        Maps to write, of ``"rsquared"``, ``"taskrsquared"``, ``"tsnr"``, ``"whiteness"``,
+        ``"ar"``, ``"residuals"`` and ``"fitted"``. Other labels are ignored.
     folder : Path
         Folder for the maps.
 
@@ -77,25 +80,35 @@ def write_run_maps(
         maps["rsquared"] = _write(
             in_voxel_order(fit, r_squared(run.bold, fit)), "rsquared", run, folder
         )
+    if "taskrsquared" in labels and design.columns("condition"):
+        share = partial_r_squared(fit, design)
+        maps["taskrsquared"] = _write(in_voxel_order(fit, share), "taskrsquared", run, folder)
+    measured = temporal_quality(run.bold, fit, n_sample=None if "tsnr" in labels else N_SAMPLE)
+    if "tsnr" in labels:
+        maps["tsnr"] = _write(in_voxel_order(fit, measured.snr), "tsnr", run, folder)
     if "ar" in labels and fit.ar is not None:
         maps["ar"] = run.geometry.write_series(
             folder, "stat-ar_statmap", in_voxel_order(fit, fit.ar)
         )
     series = [label for label in ("residuals", "fitted") if label in labels]
     for label in series:
-        maps[label] = _write_series(label, run, fit, repetition_time, folder)
+        maps[label] = _write_series(label, run, fit, _repetition_time(design), folder)
     z = z[z != 0]  # voxels that were not tested have exactly 0
     not_white = float((z > CRITICAL).mean()) if z.size else 0.0
     whiteness = {"NotWhite": not_white, "Expected": EXPECTED, "Voxels": float(z.size)}
-    return RunMaps(maps, whiteness, _quality(run, fit))
+    return RunMaps(maps, whiteness, _quality(measured, fit.dof))
 
 
-def _quality(run: MaskedRun, fit: RunFit) -> dict[str, Any]:
-    """Measure temporal signal-to-noise ratio and DVARS in a sample of voxels."""
-    measured = temporal_quality(run.bold, fit, n_sample=N_SAMPLE)
+def _repetition_time(design: Design) -> float:
+    first, *_, last = design.frame_times
+    return round(float(last - first) / (design.n_scans - 1), 6)
+
+
+def _quality(measured: TemporalQuality, dof: int) -> dict[str, Any]:
+    """Return what was measured over time as content of a record."""
     noisy = measured.snr[measured.snr != 0]
     median = float(np.median(noisy)) if noisy.size else 0.0
-    quality: dict[str, Any] = {"DegreesOfFreedom": fit.dof, "Voxels": measured.snr.size}
+    quality: dict[str, Any] = {"DegreesOfFreedom": dof, "Voxels": measured.snr.size}
     if median < 1 or not np.isfinite(measured.dvars[1:]).all():
         return quality  # the mean of the series was removed
     dvars = [None, *(float(f"{value:.4g}") for value in measured.dvars[1:])]

@@ -218,8 +218,8 @@ class RunSettings:
     fit : FitSettings
         Noise model, scaling and smoothing.
     maps : tuple of str
-        Maps that belong to no contrast, of ``"rsquared"``, ``"whiteness"``, ``"dof"``, ``"ar"``,
-        ``"residuals"`` and ``"fitted"``.
+        Maps that belong to no contrast, of ``"rsquared"``, ``"taskrsquared"``, ``"tsnr"``,
+        ``"whiteness"``, ``"dof"``, ``"ar"``, ``"residuals"`` and ``"fitted"``.
     single_trials : {"lsa", "lss"}, optional
         Also estimate every trial: all in one model, or each in a model of its own.
     cache : CachedFit, optional

@@ -55,6 +55,10 @@ STATISTICS = _by_label(
 RUN_MAPS = _by_label(
     Statistic("rsquared", "1", "Proportion of the variance of uncensored volumes that the design "
               "explains (R squared)"),
+    Statistic("taskrsquared", "1", "Proportion of the variance that the conditions explain of "
+              "what confounds and drift leave (partial R squared), after prewhitening"),
+    Statistic("tsnr", "1", "Temporal signal-to-noise ratio: mean of the uncensored volumes by the "
+              "standard deviation of their residuals, before prewhitening"),
     Statistic("whiteness", "1", "Test of the autocorrelation of prewhitened residuals, as a z "
               "value; large where the residuals are not white"),
     Statistic("dof", "1", "Smallest degrees of freedom of the t contrasts of the run"),

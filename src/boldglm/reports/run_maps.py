@@ -1,0 +1,94 @@
+"""Maps of a run as a whole in the report: what the task explains, and how good the data are."""
+
+from pathlib import Path
+
+from scipy.special import betaincinv
+
+from boldglm.glm.arrays.types import RealArray
+from boldglm.reports.content import Figure
+from boldglm.reports.views import Shading, View, draw_on_all
+
+SHARE_SHOWN = 0.05  # of the variance, from which voxels are colored
+BY_CHANCE = 0.001  # of the voxels without any effect, at most
+
+
+def draw_task_share(
+    share: RealArray, freedom: tuple[int, int], views: tuple[View, ...], folder: Path
+) -> tuple[Figure, ...]:
+    """Draw the share of variance that the task explains.
+
+    Parameters
+    ----------
+    share : ndarray of shape (n_voxels,)
+        Partial R squared of the conditions.
+    freedom : (int, int)
+        Number of conditions, and residual degrees of freedom.
+    views : tuple of View
+        What to draw on.
+    folder : Path
+        Where the pictures go.
+    """
+    n_conditions, dof = freedom
+    expected = n_conditions / (n_conditions + dof)
+    shown = max(SHARE_SHOWN, float(betaincinv(n_conditions / 2, dof / 2, 1 - BY_CHANCE)))
+    return draw_on_all(
+        views,
+        share,
+        Shading(shown, statistic="R²", two_sided=False),
+        folder / "taskrsquared",
+        "Share of the variance that the conditions explain of what confounds and drift leave "
+        f"(partial R²), from {shown:.2g}. Where the task has no effect, {expected:.2g} is "
+        "expected, and one of a thousand is colored; here, "
+        f"{100 * float((share >= shown).mean()):.1f} % are",
+    )
+
+
+def draw_signal_to_noise(
+    ratio: RealArray, views: tuple[View, ...], folder: Path
+) -> tuple[Figure, ...]:
+    """Draw the temporal signal-to-noise ratio.
+
+    Parameters
+    ----------
+    ratio : ndarray of shape (n_voxels,)
+        Of every voxel.
+    views : tuple of View
+        What to draw on.
+    folder : Path
+        Where the pictures go.
+    """
+    return draw_on_all(
+        views,
+        ratio,
+        Shading(0.0, statistic="tSNR", two_sided=False),
+        folder / "tsnr",
+        "Temporal signal-to-noise ratio: mean by the standard deviation of the residuals. Dark is "
+        "noisy",
+    )
+
+
+def draw_whiteness(
+    z: RealArray, critical: float, views: tuple[View, ...], folder: Path
+) -> tuple[Figure, ...]:
+    """Draw where residuals are not white.
+
+    Parameters
+    ----------
+    z : ndarray of shape (n_voxels,)
+        Of the test for autocorrelation.
+    critical : float
+        From where a voxel is not white.
+    views : tuple of View
+        What to draw on.
+    folder : Path
+        Where the pictures go.
+    """
+    return draw_on_all(
+        views,
+        z,
+        Shading(critical, two_sided=False),
+        folder / "whiteness",
+        "Voxels whose residuals are still autocorrelated after prewhitening: z ≥ "
+        f"{critical:.2f} (p < .01). By chance, 1 % of voxels are, scattered anywhere; large "
+        "patches show where the noise model fails",
+    )
