@@ -117,6 +117,25 @@ def test_the_advice_on_orthogonalized_regressors_says_what_estimates_mean(dry_ru
     assert "Do not subtract one from the other" in text
 
 
+def test_a_pair_is_explained_if_asked_for_and_else_the_option_is_named(dry_run):
+    hint = "--explain 'target ~ cue' shows what models with one or both make of estimates."
+    out, _ = dry_run()
+    assert hint in " ".join(out.split())
+    assert "Volumes needed" not in out
+
+    out, _ = dry_run("--explain", "target ~ cue")
+    assert hint not in " ".join(out.split())
+    start = out.index("    Estimate ")
+    rows = [line.split("  ") for line in out[start:].splitlines()[1:9]]
+    cells = [[cell.strip() for cell in row if cell.strip()] for row in rows]
+    assert [row[:2] for row in cells[:2]] == [["cue", "without target"], ["cue", "both"]]
+    # as the precision of the contrast of the same name says
+    [said] = {line.split()[-1] for line in out.splitlines() if line.startswith("    cue  ")
+              and len(line.split()) == 3}  # fmt: skip
+    assert cells[1][3] == said
+    assert out.count("Volumes needed") == 1  # of the one run that is shown
+
+
 def test_the_plan_file_has_the_precision_of_every_contrast_in_every_run(dry_run, tmp_path):
     table, everything = tmp_path / "plan.tsv", tmp_path / "plan.json"
     dry_run("--plan-file", str(table))

@@ -7,14 +7,15 @@ from typing import TextIO
 import numpy as np
 
 from boldglm.analysis.first_level.measured_pairs import requested_pair
-from boldglm.analysis.plan.advice import NOTHING_STANDS_OUT, advice
+from boldglm.analysis.plan.advice import MUCH_SHARED, NOTHING_STANDS_OUT, advice
 from boldglm.analysis.plan.atlases import PlannedAtlases
 from boldglm.analysis.plan.explained_pairs import pairs_in_run
 from boldglm.analysis.plan.levels import LevelPlan
 from boldglm.analysis.plan.plan import Analysis, RunPlan
-from boldglm.analysis.plan.precision import Precision
+from boldglm.analysis.plan.precision import Precision, correlated_pairs
 from boldglm.cli.model_facts import model_facts
 from boldglm.glm.design.confounds import describe_scans
+from boldglm.glm.design.names import short_name
 from boldglm.glm.design.regressor_pairs import before_orthogonalization
 from boldglm.glm.design.summaries import counted, listed
 from boldglm.io.entities import entities_stem
@@ -55,6 +56,7 @@ def show_plan(
     for analysis in plan:
         precision = Precision.of(analysis.runs)
         _print(stream, [*_model_lines(analysis), "", *_advice_lines(analysis, precision)])
+        _print(stream, [] if explain else _hint(analysis))
         shown = analysis.runs
         if len(shown) > MOST_RUNS and not every_run:
             _print(stream, ["", *_summary_lines(precision)])
@@ -114,6 +116,15 @@ def _advice_lines(analysis: Analysis, precision: Precision) -> list[str]:
     if not sentences:
         return [NOTHING_STANDS_OUT]
     return ["What stands out", *(line for text in sentences for line in _wrapped(text))]
+
+
+def _hint(analysis: Analysis) -> list[str]:
+    """Return how to see what the pair that shares most makes of estimates, if it shares much."""
+    pairs = correlated_pairs(analysis.runs)
+    if not pairs or pairs[0].median < MUCH_SHARED:
+        return []
+    rule = f"'{short_name(pairs[0].second)} ~ {short_name(pairs[0].first)}'"
+    return [*_wrapped(f"--explain {rule} shows what models with one or both make of estimates.")]
 
 
 def _wrapped(text: str) -> list[str]:

@@ -14,7 +14,7 @@ from boldglm.glm.design.regressor_pairs import (
     WITHOUT,
     named_pair,
 )
-from boldglm.glm.first_level.pair_estimates import pair_estimates
+from boldglm.glm.first_level.pair_estimates import pair_estimates, sample_of_voxels
 from boldglm.glm.noise.ar_process import precision_of
 from boldglm.vocabulary import NOISE_MODELS
 
@@ -174,3 +174,21 @@ def test_a_condition_with_derivatives_is_left_out_and_orthogonalized_as_a_whole(
     effect, error = estimates_of(data, orthogonalized, "ols", cue)
     np.testing.assert_allclose(found.effects[FIRST, ORTHOGONALIZED], effect, rtol=1e-7, atol=1e-8)
     np.testing.assert_allclose(found.standard_errors[FIRST, ORTHOGONALIZED], error, rtol=1e-7)
+
+
+@pytest.mark.parametrize("noise", ["auto", "ols", "ar1", "ar2"])
+def test_a_sample_of_voxels_has_their_estimates(noise):
+    design = make_design()
+    fitted = fit(make_data(design), design, noise=noise)
+    pair = named_pair(design, *NAMES[1::-1])
+    every = pair_estimates(fitted, design, pair)
+    sample, voxels = sample_of_voxels(fitted, 100)
+    found = pair_estimates(sample, design, pair)
+
+    assert voxels == (slice(None, None, 3) if noise.startswith("ar") else slice(None))
+    for key, effect in every.effects.items():
+        np.testing.assert_allclose(found.effects[key], effect[voxels], rtol=1e-9)
+        np.testing.assert_allclose(
+            found.standard_errors[key], every.standard_errors[key][voxels], rtol=1e-9
+        )
+    assert sample_of_voxels(fitted, N_VOXELS) == (fitted, slice(None))

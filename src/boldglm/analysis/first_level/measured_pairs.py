@@ -32,7 +32,7 @@ from boldglm.glm.first_level.slice_fit import SliceFit
 from boldglm.io.outputs.measured_pairs import LEVELS_OF_GRAY, Density, MeasuredPair
 
 N_BINS = 44
-MOST_VOXELS = 20_000  # that are compared: more change no picture
+MOST_VOXELS = 20_000  # with covariances of their own: more change no picture
 QUANTILE = 0.995  # of the sizes of estimates, that a picture reaches to
 COMPARED: tuple[tuple[Estimate, Estimate], ...] = (
     ((FIRST, BOTH), (FIRST, WITHOUT)),

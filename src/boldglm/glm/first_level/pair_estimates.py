@@ -42,6 +42,8 @@ from boldglm.glm.design.regressor_pairs import (
 )
 from boldglm.glm.first_level.contrasts import effects_of
 from boldglm.glm.first_level.fit import Fit, field_arrays
+from boldglm.glm.noise.ar1 import AR1Estimates
+from boldglm.glm.noise.ar_p import ARpEstimates
 from boldglm.glm.noise.auto import AutoEstimates
 from boldglm.glm.noise.contrast_variance import ContrastVariance, NoiseEstimates
 
@@ -114,19 +116,20 @@ def sample_of_voxels(fit: Fit, n_most: int) -> tuple[Fit, slice]:
     fit : Fit
         Fit of a run.
     n_most : int
-        Number of voxels that are enough; more than scans and simulated series.
+        Number of voxels that are enough, above the number of scans. A fit whose voxels share
+        covariances is returned as it is: all of its voxels take no longer.
     """
     n_voxels = fit.n_voxels
-    voxels = slice(None, None, max(-(-n_voxels // n_most), 1))
-    if n_voxels <= n_most:
-        return fit, voxels
+    if n_voxels <= n_most or not isinstance(fit.estimates, AR1Estimates | ARpEstimates):
+        return fit, slice(None)
+    voxels = slice(None, None, -(-n_voxels // n_most))
     arrays = field_arrays(fit.estimates)
     at_voxels = {
         name: values[..., voxels]
         for name, values in arrays.items()
         if values.ndim and values.shape[-1] == n_voxels
     }
-    return replace(fit, estimates=replace(fit.estimates, **at_voxels), bold=None), voxels  # type: ignore[type-var]
+    return replace(fit, estimates=replace(fit.estimates, **at_voxels), bold=None), voxels  # type: ignore[arg-type]
 
 
 def _rows_before(design: Design, pair: RegressorPair) -> tuple[FloatArray, int, int]:
