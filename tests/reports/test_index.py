@@ -126,6 +126,17 @@ def test_a_warning_of_a_run_names_the_run():
     assert page.column(1, "Warnings") == [("1", "not white"), ("0", ""), ("0", ""), ("0", "")]
 
 
+@pytest.mark.parametrize(
+    ("runs", "name"),
+    [("12", "task faces run 1 and task faces run 2"), ("123", "task faces run 1 and 2 more")],
+)
+def test_a_warning_of_many_runs_does_not_name_all(runs, name):
+    one = overview("01", runs=runs, of_runs=[warning("not white")])
+    page = rows_of(one, overview("02"))
+
+    assert page.column(0, "Warnings")[0] == ("1", f"{name}: not white")
+
+
 def test_a_run_of_two_models_counts_once():
     one = overview("01")
     again = tuple(replace(run, model="other", dof=50.0) for run in one.runs)

@@ -32,6 +32,7 @@ from boldglm.reports.png import png_bytes
 
 MOST_PICTURES = 7_000_000  # bytes of all pictures; the rest of 200 participants takes 1 MB
 NOT_OF_ROWS = ("sub", "task", "space", "hemi", "echo", "res", "den", "cohort")
+MOST_NAMED = 2  # runs in front of a notice
 CAPTION = "A click on a heading sorts by it."
 NOUNS = {"ses": "Session", "task": "Task", "run": "Run", "acq": "Acquisition", "dir": "Direction"}
 ONE_OF = {"voxels": "voxel", "vertices": "vertex"}
@@ -86,7 +87,7 @@ RUN_COLUMNS = (
     Column("Volumes", is_number=True),
     Column("Censored", is_number=True),
     Column("Mean FD", is_number=True, detail="mm"),
-    Column("tSNR", is_number=True, detail="of the median voxel; smallest"),
+    Column("tSNR", is_number=True, detail="median voxel"),
     Column("Degrees of freedom", is_number=True, detail="smallest"),
 )
 
@@ -407,10 +408,16 @@ def _notices_of(
         *(run.notice for run in participants.excluded.get(subject, ())),
         *([warning(unread)] if unread else []),
         *overview.notices,
-        *(notice.about(" and ".join(names)) for notice, names in of_runs.items()),
+        *(notice.about(_names_text(names)) for notice, names in of_runs.items()),
         *(notice for notice in participants.notices if subject in _named(notice)),
     ]
     return [one for one in dict.fromkeys(found) if one.kind != NOTE and one not in common]
+
+
+def _names_text(names: Sequence[str]) -> str:
+    """Name one or two runs, and count further ones."""
+    more = len(names) - 1
+    return " and ".join(names) if more < MOST_NAMED else f"{names[0]} and {more} more"
 
 
 def _run_name(run: RunOverview) -> str:
