@@ -75,7 +75,12 @@ def test_the_table_has_the_strongest_first_and_says_what_it_means(tmp_path):
         MotionCorrelation("trial_type.go", "rot_x", -0.48, is_modeled=True),
         MotionCorrelation("trial_type.go", "trans_x", 0.1, is_modeled=False),
     )
-    shown = quality(correlations=found, n_correlations=14, sentences=("the regressor of go so",))
+    shown = quality(
+        correlations=found,
+        n_correlations=14,
+        sentences=("the regressor of go so",),
+        by_chance=0.412,
+    )
 
     _, (table,) = draw_quality(shown, tmp_path)
 
@@ -84,6 +89,7 @@ def test_the_table_has_the_strongest_first_and_says_what_it_means(tmp_path):
         ("go", "head motion along x (trans_x)", "0.10", "1 %", "no"),
     )
     assert "the 2 strongest of 14. The regressor of go so." in table.caption
+    assert "the strongest is above 0.41 in 5 % of the shifts" in table.caption
     weak = quality(correlations=found[1:], n_correlations=1)
     assert "No condition shares as much as a tenth" in draw_quality(weak, tmp_path)[1][0].caption
 

@@ -286,6 +286,7 @@ def _quality(result: NodeResult, text: SectionText, design: Design) -> DrawnQual
         events=text.events,
         correlations=motion.correlations,
         n_correlations=motion.n_correlations,
+        by_chance=motion.by_chance,
         sentences=tuple(motion_sentence(each) for each in said),
     )
 

@@ -49,6 +49,8 @@ class DrawnQuality:
         Of motion with regressors of conditions, the strongest first.
     n_correlations : int
         Number of all that were computed.
+    by_chance : float, optional
+        Size that the strongest of all exceeds in 5 % of runs whose motion ignores the task.
     sentences : tuple of str
         What the strong ones mean.
     """
@@ -62,6 +64,7 @@ class DrawnQuality:
     events: tuple[EventTimes, ...] = ()
     correlations: tuple[MotionCorrelation, ...] = ()
     n_correlations: int = 0
+    by_chance: float | None = None
     sentences: tuple[str, ...] = ()
 
 
@@ -100,8 +103,8 @@ def _over_time(shown: DrawnQuality, folder: Path) -> Figure | None:
     if lines:
         dashed = "The dashed line is" if len(lines) == 1 else "Dashed lines are"
         parts.append(
-            f"{dashed} where fMRIPrep flags outliers by default ({' and '.join(lines)}), to "
-            "compare with; they censor nothing."
+            f"{dashed} where fMRIPrep flags outliers by default ({' and '.join(lines)}), only to "
+            "compare with."
         )
     scans = describe_scans(shown.censored, shown.frame_times.size)
     parts.append(
@@ -164,9 +167,15 @@ def _with_task(shown: DrawnQuality) -> Table | None:
     said = ". ".join(each[:1].upper() + each[1:] for each in shown.sentences[:MOST_SENTENCES])
     if not said:
         said = "No condition shares as much as a tenth of its variance with head motion"
+    chance = ""
+    if shown.by_chance is not None:
+        chance = (
+            " If this motion is shifted in time by any number of volumes, the strongest is above "
+            f"{shown.by_chance:.2f} in 5 % of the shifts: weaker ones may well be chance."
+        )
     return Table(
         ("Condition", "Motion", "r", "Shared variance", "In the design"),
         rows,
         f"Motion and task: correlations of regressors with head motion, without drift, "
-        f"{strongest}. {said}.",
+        f"{strongest}. {said}.{chance}",
     )

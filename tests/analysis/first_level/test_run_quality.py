@@ -126,6 +126,7 @@ def test_what_is_stored_reads_back(tmp_path, design, parameters):
         each.motion for each in quality.correlations
     ]
     assert (again.n_correlations, again.dvars_name) == (7, "std_dvars")
+    assert again.by_chance == pytest.approx(quality.by_chance, rel=1e-3)
 
 
 @pytest.mark.parametrize(
@@ -134,6 +135,7 @@ def test_what_is_stored_reads_back(tmp_path, design, parameters):
         {"FramewiseDisplacement": [float("inf")]},
         {"FramewiseDisplacement": ["far"]},
         {"DVARS": 3},
+        {"StrongestByChance": "half"},
         {"Correlations": "many"},
         {"Correlations": [{"Regressor": "a", "Motion": "b", "r": 7, "IsModeled": True}]},
     ],

@@ -5,7 +5,11 @@ import pytest
 
 from boldglm.glm import build_design
 from boldglm.glm.design.confound_names import MOTION
-from boldglm.glm.design.head_motion import framewise_displacement, motion_correlations
+from boldglm.glm.design.head_motion import (
+    framewise_displacement,
+    motion_correlations,
+    strongest_by_chance,
+)
 
 TIMES = np.arange(120) * 2.0
 EVENTS = {
@@ -99,3 +103,28 @@ def test_what_cannot_be_correlated_is_left_out():
 def test_parameters_in_another_shape_are_refused():
     with pytest.raises(ValueError, match="shape"):
         framewise_displacement(np.zeros((10, len(MOTION) - 1)))
+
+
+def test_unrelated_motion_is_as_strong_as_chance_says_in_one_of_twenty_runs():
+    rng = np.random.default_rng(6)
+    exceeds = []
+    for _ in range(300):
+        onsets = np.sort(rng.uniform(0, 220, 20))
+        events = {"onset": onsets, "duration": np.ones(20), "trial_type": ["go", "stop"] * 10}
+        design = build_design(events, TIMES, high_pass=100)
+        motion = {name: np.cumsum(rng.normal(size=120)) + rng.normal(size=120) for name in MOTION}
+        strongest = abs(motion_correlations(design, motion)[0].r)
+        exceeds.append(strongest > strongest_by_chance(design, motion))
+
+    assert 0.01 < np.mean(exceeds) < 0.12
+    assert strongest_by_chance(design, {}) is None
+
+
+def test_chance_counts_all_pairs():
+    rng = np.random.default_rng(7)
+    design = build_design(EVENTS, TIMES, high_pass=None)
+    motion = {name: rng.normal(size=120) for name in MOTION}
+
+    one = strongest_by_chance(design, {"trans_x": motion["trans_x"]})
+
+    assert strongest_by_chance(design, motion) > one

@@ -15,6 +15,7 @@ from boldglm.glm.design.head_motion import (
     framewise_displacement,
     motion_correlations,
     motion_words,
+    strongest_by_chance,
 )
 from boldglm.glm.design.names import short_name
 from boldglm.glm.design.summaries import counted
@@ -50,6 +51,8 @@ class RunQuality:
         The strongest ones.
     n_correlations : int
         Number of all.
+    by_chance : float, optional
+        Size that the strongest of all exceeds in 5 % of runs whose motion ignores the task.
     """
 
     displacement: FloatArray | None = None
@@ -58,6 +61,7 @@ class RunQuality:
     dvars_name: str = ""
     correlations: tuple[MotionCorrelation, ...] = ()
     n_correlations: int = 0
+    by_chance: float | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Return a dictionary for JSON."""
@@ -76,6 +80,7 @@ class RunQuality:
                 for each in self.correlations
             ],
             "NumberOfCorrelations": self.n_correlations,
+            "StrongestByChance": None if self.by_chance is None else _digits(self.by_chance),
         }
 
     @classmethod
@@ -87,6 +92,7 @@ class RunQuality:
         KeyError, TypeError, ValueError
             If something is missing, or cannot be drawn.
         """
+        by_chance = content["StrongestByChance"]
         correlations = tuple(
             MotionCorrelation(
                 str(each["Regressor"]),
@@ -105,6 +111,7 @@ class RunQuality:
             str(content["DVARSName"]),
             correlations,
             int(content["NumberOfCorrelations"]),
+            None if by_chance is None else float(by_chance),
         )
 
 
@@ -140,6 +147,7 @@ def quality_of_run(table: ConfoundsTable | None, design: Design) -> RunQuality:
         dvars,
         found[:MOST_CORRELATIONS],
         len(found),
+        strongest_by_chance(design, motion),
     )
 
 

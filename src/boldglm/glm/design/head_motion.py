@@ -112,24 +112,60 @@ def motion_correlations(
     >>> found.motion, round(found.r, 6), found.is_modeled
     ('trans_y', 1.0, False)
     """
-    courses = {name: np.asarray(values, dtype=np.float64) for name, values in motion.items()}
-    usable = [name for name, values in courses.items() if not np.isnan(values[1:]).any()]
-    columns = [k for k in design.columns("condition") if design.names[k] not in motion]
-    censored = {*design.censored, *(0 for name in usable if np.isnan(courses[name][0]))}
-    scans = np.setdiff1d(np.arange(design.n_scans), sorted(censored))
-    if not usable or not columns or not scans.size:
-        return ()
-    basis = _drift_basis(design, scans)
-    task = _without(basis, design.matrix[scans][:, columns])
-    moved = _without(basis, np.column_stack([courses[name][scans] for name in usable]))
-    r = np.clip(task.T @ moved, -1, 1)
+    task, moved = _without_drift(design, motion)
     found = [
-        MotionCorrelation(design.names[column], name, float(r[i, j]), name in design.names)
-        for i, column in enumerate(columns)
-        for j, name in enumerate(usable)
-        if np.isfinite(r[i, j])
+        MotionCorrelation(regressor, name, float(np.clip(r, -1, 1)), name in design.names)
+        for regressor, x in task.items()
+        for name, y in moved.items()
+        if np.isfinite(r := x @ y)
     ]
     return tuple(sorted(found, key=lambda each: -abs(each.r)))
+
+
+def strongest_by_chance(
+    design: Design, motion: Mapping[str, ArrayLike], share: float = 0.05
+) -> float | None:
+    """Return how strong the strongest correlation of a run is if motion ignores the task.
+
+    Parameters
+    ----------
+    design, motion
+        As for `motion_correlations`.
+    share : float
+        Share of runs without a relation whose strongest correlation is larger.
+
+    Returns
+    -------
+    float or None
+        Size of the correlation; None if there is none.
+
+    Notes
+    -----
+    Motion is shifted in time by every number of scans, and what leaves the run at its end enters
+    at its beginning. That keeps how smooth motion is, how its time courses depend on each other,
+    and how often they are correlated with a regressor by chance.
+
+    Examples
+    --------
+    >>> from boldglm.glm import Design
+    >>> task = np.repeat([0.0, 1, 0, 1], 10)
+    >>> design = Design(np.column_stack([task, np.ones(40)]), ["task", "constant"],
+    ...                 np.arange(40.0), ["condition", "constant"])
+    >>> strongest_by_chance(design, {"trans_y": task})  # periodic: shifts return to it
+    1.0
+    """
+    task, moved = _without_drift(design, motion)
+    spectra = [
+        np.fft.rfft(x) * np.conj(np.fft.rfft(y))
+        for x in task.values()
+        for y in moved.values()
+        if np.isfinite(x @ y)
+    ]
+    if not spectra:
+        return None
+    n_scans = next(iter(task.values())).size
+    shifted = np.abs(np.fft.irfft(spectra, n_scans, axis=1))
+    return float(round(np.quantile(shifted.max(axis=0), 1 - share), 9))
 
 
 def motion_words(name: str) -> str:
@@ -146,6 +182,24 @@ def motion_words(name: str) -> str:
     if name in MOTION:
         return f"head {'motion along' if kind == 'trans' else 'rotation about'} {axis} ({name})"
     return name.replace("_", " ")
+
+
+def _without_drift(
+    design: Design, motion: Mapping[str, ArrayLike]
+) -> tuple[dict[str, FloatArray], dict[str, FloatArray]]:
+    """Return regressors and motion at uncensored scans, without drift and of unit length."""
+    courses = {name: np.asarray(values, dtype=np.float64) for name, values in motion.items()}
+    usable = [name for name, values in courses.items() if not np.isnan(values[1:]).any()]
+    columns = [k for k in design.columns("condition") if design.names[k] not in motion]
+    censored = {*design.censored, *(0 for name in usable if np.isnan(courses[name][0]))}
+    scans = np.setdiff1d(np.arange(design.n_scans), sorted(censored))
+    if not usable or not columns or not scans.size:
+        return {}, {}
+    basis = _drift_basis(design, scans)
+    task = _without(basis, design.matrix[scans][:, columns])
+    moved = _without(basis, np.column_stack([courses[name][scans] for name in usable]))
+    names = [design.names[column] for column in columns]
+    return dict(zip(names, task.T, strict=True)), dict(zip(usable, moved.T, strict=True))
 
 
 def _drift_basis(design: Design, scans: np.ndarray) -> FloatArray:
