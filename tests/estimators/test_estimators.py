@@ -192,6 +192,24 @@ def test_a_report_holds_every_run_and_their_combination(dataset, tmp_path):
     assert list(tmp_path.glob("*")) != []
 
 
+def test_a_report_shows_motion_and_noise_of_a_run(dataset, tmp_path):
+    folder = write_fmriprep(dataset)
+    confounds = next(folder.rglob(f"{RUN}_*confounds*.tsv"))
+    bold, events = raw(dataset)
+
+    page = (
+        FirstLevel(noise_model="ols")
+        .fit(bold, events, confounds)
+        .report(tmp_path / "report.html")
+        .read_text()
+    )
+
+    assert "Framewise displacement (Power et al. 2012; column framewise_displacement)" in page
+    assert "(of the fitted data, in percent of their mean)" in page
+    assert "<dt>Temporal SNR</dt>" in page
+    assert "Motion and task: correlations of regressors with head motion" in page
+
+
 def test_what_does_not_fit_is_refused_with_the_remedy(dataset):
     bold, events = raw(dataset)
     with pytest.raises(NotFittedError, match="call fit"):

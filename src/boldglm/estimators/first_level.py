@@ -2,7 +2,7 @@
 
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -11,6 +11,8 @@ import numpy as np
 from boldglm.analysis.first_level.contrast_maps import estimate_contrasts
 from boldglm.analysis.first_level.event_design import RunTiming
 from boldglm.analysis.first_level.regions import estimate_regions, fit_regions
+from boldglm.analysis.first_level.run_maps import measure_quality
+from boldglm.analysis.first_level.run_quality import RunQuality, motion_warning, quality_of_run
 from boldglm.analysis.first_level.slices import RunFit, fit_run
 from boldglm.analysis.higher_levels.node_fits import NodeFits, fit_node
 from boldglm.analysis.model.confound_strategies import ConfoundRequest, drift_with_confounds
@@ -66,6 +68,8 @@ class FittedRun:
     notices: tuple[Notice, ...]
     regions: Regions | None = None
     region_fit: Fit | None = None  # of their mean series; None if none has voxels
+    motion: RunQuality = field(default_factory=RunQuality)
+    quality: Mapping[str, Any] = field(default_factory=dict)  # from `measure_quality`
 
 
 class FirstLevel(Parameters):
@@ -498,6 +502,8 @@ class FirstLevel(Parameters):
         fitted = fit_run(run, made.design, made.slices, model.noise_model, self.n_threads)
         everywhere = run.geometry.unmasked()
         regions, region_fit = self._fit_regions(run, made, model)
+        motion = quality_of_run(read.table, made.design)
+        moving = motion_warning(motion)
         return FittedRun(
             read.inputs.bold.name,
             made.design,
@@ -507,9 +513,16 @@ class FirstLevel(Parameters):
             run.geometry,
             run.mean[everywhere.mask],
             read.inputs.meshes,
-            (*made.notices, *run.notices, *(regions.notices() if regions else ())),
+            (
+                *made.notices,
+                *((moving,) if moving else ()),
+                *run.notices,
+                *(regions.notices() if regions else ()),
+            ),
             regions,
             region_fit,
+            motion,
+            measure_quality(run, fitted)[1],
         )
 
     def _fit_regions(
@@ -586,7 +599,7 @@ class FirstLevel(Parameters):
                     run.region_fit, run.regions, contrasts, result, run.geometry, here
                 )
                 result = replace(result, regions=files)
-            results.append(replace(result, meshes=run.meshes))
+            results.append(replace(result, meshes=run.meshes, quality=run.quality))
         return results
 
     def combined_result(self, results: Sequence[NodeResult], folder: Path) -> NodeResult:

@@ -100,16 +100,17 @@ def _run_section(
         is_open=is_open,
         design_file=str(design_file),
         before_file=str(before_file),
+        motion=run.motion.to_dict(),
     )
 
 
 def _section(
-    result: NodeResult, folder: Path, title: str, *, is_open: bool, **files: str
+    result: NodeResult, folder: Path, title: str, *, is_open: bool, **inputs: Any
 ) -> Section:
     """Draw a result as the app does; pictures lie in the folder until the report is written."""
     files_of_result = result_files(result, folder)
     drawing = PlotResults(
-        result_file=files_of_result["result_file"], title=title, is_open=is_open, **files
+        result_file=files_of_result["result_file"], title=title, is_open=is_open, **inputs
     )
     drawn = drawing.run(cwd=str(folder)).outputs
     return section_from_dict(read_json(Path(drawn.section_file)), folder)

@@ -83,7 +83,7 @@ def write_run_maps(
     if "taskrsquared" in labels and design.columns("condition"):
         share = partial_r_squared(fit, design)
         maps["taskrsquared"] = _write(in_voxel_order(fit, share), "taskrsquared", run, folder)
-    measured = temporal_quality(run.bold, fit, n_sample=None if "tsnr" in labels else N_SAMPLE)
+    measured, quality = measure_quality(run, fit, None if "tsnr" in labels else N_SAMPLE)
     if "tsnr" in labels:
         maps["tsnr"] = _write(in_voxel_order(fit, measured.snr), "tsnr", run, folder)
     if "ar" in labels and fit.ar is not None:
@@ -96,12 +96,37 @@ def write_run_maps(
     z = z[z != 0]  # voxels that were not tested have exactly 0
     not_white = float((z > CRITICAL).mean()) if z.size else 0.0
     whiteness = {"NotWhite": not_white, "Expected": EXPECTED, "Voxels": float(z.size)}
-    return RunMaps(maps, whiteness, _quality(measured, fit.dof))
+    return RunMaps(maps, whiteness, quality)
 
 
 def _repetition_time(design: Design) -> float:
     first, *_, last = design.frame_times
     return round(float(last - first) / (design.n_scans - 1), 6)
+
+
+def measure_quality(
+    run: MaskedRun, fit: RunFit, n_sample: int | None = N_SAMPLE
+) -> tuple[TemporalQuality, dict[str, Any]]:
+    """Measure the signal-to-noise ratio and DVARS of a run, in a sample of voxels or in all.
+
+    Parameters
+    ----------
+    run : MaskedRun
+        The BOLD series of the run.
+    fit : Fit or SliceFit
+        Its fit.
+    n_sample : int or None
+        Approximate number of voxels; None for all.
+
+    Returns
+    -------
+    measured : TemporalQuality
+        At these voxels.
+    quality : dict
+        As for `RunMaps`.
+    """
+    measured = temporal_quality(run.bold, fit, n_sample=n_sample)
+    return measured, _quality(measured, fit.dof)
 
 
 def _quality(measured: TemporalQuality, dof: int) -> dict[str, Any]:
