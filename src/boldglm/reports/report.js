@@ -5,13 +5,14 @@
   var each = function (list, act) { Array.prototype.forEach.call(list, act); };
   // only contrasts whose names have all words of the search, in sections with the chosen tag
   var finder = document.querySelector(".finder"), opened = null;
+  var sections = document.querySelectorAll("details.section");
   var find = function () {
     var field = finder.querySelector("input"), menu = finder.querySelector("select");
     var words = field.value.toLowerCase().split(/\s+/).filter(Boolean), tag = menu ? menu.value : "";
     var isActive = words.length > 0 || tag !== "", shown = 0, total = 0;
-    opened = opened || Array.prototype.map.call(all(), function (d) { return d.open; });
+    opened = opened || Array.prototype.map.call(sections, function (d) { return d.open; });
     document.getElementById("content").classList.toggle("searching", words.length > 0);
-    each(all(), function (section, i) {
+    each(sections, function (section, i) {
       var fits = !tag || (section.dataset.tags || "").split("\n").indexOf(tag) >= 0, found = 0;
       each(section.querySelectorAll(".contrast"), function (contrast) {
         var name = contrast.querySelector("h3").textContent.toLowerCase();
