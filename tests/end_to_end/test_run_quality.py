@@ -165,3 +165,20 @@ def test_a_series_without_a_mean_has_no_signal_to_noise(dataset, tmp_path):
     runs = table_of(out)
     assert runs.median_tsnr.isna().all()
     assert "DVARS" not in (out / "sub-01.html").read_text()
+
+
+@pytest.mark.parametrize("damage", ["DVARS", "FramewiseDisplacement"])
+def test_a_record_with_fewer_values_than_volumes_is_damaged(moving, tmp_path, damage, capsys):
+    dataset, _ = moving
+    out = tmp_path / "out"
+    assert main([str(dataset), str(out), "participant", *RUN, "--no-report"]) == 0
+    path = out / "node-run/sub-01/func" / f"{STEM}_statmap.json"
+    content = json.loads(path.read_text())
+    record = content["boldglm"]
+    place = record["Result"]["Quality"] if damage == "DVARS" else record["Section"]["Motion"]
+    place[damage] = place[damage][:-1]
+    path.write_text(json.dumps(content))
+
+    assert main([str(dataset), str(out), "participant", "--reports-only"]) == 1
+
+    assert "has no 80 values of motion, one for each volume" in capsys.readouterr().err

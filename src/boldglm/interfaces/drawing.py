@@ -269,6 +269,20 @@ def _quality_facts(
     return facts
 
 
+def check_series(result: NodeResult, text: SectionText, design: Design) -> None:
+    """Check that what was measured of every volume has one value for each.
+
+    Raises
+    ------
+    ValueError
+        If it has more or fewer.
+    """
+    motion = text.motion or RunQuality()
+    for series in (motion.displacement, motion.dvars, result.quality.get("DVARS")):
+        if series is not None and len(series) != design.n_scans:
+            raise ValueError(f"{design.n_scans} values of motion, one for each volume")
+
+
 def _quality(result: NodeResult, text: SectionText, design: Design) -> DrawnQuality:
     """Return what the report shows of the motion of a run."""
     motion = text.motion or RunQuality()

@@ -22,7 +22,14 @@ from boldglm.analysis.first_level.run_quality import RunQuality, quality_numbers
 from boldglm.analysis.plan.models_of_results import current_digests
 from boldglm.errors import BadDataError
 from boldglm.glm import Design, collinearity
-from boldglm.interfaces.drawing import N_SLICES, EventTimes, SectionText, draw_result, event_times
+from boldglm.interfaces.drawing import (
+    N_SLICES,
+    EventTimes,
+    SectionText,
+    check_series,
+    draw_result,
+    event_times,
+)
 from boldglm.interfaces.input_maps import read_input_maps
 from boldglm.interfaces.overviews import participant_overview
 from boldglm.io.bids.preprocessed import space_label
@@ -136,24 +143,32 @@ class PlotRecord(SimpleInterface):
         here, path = Path(runtime.cwd), Path(self.inputs.record_file)
         root = output_dir_of(path)
         record = Record.read(path, root)
-        try:
-            text = SectionText.from_dict(record.section)
-        except (ValueError, KeyError, TypeError) as error:
-            raise BadDataError(
-                f"The record {path} is damaged: what it says for the report has no {error}. "
-                "Delete it and repeat the level that wrote it."
-            ) from error
         design = before = None
         design_file = ResultPaths.of(root, record.node, record.entities).file("design.tsv")
         if design_file in record.files:
             design = read_design(design_file)
             before = read_before(design_file, design)
+        text = _text_of(record, path, design)
         inputs = partial(read_input_maps, record, root) if record.level == "dataset" else None
         section = draw_result(record.result, text, here, design, before, inputs)
         content = {"Record": str(path), "Section": section_to_dict(section)}
         write_json(here / SECTION, content)
         self._results = _section_files(here / SECTION, section)
         return runtime
+
+
+def _text_of(record: Record, path: Path, design: Design | None) -> SectionText:
+    """Return what the report says of a record, once it can be drawn."""
+    try:
+        text = SectionText.from_dict(record.section)
+        if design is not None:
+            check_series(record.result, text, design)
+        return text
+    except (ValueError, KeyError, TypeError) as error:
+        raise BadDataError(
+            f"The record {path} is damaged: what it says for the report has no {error}. "
+            "Delete it and repeat the level that wrote it."
+        ) from error
 
 
 class _WriteDerivativesInput(_SectionInput):

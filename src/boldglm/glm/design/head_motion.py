@@ -155,17 +155,16 @@ def strongest_by_chance(
     1.0
     """
     task, moved = _without_drift(design, motion)
-    spectra = [
-        np.fft.rfft(x) * np.conj(np.fft.rfft(y))
-        for x in task.values()
-        for y in moved.values()
-        if np.isfinite(x @ y)
-    ]
-    if not spectra:
+    varying = [x for x in task.values() if np.isfinite(x).all()]
+    spectra = [np.fft.rfft(y) for y in moved.values() if np.isfinite(y).all()]
+    if not varying or not spectra:
         return None
-    n_scans = next(iter(task.values())).size
-    shifted = np.abs(np.fft.irfft(spectra, n_scans, axis=1))
-    return float(round(np.quantile(shifted.max(axis=0), 1 - share), 9))
+    strongest = np.zeros(varying[0].size)  # by the shift
+    for x in varying:
+        products = np.fft.rfft(x) * np.conj(spectra)
+        shifted = np.fft.irfft(products, x.size, axis=1)
+        strongest = np.maximum(strongest, np.abs(shifted).max(axis=0))
+    return float(round(np.quantile(strongest, 1 - share), 9))
 
 
 def motion_words(name: str) -> str:
