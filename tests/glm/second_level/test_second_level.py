@@ -195,6 +195,20 @@ def test_few_inputs_of_very_unequal_variance_are_not_significant_too_often(n_inp
     assert 0.035 < (2 * np.minimum(found.p, 1 - found.p) < 0.05).mean() < 0.058
 
 
+def test_an_input_that_has_all_of_the_weight_leaves_one_degree_of_freedom():
+    rng = np.random.default_rng(5)
+    variances = np.exp(0.5 * rng.normal(size=(8, 20_000)))
+    variances[0] *= 1e-12
+    effects = rng.normal(size=variances.shape) * np.sqrt(variances)
+    found = fit_second_level(
+        effects, np.ones((8, 1)), variances=variances, dofs=np.full(8, 60.0), method="mixed"
+    ).contrast([1.0])
+    assert 1 <= found.dof.min() <= found.dof.max() <= 7
+    p = 2 * np.minimum(found.p, 1 - found.p)
+    assert (p < 0.05).mean() < 0.055
+    assert (p < 0.001).mean() < 0.0014
+
+
 def robust_by_definition(design, C, W, y):
     """Return effects, their CR2 covariance, and η, with var(D) element by element."""
     n, q = len(design), len(C)

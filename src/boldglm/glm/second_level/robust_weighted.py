@@ -171,13 +171,18 @@ def _satterthwaite(
 ) -> FloatArray:
     """Return (tr B)² / tr(B²), with B the covariance of h e / √(1 - ℓ) over inputs.
 
-    Rows may be those of some inputs; `weighted` is the fit of all.
+    Rows may be those of some inputs; `weighted` is the fit of all. Where one input has all of the
+    weight, tr(B²) is the difference of numbers that are equal to rounding. It is at least the sum
+    of the squares of the diagonal of B, so that at least one degree of freedom is left.
     """
     variance = 1 / w
-    expected = (squares * (variance - spread)).sum(axis=0)
+    diagonal = squares * (variance - spread)
+    expected = diagonal.sum(axis=0)
     moved = np.einsum("ijv,jkv->ikv", weighted.inverse, weighted_products(basis, squares))
     products = (squares**2 * variance * (variance - 2 * spread)).sum(axis=0)
-    return np.asarray(expected**2 / (products + np.einsum("ijv,jiv->v", moved, moved)))
+    total = products + np.einsum("ijv,jiv->v", moved, moved)
+    total = np.maximum(total, (diagonal**2).sum(axis=0))
+    return np.maximum(expected**2 / total, 1.0)
 
 
 def _hotelling(
