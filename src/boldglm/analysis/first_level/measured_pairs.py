@@ -153,8 +153,8 @@ def _density(
 ) -> Density:
     edges = np.linspace(-limit, limit, N_BINS + 1)
     counts, _, _ = np.histogram2d(y, x, bins=(edges, edges))
-    sizes = np.log1p(counts)
-    levels = np.ceil(LEVELS_OF_GRAY * sizes / (sizes.max() or 1.0)).astype(int)
+    shares = np.log1p(counts) / np.log1p(max(counts.max(), 1.0))  # at most 1, to the last bit
+    levels = np.ceil(LEVELS_OF_GRAY * shares).astype(int)
     varies = x.std() > 0 and y.std() > 0
     return Density(
         across,
