@@ -295,8 +295,8 @@ def test_spaces_may_have_grids_of_their_own(study, call, tmp_path):
     )
     np.testing.assert_array_equal(first.get_fdata(), second.get_fdata())
     report = (tmp_path / "out/group.html").read_text()
-    assert "8 participants, node dataset (Colin)" in report
-    assert "8 participants, node dataset (MNI)" in report
+    assert "8 participants (Colin)" in report
+    assert "8 participants (MNI)" in report
     assert first.affine[0, 0] == 3
     assert second.affine[0, 0] == 2
 

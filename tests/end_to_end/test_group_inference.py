@@ -431,5 +431,8 @@ def test_f_over_participants_has_q_values_and_permutations_of_f_by_brute_force(f
     assert sidecar["VoxelsNotPermuted"] == 0
     assert "Sides" not in sidecar
     report = (out / "group.html").read_text()
-    assert "Number of voxels with a corrected p (or q) below .05." in report
+    assert (
+        "Number of voxels with q or corrected p below .05, and the smallest value of all."
+        in report
+    )
     assert re.search(r"<td[^>]*>\s*[\d,]+ \(smallest 0\.\d+\)", report)

@@ -1,6 +1,7 @@
 """Effects of single inputs at peaks: dots, intervals and names of outliers."""
 
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -29,11 +30,35 @@ def test_an_input_far_from_the_others_is_named_at_its_peak_only(tmp_path):
     )
 
     text = figure.path.read_text()
-    assert "robust standard deviations away: sub-03 at A." in figure.caption
+    assert "robust standard deviations from the others: sub-03 at A." in figure.caption
     assert "sub-03 at B" not in figure.caption
     assert re.search(r'fill="#c2570c">sub-03<', text)
     assert len(re.findall(r">sub-\d\d<", text)) == 2 * 12
     assert f"A: {effects[:, 7].min():.3g} to 4 %" in figure.alt
+
+
+def test_the_caption_names_in_whom_an_effect_may_be_missing(tmp_path):
+    effects, errors = np.full((10, 3), 1.0), np.full((10, 3), 0.3)
+    errors[2, 0] = 0.6
+    effects[4, 0] = -0.5
+    errors[:9, 1] = 0.6
+    peaks = [("A", 0), ("B", 1), ("C", 2)]
+
+    figure = draw_input_effects(maps_of(effects, errors), peaks, tmp_path / "m", "cue")
+
+    assert "in each participant" in figure.caption
+    assert "Intervals include zero: sub-02, sub-04 at A; 9 of 10 at B. " in figure.caption
+    clear = draw_input_effects(maps_of(effects, errors), [("C", 2)], tmp_path / "n", "cue")
+    assert "No interval includes zero." in clear.caption
+
+
+def test_inputs_that_are_not_participants_are_called_inputs(tmp_path):
+    maps = maps_of(np.ones((4, 1)))
+    named = replace(maps, names=tuple(f"{name}_run-1" for name in maps.names))
+
+    figure = draw_input_effects(named, [("A", 0)], tmp_path / "m", "cue")
+
+    assert "in each input" in figure.caption
 
 
 def test_a_difference_that_the_design_explains_makes_no_outlier():
@@ -50,7 +75,7 @@ def test_inputs_without_data_and_equal_inputs_are_no_outliers(tmp_path):
     assert not outlying(effects, np.ones((6, 1))).any()
     assert not outlying(np.full(6, np.nan), np.ones((6, 1))).any()
     figure = draw_input_effects(maps_of(effects[:, None]), [("A", 0)], tmp_path / "m", "cue")
-    assert "No input is more than 3.5 robust" in figure.caption
+    assert "No participant is more than 3.5 robust" in figure.caption
     assert "intervals" not in figure.caption
     assert "nan" not in figure.path.read_text()
 

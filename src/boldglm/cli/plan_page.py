@@ -206,18 +206,19 @@ def _contrasts_table(precision: Precision, short: Mapping[str, str]) -> Table:
         rows.append(
             (
                 *(name, worst.test, runs, f"{precision.medians[name]:.3g}"),
-                *(("n/a", "n/a") if np.isnan(ratio) else (f"{ratio:.2f}", f"{ratio**2:.2g}")),
+                *(("n/a", "n/a") if np.isnan(ratio) else (f"× {ratio:.2f}", f"× {ratio**2:.2g}")),
                 f"{worst.standard_error:.3g} in {short[worst.run]}",
             )
         )
     return Table(
         (
             *("Contrast", "Test", "Runs that estimate it", "Standard error"),
-            *("Times uncorrelated", "Times the volumes", "Least certain run"),
+            *("Against uncorrelated", "Volumes needed", "Least certain run"),
         ),
         tuple(rows),
-        "Medians over runs, for white noise of standard deviation 1. Times uncorrelated: relative "
-        "to uncorrelated regressors. Times the volumes: what it takes to make up for that.",
+        "Medians over runs, for white noise of standard deviation 1. Against uncorrelated: by how "
+        "much the standard error is larger than with uncorrelated regressors (× 2: twice as "
+        "large). Volumes needed: how many times as many volumes make up for that.",
     )
 
 

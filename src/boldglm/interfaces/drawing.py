@@ -51,9 +51,9 @@ MOST_SLICES = 999
 CORRECTED_HEADINGS = {
     "qFDR": Q_NAME,
     "pFWE": "p FWE",
-    "pFWEtfce": "FWE TFCE",
-    "pFWEextent": "FWE extent",
-    "pFWEmass": "FWE mass",
+    "pFWEtfce": "p FWE TFCE",
+    "pFWEextent": "p FWE extent",
+    "pFWEmass": "p FWE mass",
 }
 
 EventTimes = tuple[str, list[float], list[float]]  # condition, onsets and durations in seconds
@@ -265,7 +265,7 @@ def _quality_facts(
         facts.append(("Temporal SNR", f"{numbers['MedianTSNR']:.0f} ({sample})"))
     if numbers["ResidualDegreesOfFreedom"] is not None:
         left = f"{numbers['ResidualDegreesOfFreedom']} of {design.n_scans} volumes left"
-        facts.append(("Degrees of freedom", left))
+        facts.append(("Residual degrees of freedom", left))
     return facts
 
 
@@ -328,7 +328,10 @@ def _significance(result: NodeResult, geometry: Geometry) -> tuple[Table, ...]:
         sides = maps.inference.get("Sides")
         rows.append((maps.name, f"{maps.test}, {sides}-sided" if sides else maps.test, *cells))
     columns = ("Contrast", "Test", *(CORRECTED_HEADINGS[label] for label in used))
-    caption = f"Number of {geometry.element_name} with a corrected p (or q) below .05."
+    caption = (
+        f"Number of {geometry.element_name} with q or corrected p below .05, and the smallest "
+        "value of all."
+    )
     return (Table(columns, tuple(rows), caption),)
 
 
@@ -439,7 +442,7 @@ def _task_share(
 
 def shown_contrast(maps: ContrastMaps, geometry: Geometry) -> DrawnContrast:
     """Read the maps of a contrast that a report shows."""
-    dof = f"{maps.dof:.4g}" + (" (median over voxels)" if "dof" in maps.maps else "")
+    dof = f"{maps.dof:.4g}" + (" effective (median over voxels)" if "dof" in maps.maps else "")
     text = f"{maps.dof_numerator}, {dof}" if maps.test == "F" else dof
     z = z_values(maps, geometry)
     corrected = {

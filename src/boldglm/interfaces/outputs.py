@@ -342,10 +342,15 @@ class WriteReport(SimpleInterface):
 
 
 def _told_apart(drawn: Sequence[tuple[Record, Section]]) -> list[tuple[Record, Section]]:
-    """Add the model to titles in a report of several models, and the space where titles repeat."""
+    """Add the model to titles in a report of several, and node and space where titles repeat."""
     with_model = len({record.model for record, _ in drawn}) > 1
+    nodes: dict[tuple[str, str], set[str]] = {}
+    for record, section in drawn:
+        nodes.setdefault((section.title, record.model), set()).add(record.node)
     titles = [
-        f"{section.title} (model {record.model})" if with_model else section.title
+        section.title
+        + f", node {record.node}" * (len(nodes[section.title, record.model]) > 1)
+        + f" (model {record.model})" * with_model
         for record, section in drawn
     ]
     spaces: dict[str, set[str]] = {}

@@ -28,7 +28,9 @@ from boldglm.reports.content import Figure, Report, Section, Table
 _DOI = re.compile(
     r"(?:doi:\s*|https?://(?:dx\.)?doi\.org/)(10\.\d{4,9}/[^\s\"'<>]+)", re.IGNORECASE
 )
-_NUMBER = re.compile(r"[+\-−±<>≤≥]?\s*(\d[\d,.\s]*(e[+\-−]?\d+)?|∞|inf|n/a|–)\s*%?", re.IGNORECASE)
+_NUMBER = re.compile(
+    r"[+\-−±<>≤≥×]?\s*(\d[\d,.\s]*(e[+\-−]?\d+)?|∞|inf|n/a|–)\s*%?", re.IGNORECASE
+)
 FEW_CONTRASTS = 3  # up to which nobody searches for one
 _PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _PNG_PIXELS_PER_CSS_PIXEL = 2  # maps are drawn twice as fine as shown, for print and dense screens

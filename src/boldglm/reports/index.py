@@ -454,8 +454,9 @@ def _legend(participants: Participants) -> str:
 def _legend_text(participants: Participants) -> str:
     low, high = participants.threshold, participants.brightest
     return (
-        f"z from −{high:g} (cyan) over −{low:g} and {low:g} (dark) to {high:g} (yellow), the same "
-        "colors in all pictures. Below each: how many have q < .05 within the participant."
+        f"z from −{high:g} (left) to {high:g} (right), the same colors in all pictures; |z| below "
+        f"{low:g} is not shown. Below each picture: how many have q < .05 (false discovery rate "
+        "within the participant)."
     )
 
 

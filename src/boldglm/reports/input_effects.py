@@ -1,5 +1,6 @@
 """The effect of every input, such as a participant, at the peaks of a map above the run."""
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,10 +13,12 @@ from boldglm.reports.drawing import INCH, PAGE_WIDTH, Axes, short_name
 from boldglm.reports.svg import BLUE, ORANGE, RULE, SOFT, Drawing
 
 MOST_PEAKS = 3
+_PARTICIPANT = re.compile(r"sub-[^_]+")
 _OUTLYING = 3.5  # robust z of a residual from which an input is named
 _MAD = 1.4826  # of a normal distribution, standard deviations in a median absolute deviation
 _NORMAL_95 = 1.96
 _MOST_NAMED = 16  # inputs up to which all have their names below
+_MOST_LISTED = 8  # inputs up to which a caption names all of one kind at a peak
 _HEIGHT, _GAP = 1.5 * INCH, 0.75 * INCH
 
 
@@ -40,6 +43,16 @@ class InputMaps:
     design: RealArray
     unit: str
     read: Callable[[IndexArray], tuple[RealArray, RealArray | None]]
+
+    @property
+    def noun(self) -> str:
+        """What an input is called."""
+        return "participant" if all(map(_PARTICIPANT.fullmatch, self.names)) else "input"
+
+    @property
+    def has_mean(self) -> bool:
+        """Whether the level estimates nothing but the mean of all inputs."""
+        return self.design.shape[1] == 1 and bool(np.ptp(self.design) == 0)
 
 
 def outlying(effects: RealArray, design: RealArray) -> BoolArray:
@@ -99,30 +112,54 @@ def draw_input_effects(
     effects, errors = maps.read(np.array([voxel for _, voxel in peaks]))
     drawing = Drawing()
     far: list[str] = []  # peaks with outliers
+    unclear: list[str] = []  # peaks with intervals that include zero
     for number, (peak, _) in enumerate(peaks):
-        is_far = outlying(effects[:, number], maps.design)
+        at, error = effects[:, number], None if errors is None else errors[:, number]
+        is_far = outlying(at, maps.design)
         panel = _Panel(drawing, maps, number)
-        panel.draw(effects[:, number], None if errors is None else errors[:, number], is_far)
+        panel.draw(at, error, is_far)
         panel.axes.title(peak)
-        if is_far.any():
-            named = ", ".join(maps.names[k] for k in np.flatnonzero(is_far))
-            far.append(f"{named} at {peak}")
+        far += _named_at(peak, maps.names, is_far)
+        if error is not None:
+            unclear += _named_at(peak, maps.names, np.abs(at) < _NORMAL_95 * error)
+    noun = maps.noun
     unit = f" ({maps.unit})" if maps.unit else ""
-    bars = ", bars their 95 % intervals" if errors is not None else ""
-    is_mean = maps.design.shape[1] == 1 and np.ptp(maps.design) == 0
-    line = " The line is their mean." if is_mean else ""
-    limit = f"more than {_OUTLYING} robust standard deviations away"
-    outliers = f"Outliers (orange), {limit}: {'; '.join(far)}" if far else f"No input is {limit}"
+    parts = [
+        f"Effects{unit} of {name} in each {noun} at the largest peaks",
+        _dots_text(maps, errors),
+    ]
+    if errors is not None:
+        parts.append(
+            f"Intervals include zero: {'; '.join(unclear)}"
+            if unclear
+            else "No interval includes zero"
+        )
+    limit = f"more than {_OUTLYING} robust standard deviations from the others"
+    outliers = f"Outliers (orange), {limit}: {'; '.join(far)}" if far else f"No {noun} is {limit}"
+    parts += [outliers, "The peaks were chosen in the same data, which makes effects look larger"]
     return Figure(
         drawing.save(path.with_name(f"{path.name}-Inputs.svg")),
-        f"Effects{unit} of {name} in each input at the largest peaks. Dots are effects{bars}."
-        f"{line} {outliers}. The peaks were chosen by the same data, so effects are too large.",
-        f"Dots: effects of {name} in {len(maps.names)} inputs at {len(peaks)} peaks. "
+        ". ".join(parts) + ".",
+        f"Dots: effects of {name} in {len(maps.names)} {noun}s at {len(peaks)} peaks. "
         + " ".join(
             _range_text(peak, effects[:, k], maps.unit) for k, (peak, _) in enumerate(peaks)
         )
         + f" {outliers}.",
     )
+
+
+def _dots_text(maps: InputMaps, errors: RealArray | None) -> str:
+    bars = ", bars their 95 % confidence intervals" if errors is not None else ""
+    line = ", the dark line their mean" if maps.has_mean else ""
+    return f"Dots are effects{bars}{line}"
+
+
+def _named_at(peak: str, names: tuple[str, ...], chosen: BoolArray) -> list[str]:
+    """Name the chosen inputs at a peak; count them if there are many."""
+    found = [names[k] for k in np.flatnonzero(chosen)]
+    if len(found) > _MOST_LISTED:
+        return [f"{len(found)} of {len(names)} at {peak}"]
+    return [f"{', '.join(found)} at {peak}"] if found else []
 
 
 @dataclass(frozen=True)
@@ -153,7 +190,7 @@ class _Panel:
         )  # fmt: skip
         places, heights = axes.across(np.arange(n, dtype=float)), axes.up(effects)
         self._line(axes, 0.0, RULE)
-        if self.maps.design.shape[1] == 1 and np.ptp(self.maps.design) == 0 and known.any():
+        if self.maps.has_mean and known.any():
             self._line(axes, float(effects[known].mean()), SOFT)
         size = float(np.clip(300 / n, 2.0, 5.0))
         for chosen, color in ((known & ~is_far, BLUE), (known & is_far, ORANGE)):

@@ -178,10 +178,10 @@ def level_output(
     shown = listed(without_common_parts(list(labels.values())), 20)
     columns = list(dict.fromkeys(name for fit in plan.fits for name in fit.design.names))
     facts = [
-        ("Node", f"{node.name} ({node.level})"),
+        ("Level", f"{node.level}, node {node.name} of the model"),
         ("Inputs", f"{len(labels)}: {shown}"),
         ("Method", METHOD_WORDS[fits.method]),
-        ("Design", ", ".join(columns)),
+        ("Design", ", ".join(columns) + " (the mean over inputs)" * (columns == ["intercept"])),
     ]
     facts += [("Errors", words) for words in error_words(plan)]
     if fits.smoothing is not None:
@@ -255,4 +255,4 @@ def _title(level: LevelPlan, model: Model, n_inputs: int) -> str:
     if plan.node.level == "dataset":
         subjects = {item.entities.get("sub") for fit in plan.fits for item in fit.inputs}
         count = f"{len(subjects)} participants"
-    return f"{', '.join(parts)}: {count}, node {plan.node.name}"
+    return f"{', '.join(parts)}: {count}"
