@@ -120,6 +120,21 @@ def test_unrelated_motion_is_as_strong_as_chance_says_in_one_of_twenty_runs():
     assert strongest_by_chance(design, {}) is None
 
 
+def test_chance_is_that_of_shifted_motion_without_drift():
+    rng = np.random.default_rng(11)
+    design = build_design(EVENTS, TIMES, high_pass=100)
+    course = np.cumsum(rng.normal(size=120))
+    drift = design.matrix[:, 1:]
+    moved = residual(course, drift)
+    task = residual(design.matrix[:, 0], drift)
+    shifted = [residual(np.roll(moved, k), drift) for k in range(120)]
+    expected = np.quantile([abs(np.corrcoef(task, each)[0, 1]) for each in shifted], 0.95)
+
+    found = strongest_by_chance(design, {"trans_x": course})
+
+    np.testing.assert_allclose(found, expected, rtol=1e-6)
+
+
 def test_chance_counts_all_pairs():
     rng = np.random.default_rng(7)
     design = build_design(EVENTS, TIMES, high_pass=None)

