@@ -4,6 +4,7 @@ import json
 
 import nibabel as nib
 import numpy as np
+import pandas as pd
 import pytest
 from PIL import Image
 
@@ -157,3 +158,16 @@ def test_signal_to_noise_is_drawn_where_its_map_was_asked_for(dataset, tmp_path)
     numbers = said["Quality"]
     values = load(out / f"{RUN}_stat-tsnr_statmap.nii.gz")
     assert numbers["MedianTSNR"] == pytest.approx(np.median(values[values != 0]), abs=0.01)
+
+
+def test_a_picture_of_some_conditions_names_them(dataset, tmp_path):
+    rules = ("--modulate", "duration @ target", "--contrast", "both = cue, target")
+    for path in dataset.rglob("*_events.tsv"):
+        table = pd.read_csv(path, sep="\t")
+        table["duration"] = 1 + np.arange(len(table)) % 3
+        table.to_csv(path, sep="\t", index=False)
+
+    participant(dataset, tmp_path / "out", *rules)
+
+    page = (tmp_path / "out" / "sub-01.html").read_text()
+    assert "variance that cue and target explain of what all other columns of the design" in page

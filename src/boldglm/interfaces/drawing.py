@@ -19,6 +19,7 @@ from boldglm.analysis.first_level.run_quality import (
 from boldglm.analysis.higher_levels.significance import corrected_counts
 from boldglm.errors import BadDataError
 from boldglm.glm import Design, collinearity
+from boldglm.glm.design.names import short_name
 from boldglm.glm.stats.distributions import f_to_z, t_to_z
 from boldglm.io.bids.events import read_events
 from boldglm.io.images.formats import read_geometry
@@ -32,7 +33,12 @@ from boldglm.reports.content import Fact, Figure, Section, Table, Topic
 from boldglm.reports.input_effects import InputMaps
 from boldglm.reports.quality import DrawnQuality, draw_quality
 from boldglm.reports.region_names import RegionNames
-from boldglm.reports.run_maps import draw_signal_to_noise, draw_task_share, draw_whiteness
+from boldglm.reports.run_maps import (
+    TaskShare,
+    draw_signal_to_noise,
+    draw_task_share,
+    draw_whiteness,
+)
 from boldglm.reports.sections import (
     Q_NAME,
     DrawnContrast,
@@ -403,7 +409,7 @@ def _draw_run_maps(
     figures: tuple[Figure, ...] = ()
     share = _task_share(result, geometry, design)
     if share is not None:
-        figures += draw_task_share(*share, views, here)
+        figures += draw_task_share(share, views, here)
     if "tsnr" in result.maps:
         ratio = geometry.read_rows([result.maps["tsnr"]])[0]
         figures += draw_signal_to_noise(ratio, views, here)
@@ -419,25 +425,31 @@ def _draw_run_maps(
     return figures + drawn, tables
 
 
-def _task_share(
-    result: NodeResult, geometry: Geometry, design: Design | None
-) -> tuple[np.ndarray, tuple[int, int]] | None:
-    """Return partial R squared of the conditions, their number, and degrees of freedom left.
+def _task_share(result: NodeResult, geometry: Geometry, design: Design | None) -> TaskShare | None:
+    """Return the share of variance that the conditions explain.
 
-    If it was not written, it follows from F of a contrast that tests all conditions.
+    If it was not written, it follows from F of the contrast that tests most regressors of
+    conditions together.
     """
     dof = result.quality.get("DegreesOfFreedom")
     if design is None or not dof:
         return None
     names = {design.names[column] for column in design.columns("condition")}
-    freedom = (len(names), int(dof))
     if "taskrsquared" in result.maps:
-        return geometry.read_rows([result.maps["taskrsquared"]])[0], freedom
-    for maps in result.contrasts:
-        if "F" in maps.maps and set(maps.weights) == names and maps.dof_numerator == len(names):
-            explained = maps.dof_numerator * geometry.read_rows([maps.maps["F"]])[0]
-            return 1 - dof / (explained + dof), freedom
-    return None
+        values = geometry.read_rows([result.maps["taskrsquared"]])[0]
+        return TaskShare(values, len(names), int(dof))
+    tested = [
+        maps
+        for maps in result.contrasts
+        if "F" in maps.maps and 1 < len(maps.weights) == maps.dof_numerator
+        if set(maps.weights) <= names
+    ]
+    if not tested:
+        return None
+    most = max(tested, key=lambda maps: maps.dof_numerator)
+    explained = most.dof_numerator * geometry.read_rows([most.maps["F"]])[0]
+    some = "" if set(most.weights) == names else " and ".join(map(short_name, most.weights))
+    return TaskShare(1 - dof / (explained + dof), most.dof_numerator, int(dof), some)
 
 
 def shown_contrast(maps: ContrastMaps, geometry: Geometry) -> DrawnContrast:

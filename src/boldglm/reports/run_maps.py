@@ -1,5 +1,6 @@
 """Maps of a run as a whole in the report: what the task explains, and how good the data are."""
 
+from dataclasses import dataclass
 from pathlib import Path
 
 from scipy.special import betaincinv
@@ -12,34 +13,52 @@ SHARE_SHOWN = 0.05  # of the variance, from which voxels are colored
 BY_CHANCE = 0.001  # of the voxels without any effect, at most
 
 
-def draw_task_share(
-    share: RealArray, freedom: tuple[int, int], views: tuple[View, ...], folder: Path
-) -> tuple[Figure, ...]:
+@dataclass(frozen=True, eq=False)
+class TaskShare:
+    """The share of variance that regressors of conditions explain of what all others leave.
+
+    Parameters
+    ----------
+    values : ndarray of shape (n_voxels,)
+        Partial R squared.
+    n_regressors, dof : int
+        Number of these regressors, and residual degrees of freedom.
+    regressors : str
+        Which they are, if they are not all regressors of conditions; otherwise empty.
+    """
+
+    values: RealArray
+    n_regressors: int
+    dof: int
+    regressors: str = ""
+
+
+def draw_task_share(share: TaskShare, views: tuple[View, ...], folder: Path) -> tuple[Figure, ...]:
     """Draw the share of variance that the task explains.
 
     Parameters
     ----------
-    share : ndarray of shape (n_voxels,)
+    share : TaskShare
         Partial R squared of the conditions.
-    freedom : (int, int)
-        Number of conditions, and residual degrees of freedom.
     views : tuple of View
         What to draw on.
     folder : Path
         Where the pictures go.
     """
-    n_conditions, dof = freedom
-    expected = n_conditions / (n_conditions + dof)
-    shown = max(SHARE_SHOWN, float(betaincinv(n_conditions / 2, dof / 2, 1 - BY_CHANCE)))
+    count, dof = share.n_regressors, share.dof
+    expected = count / (count + dof)
+    shown = max(SHARE_SHOWN, float(betaincinv(count / 2, dof / 2, 1 - BY_CHANCE)))
+    explain = "the conditions explain of what confounds and drift leave"
+    if share.regressors:
+        explain = f"{share.regressors} explain of what all other columns of the design leave"
     return draw_on_all(
         views,
-        share,
+        share.values,
         Shading(shown, statistic="R²", two_sided=False),
         folder / "taskrsquared",
-        "Share of the variance that the conditions explain of what confounds and drift leave "
-        f"(partial R²), from {shown:.2g}. Where the task has no effect, {expected:.2g} is "
-        "expected, and one of a thousand is colored; here, "
-        f"{100 * float((share >= shown).mean()):.1f} % are",
+        f"Share of the variance that {explain} (partial R²), from {shown:.2g}. Where the task has "
+        f"no effect, {expected:.2g} is expected, and one of a thousand is colored; here, "
+        f"{100 * float((share.values >= shown).mean()):.1f} % are",
     )
 
 
