@@ -76,3 +76,19 @@ def test_voxels_without_variance_are_left_out():
 def test_what_the_design_does_not_determine_is_refused():
     with pytest.raises(ValueError, match="does not determine none and a, because other columns"):
         requested_pair(make_design(), "a ~ none")
+
+
+def test_a_derivative_that_is_not_determined_is_said():
+    plain = make_design()
+    rng = np.random.default_rng(5)
+    slopes = rng.normal(size=(N_SCANS, 2))
+    columns = np.column_stack([plain.matrix[:, :2], slopes, slopes[:, 1] * 2, np.ones(N_SCANS)])
+    names = ("a", "b", "a_derivative", "b_derivative", "motion", "constant")
+    design = Design(
+        columns, names, plain.frame_times,
+        ("condition",) * 4 + ("confound", "constant"), ("a", "b", "a", "b", "", ""),
+    )  # fmt: skip
+    found = measured(100 + rng.normal(size=(N_SCANS, 20)), design)
+
+    assert found.pair.second_columns == ("b", "b_derivative")
+    assert found.reason == "the design does not determine all of their columns"

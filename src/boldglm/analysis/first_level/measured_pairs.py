@@ -17,6 +17,7 @@ from boldglm.glm.design.regressor_pairs import (
     Estimate,
     RegressorPair,
     before_orthogonalization,
+    columns_of,
     most_correlated_pair,
     named_pair,
     names_for_pairs,
@@ -121,6 +122,8 @@ def measure_pair(
         return MeasuredPair(
             pair, reason=f"the two have {len(pair.columns)} columns, more than {MOST_COLUMNS}"
         )
+    if fit.model.outside(np.eye(len(fit.names))[columns_of(design, pair.columns)]).any():
+        return MeasuredPair(pair, reason="the design does not determine all of their columns")
     sample, voxels = sample_of_voxels(fit, MOST_VOXELS)
     estimates = pair_estimates(sample, design, pair)
     factors = scale[voxels]
@@ -159,6 +162,6 @@ def _density(
     return Density(
         across,
         up,
-        round(float(np.corrcoef(x, y)[0, 1]), 6) if varies else 0.0,
+        round(float(np.nan_to_num(np.corrcoef(x, y)[0, 1])), 6) if varies else 0.0,
         tuple("".join(map(str, row)) for row in levels[::-1].tolist()),
     )
