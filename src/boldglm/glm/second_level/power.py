@@ -117,10 +117,12 @@ def least_participants(
 
     Parameters
     ----------
-    effect, standard_deviation, alpha : float
+    effect, standard_deviation : float
         As in `one_sample_power`.
     power : float
         To be reached.
+    alpha : float
+        As in `one_sample_power`.
     most : int
         Number of participants up to which to look.
 
@@ -128,6 +130,11 @@ def least_participants(
     -------
     int or None
         At least 2; None if `most` participants are too few.
+
+    See Also
+    --------
+    one_sample_power : Power of a number of participants.
+    least_runs : Number of runs for a power.
 
     Examples
     --------
@@ -165,14 +172,18 @@ def least_runs(
 
     Parameters
     ----------
-    effect, alpha : float
+    effect : float
         As in `one_sample_power`.
-    run_variances, noise_sd, between_sd
+    run_variances : sequence of sequence of float
         As in `participant_deviation`.
     n_participants : int
         At least 2.
+    noise_sd, between_sd : float
+        As in `participant_deviation`.
     power : float
         To be reached.
+    alpha : float
+        As in `one_sample_power`.
     most : int
         Number of runs up to which to look.
 
@@ -181,6 +192,11 @@ def least_runs(
     int or None
         At least 1; None if `most` runs are too few, as they always are where participants differ
         too much.
+
+    See Also
+    --------
+    least_participants : Number of participants for a power.
+    participant_deviation : Standard deviation of a participant, from designs.
 
     Examples
     --------
@@ -218,6 +234,11 @@ def participant_deviation(
     float
         √(τ² + mean of σ² / Σ 1/u), the mean over participants and the sum over their runs, which
         are combined by their precision (fixed effects).
+
+    See Also
+    --------
+    one_sample_power : Power with this standard deviation.
+    simulate_power : Power by simulation, without this formula.
 
     Examples
     --------

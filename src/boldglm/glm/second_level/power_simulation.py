@@ -26,6 +26,10 @@ class DesignOfRun:
     weights : ndarray of shape (n_regressors,)
         Weights of a t contrast that the design determines.
 
+    See Also
+    --------
+    simulate_power : Power by simulation on such designs.
+
     Examples
     --------
     A regressor of length 2 and a constant that it is orthogonal to:
@@ -46,7 +50,17 @@ class DesignOfRun:
         return np.asarray(right[:rank].T / singular[:rank])
 
     def testing(self, weights: FloatArray) -> "DesignOfRun":
-        """Return the same design with another contrast; its decomposition is shared."""
+        """Return the same design with another contrast; its decomposition is shared.
+
+        Parameters
+        ----------
+        weights : ndarray of shape (n_regressors,)
+            Weights of a t contrast that the design determines.
+
+        Returns
+        -------
+        DesignOfRun
+        """
         other = DesignOfRun(self.matrix, weights)
         other.__dict__["factor"] = self.factor  # of the cached property
         return other
