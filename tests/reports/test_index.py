@@ -147,6 +147,16 @@ def test_a_run_of_two_models_counts_once():
     assert [value for value, _ in page.column(1, "Degrees of freedom")] == ["50", "50"]
 
 
+def test_of_a_run_of_two_models_the_most_censored_fit_counts():
+    one = overview("01", runs=("1",))
+    (run,) = one.runs
+    both = (run, replace(run, model="other", n_censored=20, tsnr=12.5))
+    page = rows_of(replace(one, runs=both))
+
+    assert page.column(1, "Censored") == [("0.200000", "20 (20.0 %)")]
+    assert page.column(1, "tSNR") == [("12.5", "12.5")]
+
+
 def test_sessions_without_a_higher_level_have_rows():
     one = overview("01")
     results = tuple(

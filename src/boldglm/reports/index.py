@@ -357,8 +357,11 @@ def _name_cell(subject: str, participants: Participants) -> Cell:
 
 
 def _run_cells(runs: Sequence[RunOverview], dofs: Iterable[float]) -> list[Cell]:
-    """Return the cells of `RUN_COLUMNS`; of several runs, sums and means over volumes."""
-    distinct = [same[0] for same in _by_run(runs)]
+    """Return the cells of `RUN_COLUMNS`; of several runs, sums and means over volumes.
+
+    Of a run with several fits, the one with most censored volumes counts.
+    """
+    distinct = [max(same, key=lambda run: run.n_censored) for same in _by_run(runs)]
     volumes = censored = Cell()
     known = [run.n_volumes for run in distinct if run.n_volumes is not None]
     if distinct and len(known) == len(distinct):
@@ -368,7 +371,7 @@ def _run_cells(runs: Sequence[RunOverview], dofs: Iterable[float]) -> list[Cell]
         volumes, censored = Cell(f"{total:,}", str(total)), Cell(text, f"{share:.6f}")
     moved = [(run.mean_fd, run.n_volumes or 1) for run in distinct if run.mean_fd is not None]
     mean_fd = sum(fd * n for fd, n in moved) / sum(n for _, n in moved) if moved else None
-    tsnr = min((run.tsnr for run in distinct if run.tsnr is not None), default=None)
+    tsnr = min((run.tsnr for run in runs if run.tsnr is not None), default=None)
     cells = [_number_cell(mean_fd, ".3f"), _number_cell(tsnr, ".1f")]
     return [volumes, censored, *cells, _number_cell(min(dofs, default=None), ".4g")]
 
