@@ -24,6 +24,7 @@ from boldglm.io.files.atomic import write_bytes
 from boldglm.io.files.json_files import read_json
 from boldglm.notices import HEADINGS, Notice
 from boldglm.reports.content import Figure, Report, Section, Table
+from boldglm.reports.glance import tables_at_a_glance
 
 _DOI = re.compile(
     r"(?:doi:\s*|https?://(?:dx\.)?doi\.org/)(10\.\d{4,9}/[^\s\"'<>]+)", re.IGNORECASE
@@ -81,6 +82,7 @@ def render_report(report: Report) -> str:
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     return _template().render(
         report=report,
+        glance=tables_at_a_glance(report.sections),
         style=Markup(package_text("report.css")),
         script=Markup(script),
         script_digest=digest,
