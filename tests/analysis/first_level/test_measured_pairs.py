@@ -92,3 +92,15 @@ def test_a_derivative_that_is_not_determined_is_said():
 
     assert found.pair.second_columns == ("b", "b_derivative")
     assert found.reason == "the design does not determine all of their columns"
+
+
+@pytest.mark.parametrize("noise", ["auto", "ols", "ar1", "ar2"])
+def test_regressors_that_are_the_same_but_for_rounding_are_not_compared(noise):
+    plain = make_design()
+    matrix = plain.matrix.copy()
+    matrix[:, 1] = matrix[:, 0] + 1e-7 * matrix[:, 1]
+    design = Design(matrix[:, [0, 1, 3]], ("a", "b", "constant"), plain.frame_times,
+                    ("condition", "condition", "constant"))  # fmt: skip
+    bold = 100 + np.random.default_rng(6).normal(size=(N_SCANS, 20))
+
+    assert measured(bold, design, noise).reason == "the two are the same but for rounding"

@@ -34,6 +34,7 @@ from boldglm.io.outputs.measured_pairs import LEVELS_OF_GRAY, Density, MeasuredP
 
 N_BINS = 44
 MOST_VOXELS = 20_000  # with covariances of their own: more change no picture
+MOST_LOSS = 1e5  # of precision by the other regressor: beyond, differences are rounding error
 QUANTILE = 0.995  # of the sizes of estimates, that a picture reaches to
 COMPARED: tuple[tuple[Estimate, Estimate], ...] = (
     ((FIRST, BOTH), (FIRST, WITHOUT)),
@@ -124,6 +125,12 @@ def measure_pair(
         )
     if fit.model.outside(np.eye(len(fit.names))[columns_of(design, pair.columns)]).any():
         return MeasuredPair(pair, reason="the design does not determine all of their columns")
+    errors_of = pair_precision(before_orthogonalization(design), pair).standard_errors
+    if (
+        max(errors_of[name, BOTH] / errors_of[name, WITHOUT] for name in (FIRST, SECOND))
+        > MOST_LOSS
+    ):
+        return MeasuredPair(pair, reason="the two are the same but for rounding")
     sample, voxels = sample_of_voxels(fit, MOST_VOXELS)
     estimates = pair_estimates(sample, design, pair)
     factors = scale[voxels]

@@ -93,7 +93,7 @@ def pair_estimates(fit: Fit, design: Design, pair: RegressorPair) -> PairEstimat
     for key, weights in _tested_weights(design, pair, first, second).items():
         effects[key] = weights @ betas
         unit = np.einsum("i,mij,j->m", weights, plain.unit_covariance, weights)
-        growths[key] = _growth(fit.estimates, weights @ projected, unit)
+        growths[key] = _growth(fit.estimates, weights @ projected, unit.shape)
         errors[key] = _root(plain.scale * plain.at_voxels(unit * growths[key]))
     n_first = len(pair.first_columns)
     others = {FIRST: np.arange(n_first, len(rows)), SECOND: np.arange(n_first)}
@@ -191,11 +191,13 @@ def _plain_covariance(estimates: NoiseEstimates, rows: FloatArray) -> ContrastVa
     )
 
 
-def _growth(estimates: NoiseEstimates, row: FloatArray, unit: FloatArray) -> FloatArray:
+def _growth(estimates: NoiseEstimates, row: FloatArray, shape: tuple[int, ...]) -> FloatArray:
     """Return by how much a noise model increases a variance because it estimates coefficients."""
     if not isinstance(estimates, AutoEstimates):
-        return np.ones_like(unit)
-    return estimates.contrast_variance(row[np.newaxis]).unit_covariance[:, 0, 0] / unit
+        return np.ones(shape)
+    rows = row[np.newaxis]
+    corrected = estimates.contrast_variance(rows).unit_covariance / estimates.covariance(rows)
+    return np.asarray(corrected[:, 0, 0])
 
 
 def _root(values: FloatArray) -> FloatArray:
