@@ -38,7 +38,7 @@ from boldglm.glm.second_level.error_models import TooFewInputsError
 HERE = Path(__file__).parent
 RESULTS = HERE / "results" / "group_calibration.json"
 PAGE = HERE.parent / "docs" / "group_calibration.md"
-SEED = 20261127
+SEED = 20261128
 LEVELS = (0.05, 0.001)
 COUNTS = (5, 8, 12, 20, 40)  # participants
 COUNTS_OF_MAPS = (8, 20)
@@ -347,24 +347,25 @@ def seeds_line(content: dict[str, Any]) -> str:
 
 def family_wise_lines(found: list[dict[str, Any]]) -> list[str]:
     """Return the section on permutation tests."""
-    n_datasets = max(cell["size"] for cell in found if "fwe" in cell)
+    sizes = sorted({cell["size"] for cell in found if "fwe" in cell})
+    errors = " and ".join(f"{np.sqrt(0.05 * 0.95 / size):.3f} of {size:,}" for size in sizes)
     lines = [
         "",
         "## Family-wise error",
         "",
-        f"Share of {n_datasets} null datasets ({' x '.join(map(str, SHAPE))} voxels, smoothed by "
-        f"a standard deviation of {SMOOTHING:g} voxel) in which something has p of at most .05; "
-        f"clusters of p < {CLUSTER_P:g}, two-sided; standard error "
-        f"{np.sqrt(0.05 * 0.95 / n_datasets):.3f}. nilearn is `permuted_ols`.",
+        f"Share of null datasets ({' x '.join(map(str, SHAPE))} voxels, smoothed by a standard "
+        f"deviation of {SMOOTHING:g} voxel) in which something has p of at most .05; clusters of "
+        f"p < {CLUSTER_P:g}, two-sided; standard error {errors} datasets. nilearn is "
+        "`permuted_ols`.",
         "",
-        "| study | n | method | permutations | voxel | extent | mass | TFCE |",
-        "|---|---|---|---|---|---|---|---|",
+        "| study | n | method | datasets | permutations | voxel | extent | mass | TFCE |",
+        "|---|---|---|---|---|---|---|---|---|",
     ]
     for cell in found:
         if "fwe" in cell:
             shown = [_short(cell["fwe"].get(s), 3) for s in ("voxel", "extent", "mass", "TFCE")]
             row = [cell["study"], str(cell["n"]), f"`{cell['method']}`",
-                   str(cell["permutations"]), *shown]  # fmt: skip
+                   f"{cell['size']:,}", str(cell["permutations"]), *shown]  # fmt: skip
             lines.append(f"| {' | '.join(row)} |")
     return lines
 

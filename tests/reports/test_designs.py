@@ -12,7 +12,7 @@ from matplotlib.image import imread
 
 from boldglm.reports.designs import plot_design_matrix, plot_orthogonalization, plot_regressors
 from boldglm.reports.drawing import nice_ticks
-from boldglm.reports.heatmaps import plot_contrasts, plot_correlation
+from boldglm.reports.heatmaps import plot_all_correlations, plot_contrasts, plot_correlation
 from boldglm.reports.svg import Drawing
 
 TIMES = np.arange(40) * 2.0
@@ -227,3 +227,13 @@ def test_what_does_not_fit_together_is_refused_and_writes_nothing(draw, message,
         draw(tmp_path / "x.svg")
 
     assert list(tmp_path.iterdir()) == []
+
+
+def test_all_columns_of_a_design_are_in_one_picture_by_name(tmp_path):
+    names = ["cue", *(f"cosine{number:02d}" for number in range(60))]
+
+    path = plot_all_correlations(np.eye(61), names, tmp_path / "all.svg")
+
+    assert set(names) <= set(words(path))
+    with pytest.raises(ValueError, match="1 names"):
+        plot_all_correlations(np.eye(61), names[:1], tmp_path / "few.svg")

@@ -222,7 +222,9 @@ def _facts(result: NodeResult, geometry: Geometry) -> list[Fact]:
     """Return what the result tells of itself."""
     facts: list[Fact] = []
     if result.mask_size:
-        facts.append((geometry.element_name.capitalize(), _mask_size_text(result.mask_size)))
+        facts.append(
+            (geometry.element_name.capitalize(), _mask_size_text(result.mask_size, geometry))
+        )
     if result.whiteness:
         facts.append(("Residuals", whiteness_summary(dict(result.whiteness))))
     if result.regions is not None:
@@ -311,9 +313,10 @@ def _quality(result: NodeResult, text: SectionText, design: Design) -> DrawnQual
     )
 
 
-def _mask_size_text(size: Mapping[str, int]) -> str:
-    excluded = f", {size['Excluded']:,} of the mask excluded" if size["Excluded"] else ""
-    return f"{size['Analyzed']:,} analyzed{excluded}"
+def _mask_size_text(size: Mapping[str, int], geometry: Geometry) -> str:
+    share = f", {100 * size['Analyzed'] / geometry.mask.size:.0f} % of the image"
+    excluded = f"; {size['Excluded']:,} of the mask excluded" if size["Excluded"] else ""
+    return f"{size['Analyzed']:,} analyzed{share}{excluded}"
 
 
 def _significance(result: NodeResult, geometry: Geometry) -> tuple[Table, ...]:

@@ -6,11 +6,17 @@ from boldglm.reports.designs import (
     plot_orthogonalization,
     plot_regressors,
 )
-from boldglm.reports.heatmaps import plot_contrasts, plot_correlation, plot_trial_correlations
+from boldglm.reports.heatmaps import (
+    plot_all_correlations,
+    plot_contrasts,
+    plot_correlation,
+    plot_trial_correlations,
+)
 from boldglm.reports.maps import plot_map
 
 __all__ = [
     "Events",
+    "plot_all_correlations",
     "plot_contrasts",
     "plot_correlation",
     "plot_design_matrix",

@@ -73,6 +73,41 @@ def plot_correlation(
     return drawing.save(path)
 
 
+def plot_all_correlations(correlations: RealArray, names: Sequence[str], path: Path) -> Path:
+    """Draw the correlations of all columns of a design, conditions and others.
+
+    Parameters
+    ----------
+    correlations : ndarray of shape (n_columns, n_columns)
+        Pearson correlations.
+    names : sequence of str
+        One for each column.
+    path : Path
+        The ``.svg`` file to write.
+
+    Returns
+    -------
+    Path
+        ``path``.
+
+    Raises
+    ------
+    ValueError
+        If there is not one name for each column.
+    """
+    check_columns(correlations, names, "correlation matrix")
+    n = len(names)
+    others = np.where(np.eye(n, dtype=bool), 0.0, correlations)
+    side = float(np.clip(0.15 * n, 1.5, 6.0)) * INCH
+    drawing = Drawing()
+    heat = Axes(drawing, 0, 0, side, side)
+    drawing.picture(0, 0, side, side, diverging(others, 1.0))
+    name_cells(heat, names, names, size=float(np.clip(0.8 * side / n, 2.5, 8.0)))
+    drawing.line([0, side, side, 0, 0], [0, 0, side, side, 0], SOFT, 0.7)
+    _bar(drawing, side + 0.25 * INCH, 1.0)
+    return drawing.save(path)
+
+
 def plot_contrasts(
     weights: RealArray, contrast_names: Sequence[str], regressor_names: Sequence[str], path: Path
 ) -> Path:

@@ -78,6 +78,7 @@ def draw_design(shown: DrawnDesign, folder: Path) -> tuple[tuple[Figure, ...], t
     if chosen:
         drawn.append(_draw_regressors(shown, chosen, names, folder))
         drawn.append(_draw_correlation(shown, chosen, names, folder))
+        drawn += _draw_all_correlations(shown, chosen, names, folder)
     if shown.before is not None:
         drawn.append(_draw_orthogonalization(shown.before, shown.design, names, folder))
     if chosen and shown.contrast_rows:
@@ -226,6 +227,36 @@ def _draw_correlation(
         "Heat map of correlations beside bars of variance inflation factors. "
         + _most_correlated(shown.collinearity.correlations[np.ix_(chosen, chosen)], vif, labels),
     )
+
+
+def _draw_all_correlations(
+    shown: DrawnDesign, chosen: Sequence[int], names: Sequence[str], folder: Path
+) -> list[Figure]:
+    """Draw correlations with confounds and drift as well, if there are any."""
+    from boldglm.reports import figures as draw
+
+    correlations = shown.collinearity.correlations
+    varying = np.flatnonzero(np.diag(correlations) > 0)
+    others = [int(column) for column in varying if column not in chosen]
+    if not others:
+        return []
+    across = np.abs(np.nan_to_num(correlations[np.ix_(chosen, others)]))
+    row, column = divmod(int(np.argmax(across)), len(others))
+    r = f"{correlations[chosen[row], others[column]]:.2f}".replace("-", "−")
+    pair = f"{names[chosen[row]]} and {names[others[column]]} ({r})"
+    order = [*chosen, *others]
+    return [
+        Figure(
+            draw.plot_all_correlations(
+                correlations[np.ix_(order, order)],
+                [names[column] for column in order],
+                folder / "correlations.svg",
+            ),
+            f"Correlations between all columns of the design. Of the {_kind(shown).lower()} with "
+            f"the others, {pair} correlate most.",
+            f"Heat map of the correlations of {len(order)} columns.",
+        )
+    ]
 
 
 def _draw_weights(
