@@ -1,7 +1,8 @@
 """What the page of all participants says of one of them, stored in `logs/reports/`.
 
-It is made of finished results only, so it is the same whichever call makes it. It holds the state
-of what it was made of: sizes and times of records. One of another state counts as missing.
+It is made of finished results only, so it is the same whichever call makes it. It holds a digest
+of the records that it was made of, which have the checksums of their maps. One of others counts as
+missing.
 """
 
 from collections.abc import Mapping
@@ -9,13 +10,14 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from boldglm.io.files.checksums import checksum
 from boldglm.io.files.json_files import load_json, write_json
 from boldglm.io.outputs.exclusions import exclusion_files
 from boldglm.io.outputs.names import analysis_file_name, overview_file, report_page_file
 from boldglm.io.outputs.records import fingerprint, record_files
 from boldglm.notices import Notice, from_pairs
 
-FORMAT = 2  # of the files; a new number makes all earlier ones count as missing
+FORMAT = 3  # of the files; a new number makes all earlier ones count as missing
 
 
 @dataclass(frozen=True)
@@ -122,12 +124,11 @@ def overview_state(root: Path, subject: str) -> str:
     )
 
 
-def _state(path: Path) -> list[object]:
+def _state(path: Path) -> list[str]:
     try:
-        status = path.stat()
+        return [path.parent.name, path.name, checksum(path)]
     except FileNotFoundError:
         return [path.name]
-    return [path.parent.name, path.name, status.st_size, status.st_mtime_ns]
 
 
 def _overview(content: Mapping[str, Any]) -> Overview:
