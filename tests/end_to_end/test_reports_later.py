@@ -84,6 +84,19 @@ def test_a_report_of_earlier_results_does_not_stay_beside_new_ones(bids, with_re
     assert (out / "sub-02.html").exists()
 
 
+def test_a_report_that_cannot_be_drawn_is_not_announced(with_reports, tmp_path, capsys):
+    out = shutil.copytree(with_reports, tmp_path / "out")
+    for path in out.glob("node-run/sub-01/func/*stat-z_statmap.nii.gz"):
+        path.unlink()
+
+    assert main(["-", str(out), "participant", "--reports-only"]) != 0
+
+    printed = capsys.readouterr()
+    assert "stat-z_statmap" in printed.err
+    assert f"Report: {out / 'sub-01.html'}" not in printed.out
+    assert f"Report: {out / 'sub-02.html'}" in printed.out
+
+
 def test_figures_are_files_only_where_they_are_asked_for(with_reports, tmp_path):
     out = shutil.copytree(with_reports, tmp_path / "out")
     call = ["-", str(out), "participant", "--participant-label", "01", "--reports-only"]
@@ -95,7 +108,7 @@ def test_figures_are_files_only_where_they_are_asked_for(with_reports, tmp_path)
 
     stem = "sub-01_task-cuetarget_run-1_desc-run"
     assert {f"{stem}ContrastCue_figure.png", f"{stem}Orthogonalization_figure.svg"} <= drawn
-    assert len(drawn) == 2 * (7 + 3 * 3) + 3 * 2  # three pictures of each contrast
+    assert len(drawn) == 2 * (8 + 3 * 3) + 3 * 2  # three pictures of each contrast
     assert not list((out / "sub-01/figures").iterdir())
     assert reports(out) == reports(with_reports)
 

@@ -120,7 +120,7 @@ def run_participant(options: argparse.Namespace, command: str, folders: WorkFold
         _print_cache(settings.cache_folder)
     subjects = [subject for each in plan for subject in each.subjects]
     _print_reports(options.output_dir, subjects)
-    _write_overall(options, subjects)
+    _write_overall(options, subjects, failures)
     return max((failure.exit_code for failure in failures), default=0)
 
 
@@ -205,11 +205,18 @@ def _summarize_levels(
         _print_reports(output_dir, [subject for plan in plans for subject in plan.subjects])
 
 
-def _write_overall(options: argparse.Namespace, subjects: Sequence[str] | None = None) -> None:
+def _write_overall(
+    options: argparse.Namespace,
+    subjects: Sequence[str] | None = None,
+    failures: Sequence[Failure] = (),
+) -> None:
     """Write the methods section, the table of runs and the page of all participants.
 
-    Without reports, one that is there already is renewed, so that it shows nothing outdated.
+    Without reports, one that is there already is renewed, so that it shows nothing outdated. On a
+    full disk, nothing is written.
     """
+    if any(failure.is_final for failure in failures):
+        return
     output = options.output_dir.resolve()
     write_citation(output)
     write_quality_table(output, current_digests(output))
@@ -231,7 +238,7 @@ def run_reports(options: argparse.Namespace, folders: WorkFolders) -> int:
     for name in names:
         _print_report(options.output_dir / f"{name}.html")
     chosen = [name.removeprefix("sub-") for name in names] if options.participant_label else None
-    _write_overall(options, chosen)
+    _write_overall(options, chosen, failures)
     return max((failure.exit_code for failure in failures), default=0)
 
 

@@ -19,7 +19,7 @@ Execute = Callable[[Workflow], list[Failure]]
 def write_reports(
     options: argparse.Namespace, execute: Execute
 ) -> tuple[list[str], list[Failure]]:
-    """Write the reports of an analysis level, and return their names and what failed.
+    """Write the reports of an analysis level, and return those that were written and what failed.
 
     Parameters
     ----------
@@ -35,8 +35,19 @@ def write_reports(
     """
     output = options.output_dir.resolve()
     names = _names(options, output)
+    before = {name: _state(output / f"{name}.html") for name in names}
     workflow = init_reports_wf(output, names, with_figures=options.figures)
-    return names, execute(workflow)
+    failures = execute(workflow)
+    return [n for n in names if _state(output / f"{n}.html") != before[n]], failures
+
+
+def _state(page: Path) -> tuple[int, int] | None:
+    """Return what changes when a page is written anew, or None if there is none."""
+    try:
+        status = page.stat()
+    except FileNotFoundError:
+        return None
+    return status.st_ino, status.st_mtime_ns
 
 
 def _names(options: argparse.Namespace, output: Path) -> list[str]:
