@@ -223,7 +223,7 @@ def test_a_cell_of_the_group_calibration_has_a_row_on_its_page():
     assert 0.03 < found[0]["rates"][0] < 0.07
     rate = f"{found[0]['rates'][0]:.3f}".removeprefix("0")
     assert f"| paired | 8 | {rate}" in page
-    assert "| one sample | 8 | `ols` | 20 |" in page
+    assert "| one sample | 8 | `ols` | 2 | 20 |" in page
 
 
 def test_tiny_runs_leave_few_files_and_their_time_has_parts(results):

@@ -370,7 +370,7 @@ def _models_of(drawn: Sequence[tuple[Record, Section]], root: Path) -> tuple[tup
     """Return name and text of the models of sections that the output folder has in a file."""
     files = {record.model: root / MODELS / model_file_name(record.model) for record, _ in drawn}
     return tuple(
-        (name, file.read_text(encoding="utf-8")) for name, file in files.items() if file.exists()
+        (name, file.read_text(encoding="utf-8")) for name, file in files.items() if file.is_file()
     )
 
 
