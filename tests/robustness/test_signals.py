@@ -111,8 +111,9 @@ def test_interrupts_reach_python_programs_too(tiny, tmp_path):
     out = tmp_path / "out"
     arguments = [str(tiny), str(out), "participant", *OPTIONS]
     python = subprocess.Popen(
-        [sys.executable, "-c", program, *arguments], stderr=subprocess.PIPE, text=True
-    )
+        [sys.executable, "-c", program, *arguments], stderr=subprocess.PIPE, text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # jobs in "&" ignore it
+    )  # fmt: skip
     while not list(out.glob(".boldglm-work/*/boldglm_wf")):
         assert python.poll() is None
         time.sleep(0.01)
