@@ -17,7 +17,7 @@ from functools import cache
 from importlib import resources
 from pathlib import Path
 
-from jinja2 import Environment, PackageLoader, StrictUndefined, Template
+from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from boldglm.io.files.atomic import write_bytes
@@ -72,20 +72,18 @@ def render_report(report: Report) -> str:
     >>> "Nothing was excluded" in page, "&lt;b&gt;faces" in page, "<b>faces" in page
     (True, True, False)
     """
-    script = package_text("report.js") + package_text("viewer.js")
     volumes = [
         _volume(path)
         for section in report.sections
         for contrast in section.contrasts
         for path in contrast.volumes
     ]
-    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-    return _template().render(
+    return render_page(
+        "report.html",
+        styles=("report.css",),
+        scripts=("report.js", "viewer.js"),
         report=report,
         glance=tables_at_a_glance(report.sections),
-        style=Markup(package_text("report.css")),
-        script=Markup(script),
-        script_digest=digest,
         headings=tuple(HEADINGS.items()),
         notices_of=lambda kind: _notices_of(report, kind),
         bases={volume.key: volume.base for volume in volumes},
@@ -293,14 +291,41 @@ def _svg_size(content: bytes) -> tuple[float, float]:
     return float(box[1]) * 96 / 72, float(box[2]) * 96 / 72
 
 
+def render_page(
+    template: str, *, styles: Sequence[str], scripts: Sequence[str], **content: object
+) -> str:
+    """Set a page of this package, with its styles and scripts inside.
+
+    Parameters
+    ----------
+    template : str
+        File name of the template.
+    styles, scripts : sequence of str
+        File names of what it is set with, in this order.
+    **content
+        What the template shows.
+    """
+    script = "".join(map(_package_text, scripts))
+    return (
+        _environment()
+        .get_template(template)
+        .render(
+            style=Markup("".join(map(_package_text, styles))),
+            script=Markup(script),
+            script_digest=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
+            **content,
+        )
+    )
+
+
 @cache
-def package_text(name: str) -> str:
+def _package_text(name: str) -> str:
     """Return the text of a file of this package, such as its style sheet."""
     return (resources.files("boldglm.reports") / name).read_text(encoding="utf-8")
 
 
 @cache
-def _template() -> Template:
+def _environment() -> Environment:
     environment = Environment(
         loader=PackageLoader("boldglm.reports", "."),
         autoescape=True,
@@ -313,4 +338,4 @@ def _template() -> Template:
     environment.filters["numeric_columns"] = numeric_columns
     environment.filters["link_dois"] = link_dois
     environment.filters["counts"] = count_notices
-    return environment.get_template("report.html")
+    return environment

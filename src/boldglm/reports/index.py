@@ -3,18 +3,13 @@
 Like a report it is one file that loads nothing else; it only links to the reports beside it.
 """
 
-import base64
-import hashlib
 import re
 from base64 import b64encode
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cache
 from typing import NamedTuple
 
 import numpy as np
-from jinja2 import Environment, PackageLoader, StrictUndefined, Template
-from markupsafe import Markup
 
 from boldglm.glm.design.summaries import counted
 from boldglm.io.bids.excluded_runs import ExcludedRun
@@ -26,7 +21,7 @@ from boldglm.io.outputs.overviews import (
     RunOverview,
 )
 from boldglm.notices import EXCLUSION, NOTE, WARNING, Notice, together, warning
-from boldglm.reports.html import package_text
+from boldglm.reports.html import render_page
 from boldglm.reports.mosaic import overlay_colors, palette
 from boldglm.reports.png import png_bytes
 
@@ -135,7 +130,6 @@ def render_index(participants: Participants) -> str:
     tables = [_participants_table(participants, common, contrasts, pictured)]
     runs = _runs_table(participants, common)
     tables += [runs] if runs.rows else []
-    script = package_text("index.js")
     n_runs = sum(len(_by_run(one.runs)) for one in participants.overviews)
     n_participants = counted(len(participants.overviews), "participant")
     page = {
@@ -152,11 +146,8 @@ def render_index(participants: Participants) -> str:
         "legend_text": _legend_text(participants),
         "footnotes": _footnotes(participants, contrasts, pictured),
     }
-    return _template().render(
-        page=page,
-        style=Markup(package_text("report.css") + package_text("index.css")),
-        script=Markup(script),
-        script_digest=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
+    return render_page(
+        "index.html", styles=("report.css", "index.css"), scripts=("index.js",), page=page
     )
 
 
@@ -483,15 +474,3 @@ def _footnotes(
             "Participants without a link have no report. Write reports with --reports-only."
         )
     return notes
-
-
-@cache
-def _template() -> Template:
-    environment = Environment(
-        loader=PackageLoader("boldglm.reports", "."),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    return environment.get_template("index.html")
