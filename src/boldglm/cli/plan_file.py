@@ -11,7 +11,6 @@ from boldglm.analysis.plan.atlases import PlannedAtlas
 from boldglm.analysis.plan.plan import Analysis, RunPlan
 from boldglm.analysis.plan.precision import ContrastInRun, Precision, correlated_pairs
 from boldglm.cli.plan_page import PlanNotes, write_plan_page
-from boldglm.errors import writing_error
 from boldglm.io.entities import entities_stem
 from boldglm.io.files.atomic import write_bytes
 from boldglm.io.files.json_files import write_json
@@ -44,10 +43,6 @@ def write_plan(
     CannotWriteError
         If its folder cannot be made, or the file not be written.
     """
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise writing_error(path, error) from error
     if path.suffix == ".html":
         write_plan_page(path, plan, notes, scratch())
         return

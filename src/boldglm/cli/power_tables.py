@@ -10,7 +10,6 @@ import numpy as np
 
 from boldglm.analysis.plan.plan import Analysis
 from boldglm.cli.dry_run import PREFIXES, WIDTH
-from boldglm.errors import writing_error
 from boldglm.glm.arrays.types import FloatArray
 from boldglm.glm.design.summaries import counted, listed
 from boldglm.glm.second_level.power import MOST_PARTICIPANTS, MOST_RUNS
@@ -275,10 +274,6 @@ def write_power(path: Path, plan: PowerPlan) -> None:
     CannotWriteError
         If it cannot be written.
     """
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise writing_error(path, error) from error
     if path.suffix == ".json":
         write_json(path, _content(plan))
         return

@@ -54,13 +54,7 @@ def model_name(text: str) -> str:
 
 def positive(text: str) -> int:
     """Read a number of 1 or more."""
-    try:
-        number = int(text)
-    except ValueError:
-        number = 0
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not an integer of 1 or more")
-    return number
+    return _integer(text, 1)
 
 
 def gigabytes(text: str) -> float:
@@ -211,12 +205,16 @@ def autocorrelation(text: str) -> float:
 
 def two_or_more(text: str) -> int:
     """Read a number of participants that can be tested."""
+    return _integer(text, 2)
+
+
+def _integer(text: str, least: int) -> int:
     try:
         number = int(text)
     except ValueError:
-        number = 0
-    if number < 2:
-        raise argparse.ArgumentTypeError(f"{text!r} is not an integer of 2 or more")
+        number = least - 1
+    if number < least:
+        raise argparse.ArgumentTypeError(f"{text!r} is not an integer of {least} or more")
     return number
 
 

@@ -65,8 +65,7 @@ def plot_correlation(
     cell = _cell_size(n)
     drawing = Drawing()
     heat = Axes(drawing, 0, 0, cell * n, cell * n)
-    # the diagonal is 1 by definition and would dominate the picture
-    others = np.where(np.eye(n, dtype=bool), 0.0, correlations)
+    others = _without_diagonal(correlations)
     _heat(heat, others, 1.0, format_spec="z.2f", is_numbered=n <= MOST_NUMBERED)
     name_cells(heat, names, names)
     _vif_bars(drawing, cell, cell * n + 0.3 * INCH, np.asarray(vif, dtype=float))
@@ -97,7 +96,7 @@ def plot_all_correlations(correlations: RealArray, names: Sequence[str], path: P
     """
     check_columns(correlations, names, "correlation matrix")
     n = len(names)
-    others = np.where(np.eye(n, dtype=bool), 0.0, correlations)
+    others = _without_diagonal(correlations)
     side = float(np.clip(0.15 * n, 1.5, 6.0)) * INCH
     drawing = Drawing()
     heat = Axes(drawing, 0, 0, side, side)
@@ -195,8 +194,7 @@ def plot_trial_correlations(
     check_columns(correlations, conditions, "matrix of correlations between trials")
     n = len(conditions)
     order, groups = group_order(conditions)
-    # the diagonal is 1 by definition and would dominate the picture
-    others = np.where(np.eye(n, dtype=bool), 0.0, correlations)[np.ix_(order, order)]
+    others = _without_diagonal(correlations)[np.ix_(order, order)]
     largest = max(float(abs(others).max()), 0.1)
     drawing = Drawing()
     heat = Axes(drawing, 0, 0, _TRIALS_SIDE, _TRIALS_SIDE)
@@ -210,6 +208,11 @@ def plot_trial_correlations(
         drawing.line([end, end], [0, _TRIALS_SIDE], SOFT, 0.7)
     _bar(drawing, _TRIALS_SIDE + 0.25 * INCH, largest)
     return drawing.save(path)
+
+
+def _without_diagonal(correlations: RealArray) -> RealArray:
+    """Return correlations with 0 for the diagonal: it is 1 by definition, and would stand out."""
+    return np.where(np.eye(len(correlations), dtype=bool), 0.0, correlations)
 
 
 def _bar(drawing: Drawing, left: float, largest: float) -> None:

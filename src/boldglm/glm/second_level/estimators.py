@@ -19,7 +19,11 @@ from boldglm.glm.second_level.error_models import (
 from boldglm.glm.second_level.estimated_weights import variance_factor, weighted_dof
 from boldglm.glm.second_level.estimates import Estimates
 from boldglm.glm.second_level.mixed_groups import mixed_effects_of_groups
-from boldglm.glm.second_level.reml import reml_variance, weighted_least_squares
+from boldglm.glm.second_level.reml import (
+    reml_variance,
+    spread_of_inputs,
+    weighted_least_squares,
+)
 from boldglm.glm.second_level.robust_weighted import robust_weighted
 
 
@@ -127,8 +131,8 @@ def _fixed(basis: FloatArray, rows: FloatArray, inputs: Inputs) -> Estimates:
     assert inputs.dofs is not None
     w = 1 / inputs.variances
     weighted = weighted_least_squares(basis, inputs.effects, w)
-    back = np.matmul(basis, weighted.inverse)  # (rank, n_inputs, n_voxels)
-    leverage = w * np.einsum("ni,inv->nv", basis, back)
+    back, spread = spread_of_inputs(basis, weighted)
+    leverage = w * spread
     # weights of each row of the contrast on the inputs: (q, n_inputs, n_voxels)
     h = np.tensordot(rows, back, 1) * w
     nominal = _contrast_covariance(rows, weighted.inverse)

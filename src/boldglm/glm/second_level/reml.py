@@ -41,6 +41,20 @@ def weighted_least_squares(basis: FloatArray, y: FloatArray, w: FloatArray) -> W
     return Weighted(inverse, coefficients, y - basis @ coefficients)
 
 
+def spread_of_inputs(basis: FloatArray, weighted: Weighted) -> tuple[FloatArray, FloatArray]:
+    """Return QA⁻¹, (rank, n_inputs, n_voxels), and q'A⁻¹q of each input, (n_inputs, n_voxels).
+
+    Parameters
+    ----------
+    basis : ndarray of shape (n_inputs, rank)
+        Orthonormal basis of the design.
+    weighted : Weighted
+        Its fit.
+    """
+    back = np.matmul(basis, weighted.inverse)
+    return back, np.einsum("ni,inv->nv", basis, back)
+
+
 def weighted_products(basis: FloatArray, w: FloatArray) -> FloatArray:
     """Return Q' diag(w) Q at every voxel, shape (rank, rank, n_voxels)."""
     n_inputs, rank = basis.shape

@@ -10,7 +10,12 @@ import numpy as np
 
 from boldglm.glm.arrays.types import FloatArray
 from boldglm.glm.second_level.estimates import Estimates
-from boldglm.glm.second_level.reml import Weighted, weighted_least_squares, weighted_products
+from boldglm.glm.second_level.reml import (
+    Weighted,
+    spread_of_inputs,
+    weighted_least_squares,
+    weighted_products,
+)
 
 PAIR_BYTES = 2**24  # of an array of shape (n_inputs, n_inputs, n_voxels)
 MOST_TRUST, FEW_DOFS = 0.9, 3.5  # trust in the weights, if the robust variance has this few dofs
@@ -62,8 +67,7 @@ def robust_weighted(
        single covariate. Statistics in Medicine 22:2693-2710. doi:10.1002/sim.1482
     """
     weighted = weighted_least_squares(basis, y, w)
-    back = np.matmul(basis, weighted.inverse)  # (rank, n_inputs, n_voxels)
-    spread = np.einsum("ni,inv->nv", basis, back)  # q'A⁻¹q of each input
+    back, spread = spread_of_inputs(basis, weighted)
     adjusted = np.tensordot(rows, back, 1) * (w / np.sqrt(np.maximum(1 - w * spread, 1e-12)))
     u = adjusted * weighted.residuals
     covariance = np.einsum("pnv,qnv->vpq", u, u)
@@ -117,8 +121,7 @@ def robust_by_group(
         1 for the inputs of each group, else 0.
     """
     weighted = weighted_least_squares(basis, y, w)
-    back = np.matmul(basis, weighted.inverse)
-    spread = np.einsum("ni,inv->nv", basis, back)
+    back, spread = spread_of_inputs(basis, weighted)
     free = np.maximum(1 - w * spread, 1e-12)
     h = np.tensordot(row, back, 1) * w
     squares = h**2 / free
