@@ -10,5 +10,5 @@ def test_what_was_not_tested_is_not_said_to_be_white():
     assert whiteness_summary(untested).startswith("not tested")
     assert whiteness_warning(untested, "auto") is None
     assert (
-        whiteness_summary(tested) == "not white at p < .01 in 1.3 % of 3000 voxels (1 % expected)"
+        whiteness_summary(tested) == "not white at p < .01 in 1.3 % of 3,000 voxels (1 % expected)"
     )

@@ -160,7 +160,7 @@ def whiteness_summary(whiteness: dict[str, float]) -> str:
         return "not tested: too few residual degrees of freedom, or no noise"
     return (
         f"not white at p < .01 in {100 * whiteness['NotWhite']:.1f} % of "
-        f"{whiteness['Voxels']:.0f} voxels (1 % expected)"
+        f"{whiteness['Voxels']:,.0f} voxels (1 % expected)"
     )
 
 

@@ -48,8 +48,8 @@ def meaning_warning(
         return None
     reason, result = _words(weights, names, parts)
     return warning(
-        f"contrast {name!r}: {reason}, and the contrast does not {result} ({REFERENCE}). Fit "
-        "without the orthogonalization for that"
+        f"contrast {name!r}: {reason}, and the contrast does not {result} ({REFERENCE}). To "
+        f"{result}, fit without the orthogonalization"
     )
 
 
